@@ -1,0 +1,83 @@
+"""The declaration of a case: one implementation under test and what it claims.
+
+This is all that a folder of specimens imports from the harness. It imports no torch.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FLOATS = ("float64", "float32", "bfloat16", "float16")
+"""The dtypes a case is checked in unless it says otherwise."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """A failure that is known, and expected, in some dtypes only.
+
+    Parameters
+    ----------
+    reason
+        Why the law fails, with the breaking point in closed form where there is one.
+    dtypes
+        The dtypes in which it fails.
+    """
+
+    reason: str
+    dtypes: tuple[str, ...] = FLOATS
+
+
+@dataclass(frozen=True)
+class Case:
+    """One implementation under test.
+
+    Parameters
+    ----------
+    function
+        The implementation: a function, a class or a factory with the contract's signature.
+    contract
+        Name of the contract it claims.
+    breaks
+        Laws it is known to break, each with its reason. Not finding a declared failure is as much an error as
+        finding an undeclared one.
+    declares
+        Conventions in which the contract leaves a choice, for example ``{"factor": 0.5}``.
+    dtypes
+        Names of the torch dtypes it claims.
+    style
+        ``scratch`` or ``concise``; taken from the module's name when absent, ``foreign`` where that says nothing.
+    name
+        Identifier in every output; ``family.module.function`` when absent.
+    """
+
+    function: Callable[..., Any]
+    contract: str
+    breaks: Mapping[str, str | Break] = field(default_factory=dict)
+    declares: Mapping[str, Any] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = FLOATS
+    style: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Derive style and name from where the function is defined."""
+        module = getattr(self.function, "__module__", None) or type(self.function).__module__
+        parts = module.split(".")
+        if not self.style:
+            object.__setattr__(self, "style", parts[-1] if parts[-1] in {"scratch", "concise"} else "foreign")
+        if not self.name:
+            function = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+            object.__setattr__(self, "name", ".".join([*parts[-2:], function]))
+
+    @property
+    def family(self) -> str:
+        """The folder the case belongs to: the first part of its name."""
+        return self.name.split(".", 1)[0]
+
+    def declared_break(self, law: str, dtype: str) -> str | None:
+        """Return the declared reason why ``law`` fails in ``dtype``; ``None`` where it is to hold."""
+        declared = self.breaks.get(law)
+        if declared is None:
+            return None
+        if isinstance(declared, Break):
+            return declared.reason if dtype in declared.dtypes else None
+        return declared
