@@ -48,6 +48,8 @@ class Case:
         ``scratch`` or ``concise``; taken from the module's name when absent, ``foreign`` where that says nothing.
     name
         Identifier in every output; ``family.module.function`` when absent.
+    target
+        How the command line names it: ``module:function`` when absent.
     """
 
     function: Callable[..., Any]
@@ -57,15 +59,18 @@ class Case:
     dtypes: tuple[str, ...] = FLOATS
     style: str = ""
     name: str = ""
+    target: str = ""
 
     def __post_init__(self) -> None:
-        """Derive style and name from where the function is defined."""
+        """Derive style, name and target from where the function is defined."""
         module = getattr(self.function, "__module__", None) or type(self.function).__module__
         parts = module.split(".")
         if not self.style:
             object.__setattr__(self, "style", parts[-1] if parts[-1] in {"scratch", "concise"} else "foreign")
+        function = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        if not self.target:
+            object.__setattr__(self, "target", f"{module}:{function}")
         if not self.name:
-            function = getattr(self.function, "__qualname__", type(self.function).__qualname__)
             object.__setattr__(self, "name", ".".join([*parts[-2:], function]))
 
     @property

@@ -1,0 +1,21 @@
+"""Linear regression: the chapter's scratch version with half the squared loss, and torch's with the whole."""
+
+from cases.linear_regression import concise, scratch
+from harness.case import Case
+
+_FLOATS = ("float64", "float32")
+
+CASES = [
+    Case(scratch.linear, "linear"),
+    Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
+    Case(scratch.sgd, "sgd"),
+    Case(scratch.training_step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS),
+    Case(scratch.train, "linear_regression", declares={"factor": 0.5}, dtypes=_FLOATS),
+    Case(scratch.normal_equation, "least_squares", dtypes=_FLOATS),
+    Case(concise.linear, "linear"),
+    Case(concise.squared_loss, "squared_error"),
+    Case(concise.sgd, "sgd"),
+    Case(concise.training_step, "linear_regression_step", dtypes=_FLOATS),
+    Case(concise.train, "linear_regression", dtypes=_FLOATS),
+    Case(concise.least_squares, "least_squares", dtypes=_FLOATS),
+]

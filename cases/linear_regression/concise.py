@@ -1,0 +1,87 @@
+"""Linear regression with what torch provides."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+Parameters = tuple[Float[Tensor, "1 d"], Float[Tensor, " 1"]]
+Step = Callable[[Float[Tensor, "n d"], Float[Tensor, " n"]], Float[Tensor, ""]]
+
+
+def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    """``F.linear``."""
+    return F.linear(X, weight, bias)
+
+
+def squared_loss(y_hat: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """``nn.MSELoss``: the mean of the squared differences, not halved."""
+    loss: Tensor = nn.MSELoss()(y_hat, y)
+    return loss
+
+
+def sgd(parameter: Float[Tensor, " n"], gradient: Float[Tensor, " n"], lr: float) -> Float[Tensor, " n"]:
+    """One step of ``torch.optim.SGD``."""
+    param = nn.Parameter(parameter.clone())
+    param.grad = gradient.clone()
+    torch.optim.SGD([param], lr=lr).step()
+    return param.detach()
+
+
+def initialised_net(features: int) -> nn.Linear:
+    """The chapter's network: one linear layer, weights drawn with standard deviation 0.01, bias zero."""
+    net = nn.Linear(features, 1)
+    net.weight.data.normal_(0, 0.01)
+    net.bias.data.fill_(0)
+    return net
+
+
+def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
+    """Return the step of one minibatch, and the parameters it updates in place.
+
+    Parameters
+    ----------
+    weight, bias
+        The start, ``[1, features]`` and ``[1]``; copied.
+    lr
+        Learning rate.
+    """
+    net = initialised_net(weight.shape[1]).to(device=weight.device, dtype=weight.dtype)
+    net.weight.data.copy_(weight)
+    net.bias.data.copy_(bias)
+    loss_function = nn.MSELoss()
+    trainer = torch.optim.SGD(net.parameters(), lr=lr)
+
+    def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        loss: Tensor = loss_function(net(X).squeeze(1), y)
+        trainer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        trainer.step()
+        return loss.detach()
+
+    return step, (net.weight.detach(), net.bias.detach())
+
+
+def train(
+    X: Float[Tensor, "n d"],
+    y: Float[Tensor, " n"],
+    batches: Iterable[Int[Tensor, " b"]],
+    lr: float,
+    start: Parameters,
+) -> Parameters:
+    """Run over the minibatches once, delivered by a ``DataLoader``; see the scratch version for the parameters."""
+    step, parameters = training_step(*start, lr)
+    loader = DataLoader(TensorDataset(X, y), batch_sampler=[batch.tolist() for batch in batches])
+    for features, targets in loader:
+        step(features, targets)
+    return parameters
+
+
+def least_squares(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Parameters:
+    """``torch.linalg.lstsq`` on ``[X, 1]``."""
+    A = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
+    theta = torch.linalg.lstsq(A, y.unsqueeze(1)).solution.squeeze(1)
+    return theta[:-1].unsqueeze(0), theta[-1:]

@@ -1,0 +1,111 @@
+"""Linear regression from scratch: synthetic data, minibatches, model, loss, optimiser, training, normal equation."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Parameters = tuple[Float[Tensor, "1 d"], Float[Tensor, " 1"]]
+Step = Callable[[Float[Tensor, "n d"], Float[Tensor, " n"]], Float[Tensor, ""]]
+
+
+def synthetic_data(
+    w: Float[Tensor, " d"], b: float, n: int, *, noise: float = 0.01, seed: int = 0
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+    """Return ``X`` with standard normal entries, and ``y = X w + b`` with normal noise of the given deviation."""
+    generator = torch.Generator().manual_seed(seed)
+    X = torch.randn(n, len(w), dtype=w.dtype, generator=generator)
+    y = X @ w + b
+    return X, y + noise * torch.randn(n, dtype=w.dtype, generator=generator)
+
+
+def data_iter(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Int[Tensor, " b"]]:
+    """Yield the positions of each minibatch in random order; the last one takes what is left."""
+    indices = torch.randperm(n, generator=generator)
+    for i in range(0, n, batch_size):
+        yield indices[i : i + batch_size]
+
+
+def linreg(X: Float[Tensor, "n d"], w: Float[Tensor, "d 1"], b: Float[Tensor, " 1"]) -> Float[Tensor, "n 1"]:
+    """The linear model ``X w + b``."""
+    return X @ w + b
+
+
+def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    """The linear model with ``m`` outputs."""
+    return linreg(X, weight.T, bias)
+
+
+def squared_loss(y_hat: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Mean of the squared differences, halved, as the chapter's scratch version has it."""
+    return ((y_hat - y.reshape(y_hat.shape)) ** 2 / 2).mean()
+
+
+def sgd(parameter: Float[Tensor, " n"], gradient: Float[Tensor, " n"], lr: float) -> Float[Tensor, " n"]:
+    """One step against the gradient."""
+    return parameter - lr * gradient
+
+
+def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
+    """Return the step of one minibatch, and the parameters it updates in place.
+
+    Parameters
+    ----------
+    weight, bias
+        The start, ``[1, features]`` and ``[1]``; copied.
+    lr
+        Learning rate.
+    """
+    w = weight.T.clone().requires_grad_()
+    b = bias.clone().requires_grad_()
+
+    def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        loss = squared_loss(linreg(X, w, b), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for param in (w, b):
+                assert param.grad is not None
+                param.copy_(sgd(param, param.grad, lr))
+                param.grad.zero_()
+        return loss.detach()
+
+    return step, (w.detach().T, b.detach())
+
+
+def train(
+    X: Float[Tensor, "n d"],
+    y: Float[Tensor, " n"],
+    batches: Iterable[Int[Tensor, " b"]],
+    lr: float,
+    start: Parameters,
+) -> Parameters:
+    """Run over the minibatches once and return the weight ``[1, d]`` and the bias ``[1]``.
+
+    Parameters
+    ----------
+    X, y
+        Features and targets.
+    batches
+        Positions of each minibatch, in order; the last one may be shorter.
+    lr
+        Learning rate.
+    start
+        Weight and bias to start from.
+    """
+    step, parameters = training_step(*start, lr)
+    for batch in batches:
+        step(X[batch], y[batch])
+    return parameters
+
+
+def normal_equation(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Parameters:
+    """Solve ``(A^T A) theta = A^T y`` with ``A = [X, 1]``: the minimiser in one step, no learning rate.
+
+    Notes
+    -----
+    The condition number of ``A`` is squared; on ill-conditioned features a QR factorisation keeps twice the digits.
+    """
+    A = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
+    theta = torch.linalg.solve(A.T @ A, A.T @ y)
+    return theta[:-1].unsqueeze(0), theta[-1:]

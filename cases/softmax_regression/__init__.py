@@ -1,0 +1,84 @@
+"""Softmax regression: what the chapter writes, what goes wrong with it, and what torch does."""
+
+from cases.softmax_regression import concise, scratch
+from harness.case import Break, Case
+
+_OVERFLOW = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
+_CLIP = "beyond +-50 all logits are taken for equal"
+_CLIP_HALF = Break("exp(50) overflows float16 itself, from 11.09", dtypes=("float16",))
+_UNDERFLOW = "the probability underflows: -inf from a gap of -ln(smallest/2), 103.97 in float32, 17.34 in float16"
+_LOST = "1 + exp(-gap) rounds to one from a gap of p ln 2: 16.6 in float32, 36.7 in float64"
+
+CASES = [
+    Case(
+        scratch.softmax,
+        "softmax",
+        breaks=dict.fromkeys(
+            (
+                "value",
+                "rows_sum_to_one",
+                "non_negative",
+                "finite_on_extreme_logits",
+                "shift_invariant",
+                "order_preserving",
+                "gradient",
+            ),
+            _OVERFLOW,
+        ),
+    ),
+    Case(
+        scratch.clamped_softmax,
+        "softmax",
+        breaks={
+            "value": _CLIP,
+            "shift_invariant": _CLIP,
+            "gradient": _CLIP,
+            "rows_sum_to_one": _CLIP_HALF,
+            "non_negative": _CLIP_HALF,
+            "finite_on_extreme_logits": _CLIP_HALF,
+            "order_preserving": _CLIP_HALF,
+        },
+    ),
+    Case(scratch.shifted_softmax, "softmax"),
+    Case(concise.softmax, "softmax"),
+    Case(
+        scratch.log_of_softmax,
+        "log_softmax",
+        breaks=dict.fromkeys(("value", "finite_on_extreme_logits", "gradient"), _UNDERFLOW),
+    ),
+    Case(scratch.log_softmax, "log_softmax"),
+    Case(concise.log_softmax, "log_softmax"),
+    Case(scratch.one_hot, "one_hot"),
+    Case(concise.one_hot, "one_hot"),
+    Case(scratch.accuracy, "accuracy"),
+    Case(scratch.nll_of_probabilities, "nll_of_probabilities"),
+    Case(concise.nll_of_probabilities, "nll_of_probabilities"),
+    Case(
+        scratch.cross_entropy,
+        "cross_entropy",
+        breaks={
+            "value": _OVERFLOW,
+            "finite_on_extreme_logits": _OVERFLOW,
+            "not_negative": _OVERFLOW,
+            "loss_not_lost": _LOST,
+            "gradient": _OVERFLOW,
+        },
+    ),
+    Case(
+        scratch.clamped_cross_entropy,
+        "cross_entropy",
+        breaks={
+            "value": "the loss stops at -ln(1e-12) = 27.63",
+            "loss_not_lost": _LOST,
+            "gradient": "the clamp's gradient is zero from a gap of 27.63, where the truth is one",
+            "finite_on_extreme_logits": Break("1e-12 rounds to zero in float16, so nothing is clamped", ("float16",)),
+        },
+    ),
+    Case(scratch.cross_entropy_of_log_softmax, "cross_entropy", breaks={"loss_not_lost": _LOST}),
+    Case(scratch.accurate_cross_entropy, "cross_entropy"),
+    Case(concise.cross_entropy, "cross_entropy", breaks={"loss_not_lost": _LOST}),
+    Case(scratch.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
+    Case(concise.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
+    Case(scratch.train, "softmax_regression", dtypes=("float64", "float32")),
+    Case(concise.train, "softmax_regression", dtypes=("float64", "float32")),
+]

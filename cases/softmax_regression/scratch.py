@@ -1,0 +1,168 @@
+"""Softmax regression from scratch: the operation, its losses, the model and its training, in plain tensors."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Parameters = tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]
+Step = Callable[[Float[Tensor, "n ..."], Int[Tensor, " n"]], Float[Tensor, ""]]
+
+
+# The operation
+
+
+def softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Exponentiate, then divide by the row sum: the definition, and the chapter's code.
+
+    Notes
+    -----
+    ``exp`` overflows above ``ln(max)``, 88.72 in float32, and infinity over infinity is not a number.
+    """
+    X_exp = logits.exp()
+    partition = X_exp.sum(dim=1, keepdim=True)
+    return X_exp / partition
+
+
+def clamped_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """The definition with the exponent clipped to +-50: finite, and silently wrong beyond the clip."""
+    X_exp = logits.clamp(-50.0, 50.0).exp()
+    return X_exp / X_exp.sum(dim=1, keepdim=True)
+
+
+def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Subtract the row maximum first, which changes nothing in exact arithmetic and keeps every ``exp`` below one.
+
+    Notes
+    -----
+    Relative error of an entry at most about ``u (gap + k + 6)``, ``gap`` being its distance to the row maximum.
+
+    References
+    ----------
+    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions", algorithm 4.2.
+    """
+    X_exp = (logits - logits.amax(dim=1, keepdim=True)).exp()
+    return X_exp / X_exp.sum(dim=1, keepdim=True)
+
+
+def log_of_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Logarithm of the shifted softmax: -inf as soon as a probability underflows."""
+    return shifted_softmax(logits).log()
+
+
+def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Stay in logarithms: shift, then subtract the logarithm of the sum of exponentials."""
+    shifted = logits - logits.amax(dim=1, keepdim=True)
+    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+
+
+# Labels
+
+
+def one_hot(labels: Int[Tensor, " n"], k: int) -> Int[Tensor, "n k"]:
+    """1 at the label, 0 elsewhere: rows of the identity matrix."""
+    return torch.eye(k, dtype=torch.int64)[labels]
+
+
+def accuracy(scores: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Share of rows whose largest score is at their label."""
+    hits = scores.argmax(dim=1) == labels
+    return hits.to(scores.dtype).mean()
+
+
+# The losses
+
+
+def nll_of_probabilities(probabilities: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """``-ln y_hat[[0, 1, ...], y]``: the chapter's cross-entropy picks the label's probability by indexing."""
+    return -probabilities[list(range(len(probabilities))), labels].log()
+
+
+def cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The chapter's chain: softmax as defined, the probability of the label, its logarithm, the mean."""
+    return nll_of_probabilities(softmax(logits), labels).mean()
+
+
+def clamped_cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The chain with the probability clamped away from zero: the loss stops at 27.6, and its gradient is zero there."""
+    probabilities = shifted_softmax(logits).clamp_min(1e-12)
+    return nll_of_probabilities(probabilities, labels).mean()
+
+
+def cross_entropy_of_log_softmax(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Pick the label's entry of the log-softmax: stable, with an absolute error of about ``u max(1, gap)``."""
+    return -log_softmax(logits)[torch.arange(len(labels)), labels].mean()
+
+
+def accurate_cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """``gap + log1p(sum over the others)``: two terms of one sign, accurate to a few ulp however small the loss is."""
+    rows = torch.arange(len(labels))
+    maximum, at = logits.max(dim=1, keepdim=True)
+    others = (logits - maximum).exp().scatter(1, at, 0.0).sum(dim=1)
+    return (maximum.squeeze(1) - logits[rows, labels] + others.log1p()).mean()
+
+
+# The model
+
+
+def net(X: Float[Tensor, "n ..."], W: Float[Tensor, "d k"], b: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
+    """Flatten the images and map them to probabilities, as the chapter does."""
+    return softmax(X.reshape(-1, W.shape[0]) @ W + b)
+
+
+def sgd(params: Iterable[Tensor], lr: float) -> None:
+    """Minibatch stochastic gradient descent: one step against the gradient, which is then cleared."""
+    with torch.no_grad():
+        for param in params:
+            assert param.grad is not None
+            param -= lr * param.grad
+            param.grad.zero_()
+
+
+def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
+    """Return the step of one minibatch, and the parameters it updates in place.
+
+    Parameters
+    ----------
+    weight, bias
+        The start, ``[classes, features]`` and ``[classes]``; copied.
+    lr
+        Learning rate.
+    """
+    W = weight.T.clone().requires_grad_()
+    b = bias.clone().requires_grad_()
+
+    def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        loss = nll_of_probabilities(net(X, W, b), y).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        sgd([W, b], lr)
+        return loss.detach()
+
+    return step, (W.detach().T, b.detach())
+
+
+def train(
+    X: Float[Tensor, "n ..."],
+    y: Int[Tensor, " n"],
+    batches: Iterable[Int[Tensor, " b"]],
+    lr: float,
+    start: Parameters,
+) -> Parameters:
+    """Run over the minibatches once and return the weight ``[m, d]`` and the bias ``[m]``.
+
+    Parameters
+    ----------
+    X, y
+        Images or feature rows, and their labels.
+    batches
+        Positions of each minibatch, in order; the last one may be shorter.
+    lr
+        Learning rate.
+    start
+        Weight and bias to start from.
+    """
+    step, parameters = training_step(*start, lr)
+    for batch in batches:
+        step(X[batch], y[batch])
+    return parameters

@@ -1,0 +1,11 @@
+"""Loops against vectorised code: the same values, at another price."""
+
+from cases.vectorization import concise, scratch
+from harness.case import Case
+
+CASES = [
+    Case(scratch.add, "add"),
+    Case(scratch.linear, "linear"),
+    Case(concise.add, "add"),
+    Case(concise.linear, "linear"),
+]

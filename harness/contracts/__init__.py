@@ -1,0 +1,41 @@
+"""The contracts: one module for each family of operations, each readable alone.
+
+Adding a contract is adding a module here that defines a :class:`~harness.law.Contract`; nothing else changes.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from harness.error import UsageError
+from harness.law import Contract
+
+
+@cache
+def contracts() -> dict[str, Contract]:
+    """Every contract by name, in the order of the modules' names and of definition."""
+    found: dict[str, Contract] = {}
+    for module_info in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
+        module = import_module(module_info.name)
+        for value in vars(module).values():
+            if isinstance(value, Contract):
+                found.setdefault(value.name, value)
+    return found
+
+
+def contract_named(name: str) -> Contract:
+    """Look a contract up.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name; the message lists those there are.
+    """
+    known = contracts()
+    if name not in known:
+        raise UsageError(
+            rule=f"a contract is one of {', '.join(f'`{known_name}`' for known_name in known)}",
+            value=f"`{name}`",
+            remedy="`harness list --contracts` shows them",
+        )
+    return known[name]

@@ -1,0 +1,199 @@
+r"""The Gaussian negative log-likelihood, and why minimising the squared error maximises it.
+
+:math:`\ell = \mathrm{mean}_i \tfrac12 \left(\ln \sigma_i^2 + (y_i - \mu_i)^2 / \sigma_i^2\right)`, without the constant
+:math:`\tfrac12 \ln 2\pi`. With one variance for all rows its gradient in the mean is :math:`1 / (2\sigma^2)` times that of
+the mean squared error, so both have the same minimiser. That is a property of Gaussian noise: a Laplace likelihood, or one
+whose variance depends on the mean, must break it.
+
+References
+----------
+A. Zhang, Z. Lipton, M. Li, A. Smola (2023), *Dive into Deep Learning*, section 3.1.3, equations (3.1.13) to (3.1.15).
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts.squared_error import predictions_and_targets, reduced
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, Measurement, Subject, compare, compare_absolute, in_ulp, law
+from harness.oracle import Oracle, exact_sum, log
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS
+
+SOURCE = "Dive into Deep Learning (2023), equations (3.1.13) to (3.1.15)"
+
+
+# Oracle
+
+
+def _value_screen(
+    elementary: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str
+) -> DoubleDouble:
+    difference = dd.two_sum(target, -mean)
+    rows = (elementary.log(dd.lift(variance)) + difference * difference / variance) * 0.5
+    value: DoubleDouble = reduced(rows, reduction, dd.total)
+    return value
+
+
+def _value_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
+    return reduced((log(variance) + (target - mean) ** 2 / variance) / 2, reduction, lambda rows: rows.sum(-1))
+
+
+def _gradient_screen(_: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str) -> DoubleDouble:
+    slope = dd.two_sum(mean, -target) / variance
+    return slope / float(mean.shape[-1]) if reduction == "mean" else slope
+
+
+def _gradient_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
+    slope = (mean - target) / variance
+    return slope / mean.shape[-1] if reduction == "mean" else slope
+
+
+value_oracle = Oracle(_value_screen, _value_exact)
+gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+
+
+# Laws
+
+
+@law(
+    "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
+    source=SOURCE,
+    bound="mean of u (2 |ln v| + 5 r) and the sums' errors, r = (target - mean)^2 / v",
+    cause="sigma where sigma^2 is meant, a missing factor 1/2, or the constant ln(2 pi) / 2 is included",
+    group="value",
+)
+def value(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
+    """Compare with the oracle."""
+    format_, reduction = nll.format, nll.declares["reduction"]
+    expected = value_oracle(mean, target, variance, reduction)
+    m, y, v = to_array(mean), to_array(target), to_array(variance)
+    log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
+    n = m.shape[-1]
+    # Per row: faithful logarithm and its storing, five roundings in the square, the addition, halving exact.
+    rows = format_.u * (4.0 * log_term + 7.0 * square_term) / 2.0 + format_.smallest / v
+    summing = (n * format_.u_accumulator + 3.0 * format_.u) * (log_term + square_term) / 2.0
+    absolute = rows + summing
+    if reduction != "none":
+        absolute = absolute.sum(-1) / (n if reduction == "mean" else 1)
+    absolute = absolute * (1.0 + 16.0 * format_.u)
+    return compare(nll(mean, target, variance), expected, in_ulp(absolute, expected, format_), format_)
+
+
+def _gradient_of_mean(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    return nll.gradient((mean, target, variance))
+
+
+@law(
+    "With one variance, the gradient of the Gaussian NLL is 1 / (2 variance) times that of the mean squared error.",
+    source=SOURCE,
+    bound="8 u relatively, and four subnormals before and after the division",
+    cause="the noise is not Gaussian, the variance enters squared or as its root, or it depends on the mean",
+    group="equivalence",
+)
+def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
+    """Compare with the exact gradient of the squared error, scaled."""
+    one_variance = variance[..., :1].expand_as(variance)
+    expected = gradient_oracle(mean, target, one_variance, nll.declares["reduction"])
+    absolute = 8.0 * nll.format.u * np.abs(expected.hi) + 4.0 * nll.format.smallest * (
+        1.0 + 1.0 / to_array(one_variance)
+    )
+    actual = _gradient_of_mean(nll, mean, target, one_variance)
+    return compare(actual, expected, in_ulp(absolute, expected, nll.format), nll.format)
+
+
+@law(
+    "Where n and the variance are powers of two, the two gradients agree bit for bit.",
+    source="scaling by a power of two is exact",
+    bound="none for normal numbers",
+    cause="the gradient is formed through another expression than a scaled difference",
+    group="equivalence",
+)
+def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
+    """Compare with the rounded difference, scaled without error."""
+    n = 2 ** int(np.log2(mean.shape[-1]))
+    mean, target = mean[..., :n], target[..., :n]
+    power = torch.exp2(variance[..., :1].double().log2().round()).to(mean.dtype).expand_as(mean)
+    divisor = to_array(power) * (n if nll.declares["reduction"] == "mean" else 1)
+    reference = to_array(mean - target) / divisor
+    # A quotient below the normal range rounds once more, and so may each intermediate one.
+    bound = np.where(np.abs(reference) >= 64.0 * n * nll.format.tiny, 0.0, 4.0 * np.maximum(1.0, 1.0 / divisor))
+    actual = _gradient_of_mean(nll, mean, target, power)
+    return compare(actual, reference, bound, nll.format)
+
+
+@law(
+    "With one variance, the least-squares fit also minimises the Gaussian NLL: its gradient in the weights vanishes.",
+    source=SOURCE,
+    bound="sum_i |x_ij| u (10 |r_i| + 2 |m_i|) / (n v)",
+    cause="the likelihood has another minimiser than least squares: its noise is not Gaussian with one variance",
+    group="equivalence",
+    unit="ulp of 1",
+)
+def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, variance: Tensor) -> Measurement:
+    """Fit by least squares in float64, then look at the gradient of the NLL in the weights there."""
+    fitted = torch.linalg.lstsq(design, response.unsqueeze(-1)).solution
+    mean = (design @ fitted).squeeze(-1).to(nll.format.dtype)
+    target, one_variance = response.to(nll.format.dtype), variance[:, :1].expand(len(variance), design.shape[1])
+    slope = to_array(_gradient_of_mean(nll, mean, target, one_variance.contiguous()))
+    x = to_array(design)
+    scale = to_array(one_variance) * (x.shape[1] if nll.declares["reduction"] == "mean" else 1)
+    residual, fit = np.abs(to_array(response - mean.double())), np.abs(to_array(mean))
+    # Rounding mean and target moves each residual by u (|m| + |y|) with |y| <= |m| + |r|.
+    per_row = nll.format.u * (10.0 * residual + 3.0 * fit) + 2.0 * nll.format.smallest
+    absolute = (np.abs(x) * (per_row / scale)[..., None]).sum(1) + 1e-12 * np.abs(x).sum(1)
+    terms = torch.from_numpy(np.swapaxes(x * slope[..., None], 1, 2).copy())
+    actual = exact_sum(terms)
+    return compare_absolute(actual.hi + actual.lo, np.zeros(absolute.shape), absolute, nll.format)
+
+
+# Inputs
+
+
+def _samples(format_: Format) -> st.SearchStrategy[Example]:
+    """Means, targets and variances ``[g, n]``, and for the fit a design ``[g, r, 2]`` with responses ``[g, r]``."""
+    largest = float(np.sqrt(format_.max / 2.0**12)) / 2.0
+
+    def expand(pair: tuple[Tensor, Tensor], seed: int) -> Example:
+        mean, target = pair
+        rng = np.random.default_rng(seed)
+        groups, n = mean.shape
+        rows = 16
+        variance = np.exp2(rng.uniform(-6.0, 6.0, size=(groups, max(n, rows))))
+        design = np.stack([np.ones((groups, rows)), rng.standard_normal((groups, rows))], axis=-1)
+        # Exponential noise has a mean that differs from its median, so that other likelihoods fit elsewhere.
+        noise = rng.exponential(size=(groups, rows)) - 1.0
+        response = design @ np.array([0.5, -1.0]) + noise
+        return {
+            "mean": mean,
+            "target": target,
+            "variance": torch.from_numpy(variance).to(mean.dtype)[:, :n].contiguous(),
+            "design": torch.from_numpy(design),
+            "response": torch.from_numpy(response),
+        }
+
+    return st.builds(expand, predictions_and_targets(format_, largest), SEEDS)
+
+
+GAUSSIAN_NLL = Contract(
+    "gaussian_nll",
+    signature="(mean[n], target[n], variance[n]) -> []",
+    summary="mean of (ln v + (target - mean)^2 / v) / 2",
+    domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2",
+    inputs=_samples,
+    laws=(value, gradient_is_scaled_squared_error, gradients_agree_exactly, least_squares_minimises),
+    axes={
+        "mean": Axes(("g", "n")),
+        "target": Axes(("g", "n")),
+        "variance": Axes(("g", "n"), positive=True),
+        "design": Axes(("g", "r", "f")),
+        "response": Axes(("g", "r")),
+    },
+    conventions={"reduction": "mean"},
+    grouped=True,
+)

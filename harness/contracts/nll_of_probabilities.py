@@ -1,0 +1,88 @@
+"""The chapter's cross-entropy by indexing: the negative logarithm of the probability of the label, row by row."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.oracle import Oracle, log
+from harness.precision import Format
+from harness.strategies import SEEDS, batches, labels_for
+
+
+def _pick(values: Any, labels: Any) -> Any:
+    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
+
+
+def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
+    return -elementary.log(dd.lift(_pick(probabilities, labels)))
+
+
+def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
+    at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
+    inverse = -(dd.lift(np.ones(probabilities.shape)) / probabilities)
+    return DoubleDouble(np.where(at_label, inverse.hi, 0.0), np.where(at_label, inverse.lo, 0.0))
+
+
+def _gradient_exact(probabilities: Any, labels: Any) -> Any:
+    at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
+    return np.where(at_label, -1 / probabilities, 0 * probabilities)
+
+
+value_oracle = Oracle(_value_screen, lambda probabilities, labels: -log(_pick(probabilities, labels)))
+gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
+
+
+@law(
+    "The loss of a row is -ln of the probability at its label.",
+    source="definition; a logarithm accurate to one ulp",
+    bound="2 u |y|",
+    cause="an epsilon or a clamp on the probability bends the loss of unlikely classes; or the wrong entry is picked",
+    group="value",
+)
+def value(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
+    """Compare with the oracle."""
+    expected = value_oracle(probabilities, labels)
+    absolute = 2.0 * loss.format.u * np.abs(expected.hi) + loss.format.smallest
+    return compare(loss(probabilities, labels), expected, in_ulp(absolute, expected, loss.format), loss.format)
+
+
+@law(
+    "The gradient is -1 / p at the label and zero elsewhere.",
+    source="d(-ln p)/dp",
+    bound="2 u / p",
+    cause="a clamp has gradient zero below its threshold, where the truth is largest",
+    group="gradient",
+)
+def gradient(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    expected = gradient_oracle(probabilities, labels)
+    with np.errstate(invalid="ignore"):
+        absolute = 2.0 * loss.format.u * np.abs(expected.hi) + loss.format.smallest
+        bound = in_ulp(absolute, expected, loss.format)
+    return compare(loss.gradient((probabilities, labels)), expected, bound, loss.format)
+
+
+def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of a softmax of structured logits, rounded to the format; a zero becomes the smallest subnormal."""
+
+    def expand(logits: Tensor, seed: int) -> Example:
+        p = logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+        return {"probabilities": p, "labels": labels_for(p, np.random.default_rng(seed))}
+
+    return st.builds(expand, batches(format_, largest=2.0 * -format_.log_smallest), SEEDS)
+
+
+NLL_OF_PROBABILITIES = Contract(
+    "nll_of_probabilities",
+    signature="(probabilities[n,k], labels[n]) -> [n]",
+    summary="-ln of the probability at the label, row by row",
+    domain="0 < p <= 1, subnormal probabilities among them",
+    inputs=_probabilities,
+    laws=(value, gradient),
+    axes={"probabilities": Axes(("n", "k"), positive=True), "labels": Axes(("n",), index_of="k")},
+)

@@ -1,0 +1,68 @@
+"""One step of stochastic gradient descent."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.oracle import Oracle, to_arb
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS, batches, companions
+
+
+def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:
+    return dd.lift(parameter) - dd.two_product(gradient, np.asarray(lr))
+
+
+sgd_oracle = Oracle(_step_screen, lambda parameter, gradient, lr: parameter - gradient * to_arb(lr)[()])
+
+
+@law(
+    "sgd(p, g, lr) equals p - lr * g.",
+    source="definition; rounding the rate, the product and the difference",
+    bound="2 u |lr g| + u |p - lr g|",
+    cause="the sign, a stale gradient, or a rate that is applied twice",
+    group="value",
+)
+def value(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
+    """Compare with the oracle."""
+    expected = sgd_oracle(parameter, gradient, lr)
+    update = np.abs(to_array(gradient) * lr)
+    absolute = sgd.format.u * (2.0 * update + np.abs(expected.hi)) * (1.0 + 4.0 * sgd.format.u) + sgd.format.smallest
+    return compare(sgd(parameter, gradient, lr), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+
+
+@law(
+    "A zero gradient leaves the parameter as it is, bit for bit.",
+    source="p - lr * 0 = p",
+    bound="none",
+    cause="weight decay, momentum from an earlier step, or a rounding through another dtype",
+    group="algebra",
+)
+def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
+    """Compare with the parameter itself."""
+    return compare(sgd(parameter, gradient * 0.0, lr), to_array(parameter), 0.0, sgd.format)
+
+
+def _steps(format_: Format) -> st.SearchStrategy[Example]:
+    def expand(batch: Tensor, lr: float, seed: int) -> Example:
+        parameter: Any = batch.flatten()
+        return {"parameter": parameter, "gradient": companions(parameter, np.random.default_rng(seed)), "lr": lr}
+
+    rates = st.sampled_from([0.5, 0.1, 0.03, 0.01, 0.001])
+    return st.builds(expand, batches(format_, largest=format_.max / 16.0, rows=(1, 32)), rates, SEEDS)
+
+
+SGD = Contract(
+    "sgd",
+    signature="(parameter[n], gradient[n], lr) -> parameter[n]",
+    summary="parameter - lr * gradient",
+    domain="finite, 0.001 <= lr <= 0.5",
+    inputs=_steps,
+    laws=(value, zero_gradient_changes_nothing),
+    axes={"parameter": Axes(("n",)), "gradient": Axes(("n",))},
+)

@@ -1,0 +1,131 @@
+"""Finding cases: by package, by file, by module, by entry point; never by an import at the top of a module."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.case import Case
+from harness.error import UsageError
+
+SHIPPED = "cases"
+"""The package of the reference cases."""
+
+ENTRY_POINTS = "harness.cases"
+"""The entry-point group by which an installed package offers cases of its own."""
+
+
+def load(
+    target: str = SHIPPED, *, contract: str | None = None, declares: Mapping[str, Any] | None = None
+) -> list[Case]:
+    """Load the cases a target names.
+
+    Parameters
+    ----------
+    target
+        A package or module with a ``CASES`` list in it or in its subpackages; ``file.py:function``;
+        ``package.module:function``; or the name of an entry point of the group ``harness.cases``.
+    contract
+        The contract a single function claims.
+    declares
+        Conventions of a single function.
+
+    Raises
+    ------
+    UsageError
+        If the target does not exist, cannot be imported, or holds no case.
+    """
+    place, _, name = target.partition(":")
+    if name:
+        return [_single(target, place, name, contract, declares or {})]
+    if place.endswith(".py"):
+        raise UsageError(
+            rule="a file is named with its function, `file.py:function`", value=f"`{target}`", remedy="add the function"
+        )
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == place:
+            place = point.value
+    cases = _declared(_imported(place))
+    if contract is not None:
+        cases = [case for case in cases if case.contract == contract]
+    if not cases:
+        only = f" of contract `{contract}`" if contract else ""
+        raise UsageError(rule=f"a package of cases declares `CASES`{only}", value=f"none in `{target}`")
+    return cases
+
+
+def _single(target: str, place: str, name: str, contract: str | None, declares: Mapping[str, Any]) -> Case:
+    if contract is None:
+        raise UsageError(
+            rule="a function is checked against a contract",
+            value=f"`{target}` without one",
+            remedy="add `--contract NAME`; `harness list --contracts` shows the names",
+        )
+    module = _from_file(Path(place)) if place.endswith(".py") else _imported(place)
+    found: Any = module
+    for attribute in name.split("."):
+        if not hasattr(found, attribute):
+            raise UsageError(rule=f"`{name}` is defined in `{place}`", value="no such name", place=place)
+        found = getattr(found, attribute)
+    if not callable(found):
+        raise UsageError(rule="a case is callable", value=type(found).__name__, place=target)
+    stem = Path(place).stem if place.endswith(".py") else place
+    return Case(found, contract, declares=declares, style="foreign", name=f"{stem}.{name}", target=target)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(rule="the file exists", value=f"no file `{path}`", remedy="check the path")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(
+            rule="the file can be imported", value=f"{type(error).__name__}: {error}", place=str(path)
+        ) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _imported(name: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        raise UsageError(
+            rule="a target is a package, `file.py:function`, `module:function` or an entry point",
+            value=f"no module named `{missing}`",
+            place=f"`{name}`",
+        ) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _declared(package: ModuleType) -> list[Case]:
+    """Collect the ``CASES`` of a package and of the packages below it, in order of name."""
+    cases: list[Case] = list(_cases_of(package))
+    for below in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        if below.ispkg:
+            cases += _declared(importlib.import_module(f"{package.__name__}.{below.name}"))
+    return cases
+
+
+def _cases_of(module: ModuleType) -> Sequence[Case]:
+    declared = getattr(module, "CASES", [])
+    for case in declared:
+        if not isinstance(case, Case):
+            raise UsageError(
+                rule="`CASES` is a list of `Case`", value=type(case).__name__, place=f"`{module.__name__}`"
+            )
+    return list(declared)

@@ -1,0 +1,222 @@
+"""IDX, the file format of the MNIST family: reading, checking and writing. It imports no torch.
+
+A file is a magic number, one big-endian 32-bit count a dimension, then one byte an element, row-major. It may be
+compressed with gzip, which is recognised by its content. What does not keep to the format is a
+:class:`~harness.error.UsageError` that names the file, the rule, what was found and the way out.
+"""
+
+import gzip
+import hashlib
+import io
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.error import UsageError
+
+Bytes = NDArray[np.uint8]
+"""An array of unsigned bytes: images ``[n, height, width]`` or labels ``[n]``."""
+
+MAGIC = {3: 0x00000803, 1: 0x00000801}
+"""The magic number by count of dimensions: unsigned bytes in three (images) and in one (labels)."""
+
+CLASS_COUNT = 10
+"""A label is a class from 0 to ``CLASS_COUNT - 1``."""
+
+MOST_BYTES = 2**30
+"""A file that declares more is refused unread. The largest published file of the family has 47 MB."""
+
+REMEDY = "the file is damaged or is another file: fetch or unpack it again"
+
+
+def read_images(file: Path) -> Bytes:
+    """Read and check a file of images.
+
+    Parameters
+    ----------
+    file
+        An IDX file of three dimensions, plain or compressed with gzip.
+
+    Returns
+    -------
+    images
+        uint8, ``[n, height, width]``, writable.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, its gzip stream is truncated or corrupt, its magic number is another one, or it
+        has more or fewer bytes than it declares.
+    """
+    return _read(file, dimensions=3)
+
+
+def read_labels(file: Path) -> Bytes:
+    """Read and check a file of labels.
+
+    Parameters
+    ----------
+    file
+        An IDX file of one dimension, plain or compressed with gzip.
+
+    Returns
+    -------
+    labels
+        uint8, ``[n]``, each from 0 to 9, writable.
+
+    Raises
+    ------
+    UsageError
+        As :func:`read_images` does, and if a label is not from 0 to 9.
+    """
+    labels = _read(file, dimensions=1)
+    wrong = np.flatnonzero(labels >= CLASS_COUNT)
+    if wrong.size:
+        raise UsageError(
+            rule=f"a label is a class from 0 to {CLASS_COUNT - 1}",
+            value=f"{labels[wrong[0]]} at index {wrong[0]}",
+            place=str(file),
+            remedy=REMEDY,
+        )
+    return labels
+
+
+def read_pair(images_file: Path, labels_file: Path) -> tuple[Bytes, Bytes]:
+    """Read a file of images and the file of their labels, and check that they have equally many.
+
+    Parameters
+    ----------
+    images_file, labels_file
+        The two files, each plain or compressed with gzip.
+
+    Returns
+    -------
+    images, labels
+        uint8, ``[n, height, width]`` and ``[n]``.
+
+    Raises
+    ------
+    UsageError
+        If either file is damaged, or the counts differ.
+    """
+    images, labels = read_images(images_file), read_labels(labels_file)
+    if len(images) != len(labels):
+        raise UsageError(
+            rule="each image has one label",
+            value=f"{len(images)} images and {len(labels)} labels",
+            place=f"{images_file} and {labels_file}",
+            remedy="one of the two belongs to another set: fetch both again",
+        )
+    return images, labels
+
+
+def header(array: Bytes) -> bytes:
+    """Return what stands before the elements of ``array``: the magic number and the counts."""
+    return struct.pack(f">I{array.ndim}I", MAGIC[array.ndim], *array.shape)
+
+
+def checksum(array: Bytes) -> str:
+    """Return the SHA-256 of the uncompressed IDX file that holds ``array``."""
+    digest = hashlib.sha256(header(array))
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def write(file: Path, array: Bytes) -> None:
+    """Write an IDX file; equal arrays give equal files, byte for byte.
+
+    Parameters
+    ----------
+    file
+        Where to; compressed with gzip if the name ends in ``.gz``.
+    array
+        uint8, images ``[n, height, width]`` or labels ``[n]``.
+    """
+    content = header(array) + array.tobytes()
+    file.write_bytes(gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+
+
+def _read(file: Path, *, dimensions: int) -> Bytes:
+    """Read one file whole; no more than it declares and one byte is ever held in memory."""
+    with _opened(file) as stream:
+        shape = _read_shape(stream, file, dimensions)
+        declared = math.prod(shape)
+        if declared > MOST_BYTES:
+            raise UsageError(
+                rule=f"an IDX file declares at most {MOST_BYTES} elements",
+                value=f"{_times(shape)} elements",
+                place=str(file),
+                remedy=REMEDY,
+            )
+        content = bytearray(stream.read(declared + 1))  # one more, so that gzip reaches its CRC at the end
+    if len(content) != declared:
+        found = f"{len(content)}" if len(content) < declared else "more"
+        raise UsageError(
+            rule=f"an IDX file that declares {_times(shape)} elements has {declared} bytes after its header",
+            value=f"{found} bytes",
+            place=str(file),
+            remedy=REMEDY,
+        )
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple[int, ...]:
+    """Read the header and return the counts it declares."""
+    size = 4 + 4 * dimensions
+    start = stream.read(size)
+    if len(start) >= 4 and int.from_bytes(start[:4], "big") != MAGIC[dimensions]:
+        content = {3: "images", 1: "labels"}[dimensions]
+        raise UsageError(
+            rule=f"an IDX file of {content} starts with the magic number 0x{MAGIC[dimensions]:08x}",
+            value=f"0x{start[:4].hex()}",
+            place=str(file),
+            remedy=REMEDY,
+        )
+    if len(start) < size:
+        raise UsageError(
+            rule=f"an IDX file of {dimensions} dimension{'s' * (dimensions > 1)} has a header of {size} bytes",
+            value=f"{len(start)} bytes",
+            place=str(file),
+            remedy=REMEDY,
+        )
+    return struct.unpack(f">{dimensions}I", start[4:])
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    """Return a shape as it is spoken: ``60000 x 28 x 28``."""
+    return " x ".join(str(count) for count in shape)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
+    """Open a file, decompressing it if it is compressed; what goes wrong on the way is the user's to know."""
+    try:
+        with file.open("rb") as plain:
+            start = plain.peek(2)[:2]
+            if start == b"\x1f\x8b":
+                with gzip.open(plain) as unpacked:
+                    yield unpacked
+            elif file.suffix == ".gz":
+                raise gzip.BadGzipFile(f"a file that starts with 0x{start.hex()}" if start else "an empty file")
+            else:
+                yield plain
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(
+            rule="a file compressed with gzip is complete and agrees with its own checksum",
+            value=str(error) or type(error).__name__,
+            place=str(file),
+            remedy=REMEDY,
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            rule="a file of the data set can be read",
+            value=error.strerror or str(error),
+            place=str(file),
+            remedy="see that it exists and that you may read it",
+        ) from error

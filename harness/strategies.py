@@ -1,0 +1,145 @@
+"""Hypothesis strategies that draw *batch recipes*.
+
+Hypothesis draws a structure, a size, a magnitude and a seed; vectorised code expands them into thousands of rows.
+So one example checks thousands of rows at the speed of the implementation, and the search is still Hypothesis's:
+reproducible from a seed, and reported by its census. Random normal numbers are one structure among many, since they
+are no test of numerics.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from torch import Tensor
+
+from harness.double_double import Array
+from harness.precision import Format, from_ordinal, to_ordinal
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+class Shape(NamedTuple):
+    """Rows and columns of a batch."""
+
+    rows: int
+    columns: int
+
+
+Structure = Callable[[Generator, Shape, Array, Format], Array]
+"""``structure(rng, shape, magnitude[rows, 1], format) -> float64[rows, columns]``"""
+
+
+def normal(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Independent normal entries."""
+    return rng.standard_normal(shape) * magnitude
+
+
+def spike(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Zeros with one entry of the magnitude, of either sign."""
+    rows = np.zeros(shape)
+    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 1.0
+    return rows * magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1))
+
+
+def uniform_offset(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Entries of order one, all shifted by the magnitude."""
+    return rng.standard_normal(shape) + magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1))
+
+
+def ties(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Two distinct values, so that maxima tie."""
+    return rng.integers(0, 2, size=shape) * magnitude - rng.integers(0, 2, size=(shape.rows, 1)) * magnitude
+
+
+def ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Equally spaced entries in random order."""
+    rows = np.linspace(-1.0, 1.0, shape.columns) * magnitude
+    return np.asarray(rng.permuted(rows, axis=1))
+
+
+def mixed_magnitudes(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+    """Entries whose exponents are spread uniformly from subnormal to the magnitude."""
+    low = math.log2(format_.smallest)
+    high = np.maximum(np.log2(magnitude), low)
+    exponents = low + (high - low) * rng.random(shape)
+    return np.asarray(np.exp2(exponents) * rng.choice([-1.0, 1.0], size=shape))
+
+
+def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+    """One entry within four ulp of a point where exponentials or sums change character; the others near zero."""
+    points = np.array(
+        [
+            format_.log_max,
+            format_.log_max - math.log(shape.columns),
+            format_.log_max / 2,
+            format_.log_smallest,
+            math.log(format_.tiny),
+            format_.precision * math.log(2.0),
+            -format_.precision * math.log(2.0),
+        ]
+    )
+    centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
+    near = from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_)
+    rows = np.zeros(shape)
+    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = near.double().numpy()
+    return rows
+
+
+STRUCTURES: tuple[Structure, ...] = (normal, spike, uniform_offset, ties, ramp, mixed_magnitudes, thresholds)
+
+
+@st.composite
+def batches(
+    draw: st.DrawFn,
+    format_: Format,
+    *,
+    structures: tuple[Structure, ...] = STRUCTURES,
+    largest: float,
+    rows: tuple[int, int] = (16, 512),
+    columns: tuple[int, int] = (1, 32),
+) -> Tensor:
+    """Draw a recipe and expand it into a tensor ``[rows, columns]``.
+
+    Parameters
+    ----------
+    format_
+        Format of the entries.
+    structures
+        What rows look like.
+    largest
+        Bound on the absolute value of an entry.
+    rows, columns
+        Smallest and largest number of each.
+
+    Notes
+    -----
+    Magnitudes are spread row by row: half of the rows are ordinary (at most 1), the others are logarithmically
+    uniform between 1 and the drawn limit.
+    """
+    structure = draw(st.sampled_from(structures), label="structure")
+    shape = Shape(draw(st.integers(*rows), label="rows"), draw(st.integers(*columns), label="columns"))
+    limit = math.exp2(draw(st.floats(0.0, math.log2(largest)), label="log2 of the largest magnitude"))
+    rng = np.random.default_rng(draw(SEEDS, label="seed"))
+    exponents = math.log2(limit) * rng.random((shape.rows, 1))
+    magnitude = np.where(rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, np.exp2(exponents))
+    values = np.clip(structure(rng, shape, magnitude, format_), -largest, largest)
+    return torch.from_numpy(values).to(format_.dtype)
+
+
+def companions(like: Tensor, rng: Generator) -> Tensor:
+    """Return a tensor of the same shape and dtype with entries of order one, zeros and exact ones among them."""
+    values = rng.standard_normal(tuple(like.shape))
+    values = np.where(rng.random(values.shape) < 0.1, rng.integers(-1, 2, size=values.shape), values)
+    return torch.from_numpy(values).to(like.dtype)
+
+
+def labels_for(logits: Tensor, rng: Generator) -> Tensor:
+    """Draw a class for each row of ``[..., k]``: the largest, the smallest, or any, a third of the rows each."""
+    values = logits.double()
+    anywhere = torch.from_numpy(rng.integers(0, logits.shape[-1], size=tuple(logits.shape[:-1])))
+    choice = torch.from_numpy(rng.integers(0, 3, size=tuple(logits.shape[:-1])))
+    return torch.where(choice == 0, values.argmax(-1), torch.where(choice == 1, values.argmin(-1), anywhere))
