@@ -70,7 +70,9 @@ def _single(target: str, place: str, name: str, contract: str | None, declares: 
     found: Any = module
     for attribute in name.split("."):
         if not hasattr(found, attribute):
-            raise UsageError(rule=f"`{name}` is defined in `{place}`", value="no such name", place=place)
+            raise UsageError(
+                rule="the target names something the module defines", value=f"no `{attribute}`", place=f"`{place}`"
+            )
         found = getattr(found, attribute)
     if not callable(found):
         raise UsageError(rule="a case is callable", value=type(found).__name__, place=target)

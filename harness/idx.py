@@ -29,6 +29,9 @@ MAGIC = {3: 0x00000803, 1: 0x00000801}
 CLASS_COUNT = 10
 """A label is a class from 0 to ``CLASS_COUNT - 1``."""
 
+SIDE = 28
+"""Height and width of an image of the family, in pixels."""
+
 MOST_BYTES = 2**30
 """A file that declares more is refused unread. The largest published file of the family has 47 MB."""
 

@@ -5,6 +5,7 @@ beyond its bound is decided elsewhere.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -221,6 +222,8 @@ class Law:
         The admissible deviation in words or as a formula.
     cause
         What usually breaks it, and how it is mended.
+    non_finite
+        The same where the output is not finite; ``cause`` where that says as much.
     group
         ``value``, ``algebra``, ``finite``, ``gradient``, ``equivalence``, ``training`` or ``data``.
     measure
@@ -237,6 +240,11 @@ class Law:
     group: str
     measure: Callable[..., Measurement]
     unit: str = "ulp"
+    non_finite: str = ""
+
+    def likely_cause(self, actual: float) -> str:
+        """What to look at, given the offending output."""
+        return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -249,12 +257,12 @@ class Law:
 
 
 def law(
-    statement: str, *, source: str, bound: str, cause: str, group: str, unit: str = "ulp"
+    statement: str, *, source: str, bound: str, cause: str, group: str, unit: str = "ulp", non_finite: str = ""
 ) -> Callable[[Callable[..., Measurement]], Law]:
     """Make a law of the function below, whose name becomes the law's."""
 
     def decorate(measure: Callable[..., Measurement]) -> Law:
-        return Law(measure.__name__, statement, source, bound, cause, group, measure, unit)
+        return Law(measure.__name__, statement, source, bound, cause, group, measure, unit, non_finite)
 
     return decorate
 

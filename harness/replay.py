@@ -1,6 +1,7 @@
 """Examples as text: what a violation shows, and the command that reproduces it alone, bit for bit."""
 
 import json
+import math
 import shlex
 from typing import Any
 
@@ -14,6 +15,18 @@ from harness.precision import Format
 from harness.record import TensorText
 
 
+def hexadecimal(value: float) -> str:
+    """``float.hex`` without the trailing zeros of the significand: ``0x1.62e43p+6``; ``0.0`` for zero."""
+    if value == 0.0 or not math.isfinite(value):
+        return str(value)
+    significand, exponent = value.hex().split("p")
+    return f"{significand.rstrip('0').rstrip('.')}p{exponent}"
+
+
+MOST = 1024
+"""Tensors with more elements are recorded by dtype and shape, and replayed from the seed that drew them."""
+
+
 def to_text(example: Example) -> dict[str, Any]:
     """Spell every input out: tensors as :class:`~harness.record.TensorText`, numbers as they are."""
     return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in example.items()}
@@ -21,29 +34,44 @@ def to_text(example: Example) -> dict[str, Any]:
 
 def _tensor_text(tensor: Tensor) -> TensorText:
     plain = tensor.detach().cpu()
-    if plain.dtype.is_floating_point:
-        values = tuple(float(value).hex() for value in plain.double().flatten().tolist())
-    else:
-        values = tuple(str(value) for value in plain.flatten().tolist())
+    values: tuple[str, ...] = ()
+    if plain.numel() <= MOST:
+        spell = hexadecimal if plain.dtype.is_floating_point else str
+        values = tuple(spell(value) for value in plain.flatten().tolist())
     return TensorText(dtype=str(plain.dtype).removeprefix("torch."), shape=tuple(plain.shape), values=values)
 
 
-def to_json(example: Example) -> str:
-    """Return the example as ``--example`` takes it: nested lists, floats in hexadecimal."""
-    return json.dumps({name: _nested(value) for name, value in example.items()})
+def to_json(example: Example, contract: Contract, format_: Format) -> str:
+    """Return the example as ``--example`` takes it.
+
+    Tensors are nested lists, floats in hexadecimal; a dtype that does not follow from the contract and the format
+    stands before the list: ``{"int64": [0, 1]}``.
+    """
+    return json.dumps(
+        {
+            name: _nested(value, _implied(name, contract, format_)) if isinstance(value, Tensor) else value
+            for name, value in example.items()
+        }
+    )
 
 
-def _nested(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        nested = value.detach().cpu().double().tolist() if value.dtype.is_floating_point else value.tolist()
-        return _hexadecimal(nested)
-    return value
+def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
+    """The dtype of a list that names none; ``None`` where an input is no tensor unless it says so."""
+    axes = contract.axes.get(name)
+    if axes is None:
+        return None
+    return torch.int64 if axes.index_of is not None else format_.dtype
 
 
-def _hexadecimal(nested: Any) -> Any:
+def _nested(tensor: Tensor, implied: torch.dtype | None) -> Any:
+    values = _spelled(tensor.detach().cpu().tolist())
+    return values if tensor.dtype == implied else {str(tensor.dtype).removeprefix("torch."): values}
+
+
+def _spelled(nested: Any) -> Any:
     if isinstance(nested, list):
-        return [_hexadecimal(item) for item in nested]
-    return nested.hex() if isinstance(nested, float) else nested
+        return [_spelled(item) for item in nested]
+    return hexadecimal(nested) if isinstance(nested, float) else nested
 
 
 def from_json(text: str, contract: Contract, format_: Format) -> Example:
@@ -60,31 +88,46 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise TypeError("not an object")
-        return {name: _from_nested(value, name, contract, format_) for name, value in document.items()}
-    except (ValueError, TypeError) as error:
+        return {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
+    except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             rule='`--example` is JSON such as `{"logits": [["0x1.8p+1", 0.5]]}`', value=f"{text!r:.60} ({error})"
         ) from error
 
 
-def _from_nested(value: Any, name: str, contract: Contract, format_: Format) -> Any:
-    if not isinstance(value, list):
+def _value(value: Any, implied: torch.dtype | None) -> Any:
+    if isinstance(value, dict):
+        ((name, value),) = value.items()
+        implied = getattr(torch, name)
+    if implied is None:
         return value
-    axes = contract.axes.get(name)
-    if axes is not None and axes.index_of is not None:
-        return torch.tensor(value, dtype=torch.int64)
-    return torch.tensor(_from_hexadecimal(value), dtype=torch.float64).to(format_.dtype)
+    if implied.is_floating_point:
+        return torch.tensor(_parsed(value), dtype=torch.float64).to(implied)
+    return torch.tensor(value, dtype=implied)
 
 
-def _from_hexadecimal(nested: Any) -> Any:
+def _parsed(nested: Any) -> Any:
     if isinstance(nested, list):
-        return [_from_hexadecimal(item) for item in nested]
+        return [_parsed(item) for item in nested]
     return float.fromhex(nested) if isinstance(nested, str) else float(nested)
 
 
-def replay_command(case: Case, contract: str, law: str, dtype: str, example: Example) -> str:
-    """Return the command that measures one law of one case on one example."""
-    words = ["harness", "check", case.target, "--contract", contract, "--law", law, "--dtypes", dtype]
+def replay_command(case: Case, contract: Contract, law: str, format_: Format, example: Example, draws: str) -> str:
+    """Return the command that measures one law of one case on one example.
+
+    Parameters
+    ----------
+    case, contract, law, format_
+        What is measured.
+    example
+        The inputs; given in the command where they are few.
+    draws
+        Options that draw the example again where it is too large to be spelled out.
+    """
+    words = ["harness", "check", case.target, "--contract", contract.name, "--law", law, "--dtypes", format_.name]
     for name, value in case.declares.items():
         words += ["--declare", f"{name}={value}"]
-    return shlex.join([*words, "--example", to_json(example)])
+    small = all(value.numel() <= MOST for value in example.values() if isinstance(value, Tensor))
+    if small:
+        return shlex.join([*words, "--example", to_json(example, contract, format_)])
+    return f"{shlex.join(words)} {draws}"

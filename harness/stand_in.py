@@ -11,12 +11,10 @@ bytes are the same on every machine and with every version. It imports no torch.
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.idx import CLASS_COUNT, Bytes
+from harness.idx import CLASS_COUNT, SIDE, Bytes
 
 TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
-SIDE = 28
-"""Height and width of an image in pixels."""
 
 SEED = 20170831
 REACH = 4

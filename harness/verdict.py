@@ -5,8 +5,9 @@ minimal; ball arithmetic confirms it; only then is the law called broken.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import torch
@@ -18,9 +19,12 @@ from harness.error import UsageError
 from harness.law import CaseError, Contract, Example, Law, Measurement, Subject
 from harness.oracle import confirming
 from harness.precision import Format, format_of
-from harness.record import Status, Verdict, Violation
+from harness.record import Status, Verdict, Violation, violation_block
 from harness.replay import replay_command, to_text
 from harness.shrink import minimise, worst_row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEED = 20240229
 """The seed of every run that names no other."""
@@ -133,13 +137,14 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
     census = Census()
     subject = job.subject
     violation, trouble = None, None
+    draws = f"--seed {seed} --examples {examples or job.contract.examples}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             if example is not None:
-                violation = _measured(job, subject, example, census)
+                violation = _measured(job, subject, example, draws, census)
             elif (failing := _search(job, subject, census, examples, seed)) is not None:
-                violation = _violation(job, subject, failing)
+                violation = _measured(job, subject, _minimal(job, subject, failing), draws)
         except CaseError as error:
             trouble = str(error)
     status, reason = _status(job, violation, trouble)
@@ -213,18 +218,21 @@ def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = Fal
         return job.law(subject, example).broken
 
 
-def _violation(job: Job, subject: Subject, example: Example) -> Violation | None:
-    """Make a failing example minimal and measure it with ball arithmetic; ``None`` where the law holds on it."""
+def _minimal(job: Job, subject: Subject, example: Example) -> Example:
+    """Make a failing example minimal, on the screen first."""
     minimal = minimise(example, job.contract.axes, job.format, lambda smaller: _breaks(job, subject, smaller))
-    if not _breaks(job, subject, minimal, confirm=True):
-        # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
-        minimal = minimise(
-            example, job.contract.axes, job.format, lambda smaller: _breaks(job, subject, smaller, confirm=True)
-        )
-    return _measured(job, subject, minimal)
+    if _breaks(job, subject, minimal, confirm=True):
+        return minimal
+    # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
+    return minimise(
+        example, job.contract.axes, job.format, lambda smaller: _breaks(job, subject, smaller, confirm=True)
+    )
 
 
-def _measured(job: Job, subject: Subject, example: Example, census: Census | None = None) -> Violation | None:
+def _measured(
+    job: Job, subject: Subject, example: Example, draws: str, census: Census | None = None
+) -> Violation | None:
+    """Measure with ball arithmetic; ``None`` where the law holds on the example."""
     with confirming():
         measurement = job.law(subject, example)
     if census is not None:
@@ -232,6 +240,7 @@ def _measured(job: Job, subject: Subject, example: Example, census: Census | Non
     if not measurement.broken:
         return None
     place = measurement.worst
+    read = {name: example[name] for name in job.law.inputs}
     return Violation(
         place=place,
         actual=float(measurement.actual[place]),
@@ -240,10 +249,10 @@ def _measured(job: Job, subject: Subject, example: Example, census: Census | Non
         bound=float(measurement.bound[place]),
         over=measurement.over,
         of=measurement.ratio.size,
-        magnitude=_magnitude(example),
-        example=to_text(example),
-        replay=replay_command(job.case, job.contract.name, job.law.name, job.format.name, example),
-        cause=job.law.cause,
+        magnitude=_magnitude(read),
+        example=to_text(read),
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws),
+        cause=job.law.likely_cause(float(measurement.actual[place])),
     )
 
 
@@ -251,3 +260,66 @@ def _magnitude(example: Example) -> float:
     """Largest absolute value among the floating-point inputs."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
     return max((float(tensor.double().abs().max()) for tensor in tensors), default=0.0)
+
+
+class Verdicts(list[Verdict]):
+    """The verdicts on one implementation."""
+
+    @property
+    def failing(self) -> list[Verdict]:
+        """Those that make a run fail."""
+        return [verdict for verdict in self if verdict.status.fails]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a verdict."""
+        import pandas as pd
+
+        return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
+
+    def __str__(self) -> str:
+        """Return the violation blocks, or one line where every law holds."""
+        blocks = [violation_block(verdict) for verdict in self if verdict.violation is not None]
+        return "\n\n".join(blocks) or f"{len(self)} laws hold"
+
+
+def check(
+    function: Callable[..., Any],
+    contract: str,
+    *,
+    dtypes: Sequence[str] = (),
+    breaks: Mapping[str, str] | None = None,
+    declares: Mapping[str, Any] | None = None,
+    examples: int | None = None,
+    seed: int = SEED,
+) -> Verdicts:
+    """Check an implementation against a contract.
+
+    Parameters
+    ----------
+    function
+        The implementation, with the contract's signature.
+    contract
+        Name of the contract.
+    dtypes
+        Names of the dtypes to check in; all of the contract's where empty.
+    breaks
+        Laws it is known to break, with the reason.
+    declares
+        Conventions in which the contract leaves a choice.
+    examples
+        Hypothesis examples a law.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Verdicts
+        A list with one verdict for each law and dtype.
+
+    Raises
+    ------
+    UsageError
+        If the contract, a law or a dtype does not exist.
+    """
+    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign")
+    return Verdicts(decide(job, examples=examples, seed=seed) for job in jobs([case], dtypes=dtypes))

@@ -111,7 +111,8 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
     bound="mean of u (|y| + g_t + G + 3 + 2 ln S) and the sums' errors",
-    cause="log of a softmax that underflowed is -inf; a clamp hides it and loses the gradient: use log_softmax",
+    cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax changes it: use log_softmax",
+    non_finite="the target's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
     group="value",
 )
 def value(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
@@ -168,7 +169,8 @@ def loss_not_lost(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     "The gradient of cross_entropy is (softmax(X) - one_hot(t)) / n.",
     source="chain rule; the bound is the softmax's carried through it",
     bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u",
-    cause="a clamped probability has gradient zero where the truth is one; an underflowed one gives 0 * inf = NaN",
+    cause="a clamped probability has gradient zero where the truth is one",
+    non_finite="an underflowed probability gives 0 * inf = NaN in the backward pass, although the value is finite",
     group="gradient",
 )
 def gradient(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:

@@ -75,7 +75,8 @@ def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format)
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=BHH,
     bound="u (|y| + g_i + G + 3 + 2 ln S) and the sum's error",
-    cause="log(softmax(x)) loses what underflows; x - logsumexp(x) loses digits at large offsets: shift, then subtract",
+    cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal: shift, then subtract",
+    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
     group="value",
 )
 def value(log_softmax: Subject, logits: Tensor) -> Measurement:

@@ -200,7 +200,8 @@ def inputs_unmodified(
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
 
-def _standard_errors(X: Array) -> Array:
+def standard_errors(X: Array) -> Array:
+    """Standard errors of the least-squares estimates of the weights and the bias, at the chapter's noise."""
     design = np.concatenate([X, np.ones((len(X), 1))], axis=1)
     return np.asarray(NOISE * np.sqrt(np.diag(np.linalg.inv(design.T @ design))))
 
@@ -228,7 +229,7 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
     learned = _flat(train.case.name, _trained(train, book_X, book_y, start, _plan(train, shuffled, lr)))
     rate = 2.0 * float(train.declares["factor"]) * lr
     wandering = NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
-    return _distance_from_truth(learned, np.hypot(_standard_errors(to_array(book_X)), wandering), 7.0)
+    return _distance_from_truth(learned, np.hypot(standard_errors(to_array(book_X)), wandering), 7.0)
 
 
 @law(
@@ -242,7 +243,7 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
 def fit_recovers_the_true_parameters(fit: Subject, book_X: Tensor, book_y: Tensor) -> Measurement:
     """Fit the chapter's synthetic data."""
     learned = _flat(fit.case.name, fit.run(book_X, book_y))
-    return _distance_from_truth(learned, _standard_errors(to_array(book_X)), 6.0)
+    return _distance_from_truth(learned, standard_errors(to_array(book_X)), 6.0)
 
 
 @law(

@@ -128,7 +128,8 @@ OVERFLOW = (
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
     source=BHH,
     bound="p_i (e^T - 1) with T = u (g_i + G + 6) + (k - 1) u_a, and two subnormals",
-    cause=f"{OVERFLOW}; or a form that loses digits at large offsets, such as exp(x - logsumexp(x))",
+    cause="a form that loses digits at large offsets, such as exp(x - logsumexp(x)); or the exponent is clipped",
+    non_finite=OVERFLOW,
     group="value",
 )
 def value(softmax: Subject, logits: Tensor) -> Measurement:
@@ -142,7 +143,8 @@ def value(softmax: Subject, logits: Tensor) -> Measurement:
     "Each row of softmax(X) sums to one.",
     source="definition",
     bound="the sum over the row of the value's bound",
-    cause=f"{OVERFLOW}; or the normalisation runs over the wrong axis",
+    cause="the normalisation runs over the wrong axis, or the exponentials and their sum are not the same ones",
+    non_finite=OVERFLOW,
     group="algebra",
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
@@ -158,7 +160,8 @@ def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
     "Every entry of softmax(X) is a number that is not negative.",
     source="definition",
     bound="none",
-    cause=f"{OVERFLOW}; inf / inf is not a number",
+    cause="a probability is formed by a subtraction, which cancels below zero",
+    non_finite=f"{OVERFLOW}; inf / inf is not a number",
     group="algebra",
 )
 def non_negative(softmax: Subject, logits: Tensor) -> Measurement:
@@ -192,6 +195,7 @@ def finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measureme
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
     cause="the implementation depends on the offset: subtract the row maximum first",
+    non_finite=OVERFLOW,
     group="algebra",
 )
 def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
@@ -219,6 +223,7 @@ def exact_shift(logits: Tensor) -> Tensor:
     source="monotonicity of exp",
     bound="none beyond the value's bound at both entries",
     cause="the exponent is clipped, or the output is not a softmax of its input",
+    non_finite=OVERFLOW,
     group="algebra",
 )
 def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
@@ -238,6 +243,7 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     source="quotient rule; the bound is the value's carried through it",
     bound="A_i p_i (|v_i| + V), A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum gets the sum of all",
     cause="the backward pass squares a sum of unshifted exponentials, which overflows at half of ln(max)",
+    non_finite=OVERFLOW,
     group="gradient",
 )
 def gradient(softmax: Subject, logits: Tensor, cotangent: Tensor) -> Measurement:

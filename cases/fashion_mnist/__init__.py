@@ -1,0 +1,17 @@
+"""Loading Fashion-MNIST: item by item, a batch at a time, and from memory."""
+
+from cases.fashion_mnist import concise, scratch
+from harness.case import Case
+
+_DTYPES = ("float32",)
+"""A loader delivers float32 and nothing else."""
+
+CASES = [
+    Case(scratch.item_by_item, "loader", dtypes=_DTYPES),
+    Case(scratch.in_memory, "loader", dtypes=_DTYPES),
+    Case(concise.torchvision_loader, "loader", dtypes=_DTYPES),
+    Case(concise.transforms_v2_loader, "loader", dtypes=_DTYPES),
+    Case(concise.tensor_dataset_loader, "loader", dtypes=_DTYPES),
+    Case(concise.batched_fetch_loader, "loader", dtypes=_DTYPES),
+    Case(concise.batch_sampler_loader, "loader", dtypes=_DTYPES),
+]

@@ -1,0 +1,129 @@
+"""Training and held-out loss against epochs: the curves from which too many epochs are read off.
+
+Softmax regression by full-batch gradient descent from zero, so that the curves are a function of the data alone and
+the exact ones are known. A loss inherits the parameters' distance from the exact trajectory, since the cross-entropy of a
+row changes by at most ``sqrt(2) |(x, 1)|`` times it, and adds its own rounding.
+"""
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.contracts.cross_entropy import loss_oracle
+from harness.contracts.log_softmax import log_softmax_absolute_bound
+from harness.contracts.regression import Plan, trajectory_bound, trajectory_oracle
+from harness.double_double import Array
+from harness.law import CaseError, Contract, Example, Measurement, Subject, compare_absolute, law
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS
+
+
+def _losses(curves: Subject, *inputs: object) -> Array:
+    """Both curves as rows ``[2, epochs + 1]``."""
+    returned = curves.run(*inputs)
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        raise CaseError(f"{curves.case.name} returns {type(returned).__name__}, not a pair of curves")
+    lengths = {len(curve) for curve in returned}
+    if len(lengths) != 1:
+        raise CaseError(f"{curves.case.name} returns curves of different lengths: {sorted(lengths)}")
+    return np.stack([to_array(torch.as_tensor(curve)) for curve in returned])
+
+
+def _exact_loss(X: Array, y: Tensor, parameters: Array, k: int) -> tuple[float, Array]:
+    """Mean cross-entropy at the parameters, and the scores it was computed from."""
+    d = X.shape[1]
+    scores = X @ parameters[: k * d].reshape(k, d).T + parameters[k * d :]
+    loss = loss_oracle(torch.from_numpy(scores), y, "mean")
+    return float(loss.hi), scores
+
+
+def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> float:
+    k, d = scores.shape[1], X.shape[1]
+    reach = np.sqrt(2.0) * float(np.sqrt((X**2).sum(1) + 1.0).max())
+    rows = log_softmax_absolute_bound(torch.from_numpy(scores), scores - scores.max(-1, keepdims=True), format_)
+    model = 2.0 * (d + 3) * format_.u * float(np.abs(scores).max() + np.abs(X).sum(1).max())
+    return reach * distance + float(rows.max()) + model + (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
+
+
+@law(
+    "Both curves follow the exact losses of full-batch gradient descent from zero, epoch by epoch.",
+    source="Dive into Deep Learning (2023), sections 3.6 and 4.4",
+    bound="sqrt(2) |(x, 1)| times the parameters' distance, and the loss's own rounding",
+    cause="the loss is taken after the step instead of before, on the wrong split, or the model keeps training on both",
+    group="training",
+    unit="ulp of 1",
+)
+def follow_gradient_descent(
+    curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
+) -> Measurement:
+    """Compare the loss at every epoch, epoch 0 being the start."""
+    actual = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)
+    if actual.shape != (2, epochs + 1):
+        raise CaseError(f"{curves.case.name} returns curves of length {actual.shape[1]}, not epochs + 1 = {epochs + 1}")
+    weight, bias = X.new_zeros(k, X.shape[1]), X.new_zeros(k)
+    splits = ((to_array(X), y), (to_array(X_held_out), y_held_out))
+    expected, bound = np.empty_like(actual), np.empty_like(actual)
+    for epoch in range(epochs + 1):
+        plan = Plan("softmax", (tuple(range(len(X))),) * epoch, lr, 1.0)
+        exact = trajectory_oracle(X, y.to(X.dtype), weight, bias, plan).hi
+        distance = trajectory_bound(plan, to_array(X), to_array(y), to_array(weight), to_array(bias), curves.format)
+        for row, (features, labels) in enumerate(splits):
+            expected[row, epoch], scores = _exact_loss(features, labels, exact, k)
+            bound[row, epoch] = _loss_bound(features, scores, distance, curves.format)
+    return compare_absolute(actual, expected, bound, curves.format)
+
+
+@law(
+    "The held-out data does not change the training curve.",
+    source="held-out data is not trained on",
+    bound="none",
+    cause="the model takes a step, or a statistic, from the held-out data",
+    group="training",
+    unit="ulp of 1",
+)
+def held_out_data_is_not_trained_on(
+    curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
+) -> Measurement:
+    """Exchange the held-out rows for others and compare the training curves."""
+    with_rows = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)[0]
+    with_others = _losses(curves, X, y, -X_held_out, y_held_out, k, epochs, lr)[0]
+    return compare_absolute(with_rows, with_others, np.zeros(with_rows.shape), curves.format)
+
+
+def _splits(format_: Format) -> st.SearchStrategy[Example]:
+    def expand(n: int, d: int, k: int, epochs: int, lr: float, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        X, X_held_out = (torch.from_numpy(rng.standard_normal((n, d))).to(format_.dtype) for _ in range(2))
+        y, y_held_out = (torch.from_numpy(rng.integers(0, k, size=n)) for _ in range(2))
+        return {
+            "X": X,
+            "y": y,
+            "X_held_out": X_held_out,
+            "y_held_out": y_held_out,
+            "k": k,
+            "epochs": epochs,
+            "lr": lr,
+        }
+
+    return st.builds(
+        expand,
+        n=st.integers(1, 12),
+        d=st.integers(1, 4),
+        k=st.integers(2, 5),
+        epochs=st.integers(0, 4),
+        lr=st.sampled_from([0.5, 0.1]),
+        seed=SEEDS,
+    )
+
+
+LEARNING_CURVES = Contract(
+    "learning_curves",
+    signature="(X[n,d], y[n], X_held_out[m,d], y_held_out[m], k, epochs, lr) -> (train_loss, held_out_loss)[epochs+1]",
+    summary="losses of full-batch softmax regression from zero, before the first step and after each",
+    domain="standard normal features, rates up to 0.5",
+    inputs=_splits,
+    laws=(follow_gradient_descent, held_out_data_is_not_trained_on),
+    dtypes=("float64", "float32"),
+    examples=15,
+)

@@ -1,0 +1,200 @@
+"""A loader of an image data set in IDX files: every sample once an epoch, pixel by pixel what the files say.
+
+The laws write a small data set of random bytes in torchvision's folder layout and read it back through the loader. How
+fast that is, and whether workers help, is for the benchmarks.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness import double_double as dd
+from harness import idx
+from harness.law import CaseError, Contract, Example, Measurement, Subject, compare, law
+from harness.precision import Format
+from harness.strategies import SEEDS
+
+SIDE = 28
+_FILES = {True: "train", False: "t10k"}
+
+Batches = list[tuple[Tensor, Tensor]]
+
+
+class Ask(NamedTuple):
+    """What a loader is asked for."""
+
+    train: bool
+    batch_size: int
+    shuffle: bool
+
+
+@contextmanager
+def data_folder(images: Tensor, labels: Tensor) -> Iterator[Path]:
+    """Write both splits with the same samples, and remove them afterwards."""
+    with tempfile.TemporaryDirectory(prefix="harness-loader-") as folder:
+        raw = Path(folder, "FashionMNIST", "raw")
+        raw.mkdir(parents=True)
+        for split in _FILES.values():
+            idx.write(raw / f"{split}-images-idx3-ubyte", images.numpy())
+            idx.write(raw / f"{split}-labels-idx1-ubyte", labels.numpy())
+        yield Path(folder)
+
+
+def _epochs(loader: Subject, images: Tensor, labels: Tensor, ask: Ask, *, count: int = 1) -> list[Batches]:
+    """Run through the loader, and refuse what is no batch of images and labels."""
+    with data_folder(images, labels) as root:
+        batches = loader.run(root, ask.train, ask.batch_size, 0, ask.shuffle)
+        epochs = [list(batches) for _ in range(count)]
+    for images_batch, labels_batch in (batch for epoch in epochs for batch in epoch):
+        if images_batch.dtype != torch.float32 or labels_batch.dtype != torch.int64:
+            raise CaseError(f"{loader.case.name} yields {images_batch.dtype} and {labels_batch.dtype}")
+        if tuple(images_batch.shape) != (len(labels_batch), 1, SIDE, SIDE):
+            raise CaseError(f"{loader.case.name} yields images of shape {tuple(images_batch.shape)}")
+    return epochs
+
+
+def _counted(deviation: float, actual: float, expected: float) -> Measurement:
+    one = np.ones(1)
+    return Measurement(deviation * one, 0.0 * one, actual * one, expected * one)
+
+
+def _fingerprints(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Counter[tuple[bytes, int]]:
+    return Counter((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+
+
+def _delivered(epoch: Batches) -> Counter[tuple[bytes, int]]:
+    total: Counter[tuple[bytes, int]] = Counter()
+    for images, labels in epoch:
+        grey = (images.double() * 255.0).round().clamp(0, 255).to(torch.uint8)
+        total += _fingerprints(grey.squeeze(1).numpy(), labels.numpy())
+    return total
+
+
+@law(
+    "An epoch delivers every sample once, with its own label.",
+    source="definition of an epoch",
+    bound="none",
+    cause="the tail batch is dropped, an index is off by one, or images and labels are shuffled apart",
+    group="data",
+    unit="samples",
+)
+def each_sample_once(
+    loader: Subject,
+    images: Tensor,
+    labels: Tensor,
+    train: bool,
+    batch_size: int,
+    shuffle: bool,  # noqa: FBT001
+) -> Measurement:
+    """Count samples that are missing or superfluous, order aside."""
+    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
+    wanted, delivered = _fingerprints(images.numpy(), labels.numpy()), _delivered(epoch)
+    differences = (wanted - delivered).total() + (delivered - wanted).total()
+    return _counted(float(differences), float(delivered.total()), float(wanted.total()))
+
+
+@law(
+    "All batches have the size asked for; the last one has what is left.",
+    source="contract",
+    bound="none",
+    cause="drop_last is set, or the batch size is not passed on",
+    group="data",
+    unit="samples",
+)
+def batches_have_the_size_asked_for(
+    loader: Subject,
+    images: Tensor,
+    labels: Tensor,
+    train: bool,
+    batch_size: int,
+    shuffle: bool,  # noqa: FBT001
+) -> Measurement:
+    """Compare the sequence of batch sizes."""
+    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
+    whole, left = divmod(len(labels), batch_size)
+    expected = [batch_size] * whole + [left] * bool(left)
+    actual = [len(batch) for _, batch in epoch]
+    differing = sum(a != b for a, b in zip(actual, expected, strict=False)) + abs(len(actual) - len(expected))
+    return _counted(float(differing), float(len(actual)), float(len(expected)))
+
+
+@law(
+    "A pixel is its byte divided by 255.",
+    source="torchvision.transforms.ToTensor; one division, or one rounded reciprocal and one product",
+    bound="1.5 ulp",
+    cause="a division by 256, a normalisation left in, or a conversion through a narrower dtype",
+    group="value",
+)
+def pixels_are_bytes_over_255(
+    loader: Subject,
+    images: Tensor,
+    labels: Tensor,
+    train: bool,
+    batch_size: int,
+    shuffle: bool,  # noqa: FBT001
+) -> Measurement:
+    """Compare in the files' order."""
+    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle=False))
+    delivered = torch.cat([batch for batch, _ in epoch])
+    expected = dd.lift(images.double().numpy()[:, None]) / 255.0
+    return compare(delivered, expected, 1.5, loader.format)
+
+
+@law(
+    "Shuffling draws a new order each epoch, and without it the order is the files'.",
+    source="contract",
+    bound="none",
+    cause="the order is drawn once when the loader is made, or shuffling is not passed on",
+    group="data",
+    unit="epochs",
+)
+def shuffles_when_asked(
+    loader: Subject,
+    images: Tensor,
+    labels: Tensor,
+    train: bool,
+    batch_size: int,
+    shuffle: bool,  # noqa: FBT001
+) -> Measurement:
+    """Look at two epochs of distinct images; two equal random orders of 32 have probability 1 / 32!."""
+    distinct = images[:1].expand(32, -1, -1).clone()
+    distinct[:, 0, 0] = torch.arange(32, dtype=torch.uint8)
+    marks = labels[:1].expand(32).clone()
+    first, second = (
+        torch.cat([batch[:, 0, 0, 0] for batch, _ in epoch])
+        for epoch in _epochs(loader, distinct, marks, Ask(train, batch_size, shuffle), count=2)
+    )
+    repeats = torch.equal(first, second)
+    return _counted(float(repeats == shuffle), float(not repeats), float(shuffle))
+
+
+def _data_sets(_: Format) -> st.SearchStrategy[Example]:
+    def expand(n: int, seed: int, ask: Ask) -> Example:
+        rng = np.random.default_rng(seed)
+        images = torch.from_numpy(rng.integers(0, 256, size=(n, SIDE, SIDE), dtype=np.uint8))
+        labels = torch.from_numpy(rng.integers(0, 10, size=n, dtype=np.uint8))
+        return {"images": images, "labels": labels, **ask._asdict()}
+
+    asked = st.builds(Ask, train=st.booleans(), batch_size=st.integers(1, 16), shuffle=st.booleans())
+    return st.builds(expand, st.integers(1, 40), SEEDS, asked)
+
+
+LOADER = Contract(
+    "loader",
+    signature="(root, train, batch_size, workers, shuffle) -> iterable of (images[b,1,28,28], labels[b])",
+    summary="batches of an image data set in IDX files below root/FashionMNIST/raw",
+    domain="1 to 40 images of random bytes, batches of 1 to 16, no workers",
+    inputs=_data_sets,
+    laws=(each_sample_once, batches_have_the_size_asked_for, pixels_are_bytes_over_255, shuffles_when_asked),
+    dtypes=("float32",),
+    examples=12,
+)

@@ -1,0 +1,112 @@
+"""The machine and the software a run is made on. Unknown is ``None``, never 0."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+import torch
+from cpuinfo import get_cpu_info
+
+from harness.record import Environment
+
+_PACKAGES = (
+    "stability-harness",
+    "torch",
+    "torchvision",
+    "numpy",
+    "hypothesis",
+    "pytest",
+    "pytest-benchmark",
+    "pandas",
+    "matplotlib",
+    "python-flint",
+)
+
+_SETTINGS = ("BLAS_INFO", "LAPACK_INFO", "BUILD_TYPE", "COMMIT_SHA", "USE_CUDA", "USE_MKLDNN", "USE_OPENMP", "USE_ROCM")
+"""Of torch's build settings, those that change results or speed."""
+
+
+def environment() -> Environment:
+    """Describe this process's machine, torch build and versions."""
+    commit, dirty = _git()
+    return Environment(
+        machine=platform.machine(),
+        processor=str(get_cpu_info().get("brand_raw") or platform.processor() or "unknown"),
+        cores=psutil.cpu_count(logical=True) or 1,
+        usable_cores=usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        accelerator=accelerator_name(),
+        os=platform.platform(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torch_threads=torch.get_num_threads(),
+        torch_build=_torch_build(),
+        versions={name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        git_commit=commit,
+        git_dirty=dirty,
+    )
+
+
+def usable_cores() -> float:
+    """Cores this process may use: the affinity mask, or the control group's quota where that is smaller."""
+    affinity = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        allowed, period = quota.read_text(encoding="ascii").split()
+        if allowed != "max":
+            return min(affinity, int(allowed) / int(period))
+    return affinity
+
+
+def accelerator_name() -> str | None:
+    """Name of the current accelerator; ``None`` where there is none."""
+    if not torch.accelerator.is_available():
+        return None
+    device = torch.accelerator.current_accelerator()
+    assert device is not None
+    module = getattr(torch, device.type, None)
+    if hasattr(module, "get_device_name"):
+        return f"{module.get_device_name()} ({device.type})"
+    return device.type
+
+
+def _torch_build() -> dict[str, str]:
+    build = {
+        "cpu capability": torch.backends.cpu.get_cpu_capability(),
+        "mkl": str(torch.backends.mkl.is_available()),
+        "onednn": str(torch.backends.mkldnn.is_available()),
+        "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+        "default dtype": str(torch.get_default_dtype()),
+    }
+    settings = torch.__config__.show().partition("Build settings:")[2]
+    for setting in settings.split(", "):
+        name, _, value = setting.strip().partition("=")
+        if name in _SETTINGS:
+            build[name] = value.rstrip(",")
+    return build
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> tuple[str | None, bool | None]:
+    """Commit of the working directory and whether it has changes; ``None`` outside a repository."""
+    commit = _output("git", "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    return commit, bool(_output("git", "status", "--porcelain"))
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,73 @@
+"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from harness.case import Case
+from harness.contracts import contracts
+from harness.error import UsageError
+from harness.law import Contract, Law
+
+
+def case_table(cases: Iterable[Case]) -> Table:
+    """Every case with what it claims and what it is known to break."""
+    table = Table("case", "contract", "style", "dtypes", "declared to break", title="Cases", title_justify="left")
+    for case in cases:
+        table.add_row(case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–")
+    return table
+
+
+def contract_table() -> Table:
+    """Every contract with its signature and domain."""
+    table = Table("contract", "signature", "meaning", "domain", title="Contracts", title_justify="left")
+    for contract in contracts().values():
+        table.add_row(contract.name, contract.signature, contract.summary, contract.domain)
+    return table
+
+
+def law_table() -> Table:
+    """Every law with its statement, bound and source."""
+    table = Table("contract", "law", "statement", "bound", "source", title="Laws", title_justify="left")
+    for contract in contracts().values():
+        for law in contract.laws:
+            table.add_row(contract.name, law.name, law.statement, law.bound, law.source)
+    return table
+
+
+def explanation(name: str, contract: str | None = None) -> str:
+    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such law.
+    """
+    found = [
+        (owner, law)
+        for owner in contracts().values()
+        for law in owner.laws
+        if law.name == name and contract in (None, owner.name)
+    ]
+    if not found:
+        known = sorted({law.name for owner in contracts().values() for law in owner.laws})
+        raise UsageError(
+            rule=f"a law is one of {', '.join(f'`{law}`' for law in known)}",
+            value=f"`{name}`",
+            remedy="`harness list --laws` shows the laws of each contract",
+        )
+    return "\n\n".join(_explained(owner, law) for owner, law in found)
+
+
+def _explained(contract: Contract, law: Law) -> str:
+    facts = [
+        ("statement", law.statement),
+        ("holds for", contract.domain),
+        ("unit", law.unit),
+        ("bound", law.bound),
+        ("source", law.source),
+        ("look at", law.cause),
+    ]
+    if law.non_finite:
+        facts.append(("non-finite", law.non_finite))
+    return "\n".join([f"{law.name} of {contract.name}  {contract.signature}"] + [f"  {k:<10}  {v}" for k, v in facts])

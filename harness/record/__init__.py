@@ -1,0 +1,56 @@
+"""Records: what one invocation of the harness leaves behind, and the only thing reports and gates read.
+
+A run is one folder of plain files:
+
+=====================  =======================================================================
+``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
+``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
+``epochs.jsonl``       one :class:`Epoch` a line: training curves
+``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
+``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
+``bench-*.json``       pytest-benchmark's own JSON, one file a suite
+=====================  =======================================================================
+
+Each file is written whole and moved into place, so a run that was cut short is a readable run of what it
+finished. This package imports neither torch nor pandas.
+"""
+
+from harness.record.folder import RUNS, RunFolder, write_atomically
+from harness.record.schema import (
+    SCHEMA,
+    DataSource,
+    Environment,
+    Epoch,
+    Estimate,
+    Image,
+    Record,
+    Row,
+    Run,
+    Status,
+    TensorText,
+    Verdict,
+    Violation,
+)
+from harness.record.text import failing, verdict_line, violation_block
+
+__all__ = [
+    "RUNS",
+    "SCHEMA",
+    "DataSource",
+    "Environment",
+    "Epoch",
+    "Estimate",
+    "Image",
+    "Record",
+    "Row",
+    "Run",
+    "RunFolder",
+    "Status",
+    "TensorText",
+    "Verdict",
+    "Violation",
+    "failing",
+    "verdict_line",
+    "violation_block",
+    "write_atomically",
+]

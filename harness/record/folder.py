@@ -1,0 +1,158 @@
+"""A run on disk: a folder of plain files, each written whole and moved into place."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import ValidationError
+
+from harness.error import UsageError
+from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Row, RowT, Run, Verdict
+
+ParsedT = TypeVar("ParsedT", bound=Record)
+
+RUNS = Path(".harness", "runs")
+"""Where runs are written unless the user names another folder."""
+
+FILES: Mapping[type[Row], str] = {
+    Verdict: "verdicts.jsonl",
+    Epoch: "epochs.jsonl",
+    Estimate: "estimates.jsonl",
+    Image: "images.jsonl",
+}
+
+
+class RunFolder:
+    """One run on disk.
+
+    Parameters
+    ----------
+    path
+        The folder; it need not exist before the first write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_head(self, run: Run) -> None:
+        """Write ``run.json``."""
+        write_atomically(self.path / "run.json", run.model_dump_json(indent=2) + "\n")
+
+    def head(self) -> Run:
+        """Read ``run.json``.
+
+        Raises
+        ------
+        UsageError
+            If the folder is no run, or a run of another schema.
+        """
+        file = self.path / "run.json"
+        if not file.is_file():
+            raise UsageError(
+                rule="a run is a folder with a `run.json`",
+                value=str(self.path),
+                remedy="name a run made by `harness check`, `harness train` or `harness bench`",
+            )
+        text = file.read_text(encoding="utf-8")
+        version = _schema_of(text)
+        if version != SCHEMA:
+            raise UsageError(
+                rule=f"this harness reads records of schema {SCHEMA}",
+                value=f"schema {version}",
+                place=str(file),
+                remedy="read the run with the version of the harness that wrote it, or make it again",
+            )
+        return _parse(Run, text, place=str(file))
+
+    def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
+        """Replace the file of one kind of record."""
+        text = "".join(row.model_dump_json() + "\n" for row in rows)
+        write_atomically(self.path / FILES[kind], text)
+
+    def read(self, kind: type[RowT]) -> list[RowT]:
+        """Read every record of one kind; a kind that was never written gives an empty list.
+
+        Raises
+        ------
+        UsageError
+            If a line is not such a record.
+        """
+        file = self.path / FILES[kind]
+        if not file.is_file():
+            return []
+        with file.open(encoding="utf-8") as lines:
+            return [_parse(kind, line, place=f"{file}:{number}") for number, line in enumerate(lines, 1)]
+
+    def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
+        for file in sorted(self.path.glob("bench-*.json")):
+            try:
+                document = json.loads(file.read_text(encoding="utf-8"))
+            except json.JSONDecodeError as error:
+                raise UsageError(
+                    rule="a benchmark file is pytest-benchmark's JSON", value=str(error), place=str(file)
+                ) from error
+            yield file.stem.removeprefix("bench-"), document
+
+    def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
+        """Add verdicts, replacing those with the same case, law, dtype and device."""
+        merged = {verdict.key: verdict for verdict in self.read(Verdict)}
+        merged.update({verdict.key: verdict for verdict in fresh})
+        self.write(Verdict, merged.values())
+
+    @classmethod
+    def latest(cls, root: Path) -> Self:
+        """Return the most recently created run below ``root``.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        heads = [(cls(head.parent).head().created, head.parent) for head in root.glob("*/run.json")]
+        if not heads:
+            raise UsageError(
+                rule="a report needs a run", value=f"no run below {root}", remedy="run `tox run -e report` first"
+            )
+        return cls(max(heads)[1])
+
+
+def _schema_of(text: str) -> object:
+    """Return the schema version a head claims; ``None`` where it claims none."""
+    try:
+        head = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return head.get("schema_version") if isinstance(head, dict) else None
+
+
+def _parse(kind: type[ParsedT], text: str, *, place: str) -> ParsedT:
+    """Validate one record, turning a schema mismatch or a malformed line into one plain message."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        raise UsageError(
+            rule=f"a record of schema {SCHEMA} has a valid `{field}`",
+            value=f"{first['msg']} (found {first.get('input')!r:.80})",
+            place=place,
+            remedy="the file is damaged or was written by another version of the harness",
+        ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,204 @@
+"""The schema of the records: frozen, typed, validated on reading. Unknown is ``None``, never 0."""
+
+from enum import StrEnum
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+"""Version of the records written by this package; a reader refuses any other."""
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, unknown fields refused, non-finite floats spelled out in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Status(StrEnum):
+    """The verdict on one law."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    EXPECTED = "expected"
+    """A declared failure that was found."""
+    UNEXPECTED = "unexpected"
+    """A declared failure that was not found: an error of the declaration."""
+    SKIPPED = "skipped"
+    ERROR = "error"
+    """The case raised, or the two tiers of the oracle disagree."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether this status makes the run fail."""
+        return self in {Status.BROKEN, Status.UNEXPECTED, Status.ERROR}
+
+
+class TensorText(Record):
+    """A tensor as text: every element in hexadecimal floating point, so that it can be replayed bit for bit."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    values: tuple[str, ...]
+    """Row-major, ``float.hex`` for floating-point dtypes and decimal for integers."""
+
+
+class Violation(Record):
+    """Where and how a law failed, on the smallest example found."""
+
+    place: tuple[int, ...]
+    """Index of the worst element of the output of the minimal example."""
+    actual: float
+    expected: float
+    deviation: float
+    bound: float
+    over: int
+    """How many elements of the minimal example's output are beyond their bound."""
+    of: int
+    magnitude: float
+    """Largest absolute input element of the minimal example."""
+    example: dict[str, TensorText | bool | int | float | str | list[list[int]]]
+    replay: str
+    cause: str
+
+
+class Verdict(Record):
+    """What one law says of one case in one dtype."""
+
+    kind: Literal["verdict"] = "verdict"
+    case: str
+    """``family.module.function``, for example ``softmax_regression.scratch.softmax``."""
+    family: str
+    style: str
+    """``scratch``, ``concise`` or ``foreign``."""
+    contract: str
+    law: str
+    group: str
+    """``value``, ``algebra``, ``finite``, ``gradient``, ``equivalence``, ``training`` or ``data``."""
+    dtype: str
+    device: str
+    status: Status
+    statement: str
+    source: str
+    examples: int
+    """Hypothesis examples that ran."""
+    rows: int
+    """Independent rows checked in those examples."""
+    deviation: float | None = None
+    """Largest deviation seen, in ``unit``; ``None`` where nothing ran."""
+    bound: float | None = None
+    """The bound at the place of that largest deviation relative to its bound."""
+    unit: str = "ulp"
+    reason: str | None = None
+    """Declared reason of an expected failure, reason of a skip, or text of an error."""
+    violation: Violation | None = None
+    duration_s: float
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What identifies the verdict within a run."""
+        return (self.case, self.law, self.dtype, self.device)
+
+
+class Epoch(Record):
+    """One epoch of one training run."""
+
+    kind: Literal["epoch"] = "epoch"
+    case: str
+    family: str
+    style: str
+    experiment: str
+    """What was trained on what, for example ``softmax regression on Fashion-MNIST``."""
+    data: str
+    """Label of the data: ``Fashion-MNIST``, ``synthetic stand-in``, ``y = Xw + b + noise``."""
+    epoch: int
+    """0 is the state before the first step."""
+    train_loss: float
+    held_out_loss: float | None = None
+    train_accuracy: float | None = None
+    held_out_accuracy: float | None = None
+    duration_s: float
+    """Wall time of the training steps of this epoch, evaluation excluded; 0 for epoch 0."""
+
+
+class Estimate(Record):
+    """A parameter learned from data whose true parameter is known."""
+
+    kind: Literal["estimate"] = "estimate"
+    case: str
+    family: str
+    style: str
+    parameter: str
+    true: float
+    learned: float
+    standard_error: float
+    """Standard error of the least-squares estimator on the same data."""
+
+
+class Image(Record):
+    """One sample of the data set with its class and, where a trained model is at hand, the predicted class."""
+
+    kind: Literal["image"] = "image"
+    data: str
+    label: str
+    predicted: str | None = None
+    height: int
+    width: int
+    pixels: str
+    """Base64 of ``height * width`` grey levels, one byte each, row-major."""
+
+
+class DataSource(Record):
+    """Where the images came from."""
+
+    name: str
+    """``Fashion-MNIST`` or ``synthetic stand-in``."""
+    origin: Literal["folder", "cache", "system", "download", "synthetic"]
+    location: str
+    checksums: dict[str, str]
+    """SHA-256 of each uncompressed IDX file."""
+    genuine: bool
+    """Whether every checksum is the published data set's."""
+    note: str
+    """One plain sentence for the report."""
+
+
+class Environment(Record):
+    """The machine and the software a run was made on. Unknown is ``None``, never 0."""
+
+    machine: str
+    processor: str
+    cores: int
+    """Logical cores of the machine."""
+    usable_cores: float
+    """Cores this process may use: affinity and control-group quota taken into account."""
+    memory_bytes: int
+    accelerator: str | None
+    os: str
+    python: str
+    torch: str
+    torch_threads: int
+    torch_build: dict[str, str]
+    """BLAS, compiler, CPU capability and flags as ``torch.__config__`` reports them."""
+    versions: dict[str, str]
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+class Run(Record):
+    """The head of a run's folder."""
+
+    kind: Literal["run"] = "run"
+    schema_version: int = SCHEMA
+    name: str
+    created: str
+    """ISO 8601, UTC."""
+    environment: Environment
+    seed: int
+    data: DataSource | None = None
+    commands: tuple[str, ...] = Field(default=())
+    """The command lines that filled the folder, in order."""
+
+
+Row = Verdict | Epoch | Estimate | Image
+RowT = TypeVar("RowT", Verdict, Epoch, Estimate, Image)

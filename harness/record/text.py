@@ -1,0 +1,116 @@
+"""What records say in words: the one place where the text of terminal, report and Markdown comes from."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from harness.record.schema import Status, TensorText, Verdict
+
+NAMED = 3
+"""How many failures of one kind the verdict line names."""
+
+
+def verdict_line(verdicts: Sequence[Verdict]) -> str:
+    """Return the verdict on all laws of a run as one plain sentence.
+
+    A law is counted once for each case, dtype and device it was checked on; skipped ones are counted apart.
+    """
+    counts = Counter(verdict.status for verdict in verdicts)
+    ran = len(verdicts) - counts[Status.SKIPPED]
+    if not verdicts:
+        return "verdict: none, no law was checked"
+    if not ran:
+        return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
+    everything = "the one law checked holds or fails" if ran == 1 else f"all {ran:,} laws hold or fail"
+    outcome = "; ".join(_failures(verdicts)) or f"{everything} as declared"
+    return f"verdict: {outcome} ({_tally(counts)})"
+
+
+def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
+    order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
+    return sorted((verdict for verdict in verdicts if verdict.status.fails), key=lambda it: order.index(it.status))
+
+
+def _failures(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a phrase for each kind of failure, naming the first few."""
+    nouns = {Status.BROKEN: "law", Status.UNEXPECTED: "declared failure", Status.ERROR: "error"}
+    tails = {Status.BROKEN: " broken", Status.UNEXPECTED: " not found", Status.ERROR: ""}
+    phrases = []
+    for status, noun in nouns.items():
+        names = [f"{it.case} {it.law} [{it.dtype}]" for it in verdicts if it.status is status]
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            phrases.append(f"{_count(len(names), noun)}{tails[status]}: {', '.join(names[:NAMED])}{more}")
+    return phrases
+
+
+def _tally(counts: Counter[Status]) -> str:
+    """Return how many hold, fail as declared and were skipped."""
+    parts = [f"{counts[Status.HOLDS]:,} {'holds' if counts[Status.HOLDS] == 1 else 'hold'}"]
+    if counts[Status.EXPECTED]:
+        parts.append(_count(counts[Status.EXPECTED], "expected failure"))
+    if counts[Status.SKIPPED]:
+        parts.append(f"{counts[Status.SKIPPED]:,} skipped")
+    return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def violation_block(verdict: Verdict) -> str:
+    """Return the violation of a verdict as the fixed block of text that terminal, report and records share.
+
+    Raises
+    ------
+    ValueError
+        If the verdict carries no violation.
+    """
+    found = verdict.violation
+    if found is None:
+        raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.dtype}]")
+    verb = "breaks" if verdict.status is Status.BROKEN else "breaks, as declared,"
+    place = f"({', '.join(map(str, found.place))}{',' if len(found.place) == 1 else ''})"
+    examples = [f"{name} = {_spelled(value)}" for name, value in found.example.items()]
+    facts = [
+        ("statement", verdict.statement),
+        ("source", verdict.source),
+        ("actual", f"{found.actual!r} at {place}" if found.place else f"{found.actual!r}"),
+        ("expected", f"{found.expected!r}"),
+        (
+            "deviation",
+            f"{found.deviation:.6g} {verdict.unit}, bound {found.bound:.6g} {verdict.unit}; "
+            f"{found.over} of {found.of} elements over",
+        ),
+        *(("example" if i == 0 else "", text) for i, text in enumerate(examples)),
+        ("replay", found.replay),
+        ("look at", found.cause),
+    ]
+    lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.dtype}]"]
+    lines += [f"  {label:<9}  {text}" for label, text in facts]
+    return "\n".join(lines)
+
+
+def _spelled(value: object) -> str:
+    """Spell an input out: nested as its shape says, each float also in decimal where there are few."""
+    if not isinstance(value, TensorText):
+        return str(value)
+    if len(value.values) > _SPELLED_OUT or not value.values:
+        return f"{value.dtype} tensor of shape {list(value.shape)}; the replay reproduces its values"
+    nested = _nested(list(value.values), value.shape)
+    if not value.dtype.startswith(("float", "bfloat")):
+        return nested
+    return f"{nested} = {_nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
+
+
+_SPELLED_OUT = 16
+"""Tensors with more elements are named by their shape in the block."""
+
+
+def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
+    if not shape:
+        return texts[0]
+    if len(shape) == 1:
+        return f"[{', '.join(texts)}]"
+    size = len(texts) // shape[0] if shape[0] else 0
+    return f"[{', '.join(_nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"

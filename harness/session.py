@@ -1,0 +1,51 @@
+"""A run being filled: the folder that the commands of one job write into, one after the other."""
+
+import shlex
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.environment import environment
+from harness.error import UsageError
+from harness.record import RUNS, DataSource, Run, RunFolder, Verdict
+from harness.verdict import SEED
+
+
+class Session:
+    """One command's view of a run.
+
+    Parameters
+    ----------
+    name
+        Name of the run below ``.harness/runs``, or a path to its folder. An existing run is added to.
+    seed
+        Seed of the run's draws.
+    """
+
+    def __init__(self, name: str, *, seed: int = SEED) -> None:
+        path = Path(name) if "/" in name else RUNS / name
+        self.folder = RunFolder(path)
+        if (path / "run.json").is_file():
+            head = self.folder.head()
+        elif path.is_dir() and any(path.iterdir()):
+            raise UsageError(
+                rule="`--run` names a new folder or a run",
+                value=f"`{path}`, a folder that is neither",
+                remedy="name another folder",
+            )
+        else:
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            head = Run(name=path.name, created=created, environment=environment(), seed=seed)
+        command = shlex.join(["harness", *sys.argv[1:]])
+        self.head = head.model_copy(update={"commands": (*head.commands, command)})
+        self.folder.write_head(self.head)
+
+    def note_data(self, source: DataSource) -> None:
+        """Record where the images come from."""
+        self.head = self.head.model_copy(update={"data": source})
+        self.folder.write_head(self.head)
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Add verdicts to those the run has, replacing those on the same law, case, dtype and device."""
+        self.folder.merge_verdicts(verdicts)
