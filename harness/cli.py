@@ -19,6 +19,7 @@ from harness.error import UsageError
 if TYPE_CHECKING:
     from harness.campaign import Campaign
     from harness.record import Verdict
+    from harness.session import Session
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,6 +96,7 @@ def check(
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     example: Annotated[str | None, typer.Option(help="Measure this one example, as a replay prints it.")] = None,
     run: RunOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Clear the run first.")] = False,
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function.
 
@@ -104,7 +106,7 @@ def check(
 
       harness check homework.py:softmax --contract softmax    one function in a file
 
-      harness check torch.nn.functional:softsign --contract sigmoid --dtypes float32,bfloat16
+      harness check torch.nn.functional:cross_entropy --contract cross_entropy --dtypes float32,bfloat16
     """
     from harness.campaign import Campaign
     from harness.record import verdict_line
@@ -119,7 +121,7 @@ def check(
         examples,
         seed,
     )
-    session = _session(run, seed)
+    session = _session(run, seed, fresh=fresh)
     verdicts: list[Verdict] = []
     interrupted = False
     try:
@@ -250,11 +252,11 @@ def report(
     print(line)
 
 
-def _session(run: str | None, seed: int | None = None) -> Any:
+def _session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session | None":
     from harness.session import Session
     from harness.verdict import SEED
 
-    return None if run is None else Session(run, seed=SEED if seed is None else seed)
+    return None if run is None else Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 
 
 def main() -> None:

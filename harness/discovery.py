@@ -100,7 +100,8 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _imported(name: str) -> ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
+    # Last, so that the working directory does not hide what is installed.
+    sys.path.append(str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

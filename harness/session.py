@@ -21,11 +21,15 @@ class Session:
         Name of the run below ``.harness/runs``, or a path to its folder. An existing run is added to.
     seed
         Seed of the run's draws.
+    fresh
+        Whether an existing run of that name is cleared first.
     """
 
-    def __init__(self, name: str, *, seed: int = SEED) -> None:
+    def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
         path = Path(name) if "/" in name else RUNS / name
         self.folder = RunFolder(path)
+        if fresh and (path / "run.json").is_file():
+            self.folder.clear()
         if (path / "run.json").is_file():
             head = self.folder.head()
         elif path.is_dir() and any(path.iterdir()):

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SEED = 20240229
 """The seed of every run that names no other."""
 
+PATIENCE = 4
+"""A declared failure is looked for in this many times the examples before its declaration is called wrong."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -137,13 +140,16 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
     census = Census()
     subject = job.subject
     violation, trouble = None, None
-    draws = f"--seed {seed} --examples {examples or job.contract.examples}"
+    budget = examples or job.contract.examples
+    if job.case.declared_break(job.law.name, job.format.name):
+        budget *= PATIENCE
+    draws = f"--seed {seed} --examples {budget}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             if example is not None:
                 violation = _measured(job, subject, example, draws, census)
-            elif (failing := _search(job, subject, census, examples, seed)) is not None:
+            elif (failing := _search(job, subject, census, budget, seed)) is not None:
                 violation = _measured(job, subject, _minimal(job, subject, failing), draws)
         except CaseError as error:
             trouble = str(error)
@@ -182,12 +188,12 @@ def _status(job: Job, violation: Violation | None, trouble: str | None) -> tuple
     return Status.HOLDS, None
 
 
-def _search(job: Job, subject: Subject, census: Census, examples: int | None, seed: int) -> Example | None:
+def _search(job: Job, subject: Subject, census: Census, examples: int, seed: int) -> Example | None:
     """Draw examples until one breaks the law on both tiers of the oracle; return its worst row."""
 
     @hypothesis.seed(seed)
     @settings(
-        max_examples=examples or job.contract.examples,
+        max_examples=examples,
         phases=(Phase.generate,),
         database=None,
         deadline=None,

@@ -41,6 +41,11 @@ class RunFolder:
         """Write ``run.json``."""
         write_atomically(self.path / "run.json", run.model_dump_json(indent=2) + "\n")
 
+    def clear(self) -> None:
+        """Remove the records, and nothing else that lies in the folder."""
+        for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in ("run.json", *FILES.values()))):
+            file.unlink(missing_ok=True)
+
     def head(self) -> Run:
         """Read ``run.json``.
 

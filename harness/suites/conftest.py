@@ -1,0 +1,75 @@
+"""What the suites share: their options, the data set, and that only what was right is kept."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.error import UsageError
+from harness.suites.image_data import ImageData, image_data
+from harness.suites.outcome import Outcome
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Parse whole numbers separated by commas."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = (-1,)
+    if min(numbers) < 0:
+        raise argparse.ArgumentTypeError(f"whole numbers separated by commas, got `{text}`")
+    return numbers
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Parse positive whole numbers separated by commas."""
+    numbers = counts(text)
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"whole numbers from 1 separated by commas, got `{text}`")
+    return numbers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what a suite can be told."""
+    group = parser.getgroup("harness", "benchmarks of the harness")
+    group.addoption("--harness-cases", metavar="TARGET", help="cases to run on: a package, file.py:function, ...")
+    group.addoption("--harness-contract", metavar="NAME", help="contract of a target that is a single function")
+    group.addoption("--harness-batch-sizes", metavar="N,N", type=sizes, help="batch sizes of steps and loaders")
+    group.addoption("--harness-workers", metavar="N,N", type=counts, help="worker processes of loaders")
+    group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
+    group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
+    group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
+    group.addoption("--harness-seconds", metavar="S", type=float, help="seconds measured a benchmark (default 0.5)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep account of what ran."""
+    config.pluginmanager.register(Outcome(), "harness-outcome")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Drop the timing of what raised, was interrupted or was found wrong after the timed loop."""
+    try:
+        return (yield)
+    except BaseException:
+        benchmark: Any = pyfuncitem.funcargs.get("benchmark")
+        if benchmark is not None:
+            benchmark.has_error = True
+            if benchmark.stats is not None:
+                benchmark.stats.stats.data.clear()
+        raise
+
+
+@pytest.fixture(scope="session")
+def data(pytestconfig: pytest.Config) -> Iterator[ImageData]:
+    """The test set, cut to the number of images asked for, for as long as the session lasts."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="harness-images-") as scratch:
+            folder = pytestconfig.getoption("harness_data", None)
+            yield image_data(folder, pytestconfig.getoption("harness_images", None), Path(scratch))
+    except UsageError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

@@ -1,0 +1,62 @@
+"""The images the loaders are timed on: the test set of what :mod:`harness.dataset` finds, or its first images."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import idx
+from harness.dataset import arrays, prepare
+from harness.error import UsageError
+from harness.store import LAYOUT, PAIRS
+
+Sample = tuple[bytes, int]
+"""The bytes of one image, and its label."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A test set on disk.
+
+    Parameters
+    ----------
+    root
+        Folder in torchvision's layout.
+    name
+        What the images are: Fashion-MNIST or what stands in for it.
+    samples
+        What an epoch delivers, order aside.
+    size
+        How many images an epoch has.
+    """
+
+    root: Path
+    name: str
+    samples: AbstractSet[Sample]
+    size: int
+
+
+def image_data(folder: str | None, count: int | None, scratch: Path) -> ImageData:
+    """Find the test set, and cut it to its first images where fewer are wanted.
+
+    Parameters
+    ----------
+    folder
+        As for :func:`harness.dataset.prepare`.
+    count
+        How many images are wanted; all where absent.
+    scratch
+        Where the cut set is written.
+    """
+    prepared = prepare(folder)
+    images, labels = arrays(prepared.root, train=False)
+    if count is not None and count < 1:
+        raise UsageError(rule="`--harness-images` is 1 or more", value=str(count))
+    root = prepared.root
+    if count is not None and count < len(labels):
+        root, images, labels = scratch, images[:count], labels[:count]
+        (root / LAYOUT).mkdir(parents=True)
+        for pair in PAIRS.values():  # both splits, as torchvision looks for all four files
+            for name, array in zip(pair, (images, labels), strict=True):
+                idx.write(root / LAYOUT / name, array)
+    samples = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
+    return ImageData(root, prepared.source.name, samples, len(labels))

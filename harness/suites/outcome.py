@@ -1,0 +1,65 @@
+"""What became of each benchmark: put into the JSON beside the timings, and said at the end if something is missing."""
+
+from typing import Any
+
+import pytest
+
+
+class Outcome:
+    """A pytest plugin that keeps account of one session.
+
+    Notes
+    -----
+    It adds an object ``harness`` to pytest-benchmark's document: ``collected`` and ``passed`` (counts), ``failed`` and
+    ``skipped`` (lists of ``name`` and ``reason``), and whether the suite is ``complete``: everything collected was
+    passed or skipped for a reason.
+    """
+
+    def __init__(self) -> None:
+        self.collected: list[str] = []
+        self.passed: list[str] = []
+        self.failed: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember what is to run."""
+        self.collected = [item.nodeid for item in session.items]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember what became of it."""
+        if report.failed:
+            self.failed[report.nodeid] = report.longreprtext
+        elif report.skipped:
+            *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
+            self.skipped[report.nodeid] = str(reason).removeprefix("Skipped: ")
+        elif report.when == "call":
+            self.passed.append(report.nodeid)
+
+    @property
+    def missing(self) -> int:
+        """How many neither passed nor were skipped."""
+        return len(self.collected) - len(set(self.passed) - set(self.failed)) - len(self.skipped)
+
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Add the account to the document, before it is written."""
+        output_json["harness"] = {
+            "complete": self.missing == 0,
+            "collected": len(self.collected),
+            "passed": len(set(self.passed) - set(self.failed)),
+            "failed": _listed(self.failed),
+            "skipped": _listed(self.skipped),
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how much of the suite there is, if that is not all."""
+        if self.missing:
+            kept = len(self.collected) - self.missing - len(self.skipped)
+            terminalreporter.section("incomplete", red=True)
+            terminalreporter.line(
+                f"{kept} of {len(self.collected)} benchmarks were measured and kept; {len(self.failed)} failed, "
+                f"{self.missing - len(self.failed)} did not run to their end, {len(self.skipped)} were skipped"
+            )
+
+
+def _listed(reasons: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": nodeid.rpartition("::")[2], "reason": reason} for nodeid, reason in reasons.items()]

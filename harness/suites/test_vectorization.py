@@ -1,0 +1,73 @@
+"""Loops against vectorised code: elementwise sums and linear maps, against the size."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.law import CaseError, Example, Subject
+from harness.precision import FORMATS
+from harness.suites.measurement import measure, refuse, subject_info
+from harness.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.timing import threads
+
+SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
+"""Elements of the vectors; rows, features and outputs of the linear map. The largest loops take a tenth of a second."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each case and size."""
+    items = [
+        (case, n)
+        for case, declared in cases_of(metafunc.config, *SIZES).items()
+        for n in option(metafunc.config, "sizes", SIZES[declared.contract])
+    ]
+    metafunc.parametrize(("case", "n"), items, ids=[f"{case}-{n}" for case, n in items])
+
+
+def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:
+    """Time one call, then hold the result against the contract's laws of value."""
+    declared = cases_of(pytestconfig, *SIZES)[case]
+    benchmark.group = f"{declared.contract}, n {n}"
+    example = operands(declared.contract, n)
+    arguments = tuple(example.values())
+    with threads(1):
+        seconds = option(pytestconfig, "seconds", SECONDS)
+        warmed = measure(benchmark, lambda: declared.function(*arguments), budget_s=seconds)
+    benchmark.extra_info.update(subject_info(declared), contract=declared.contract, n=n, cold_s=warmed.cold_s)
+    validate(declared, example, where=f"{DTYPE}, n {n}")
+
+
+def operands(contract: str, n: int) -> Example:
+    """Return float32 operands by name, in the order of the contract's signature."""
+    generator = torch.Generator().manual_seed(n)
+    shapes: Mapping[str, tuple[int, ...]] = (
+        {"a": (n,), "b": (n,)} if contract == "add" else {"X": (n, n), "weight": (n, n), "bias": (n,)}
+    )
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def validate(case: Case, example: Example, *, where: str) -> None:
+    """Fail where a law of value is broken on the very operands that were timed."""
+    contract = contract_named(case.contract)
+    subject = Subject(case, contract, FORMATS[DTYPE])
+    for law in (law for law in contract.laws if law.group == "value"):
+        try:
+            measured = law(subject, example)
+        except CaseError as error:
+            refuse(case, law.statement, where=where, actual=error)
+            return
+        if measured.broken:
+            at = measured.worst
+            refuse(
+                case,
+                law.statement,
+                where=where,
+                actual=f"{measured.actual[at]!r} at {at}",
+                expected=repr(measured.expected[at]),
+                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} over",
+                bound=f"{measured.bound[at]:.6g} {law.unit}",
+            )

@@ -1,0 +1,151 @@
+"""The problems the steps are timed on, and whether a step does what gradient descent does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.contracts.regression import NOISE, TRUE_BIAS, TRUE_WEIGHT, Plan, trajectory_bound
+from harness.precision import FORMATS, to_array
+from harness.suites.selection import DTYPE
+
+CONTRACTS = ("linear_regression_step", "softmax_regression_step")
+PIXELS, CLASSES = 784, 10
+STEPS = 3
+"""Steps that are compared, each on a minibatch of its own, so that a gradient that was not cleared shows."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data, start and plan of a training.
+
+    Parameters
+    ----------
+    X, y
+        Float32 features ``[n, d]``; float32 targets or int64 labels ``[n]``.
+    weight, bias
+        The start, ``[m, d]`` and ``[m]``.
+    plan
+        Minibatches and rate.
+    """
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor
+    bias: Tensor
+    plan: Plan
+
+    def to(self, device: str) -> "Problem":
+        """The same on a device."""
+        there = {name: getattr(self, name).to(device) for name in ("X", "y", "weight", "bias")}
+        return replace(self, **there)
+
+    def minibatch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Features and targets of one step, contiguous."""
+        rows = slice(self.plan.batches[number][0], self.plan.batches[number][-1] + 1)
+        return self.X[rows], self.y[rows]
+
+
+def problem(case: Case, batch_size: int) -> Problem:
+    """Make the problem of a case's contract: the chapter's line of two features, or 784 pixels to 10 classes.
+
+    Notes
+    -----
+    The rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The classes are
+    unequally frequent, so that each bias has a gradient far above its rounding errors.
+    """
+    generator = torch.Generator().manual_seed(batch_size)
+    n = STEPS * batch_size
+    batches = tuple(tuple(range(start, start + batch_size)) for start in range(0, n, batch_size))
+    if case.contract == "linear_regression_step":
+        conventions = {**contract_named(case.contract).conventions, **case.declares}
+        X = torch.randn(n, len(TRUE_WEIGHT), generator=generator)
+        y = X @ torch.tensor(TRUE_WEIGHT) + TRUE_BIAS + NOISE * torch.randn(n, generator=generator)
+        start = 0.01 * torch.randn(1, len(TRUE_WEIGHT), generator=generator)
+        return Problem(X, y, start, torch.zeros(1), Plan("linear", batches, 0.03, float(conventions["factor"])))
+    X = torch.rand(n, PIXELS, generator=generator)
+    y = torch.randint(CLASSES, (2, n), generator=generator).amin(0)
+    start = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
+    return Problem(X, y, start, torch.zeros(CLASSES), Plan("softmax", batches, 0.001, 1.0))
+
+
+class Disagreement(NamedTuple):
+    """How a step differs from gradient descent: the rule it breaks, the largest difference, and what is allowed."""
+
+    rule: str
+    deviation: float
+    bound: float
+
+
+def disagreement(case: Case, given: Problem, device: str) -> Disagreement | None:
+    """Run a few steps from the start and compare loss and parameters with gradient descent in float64.
+
+    Notes
+    -----
+    Float64 is off by 1e-16 a step where the bound is some 1e-7. The loss is compared at the first step, where the
+    parameters are still exact: each score is off by at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz
+    in the scores.
+    """
+    there = given.to(device)
+    step, parameters = case.function(there.weight.clone(), there.bias.clone(), given.plan.lr)
+    losses = [step(*there.minibatch(number)) for number in range(STEPS)]
+    expected_loss, expected = _gradient_descent(given)
+    loss_error = abs(float(losses[0]) - expected_loss)
+    if not loss_error <= (bound := _loss_bound(given, expected_loss)):
+        return Disagreement("the step returns the loss of its minibatch, before the update", loss_error, bound)
+    error = max(_largest(a, b) for a, b in zip(parameters, expected, strict=True))
+    arrays = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
+    if not error <= (bound := trajectory_bound(given.plan, *arrays, FORMATS[DTYPE])):
+        return Disagreement(f"after {STEPS} steps weight and bias are those of gradient descent", error, bound)
+    return None
+
+
+def _largest(actual: Tensor, expected: Tensor) -> float:
+    """Largest difference; infinite where the shapes differ or something is not finite."""
+    if actual.shape != expected.shape:
+        return float("inf")
+    error = (actual.detach().cpu().double() - expected).abs().max()
+    return float(error) if error.isfinite() else float("inf")
+
+
+def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
+    if kind == "softmax":
+        return F.cross_entropy
+    return lambda scores, y: factor * F.mse_loss(scores.squeeze(1), y.double())
+
+
+def _gradient_descent(given: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
+    """The first loss, and weight and bias after the last step, in float64."""
+    loss_of = _loss(given.plan.kind, given.plan.factor)
+    weight, bias, losses = given.weight.double(), given.bias.double(), []
+    for number in range(STEPS):
+        X, y = given.minibatch(number)
+        weight, bias = weight.detach().requires_grad_(), bias.detach().requires_grad_()
+        loss = loss_of(X.double() @ weight.T + bias, y)
+        slopes = torch.autograd.grad(loss, (weight, bias))
+        weight, bias = weight - given.plan.lr * slopes[0], bias - given.plan.lr * slopes[1]
+        losses.append(float(loss.detach()))
+    return losses[0], (weight.detach(), bias.detach())
+
+
+def _loss_bound(given: Problem, loss: float) -> float:
+    X, y = (to_array(part) for part in given.minibatch(0))
+    u, (n, d) = FORMATS[DTYPE].u, X.shape
+    W, b = to_array(given.weight), to_array(given.bias)
+    score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b)).max(1)
+    if given.plan.kind == "softmax":
+        return float(2.0 * score_error.mean() + (n + len(W) + 10) * u * (1.0 + loss))
+    residual = np.abs(X @ W[0] + b[0] - y)
+    slack = 2.0 * residual * (score_error + u * np.abs(y)) + (score_error + u * np.abs(y)) ** 2
+    return float(given.plan.factor * slack.mean() + (n + 6) * u * loss)
+
+
+def finite(parameters: Any) -> bool:
+    """Whether weight and bias are numbers."""
+    return all(bool(part.isfinite().all()) for part in parameters)
