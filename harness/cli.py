@@ -230,8 +230,9 @@ def bench(
     if "loaders" in wanted:
         session.note_data(prepare(data).source)
     worst = 0
+    settings = benchmark.Settings(data=data)
     for suite in wanted:
-        worst = max(worst, benchmark.run_suite(suite, target=target, run_folder=session.folder.path, data=data))
+        worst = max(worst, benchmark.run_suite(suite, target=target, run_folder=session.folder.path, settings=settings))
     raise typer.Exit(worst)
 
 

@@ -203,9 +203,10 @@ def _inverse_factorial(n: int) -> Pair:
     """``1 / n!`` as a pair, from exact rational arithmetic."""
     exact = Fraction(1, math.factorial(n))
     hi = float(exact)
-    return np.float64(hi), np.float64(float(exact - Fraction(hi)))
+    return np.asarray(hi), np.asarray(float(exact - Fraction(hi)))
 
 
+_TWO = np.asarray(2.0), np.asarray(0.0)
 _INVERSE_FACTORIALS = [_inverse_factorial(n) for n in range(1, _TERMS + 1)]
 
 
@@ -251,7 +252,7 @@ def _expm1_reduced(r: DoubleDouble) -> DoubleDouble:
     for coefficient in _INVERSE_FACTORIALS[-2::-1]:
         series = _multiply(_add(series, coefficient), reduced)
     for _ in range(_HALVINGS):
-        series = _multiply(series, _add(series, (np.float64(2.0), np.float64(0.0))))
+        series = _multiply(series, _add(series, _TWO))
     return DoubleDouble(*series)
 
 
@@ -263,7 +264,8 @@ def log1p(x: DoubleDouble) -> DoubleDouble:
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         y = np.log1p(x.hi)
-    usable = np.isfinite(y)
+    # Below 2^-300, x - x^2/2 is x to far more digits than are kept, and the steps below would underflow.
+    usable = np.isfinite(y) & (np.abs(x.hi) >= 2.0**-300)
     start = np.where(usable, y, 0.0)
     lifted = lift(start)
     k = np.where(np.abs(start) < 0.34, 0.0, np.rint(start / np.log(2.0)))
@@ -276,7 +278,8 @@ def log1p(x: DoubleDouble) -> DoubleDouble:
     step = residual / (expm1_y + 1.0)
     # Second order: y + t - t^2/2 with t of the order of 1e-16 leaves 1e-48 at most.
     corrected = lifted + (step - step * step * 0.5)
-    return DoubleDouble(np.where(usable, corrected.hi, y), np.where(usable, corrected.lo, 0.0))
+    lo = np.where(np.isfinite(y), x.lo, 0.0)
+    return DoubleDouble(np.where(usable, corrected.hi, y), np.where(usable, corrected.lo, lo))
 
 
 def log(x: DoubleDouble) -> DoubleDouble:

@@ -68,7 +68,7 @@ def accelerator_name() -> str | None:
     device = torch.accelerator.current_accelerator()
     assert device is not None
     module = getattr(torch, device.type, None)
-    if hasattr(module, "get_device_name"):
+    if module is not None and hasattr(module, "get_device_name"):
         return f"{module.get_device_name()} ({device.type})"
     return device.type
 

@@ -118,9 +118,10 @@ def _decided(value: arb) -> bool:
 def _to_double_double(values: NDArray[np.object_]) -> DoubleDouble:
     hi, lo = np.empty(values.shape), np.empty(values.shape)
     for index in np.ndindex(values.shape):
-        middle = values[index].mid()
-        hi[index] = float(middle)
-        lo[index] = float(middle - arb(hi[index])) if np.isfinite(hi[index]) else 0.0
+        value: Any = values[index]
+        nearest = float(value.mid())
+        hi[index] = nearest
+        lo[index] = float(value.mid() - arb(nearest)) if np.isfinite(nearest) else 0.0
     return DoubleDouble(hi, lo)
 
 

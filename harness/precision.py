@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from flint import arb, ctx
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -79,16 +80,22 @@ class Format:
     @property
     def log_max(self) -> float:
         """``ln(max + ulp/2)``: from here the exponential rounds to infinity."""
-        return self.emax * math.log(2.0) + math.log(2.0 - self.u)
+        return _log_of(2 - arb(2) ** -self.precision, self.emax)
 
     @property
     def log_smallest(self) -> float:
         """``ln(smallest / 2)``: from here downwards the exponential rounds to zero."""
-        return (self.emin - self.precision) * math.log(2.0)
+        return _log_of(arb(1), self.emin - self.precision)
 
     def round(self, value: float) -> float:
         """Round a float64 to the format, to nearest, ties to even."""
         return float(torch.tensor(value, dtype=torch.float64).to(self.dtype))
+
+
+def _log_of(significand: arb, exponent: int) -> float:
+    """``ln(significand * 2^exponent)``, correctly rounded: in float64 the product with ``ln 2`` errs by a few ulp."""
+    with ctx.workprec(200):
+        return float((significand * arb(2) ** exponent).log())
 
 
 FORMATS = {
@@ -183,5 +190,6 @@ def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
     """Invert :func:`to_ordinal`; ordinal 0 gives +0."""
     size = format_.dtype.itemsize
     sign_bit = -(1 << (8 * size - 1))
-    bits = np.where(ordinals < 0, sign_bit - ordinals, ordinals)
+    bits = np.array(ordinals, dtype=np.int64)
+    bits[bits < 0] = sign_bit - bits[bits < 0]
     return torch.from_numpy(bits.astype(f"int{8 * size}")).view(format_.dtype)

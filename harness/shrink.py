@@ -71,9 +71,8 @@ def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int])
 
 
 def _length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
-    return next(
-        example[key].shape[input_axes.names.index(name)] for key, input_axes in axes.items() if name in input_axes.names
-    )
+    key, input_axes = next((key, input_axes) for key, input_axes in axes.items() if name in input_axes.names)
+    return len(example[key].movedim(input_axes.names.index(name), 0))
 
 
 def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]) -> Example:

@@ -42,17 +42,19 @@ def spike(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Zeros with one entry of the magnitude, of either sign."""
     rows = np.zeros(shape)
     rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 1.0
-    return rows * magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1))
+    return np.asarray(rows * magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1)))
 
 
 def uniform_offset(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Entries of order one, all shifted by the magnitude."""
-    return rng.standard_normal(shape) + magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1))
+    signs = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
+    return np.asarray(rng.standard_normal(shape) + magnitude * signs)
 
 
 def ties(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Two distinct values, so that maxima tie."""
-    return rng.integers(0, 2, size=shape) * magnitude - rng.integers(0, 2, size=(shape.rows, 1)) * magnitude
+    chosen, offset = rng.integers(0, 2, size=shape), rng.integers(0, 2, size=(shape.rows, 1))
+    return np.asarray((chosen - offset) * magnitude)
 
 
 def ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:

@@ -130,10 +130,10 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     for heading in ("epochs", "train loss", "held-out loss", "train accuracy", "held-out accuracy"):
         curves.add_column(heading, justify="right")
     last = {(row.case, row.experiment): row for row in rows if isinstance(row, Epoch)}
-    for row in last.values():
-        numbers = (row.train_loss, row.held_out_loss, row.train_accuracy, row.held_out_accuracy)
+    for epoch in last.values():
+        numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
         spelled = ["–" if number is None else f"{number:.4g}" for number in numbers]
-        curves.add_row(row.case, row.experiment, row.data, str(row.epoch), *spelled)
+        curves.add_row(epoch.case, epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
     console.print(curves)
     estimates = Table("case", "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):

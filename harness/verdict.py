@@ -101,17 +101,20 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
         known_laws |= names
         for declared in case.breaks:
             if declared not in names:
+                known = ", ".join(f"`{name}`" for name in sorted(names))
                 raise UsageError(
-                    rule=f"`breaks` names laws of `{contract.name}`: {', '.join(f'`{name}`' for name in sorted(names))}",
+                    rule=f"`breaks` names laws of `{contract.name}`: {known}",
                     value=f"`{declared}`",
                     place=case.name,
                 )
         for law in contract.laws:
             if wanted_laws and law.name not in wanted_laws:
                 continue
-            for name in contract.dtypes:
-                if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes):
-                    listed.append(Job(case, contract, law, format_of(name)))
+            listed += [
+                Job(case, contract, law, format_of(name))
+                for name in contract.dtypes
+                if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)
+            ]
     unknown = wanted_laws - known_laws
     if unknown:
         raise UsageError(

@@ -11,16 +11,16 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from torchvision import transforms
 from torchvision.transforms import v2
 
-Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, "b"]]
+Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, " b"]]
 """Images with values from 0 to 1, and their labels. Where a ``DataLoader`` collates, the pair is a list."""
 
 
 def torchvision_loader(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load as the book does: torchvision's data set, ``ToTensor`` item by item.
 
@@ -52,10 +52,10 @@ def torchvision_loader(
 
 def transforms_v2_loader(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load item by item with the transforms that replace ``ToTensor``.
 
@@ -81,10 +81,10 @@ def transforms_v2_loader(
 
 def tensor_dataset_loader(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load from tensors that were converted once, beforehand; collated item by item.
 
@@ -135,17 +135,17 @@ class BatchedImages(Dataset[Batch]):
         return self[indices]
 
 
-def unchanged(batch: Batch) -> Batch:
+def unchanged(batch: Sequence[Tensor]) -> Sequence[Tensor]:
     """Collate what is a batch already."""
     return batch
 
 
 def batched_fetch_loader(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load a batch at a time through ``__getitems__``.
 
@@ -175,10 +175,10 @@ def batched_fetch_loader(
 
 def batch_sampler_loader(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load a batch at a time: the sampler's items are batches of indices, and ``DataLoader`` collates nothing.
 

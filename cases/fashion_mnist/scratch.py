@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, "b"]]
+Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, " b"]]
 """Images with values from 0 to 1, and their labels. Where a ``DataLoader`` collates, the pair is a list."""
 
 
@@ -30,7 +30,7 @@ def read_images(file: Path) -> UInt8[Tensor, "n 28 28"]:
     return torch.from_numpy(pixels).reshape(n, height, width)
 
 
-def read_labels(file: Path) -> UInt8[Tensor, "n"]:
+def read_labels(file: Path) -> UInt8[Tensor, " n"]:
     """Read a file of labels: two big-endian integers (magic number, count), then the labels."""
     with file.open("rb") as stream:
         _, n = struct.unpack(">2I", stream.read(8))
@@ -63,10 +63,10 @@ class FashionImages(Dataset[tuple[Tensor, int]]):
 
 def item_by_item(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load item by item: a data set of one's own, collated by ``DataLoader``.
 
@@ -110,7 +110,7 @@ class InMemory:
     """
 
     def __init__(
-        self, images: UInt8[Tensor, "n 1 28 28"], labels: Int64[Tensor, "n"], *, batch_size: int, shuffle: bool
+        self, images: UInt8[Tensor, "n 1 28 28"], labels: Int64[Tensor, " n"], *, batch_size: int, shuffle: bool
     ) -> None:
         self.images = images
         self.labels = labels
@@ -131,10 +131,10 @@ class InMemory:
 
 def in_memory(
     root: str | Path,
-    train: bool,  # noqa: FBT001 - the signature that every loader shares
+    train: bool,
     batch_size: int,
     workers: int,  # noqa: ARG001 - there is nothing left for a worker to do
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Iterable[Batch]:
     """Load by gathering rows of tensors in memory: what no loader of this set can beat by much.
 
@@ -169,7 +169,7 @@ WORDS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "
 """What the labels 0 to 9 mean."""
 
 
-def text_labels(labels: Int64[Tensor, "n"] | Sequence[int]) -> list[str]:
+def text_labels(labels: Int64[Tensor, " n"] | Sequence[int]) -> list[str]:
     """Return labels as words.
 
     Parameters
@@ -186,7 +186,7 @@ def text_labels(labels: Int64[Tensor, "n"] | Sequence[int]) -> list[str]:
 
 
 def show_images(
-    images: Sequence[Any] | Tensor,
+    images: Iterable[Any],
     num_rows: int,
     num_cols: int,
     *,

@@ -19,5 +19,5 @@ def normal_nll(
     mean: Float[Tensor, " n"], target: Float[Tensor, " n"], variance: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
     """``torch.distributions.Normal``, with the constant taken off again, which costs digits where it dominates."""
-    rows = -Normal(mean, variance.sqrt(), validate_args=False).log_prob(target)
+    rows: Tensor = -Normal(mean, variance.sqrt(), validate_args=False).log_prob(target)
     return (rows - 0.5 * math.log(2 * math.pi)).mean()

@@ -22,5 +22,5 @@ def laplace_nll(
 def heteroscedastic_nll(
     mean: Float[Tensor, " n"], target: Float[Tensor, " n"], variance: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    """Gaussian noise whose variance grows with the mean, ``v (1 + mean^2)``: rows are weighted, and least squares is not."""
+    """Gaussian noise whose variance grows with the mean, ``v (1 + mean^2)``: rows are weighted."""
     return gaussian_nll(mean, target, variance * (1 + mean**2))

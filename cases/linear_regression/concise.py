@@ -58,7 +58,7 @@ def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: f
     def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
         loss: Tensor = loss_function(net(X).squeeze(1), y)
         trainer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trainer.step()
         return loss.detach()
 

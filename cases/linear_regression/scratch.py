@@ -62,7 +62,7 @@ def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: f
 
     def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
         loss = squared_loss(linreg(X, w, b), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         with torch.no_grad():
             for param in (w, b):
                 assert param.grad is not None

@@ -29,6 +29,6 @@ def learning_curves(
             held_out_loss.append(F.cross_entropy(net(X_held_out), y_held_out))
         train_loss.append(loss.detach())
         trainer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trainer.step()
     return torch.stack(train_loss), torch.stack(held_out_loss)

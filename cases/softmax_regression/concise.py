@@ -39,10 +39,10 @@ def nll_of_probabilities(probabilities: Float[Tensor, "n k"], labels: Int[Tensor
 
 def initialised_net(features: int, classes: int, *, std: float = 0.01) -> nn.Sequential:
     """The chapter's network: flatten, then one linear layer whose weights are drawn with standard deviation 0.01."""
-    net = nn.Sequential(nn.Flatten(), nn.Linear(features, classes))
-    nn.init.normal_(net[1].weight, std=std)
-    nn.init.zeros_(net[1].bias)
-    return net
+    layer = nn.Linear(features, classes)
+    nn.init.normal_(layer.weight, std=std)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(nn.Flatten(), layer)
 
 
 def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
@@ -57,18 +57,19 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
     """
     classes, features = weight.shape
     net = initialised_net(features, classes).to(device=weight.device, dtype=weight.dtype)
-    net[1].weight.data.copy_(weight)
-    net[1].bias.data.copy_(bias)
+    W, b = net.parameters()
+    W.data.copy_(weight)
+    b.data.copy_(bias)
     trainer = torch.optim.SGD(net.parameters(), lr=lr)
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         loss = F.cross_entropy(net(X), y)
         trainer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trainer.step()
         return loss.detach()
 
-    return step, (net[1].weight.detach(), net[1].bias.detach())
+    return step, (W.detach(), b.detach())
 
 
 def train(

@@ -135,7 +135,7 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         loss = nll_of_probabilities(net(X, W, b), y).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         sgd([W, b], lr)
         return loss.detach()
 

@@ -111,8 +111,8 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
     bound="mean of u (|y| + g_t + G + 3 + 2 ln S) and the sums' errors",
-    cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax changes it: use log_softmax",
-    non_finite="the target's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
+    cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax spoils it",
+    non_finite="the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
     group="value",
 )
 def value(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:

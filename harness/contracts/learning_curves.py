@@ -1,8 +1,8 @@
 """Training and held-out loss against epochs: the curves from which too many epochs are read off.
 
 Softmax regression by full-batch gradient descent from zero, so that the curves are a function of the data alone and
-the exact ones are known. A loss inherits the parameters' distance from the exact trajectory, since the cross-entropy of a
-row changes by at most ``sqrt(2) |(x, 1)|`` times it, and adds its own rounding.
+the exact ones are known. A loss inherits the parameters' distance from the exact trajectory, since the cross-entropy
+of a row changes by at most ``sqrt(2) |(x, 1)|`` times it, and adds its own rounding.
 """
 
 import numpy as np
@@ -43,7 +43,8 @@ def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> fl
     reach = np.sqrt(2.0) * float(np.sqrt((X**2).sum(1) + 1.0).max())
     rows = log_softmax_absolute_bound(torch.from_numpy(scores), scores - scores.max(-1, keepdims=True), format_)
     model = 2.0 * (d + 3) * format_.u * float(np.abs(scores).max() + np.abs(X).sum(1).max())
-    return reach * distance + float(rows.max()) + model + (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
+    own = (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
+    return float(reach * distance + float(rows.max()) + model + own)
 
 
 @law(

@@ -93,7 +93,7 @@ def each_sample_once(
     labels: Tensor,
     train: bool,
     batch_size: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Measurement:
     """Count samples that are missing or superfluous, order aside."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
@@ -116,7 +116,7 @@ def batches_have_the_size_asked_for(
     labels: Tensor,
     train: bool,
     batch_size: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Measurement:
     """Compare the sequence of batch sizes."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
@@ -140,7 +140,6 @@ def pixels_are_bytes_over_255(
     labels: Tensor,
     train: bool,
     batch_size: int,
-    shuffle: bool,  # noqa: FBT001
 ) -> Measurement:
     """Compare in the files' order."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle=False))
@@ -163,7 +162,7 @@ def shuffles_when_asked(
     labels: Tensor,
     train: bool,
     batch_size: int,
-    shuffle: bool,  # noqa: FBT001
+    shuffle: bool,
 ) -> Measurement:
     """Look at two epochs of distinct images; two equal random orders of 32 have probability 1 / 32!."""
     distinct = images[:1].expand(32, -1, -1).clone()

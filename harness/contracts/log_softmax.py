@@ -1,8 +1,8 @@
 """Log-softmax over the last axis.
 
-The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: see :mod:`harness.contracts.softmax` for
-``g``, ``G`` and the error of the sum. It is absolute, of the order of ``u max(1, g)``: the usual form has no relative
-accuracy near zero, where the dominating class's log-probability is the small difference of larger numbers.
+The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: see :mod:`harness.contracts.softmax`
+for ``g``, ``G`` and the error of the sum. It is absolute, of the order of ``u max(1, g)``: the usual form has no
+relative accuracy near zero, where the dominating class's log-probability is the small difference of larger numbers.
 """
 
 from typing import Any
@@ -34,11 +34,13 @@ from harness.precision import Format, to_array
 
 
 def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
+    """``gap - log1p(sum of the others)``: two terms of one sign."""
     gap = gaps(x)
     return gap - elementary.log1p(sum_of_others(elementary.exp(gap), x))
 
 
 def log_softmax_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic."""
     shifted = x - x.max(-1, keepdims=True)
     return shifted - log(exp(shifted).sum(-1, keepdims=True))
 

@@ -54,18 +54,22 @@ def sum_of_others(exponentials: DoubleDouble, x: Array) -> DoubleDouble:
 
 
 def softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
+    """``e / (1 + sum of the others)`` with exact gaps."""
     exponentials = elementary.exp(gaps(x))
     return exponentials / (sum_of_others(exponentials, x) + 1.0)
 
 
 def softmax_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic."""
     exponentials = exp(x - x.max(-1, keepdims=True))
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
+    """Weights relative to the maximum's: ``v - p . v`` would cancel where one probability is nearly one."""
     p = softmax_screen(elementary, x)
-    return p * (dd.lift(cotangent) - dd.total(p * cotangent, keepdims=True))
+    relative = dd.two_sum(cotangent, -np.take_along_axis(cotangent, x.argmax(-1)[..., None], -1))
+    return p * (relative - dd.total(p * relative, keepdims=True))
 
 
 def _pullback_exact(x: Any, cotangent: Any) -> Any:
@@ -113,7 +117,7 @@ def backward_amplified(probability: Array, x: Array, format_: Format) -> Array:
     """
     with np.errstate(invalid="ignore", over="ignore"):
         amplification = 2.0 * softmax_relative_bound(x, format_) + (x.shape[-1] + 8.0) * format_.u
-        return np.nan_to_num(amplification * probability, nan=0.0)
+        return np.asarray(np.nan_to_num(amplification * probability, nan=0.0))
 
 
 # Laws

@@ -2,8 +2,8 @@ r"""The squared error of a prediction.
 
 :math:`f \cdot \mathrm{mean}_i (\hat y_i - y_i)^2` with the factor :math:`f` and the reduction a case declares: the
 chapter's scratch loss has :math:`f = 1/2`, its concise one :math:`f = 1`. The difference errs by :math:`u` relatively,
-the square by :math:`2u + u`; the terms have one sign, so the sum adds :math:`(n-1) u_a` and :math:`u` for storing it, the
-division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal for every square.
+the square by :math:`2u + u`; the terms have one sign, so the sum adds :math:`(n-1) u_a` and :math:`u` for storing it,
+the division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal a square.
 """
 
 from typing import Any

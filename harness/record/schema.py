@@ -152,7 +152,7 @@ class DataSource(Record):
     """Where the images came from."""
 
     name: str
-    """``Fashion-MNIST`` or ``synthetic stand-in``."""
+    """``Fashion-MNIST``, ``data in Fashion-MNIST's format`` (other checksums), or ``synthetic stand-in``."""
     origin: Literal["folder", "cache", "system", "download", "synthetic"]
     location: str
     checksums: dict[str, str]

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
+
+OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds")
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -35,18 +38,27 @@ def sizes(text: str) -> tuple[int, ...]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what a suite can be told."""
     group = parser.getgroup("harness", "benchmarks of the harness")
-    group.addoption("--harness-cases", metavar="TARGET", help="cases to run on: a package, file.py:function, ...")
+    group.addoption(
+        "--harness-cases", metavar="TARGET", default=SHIPPED, help="a package of cases, file.py:function, ..."
+    )
     group.addoption("--harness-contract", metavar="NAME", help="contract of a target that is a single function")
     group.addoption("--harness-batch-sizes", metavar="N,N", type=sizes, help="batch sizes of steps and loaders")
     group.addoption("--harness-workers", metavar="N,N", type=counts, help="worker processes of loaders")
     group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
-    group.addoption("--harness-seconds", metavar="S", type=float, help="seconds measured a benchmark (default 0.5)")
+    group.addoption("--harness-seconds", metavar="S", type=float, help="seconds measured a benchmark")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep account of what ran."""
+    """Keep account of what ran, and give options their defaults.
+
+    Under ``--pyargs`` pytest finds this file only when the command line is parsed already, so that what it declares
+    is not there.
+    """
+    for name in OPTIONS:
+        if not hasattr(config.option, f"harness_{name}"):
+            setattr(config.option, f"harness_{name}", SHIPPED if name == "cases" else None)
     config.pluginmanager.register(Outcome(), "harness-outcome")
 
 
@@ -69,7 +81,7 @@ def data(pytestconfig: pytest.Config) -> Iterator[ImageData]:
     """The test set, cut to the number of images asked for, for as long as the session lasts."""
     try:
         with tempfile.TemporaryDirectory(prefix="harness-images-") as scratch:
-            folder = pytestconfig.getoption("harness_data", None)
-            yield image_data(folder, pytestconfig.getoption("harness_images", None), Path(scratch))
+            folder = pytestconfig.getoption("harness_data")
+            yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch))
     except UsageError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

@@ -6,7 +6,7 @@ import pytest
 
 
 class Outcome:
-    """A pytest plugin that keeps account of one session.
+    """A pytest plugin that keeps account of the benchmarks of one session; other tests are none of its business.
 
     Notes
     -----
@@ -16,36 +16,43 @@ class Outcome:
     """
 
     def __init__(self) -> None:
-        self.collected: list[str] = []
-        self.passed: list[str] = []
+        self.collected: set[str] = set()
+        self.passed: set[str] = set()
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to run."""
-        self.collected = [item.nodeid for item in session.items]
+        self.collected = {
+            item.nodeid
+            for item in session.items
+            if isinstance(item, pytest.Function) and "benchmark" in item.fixturenames
+        }
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember what became of it."""
+        if report.nodeid not in self.collected:
+            return
         if report.failed:
+            self.passed.discard(report.nodeid)
             self.failed[report.nodeid] = report.longreprtext
         elif report.skipped:
             *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
             self.skipped[report.nodeid] = str(reason).removeprefix("Skipped: ")
         elif report.when == "call":
-            self.passed.append(report.nodeid)
+            self.passed.add(report.nodeid)
 
     @property
     def missing(self) -> int:
         """How many neither passed nor were skipped."""
-        return len(self.collected) - len(set(self.passed) - set(self.failed)) - len(self.skipped)
+        return len(self.collected) - len(self.passed) - len(self.skipped)
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Add the account to the document, before it is written."""
         output_json["harness"] = {
             "complete": self.missing == 0,
             "collected": len(self.collected),
-            "passed": len(set(self.passed) - set(self.failed)),
+            "passed": len(self.passed),
             "failed": _listed(self.failed),
             "skipped": _listed(self.skipped),
         }
@@ -53,11 +60,11 @@ class Outcome:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how much of the suite there is, if that is not all."""
         if self.missing:
-            kept = len(self.collected) - self.missing - len(self.skipped)
             terminalreporter.section("incomplete", red=True)
+            unfinished = self.missing - len(self.failed)
             terminalreporter.line(
-                f"{kept} of {len(self.collected)} benchmarks were measured and kept; {len(self.failed)} failed, "
-                f"{self.missing - len(self.failed)} did not run to their end, {len(self.skipped)} were skipped"
+                f"{len(self.passed)} of {len(self.collected)} benchmarks were measured and kept; {len(self.failed)} "
+                f"failed, {unfinished} did not run to their end, {len(self.skipped)} were skipped"
             )
 
 

@@ -38,7 +38,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
 
 def option(config: pytest.Config, name: str, default: Any) -> Any:
     """Return what an option says, or the default where it is absent."""
-    value = config.getoption(f"harness_{name}", None)
+    value = config.getoption(f"harness_{name}")
     return default if value is None else value
 
 
@@ -51,9 +51,8 @@ def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequenc
 
 def _loaded(config: pytest.Config) -> list[Case]:
     if _LOADED not in config.stash:
-        target, contract = option(config, "cases", SHIPPED), option(config, "contract", None)
         try:
-            config.stash[_LOADED] = load(target, contract=contract)
+            config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=option(config, "contract", None))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[_LOADED]

@@ -14,12 +14,14 @@ from torch import Tensor
 from harness.case import Case
 from harness.suites.image_data import ImageData
 from harness.suites.measurement import measure, refuse, subject_info
-from harness.suites.selection import SECONDS, cases_of, option, parametrize
+from harness.suites.selection import cases_of, option, parametrize
 from harness.timing import threads
 
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
 FEWEST_EPOCHS = 3
+SECONDS = 0.3
+"""Seconds measured a loader: enough for a hundred epochs from memory, and the fewest of those that decode."""
 GOODBYE_S = 10.0
 """How long workers have for ending by themselves."""
 
@@ -36,7 +38,7 @@ def test_steady_epoch(
 ) -> None:
     """Time whole epochs after a first one, then look at what was delivered."""
     declared = cases_of(pytestconfig, "loader")[case]
-    benchmark.group = f"loader, batch {batch_size}, workers {workers}"
+    benchmark.group = f"loader, batch {batch_size:4}, workers {workers}"
     with threads(1), no_worker_left(declared, where=f"workers {workers}"):
         reading = Reading(declared, data, batch_size=batch_size, workers=workers)
         try:

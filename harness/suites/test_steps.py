@@ -29,7 +29,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
     if device != "cpu" and accelerator is None:
         pytest.skip(NO_ACCELERATOR)
     declared = cases_of(pytestconfig, *CONTRACTS)[case]
-    benchmark.group = f"{declared.contract}, batch {batch_size}, {device}"
+    benchmark.group = f"{declared.contract}, batch {batch_size:4}, {device}"
     with threads(1):
         seconds = option(pytestconfig, "seconds", SECONDS)
         _time_and_validate(benchmark, declared, accelerator, batch_size=batch_size, seconds=seconds)

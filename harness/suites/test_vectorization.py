@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:
     """Time one call, then hold the result against the contract's laws of value."""
     declared = cases_of(pytestconfig, *SIZES)[case]
-    benchmark.group = f"{declared.contract}, n {n}"
+    benchmark.group = f"{declared.contract}, n {n:5}"
     example = operands(declared.contract, n)
     arguments = tuple(example.values())
     with threads(1):

@@ -100,10 +100,14 @@ def disagreement(case: Case, given: Problem, device: str) -> Disagreement | None
     if not loss_error <= (bound := _loss_bound(given, expected_loss)):
         return Disagreement("the step returns the loss of its minibatch, before the update", loss_error, bound)
     error = max(_largest(a, b) for a, b in zip(parameters, expected, strict=True))
-    arrays = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
-    if not error <= (bound := trajectory_bound(given.plan, *arrays, FORMATS[DTYPE])):
+    if not error <= (bound := _parameter_bound(given)):
         return Disagreement(f"after {STEPS} steps weight and bias are those of gradient descent", error, bound)
     return None
+
+
+def _parameter_bound(given: Problem) -> float:
+    X, y, weight, bias = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
+    return trajectory_bound(given.plan, X, y, weight, bias, FORMATS[DTYPE])
 
 
 def _largest(actual: Tensor, expected: Tensor) -> float:

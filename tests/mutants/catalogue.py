@@ -280,6 +280,12 @@ def _step(slope: Callable[..., Tensor], *, keep_start: bool, bias_moves: bool) -
     return make
 
 
+_frozen_linear_step = _step(_linear_slope, keep_start=True, bias_moves=False)
+_frozen_softmax_step = _step(_softmax_slope, keep_start=True, bias_moves=False)
+_in_place_linear_step = _step(_linear_slope, keep_start=False, bias_moves=True)
+_in_place_softmax_step = _step(_softmax_slope, keep_start=False, bias_moves=True)
+
+
 def fit_through_the_origin(X: Tensor, y: Tensor) -> Any:
     """The column of ones is missing."""
     return torch.linalg.lstsq(X, y.unsqueeze(1)).solution.T, X.new_zeros(1)
@@ -312,7 +318,7 @@ def _curves(*, after_step: bool, peeks: bool) -> Callable[..., Any]:
 
 
 def _loader(**wrong: Any) -> Callable[..., Any]:
-    def load(root: str, train: bool, batch_size: int, workers: int, shuffle: bool) -> Any:  # noqa: FBT001
+    def load(root: str, train: bool, batch_size: int, workers: int, shuffle: bool) -> Any:
         steps: list[Any] = [transforms.ToTensor()]
         if "scale" in wrong:
             steps.append(transforms.Lambda(lambda image: image * wrong["scale"]))
@@ -368,10 +374,14 @@ MUTANTS = [
     Mutant(_frozen_bias(_linear_slope), "linear_regression", "recovers_the_true_parameters"),
     Mutant(_nominal_tail(_softmax_slope), "softmax_regression", "follows_gradient_descent"),
     Mutant(_in_place(_softmax_slope), "softmax_regression", "inputs_unmodified"),
-    Mutant(_step(_linear_slope, keep_start=True, bias_moves=False), "linear_regression_step", "follows_gradient_descent"),
-    Mutant(_step(_linear_slope, keep_start=False, bias_moves=True), "linear_regression_step", "inputs_unmodified"),
-    Mutant(_step(_softmax_slope, keep_start=True, bias_moves=False), "softmax_regression_step", "follows_gradient_descent"),
-    Mutant(_step(_softmax_slope, keep_start=False, bias_moves=True), "softmax_regression_step", "inputs_unmodified"),
+    Mutant(
+        _step(_linear_slope, keep_start=True, bias_moves=False), "linear_regression_step", "follows_gradient_descent"
+    ),
+    Mutant(_in_place_linear_step, "linear_regression_step", "inputs_unmodified"),
+    Mutant(
+        _step(_softmax_slope, keep_start=True, bias_moves=False), "softmax_regression_step", "follows_gradient_descent"
+    ),
+    Mutant(_in_place_softmax_step, "softmax_regression_step", "inputs_unmodified"),
     Mutant(ridge, "least_squares", "residual_is_orthogonal"),
     Mutant(fit_through_the_origin, "least_squares", "fit_recovers_the_true_parameters"),
     Mutant(_curves(after_step=True, peeks=False), "learning_curves", "follow_gradient_descent"),

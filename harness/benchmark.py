@@ -1,0 +1,190 @@
+"""Running a suite of benchmarks: pytest in a process of its own, its results in the run's folder. It imports no torch.
+
+The process sees none of the user's pytest: no configuration, no conftest, no plugin but pytest-benchmark, so that
+what is measured does not depend on the folder it is started from. It writes to a temporary folder, and what it has
+finished is moved into the run as a whole.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.discovery import SHIPPED
+from harness.error import UsageError
+from harness.record import write_atomically
+
+SUITES = ("steps", "loaders", "vectorization")
+"""The suites, by name."""
+
+GOODBYE_S = 30.0
+"""How long a suite that is stopped has for writing down what it finished."""
+
+_INSTALLED = Path(__file__).parents[1]
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_PASSED, _FAILED = 0, 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a suite can be told; what is absent is as the suite has it.
+
+    Parameters
+    ----------
+    contract
+        The contract of a target that is a single function.
+    batch_sizes
+        Samples a batch, for steps and loaders.
+    workers
+        Worker processes, for loaders.
+    sizes
+        Elements of the vectors, or side of the matrices, for vectorization.
+    data
+        Folder of Fashion-MNIST, or ``synthetic``.
+    images
+        Most images an epoch.
+    seconds
+        Seconds measured a benchmark.
+    """
+
+    contract: str | None = None
+    batch_sizes: Sequence[int] = ()
+    workers: Sequence[int] = ()
+    sizes: Sequence[int] = ()
+    data: Path | str | None = None
+    images: int | None = None
+    seconds: float | None = None
+
+    def arguments(self) -> list[str]:
+        """The options of the suites' pytest plugin."""
+        given: Mapping[str, object] = {
+            "contract": self.contract,
+            "batch-sizes": _commas(self.batch_sizes),
+            "workers": _commas(self.workers),
+            "sizes": _commas(self.sizes),
+            "data": self.data,
+            "images": self.images,
+            "seconds": self.seconds,
+        }
+        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None]
+
+
+def run_suite(
+    name: str,
+    *,
+    target: str = SHIPPED,
+    run_folder: Path,
+    settings: Settings | None = None,
+    limit_s: float | None = None,
+) -> int:
+    """Run one suite, show its progress and failures, and write ``bench-<name>.json`` into the run's folder.
+
+    Parameters
+    ----------
+    name
+        One of :data:`SUITES`.
+    target
+        Cases, as :func:`harness.discovery.load` takes them.
+    run_folder
+        Folder of the run. Nothing is written anywhere else, the cache of the data set excepted.
+    settings
+        What differs from the suite's own settings.
+    limit_s
+        Seconds after which the suite is stopped.
+
+    Returns
+    -------
+    code
+        0: everything ran and was right. 1: something failed, or was timed and found wrong; its timing is not kept.
+        2: nothing was measured, or the suite did not come to its end.
+
+    Raises
+    ------
+    UsageError
+        If there is no such suite.
+    KeyboardInterrupt
+        Passed on, after what was finished has been kept.
+
+    Notes
+    -----
+    Whatever the end, the file holds the benchmarks that were finished by then, and under ``harness`` whether they are
+    all: see :class:`harness.suites.outcome.Outcome`. Where not one was finished the file is left as it was.
+    """
+    if name not in SUITES:
+        raise UsageError(rule=f"a suite is {', '.join(f'`{suite}`' for suite in SUITES)}", value=f"`{name}`")
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
+        result = Path(scratch, "result.json")
+        options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
+        try:
+            code = _run(_command(name, Path(scratch), result) + options, limit_s)
+        finally:
+            kept = _keep(result, run_folder / f"bench-{name}.json")
+    if code == _PASSED and kept:
+        return 0
+    return 1 if code == _FAILED else 2
+
+
+def _commas(numbers: Sequence[int]) -> str | None:
+    return ",".join(map(str, numbers)) or None
+
+
+def _command(name: str, scratch: Path, result: Path) -> list[str]:
+    """Pytest on one suite; ``-P`` keeps the working directory from standing in for what is installed."""
+    settings = scratch / "pytest.ini"
+    settings.write_text("[pytest]\n", encoding="utf-8")
+    return [
+        *(sys.executable, "-P", "-m", "pytest", "--pyargs", f"harness.suites.test_{name}"),
+        *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
+        *("--noconftest", "-p", "harness.suites.conftest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider"),
+        *("--import-mode=importlib", "--no-header", "-rfE"),
+        *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),
+        *("--benchmark-columns=median,iqr,min,rounds,iterations", "--benchmark-group-by=group"),
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """The environment, without what would change pytest, and with one thread for every library."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
+    return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+def _run(command: Sequence[str], limit_s: float | None) -> int:
+    """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
+    with subprocess.Popen(command, env=_environment()) as process:
+        try:
+            return process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
+            return _last_words(process)
+        except KeyboardInterrupt:  # the terminal has sent it to the process too
+            _last_words(process)
+            raise
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(GOODBYE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
+        return process.wait()
+
+
+def _keep(result: Path, file: Path) -> int:
+    """Move the document into the run, unless it is empty, and return how many benchmarks it holds."""
+    if not result.is_file():
+        return 0
+    text = result.read_text(encoding="utf-8")
+    try:
+        kept = len(json.loads(text)["benchmarks"])
+    except json.JSONDecodeError:  # killed while it wrote
+        return 0
+    if kept:
+        write_atomically(file, text)
+    return kept

@@ -1,0 +1,158 @@
+"""The two tiers of the oracle agree, on every oracle there is and on hard inputs."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+import pytest
+import torch
+from flint import ctx
+
+from harness import contracts as contracts_package
+from harness import oracle
+from harness.contracts.cross_entropy import loss_oracle
+from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
+from harness.contracts.regression import Plan, trajectory_oracle
+from harness.contracts.softmax import softmax_oracle, softmax_pullback
+from harness.oracle import Oracle
+from harness.precision import FORMATS, ulp
+
+RNG = np.random.default_rng(3)
+
+
+def tensor(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Normal entries."""
+    return torch.from_numpy(RNG.standard_normal(shape) * scale).to(dtype)
+
+
+def positive(*shape: int) -> torch.Tensor:
+    """Entries between 2^-4 and 2^4."""
+    return torch.from_numpy(np.exp2(RNG.uniform(-4, 4, shape)))
+
+
+LABELS = torch.from_numpy(RNG.integers(0, 5, (3, 2)))
+PLAN = Plan("softmax", ((0, 1, 2), (3, 4)), 0.1, 1.0)
+INPUTS = {
+    "softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
+    "log_softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "log_softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
+    "loss_oracle": (tensor(3, 2, 5, scale=30.0), LABELS, "mean"),
+    "cross_entropy.gradient_oracle": (tensor(3, 2, 5, scale=30.0), LABELS, "mean"),
+    "nll_of_probabilities.value_oracle": (tensor(3, 5).softmax(-1), LABELS[:, 0]),
+    "nll_of_probabilities.gradient_oracle": (tensor(3, 5).softmax(-1), LABELS[:, 0]),
+    "squared_error.value_oracle": (tensor(3, 5), tensor(3, 5), 0.5, "mean"),
+    "squared_error.gradient_oracle": (tensor(3, 5), tensor(3, 5), 0.5, "mean"),
+    "likelihood.value_oracle": (tensor(3, 5), tensor(3, 5), positive(3, 5), "mean"),
+    "likelihood.gradient_oracle": (tensor(3, 5), tensor(3, 5), positive(3, 5), "mean"),
+    "sum_oracle": (tensor(5), tensor(5)),
+    "linear_oracle": (tensor(3, 5), tensor(2, 5), tensor(2)),
+    "sgd_oracle": (tensor(5), tensor(5), 0.1),
+    "exact_sum": (tensor(3, 5),),
+    "trajectory_oracle": (tensor(5, 3), LABELS.flatten()[:5].double() % 2, tensor(2, 3), tensor(2), PLAN),
+}
+
+
+def every_oracle() -> dict[str, Oracle]:
+    """Every oracle defined in the instrument, by name."""
+    modules = [
+        oracle,
+        *(import_module(found.name) for found in iter_modules(contracts_package.__path__, "harness.contracts.")),
+    ]
+    found: dict[int, tuple[str, Oracle]] = {}
+    for module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, Oracle):
+                short = name if name in INPUTS else f"{module.__name__.rpartition('.')[2]}.{name}"
+                if id(value) not in found or short in INPUTS:
+                    found[id(value)] = (short, value)
+    return dict(found.values())
+
+
+def test_every_oracle_is_tested() -> None:
+    """None is left out of the table above."""
+    assert set(every_oracle()) == set(INPUTS)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_screen_agrees_with_ball_arithmetic(name: str) -> None:
+    """In float64 to a thousandth of an ulp, whichever operation."""
+    chosen = every_oracle()[name]
+    screen = chosen(*INPUTS[name])
+    with oracle.confirming():
+        exact = chosen(*INPUTS[name])
+    assert screen.shape == exact.shape
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= 1e-3 * ulp(exact, FORMATS["float64"])).all()
+
+
+HARD = {
+    "spikes": lambda n, k: np.eye(k)[RNG.integers(0, k, n)] * RNG.uniform(-800, 800, (n, 1)),
+    "offsets": lambda n, k: RNG.standard_normal((n, k)) + RNG.uniform(-1e5, 1e5, (n, 1)),
+    "ties": lambda n, k: RNG.integers(0, 2, (n, k)) * RNG.uniform(-100, 100, (n, 1)),
+    "gaps": lambda n, k: np.cumsum(RNG.exponential(size=(n, k)) * 10.0, axis=1),
+}
+
+
+@pytest.mark.parametrize("family", HARD)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("chosen", [softmax_oracle, log_softmax_oracle], ids=["softmax", "log_softmax"])
+def test_the_screen_is_right_to_a_thousandth_of_an_ulp_on_hard_rows(chosen: Oracle, dtype: str, family: str) -> None:
+    """For every dtype whose results it measures; float64's subnormals are double-double's own limit, one unit."""
+    format_ = FORMATS[dtype]
+    x = torch.from_numpy(HARD[family](60, 4)).to(format_.dtype)
+    x = x.clamp(-format_.max / 16, format_.max / 16)
+    screen = chosen(x)
+    with oracle.confirming():
+        exact = chosen(x)
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= np.maximum(1e-3 * ulp(exact, format_), FORMATS["float64"].smallest)).all()
+
+
+@pytest.mark.parametrize("chosen", [softmax_pullback, log_softmax_pullback], ids=["softmax", "log_softmax"])
+def test_pullbacks_agree_on_hard_rows(chosen: Oracle) -> None:
+    """Gradients, in float64 where cancellation is worst."""
+    x, v = torch.from_numpy(HARD["gaps"](40, 4)), tensor(40, 4)
+    screen = chosen(x, v)
+    with oracle.confirming():
+        exact = chosen(x, v)
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= 1e-3 * ulp(exact, FORMATS["float64"])).all()
+
+
+def test_plain_float64_is_not_an_oracle_for_the_loss() -> None:
+    """At a gap of 40 torch's own loss is zero, and the truth is not."""
+    logits, labels = torch.tensor([[[0.0, 40.0]]], dtype=torch.float64), torch.tensor([[1]])
+    assert torch.nn.functional.cross_entropy(logits[0], labels[0]) == 0.0
+    assert loss_oracle(logits, labels, "mean").hi[0] == pytest.approx(np.exp(-40.0), rel=1e-12)
+
+
+def test_global_precision_is_untouched() -> None:
+    """Whoever uses ball arithmetic beside us finds it as it was."""
+    before = ctx.prec
+    with oracle.confirming():
+        softmax_oracle(tensor(2, 3, scale=1e4))
+    assert ctx.prec == before
+
+
+def test_what_cannot_be_decided_is_said() -> None:
+    """An oracle whose enclosure never shrinks raises instead of answering."""
+    from flint import arb
+
+    hopeless = Oracle(lambda *_: None, lambda *_: np.array([arb(0, 1)], dtype=object))  # type: ignore[arg-type,return-value]
+    with oracle.confirming(), pytest.raises(oracle.UndecidedError):
+        hopeless(tensor(1))
+
+
+def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
+    """The oracle's closed-form gradient is the one autograd computes."""
+    X, y = tensor(6, 3), torch.tensor([0, 1, 1, 0, 1, 0])
+    weight, bias = tensor(2, 3), tensor(2)
+    exact = trajectory_oracle(X, y.double(), weight, bias, Plan("softmax", ((0, 1, 2), (3, 4, 5)), 0.1, 1.0))
+    W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    for batch in ([0, 1, 2], [3, 4, 5]):
+        loss = torch.nn.functional.cross_entropy(X[batch] @ W.T + b, y[batch])
+        gW, gb = torch.autograd.grad(loss, [W, b])
+        W, b = (W - 0.1 * gW).detach().requires_grad_(), (b - 0.1 * gb).detach().requires_grad_()
+    learned = torch.cat([W.flatten(), b]).detach().numpy()
+    assert np.allclose(exact.hi, learned, rtol=1e-14, atol=0)
