@@ -46,9 +46,7 @@ RunOption = Annotated[
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(
-        "--data", help="Folder with the Fashion-MNIST files, or the word `synthetic`.", envvar="FASHION_MNIST"
-    ),
+    typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),
 ]
 
 

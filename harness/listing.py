@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.case import Case
 from harness.contracts import contracts
@@ -10,9 +10,15 @@ from harness.error import UsageError
 from harness.law import Contract, Law
 
 
+def _table(title: str, *headings: str, whole: int = 2) -> Table:
+    """A table whose first columns stay in one piece, so that names can be copied; the others are folded."""
+    columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
+    return Table(*columns, title=title, title_justify="left")
+
+
 def case_table(cases: Iterable[Case]) -> Table:
     """Every case with what it claims and what it is known to break."""
-    table = Table("case", "contract", "style", "dtypes", "declared to break", title="Cases", title_justify="left")
+    table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
     for case in cases:
         table.add_row(case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–")
     return table
@@ -20,7 +26,7 @@ def case_table(cases: Iterable[Case]) -> Table:
 
 def contract_table() -> Table:
     """Every contract with its signature and domain."""
-    table = Table("contract", "signature", "meaning", "domain", title="Contracts", title_justify="left")
+    table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
     for contract in contracts().values():
         table.add_row(contract.name, contract.signature, contract.summary, contract.domain)
     return table
@@ -28,7 +34,7 @@ def contract_table() -> Table:
 
 def law_table() -> Table:
     """Every law with its statement, bound and source."""
-    table = Table("contract", "law", "statement", "bound", "source", title="Laws", title_justify="left")
+    table = _table("Laws", "contract", "law", "statement", "bound", "source")
     for contract in contracts().values():
         for law in contract.laws:
             table.add_row(contract.name, law.name, law.statement, law.bound, law.source)

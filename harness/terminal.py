@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.case import FLOATS
 from harness.record import Epoch, Estimate, Status, Verdict, failing, violation_block
@@ -78,7 +78,7 @@ def _by_example(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
 
 def _law_table(verdicts: Sequence[Verdict]) -> Table:
     dtypes = [dtype for dtype in FLOATS if any(verdict.dtype == dtype for verdict in verdicts)]
-    table = Table("law", *dtypes, "worst / bound", "statement")
+    table = Table(Column("law", overflow="fold"), *dtypes, "worst / bound", "statement")
     for law in dict.fromkeys(verdict.law for verdict in verdicts):
         by_dtype = {verdict.dtype: verdict for verdict in verdicts if verdict.law == law}
         marks = [_mark(by_dtype[dtype]) if dtype in by_dtype else "–" for dtype in dtypes]
@@ -105,7 +105,7 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
 
 
 def _case_table(verdicts: Sequence[Verdict]) -> Table:
-    table = Table("case", "contract")
+    table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"))
     for heading in ("holds", "expected", "failing", "examples", "rows"):
         table.add_column(heading, justify="right")
     for case, contract in dict.fromkeys((verdict.case, verdict.contract) for verdict in verdicts):
@@ -126,7 +126,9 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
 
 def print_training(console: Console, rows: Sequence[object]) -> None:
     """Print the last epoch of every training and the learned parameters beside the true ones."""
-    curves = Table("case", "experiment", "data", title="After the last epoch", title_justify="left")
+    curves = Table(
+        Column("case", overflow="fold"), "experiment", "data", title="After the last epoch", title_justify="left"
+    )
     for heading in ("epochs", "train loss", "held-out loss", "train accuracy", "held-out accuracy"):
         curves.add_column(heading, justify="right")
     last = {(row.case, row.experiment): row for row in rows if isinstance(row, Epoch)}
@@ -135,7 +137,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
         spelled = ["–" if number is None else f"{number:.4g}" for number in numbers]
         curves.add_row(epoch.case, epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
     console.print(curves)
-    estimates = Table("case", "parameter", title="Learned parameters", title_justify="left")
+    estimates = Table(Column("case", overflow="fold"), "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):
         estimates.add_column(heading, justify="right")
     for row in rows:

@@ -57,7 +57,7 @@ class Outcome:
             "skipped": _listed(self.skipped),
         }
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say how much of the suite there is, if that is not all."""
         if self.missing:
             terminalreporter.section("incomplete", red=True)

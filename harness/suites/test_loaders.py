@@ -22,7 +22,7 @@ WORKERS = (0, 1, 2)
 FEWEST_EPOCHS = 3
 SECONDS = 0.3
 """Seconds measured a loader: enough for a hundred epochs from memory, and the fewest of those that decode."""
-GOODBYE_S = 10.0
+GOODBYE_S = 3.0
 """How long workers have for ending by themselves."""
 
 

@@ -1,5 +1,6 @@
 """The problems the steps are timed on, and whether a step does what gradient descent does."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -76,7 +77,7 @@ def problem(case: Case, batch_size: int) -> Problem:
 
 
 class Disagreement(NamedTuple):
-    """How a step differs from gradient descent: the rule it breaks, the largest difference, and what is allowed."""
+    """How a step differs from gradient descent: the rule it breaks, the difference (2-norm), and what is allowed."""
 
     rule: str
     deviation: float
@@ -99,7 +100,7 @@ def disagreement(case: Case, given: Problem, device: str) -> Disagreement | None
     loss_error = abs(float(losses[0]) - expected_loss)
     if not loss_error <= (bound := _loss_bound(given, expected_loss)):
         return Disagreement("the step returns the loss of its minibatch, before the update", loss_error, bound)
-    error = max(_largest(a, b) for a, b in zip(parameters, expected, strict=True))
+    error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     if not error <= (bound := _parameter_bound(given)):
         return Disagreement(f"after {STEPS} steps weight and bias are those of gradient descent", error, bound)
     return None
@@ -110,12 +111,12 @@ def _parameter_bound(given: Problem) -> float:
     return trajectory_bound(given.plan, X, y, weight, bias, FORMATS[DTYPE])
 
 
-def _largest(actual: Tensor, expected: Tensor) -> float:
-    """Largest difference; infinite where the shapes differ or something is not finite."""
+def _distance(actual: Tensor, expected: Tensor) -> float:
+    """2-norm of the difference; infinite where the shapes differ or something is not finite."""
     if actual.shape != expected.shape:
-        return float("inf")
-    error = (actual.detach().cpu().double() - expected).abs().max()
-    return float(error) if error.isfinite() else float("inf")
+        return math.inf
+    distance = float(torch.linalg.vector_norm(actual.detach().cpu().double() - expected))
+    return distance if math.isfinite(distance) else math.inf
 
 
 def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:

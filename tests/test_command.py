@@ -1,0 +1,184 @@
+"""The ``harness`` command as a user meets it: output, exit codes, plain messages."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.contracts import contracts
+from harness.dataset import VARIABLE
+from harness.discovery import load
+from harness.record import RUNS, RunFolder, Verdict
+
+HOMEWORK = """
+def softmax(logits):
+    e = logits.exp()
+    return e / e.sum(-1, keepdim=True)
+
+def stable(logits):
+    e = (logits - logits.amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True)
+
+constant = 3
+"""
+
+
+@dataclass
+class Done:
+    """What a command left: exit code and output."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command in this process, which spares every test the start of torch."""
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        try:
+            main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return Done(int(str(code or 0)), out, err)
+
+    return run
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """A student's file in the working directory."""
+    file = workplace / "homework.py"
+    file.write_text(HOMEWORK, encoding="utf-8")
+    return file
+
+
+def test_list_names_every_case_contract_and_law_with_its_statement(workplace: Path, harness: Command) -> None:
+    """Nothing is cut off."""
+    done = harness("list")
+    assert done.returncode == 0
+    text = "".join(done.stdout.split())
+    for case in load():
+        assert case.name in text
+    for contract in contracts().values():
+        assert contract.name in text
+        for law in contract.laws:
+            assert law.name in text
+    done = harness("list", "--laws")
+    words = " ".join(done.stdout.replace("│", " ").split())
+    assert "Each row of softmax(X) sums to one." in words
+
+
+def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, harness: Command) -> None:
+    """Exit code 1, the exact threshold, the remedy, and a replay that reproduces it alone."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32")
+    assert done.returncode == 1
+    assert "88.72283935546875" in done.stdout
+    assert "subtract the row maximum first" in done.stdout
+    assert "verdict: 7 laws broken" in done.stdout
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    again = harness(*shlex.split(replay.removeprefix("  replay").strip())[1:])
+    assert again.returncode == 1
+    assert "88.72283935546875" in again.stdout
+
+
+def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
+    """Exit code 0 in all dtypes, and the run is on disk."""
+    done = harness("check", "homework.py:stable", "--contract", "softmax", "--run", "mine")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "verdict: all 28 laws hold or fail as declared (28 hold)"
+    assert len(RunFolder(Path(".harness/runs/mine")).read(Verdict)) == 28
+
+
+def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: Command) -> None:
+    """Durations aside."""
+    for name, jobs in (("one", "1"), ("two", "2")):
+        harness("check", "homework.py:softmax", "--contract", "softmax", "--run", name, "--jobs", jobs)
+    one, two = (
+        [
+            verdict.model_dump_json(exclude={"duration_s"})
+            for verdict in RunFolder(Path(".harness/runs", name)).read(Verdict)
+        ]
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) == 28
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("check", "nowhere.py:f", "--contract", "softmax"), "no file `nowhere.py`"),
+        (("check", "homework.py", "--contract", "softmax"), "add the function"),
+        (("check", "homework.py:softmax"), "add `--contract NAME`"),
+        (("check", "homework.py:softmx", "--contract", "softmax"), "no `softmx`"),
+        (("check", "homework.py:constant", "--contract", "softmax"), "a case is callable"),
+        (("check", "homework.py:softmax", "--contract", "sofmax"), "got `sofmax`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--example", "{"), "`--example` is JSON"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
+        (("check", "no_such_package"), "no module named `no_such_package`"),
+        (("check", "json"), "declares `CASES`"),
+        (("explain", "no_such_law"), "got `no_such_law`"),
+        (("train", "--data", "no/such/folder"), "no/such/folder"),
+        (("bench", "stepps"), "got `stepps`"),
+        (("report", "no-such-run"), "run.json"),
+        (("report",), "needs a run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
+    homework: Path, harness: Command, words: tuple[str, ...], text: str
+) -> None:
+    """The rule, the value, the way out; no traceback."""
+    done = harness(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harness: Command) -> None:
+    """Its own exception is in the message."""
+    Path("broken.py").write_text("import no_such_thing\n", encoding="utf-8")
+    done = harness("check", "broken.py:f", "--contract", "softmax")
+    assert done.returncode == 2
+    assert "ModuleNotFoundError: No module named 'no_such_thing'" in done.stderr
+
+
+def test_a_data_folder_named_by_the_environment_must_exist(
+    workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not silently replaced."""
+    monkeypatch.setenv(VARIABLE, "gone")
+    done = harness("train")
+    assert done.returncode == 2
+    assert VARIABLE in done.stderr
+    assert "gone" in done.stderr
+
+
+def test_a_law_is_explained(workplace: Path, harness: Command) -> None:
+    """For each contract that has it."""
+    done = harness("explain", "rows_sum_to_one")
+    assert done.returncode == 0
+    for label in ("statement", "bound", "source", "look at"):
+        assert label in done.stdout
+
+
+def test_help_is_quick_because_it_loads_no_torch() -> None:
+    """So does the package itself."""
+    code = "import sys, harness, harness.cli; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
