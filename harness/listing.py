@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import Case
@@ -20,7 +21,9 @@ def case_table(cases: Iterable[Case]) -> Table:
     """Every case with what it claims and what it is known to break."""
     table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
     for case in cases:
-        table.add_row(case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–")
+        table.add_row(
+            *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
+        )
     return table
 
 
@@ -28,7 +31,7 @@ def contract_table() -> Table:
     """Every contract with its signature and domain."""
     table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
     for contract in contracts().values():
-        table.add_row(contract.name, contract.signature, contract.summary, contract.domain)
+        table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
     return table
 
 
@@ -37,7 +40,7 @@ def law_table() -> Table:
     table = _table("Laws", "contract", "law", "statement", "bound", "source")
     for contract in contracts().values():
         for law in contract.laws:
-            table.add_row(contract.name, law.name, law.statement, law.bound, law.source)
+            table.add_row(*map(escape, (contract.name, law.name, law.statement, law.bound, law.source)))
     return table
 
 

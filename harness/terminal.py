@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
@@ -83,7 +84,7 @@ def _law_table(verdicts: Sequence[Verdict]) -> Table:
         by_dtype = {verdict.dtype: verdict for verdict in verdicts if verdict.law == law}
         marks = [_mark(by_dtype[dtype]) if dtype in by_dtype else "–" for dtype in dtypes]
         first = next(iter(by_dtype.values()))
-        table.add_row(law, *marks, _worst(by_dtype.values()), first.statement)
+        table.add_row(law, *marks, _worst(by_dtype.values()), escape(first.statement))
     return table
 
 
@@ -113,7 +114,7 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
         counts = Counter(verdict.status for verdict in own)
         failed = sum(verdict.status.fails for verdict in own)
         table.add_row(
-            case,
+            escape(case),
             contract,
             str(counts[Status.HOLDS]),
             str(counts[Status.EXPECTED] or "–"),
@@ -135,7 +136,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     for epoch in last.values():
         numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
         spelled = ["–" if number is None else f"{number:.4g}" for number in numbers]
-        curves.add_row(epoch.case, epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
+        curves.add_row(escape(epoch.case), epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
     console.print(curves)
     estimates = Table(Column("case", overflow="fold"), "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):
@@ -143,5 +144,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     for row in rows:
         if isinstance(row, Estimate):
             off = (row.learned - row.true) / row.standard_error
-            estimates.add_row(row.case, row.parameter, f"{row.true:g}", f"{row.learned:.5f}", f"{off:+.1f}")
+            estimates.add_row(
+                escape(row.case), escape(row.parameter), f"{row.true:g}", f"{row.learned:.5f}", f"{off:+.1f}"
+            )
     console.print(estimates)

@@ -130,7 +130,7 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
     lr
         Learning rate.
     """
-    W = weight.T.clone().requires_grad_()
+    W = weight.T.contiguous().clone().requires_grad_()
     b = bias.clone().requires_grad_()
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
