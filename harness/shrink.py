@@ -31,13 +31,18 @@ def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails:
     fails
         Whether an example still fails; it is asked a few hundred times.
     """
-    # Twice, since simpler numbers make rows and columns superfluous that were needed before.
+    # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     for _ in range(2):
-        for name in dict.fromkeys(name for input_axes in axes.values() for name in input_axes.names):
-            example = _shorten(example, axes, name, fails)
-        for name in axes:
-            if axes[name].index_of is None and example[name].numel() <= _MANY:
-                example = _simplify(example, name, fails, positive=axes[name].positive)
+        example = _pass(example, axes, format_, fails)
+    return example
+
+
+def _pass(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
+    for name in dict.fromkeys(name for input_axes in axes.values() for name in input_axes.names):
+        example = _shorten(example, axes, name, fails)
+    for name in axes:
+        if axes[name].index_of is None and example[name].numel() <= _MANY:
+            example = _simplify(example, name, fails, positive=axes[name].positive)
     primary = next(iter(axes), None)
     if primary is not None and 0 < example[primary].numel() <= _MANY:
         example = _bisect_largest(example, primary, format_, fails, positive=axes[primary].positive)
