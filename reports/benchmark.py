@@ -1,0 +1,113 @@
+"""The benchmarks of a run: pytest-benchmark's JSON, validated, one flat row a benchmark.
+
+Every row carries the statistics of its rounds. The report shows the median with the interquartile range; the rounds
+come from one process, so the range says how the rounds scatter and is no confidence interval.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.error import UsageError
+from harness.record import RunFolder
+
+
+class _Part(BaseModel):
+    """Base of what is read from a benchmark: frozen, further keys ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Stats(_Part):
+    """Statistics of the rounds, seconds a call."""
+
+    median: float = Field(gt=0)
+    q1: float = Field(ge=0)
+    q3: float = Field(gt=0)
+    min: float = Field(ge=0)
+    mean: float = Field(gt=0)
+    rounds: int = Field(gt=0)
+    iterations: int = Field(gt=0)
+
+
+class Subject(_Part):
+    """What every suite says of what it timed."""
+
+    case: str
+    family: str
+    style: str
+    cold_s: float | None = None
+
+
+class Step(Subject):
+    """One training step: forward, loss, backward, update."""
+
+    device: str
+    batch_size: int = Field(gt=0)
+    dtype: str
+    threads: int
+    device_s: float | None = None
+
+
+class Loader(Subject):
+    """One steady epoch of ``samples`` samples."""
+
+    batch_size: int = Field(gt=0)
+    workers: int = Field(ge=0)
+    samples: int = Field(gt=0)
+    batches: int = Field(ge=0)
+    first_batch_s: float | None = None
+    data: str | None = None
+
+
+class Vectorization(Subject):
+    """One call at size ``n``."""
+
+    contract: str
+    n: int = Field(gt=0)
+
+
+SUITES: Mapping[str, type[Subject]] = {"steps": Step, "loaders": Loader, "vectorization": Vectorization}
+"""What the ``extra_info`` of each suite holds."""
+
+
+def rows(run: RunFolder, suite: str) -> list[dict[str, Any]]:
+    """Return one flat row for each benchmark of a suite, in the order they ran.
+
+    Raises
+    ------
+    UsageError
+        If a benchmark lacks what its suite promises.
+    """
+    return [
+        _row(suite, entry, place=f"{run.path}/bench-{name}.json, benchmark {number}")
+        for name, document in run.benchmarks()
+        if name == suite
+        for number, entry in enumerate(_entries(document), 1)
+    ]
+
+
+def _entries(document: Any) -> Iterator[Any]:
+    """Yield the benchmarks of a document; anything else holds none."""
+    benchmarks = document.get("benchmarks") if isinstance(document, Mapping) else None
+    yield from benchmarks if isinstance(benchmarks, list) else ()
+
+
+def _row(suite: str, entry: Any, *, place: str) -> dict[str, Any]:
+    """Validate one benchmark and flatten it."""
+    try:
+        fields = entry if isinstance(entry, Mapping) else {}
+        subject = SUITES[suite].model_validate(fields.get("extra_info"))
+        stats = Stats.model_validate(fields.get("stats"))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or error.title
+        raise UsageError(
+            rule=f"a benchmark of the suite `{suite}` has a valid `{field}`",
+            value=f"{first['msg']} (found {first.get('input')!r:.80})",
+            place=place,
+            remedy="run `harness bench` again",
+        ) from error
+    timing = {f"{name}_s": value for name, value in stats if name not in {"rounds", "iterations"}}
+    return {**subject.model_dump(), **timing, "rounds": stats.rounds, "iterations": stats.iterations}

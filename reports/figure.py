@@ -1,0 +1,58 @@
+"""A figure of the report: panels that stand side by side or below each other, and a caption computed from the run."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes, or a sentence where there is nothing to draw.
+
+    Parameters
+    ----------
+    title
+        What the panel shows; plain text, escaped by the page.
+    svg
+        The drawing; empty where ``note`` says why there is none.
+    note
+        A sentence in place of a drawing.
+    """
+
+    title: str
+    svg: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels with a title and a caption.
+
+    Parameters
+    ----------
+    name
+        Identifier within the page.
+    title
+        What is shown.
+    panels
+        In reading order.
+    caption
+        What the figure shows in this run, in sentences.
+    caveat
+        What must be said about the data; see :func:`reports.source.caveat`.
+    columns
+        Panels a row where the window is wide enough.
+    """
+
+    kind: ClassVar[str] = "figure"
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    caption: str
+    caveat: str = ""
+    columns: int = 3
+
+    @property
+    def heading(self) -> str:
+        """The title with the caveat of its data."""
+        return f"{self.title} ({self.caveat})" if self.caveat else self.title

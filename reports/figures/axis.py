@@ -1,0 +1,89 @@
+"""Axes every figure shares: logarithmic ticks with units, measured sizes as categories, a legend above the drawing."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from reports.number import tick
+from reports.text import shortened
+
+MOST_TICKS = 6
+"""More ticks than these, and a coarser set is taken."""
+
+
+_GRIDS = [((1, 1.5, 2, 3, 4, 5, 7), 1), ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)]
+"""Ticks to choose from, fine to coarse: mantissas, and every how many decades."""
+
+LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 48, 4
+"""Characters that fit beside each other above the axes, and how many the sample of a line takes."""
+
+
+def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], str]) -> None:
+    """Scale an axis logarithmically around positive ``values``, with ticks at 1, 2, 5 or at powers of ten.
+
+    Parameters
+    ----------
+    axis
+        ``axes.xaxis`` or ``axes.yaxis``.
+    values
+        Everything that must be seen, bars included; those that are not positive and finite are left out.
+    text
+        Formats a tick, with its unit.
+    """
+    seen = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+    low, high = min(seen) / 1.25, max(seen) * 1.25
+    if axis is axis.axes.xaxis:
+        axis.axes.set(xscale="log", xlim=(low, high))
+    else:
+        axis.axes.set(yscale="log", ylim=(low, high))
+    axis.set_major_locator(FixedLocator(ticks(low, high)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(text(value))))
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return at most :data:`MOST_TICKS` round numbers between two positive ones, the finest set that is that small."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for mantissas, every in _GRIDS:
+        exponents = [exponent for exponent in decades if exponent % every == 0]
+        found = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
+        found = [tick for tick in found if low <= tick <= high]
+        if len(found) <= MOST_TICKS:
+            break
+    return found
+
+
+def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
+    """Put each measured size at its own place along x, label as many as fit, and return the places."""
+    places = {size: place for place, size in enumerate(sizes)}
+    shown = sizes[:: 1 + len(sizes) // 8]
+    axes.set_xticks([places[size] for size in shown], [_short(size) for size in shown])
+    axes.set_xlim(-0.4, len(sizes) - 0.6)
+    return places
+
+
+def legend_above(axes: Axes, *, columns: int = 2) -> None:
+    """Put the legend above the axes, where it hides no data, in as many columns as fit, ``columns`` at most."""
+    handles, labels = axes.get_legend_handles_labels()
+    names = [shortened(label, most=LEGEND_CHARACTERS - SAMPLE_CHARACTERS) for label in labels]
+    fitting = next((number for number in range(columns, 1, -1) if _fits(names, number)), 1)
+    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=fitting)
+
+
+def _fits(names: Sequence[str], columns: int) -> bool:
+    """Whether names, filled column by column, fit beside each other with the samples of their lines."""
+    rows = math.ceil(len(names) / columns)
+    widths = [max(map(len, names[start : start + rows])) for start in range(0, len(names), rows)]
+    return sum(width + SAMPLE_CHARACTERS for width in widths) <= LEGEND_CHARACTERS
+
+
+def _short(size: int) -> str:
+    """Return a size in at most four characters where it is a power of two or of ten."""
+    for factor, unit in [(2**20, "Mi"), (10**6, "M"), (10**3, "k")]:
+        if size >= 10_000 and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)

@@ -1,0 +1,105 @@
+"""The image grid: samples of the data set with their class, and the predicted class where a model was at hand."""
+
+import base64
+import binascii
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.error import UsageError
+from harness.record import DataSource, Image
+from reports.source import caveats
+from reports.text import count
+
+LARGEST = 512
+"""Largest height and width of an image that a page takes in."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One sample: the picture as a data address, its class, and what was predicted in words."""
+
+    address: str
+    label: str
+    prediction: str
+    wrong: bool
+
+    @property
+    def alternative(self) -> str:
+        """The text alternative of the picture."""
+        return f"{self.label}, {self.prediction}" if self.prediction else self.label
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Samples with a caption; the heading says what the data is not."""
+
+    kind: ClassVar[str] = "images"
+
+    tiles: tuple[Tile, ...]
+    heading: str
+    caption: str
+
+
+def grid(images: Sequence[Image], source: DataSource | None) -> Grid:
+    """Return the samples of a run.
+
+    Raises
+    ------
+    UsageError
+        If the pixels of an image are not as many as its height and width say.
+    """
+    caveat = caveats([image.data for image in images], source)
+    names = ", ".join(dict.fromkeys(image.data for image in images))
+    return Grid(
+        tiles=tuple(_tile(image) for image in images),
+        heading=f"Samples of {names}" + (f" ({caveat})" if caveat else ""),
+        caption=_sentence(images),
+    )
+
+
+def _tile(image: Image) -> Tile:
+    """Return one sample; a wrong prediction is marked in words."""
+    wrong = image.predicted is not None and image.predicted != image.label
+    prediction = "" if image.predicted is None else f"{'wrong: ' if wrong else ''}predicted {image.predicted}"
+    encoded = base64.b64encode(png(_pixels(image), height=image.height, width=image.width)).decode()
+    return Tile(f"data:image/png;base64,{encoded}", image.label, prediction, wrong)
+
+
+def _pixels(image: Image) -> bytes:
+    """Return the grey levels of an image, as many as it claims."""
+    try:
+        pixels = base64.b64decode(image.pixels, validate=True)
+    except (binascii.Error, ValueError):
+        pixels = b""
+    within = 0 < image.height <= LARGEST and 0 < image.width <= LARGEST
+    if not within or len(pixels) != image.height * image.width:
+        raise UsageError(
+            rule=f"an image has `height * width` grey levels in base64, each side at most {LARGEST}",
+            value=f"{len(pixels)} bytes for {image.height} x {image.width}",
+            place=f"the image of class {image.label!r:.40}",
+        )
+    return pixels
+
+
+def png(pixels: bytes, *, height: int, width: int) -> bytes:
+    """Return grey levels, one byte each and row-major, as a PNG file."""
+    lines = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+def _sentence(images: Sequence[Image]) -> str:
+    """Return how many samples there are and how many of them were classified rightly."""
+    predicted = [image for image in images if image.predicted is not None]
+    right = sum(image.predicted == image.label for image in predicted)
+    samples = count(len(images), "sample")
+    if not predicted:
+        return f"{samples}; no trained model was at hand to classify them."
+    rightly = f"{right} of {len(predicted)} classified rightly"
+    return f"{samples}; {rightly}. The class stands first, the prediction below it."

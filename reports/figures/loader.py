@@ -1,0 +1,116 @@
+"""Loader throughput as a heat map: batch size down, workers across, one colour scale for all loaders."""
+
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures.axis import logarithmic
+from reports.number import approximate, rate, times
+from reports.source import caveats
+from reports.style import INK, PAPER
+from reports.svg import drawn
+from reports.text import count, listing
+
+MAP = "cividis"
+"""A colour map of even lightness that reads the same with the common kinds of colour blindness and in grey."""
+
+
+def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the throughput of every loader, with the common scale as the last panel."""
+    low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
+    norm = LogNorm(low, high if high > low else low * 1.01)
+    panels = [
+        _panel(str(case), group, norm=norm, number=number)
+        for number, (case, group) in enumerate(frame.groupby("case", sort=False))
+    ]
+    labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
+    return Figure(
+        name="loaders-figure",
+        title="Loader throughput against batch size and workers",
+        panels=(*panels, _scale(norm)),
+        caption=_sentences(frame),
+        caveat=caveats(labels, source),
+    )
+
+
+def _panel(case: str, frame: pd.DataFrame, *, norm: LogNorm, number: int) -> Panel:
+    """Return one loader; a configuration that was not measured stays empty."""
+    table = frame.pivot_table(index="batch_size", columns="workers", values="samples_per_s", aggfunc="first")
+    low, high = rate(frame["samples_per_s"].min()), rate(frame["samples_per_s"].max())
+    label = f"Throughput of {case}: from {low} to {high} samples a second over {count(len(frame), 'configuration')}."
+    svg = drawn(
+        lambda axes: _draw(axes, table, norm=norm),
+        name=f"loader-{number}",
+        label=label,
+        height_in=0.75 + 0.32 * max(3, len(table)),
+    )
+    return Panel(case, svg)
+
+
+def _draw(axes: Axes, table: pd.DataFrame, *, norm: LogNorm) -> None:
+    """Fill each cell with the colour of its rate and write the rate into it."""
+    rates = table.to_numpy(dtype=float)
+    rows, columns = rates.shape
+    axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
+    for row in range(rows):
+        for column in range(columns):
+            value = float(rates[row, column])
+            axes.text(column + 0.5, row + 0.5, rate(value), ha="center", va="center", color=_ink(value, norm))
+    axes.set_xticks([column + 0.5 for column in range(columns)], [str(size) for size in table.columns])
+    axes.set_yticks([row + 0.5 for row in range(rows)], [str(size) for size in table.index])
+    axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _ink(value: float, norm: LogNorm) -> str:
+    """Return black or white, whichever reads better on the colour of a value; the page's ink on an empty cell."""
+    if pd.isna(value):
+        return INK
+    red, green, blue, _ = colormaps[MAP](norm(value))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
+
+
+def _scale(norm: LogNorm) -> Panel:
+    """Return the colour scale that all loaders share."""
+    low, high = float(norm.vmin or 0), float(norm.vmax or 0)
+    label = f"Colour scale from {rate(low)} to {rate(high)} samples a second, logarithmic, dark to light."
+    svg = drawn(lambda axes: _bar(axes, low, high), name="loader-scale", label=label, height_in=0.62)
+    return Panel("common colour scale", svg)
+
+
+def _bar(axes: Axes, low: float, high: float) -> None:
+    """Draw the scale as a strip of equal steps in the logarithm."""
+    edges = [low * (high / low) ** (step / 48) for step in range(49)]
+    axes.pcolormesh(edges, [0, 1], [edges[:-1]], cmap=MAP, norm=LogNorm(low, high), edgecolors="face", linewidth=0.4)
+    logarithmic(axes.xaxis, [low, high], text=rate)
+    axes.set(xlim=(low, high), yticks=[], xlabel="samples/s")
+    axes.spines[:].set_visible(False)
+
+
+def _sentences(frame: pd.DataFrame) -> str:
+    """Return the fastest configuration, and what workers do to each loader."""
+    best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+    workers = int(best["workers"])
+    with_workers = f"with {count(workers, 'worker')}" if workers else "without workers"
+    fastest = (
+        f"The fastest configuration is {best['case']} at batch {best['batch_size']} "
+        f"{with_workers}: {approximate(best['samples_per_s'])} samples/s."
+    )
+    cells = "Cells are medians of steady epochs in one process; colours share one logarithmic scale."
+    return f"{fastest} {_workers(frame)} {cells}"
+
+
+def _workers(frame: pd.DataFrame) -> str:
+    """Return which loaders gain from workers and which lose, each at its best batch size."""
+    if frame["workers"].max() == 0 or frame["workers"].min() > 0:
+        return ""
+    alone = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
+    helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
+    gains = (helped / alone).dropna()
+    phrases = [f"{case} {times(gain)}" for case, gain in gains.items()]
+    return f"Best rate with workers to best rate without: {listing(phrases)}." if phrases else ""

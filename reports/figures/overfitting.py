@@ -1,0 +1,99 @@
+"""Overfitting: experiments whose held-out loss turns up again while the training loss goes on falling."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above
+from reports.figures.training import draw_curve
+from reports.number import plain
+from reports.source import caveats
+from reports.style import GRID, INK, LINE
+from reports.svg import drawn
+from reports.text import count
+
+RISE = 0.05
+"""Share by which the last held-out loss must exceed the lowest one to be called overfitting."""
+
+
+def overfits(curve: pd.DataFrame) -> bool:
+    """Whether the held-out loss of one training run ends more than :data:`RISE` above its lowest value.
+
+    The lowest value must come after the start, and the training loss must have fallen further since.
+    """
+    seen = curve.dropna(subset=["held_out_loss"]).sort_values("epoch", kind="stable")
+    if len(seen) < 3:
+        return False
+    lowest, last = lowest_epoch(curve), seen.iloc[-1]
+    rises = last["held_out_loss"] > (1 + RISE) * lowest["held_out_loss"]
+    return bool(rises and lowest["epoch"] > 0 and last["train_loss"] < lowest["train_loss"])
+
+
+def lowest_epoch(curve: pd.DataFrame) -> "pd.Series[float]":
+    """Return the first epoch of lowest held-out loss."""
+    return curve.sort_values(["held_out_loss", "epoch"], kind="stable").iloc[0]
+
+
+def overfitting(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure, ...]:
+    """Return a figure for each experiment in which some case overfits, with a panel for each such case."""
+    figures: list[Figure] = []
+    for experiment, frame in epochs.groupby("experiment", sort=False):
+        curves = {str(case): curve for case, curve in frame.groupby("case", sort=False) if overfits(curve)}
+        if curves:
+            figures.append(_figure(str(experiment), curves, source, name=f"overfitting-{len(figures) + 1}"))
+    return tuple(figures)
+
+
+def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource | None, *, name: str) -> Figure:
+    """Return one experiment."""
+    panels = [_panel(case, curve, name=f"{name}-{place}") for place, (case, curve) in enumerate(curves.items())]
+    labels = dict.fromkeys(str(label) for curve in curves.values() for label in curve["data"])
+    sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
+    return Figure(
+        name=f"{name}-figure",
+        title=f"{experiment[:1].upper()}{experiment[1:]}: held-out loss turns up",
+        panels=tuple(panels),
+        caption=f"{sentences} Data: {', '.join(labels)}.",
+        caveat=caveats(labels, source),
+        columns=2,
+    )
+
+
+def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
+    """Return one training run."""
+    return Panel(case, drawn(lambda axes: _draw(axes, curve), name=name, label=_sentence(case, curve), height_in=2.6))
+
+
+def _draw(axes: Axes, curve: pd.DataFrame) -> None:
+    """Draw both losses, and mark the epoch after which training only fits the training data."""
+    lowest = lowest_epoch(curve)
+    axes.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
+    axes.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
+    draw_curve(axes, curve, "train_loss", label="training")
+    draw_curve(axes, curve, "held_out_loss", label="held out")
+    axes.plot(
+        lowest["epoch"],
+        lowest["held_out_loss"],
+        color=INK,
+        marker="*",
+        markersize=9,
+        linestyle="none",
+        zorder=5,
+        label=f"lowest, epoch {lowest['epoch']:.0f}",
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.set(xlabel="epoch", ylabel="loss")
+    legend_above(axes, columns=3)
+
+
+def _sentence(case: str, curve: pd.DataFrame) -> str:
+    """Return where the held-out loss of a run was lowest and where it ended."""
+    lowest, last = lowest_epoch(curve), curve.sort_values("epoch").iloc[-1]
+    later = int(last["epoch"] - lowest["epoch"])
+    return (
+        f"The held-out loss of {case} is lowest after epoch {lowest['epoch']:.0f}, {plain(lowest['held_out_loss'])}; "
+        f"{count(later, 'epoch')} later it is {plain(last['held_out_loss'])}, while the training loss fell from "
+        f"{plain(lowest['train_loss'])} to {plain(last['train_loss'])}."
+    )

@@ -1,0 +1,127 @@
+"""Step time against batch size: scratch beside concise, a panel for each family on the CPU and on the accelerator."""
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.figure import Figure, Panel
+from reports.figures.axis import categories, legend_above, logarithmic
+from reports.figures.name import names_of
+from reports.number import duration, times
+from reports.style import DASHES, pen
+from reports.svg import drawn
+from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
+from reports.text import count
+
+
+def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
+    """Return the step times of every family.
+
+    Parameters
+    ----------
+    frame
+        The frame ``steps``.
+    accelerator
+        Name of the accelerator; ``None`` where the machine has none.
+    """
+    devices = ["cpu", *sorted(set(frame["device"]) - {"cpu"})]
+    panels = [
+        _panel(family, device, frame[frame["family"] == family], number=number)
+        for number, (family, device) in enumerate((f, d) for f in frame["family"].unique() for d in devices)
+    ]
+    if len(devices) == 1:
+        panels.append(Panel("accelerator", note=_absence(accelerator)))
+    return Figure(
+        name="steps-figure",
+        title="Time of one training step against batch size",
+        panels=tuple(panels),
+        caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.",
+        columns=len(devices) if len(devices) > 1 else 3,
+    )
+
+
+def _absence(accelerator: str | None) -> str:
+    """Return why there are no accelerator times."""
+    return f"{accelerator}: not measured in this run" if accelerator else NO_ACCELERATOR
+
+
+def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Panel:
+    """Return one family on one device; the times of all devices share the scale."""
+    place = "the CPU" if device == "cpu" else device
+    title = f"{family}, {'CPU' if device == 'cpu' else device}"
+    here = frame[frame["device"] == device]
+    if here.empty:
+        return Panel(title, note=f"not measured on {place} in this run")
+    sizes = sorted(frame["batch_size"].unique())
+    span = [*frame["q1_s"], *frame["q3_s"]]
+    label = _label(title, here)
+    svg = drawn(lambda axes: _draw(axes, here, sizes=sizes, span=span), name=f"step-{number}", label=label)
+    return Panel(title, svg)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame, *, sizes: Sequence[int], span: Sequence[float]) -> None:
+    """Draw a curve with bars for each case, dtype and number of threads."""
+    places, names = categories(axes, sizes), names_of(frame)
+    dashes = {style: cycle(DASHES) for style in frame["style"].unique()}
+    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_series(frame), sort=False):
+        style = str(curve["style"].iloc[0])
+        color, marker, linewidth, markersize, zorder = pen(style)
+        bars = [curve["median_s"] - curve["q1_s"], curve["q3_s"] - curve["median_s"]]
+        axes.errorbar(
+            [places[size] for size in curve["batch_size"]],
+            curve["median_s"],
+            yerr=[bar.clip(lower=0) for bar in bars],
+            label=", ".join([names[str(key[0])], *(str(part) for part in key[1:])]),
+            linestyle=next(dashes[style]),
+            color=color,
+            marker=marker,
+            linewidth=linewidth,
+            markersize=markersize,
+            zorder=zorder,
+            markerfacecolor="none" if marker == "o" else color,
+            elinewidth=1.0,
+            capsize=2.5,
+        )
+    logarithmic(axes.yaxis, span, text=duration)
+    axes.set(xlabel="batch size (samples)", ylabel="time of one step")
+    legend_above(axes)
+
+
+def _series(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that make a curve: the case, and what else varies."""
+    return ["case", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
+
+
+def _label(title: str, frame: pd.DataFrame) -> str:
+    """Return the text alternative of a panel."""
+    low, high = duration(frame["median_s"].min()), duration(frame["median_s"].max())
+    cases = count(frame["case"].nunique(), "case")
+    return f"Step time against batch size, {title}: {cases}, from {low} to {high} a step."
+
+
+def _comparison(frame: pd.DataFrame) -> str:
+    """Return, for each family and device, how scratch compares with concise at the largest common batch.
+
+    Of several cases of one style the fastest counts.
+    """
+    sentences = []
+    for (family, device), group in frame.groupby(["family", "device"], sort=False):
+        rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="min")
+        if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
+            scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
+            place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
+            ratio = times(scratch / concise)
+            sentences.append(
+                f"{place}, one {family} step takes {duration(scratch)} from scratch and {duration(concise)} concise: "
+                f"scratch takes {ratio} the time of concise."
+            )
+    return " ".join(sentences)
+
+
+def _rounds(frame: pd.DataFrame) -> str:
+    """Return how many rounds a point rests on, and what that allows."""
+    low, high = frame["rounds"].min(), frame["rounds"].max()
+    number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{number} rounds in one process; no significance is claimed" if len(frame) else SCATTER

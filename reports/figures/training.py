@@ -1,0 +1,112 @@
+"""Training curves: loss and accuracy against epoch, scratch beside concise, one figure for each experiment."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above, logarithmic
+from reports.figures.name import names_of
+from reports.number import percent, plain
+from reports.source import caveats
+from reports.style import pen
+from reports.svg import drawn
+from reports.text import count, listing
+
+MEASURES = {"loss": ("train_loss", "held_out_loss"), "accuracy": ("train_accuracy", "held_out_accuracy")}
+"""What is drawn: the column on the training data and the one on held-out data."""
+
+KINDS = {"training": "-", "held out": "--"}
+"""Line style of the curve on each kind of data."""
+
+
+def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure, ...]:
+    """Return one figure for each experiment, in the order they were trained."""
+    groups = epochs.groupby("experiment", sort=False)
+    return tuple(
+        _figure(str(experiment), group, source, name=f"training-{number}")
+        for number, (experiment, group) in enumerate(groups, 1)
+    )
+
+
+def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
+    """Return loss, and accuracy where there is one, of one experiment."""
+    panels = [
+        _panel(measure, frame, name=f"{name}-{measure}", experiment=experiment)
+        for measure, columns in MEASURES.items()
+        if frame[list(columns)].notna().to_numpy().any()
+    ]
+    return Figure(
+        name=f"{name}-figure",
+        title=f"{experiment[:1].upper()}{experiment[1:]}",
+        panels=tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),),
+        caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",
+        caveat=caveats([str(label) for label in frame["data"].unique()], source),
+        columns=2,
+    )
+
+
+def _panel(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> Panel:
+    """Return one measure against the epoch."""
+    epochs = count(int(frame["epoch"].max()), "epoch")
+    label = f"{measure.capitalize()} against epoch, {experiment}: {count(frame['case'].nunique(), 'case')}, {epochs}."
+    svg = drawn(lambda axes: _draw(axes, frame, measure=measure), name=name, label=label, height_in=2.7)
+    return Panel(measure, svg)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str) -> None:
+    """Draw training data solid and held-out data dashed, broad scratch below narrow concise."""
+    names = names_of(frame)
+    for case, curve in frame.groupby("case", sort=False):
+        for column, kind in zip(MEASURES[measure], KINDS, strict=True):
+            if curve[column].notna().any():
+                draw_curve(axes, curve, column, label=f"{names[str(case)]}, {kind}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.set(xlabel="epoch", ylabel="loss" if measure == "loss" else "accuracy")
+    if measure == "accuracy":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+    elif _spans_decades(frame):
+        logarithmic(axes.yaxis, [*frame["train_loss"], *frame["held_out_loss"]], text=plain)
+    legend_above(axes)
+
+
+def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:
+    """Draw one column of one training run against the epoch."""
+    color, marker, linewidth, markersize, zorder = pen(str(curve["style"].iloc[0]))
+    dash = KINDS["held out" if column.startswith("held_out") else "training"]
+    every = max(1, len(curve) // 12)
+    axes.plot(
+        curve["epoch"],
+        curve[column],
+        label=label,
+        linestyle=dash,
+        markevery=every,
+        color=color,
+        marker=marker,
+        linewidth=linewidth,
+        markersize=markersize,
+        zorder=zorder,
+        markerfacecolor="none" if marker == "o" else color,
+    )
+
+
+def _spans_decades(frame: pd.DataFrame) -> bool:
+    """Whether the losses are positive and span more than a factor of fifty."""
+    low, high = frame[["train_loss", "held_out_loss"]].min().min(), frame[["train_loss", "held_out_loss"]].max().max()
+    return bool(low > 0 and high > 50 * low)
+
+
+def _ends(frame: pd.DataFrame) -> str:
+    """Return where each case ended, a sentence for each."""
+    names = names_of(frame)
+    sentences = []
+    for case, curve in frame.groupby("case", sort=False):
+        last = curve.sort_values("epoch").iloc[-1]
+        parts = [f"training loss {plain(last['train_loss'])}"]
+        if pd.notna(last["held_out_loss"]):
+            parts.append(f"held-out loss {plain(last['held_out_loss'])}")
+        if pd.notna(last["held_out_accuracy"]):
+            parts.append(f"held-out accuracy {percent(last['held_out_accuracy'])}")
+        sentences.append(f"After {count(int(last['epoch']), 'epoch')}, {names[str(case)]} has {listing(parts)}.")
+    return " ".join(sentences)

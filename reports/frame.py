@@ -1,0 +1,102 @@
+"""Frames: the records of a run as tidy tables, one row an observation, units in the names of the columns.
+
+Each frame has a documented schema (:data:`reports.schema.SCHEMAS`) and keeps its columns where the run has no such
+records. Unknown numbers are NaN, unknown texts are missing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.record import Epoch, Estimate, RunFolder, Verdict
+from reports import benchmark
+from reports.schema import SCHEMAS
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of one run; see :data:`reports.schema.SCHEMAS`."""
+
+    verdicts: pd.DataFrame
+    epochs: pd.DataFrame
+    estimates: pd.DataFrame
+    steps: pd.DataFrame
+    loaders: pd.DataFrame
+    vectorization: pd.DataFrame
+
+
+def frames(run: RunFolder) -> Frames:
+    """Read every frame of a run.
+
+    Raises
+    ------
+    UsageError
+        If a record or a benchmark is damaged.
+    """
+    return Frames(verdicts(run), epochs(run), estimates(run), steps(run), loaders(run), vectorization(run))
+
+
+def verdicts(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case, law, dtype and device."""
+    found = run.read(Verdict)
+    frame = _frame("verdicts", [{**verdict.model_dump(), **_counterexample(verdict)} for verdict in found])
+    return frame.assign(ratio=_ratio(frame["deviation"].to_numpy(), frame["bound"].to_numpy()))
+
+
+def epochs(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each epoch of each training run."""
+    return _frame("epochs", [epoch.model_dump() for epoch in run.read(Epoch)])
+
+
+def estimates(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each learned parameter, with its error in standard errors."""
+    frame = _frame("estimates", [estimate.model_dump() for estimate in run.read(Estimate)])
+    error = (frame["learned"] - frame["true"]) / frame["standard_error"].where(frame["standard_error"] > 0)
+    return frame.assign(error=error)
+
+
+def steps(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed training step."""
+    frame = _frame("steps", benchmark.rows(run, "steps"))
+    return frame.assign(samples_per_s=frame["batch_size"] / frame["median_s"])
+
+
+def loaders(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed loader configuration."""
+    frame = _frame("loaders", benchmark.rows(run, "loaders"))
+    return frame.assign(
+        samples_per_s=frame["samples"] / frame["median_s"],
+        samples_per_s_q1=frame["samples"] / frame["q3_s"],
+        samples_per_s_q3=frame["samples"] / frame["q1_s"].where(frame["q1_s"] > 0),
+    )
+
+
+def vectorization(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed operation and length."""
+    return _frame("vectorization", benchmark.rows(run, "vectorization"))
+
+
+def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows under the columns and types of a schema; what a row lacks is missing."""
+    schema = SCHEMAS[name]
+    frame = pd.DataFrame([{column.name: row.get(column.name) for column in schema} for row in rows])
+    frame = frame.reindex(columns=[column.name for column in schema])
+    return frame.astype({column.name: column.dtype for column in schema})
+
+
+def _counterexample(verdict: Verdict) -> dict[str, Any]:
+    """Return the scalar facts of a violation; none where the law holds."""
+    if verdict.violation is None:
+        return {}
+    return verdict.violation.model_dump(include={"actual", "expected", "magnitude", "cause", "replay"})
+
+
+def _ratio(deviation: "np.ndarray[Any, Any]", bound: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return deviation / bound: 0 where nothing deviates, inf where an infinite deviation meets any bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = deviation / bound
+    ratio = np.where(deviation == 0, 0.0, ratio)
+    return np.where(np.isposinf(deviation), np.inf, ratio)

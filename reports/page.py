@@ -1,0 +1,95 @@
+"""The report of a run: one HTML page that opens offline, its Markdown sibling, and the frames as CSV beside them.
+
+Nothing but the run is read, so the same run gives the same bytes.
+"""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from harness.record import RunFolder, failing, verdict_line, write_atomically
+from reports.frame import Frames
+from reports.reading import Reading, read
+from reports.schema import SCHEMAS
+from reports.section import sections
+from reports.text import clean, count, fenced, markdown_text
+
+
+def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    run
+        The run; any part of it may be missing but its head.
+    target
+        Folder to write ``report.html``, ``report.md`` and ``data/*.csv`` into; ``report`` within the run if absent.
+
+    Returns
+    -------
+    path : Path
+        The HTML page.
+    verdict : str
+        One plain sentence, the same that heads the page.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no run, or a record in it is damaged.
+    """
+    folder = run.path / "report" if target is None else target
+    reading = read(run)
+    environment, page = _environment(), _page(reading)
+    for name in ("report.html", "report.md"):
+        write_atomically(folder / name, environment.get_template(f"{name}.j2").render(page))
+    _write_frames(reading.frames, folder / "data")
+    return folder / "report.html", page["verdict"]
+
+
+def _page(reading: Reading) -> dict[str, Any]:
+    """Return what the templates show."""
+    verdict = clean(verdict_line(reading.verdicts))
+    outcome = "none" if verdict.startswith("verdict: none") else "bad" if failing(reading.verdicts) else "good"
+    return {"run": reading.head, "verdict": verdict, "outcome": outcome, "sections": sections(reading)}
+
+
+def _environment() -> Environment:
+    """Return the templates' environment: HTML is escaped, an undefined name is an error."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=select_autoescape(["html.j2"], default=False),
+        undefined=StrictUndefined,
+        finalize=lambda value: clean(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "breakable": _breakable,
+        "fenced": fenced,
+        "plain": markdown_text,
+        "counted": count,
+        "drawing": Markup,
+    }
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Return escaped text whose names may break after a dot, and after an underscore where the window is narrow."""
+    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])", ".<wbr>", str(escape(clean(text))))
+    return Markup(re.sub(r"_(?=\w)", '_<wbr class="u">', dotted))  # noqa: S704 - escaped on the line above
+
+
+def _write_frames(frames: Frames, folder: Path) -> None:
+    """Write each frame, and the meaning of its columns, as CSV."""
+    for field in fields(frames):
+        frame: pd.DataFrame = getattr(frames, field.name)
+        write_atomically(folder / f"{field.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    columns = [(name, *column) for name, schema in SCHEMAS.items() for column in schema]
+    schema = pd.DataFrame(columns, columns=["frame", "column", "dtype", "meaning"])
+    write_atomically(folder / "schema.csv", schema.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,27 @@
+"""Everything a report reads from a run, read once."""
+
+from dataclasses import dataclass
+
+from harness.record import Image, Run, RunFolder, Verdict
+from reports.frame import Frames, frames
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Head, verdicts, images and frames of one run."""
+
+    head: Run
+    verdicts: tuple[Verdict, ...]
+    images: tuple[Image, ...]
+    frames: Frames
+
+
+def read(run: RunFolder) -> Reading:
+    """Read a run; what it does not hold is empty.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no run, or a record in it is damaged.
+    """
+    return Reading(run.head(), tuple(run.read(Verdict)), tuple(run.read(Image)), frames(run))

@@ -1,0 +1,33 @@
+"""The label of the data: every table and figure that is not made from the published data set says so."""
+
+from collections.abc import Iterable
+
+from harness.record import DataSource
+
+STAND_IN = "stand-in"
+"""What the label of stand-in data contains."""
+
+
+def caveat(label: str | None, source: DataSource | None) -> str:
+    """Return what a caption must say about its data; empty where there is nothing to say.
+
+    Parameters
+    ----------
+    label
+        Label of the data as the record carries it; ``None`` where the record carries none and the run's own
+        source was used.
+    source
+        The run's data source.
+    """
+    if label is not None and STAND_IN in label:
+        return "made from the synthetic stand-in, not from the published data set"
+    if source is None or source.genuine or label not in {None, source.name}:
+        return ""
+    if source.origin == "synthetic":
+        return "made from the synthetic stand-in, not from the published data set"
+    return "made from files whose checksums are not those of the published data set"
+
+
+def caveats(labels: Iterable[str | None], source: DataSource | None) -> str:
+    """Return the caveats of several labels, each once."""
+    return "; ".join(dict.fromkeys(text for label in labels if (text := caveat(label, source))))

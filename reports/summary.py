@@ -1,0 +1,40 @@
+"""What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
+
+from harness.record import Run, Status, Verdict
+from reports.number import plain
+from reports.text import count, cut
+
+
+def finding(verdict: Verdict) -> str:
+    """Return one sentence on a verdict that makes the run fail."""
+    match verdict.status:
+        case Status.UNEXPECTED:
+            where = f"[{verdict.dtype}] in {count(verdict.examples, 'example')}"
+            return f"{verdict.case} does not break {verdict.law} {where}: {_first_line(verdict)}."
+        case Status.ERROR:
+            return f"{verdict.case} could not be checked for {verdict.law} [{verdict.dtype}]: {_first_line(verdict)}."
+        case _:
+            return f"{verdict.case} breaks {verdict.law} [{verdict.dtype}]{_amount(verdict)}."
+
+
+def remarks(run: Run) -> list[str]:
+    """Return what a reader must know about the run besides the laws, a sentence each."""
+    found = []
+    if run.data is not None and not run.data.genuine:
+        found.append(f"The data is not the published data set: {run.data.note.rstrip('.')}.")
+    if run.environment.git_dirty:
+        found.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
+    return found
+
+
+def _amount(verdict: Verdict) -> str:
+    """Return how far a broken law is beyond its bound; empty where that was not recorded."""
+    if verdict.deviation is None or verdict.bound is None:
+        return ""
+    return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"
+
+
+def _first_line(verdict: Verdict) -> str:
+    """Return the first line of a reason, without its full stop."""
+    lines = (verdict.reason or "").strip().splitlines()
+    return cut(lines[0].rstrip("."), most=300) if lines else "no reason was recorded"

@@ -1,0 +1,62 @@
+"""A table of the report: text already formatted, written as HTML by the page and as Markdown here."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import pandas as pd
+
+from reports.text import markdown_text
+
+Kind = Literal["text", "prose", "number", "code"]
+
+
+class Column(NamedTuple):
+    """Heading and kind of a column: numbers are aligned right, code is set in a fixed width, prose is given room."""
+
+    heading: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings.
+
+    Parameters
+    ----------
+    name
+        Identifier within the page.
+    title
+        What the table lists.
+    columns
+        Headings, left to right.
+    rows
+        One text a column; the first column heads its row.
+    caption
+        What the reader should know to read it.
+    caveat
+        What must be said about the data; see :func:`reports.source.caveat`.
+    folded
+        Whether the page folds the table away, and Markdown leaves it out: long, and of use to few.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    caveat: str = ""
+    folded: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title with the caveat of its data."""
+        return f"{self.title} ({self.caveat})" if self.caveat else self.title
+
+    def markdown(self) -> str:
+        """Return the table as GitHub-flavoured Markdown."""
+        headings = [markdown_text(column.heading) for column in self.columns]
+        frame = pd.DataFrame([[markdown_text(cell) for cell in row] for row in self.rows], columns=headings)
+        align = ["right" if column.kind == "number" else "left" for column in self.columns]
+        return str(frame.to_markdown(index=False, disable_numparse=True, colalign=align if self.rows else None))

@@ -1,0 +1,70 @@
+"""Tables on where a run came from: the machine, the software, the commands, the data."""
+
+from harness.record import Environment, Run
+from reports.number import plain, size
+from reports.source import caveat
+from reports.table import Column, Table
+
+
+def machine(run: Run) -> Table:
+    """Return the facts of a run that a reader compares first."""
+    env = run.environment
+    rows = [
+        ("run", run.name),
+        ("created", run.created),
+        ("machine", env.machine),
+        ("processor", env.processor),
+        ("cores", f"{env.cores} logical, {plain(env.usable_cores)} usable by this process"),
+        ("memory", size(env.memory_bytes)),
+        ("accelerator", env.accelerator or "no accelerator on this machine"),
+        ("operating system", env.os),
+        ("Python", env.python),
+        ("torch", f"{env.torch}, computing with {env.torch_threads} thread{'' if env.torch_threads == 1 else 's'}"),
+        ("commit", _commit(env)),
+        ("seed", str(run.seed)),
+        *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
+    ]
+    return Table(
+        name="machine", title="Machine and software", columns=(Column("fact"), Column("value")), rows=tuple(rows)
+    )
+
+
+def build(env: Environment) -> Table:
+    """Return how torch was built and every version in use."""
+    rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
+    return Table(
+        name="versions",
+        title="torch's build, and versions",
+        columns=(Column("part"), Column("version or setting")),
+        rows=tuple(rows),
+        folded=True,
+    )
+
+
+def data(run: Run) -> Table:
+    """Return where the images came from and the checksum of each file; no rows where the run used none."""
+    source = run.data
+    rows: list[tuple[str, str]] = []
+    if source is not None:
+        rows = [
+            ("name", source.name),
+            ("origin", f"{source.origin}: {source.location}" if source.location else source.origin),
+            ("genuine", "yes: every checksum is the published one" if source.genuine else "no"),
+            *((f"SHA-256 of {name}", checksum) for name, checksum in source.checksums.items()),
+        ]
+    return Table(
+        name="data-table",
+        title="Data source",
+        columns=(Column("fact"), Column("value", "code")),
+        rows=tuple(rows),
+        caption=source.note if source else "",
+        caveat=caveat(None, source),
+    )
+
+
+def _commit(env: Environment) -> str:
+    """Return the commit, and whether the working tree differed from it."""
+    if env.git_commit is None:
+        return "unknown"
+    states = {True: " with uncommitted changes", False: " without uncommitted changes", None: ""}
+    return env.git_commit + states[env.git_dirty]

@@ -1,0 +1,127 @@
+"""Tables on laws: contracts at a glance, the least room below a bound, declared failures, and what was skipped."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from harness.record import Status, Verdict
+from reports.number import plain, times, value
+from reports.table import Column, Table
+from reports.text import count, listing
+
+CLOSEST = 12
+"""How many laws the table of the closest lists."""
+
+
+def contracts(verdicts: pd.DataFrame) -> Table:
+    """Return the number of verdicts of each status for each contract."""
+    statuses = [status.value for status in Status]
+    rows = [
+        (str(contract), *(f"{number:,}" for number in _numbers(group, statuses)))
+        for contract, group in verdicts.groupby("contract", sort=False)
+    ]
+    headings = ["cases", "laws", *statuses, "examples", "rows checked"]
+    return Table(
+        name="contracts",
+        title="Contracts at a glance",
+        columns=(Column("contract", "code"), *(Column(heading, "number") for heading in headings)),
+        rows=tuple(rows),
+        caption="A law is counted once for each case, dtype and device it was checked on.",
+    )
+
+
+def closest(verdicts: pd.DataFrame) -> Table:
+    """Return the laws that hold with the least room: the largest deviation as a share of its bound."""
+    holding = verdicts[(verdicts["status"] == Status.HOLDS.value) & (verdicts["ratio"] > 0)]
+    worst = holding.sort_values("ratio", ascending=False, kind="stable").head(CLOSEST)
+    rows = [
+        (row["case"], row["law"], row["dtype"], *(plain(row[name]) for name in ("deviation", "bound")), row["unit"])
+        for _, row in worst.iterrows()
+    ]
+    shares = [times(ratio) for ratio in worst["ratio"]]
+    return Table(
+        name="closest",
+        title="Laws that hold with the least room",
+        columns=(
+            *(Column("case", "code"), Column("law", "code"), Column("dtype", "code")),
+            *(Column("worst deviation", "number"), Column("bound there", "number"), Column("unit")),
+            Column("deviation / bound", "number"),
+        ),
+        rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
+        caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
+        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; at 1× a law would break.",
+    )
+
+
+def declared(verdicts: Sequence[Verdict]) -> Table:
+    """Return the declared failures that were found, a row for each case and law."""
+    rows = []
+    for group in declared_groups(verdicts):
+        witness = representative(group)
+        seen = witness.violation
+        values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
+        rows.append(
+            (witness.case, witness.law, _where(group, verdicts), witness.reason or "no reason declared", *values)
+        )
+    return Table(
+        name="declared-table",
+        title="Declared failures that were found",
+        columns=(
+            *(Column("case", "code"), Column("breaks", "code"), Column("in"), Column("declared reason", "prose")),
+            *(Column("actual", "number"), Column("expected", "number"), Column("largest input", "number")),
+        ),
+        rows=tuple(rows),
+        caption="Actual and expected are those of the smallest counterexample, in float32 where it fails there.",
+    )
+
+
+def _where(group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+    """Return the dtypes in which a case breaks a law; in words where it breaks it in every one it was checked in."""
+    one = group[0]
+    checked = [it for it in verdicts if (it.case, it.law, it.device) == (one.case, one.law, one.device)]
+    return "every dtype" if len(group) == len(checked) > 1 else listing([it.dtype for it in group])
+
+
+def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """Return the declared failures that were found, those of one case, law and device together."""
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.status is Status.EXPECTED:
+            groups.setdefault((verdict.case, verdict.law, verdict.device), []).append(verdict)
+    return list(groups.values())
+
+
+def representative(group: Sequence[Verdict]) -> Verdict:
+    """Return the verdict that stands for a group: float32 where it is among them, else the first."""
+    return next((verdict for verdict in group if verdict.dtype == "float32"), group[0])
+
+
+def skipped(verdicts: pd.DataFrame) -> Table:
+    """Return what was skipped, a row for each reason and contract."""
+    frame = verdicts[verdicts["status"] == Status.SKIPPED.value].fillna({"reason": "no reason was recorded"})
+    rows = [
+        (str(reason), str(contract), f"{len(group):,}", *(listing(_names(group[name]), at_most=4) for name in names))
+        for names in [("case", "law", "dtype")]
+        for (reason, contract), group in frame.groupby(["reason", "contract"], sort=False)
+    ]
+    return Table(
+        name="skipped-table",
+        title="Skipped",
+        columns=(
+            *(Column("reason", "prose"), Column("contract", "code"), Column("laws", "number")),
+            *(Column("cases", "code"), Column("names", "code"), Column("dtypes", "code")),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
+    """Return cases, laws, verdicts of each status, examples and rows of one contract."""
+    counts = [int((group["status"] == status).sum()) for status in statuses]
+    totals = [int(group["examples"].sum()), int(group["rows"].sum())]
+    return [int(group["case"].nunique()), int(group["law"].nunique()), *counts, *totals]
+
+
+def _names(column: "pd.Series[str]") -> list[str]:
+    """Return each value once, in order."""
+    return [str(value) for value in column.unique()]

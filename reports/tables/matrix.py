@@ -1,0 +1,162 @@
+"""The law matrix: one for each contract and device, cases down, laws across, a mark for each dtype in the cell."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from harness.record import Status, Verdict
+from reports.number import plain
+from reports.text import count, cut, markdown_text
+
+SYMBOLS = {
+    Status.HOLDS: "✓",
+    Status.BROKEN: "✗",
+    Status.EXPECTED: "◇",
+    Status.UNEXPECTED: "≠",
+    Status.SKIPPED: "–",
+    Status.ERROR: "!",
+}
+"""A sign for each status, so that no reader depends on colour."""
+
+MEANINGS = {
+    Status.HOLDS: "holds",
+    Status.BROKEN: "broken",
+    Status.EXPECTED: "expected: a declared failure that was found",
+    Status.UNEXPECTED: "unexpected: a declared failure that was not found",
+    Status.SKIPPED: "skipped",
+    Status.ERROR: "error",
+}
+"""The status in words."""
+
+NOT_CLAIMED = "·"
+"""What stands where a case does not claim a dtype or a law does not apply."""
+
+_DTYPES = {"float64": "64", "float32": "32", "bfloat16": "b16", "float16": "16"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The verdict on one case, law and dtype: status, sign, and the sentence behind it."""
+
+    status: str
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: its marks, law by law and within a law dtype by dtype, and their tally in words.
+
+    The name leaves out the family, which heads the rows of its cases.
+    """
+
+    name: str
+    cells: tuple[tuple[Mark, ...], ...]
+    tally: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The laws of one contract on one device."""
+
+    kind: ClassVar[str] = "matrix"
+
+    name: str
+    contract: str
+    device: str
+    dtypes: tuple[str, ...]
+    laws: tuple[tuple[str, str, str], ...]
+    """Name, statement and source of each law."""
+    families: tuple[tuple[str, tuple[Row, ...]], ...]
+
+    @property
+    def short_dtypes(self) -> tuple[str, ...]:
+        """The dtypes as they head the marks of a cell."""
+        return tuple(_DTYPES.get(dtype, dtype) for dtype in self.dtypes)
+
+    @property
+    def heading(self) -> str:
+        """Contract and size in words."""
+        cases = sum(len(rows) for _, rows in self.families)
+        on = "" if self.device == "cpu" else f" on {self.device}"
+        return f"{self.contract}{on}: {count(cases, 'case')}, {count(len(self.laws), 'law')}"
+
+    def markdown(self) -> str:
+        """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
+        rows = [
+            [markdown_text(f"{family}.{row.name}"), *("".join(mark.symbol for mark in cell) for cell in row.cells)]
+            for family, members in self.families
+            for row in members
+        ]
+        frame = pd.DataFrame(
+            rows, columns=[f"case ({', '.join(self.dtypes)})", *(markdown_text(law) for law, _, _ in self.laws)]
+        )
+        return str(frame.to_markdown(index=False, disable_numparse=True))
+
+
+def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
+    """Return the matrix of each contract and device, in the order they were first checked."""
+    places = dict.fromkeys((verdict.contract, verdict.device) for verdict in verdicts)
+    return tuple(
+        _matrix([it for it in verdicts if (it.contract, it.device) == place], name=f"matrix-{number}")
+        for number, place in enumerate(places, 1)
+    )
+
+
+def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
+    """Lay out the verdicts of one contract on one device."""
+    found = {(it.case, it.law, it.dtype): it for it in verdicts}
+    laws = {it.law: (it.law, it.statement, it.source) for it in verdicts}
+    dtypes = _ordered(list(dict.fromkeys(it.dtype for it in verdicts)))
+    families: dict[str, dict[str, Row]] = {}
+    for verdict in verdicts:
+        rows = families.setdefault(verdict.family, {})
+        if verdict.case not in rows:
+            rows[verdict.case] = _row(verdict, laws=list(laws), dtypes=dtypes, found=found)
+    return Matrix(
+        name=name,
+        contract=verdicts[0].contract,
+        device=verdicts[0].device,
+        dtypes=tuple(dtypes),
+        laws=tuple(laws.values()),
+        families=tuple((family, tuple(rows.values())) for family, rows in families.items()),
+    )
+
+
+def _row(of: Verdict, *, laws: list[str], dtypes: list[str], found: dict[tuple[str, str, str], Verdict]) -> Row:
+    """Return the marks of the case that ``of`` belongs to."""
+    verdicts = [[found.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
+    cells = tuple(
+        tuple(_mark(verdict, dtype=dtype) for verdict, dtype in zip(cell, dtypes, strict=True)) for cell in verdicts
+    )
+    return Row(
+        of.case.removeprefix(f"{of.family}."),
+        cells,
+        _tally([verdict for cell in verdicts for verdict in cell if verdict]),
+    )
+
+
+def _mark(verdict: Verdict | None, *, dtype: str) -> Mark:
+    """Return the mark of one verdict, or of none."""
+    if verdict is None:
+        return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
+    amount = ""
+    if verdict.deviation is not None and verdict.bound is not None:
+        amount = f"; worst {plain(verdict.deviation)} of {plain(verdict.bound)} {verdict.unit}"
+    reason = f"; {cut(verdict.reason, most=300)}" if verdict.reason else ""
+    return Mark(verdict.status.value, SYMBOLS[verdict.status], f"{dtype}: {verdict.status.value}{amount}{reason}")
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    """Return the verdicts of a case in words: ``30 hold, 2 expected``."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    words = {Status.HOLDS: "hold"}
+    return ", ".join(f"{counts[status]} {words.get(status, status.value)}" for status in Status if counts[status])
+
+
+def _ordered(dtypes: list[str]) -> list[str]:
+    """Return the known dtypes from wide to narrow, then any others."""
+    return [*(dtype for dtype in _DTYPES if dtype in dtypes), *(dtype for dtype in dtypes if dtype not in _DTYPES)]

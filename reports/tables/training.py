@@ -1,0 +1,68 @@
+"""Tables on training: where each run ended, and learned against true parameters."""
+
+import pandas as pd
+
+from harness.record import DataSource
+from reports.number import UNKNOWN, duration, percent, plain, to_error
+from reports.source import caveats
+from reports.table import Column, Table
+
+
+def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return the last epoch of each training run."""
+    rows = [
+        (str(experiment), str(case), *_end(group))
+        for experiment, frame in epochs.groupby("experiment", sort=False)
+        for case, group in frame.groupby("case", sort=False)
+    ]
+    return Table(
+        name="training-table",
+        title="Where training ended",
+        columns=(
+            *(Column("experiment"), Column("case", "code"), Column("epochs", "number")),
+            *(Column("training loss", "number"), Column("held-out loss", "number")),
+            *(Column("training accuracy", "number"), Column("held-out accuracy", "number")),
+            Column("median epoch", "number"),
+        ),
+        rows=tuple(rows),
+        caption="The time of an epoch is that of its training steps, evaluation excluded.",
+        caveat=caveats([str(label) for label in epochs["data"].unique()], source),
+    )
+
+
+def estimates(frame: pd.DataFrame) -> Table:
+    """Return each learned parameter beside the true one, its error in standard errors."""
+    rows = [
+        (row["case"], row["parameter"], *(to_error(row[name], row["standard_error"]) for name in ("true", "learned")))
+        for _, row in frame.iterrows()
+    ]
+    scales = [to_error(error, error) for error in frame["standard_error"]]
+    errors = [UNKNOWN if pd.isna(error) else f"{error:+.2f}" for error in frame["error"]]
+    return Table(
+        name="estimates-table",
+        title="Learned and true parameters",
+        columns=(
+            *(Column("case", "code"), Column("parameter", "code"), Column("true", "number")),
+            *(Column("learned", "number"), Column("standard error", "number")),
+            Column("error in standard errors", "number"),
+        ),
+        rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
+        caption=_coverage(frame),
+    )
+
+
+def _coverage(frame: pd.DataFrame) -> str:
+    """Return how many parameters lie within two standard errors, and what that means."""
+    within, known = int((frame["error"].abs() <= 2).sum()), int(frame["error"].notna().sum())
+    return (
+        f"{within} of {known} lie within two standard errors of the true value. The standard error is that of the "
+        "least-squares estimator on the same data: about one in twenty lies further off by chance."
+    )
+
+
+def _end(group: pd.DataFrame) -> tuple[str, ...]:
+    """Return the last epoch of one training run: its number, losses and accuracies; and the median time of an epoch."""
+    last = group.sort_values("epoch").iloc[-1]
+    losses = (plain(last["train_loss"]), plain(last["held_out_loss"]))
+    accuracies = (percent(last["train_accuracy"]), percent(last["held_out_accuracy"]))
+    return (f"{last['epoch']}", *losses, *accuracies, duration(group[group["epoch"] > 0]["duration_s"].median()))

@@ -1,0 +1,45 @@
+"""Phrases, and texts from elsewhere made fit to be shown: no control characters, no markup, no endless length."""
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def count(number: int, noun: str, *, plural: str = "") -> str:
+    """Return ``3 laws`` or ``1 law``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listing(names: list[str], *, at_most: int = 0) -> str:
+    """Return the names as one phrase: ``a, b and c``, or ``a, b and 5 more`` beyond ``at_most`` names."""
+    if at_most and len(names) > at_most:
+        names = [*names[:at_most], f"{len(names) - at_most} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def clean(text: str) -> str:
+    """Return text with every control, bidirectional or surrogate character shown as the replacement character."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def cut(text: str, *, most: int) -> str:
+    """Return at most ``most`` characters of a text, saying how many are left out."""
+    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} more characters)"
+
+
+def shortened(text: str, *, most: int) -> str:
+    """Return at most ``most`` characters of a name, an ellipsis last where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def fenced(text: str) -> str:
+    """Return text as a Markdown code block whose fence is longer than any run of backticks in it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def markdown_text(text: str) -> str:
+    """Return text that Markdown shows as it is: one line, and no character that starts markup or a cell."""
+    line = " ".join(text.split())
+    escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", escaped)

@@ -1,0 +1,114 @@
+"""The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_run
+
+from harness.record import Status, Verdict
+from reports.page import write_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run"),
+]
+VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+OVERLAPS = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].filter(it => it.textContent.trim())
+    .map(it => [it.textContent, it.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(i + 1)
+    .filter(([, q]) => Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1
+                    && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 3)
+    .map(([b]) => `${a} over ${b}`));
+})"""
+
+CUT_OFF = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll('text')].filter(it => {
+    const box = it.getBoundingClientRect();
+    return box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2
+        || box.bottom > frame.bottom + 2;
+  }).map(it => it.textContent);
+})"""
+
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('svg text')].map(it =>
+  parseFloat(getComputedStyle(it).fontSize) * it.ownerSVGElement.getBoundingClientRect().width
+  / it.ownerSVGElement.viewBox.baseVal.width))"""
+
+DEAD_LINKS = """() => [...document.querySelectorAll('a[href^="#"]')]
+  .map(it => it.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start the browser once."""
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a run with every kind of record, failures and an accelerator included."""
+    environment = sample_run.environment(accelerator="NVIDIA H100")
+    run = sample_run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
+    sample_run.write_suite(run, "steps", sample_run.step_entries(("cpu", "cuda")))
+    failing = [sample_run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
+    run.write(Verdict, [*sample_run.verdicts(), *failing])
+    return write_report(run)[0]
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+    """No message on the console, no request but the page itself, no sideways scrolling, no dead link."""
+    messages: list[str] = []
+    requests: list[str] = []
+    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    view.on("console", lambda message: messages.append(message.text))
+    view.on("pageerror", lambda error: messages.append(str(error)))
+    view.on("request", lambda request: requests.append(request.url))
+    view.goto(page_file.as_uri())
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert view.evaluate(DEAD_LINKS) == []
+    view.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
+    """No label covers another or leaves its drawing, and none is smaller than 9 pixels."""
+    view = browser.new_page(viewport={"width": width, "height": 900})
+    view.goto(page_file.as_uri())
+    assert view.evaluate(OVERLAPS) == []
+    assert view.evaluate(CUT_OFF) == []
+    assert view.evaluate(SMALLEST) >= 9
+    view.close()
+
+
+def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
+    """Folded tables and blocks scroll inside their own box on a phone."""
+    view = browser.new_page(viewport={"width": 390, "height": 900})
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    view.close()
+
+
+def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
+    """Paper and the text of figures both follow the window."""
+    view = browser.new_page(color_scheme="dark")
+    view.goto(page_file.as_uri())
+    assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    assert view.evaluate("getComputedStyle(document.querySelector('svg text')).fill") != "rgb(31, 35, 40)"
+    view.close()
