@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.control import strip_control_codes
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -50,9 +51,11 @@ def _print_failure(console: Console, group: Sequence[Verdict]) -> None:
     """Print the first failure of a group, and name what else breaks on the same example."""
     first, *others = group
     if first.violation is None:
-        console.print(f"{first.case} {first.law} [{first.dtype}]: {first.reason}", markup=False)
+        declared = "declared to fail but it holds: " if first.status is Status.UNEXPECTED else ""
+        text = f"{first.case} {first.law} [{first.dtype}]: {declared}{first.reason}"
+        console.print(strip_control_codes(text), markup=False)
     else:
-        console.print(violation_block(first), markup=False)
+        console.print(strip_control_codes(violation_block(first)), markup=False)
     if others:
         also = ", ".join(dict.fromkeys(f"{verdict.law} [{verdict.dtype}]" for verdict in others))
         console.print(f"  likewise   {also}", markup=False)

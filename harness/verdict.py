@@ -187,7 +187,7 @@ def _status(job: Job, violation: Violation | None, trouble: str | None) -> tuple
     if violation is not None:
         return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
     if declared:
-        return Status.UNEXPECTED, f"declared to fail but it holds: {declared}"
+        return Status.UNEXPECTED, declared
     return Status.HOLDS, None
 
 

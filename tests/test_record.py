@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record import Epoch, Run, RunFolder, Status, Verdict, verdict_line
+from harness.record import Epoch, Run, RunFolder, Status, TensorText, Verdict, verdict_line
 from harness.record.folder import write_atomically
 from harness.session import Session
 
@@ -65,6 +66,20 @@ def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, fie
     with pytest.raises(UsageError, match=r"verdicts\.jsonl:2") as caught:
         folder.read(Verdict)
     assert field in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (("0x1.zp+0", "0x1p+0"), "hexadecimal"),
+        (("0x1p+0",), "does not have 1 values"),
+        (("0x1p+99999", "0x1p+0"), "no float64"),
+    ],
+)
+def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], text: str) -> None:
+    """Before anything tries to show it."""
+    with pytest.raises(ValidationError, match=text):
+        TensorText(dtype="float32", shape=(2,), values=values)
 
 
 def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:

@@ -184,7 +184,7 @@ def follows_gradient_descent(
     actual = _flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")
-    distance = np.linalg.norm((actual - exact.hi) - exact.lo, keepdims=True)
+    distance = np.atleast_1d(np.linalg.norm((actual - exact.hi) - exact.lo))
     return compare_absolute(distance, np.zeros(1), np.full(1, bound), train.format)
 
 

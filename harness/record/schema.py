@@ -1,9 +1,10 @@
 """The schema of the records: frozen, typed, validated on reading. Unknown is ``None``, never 0."""
 
+import math
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA = 1
 """Version of the records written by this package; a reader refuses any other."""
@@ -40,7 +41,28 @@ class TensorText(Record):
     dtype: str
     shape: tuple[int, ...]
     values: tuple[str, ...]
-    """Row-major, ``float.hex`` for floating-point dtypes and decimal for integers."""
+    """Row-major, ``float.hex`` for floating-point dtypes and decimal for integers; empty where there are too many."""
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
+        parse = _float if "float" in self.dtype else _integer
+        for value in self.values:
+            parse(value)
+        if self.values and len(self.values) != math.prod(self.shape):
+            raise ValueError(f"a tensor of shape {list(self.shape)} does not have {len(self.values)} values")
+        return self
+
+
+def _float(text: str) -> float:
+    try:
+        return float.fromhex(text)
+    except OverflowError as error:
+        raise ValueError(f"{text} is no float64") from error
+
+
+def _integer(text: str) -> float:
+    return float(text == "True") if text in {"True", "False"} else int(text)
 
 
 class Violation(Record):

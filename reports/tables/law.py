@@ -54,15 +54,17 @@ def closest(verdicts: pd.DataFrame) -> Table:
 
 
 def declared(verdicts: Sequence[Verdict]) -> Table:
-    """Return the declared failures that were found, a row for each case and law."""
-    rows = []
+    """Return the declared failures that were found, a row for each case, reason and set of dtypes."""
+    alike: dict[tuple[str, str, str], list[Verdict]] = {}
     for group in declared_groups(verdicts):
         witness = representative(group)
-        seen = witness.violation
+        reason = witness.reason or "no reason declared"
+        alike.setdefault((witness.case, reason, _where(group, verdicts)), []).append(witness)
+    rows = []
+    for (case, reason, where), witnesses in alike.items():
+        seen = witnesses[0].violation
         values = (value(seen.actual), value(seen.expected), plain(seen.magnitude)) if seen else ("–", "–", "–")
-        rows.append(
-            (witness.case, witness.law, _where(group, verdicts), witness.reason or "no reason declared", *values)
-        )
+        rows.append((case, ", ".join(witness.law for witness in witnesses), where, reason, *values))
     return Table(
         name="declared-table",
         title="Declared failures that were found",
@@ -71,7 +73,8 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
             *(Column("actual", "number"), Column("expected", "number"), Column("largest input", "number")),
         ),
         rows=tuple(rows),
-        caption="Actual and expected are those of the smallest counterexample, in float32 where it fails there.",
+        caption="Actual and expected are those of the smallest counterexample to the first law named, in float32 where "
+        "it fails there.",
     )
 
 

@@ -1,0 +1,64 @@
+"""The README keeps its word: its commands run, here or in CI, and print what it shows."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.discovery import load
+from harness.verdict import jobs
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+IN_CI = {"pip install tox", "tox run -e report", "tox run -e tests"}
+
+
+def test_every_command_is_run_here_or_in_ci() -> None:
+    """And CI runs those that it is said to."""
+    here = [command for command in COMMANDS if command.startswith("harness ")]
+    assert set(COMMANDS) == {*here, *IN_CI}
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert '"$tox" run -e report' in script
+    assert '"$tox" run -e tests' in script
+
+
+def test_checking_ones_own_function_prints_what_the_readme_shows(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Line by line, for the softmax as it is defined."""
+    code = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
+    (workplace / "homework.py").write_text(code, encoding="utf-8")
+    (command,) = [command for command in COMMANDS if command.startswith("harness check")]
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    shown = re.search(r"```text\n(homework\.softmax breaks.*?)```", README, re.S)
+    assert shown is not None
+    printed = capsys.readouterr().out
+    for line in shown.group(1).splitlines():
+        assert line in printed
+
+
+def test_the_verdict_line_it_shows_counts_the_laws_there_are() -> None:
+    """So that a newcomer sees the same number."""
+    shown = re.search(r"verdict: all ([\d,]+) laws", README)
+    assert shown is not None
+    assert int(shown.group(1).replace(",", "")) == len(jobs(load()))
+
+
+def test_every_folder_it_names_is_there() -> None:
+    """And every link to a file leads somewhere."""
+    for folder in re.findall(r"^\| `(\w+(?:/\w+)*)/`", README, re.M):
+        assert (ROOT / folder).is_dir()
+    for file in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (ROOT / file).is_file(), file
