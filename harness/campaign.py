@@ -7,7 +7,6 @@ which they finish.
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from harness.case import Case
 from harness.discovery import load
 from harness.record import Verdict
+from harness.timing import threads
 from harness.verdict import SEED, Job, decide, jobs
 
 
@@ -61,7 +61,8 @@ class Campaign:
         """
         listed = self.jobs()
         if processes <= 1 or len(listed) < 2 * processes:
-            with one_thread():
+            # Rows are few, and idle threads of a shared machine cost more than they give.
+            with threads(1):
                 for job in listed:
                     yield decide(job, examples=self.examples, seed=self.seed)
             return
@@ -73,17 +74,6 @@ class Campaign:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: rows are few, and idle threads of a shared machine cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 _worker_jobs: list[Job] = []

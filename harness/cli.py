@@ -177,19 +177,17 @@ def _conventions(declared: list[str]) -> dict[str, Any]:
 @app.command()
 def train(target: Target = "cases", data: DataOption = None, run: RunOption = None) -> None:
     """Train the chapter's models for real: curves, learned parameters, overfitting."""
-    import torch
-
     from harness import experiment
     from harness.dataset import prepare
     from harness.discovery import load
     from harness.record import Epoch, Estimate, Image
     from harness.terminal import print_training
+    from harness.timing import threads
 
     cases, prepared = load(target), prepare(data)
     session = _session(run)
-    torch.set_num_threads(1)
     rows: list[Epoch | Estimate | Image] = []
-    with _progress() as bar:
+    with _progress() as bar, threads(1):
         task = bar.add_task("training", total=None)
         for made in (
             experiment.linear_regression(cases),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
+from harness.contracts.nll_of_probabilities import pick
 from harness.contracts.softmax import (
     BHH,
     OVERFLOW,
@@ -32,14 +33,9 @@ from harness.strategies import SEEDS, batches, labels_for
 # Oracle
 
 
-def _pick(values: Any, labels: Any) -> Any:
-    """``values[..., label]`` row by row."""
-    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
-
-
 def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> DoubleDouble:
     y = log_softmax_screen(elementary, x)
-    return -DoubleDouble(_pick(y.hi, labels), _pick(y.lo, labels))
+    return -DoubleDouble(pick(y.hi, labels), pick(y.lo, labels))
 
 
 def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
@@ -51,7 +47,7 @@ def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: st
 
 
 def _loss_exact(x: Any, labels: Any, reduction: str) -> Any:
-    rows = -_pick(log_softmax_exact(x), labels)
+    rows = -pick(log_softmax_exact(x), labels)
     if reduction == "none":
         return rows
     return rows.sum(-1) / x.shape[-2] if reduction == "mean" else rows.sum(-1)
@@ -90,7 +86,7 @@ def _loss_bound(loss: Subject, logits: Tensor, labels: Tensor) -> Array:
     format_ = loss.format
     rows = loss_oracle(logits, labels, "none").hi
     every = log_softmax_absolute_bound(logits, _broadcast_loss(rows, logits), format_)
-    row_bound = _pick(every, labels.numpy())
+    row_bound = pick(every, labels.numpy())
     reduction = loss.declares["reduction"]
     if reduction == "none":
         return np.asarray(row_bound)

@@ -14,12 +14,13 @@ from harness.precision import Format
 from harness.strategies import SEEDS, batches, labels_for
 
 
-def _pick(values: Any, labels: Any) -> Any:
+def pick(values: Any, labels: Any) -> Any:
+    """Return ``values[..., label]`` row by row."""
     return np.take_along_axis(values, labels[..., None], -1)[..., 0]
 
 
 def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
-    return -elementary.log(dd.lift(_pick(probabilities, labels)))
+    return -elementary.log(dd.lift(pick(probabilities, labels)))
 
 
 def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
@@ -33,7 +34,7 @@ def _gradient_exact(probabilities: Any, labels: Any) -> Any:
     return np.where(at_label, -1 / probabilities, 0 * probabilities)
 
 
-value_oracle = Oracle(_value_screen, lambda probabilities, labels: -log(_pick(probabilities, labels)))
+value_oracle = Oracle(_value_screen, lambda probabilities, labels: -log(pick(probabilities, labels)))
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 

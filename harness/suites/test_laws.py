@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.campaign import one_thread
 from harness.discovery import load
 from harness.record import Status, violation_block
+from harness.timing import threads
 from harness.verdict import Job, decide, jobs
 
 
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_the_law_holds_or_fails_as_declared(job: Job) -> None:
     """A failure that was declared must be found, and any other is one."""
-    with one_thread():
+    with threads(1):
         verdict = decide(job)
     if verdict.status is Status.EXPECTED:
         pytest.xfail(verdict.reason or "declared")
