@@ -53,12 +53,12 @@ def _print_failure(console: Console, group: Sequence[Verdict]) -> None:
     if first.violation is None:
         declared = "declared to fail but it holds: " if first.status is Status.UNEXPECTED else ""
         text = f"{first.case} {first.law} [{first.dtype}]: {declared}{first.reason}"
-        console.print(strip_control_codes(text), markup=False)
+        console.print(strip_control_codes(text), markup=False, soft_wrap=True)
     else:
-        console.print(strip_control_codes(violation_block(first)), markup=False)
+        console.print(strip_control_codes(violation_block(first)), markup=False, soft_wrap=True)
     if others:
         also = ", ".join(dict.fromkeys(f"{verdict.law} [{verdict.dtype}]" for verdict in others))
-        console.print(f"  likewise   {also}", markup=False)
+        console.print(f"  likewise   {also}", markup=False, soft_wrap=True)
 
 
 def _by_example(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
