@@ -68,7 +68,7 @@ def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: f
 def train(
     X: Float[Tensor, "n d"],
     y: Float[Tensor, " n"],
-    batches: Iterable[Int[Tensor, " b"]],
+    batches: Iterable[Int[Tensor, " _"]],
     lr: float,
     start: Parameters,
 ) -> Parameters:

@@ -75,7 +75,7 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
 def train(
     X: Float[Tensor, "n ..."],
     y: Int[Tensor, " n"],
-    batches: Iterable[Int[Tensor, " b"]],
+    batches: Iterable[Int[Tensor, " _"]],
     lr: float,
     start: Parameters,
 ) -> Parameters:
