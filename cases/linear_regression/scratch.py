@@ -37,12 +37,12 @@ def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Te
     return linreg(X, weight.T, bias)
 
 
-def squared_loss(y_hat: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean of the squared differences, halved, as the chapter's scratch version has it."""
+def squared_loss(y_hat: Float[Tensor, "n ..."], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Mean of the squared differences, halved; ``y`` takes the shape of ``y_hat``, lest ``(n, 1) - (n,)`` broadcast."""
     return ((y_hat - y.reshape(y_hat.shape)) ** 2 / 2).mean()
 
 
-def sgd(parameter: Float[Tensor, " n"], gradient: Float[Tensor, " n"], lr: float) -> Float[Tensor, " n"]:
+def sgd(parameter: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], lr: float) -> Float[Tensor, "*s"]:
     """One step against the gradient."""
     return parameter - lr * gradient
 
