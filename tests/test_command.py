@@ -179,3 +179,21 @@ def test_help_is_quick_because_it_loads_no_torch() -> None:
     """So does the package itself."""
     code = "import sys, harness, harness.cli; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_chain_from_case_to_page_on_the_stand_in(workplace: Path, harness: Command) -> None:
+    """One run, filled by three commands; the page and its terminal line say what it found, and on which data."""
+    checked = harness("check", "--law", "rows_sum_to_one", "--run", "chain", "--fresh")
+    assert checked.returncode == 0
+    trained = harness("train", "--data", "synthetic", "--run", "chain")
+    assert trained.returncode == 0
+    assert "linear_regression.scratch.train" in trained.stdout
+    assert "synthetic stand-in" in trained.stdout
+    reported = harness("report", "chain")
+    assert reported.returncode == 0
+    page = Path(reported.stdout.splitlines()[0].removeprefix("report: "))
+    assert reported.stdout.splitlines()[1] == checked.stdout.splitlines()[-1]
+    html = page.read_text(encoding="utf-8")
+    assert "synthetic stand-in" in html
+    assert "rows_sum_to_one" in html
+    assert len(RunFolder(RUNS / "chain").head().commands) == 2
