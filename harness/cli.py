@@ -98,13 +98,8 @@ def check(
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function.
 
-    Examples
-    --------
-      harness check                                           the chapter's cases
-
-      harness check homework.py:softmax --contract softmax    one function in a file
-
-      harness check torch.nn.functional:cross_entropy --contract cross_entropy --dtypes float32,bfloat16
+    `harness check` alone takes the chapter's cases, `harness check homework.py:softmax --contract softmax` one function
+    in a file, `harness check torch.nn.functional:cross_entropy --contract cross_entropy` one of an installed package.
     """
     from harness.campaign import Campaign
     from harness.record import verdict_line
@@ -123,7 +118,7 @@ def check(
     verdicts: list[Verdict] = []
     interrupted = False
     try:
-        verdicts.extend(_replayed(campaign, example) if example else _progressed(campaign, jobs, into=verdicts))
+        verdicts.extend(_replayed(campaign, example) if example else _progressed(campaign, jobs))
     except KeyboardInterrupt:
         interrupted = True
     if session is not None:
@@ -142,14 +137,18 @@ def _replayed(campaign: "Campaign", example: str) -> Iterator["Verdict"]:
     from harness.verdict import decide
 
     for job in campaign.jobs():
-        yield decide(job, example=from_json(example, job.contract, job.format))
+        inputs = from_json(example, job.contract, job.format)
+        missing = [name for name in job.law.inputs if name not in inputs]
+        if missing:
+            needed = ", ".join(f"`{name}`" for name in job.law.inputs)
+            raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
+        yield decide(job, example=inputs)
 
 
-def _progressed(campaign: "Campaign", jobs: int, *, into: list["Verdict"]) -> Iterator["Verdict"]:
-    """Decide with a progress bar; ``into`` only counts what is there already."""
-    total = len(campaign.jobs())
+def _progressed(campaign: "Campaign", jobs: int) -> Iterator["Verdict"]:
+    """Decide with a progress bar."""
     with _progress() as bar:
-        task = bar.add_task("checking laws", total=total, completed=len(into))
+        task = bar.add_task("checking laws", total=len(campaign.jobs()))
         for verdict in campaign.run(processes=jobs):
             bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
             yield verdict

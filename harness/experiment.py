@@ -180,7 +180,7 @@ def _softmax_epoch(
         case=case.name,
         family=case.family,
         style=case.style,
-        experiment="softmax regression on Fashion-MNIST",
+        experiment=f"softmax regression on {data.source.name}",
         data=data.source.name,
         epoch=epoch,
         train_loss=train_loss,

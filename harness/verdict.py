@@ -156,6 +156,8 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
                 violation = _measured(job, subject, _minimal(job, subject, failing), draws)
         except CaseError as error:
             trouble = str(error)
+    if violation is None and trouble is None and census.rows == 0:
+        trouble = "nothing was checked: no example had a row"
     status, reason = _status(job, violation, trouble)
     return Verdict(
         case=job.case.name,

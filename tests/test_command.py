@@ -126,6 +126,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         (("check", "homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
         (("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
         (("check", "homework.py:softmax", "--contract", "softmax", "--example", "{"), "`--example` is JSON"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--example", '{"x": [[1]]}'), "none for `logits`"),
         (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
         (("check", "no_such_package"), "no module named `no_such_package`"),
         (("check", "json"), "declares `CASES`"),
