@@ -179,7 +179,27 @@ class Subject:
             output = torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
             raise CaseError(f"{self.case.name} returns {type(output).__name__}, not a tensor")
+        wanted = self._shape(inputs)
+        if wanted is not None and tuple(output.shape) != wanted:
+            given = ", ".join(str(list(value.shape)) for value in inputs if isinstance(value, Tensor))
+            raise CaseError(
+                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {given}, "
+                f"where the contract says {self.contract.signature}, that is {list(wanted)}"
+            )
         return output
+
+    def _shape(self, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
+        """The shape the contract asks for; ``None`` where it leaves that to its laws."""
+        names = self.contract.output
+        if names is None:
+            return None
+        if self.declares.get("reduction") == "none":
+            names = ("n",)
+        lengths: dict[str, int] = {}
+        for value, input_axes in zip(inputs, self.contract.axes.values(), strict=False):
+            if isinstance(value, Tensor):
+                lengths.update(zip(input_axes.names[self.contract.grouped :], value.shape, strict=True))
+        return tuple(lengths[name] for name in names)
 
     def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
         """Gradient in the case's own dtype, through autograd.
@@ -306,8 +326,11 @@ class Contract:
         The laws, in the order they are reported.
     axes
         How each input shrinks; an input that is absent stays as it is.
+    output
+        Names of the output's axes, as the inputs have them; ``None`` where the laws look at the shape themselves.
     conventions
-        The choices a case may declare otherwise, with their defaults.
+        The choices a case may declare otherwise, with their defaults. Under the reduction ``none`` the output has
+        one axis, ``n``.
     grouped
         Whether an implementation reduces over all it is given, so that examples carry a leading axis of groups.
     dtypes
@@ -323,6 +346,7 @@ class Contract:
     inputs: Callable[[Format], SearchStrategy[Example]]
     laws: tuple[Law, ...]
     axes: Mapping[str, Axes] = field(default_factory=dict)
+    output: tuple[str, ...] | None = None
     conventions: Mapping[str, Any] = field(default_factory=dict)
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS

@@ -120,9 +120,11 @@ def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: 
 @pytest.mark.parametrize(
     "function", [lambda x: shifted(x)[:, :1], lambda x: shifted(x).sum()], ids=["column", "scalar"]
 )
-def test_another_shape_is_broken(function: object) -> None:
-    """However right the numbers are."""
-    assert decided(Case(function, "softmax", name="a.b"), "value").status is Status.BROKEN  # type: ignore[arg-type]
+def test_another_shape_is_an_error_on_every_law(function: object) -> None:
+    """However right the numbers are; the message says both shapes."""
+    verdicts = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
+    assert {verdict.status for verdict in verdicts} == {Status.ERROR}
+    assert all("where the contract says (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
 
 
 def test_the_same_seed_gives_the_same_verdict() -> None:

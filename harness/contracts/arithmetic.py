@@ -117,6 +117,7 @@ ADD = Contract(
     inputs=_two_vectors,
     laws=(correctly_rounded, commutative),
     axes={"a": Axes(("n",)), "b": Axes(("n",))},
+    output=("n",),
 )
 
 LINEAR = Contract(
@@ -127,4 +128,5 @@ LINEAR = Contract(
     inputs=_operands,
     laws=(value, zero_weight_gives_bias),
     axes={"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",))},
+    output=("n", "m"),
 )

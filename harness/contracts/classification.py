@@ -92,5 +92,6 @@ ACCURACY = Contract(
     inputs=_scores,
     laws=(share_of_hits, offset_does_not_matter),
     axes={"scores": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
+    output=(),
     grouped=True,
 )

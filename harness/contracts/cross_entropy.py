@@ -203,6 +203,7 @@ CROSS_ENTROPY = Contract(
     inputs=_groups_of_logits,
     laws=(value, finite_on_extreme_logits, not_negative, loss_not_lost, gradient),
     axes={"logits": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
+    output=(),
     conventions={"reduction": "mean"},
     grouped=True,
 )

@@ -196,6 +196,7 @@ GAUSSIAN_NLL = Contract(
         "design": Axes(("g", "r", "f")),
         "response": Axes(("g", "r")),
     },
+    output=(),
     conventions={"reduction": "mean"},
     grouped=True,
 )

@@ -148,4 +148,5 @@ LOG_SOFTMAX = Contract(
     inputs=logits_and_cotangents,
     laws=(value, finite_on_extreme_logits, not_positive, gradient),
     axes=AXES,
+    output=("n", "k"),
 )

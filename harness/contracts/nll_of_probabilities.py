@@ -86,4 +86,5 @@ NLL_OF_PROBABILITIES = Contract(
     inputs=_probabilities,
     laws=(value, gradient),
     axes={"probabilities": Axes(("n", "k"), positive=True), "labels": Axes(("n",), index_of="k")},
+    output=("n",),
 )

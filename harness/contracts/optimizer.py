@@ -65,4 +65,5 @@ SGD = Contract(
     inputs=_steps,
     laws=(value, zero_gradient_changes_nothing),
     axes={"parameter": Axes(("n",)), "gradient": Axes(("n",))},
+    output=("n",),
 )

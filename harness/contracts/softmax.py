@@ -295,4 +295,5 @@ SOFTMAX = Contract(
     inputs=logits_and_cotangents,
     laws=(value, rows_sum_to_one, non_negative, finite_on_extreme_logits, shift_invariant, order_preserving, gradient),
     axes=AXES,
+    output=("n", "k"),
 )

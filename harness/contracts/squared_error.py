@@ -153,6 +153,7 @@ SQUARED_ERROR = Contract(
     inputs=_pairs,
     laws=(value, not_negative, symmetric, gradient),
     axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
+    output=(),
     conventions={"reduction": "mean", "factor": 1.0},
     grouped=True,
 )
