@@ -39,15 +39,15 @@ def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurem
 
 
 @law(
-    "Adding a number to all scores of a row does not change the accuracy.",
-    source="argmax is invariant",
+    "Multiplying all scores by four does not change the accuracy.",
+    source="argmax is invariant; scaling up by a power of two is exact, subnormals included",
     bound="none",
     cause="the scores' values enter the result, not only their order",
     group="algebra",
 )
-def offset_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
-    """Scale by a power of two, which is exact, instead of shifting, which rounds."""
-    reference = to_array(accuracy(scores / 4.0, labels))
+def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
+    """Compare with the accuracy of the scaled scores."""
+    reference = to_array(accuracy(scores * 4.0, labels))
     return compare(accuracy(scores, labels), reference, 0.0, accuracy.format)
 
 
@@ -90,7 +90,7 @@ ACCURACY = Contract(
     summary="share of rows whose largest score is at their label",
     domain="finite scores with one maximum a row",
     inputs=_scores,
-    laws=(share_of_hits, offset_does_not_matter),
+    laws=(share_of_hits, scale_does_not_matter),
     axes={"scores": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
     grouped=True,

@@ -354,7 +354,7 @@ MUTANTS = [
     Mutant(nll_clamped, "nll_of_probabilities", "gradient"),
     Mutant(one_hot_from_one, "one_hot", "ones_at_the_labels"),
     Mutant(count_of_hits, "accuracy", "share_of_hits"),
-    Mutant(expected_accuracy, "accuracy", "offset_does_not_matter"),
+    Mutant(expected_accuracy, "accuracy", "scale_does_not_matter"),
     Mutant(broadcast_square, "squared_error", "value"),
     Mutant(expanded_square, "squared_error", "not_negative"),
     Mutant(one_sided_square, "squared_error", "symmetric"),
