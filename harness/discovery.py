@@ -111,6 +111,10 @@ def _imported(name: str) -> ModuleType:
             value=f"no module named `{missing}`",
             place=f"`{name}`",
         ) from error
+    except Exception as error:
+        raise UsageError(
+            rule="the module can be imported", value=f"{type(error).__name__}: {error}", place=f"`{name}`"
+        ) from error
     finally:
         sys.path.remove(str(Path.cwd()))
 

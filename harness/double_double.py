@@ -9,7 +9,8 @@ References
 ----------
 T. J. Dekker (1971), "A floating-point technique for extending the available precision".
 M. Joldes, J.-M. Muller, V. Popescu (2017), "Tight and rigorous error bounds for basic building blocks of
-double-word arithmetic", ACM TOMS 44(2): algorithms 6 (addition), 12 (multiplication), 17 (division).
+double-word arithmetic", ACM TOMS 44(2): AccurateDWPlusDW for addition, DWTimesDW1 for multiplication, and, with
+the remainder formed by that addition, DWDivDW2 for division.
 """
 
 import math
@@ -151,7 +152,7 @@ def _multiply(x: Pair, y: Pair) -> Pair:
 
 
 def add(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
-    """Accurate addition (Joldes et al., algorithm 6): relative error at most ``3 * 2^-106`` even with cancellation."""
+    """AccurateDWPlusDW of Joldes et al.: relative error at most ``3 * 2^-106`` even with cancellation."""
     with np.errstate(invalid="ignore", over="ignore"):
         return _settled(*_add(x.pair, y.pair), x.hi + y.hi)
 

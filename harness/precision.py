@@ -7,7 +7,7 @@ a deviation of at most one half over normals, subnormals and zero alike, and the
 References
 ----------
 N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 2.1.
-J.-M. Muller et al. (2018), *Handbook of Floating-Point Arithmetic*, 2nd ed., section 2.3.2.
+J.-M. Muller et al. (2018), *Handbook of Floating-Point Arithmetic*, 2nd ed., section 2.3.
 """
 
 import math

@@ -40,7 +40,8 @@ def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
     References
     ----------
-    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions", algorithm 4.2.
+    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
+    IMA J. Numer. Anal. 41(4).
     """
     X_exp = (logits - logits.amax(dim=1, keepdim=True)).exp()
     return X_exp / X_exp.sum(dim=1, keepdim=True)

@@ -60,7 +60,7 @@ def linear_bound(X: Array, weight: Array, bias: Array, expected: Array, format_:
 
 @law(
     "linear(X, weight, bias) equals X @ weight.T + bias.",
-    source="Higham (2002), equation (3.4)",
+    source="Higham (2002), section 3.1",
     bound="(u + (d + 1) u_a) (|X| |weight|^T + |bias|) + 2 u (|y| + |y - b|)",
     cause="a sum accumulated in the 16-bit format itself sticks at 2^p: accumulate in float32",
     group="value",

@@ -7,7 +7,8 @@ Gaussian noise: a Laplace likelihood, or one whose variance depends on the mean,
 
 References
 ----------
-A. Zhang, Z. Lipton, M. Li, A. Smola (2023), *Dive into Deep Learning*, section 3.1.3, equations (3.1.13) to (3.1.15).
+A. Zhang, Z. Lipton, M. Li, A. Smola (2023), *Dive into Deep Learning*, section 3.1.3, "The
+Normal Distribution and Squared Loss".
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ from harness.oracle import Oracle, exact_sum, log
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS
 
-SOURCE = "Dive into Deep Learning (2023), equations (3.1.13) to (3.1.15)"
+SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 
 
 # Oracle

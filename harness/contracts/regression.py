@@ -9,7 +9,7 @@ and of its loss) and the step map's Lipschitz constant :math:`L_t = \max(1, |1 -
 
 References
 ----------
-Dive into Deep Learning (2023), equations (3.1.10) and (4.1.9). N. J. Higham (2002), section 3.5 and theorem 20.3.
+Dive into Deep Learning (2023), sections 3.1 and 4.1. N. J. Higham (2002), chapters 3 and 20.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from harness.strategies import SEEDS
 
 Kind = Literal["linear", "softmax"]
 
-SOURCE = "Dive into Deep Learning (2023), equations (3.1.10) and (4.1.9)"
+SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
 TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01
 """The chapter's parameters, ``y = X w + b + noise``."""
 
@@ -255,7 +255,7 @@ def fit_recovers_the_true_parameters(fit: Subject, book_X: Tensor, book_y: Tenso
 
 @law(
     "The residual of the least-squares fit is orthogonal to every feature.",
-    source="normal equations; Higham (2002), theorem 20.3 and section 20.4",
+    source="normal equations; Higham (2002), chapter 20",
     bound="(n + 6 d^2) u |A|^T (|A| |theta| + |y|)",
     cause="the system solved is another one, or a badly conditioned one was solved without pivoting",
     group="value",

@@ -17,7 +17,8 @@ quotient where they underflow.
 References
 ----------
 P. Blanchard, D. J. Higham, N. J. Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
-IMA J. Numer. Anal. 41(4), equations (4.5) to (4.9).
+IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constants above are
+derived here.
 """
 
 from typing import Any
@@ -34,7 +35,7 @@ from harness.oracle import Oracle, exact_sum, exp
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, companions
 
-BHH = "Blanchard, Higham & Higham (2021), section 4"
+BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
 
 
 # Oracle
@@ -203,7 +204,7 @@ def finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measureme
     group="algebra",
 )
 def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
-    """Shift by the row's maximum rounded to a power of two, and keep the rows in which the shift is exact."""
+    """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
     shifted = exact_shift(logits)
     expected = softmax_oracle(logits)
     # Both outputs err, and the second one is taken for exact: the bound counts twice.
