@@ -154,6 +154,10 @@ def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harn
     Path("broken.py").write_text("import no_such_thing\n", encoding="utf-8")
     done = harness("check", "broken.py:f", "--contract", "softmax")
     assert done.returncode == 2
+    Path("unparsable.py").write_text("def f(:\n", encoding="utf-8")
+    unparsable = harness("check", "unparsable:f", "--contract", "softmax")
+    assert unparsable.returncode == 2
+    assert "SyntaxError" in unparsable.stderr
     assert "ModuleNotFoundError: No module named 'no_such_thing'" in done.stderr
 
 
