@@ -138,9 +138,9 @@ def _replayed(campaign: "Campaign", example: str) -> Iterator["Verdict"]:
 
     for job in campaign.jobs():
         inputs = from_json(example, job.contract, job.format)
-        missing = [name for name in job.law.inputs if name not in inputs]
+        missing = [name for name in job.law.reads if name not in inputs]
         if missing:
-            needed = ", ".join(f"`{name}`" for name in job.law.inputs)
+            needed = ", ".join(f"`{name}`" for name in job.law.reads)
             raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
         yield decide(job, example=inputs)
 

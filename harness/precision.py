@@ -173,6 +173,40 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     return np.asarray(error, dtype=np.float64)
 
 
+def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
+    """Round to nearest, ties to even, once.
+
+    A conversion of ``hi`` alone rounds twice: float64 to float16 goes through the double-double's own rounding and, in
+    torch, through float32. So the nearest of that result and its two neighbours is taken.
+
+    Parameters
+    ----------
+    exact
+        Exact values; infinities and NaN are kept.
+    format_
+        The format to round to.
+    """
+    start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
+    limit = torch.full_like(start, format_.max)
+    # Beyond the threshold max + ulp/2 infinity is nearest, whatever the conversion said.
+    excess = (np.abs(exact.hi) - format_.max) + np.sign(exact.hi) * exact.lo
+    overflows = np.isinf(exact.hi) | (excess >= np.ldexp(1.0, format_.emax - format_.precision))
+    ordinals = to_ordinal(torch.where(start.isinf(), limit.copysign(start), start))
+    best, error = ordinals, np.full(ordinals.shape, np.inf)
+    for step in (0, -1, 1):
+        candidate = ordinals + step
+        value = to_array(from_ordinal(candidate, format_))
+        with np.errstate(invalid="ignore", over="ignore"):
+            distance = np.abs((value - exact.hi) - exact.lo)
+        nearer = (distance < error) | ((distance == error) & (candidate % 2 == 0))
+        nearer &= np.isfinite(value)
+        best, error = np.where(nearer, candidate, best), np.where(nearer, distance, error)
+    rounded = from_ordinal(best, format_).copysign(torch.from_numpy(np.array(exact.hi)).to(format_.dtype))
+    keep = torch.from_numpy(np.isnan(exact.hi) | overflows)
+    infinite = torch.from_numpy(np.where(np.isnan(exact.hi), np.nan, np.copysign(np.inf, exact.hi))).to(format_.dtype)
+    return torch.where(keep, infinite, rounded)
+
+
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 

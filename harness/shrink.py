@@ -10,8 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.law import Axes, Example, Measurement
+from harness.law import Axes, Example
+from harness.measurement import Measurement
 from harness.precision import Format, from_ordinal, to_ordinal
+
+_PLACES = 64
+"""Places along an axis at which a run is tried to be dropped."""
 
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
@@ -87,7 +91,9 @@ def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Calla
     run = max(1, _length(example, axes, name) // 2)
     while True:
         length = _length(example, axes, name)
-        for start in range(0, length, run):
+        # Long axes: the ends and some places between, since a drop that helps usually helps anywhere.
+        starts = sorted({*range(0, length, max(run, length // _PLACES)), length - run})
+        for start in starts:
             kept = [i for i in range(length) if not start <= i < start + run]
             shorter = take(example, axes, name, kept) if kept else None
             if shorter is not None and fails(shorter):
@@ -134,8 +140,10 @@ def _bisect_largest(
 ) -> Example:
     """Move the entry of largest magnitude towards zero, to the last representable number that still fails."""
     tensor = example[name]
-    index = np.unravel_index(int(tensor.double().abs().argmax()), tuple(tensor.shape))
+    index = np.unravel_index(int(tensor.double().abs().nan_to_num(torch.inf).argmax()), tuple(tensor.shape))
     position = tuple(int(i) for i in index)
+    if not tensor[position].isfinite():
+        return example
     failing = int(to_ordinal(tensor)[position])
 
     def with_ordinal(ordinal: int) -> Example:

@@ -132,6 +132,59 @@ def batches(
     return torch.from_numpy(values).to(format_.dtype)
 
 
+def special_numbers(format_: Format) -> Array:
+    """Both zeros, the smallest and the largest numbers of either sign, and one with its neighbours."""
+    positive = [
+        format_.smallest,
+        format_.tiny,
+        1.0 - format_.u,
+        1.0,
+        1.0 + 2.0 * format_.u,
+        format_.max / 2,
+        format_.max,
+    ]
+    return np.array([0.0, -0.0, *positive, *(-number for number in positive)])
+
+
+def extremes(format_: Format, *, columns: tuple[int, int] = (1, 8)) -> st.SearchStrategy[Tensor]:
+    """Draw a tensor ``[rows, columns]`` of special numbers: finite, but such that most differences overflow."""
+
+    def expand(rows: int, width: int, seed: int) -> Tensor:
+        drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=(rows, width))
+        return torch.from_numpy(drawn).to(format_.dtype)
+
+    return st.builds(expand, st.integers(16, 128), st.integers(*columns), SEEDS)
+
+
+LENGTHS = (257, 2_049, 65_536)
+"""One more than the integers that bfloat16 and float16 count to, and one more than float16 can hold at all."""
+
+
+def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
+    """Draw a few rows of near-equal entries at the lengths where narrow accumulators stall."""
+
+    def expand(length: int, magnitude: float, spread: float, seed: int) -> Tensor:
+        rng = np.random.default_rng(seed)
+        values = magnitude + spread * rng.standard_normal((1 if length > 4096 else 4, length))
+        return torch.from_numpy(values).to(format_.dtype)
+
+    return st.builds(
+        expand,
+        st.sampled_from(LENGTHS),
+        st.sampled_from([0.0, 1.0, -1.0, 4.0]),
+        st.sampled_from([0.0, 0.1, 1.0]),
+        SEEDS,
+    )
+
+
+def masked(values: Tensor, rng: Generator) -> Tensor:
+    """Set about a third of the entries to minus infinity, and leave at least one in each row."""
+    drop = rng.random(tuple(values.shape)) < 0.35
+    keep = rng.integers(values.shape[-1], size=(*values.shape[:-1], 1))
+    np.put_along_axis(drop, keep, values=False, axis=-1)
+    return values.masked_fill(torch.from_numpy(drop), -torch.inf)
+
+
 def companions(like: Tensor, rng: Generator) -> Tensor:
     """Return a tensor of the same shape and dtype with entries of order one, zeros and exact ones among them."""
     values = rng.standard_normal(tuple(like.shape))

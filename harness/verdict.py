@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.law import CaseError, Contract, Example, Law, Measurement, Subject
+from harness.law import Contract, Example, Inputs, Law
+from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.precision import Format, format_of
 from harness.record import Status, Verdict, Violation, violation_block
 from harness.replay import replay_command, to_text
 from harness.shrink import minimise, worst_row
+from harness.subject import CaseError, Subject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,11 @@ class Job:
     def subject(self) -> Subject:
         """The case as the law sees it."""
         return Subject(self.case, self.contract, self.format)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the law's examples are drawn from."""
+        return self.law.inputs or self.contract.inputs
 
 
 @dataclass
@@ -97,16 +104,8 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
     known_laws = set()
     for case in cases:
         contract = contract_named(case.contract)
-        names = {law.name for law in contract.laws}
-        known_laws |= names
-        for declared in case.breaks:
-            if declared not in names:
-                known = ", ".join(f"`{name}`" for name in sorted(names))
-                raise UsageError(
-                    rule=f"`breaks` names laws of `{contract.name}`: {known}",
-                    value=f"`{declared}`",
-                    place=case.name,
-                )
+        known_laws |= {law.name for law in contract.laws}
+        _validate(case, contract)
         for law in contract.laws:
             if wanted_laws and law.name not in wanted_laws:
                 continue
@@ -123,6 +122,27 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
             remedy="`harness list --laws` shows the laws of each contract",
         )
     return listed
+
+
+def _validate(case: Case, contract: Contract) -> None:
+    """Hold a declaration against the contract: its laws, its conventions."""
+    names = {law.name for law in contract.laws}
+    for declared in case.breaks:
+        if declared not in names:
+            rule = f"`breaks` names laws of `{contract.name}`: {_listed(sorted(names))}"
+            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name)
+    for name, value in case.declares.items():
+        if name not in contract.conventions:
+            choices = _listed(contract.conventions) or "none"
+            rule = f"the conventions of `{contract.name}` are {choices}"
+            raise UsageError(rule=rule, value=f"`{name}`", place=case.name)
+        if value not in contract.conventions[name]:
+            rule = f"the convention `{name}` of `{contract.name}` is {_listed(contract.conventions[name])}"
+            raise UsageError(rule=rule, value=f"`{value}`", place=case.name)
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: Example | None = None) -> Verdict:
@@ -143,7 +163,7 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
     census = Census()
     subject = job.subject
     violation, trouble = None, None
-    budget = examples or job.contract.examples
+    budget = examples or job.law.examples or job.contract.examples
     if job.case.declared_break(job.law.name, job.format.name):
         budget *= PATIENCE
     draws = f"--seed {seed} --examples {budget}"
@@ -206,7 +226,7 @@ def _search(job: Job, subject: Subject, census: Census, examples: int, seed: int
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    @given(job.contract.inputs(job.format))
+    @given(job.inputs(job.format))
     def run(example: Example) -> None:
         measurement = job.law(subject, example)
         census.add(measurement)
@@ -251,7 +271,7 @@ def _measured(
     if not measurement.broken:
         return None
     place = measurement.worst
-    read = {name: example[name] for name in job.law.inputs}
+    read = {name: example[name] for name in job.law.reads}
     return Violation(
         place=place,
         actual=float(measurement.actual[place]),

@@ -6,10 +6,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, companions
+from harness.subject import Subject
 
 sum_oracle = Oracle(lambda _, a, b: dd.two_sum(a, b), lambda a, b: a + b)
 

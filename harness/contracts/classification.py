@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, labels_for
+from harness.subject import Subject
 
 
 @law(

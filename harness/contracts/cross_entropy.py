@@ -25,10 +25,12 @@ from harness.contracts.softmax import (
     sum_of_others,
 )
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, compare_absolute, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, labels_for
+from harness.subject import Subject
 
 # Oracle
 
@@ -204,6 +206,6 @@ CROSS_ENTROPY = Contract(
     laws=(value, finite_on_extreme_logits, not_negative, loss_not_lost, gradient),
     axes={"logits": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
-    conventions={"reduction": "mean"},
+    conventions={"reduction": ("mean", "sum", "none")},
     grouped=True,
 )

@@ -14,9 +14,11 @@ from harness.contracts.cross_entropy import loss_oracle
 from harness.contracts.log_softmax import log_softmax_absolute_bound
 from harness.contracts.regression import Plan, trajectory_bound, trajectory_oracle
 from harness.double_double import Array
-from harness.law import CaseError, Contract, Example, Measurement, Subject, compare_absolute, law
+from harness.law import Contract, Example, law
+from harness.measurement import Measurement, compare_absolute
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS
+from harness.subject import CaseError, Subject
 
 
 def _losses(curves: Subject, *inputs: object) -> Array:

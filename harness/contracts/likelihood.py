@@ -21,10 +21,12 @@ from torch import Tensor
 from harness import double_double as dd
 from harness.contracts.squared_error import predictions_and_targets, reduced
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, compare_absolute, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, exact_sum, log
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS
+from harness.subject import Subject
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 
@@ -198,6 +200,6 @@ GAUSSIAN_NLL = Contract(
         "response": Axes(("g", "r")),
     },
     output=(),
-    conventions={"reduction": "mean"},
+    conventions={"reduction": ("mean", "sum", "none")},
     grouped=True,
 )

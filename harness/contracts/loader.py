@@ -19,9 +19,11 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness import idx
-from harness.law import CaseError, Contract, Example, Measurement, Subject, compare, law
+from harness.law import Contract, Example, law
+from harness.measurement import Measurement, compare
 from harness.precision import Format
 from harness.strategies import SEEDS
+from harness.subject import CaseError, Subject
 
 SIDE = 28
 _FILES = {True: "train", False: "t10k"}

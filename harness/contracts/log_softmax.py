@@ -26,9 +26,11 @@ from harness.contracts.softmax import (
     sum_of_others,
 )
 from harness.double_double import Array, DoubleDouble
-from harness.law import Contract, Measurement, Subject, compare, compare_absolute, in_ulp, law
+from harness.law import Contract, law
+from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, exp, log
 from harness.precision import Format, to_array
+from harness.subject import Subject
 
 # Oracle
 

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, log
 from harness.precision import Format
 from harness.strategies import SEEDS, batches, labels_for
+from harness.subject import Subject
 
 
 def pick(values: Any, labels: Any) -> Any:

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, companions
+from harness.subject import Subject
 
 
 def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:

@@ -23,10 +23,12 @@ from torch import Tensor
 from harness import double_double as dd
 from harness.contracts.softmax import backward_amplified, softmax_exact
 from harness.double_double import Array, DoubleDouble
-from harness.law import CaseError, Contract, Example, Law, Measurement, Subject, compare_absolute, law
+from harness.law import Contract, Example, Law, law
+from harness.measurement import Measurement, compare_absolute
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS
+from harness.subject import CaseError, Subject
 
 Kind = Literal["linear", "softmax"]
 
@@ -348,7 +350,7 @@ LINEAR_REGRESSION = Contract(
     domain=_SAMPLES,
     inputs=_training("linear"),
     laws=(*_SGD_LAWS, recovers_the_true_parameters),
-    conventions={"factor": 1.0},
+    conventions={"factor": (1.0, 0.5)},
     dtypes=_FLOATS,
     examples=10,
 )
@@ -360,7 +362,7 @@ LINEAR_REGRESSION_STEP = Contract(
     domain=_SAMPLES,
     inputs=_training("linear"),
     laws=_SGD_LAWS,
-    conventions={"factor": 1.0},
+    conventions={"factor": (1.0, 0.5)},
     dtypes=_FLOATS,
     examples=20,
 )

@@ -30,10 +30,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, exact_sum, exp
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, companions
+from harness.subject import Subject
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
 

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Measurement, Subject, compare, in_ulp, law
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
 from harness.strategies import SEEDS, batches, companions
+from harness.subject import Subject
 
 SOURCE = "definition; Higham (2002), section 3.1"
 
@@ -154,6 +156,6 @@ SQUARED_ERROR = Contract(
     laws=(value, not_negative, symmetric, gradient),
     axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
     output=(),
-    conventions={"reduction": "mean", "factor": 1.0},
+    conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},
     grouped=True,
 )

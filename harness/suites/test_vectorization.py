@@ -8,8 +8,9 @@ import torch
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.law import CaseError, Example, Subject
+from harness.law import Example
 from harness.precision import FORMATS
+from harness.subject import CaseError, Subject
 from harness.suites.measurement import measure, refuse, subject_info
 from harness.suites.selection import DTYPE, SECONDS, cases_of, option
 from harness.timing import threads

@@ -65,7 +65,7 @@ def problem(case: Case, batch_size: int) -> Problem:
     n = STEPS * batch_size
     batches = tuple(tuple(range(start, start + batch_size)) for start in range(0, n, batch_size))
     if case.contract == "linear_regression_step":
-        conventions = {**contract_named(case.contract).conventions, **case.declares}
+        conventions = {**contract_named(case.contract).defaults, **case.declares}
         X = torch.randn(n, len(TRUE_WEIGHT), generator=generator)
         y = X @ torch.tensor(TRUE_WEIGHT) + TRUE_BIAS + NOISE * torch.randn(n, generator=generator)
         start = 0.01 * torch.randn(1, len(TRUE_WEIGHT), generator=generator)

@@ -1,0 +1,33 @@
+"""A mutant: a deliberately wrong implementation, and the law that must see it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong implementation, plausible otherwise.
+
+    Parameters
+    ----------
+    function
+        The implementation.
+    contract, law
+        The law that must break on it.
+    dtype
+        The dtype it is killed in.
+    declares
+        Conventions it follows.
+    """
+
+    function: Callable[..., Any]
+    contract: str
+    law: str
+    dtype: str = "float32"
+    declares: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The function's name, without the underscores that make it private."""
+        return getattr(self.function, "__name__", type(self.function).__name__).strip("_")
