@@ -7,7 +7,7 @@ beyond its bound is decided elsewhere.
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
@@ -91,6 +91,20 @@ class Law:
     def likely_cause(self, actual: float) -> str:
         """What to look at, given the offending output."""
         return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
+
+    def on(self, inputs: Inputs, name: str, statement: str, **facts: Any) -> "Law":
+        """Return the same law about other inputs.
+
+        Parameters
+        ----------
+        inputs
+            The examples it is drawn from.
+        name, statement
+            Its own.
+        facts
+            What else differs.
+        """
+        return replace(self, name=name, statement=statement, inputs=inputs, **facts)
 
     def __call__(self, subject: Subject, example: Example) -> Measurement:
         """Measure the law on one example."""

@@ -202,9 +202,9 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
         nearer &= np.isfinite(value)
         best, error = np.where(nearer, candidate, best), np.where(nearer, distance, error)
     rounded = from_ordinal(best, format_).copysign(torch.from_numpy(np.array(exact.hi)).to(format_.dtype))
-    keep = torch.from_numpy(np.isnan(exact.hi) | overflows)
-    infinite = torch.from_numpy(np.where(np.isnan(exact.hi), np.nan, np.copysign(np.inf, exact.hi))).to(format_.dtype)
-    return torch.where(keep, infinite, rounded)
+    keep = torch.from_numpy(np.asarray(np.isnan(exact.hi) | overflows))
+    infinite = torch.from_numpy(np.where(np.isnan(exact.hi), np.nan, np.copysign(np.inf, exact.hi)))
+    return torch.where(keep, infinite.to(format_.dtype), rounded)
 
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -14,7 +14,7 @@ from harness.law import Axes, Example
 from harness.measurement import Measurement
 from harness.precision import Format, from_ordinal, to_ordinal
 
-_PLACES = 64
+_PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
 
 _MANY = 64
@@ -88,11 +88,12 @@ def _length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
 
 def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]) -> Example:
     """Drop runs of positions along one axis, longest runs first, as long as the example still fails."""
+    example = _shortest_prefix(example, axes, name, fails)
     run = max(1, _length(example, axes, name) // 2)
     while True:
         length = _length(example, axes, name)
-        # Long axes: the ends and some places between, since a drop that helps usually helps anywhere.
-        starts = sorted({*range(0, length, max(run, length // _PLACES)), length - run})
+        # Long axes: a few places only, since a drop that helps usually helps anywhere.
+        starts = range(0, length, max(run, -(-length // _PLACES)))
         for start in starts:
             kept = [i for i in range(length) if not start <= i < start + run]
             shorter = take(example, axes, name, kept) if kept else None
@@ -100,9 +101,26 @@ def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Calla
                 example = shorter
                 break
         else:
-            if run == 1:
+            if run <= max(1, length // _PLACES):
                 return example
             run //= 2
+
+
+def _shortest_prefix(
+    example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]
+) -> Example:
+    """Bisect a long axis for the length from which the example fails, as it does where only the length matters."""
+    failing, passing = _length(example, axes, name), 0
+    if failing <= _MANY:
+        return example
+    while failing - passing > 1:
+        middle = (failing + passing) // 2
+        shorter = take(example, axes, name, list(range(middle)))
+        if shorter is not None and fails(shorter):
+            example, failing = shorter, middle
+        else:
+            passing = middle
+    return example
 
 
 def _simplify(example: Example, name: str, fails: Callable[[Example], bool], *, positive: bool) -> Example:

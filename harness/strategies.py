@@ -161,20 +161,16 @@ LENGTHS = (257, 2_049, 65_536)
 
 
 def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
-    """Draw a few rows of near-equal entries at the lengths where narrow accumulators stall."""
+    """Draw four rows of equal or of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall.
 
-    def expand(length: int, magnitude: float, spread: float, seed: int) -> Tensor:
-        rng = np.random.default_rng(seed)
-        values = magnitude + spread * rng.standard_normal((1 if length > 4096 else 4, length))
-        return torch.from_numpy(values).to(format_.dtype)
+    There are six such batches, so that six examples are all of them.
+    """
 
-    return st.builds(
-        expand,
-        st.sampled_from(LENGTHS),
-        st.sampled_from([0.0, 1.0, -1.0, 4.0]),
-        st.sampled_from([0.0, 0.1, 1.0]),
-        SEEDS,
-    )
+    def expand(length: int, spread: float) -> Tensor:
+        noise = np.random.default_rng(length).standard_normal((4, length))
+        return torch.from_numpy(np.array([[0.0], [1.0], [-1.0], [4.0]]) + spread * noise).to(format_.dtype)
+
+    return st.builds(expand, st.sampled_from(LENGTHS), st.sampled_from([0.0, 0.25]))
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:

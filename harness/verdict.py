@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.law import Contract, Example, Inputs, Law
+from harness.law import Axes, Contract, Example, Inputs, Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.precision import Format, format_of
@@ -53,6 +53,11 @@ class Job:
     def inputs(self) -> Inputs:
         """What the law's examples are drawn from."""
         return self.law.inputs or self.contract.inputs
+
+    @property
+    def axes(self) -> dict[str, Axes]:
+        """How those inputs shrink that the law reads."""
+        return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
 
 
 @dataclass
@@ -231,7 +236,7 @@ def _search(job: Job, subject: Subject, census: Census, examples: int, seed: int
         measurement = job.law(subject, example)
         census.add(measurement)
         if measurement.broken:
-            row = worst_row(example, job.contract.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
+            row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
             if _breaks(job, subject, row, confirm=True):
                 raise _Falsified(row)
 
@@ -251,13 +256,11 @@ def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = Fal
 
 def _minimal(job: Job, subject: Subject, example: Example) -> Example:
     """Make a failing example minimal, on the screen first."""
-    minimal = minimise(example, job.contract.axes, job.format, lambda smaller: _breaks(job, subject, smaller))
+    minimal = minimise(example, job.axes, job.format, lambda smaller: _breaks(job, subject, smaller))
     if _breaks(job, subject, minimal, confirm=True):
         return minimal
     # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
-    return minimise(
-        example, job.contract.axes, job.format, lambda smaller: _breaks(job, subject, smaller, confirm=True)
-    )
+    return minimise(example, job.axes, job.format, lambda smaller: _breaks(job, subject, smaller, confirm=True))
 
 
 def _measured(

@@ -28,9 +28,9 @@ def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
     contract, law = LAWS[mutant.contract, mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutants.{mutant.law}")
     verdict = decide(Job(case, contract, law, format_of(mutant.dtype)))
-    assert verdict.status is Status.BROKEN, verdict.reason
-    assert verdict.violation is not None
-    assert verdict.violation.deviation > verdict.violation.bound
+    assert verdict.status is mutant.status, verdict.reason
+    if verdict.violation is not None:
+        assert verdict.violation.deviation > verdict.violation.bound
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=_named)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
+from harness.contracts.logits import largest_logit
 from harness.contracts.nll_of_probabilities import pick
 from harness.contracts.softmax import (
     BHH,
     OVERFLOW,
     backward_amplified,
     finite,
-    largest_logit,
     softmax_exact,
     softmax_oracle,
     sum_of_others,

@@ -11,15 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.contracts.logits import AXES, DOMAIN, logits_and_cotangents
 from harness.contracts.softmax import (
-    AXES,
     BHH,
-    DOMAIN,
     backward_amplified,
     finite,
     gap_and_mean,
     gaps,
-    logits_and_cotangents,
     softmax_exact,
     softmax_oracle,
     softmax_screen,

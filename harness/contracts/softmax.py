@@ -25,16 +25,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.contracts.logits import (
+    AXES,
+    DOMAIN,
+    LONG_ROWS,
+    all_masked,
+    compare_policy,
+    every_third_row,
+    extreme_logits,
+    logits_and_cotangents,
+    long_logits,
+    masked_logits,
+    one_infinite,
+)
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
+from harness.law import Contract, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, exact_sum, exp
 from harness.precision import Format, to_array
-from harness.strategies import SEEDS, batches, companions
 from harness.subject import Subject
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
@@ -89,7 +101,8 @@ softmax_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def gap_and_mean(x: Array) -> tuple[Array, Array, Array]:
     """``g``, ``G`` and ``ln sum(exp(-g))`` of the module's notes, in float64; the latter two keep the last axis."""
-    g = x.max(-1, keepdims=True) - x
+    with np.errstate(over="ignore"):
+        g = x.max(-1, keepdims=True) - x
     weights = np.exp(-g)
     total = weights.sum(-1, keepdims=True)
     mean = (weights * np.where(weights > 0, g, 0.0)).sum(-1, keepdims=True) / total
@@ -270,25 +283,54 @@ def gradient(softmax: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
     return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
 
 
+# Special values
+
+
+@law(
+    "A logit of -inf has probability exactly zero, and the others are the softmax without it.",
+    source="exp(-inf) = 0",
+    bound="none where masked, the value's elsewhere",
+    cause="0 * -inf, or a shift by a maximum that is itself masked, is NaN; a large negative constant is no -inf",
+    group="special",
+    inputs=masked_logits,
+)
+def masked_entries(softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare with the oracle, exactly where masked."""
+    expected = softmax_oracle(logits)
+    bound = in_ulp(softmax_absolute_bound(logits, expected, softmax.format), expected, softmax.format)
+    return compare(softmax(logits), expected, np.where(np.isinf(to_array(logits)), 0.0, bound), softmax.format)
+
+
+@law(
+    "A row of nothing but -inf gives what the case declares: NaN, zeros, or the uniform distribution.",
+    source="0 / 0 is left open: the convention `fully_masked`",
+    bound="1/2 ulp",
+    cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+    group="special",
+    inputs=every_third_row(all_masked),
+)
+def fully_masked_row(softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare the masked rows with the policy."""
+    policies = {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]}
+    return compare_policy(softmax, softmax(logits), np.isneginf(to_array(logits)).all(-1), policies, "fully_masked")
+
+
+@law(
+    "A row with one logit of +inf gives what the case declares: NaN, or all of the probability at that logit.",
+    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
+    bound="none",
+    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
+    group="special",
+    inputs=every_third_row(one_infinite),
+)
+def infinite_logit(softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare the rows that have one with the policy."""
+    infinite = np.isposinf(to_array(logits))
+    policies = {"nan": np.nan, "limit": infinite.astype(np.float64)}
+    return compare_policy(softmax, softmax(logits), infinite.any(-1), policies, "infinite_logit")
+
+
 # Contract
-
-
-def largest_logit(format_: Format) -> float:
-    """Bound on ``|x|``: a sixteenth of the largest finite number, so that differences of logits are finite."""
-    return format_.max / 16.0
-
-
-def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured logits ``[n, k]``, and weights of the outputs for the gradient's law."""
-
-    def expand(logits: Tensor, seed: int) -> Example:
-        return {"logits": logits, "cotangent": companions(logits, np.random.default_rng(seed))}
-
-    return st.builds(expand, batches(format_, largest=largest_logit(format_)), SEEDS)
-
-
-AXES = {"logits": Axes(("n", "k")), "cotangent": Axes(("n", "k"))}
-DOMAIN = "finite logits, |x| <= max / 16"
 
 SOFTMAX = Contract(
     "softmax",
@@ -296,7 +338,32 @@ SOFTMAX = Contract(
     summary="exp(x_i) / sum_j exp(x_j) along the last axis",
     domain=DOMAIN,
     inputs=logits_and_cotangents,
-    laws=(value, rows_sum_to_one, non_negative, finite_on_extreme_logits, shift_invariant, order_preserving, gradient),
+    laws=(
+        value,
+        rows_sum_to_one,
+        non_negative,
+        finite_on_extreme_logits,
+        shift_invariant,
+        order_preserving,
+        gradient,
+        masked_entries,
+        gradient.on(
+            masked_logits,
+            "gradient_of_masked_rows",
+            "Where some logits are -inf, their gradient is zero and that of the others as without them.",
+        ),
+        fully_masked_row,
+        infinite_logit,
+        value.on(
+            extreme_logits,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        on_long_rows(value, long_logits, cause=LONG_ROWS),
+        *implementation_laws(value),
+    ),
     axes=AXES,
     output=("n", "k"),
+    conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
 )

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.record import Status
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -19,6 +21,8 @@ class Mutant:
         The dtype it is killed in.
     declares
         Conventions it follows.
+    status
+        The verdict it is to get; an error where it raises.
     """
 
     function: Callable[..., Any]
@@ -26,6 +30,7 @@ class Mutant:
     law: str
     dtype: str = "float32"
     declares: dict[str, Any] = field(default_factory=dict)
+    status: Status = Status.BROKEN
 
     @property
     def name(self) -> str:

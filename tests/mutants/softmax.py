@@ -42,7 +42,47 @@ def detached_softmax(x: Tensor) -> Tensor:
     return e / e.sum(-1, keepdim=True).detach()
 
 
+def masked_by_a_constant(x: Tensor) -> Tensor:
+    """-inf is taken for -20."""
+    return x.nan_to_num(neginf=-20.0).softmax(-1)
+
+
+def masked_by_multiplication(x: Tensor) -> Tensor:
+    """The mask multiplies what is NaN already: the value is mended, the gradient is not."""
+    e = (x - x.amax(-1, keepdim=True)).exp()
+    p = e / e.sum(-1, keepdim=True)
+    return torch.where(x.isneginf(), torch.zeros_like(p), p * (x * 0 + 1))
+
+
+def nothing_is_zeros(x: Tensor) -> Tensor:
+    """A fully masked row becomes zeros, and nobody says so."""
+    return torch.where(x.isneginf().all(-1, keepdim=True), torch.zeros_like(x), x.softmax(-1))
+
+
+def infinity_wins(x: Tensor) -> Tensor:
+    """The limit at +inf, and nobody says so."""
+    infinite = x.isposinf()
+    return torch.where(infinite.any(-1, keepdim=True), infinite.to(x.dtype), x.softmax(-1))
+
+
+def shifted_by_the_mean(x: Tensor) -> Tensor:
+    """The mean is no bound: it overflows itself, and the exponent stays positive."""
+    return (x - x.mean(-1, keepdim=True)).clamp_max(80.0).softmax(-1)
+
+
+def narrow_sum(x: Tensor) -> Tensor:
+    """The sum is stored in float16, where 65,520 ones are infinite."""
+    e = (x - x.amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
 MUTANTS = [
+    Mutant(masked_by_a_constant, "softmax", "masked_entries"),
+    Mutant(masked_by_multiplication, "softmax", "gradient_of_masked_rows"),
+    Mutant(nothing_is_zeros, "softmax", "fully_masked_row"),
+    Mutant(infinity_wins, "softmax", "infinite_logit"),
+    Mutant(shifted_by_the_mean, "softmax", "value_on_extreme_numbers"),
+    Mutant(narrow_sum, "softmax", "value_on_long_rows", dtype="float16"),
     Mutant(division_free_softmax, "softmax", "value"),
     Mutant(softmax_over_rows, "softmax", "rows_sum_to_one"),
     Mutant(softmax_below_zero, "softmax", "non_negative"),

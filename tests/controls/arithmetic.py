@@ -1,0 +1,23 @@
+"""Sound implementations of addition and the linear map, and inputs of their oracles."""
+
+from controls.control import Control, rounded
+from samples import tensor
+from torch import Tensor
+
+from harness.contracts.arithmetic import linear_oracle, sum_oracle
+
+
+def add(a: Tensor, b: Tensor) -> Tensor:
+    """One rounding."""
+    return a + b
+
+
+def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Accumulate in float32 at least, and add the bias before the result is rounded."""
+    wide = X if X.itemsize >= 4 else X.float()
+    return (wide @ weight.to(wide.dtype).T + bias.to(wide.dtype)).to(X.dtype)
+
+
+CONTROLS = [Control("add", rounded(sum_oracle), add), Control("linear", rounded(linear_oracle), linear)]
+
+ORACLES = {"sum_oracle": (tensor(5), tensor(5, seed=4)), "linear_oracle": (tensor(3, 5), tensor(2, 5), tensor(2))}

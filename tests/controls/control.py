@@ -1,0 +1,102 @@
+"""Controls: implementations on which no law may break.
+
+*Rounded* ones return the exact value rounded once, and gradients likewise: nothing can be more accurate in the format.
+*Stable* ones are written in the dtype itself, as a careful engineer would ship them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.double_double import DoubleDouble
+from harness.oracle import confirming
+from harness.precision import FORMATS, Format, round_to, ulp
+
+Exact = Callable[..., DoubleDouble]
+
+
+@dataclass(frozen=True)
+class Control:
+    """The two sound implementations of one contract.
+
+    Parameters
+    ----------
+    contract
+        Its name.
+    rounded, stable
+        The implementations.
+    declares
+        Conventions both follow.
+    """
+
+    contract: str
+    rounded: Callable[..., Any]
+    stable: Callable[..., Any]
+    declares: Mapping[str, Any] = field(default_factory=dict)
+
+    def cases(self) -> tuple[Case, Case]:
+        """Both as cases: ``rounded.softmax`` and ``stable.softmax``."""
+        return (
+            Case(self.rounded, self.contract, declares=self.declares, name=f"rounded.{self.contract}"),
+            Case(self.stable, self.contract, declares=self.declares, name=f"stable.{self.contract}"),
+        )
+
+
+def rounded(value: Exact, pullback: Exact | None = None) -> Callable[..., Tensor]:
+    """Make an implementation of an oracle's value and of the gradient in its first argument.
+
+    Parameters
+    ----------
+    value
+        ``value(*inputs)``, exact.
+    pullback
+        ``pullback(cotangent, *inputs)``, exact; none where no law asks for a gradient.
+    """
+
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Tensor:
+            ctx.inputs = inputs
+            return correctly_rounded(value, inputs, format_of(inputs))
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: Tensor) -> Any:
+            assert pullback is not None
+            gradient = correctly_rounded(pullback, (cotangent, *ctx.inputs), format_of(ctx.inputs))
+            return gradient, *(None for _ in ctx.inputs[1:])
+
+    return lambda *inputs: Rounded.apply(*inputs)  # type: ignore[no-untyped-call]
+
+
+def format_of(inputs: tuple[Any, ...]) -> Format:
+    """The format of the first floating-point tensor."""
+    first = next(x for x in inputs if isinstance(x, Tensor) and x.is_floating_point())
+    return FORMATS[str(first.dtype).removeprefix("torch.")]
+
+
+def correctly_rounded(exact: Exact, inputs: tuple[Any, ...], format_: Format) -> Tensor:
+    """Round to nearest; ball arithmetic answers where the screen is too near to a tie to decide (Ziv's strategy)."""
+    screen = exact(*inputs)
+    if not undecided(screen, format_).any():
+        return round_to(screen, format_)
+    with confirming():
+        return round_to(exact(*inputs), format_)
+
+
+def undecided(screen: DoubleDouble, format_: Format) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where the value is within the screen's error of a midpoint between two floats."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = screen.hi / ulp(screen, format_)
+        distance = np.abs(scaled - np.floor(scaled) - 0.5 + screen.lo / ulp(screen, format_))
+        return np.asarray(distance < 2.0**-20)
+
+
+def scaled(cotangent: Tensor, gradient: DoubleDouble) -> DoubleDouble:
+    """Multiply a gradient by the cotangent of a scalar, or of each row."""
+    weight = cotangent.double().numpy()
+    return gradient * (weight[..., None] if weight.ndim and weight.ndim < gradient.hi.ndim else weight)

@@ -1,0 +1,29 @@
+"""Sound implementations of the cross-entropy of logits, and inputs of their oracles."""
+
+import torch
+from controls.control import Control, rounded, scaled
+from samples import labels, tensor
+from torch import Tensor
+
+from harness.contracts.cross_entropy import gradient_oracle, loss_oracle
+
+
+def accurate_cross_entropy(x: Tensor, t: Tensor) -> Tensor:
+    """The gap of the label and log1p of the others' sum: two terms of one sign."""
+    maximum, at = x.max(-1, keepdim=True)
+    others = (x - maximum).exp().scatter(-1, at, 0.0).sum(-1)
+    return (maximum.squeeze(-1) - x[torch.arange(len(t)), t] + others.log1p()).mean()
+
+
+CONTROLS = [
+    Control(
+        "cross_entropy",
+        rounded(lambda x, t: loss_oracle(x, t, "mean"), lambda v, x, t: scaled(v, gradient_oracle(x, t, "mean"))),
+        accurate_cross_entropy,
+    )
+]
+
+ORACLES = {
+    "loss_oracle": (tensor(3, 2, 5, scale=30.0), labels(3, 2, k=5), "mean"),
+    "gradient_oracle": (tensor(3, 2, 5, scale=30.0), labels(3, 2, k=5), "mean"),
+}

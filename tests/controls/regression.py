@@ -1,0 +1,19 @@
+"""Sound implementations of the trainings, and inputs of their oracles."""
+
+from controls.control import Control
+from samples import labels, tensor
+
+from harness.contracts.regression import Plan
+
+CONTROLS: list[Control] = []
+"""Whole trainings have no correctly rounded form that is worth writing; the shipped cases are their controls."""
+
+ORACLES = {
+    "trajectory_oracle": (
+        tensor(5, 3),
+        labels(5, k=2).double(),
+        tensor(2, 3),
+        tensor(2),
+        Plan("softmax", ((0, 1, 2), (3, 4)), 0.1, 1.0),
+    )
+}

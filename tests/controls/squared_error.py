@@ -1,0 +1,29 @@
+"""Sound implementations of the squared error, and inputs of their oracles."""
+
+from controls.control import Control, rounded, scaled
+from samples import tensor
+from torch import Tensor
+
+from harness.contracts.squared_error import gradient_oracle, value_oracle
+
+
+def squared_difference(a: Tensor, b: Tensor) -> Tensor:
+    """Square the difference, then take the mean."""
+    return ((a - b) ** 2).mean()
+
+
+CONTROLS = [
+    Control(
+        "squared_error",
+        rounded(
+            lambda a, b: value_oracle(a, b, 1.0, "mean"),
+            lambda v, a, b: scaled(v, gradient_oracle(a, b, 1.0, "mean")),
+        ),
+        squared_difference,
+    )
+]
+
+ORACLES = {
+    "value_oracle": (tensor(3, 5), tensor(3, 5, seed=4), 0.5, "mean"),
+    "gradient_oracle": (tensor(3, 5), tensor(3, 5, seed=4), 0.5, "mean"),
+}

@@ -1,0 +1,131 @@
+"""Sound implementations made wrong in ways any operation can be, for the laws all operations have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from controls.catalogue import CONTROLS
+from mutants.mutant import Mutant
+from torch import Tensor
+
+from harness.contracts import contract_named
+from harness.record import Status
+
+Implementation = Callable[..., Any]
+
+
+def last_row_is_another(sound: Implementation) -> Implementation:
+    """The tail of the loop reads the first row again."""
+
+    def mutant(*inputs: Any) -> Any:
+        n = len(inputs[0])
+        rows = [torch.cat([x[:-1], x[:1]]) if n and isinstance(x, Tensor) and len(x) == n else x for x in inputs]
+        return sound(*rows)
+
+    return mutant
+
+
+def strides_are_ignored(sound: Implementation) -> Implementation:
+    """Memory is read as if it were contiguous."""
+
+    def read(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return torch.as_strided(x, x.shape, torch.empty(x.shape, device="meta").stride())
+
+    return lambda *inputs: sound(*map(read, inputs))
+
+
+def batch_matters(sound: Implementation) -> Implementation:
+    """More than one row, and another path is taken."""
+
+    def mutant(*inputs: Any) -> Any:
+        output = sound(*inputs)
+        return output if len(inputs[0]) < 2 else output + (output != 0).to(output.dtype)
+
+    return mutant
+
+
+def state_is_kept(sound: Implementation) -> Implementation:
+    """Every second call answers otherwise."""
+    calls = [0]
+
+    def mutant(*inputs: Any) -> Any:
+        calls[0] += 1
+        output = sound(*inputs)
+        return output if calls[0] % 2 else output + 1
+
+    return mutant
+
+
+def works_in_place(sound: Implementation) -> Implementation:
+    """The first input is used as scratch memory."""
+
+    def mutant(*inputs: Any) -> Any:
+        output = sound(*inputs).clone()
+        inputs[0].zero_() if inputs[0].any() else inputs[0].fill_(1)
+        return output
+
+    return mutant
+
+
+def returns_its_input(sound: Implementation) -> Implementation:
+    """The answer is written into the first input and returned as a view of it."""
+
+    def mutant(*inputs: Any) -> Any:
+        output, memory = sound(*inputs), inputs[0].view(-1)
+        if output.numel() > memory.numel() or output.dtype != memory.dtype:
+            return memory[:1]
+        return memory[: output.numel()].copy_(output.reshape(-1)).view(output.shape)
+
+    return mutant
+
+
+def empty_raises(sound: Implementation) -> Implementation:
+    """A loop that needs one turn."""
+
+    def mutant(*inputs: Any) -> Any:
+        if not len(inputs[0]):
+            raise IndexError("index 0 is out of bounds")
+        return sound(*inputs)
+
+    return mutant
+
+
+def drops_nan(sound: Implementation) -> Implementation:
+    """A comparison drops the NaN."""
+    return lambda first, *inputs: sound(first.nan_to_num(0.0), *inputs)
+
+
+def promotes(sound: Implementation) -> Implementation:
+    """A constant of a wider dtype."""
+    return lambda *inputs: sound(*inputs).double()
+
+
+WRONG: dict[str, Callable[[Implementation], Implementation]] = {
+    "any_position": last_row_is_another,
+    "any_layout": strides_are_ignored,
+    "row_alone": batch_matters,
+    "calls_agree": state_is_kept,
+    "inputs_unmodified": works_in_place,
+    "output_is_its_own": returns_its_input,
+    "no_rows": empty_raises,
+    "nan_stays_in_its_row": drops_nan,
+    "output_like_input": promotes,
+}
+
+
+def _mutant(contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
+    function = WRONG[law](sound)
+    function.__name__ = WRONG[law].__name__
+    status = Status.ERROR if law == "no_rows" else Status.BROKEN
+    dtype = contract_named(contract).dtypes[0] if "float32" not in contract_named(contract).dtypes else "float32"
+    return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status)
+
+
+MUTANTS = [
+    _mutant(control.contract, law.name, control.stable, control.declares)
+    for control in CONTROLS
+    for law in contract_named(control.contract).laws
+    if law.name in WRONG
+]
