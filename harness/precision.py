@@ -127,20 +127,25 @@ def to_array(tensor: Tensor) -> Array:
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy()
 
 
+_MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
+
+
 def ulp(expected: DoubleDouble, format_: Format) -> Array:
     """Unit in the last place at the exact values, elementwise, in float64.
 
     The exponent is lowered by one where ``hi`` is a power of two and ``lo`` points towards zero, since the exact
     value then lies in the binade below.
     """
-    magnitude = np.abs(expected.hi)
-    finite = np.isfinite(magnitude)
-    mantissa, exponent = np.frexp(np.where(finite, magnitude, 1.0))
-    below = (mantissa == 0.5) & (np.sign(expected.lo) * np.sign(expected.hi) < 0)
-    exponent = exponent - 1 - below
-    exponent = np.where(magnitude == 0.0, format_.emin, exponent)
-    exponent = np.where(finite, np.clip(exponent, format_.emin, format_.emax), format_.emax)
-    return np.asarray(np.ldexp(1.0, exponent - format_.precision + 1))
+    bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
+    biased = (bits >> _MANTISSA_BITS) & 0x7FF
+    power = (bits & _MANTISSA_MASK) == 0
+    if power.any():
+        biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
+    # Zero and the subnormals of float64 have the biased exponent 0, infinities and NaN 2047: both are clipped.
+    biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
+    if format_.emin + _BIAS >= format_.precision:
+        return (biased << _MANTISSA_BITS).view(np.float64).reshape(np.shape(expected.hi))
+    return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
 
 
 def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:

@@ -59,7 +59,7 @@ def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction
     """``p_j`` off the target and minus the sum of the others on it, which ``p_t - 1`` would cancel away."""
     gap = dd.two_sum(x, -x.max(-1, keepdims=True))
     exponentials = elementary.exp(gap)
-    p = exponentials / (sum_of_others(exponentials, x) + 1.0)
+    p = elementary.quotient(exponentials, sum_of_others(elementary, exponentials, x) + 1.0)
     at_target = np.zeros(x.shape, dtype=bool)
     np.put_along_axis(at_target, labels[..., None], values=True, axis=-1)
     others = DoubleDouble(np.where(at_target, 0.0, p.hi), np.where(at_target, 0.0, p.lo))

@@ -36,7 +36,7 @@ from harness.subject import Subject
 def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     """``gap - log1p(sum of the others)``: two terms of one sign."""
     gap = gaps(x)
-    return gap - elementary.log1p(sum_of_others(elementary.exp(gap), x))
+    return gap - elementary.log1p(sum_of_others(elementary, elementary.exp(gap), x))
 
 
 def log_softmax_exact(x: Any) -> Any:

@@ -11,7 +11,7 @@ The bounds are those of the max-shifted algorithm carried out in the format itse
 * the division adds :math:`u`.
 
 Together :math:`|\hat p_i - p_i| \le p_i \left(e^{T_i} - 1\right)` with
-:math:`T_i = u (g_i + G + 6) + (k - 1) u_a`, plus one smallest subnormal for each of the exponential and the
+:math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a`, plus one smallest subnormal for each of the exponential and the
 quotient where they underflow.
 
 References
@@ -60,18 +60,19 @@ def gaps(x: Array) -> DoubleDouble:
     return dd.two_sum(x, -x.max(-1, keepdims=True))
 
 
-def sum_of_others(exponentials: DoubleDouble, x: Array) -> DoubleDouble:
+def sum_of_others(elementary: dd.Elementary, exponentials: DoubleDouble, x: Array) -> DoubleDouble:
     """Sum of the shifted exponentials of all entries but one maximum, so that ``1 + sum`` keeps what is tiny."""
-    one_maximum = np.zeros(x.shape, dtype=bool)
-    np.put_along_axis(one_maximum, x.argmax(-1)[..., None], values=True, axis=-1)
-    others = DoubleDouble(np.where(one_maximum, 0.0, exponentials.hi), np.where(one_maximum, 0.0, exponentials.lo))
-    return dd.total(others, keepdims=True)
+    maximum = x.argmax(-1)[..., None]
+    others = DoubleDouble(exponentials.hi.copy(), exponentials.lo.copy())
+    for part in others.pair:
+        np.put_along_axis(part, maximum, values=0.0, axis=-1)
+    return elementary.sum_of_one_sign(others)
 
 
 def softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     """``e / (1 + sum of the others)`` with exact gaps."""
     exponentials = elementary.exp(gaps(x))
-    return exponentials / (sum_of_others(exponentials, x) + 1.0)
+    return elementary.quotient(exponentials, sum_of_others(elementary, exponentials, x) + 1.0)
 
 
 def softmax_exact(x: Any) -> Any:
@@ -111,9 +112,10 @@ def gap_and_mean(x: Array) -> tuple[Array, Array, Array]:
 
 def softmax_relative_bound(x: Array, format_: Format) -> Array:
     """``e^T - 1``: the relative error of the shifted softmax before underflow, entry by entry."""
-    g, mean, _ = gap_and_mean(x)
-    t = format_.u * (g + mean + 6.0) + (x.shape[-1] - 1) * format_.u_accumulator
+    k = x.shape[-1]
     with np.errstate(over="ignore"):
+        g = x.max(-1, keepdims=True) - x
+        t = format_.u * (g + np.log(k) + 6.0) + (k - 1) * format_.u_accumulator
         return np.asarray(np.expm1(t * (1.0 + 2.0 * format_.u)))
 
 
@@ -147,7 +149,7 @@ OVERFLOW = (
 @law(
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
     source=BHH,
-    bound="p_i (e^T - 1) with T = u (g_i + G + 6) + (k - 1) u_a, and two subnormals",
+    bound="p_i (e^T - 1) with T = u (g_i + ln k + 6) + (k - 1) u_a, and two subnormals",
     cause="a form that loses digits at large offsets, such as exp(x - logsumexp(x)); or the exponent is clipped",
     non_finite=OVERFLOW,
     group="value",
