@@ -8,15 +8,18 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.case import Case
+from harness.corpus import FOLDER
 from harness.discovery import load
+from harness.job import Job, jobs
 from harness.record import Verdict
 from harness.timing import threads
-from harness.verdict import SEED, Job, decide, jobs
+from harness.verdict import SEED, decide
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Campaign:
         Hypothesis examples a law; the contracts' own numbers when absent.
     seed
         Seed of the draws.
+    corpora
+        Folders of counterexamples that are tried first.
     """
 
     target: str
@@ -42,6 +47,7 @@ class Campaign:
     dtypes: Sequence[str] = ()
     examples: int | None = None
     seed: int = SEED
+    corpora: tuple[Path, ...] = (FOLDER,)
 
     def cases(self) -> list[Case]:
         """Load the cases."""
@@ -50,6 +56,10 @@ class Campaign:
     def jobs(self) -> list[Job]:
         """List the verdicts to reach."""
         return jobs(self.cases(), laws=self.laws, dtypes=self.dtypes)
+
+    def decide(self, job: Job) -> Verdict:
+        """Reach one verdict."""
+        return decide(job, examples=self.examples, seed=self.seed, corpora=self.corpora)
 
     def run(self, *, processes: int = 1) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
@@ -64,7 +74,7 @@ class Campaign:
             # Rows are few, and idle threads of a shared machine cost more than they give.
             with threads(1):
                 for job in listed:
-                    yield decide(job, examples=self.examples, seed=self.seed)
+                    yield self.decide(job)
             return
         # Workers start afresh: a fork of a process that has used torch's threads may hang.
         context = multiprocessing.get_context("spawn")
@@ -88,4 +98,4 @@ def _prepare(campaign: Campaign) -> None:
 
 def _decide(index: int) -> Verdict:
     campaign = _worker_campaign[0]
-    return decide(_worker_jobs[index], examples=campaign.examples, seed=campaign.seed)
+    return campaign.decide(_worker_jobs[index])

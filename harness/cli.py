@@ -91,6 +91,8 @@ def check(
     declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
     examples: Annotated[int | None, typer.Option(min=1, help="Hypothesis examples a law.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 20240229,
+    corpus: Annotated[Path | None, typer.Option(help="Folder of counterexamples of your own, tried first too.")] = None,
+    replay: Annotated[bool, typer.Option(help="Try the counterexamples that were found before first.")] = True,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     example: Annotated[str | None, typer.Option(help="Measure this one example, as a replay prints it.")] = None,
     run: RunOption = None,
@@ -113,6 +115,7 @@ def check(
         tuple(name.strip() for name in dtypes.split(",")) if dtypes else (),
         examples,
         seed,
+        _corpora(corpus) if replay else (),
     )
     session = _session(run, seed, fresh=fresh)
     verdicts: list[Verdict] = []
@@ -130,6 +133,14 @@ def check(
     if not verdicts:
         raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
     raise typer.Exit(int(any(verdict.status.fails for verdict in verdicts)))
+
+
+def _corpora(folder: Path | None) -> tuple[Path, ...]:
+    from harness.corpus import FOLDER
+
+    if folder is not None and not folder.is_dir():
+        raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{folder}`")
+    return (FOLDER,) if folder is None else (FOLDER, folder)
 
 
 def _replayed(campaign: "Campaign", example: str) -> Iterator["Verdict"]:
@@ -171,6 +182,19 @@ def _conventions(declared: list[str]) -> dict[str, Any]:
         except ValueError:
             conventions[name] = value
     return conventions
+
+
+@app.command()
+def freeze(
+    run: Annotated[str, typer.Argument(help="Run to take them from: a name below .harness/runs, or a path.")],
+    corpus: Annotated[Path, typer.Argument(help="Folder to keep them in, for `harness check --corpus`.")],
+) -> None:
+    """Keep the counterexamples of a run, so that later checks try them first."""
+    from harness.corpus import freeze
+    from harness.record import RUNS, RunFolder, Verdict
+
+    folder = RunFolder(Path(run) if "/" in run else RUNS / run)
+    print(f"{freeze(folder.read(Verdict), corpus)} new counterexamples in {corpus}")
 
 
 @app.command()

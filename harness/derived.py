@@ -265,7 +265,7 @@ def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     wrong = []
     for arguments in _calls(subject, inputs):
         given = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
-        subject.run(*given)
+        subject.once(*given)
         wrong.append(sum(_changed(a, b) for a, b in zip(given, arguments, strict=True) if isinstance(a, Tensor)))
     return _counted(wrong)
 
@@ -282,9 +282,8 @@ def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
     for arguments in _calls(subject, inputs):
         given = [x.clone() for x in arguments if isinstance(x, Tensor)]
         remaining = iter(given)
-        output = subject.run(*(next(remaining) if isinstance(x, Tensor) else x for x in arguments))
-        shared = isinstance(output, Tensor) and output.numel()
-        wrong.append(sum(_memory(x) == _memory(output) for x in given if x.numel()) if shared else 0)
+        output = subject.once(*(next(remaining) if isinstance(x, Tensor) else x for x in arguments))
+        wrong.append(sum(_memory(x) == _memory(output) for x in given if x.numel()) if output.numel() else 0)
     return _counted(wrong)
 
 
@@ -293,12 +292,12 @@ def _memory(x: Tensor) -> int:
 
 
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
-    """Count one where the output is no tensor, or one of another dtype or device."""
+    """Count one where the output has another dtype or device."""
     wrong = []
     for arguments in _calls(subject, inputs):
         like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
-        output = subject.run(*arguments)
-        alike = isinstance(output, Tensor) and (output.dtype, output.device) == (like.dtype, like.device)
+        output = subject.once(*arguments)
+        alike = (output.dtype, output.device) == (like.dtype, like.device)
         wrong.append(int(not alike))
     return _counted(wrong)
 

@@ -144,7 +144,7 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
     # Zero and the subnormals of float64 have the biased exponent 0, infinities and NaN 2047: both are clipped.
     biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
     if format_.emin + _BIAS >= format_.precision:
-        return (biased << _MANTISSA_BITS).view(np.float64).reshape(np.shape(expected.hi))
+        return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
     return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
 
 

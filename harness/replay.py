@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,20 @@ def hexadecimal(value: float) -> str:
         return str(value)
     significand, exponent = value.hex().split("p")
     return f"{significand.rstrip('0').rstrip('.')}p{exponent}"
+
+
+def from_text(example: Mapping[str, Any]) -> Example:
+    """Invert :func:`to_text`."""
+    return {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
+
+
+def _tensor(text: TensorText) -> Tensor:
+    dtype = getattr(torch, text.dtype)
+    if dtype.is_floating_point:
+        values = torch.tensor([float.fromhex(value) for value in text.values], dtype=torch.float64).to(dtype)
+    else:
+        values = torch.tensor([value == "True" if dtype is torch.bool else int(value) for value in text.values])
+    return values.to(dtype).reshape(text.shape)
 
 
 MOST = 1024

@@ -41,8 +41,8 @@ class Subject:
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation."""
         if not self.contract.grouped:
-            return self._call(inputs)
-        outputs = [self._call(arguments) for arguments in zip(*inputs, strict=True)]
+            return self.once(*inputs)
+        outputs = [self.once(*arguments) for arguments in zip(*inputs, strict=True)]
         shapes = {tuple(output.shape) for output in outputs}
         if len(shapes) > 1:
             raise CaseError(f"{self.case.name} returns tensors of different shapes: {sorted(shapes)}")
@@ -67,7 +67,14 @@ class Subject:
         except Exception as error:
             raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
 
-    def _call(self, inputs: tuple[Any, ...]) -> Tensor:
+    def once(self, *inputs: Any) -> Tensor:
+        """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.
+
+        Raises
+        ------
+        CaseError
+            If it raises, returns no tensor, or one of another shape.
+        """
         output = self.run(*inputs)
         if isinstance(output, (int, float)):
             output = torch.tensor(float(output), dtype=torch.float64)

@@ -7,19 +7,20 @@ minimal; ball arithmetic confirms it; only then is the law called broken.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
+from harness import corpus
 from harness.case import Case
-from harness.contracts import contract_named
-from harness.error import UsageError
-from harness.law import Axes, Contract, Example, Inputs, Law
+from harness.drawing import reproducible
+from harness.job import Job, jobs
+from harness.law import Example
 from harness.measurement import Measurement
 from harness.oracle import confirming
-from harness.precision import Format, format_of
 from harness.record import Status, Verdict, Violation, violation_block
 from harness.replay import replay_command, to_text
 from harness.shrink import minimise, worst_row
@@ -35,31 +36,6 @@ PATIENCE = 4
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One verdict to reach: a law of a case in a dtype."""
-
-    case: Case
-    contract: Contract
-    law: Law
-    format: Format
-
-    @property
-    def subject(self) -> Subject:
-        """The case as the law sees it."""
-        return Subject(self.case, self.contract, self.format)
-
-    @property
-    def inputs(self) -> Inputs:
-        """What the law's examples are drawn from."""
-        return self.law.inputs or self.contract.inputs
-
-    @property
-    def axes(self) -> dict[str, Axes]:
-        """How those inputs shrink that the law reads."""
-        return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
-
-
 @dataclass
 class Census:
     """What ran, and the worst that was seen."""
@@ -69,13 +45,19 @@ class Census:
     worst_ratio: float = -1.0
     deviation: float | None = None
     bound: float | None = None
+    largest: float | None = None
 
-    def add(self, measurement: Measurement) -> None:
-        """Count one example."""
+    def count(self, measurement: Measurement) -> None:
+        """Count one example and its rows."""
         self.examples += 1
+        if measurement.ratio.size:
+            self.rows += len(measurement.ratio) if measurement.ratio.ndim else 1
+
+    def note(self, measurement: Measurement) -> None:
+        """Keep the worst that was seen, relative to its bound, and the largest deviation."""
         if measurement.ratio.size == 0:
             return
-        self.rows += len(measurement.ratio) if measurement.ratio.ndim else 1
+        self.largest = max(self.largest or 0.0, float(measurement.deviation.max()))
         ratio = float(measurement.ratio[measurement.worst])
         if ratio > self.worst_ratio:
             self.worst_ratio = ratio
@@ -89,68 +71,14 @@ class _Falsified(Exception):  # noqa: N818 - a signal from inside Hypothesis, ne
         self.example = example
 
 
-def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[str] = ()) -> list[Job]:
-    """List the verdicts to reach, in a fixed order.
-
-    Parameters
-    ----------
-    cases
-        The cases.
-    laws, dtypes
-        Names to restrict to; all where empty.
-
-    Raises
-    ------
-    UsageError
-        If a name matches nothing, or a case declares a break of a law that its contract does not have.
-    """
-    wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
-    listed = []
-    known_laws = set()
-    for case in cases:
-        contract = contract_named(case.contract)
-        known_laws |= {law.name for law in contract.laws}
-        _validate(case, contract)
-        for law in contract.laws:
-            if wanted_laws and law.name not in wanted_laws:
-                continue
-            listed += [
-                Job(case, contract, law, format_of(name))
-                for name in contract.dtypes
-                if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)
-            ]
-    unknown = wanted_laws - known_laws
-    if unknown:
-        raise UsageError(
-            rule=f"`--law` is one of {', '.join(f'`{name}`' for name in sorted(known_laws))}",
-            value=f"`{min(unknown)}`",
-            remedy="`harness list --laws` shows the laws of each contract",
-        )
-    return listed
-
-
-def _validate(case: Case, contract: Contract) -> None:
-    """Hold a declaration against the contract: its laws, its conventions."""
-    names = {law.name for law in contract.laws}
-    for declared in case.breaks:
-        if declared not in names:
-            rule = f"`breaks` names laws of `{contract.name}`: {_listed(sorted(names))}"
-            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name)
-    for name, value in case.declares.items():
-        if name not in contract.conventions:
-            choices = _listed(contract.conventions) or "none"
-            rule = f"the conventions of `{contract.name}` are {choices}"
-            raise UsageError(rule=rule, value=f"`{name}`", place=case.name)
-        if value not in contract.conventions[name]:
-            rule = f"the convention `{name}` of `{contract.name}` is {_listed(contract.conventions[name])}"
-            raise UsageError(rule=rule, value=f"`{value}`", place=case.name)
-
-
-def _listed(names: Iterable[Any]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: Example | None = None) -> Verdict:
+def decide(
+    job: Job,
+    *,
+    examples: int | None = None,
+    seed: int = SEED,
+    example: Example | None = None,
+    corpora: Sequence[Path] = (corpus.FOLDER,),
+) -> Verdict:
     """Reach one verdict.
 
     Parameters
@@ -163,6 +91,8 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
         Seed of the draws.
     example
         The one example to look at, instead of drawing any.
+    corpora
+        Folders of counterexamples that are tried first.
     """
     started = time.perf_counter()
     census = Census()
@@ -171,13 +101,14 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
     budget = examples or job.law.examples or job.contract.examples
     if job.case.declared_break(job.law.name, job.format.name):
         budget *= PATIENCE
+    remembered = corpus.examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             if example is not None:
                 violation = _measured(job, subject, example, draws, census)
-            elif (failing := _search(job, subject, census, budget, seed)) is not None:
+            elif (failing := _search(job, subject, census, remembered, budget, seed)) is not None:
                 violation = _measured(job, subject, _minimal(job, subject, failing), draws)
         except CaseError as error:
             trouble = str(error)
@@ -200,6 +131,7 @@ def decide(job: Job, *, examples: int | None = None, seed: int = SEED, example: 
         rows=census.rows,
         deviation=census.deviation,
         bound=census.bound,
+        largest=census.largest,
         unit=job.law.unit,
         reason=reason,
         violation=violation,
@@ -218,8 +150,13 @@ def _status(job: Job, violation: Violation | None, trouble: str | None) -> tuple
     return Status.HOLDS, None
 
 
-def _search(job: Job, subject: Subject, census: Census, examples: int, seed: int) -> Example | None:
-    """Draw examples until one breaks the law on both tiers of the oracle; return its worst row."""
+def _search(
+    job: Job, subject: Subject, census: Census, remembered: Iterable[Example], examples: int, seed: int
+) -> Example | None:
+    """Replay what was found before, then draw, until the law breaks on both tiers of the oracle."""
+    for example in remembered:
+        if (failing := _tried(job, subject, example, census)) is not None:
+            return failing
 
     @hypothesis.seed(seed)
     @settings(
@@ -233,17 +170,28 @@ def _search(job: Job, subject: Subject, census: Census, examples: int, seed: int
     )
     @given(job.inputs(job.format))
     def run(example: Example) -> None:
-        measurement = job.law(subject, example)
-        census.add(measurement)
-        if measurement.broken:
-            row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
-            if _breaks(job, subject, row, confirm=True):
-                raise _Falsified(row)
+        if (failing := _tried(job, subject, example, census)) is not None:
+            raise _Falsified(failing)
 
     try:
-        run()
+        with reproducible():
+            run()
     except _Falsified as falsified:
         return falsified.example
+    return None
+
+
+def _tried(job: Job, subject: Subject, example: Example, census: Census) -> Example | None:
+    """Measure one example; return its worst row where it breaks the law and ball arithmetic agrees."""
+    measurement = job.law(subject, example)
+    census.count(measurement)
+    if measurement.broken:
+        row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
+        if not _breaks(job, subject, row, confirm=True):
+            return None
+        census.note(measurement)
+        return row
+    census.note(measurement)
     return None
 
 
@@ -270,7 +218,8 @@ def _measured(
     with confirming():
         measurement = job.law(subject, example)
     if census is not None:
-        census.add(measurement)
+        census.count(measurement)
+        census.note(measurement)
     if not measurement.broken:
         return None
     place = measurement.worst
@@ -291,9 +240,9 @@ def _measured(
 
 
 def _magnitude(example: Example) -> float:
-    """Largest absolute value among the floating-point inputs."""
+    """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
-    return max((float(tensor.double().abs().max()) for tensor in tensors), default=0.0)
+    return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)
 
 
 class Verdicts(list[Verdict]):

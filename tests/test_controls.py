@@ -7,9 +7,10 @@ from controls.control import undecided
 
 from harness.contracts import contracts
 from harness.double_double import DoubleDouble
+from harness.job import Job, jobs
 from harness.precision import FORMATS
 from harness.record import Status
-from harness.verdict import Job, decide, jobs
+from harness.verdict import decide
 
 JOBS = [job for control in CONTROLS for case in control.cases() for job in jobs([case])]
 

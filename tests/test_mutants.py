@@ -6,9 +6,10 @@ from mutants.catalogue import MUTANTS, Mutant
 from harness.case import Case
 from harness.contracts import contracts
 from harness.discovery import load
+from harness.job import Job
 from harness.precision import format_of
 from harness.record import Status
-from harness.verdict import Job, decide
+from harness.verdict import decide
 
 LAWS = {(contract.name, law.name): (contract, law) for contract in contracts().values() for law in contract.laws}
 

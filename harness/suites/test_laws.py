@@ -3,9 +3,10 @@
 import pytest
 
 from harness.discovery import load
+from harness.job import Job, jobs
 from harness.record import Status, violation_block
 from harness.timing import threads
-from harness.verdict import Job, decide, jobs
+from harness.verdict import decide
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,0 +1,71 @@
+"""Grades: how accurate a case is in a dtype, from its verdicts."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from harness.record.schema import Status, Verdict
+
+HALF = 0.5 + 2.0**-20
+"""Ulp within which a value is correctly rounded; the screening oracle's own error is added to the half."""
+
+FEW = 4.0
+"""Ulp within which a value is called faithful."""
+
+ORDINARY = 1.0
+"""Magnitude up to which inputs are ordinary."""
+
+_VALUES = {"value", "length"}
+
+
+class Grade(StrEnum):
+    """The accuracy of a case in a dtype, the best first."""
+
+    CORRECTLY_ROUNDED = "correctly rounded"
+    """Every value seen is the nearest float."""
+    FAITHFUL = "faithful"
+    """Every value seen is within a few ulp."""
+    BACKWARD_STABLE = "backward stable"
+    """Every value seen is within the bound that the conditioning of its input allows."""
+    UNSTABLE = "unstable"
+    """A law is broken on finite inputs."""
+    WRONG = "wrong"
+    """A law is broken on ordinary inputs, of magnitude at most one."""
+
+    @property
+    def rank(self) -> int:
+        """Place from the best, 0."""
+        return list(Grade).index(self)
+
+
+def grade(verdicts: Sequence[Verdict]) -> Grade | None:
+    """Grade a case in a dtype from its verdicts.
+
+    A failure that is declared counts as one. Laws broken on infinities or NaN only, and implementation laws without a
+    value to them, do not.
+
+    Returns
+    -------
+    Grade or None
+        ``None`` where no law of the value ran, or one ended in an error.
+    """
+    values = [verdict for verdict in verdicts if verdict.group in _VALUES and verdict.unit == "ulp"]
+    if not values or any(verdict.status is Status.ERROR for verdict in verdicts):
+        return None
+    broken = [verdict.violation.magnitude for verdict in verdicts if verdict.violation is not None]
+    if any(magnitude <= ORDINARY for magnitude in broken):
+        return Grade.WRONG
+    if any(magnitude != float("inf") for magnitude in broken):
+        return Grade.UNSTABLE
+    largest = max((verdict.largest or 0.0 for verdict in values), default=0.0)
+    if largest <= HALF:
+        return Grade.CORRECTLY_ROUNDED
+    return Grade.FAITHFUL if largest <= FEW else Grade.BACKWARD_STABLE
+
+
+def grades(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Grade]:
+    """Grade every case in every dtype that can be graded, by case and dtype."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.case, verdict.dtype), []).append(verdict)
+    found = {key: grade(group) for key, group in groups.items()}
+    return {key: value for key, value in found.items() if value is not None}
