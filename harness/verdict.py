@@ -78,6 +78,7 @@ def decide(
     seed: int = SEED,
     example: Example | None = None,
     corpora: Sequence[Path] = (corpus.FOLDER,),
+    minimal: bool = True,
 ) -> Verdict:
     """Reach one verdict.
 
@@ -93,6 +94,8 @@ def decide(
         The one example to look at, instead of drawing any.
     corpora
         Folders of counterexamples that are tried first.
+    minimal
+        Whether a failing example is made minimal.
     """
     started = time.perf_counter()
     census = Census()
@@ -109,7 +112,7 @@ def decide(
             if example is not None:
                 violation = _measured(job, subject, example, draws, census)
             elif (failing := _search(job, subject, census, remembered, budget, seed)) is not None:
-                violation = _measured(job, subject, _minimal(job, subject, failing), draws)
+                violation = _measured(job, subject, _minimal(job, subject, failing) if minimal else failing, draws)
         except CaseError as error:
             trouble = str(error)
     if violation is None and trouble is None and census.rows == 0:

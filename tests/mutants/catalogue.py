@@ -5,6 +5,9 @@ from pathlib import Path
 
 from mutants.mutant import Mutant
 
-MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"catalogue", "mutant"})
+NO_MUTANTS = {"__main__", "catalogue", "matrix", "mutant"}
+"""Modules of this folder that are about mutants and have none."""
+
+MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NO_MUTANTS)
 
 MUTANTS: list[Mutant] = [mutant for name in MODULES for mutant in import_module(f"mutants.{name}").MUTANTS]

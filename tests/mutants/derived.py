@@ -120,7 +120,7 @@ def _mutant(contract: str, law: str, sound: Implementation, declares: Any) -> Mu
     function.__name__ = WRONG[law].__name__
     status = Status.ERROR if law == "no_rows" else Status.BROKEN
     dtype = contract_named(contract).dtypes[0] if "float32" not in contract_named(contract).dtypes else "float32"
-    return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status)
+    return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status, generic=True)
 
 
 MUTANTS = [

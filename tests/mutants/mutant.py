@@ -23,6 +23,8 @@ class Mutant:
         Conventions it follows.
     status
         The verdict it is to get; an error where it raises.
+    generic
+        Whether it is wrong in a way any operation can be, and says nothing about the laws of this one.
     """
 
     function: Callable[..., Any]
@@ -31,6 +33,7 @@ class Mutant:
     dtype: str = "float32"
     declares: dict[str, Any] = field(default_factory=dict)
     status: Status = Status.BROKEN
+    generic: bool = False
 
     @property
     def name(self) -> str:

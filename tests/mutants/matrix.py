@@ -1,0 +1,135 @@
+"""How well the instrument sees: the kill matrix, the kill rate and the false-alarm rate.
+
+Run by ``tox run -e mutants``. Fails below a kill rate of 100 % and above no false alarm.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import torch
+from controls.catalogue import CONTROLS
+from mutants.catalogue import MUTANTS
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from harness.case import Case
+from harness.contracts import contract_named, contracts
+from harness.job import Job, jobs
+from harness.precision import format_of
+from harness.record import Status, Verdict
+from harness.verdict import decide
+
+ELSEWHERE = 6
+"""Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""
+
+MARKS = {Status.HOLDS: "·", Status.BROKEN: "x", Status.ERROR: "e"}
+
+
+class Cell(NamedTuple):
+    """One verdict to reach: of a mutant, or of a control."""
+
+    job: Job
+    examples: int | None
+    row: int
+    """Index of the mutant; of the control case, counted down from -1."""
+
+
+@cache
+def cells() -> list[Cell]:
+    """Every law of every mutant's contract and every law, dtype and control; in the same order in every process."""
+    found = []
+    for row, mutant in enumerate(MUTANTS):
+        contract = contract_named(mutant.contract)
+        case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutant.{mutant.name}")
+        for law in contract.laws:
+            if law.name == mutant.law or not mutant.generic:
+                own = None if law.name == mutant.law else ELSEWHERE
+                found.append(Cell(Job(case, contract, law, format_of(mutant.dtype)), own, row))
+    cases = [case for control in CONTROLS for case in control.cases()]
+    found += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case])]
+    return found
+
+
+def decided(index: int) -> Verdict:
+    """Reach one verdict, by drawing alone: what was found before does not help."""
+    cell = cells()[index]
+    return decide(cell.job, examples=cell.examples, corpora=(), minimal=False)
+
+
+def main() -> int:
+    """Print the matrices and the rates; return the exit code."""
+    out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    listed = cells()
+    processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        found = pool.map(decided, range(len(listed)), chunksize=8)
+        shown = track(found, "deciding", len(listed), console=Console(stderr=True), transient=True)
+        verdicts = list(zip(listed, shown, strict=True))
+    for name in contracts():
+        _print_matrix(out, name, verdicts)
+    alarms = _print_controls(out, verdicts)
+    killed = [_is_killed(cell, verdict) for cell, verdict in verdicts if cell.row >= 0 and _is_own(cell)]
+    unseen = _laws_without_a_mutant()
+    controlled = sum(cell.row < 0 for cell, _ in verdicts)
+    out.print(f"kill rate: {sum(killed)} of {len(killed)} mutants, {sum(killed) / len(killed):.1%}")
+    out.print(f"laws without a mutant: {', '.join(unseen) or 'none'}")
+    out.print(f"false alarms: {alarms} of {controlled} verdicts on sound implementations, {alarms / controlled:.2%}")
+    return int(not all(killed) or bool(unseen) or alarms > 0)
+
+
+def _is_own(cell: Cell) -> bool:
+    return cell.job.law.name == MUTANTS[cell.row].law
+
+
+def _is_killed(cell: Cell, verdict: Verdict) -> bool:
+    return verdict.status is MUTANTS[cell.row].status
+
+
+def _laws_without_a_mutant() -> list[str]:
+    aimed_at = {(mutant.contract, mutant.law) for mutant in MUTANTS}
+    every = [(contract.name, law.name) for contract in contracts().values() for law in contract.laws]
+    return [f"{contract} {law}" for contract, law in every if (contract, law) not in aimed_at]
+
+
+def _print_matrix(out: Console, name: str, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
+    """Mutants of one contract against its laws: K its own law breaks, x another breaks, e it raises, ! it survives."""
+    laws = contract_named(name).laws
+    table = Table("mutant", "dtype", "laws", "made for", title=f"{name}: {len(laws)} laws", title_justify="left")
+    rows = dict.fromkeys(cell.row for cell, _ in verdicts if cell.row >= 0 and MUTANTS[cell.row].contract == name)
+    for row in rows:
+        mutant = MUTANTS[row]
+        found = {cell.job.law.name: _mark(cell, verdict) for cell, verdict in verdicts if cell.row == row}
+        marks = "".join(found.get(law.name, " ") for law in laws)
+        table.add_row(mutant.name, mutant.dtype, marks, mutant.law)
+    out.print(table)
+
+
+def _mark(cell: Cell, verdict: Verdict) -> str:
+    if _is_own(cell):
+        return "K" if _is_killed(cell, verdict) else "!"
+    return MARKS[verdict.status]
+
+
+def _print_controls(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> int:
+    """Print what the sound implementations got, and how near the stable ones come to their bound; count the alarms."""
+    table = Table("control", "laws", "verdicts", "rows", "false alarms", "value: worst deviation / bound, by dtype")
+    alarms = 0
+    for case in dict.fromkeys(verdict.case for cell, verdict in verdicts if cell.row < 0):
+        own = [verdict for cell, verdict in verdicts if cell.row < 0 and verdict.case == case]
+        wrong = [verdict for verdict in own if verdict.status is not Status.HOLDS]
+        alarms += len(wrong)
+        tight = "  ".join(f"{v.dtype} {v.deviation / v.bound:.2f}" for v in own if v.law == "value" and v.bound)
+        laws = len({verdict.law for verdict in own})
+        rows = sum(verdict.rows for verdict in own)
+        table.add_row(case, str(laws), str(len(own)), f"{rows:,}", str(len(wrong) or "–"), tight)
+        for verdict in wrong:
+            out.print(f"FALSE ALARM {case} {verdict.law} [{verdict.dtype}] {verdict.reason or verdict.violation}")
+    out.print(table)
+    return alarms
