@@ -19,7 +19,7 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.record import write_atomically
 
-SUITES = ("steps", "loaders", "vectorization")
+SUITES = ("steps", "loaders", "vectorization", "screening")
 """The suites, by name."""
 
 GOODBYE_S = 30.0

@@ -231,12 +231,14 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
 
 @app.command()
 def bench(
-    suites: Annotated[list[str] | None, typer.Argument(help="steps, loaders, vectorization; all when absent.")] = None,
+    suites: Annotated[
+        list[str] | None, typer.Argument(help="steps, loaders, vectorization, screening; all when absent.")
+    ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
     data: DataOption = None,
     run: Annotated[str, typer.Option("--run", help="Run to write into.")] = "bench",
 ) -> None:
-    """Time the cases: training steps, loaders over batch size and workers, loops against vectorised code."""
+    """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked."""
     from harness import benchmark
     from harness.dataset import prepare
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
-from harness.record import Epoch, Estimate, Status, Verdict, failing, violation_block
+from harness.record import Epoch, Estimate, Grade, Status, Verdict, failing, grades, violation_block
 
 _STYLE = {
     Status.HOLDS: "green",
@@ -36,6 +36,8 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
     """
     if verdicts:
         console.print(_law_table(verdicts) if single else _case_table(verdicts))
+        if single and (found := grades(verdicts)):
+            console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in found.items()))
     groups = _by_example(failing(verdicts))
     for group in groups[:_MOST_BLOCKS]:
         console.print()
@@ -109,7 +111,8 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
 
 
 def _case_table(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"))
+    found = grades(verdicts)
+    table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"), "grade")
     for heading in ("holds", "expected", "failing", "examples", "rows"):
         table.add_column(heading, justify="right")
     for case, contract in dict.fromkeys((verdict.case, verdict.contract) for verdict in verdicts):
@@ -119,6 +122,7 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_row(
             escape(case),
             contract,
+            _worst_grade([value for (name, _), value in found.items() if name == case]),
             str(counts[Status.HOLDS]),
             str(counts[Status.EXPECTED] or "–"),
             f"[bold red]{failed}[/]" if failed else "–",
@@ -126,6 +130,11 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
             f"{sum(verdict.rows for verdict in own):,}",
         )
     return table
+
+
+def _worst_grade(found: Sequence[Grade]) -> str:
+    """The worst grade among the dtypes."""
+    return str(max(found, key=lambda value: value.rank)) if found else "–"
 
 
 def print_training(console: Console, rows: Sequence[object]) -> None:

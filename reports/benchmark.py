@@ -68,7 +68,20 @@ class Vectorization(Subject):
     n: int = Field(gt=0)
 
 
-SUITES: Mapping[str, type[Subject]] = {"steps": Step, "loaders": Loader, "vectorization": Vectorization}
+class Screening(Subject):
+    """Checking ``rows`` rows of so many classes, one way."""
+
+    way: str
+    rows: int = Field(gt=0)
+    classes: int = Field(gt=0)
+
+
+SUITES: Mapping[str, type[Subject]] = {
+    "steps": Step,
+    "loaders": Loader,
+    "vectorization": Vectorization,
+    "screening": Screening,
+}
 """What the ``extra_info`` of each suite holds."""
 
 

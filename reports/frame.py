@@ -26,6 +26,7 @@ class Frames:
     steps: pd.DataFrame
     loaders: pd.DataFrame
     vectorization: pd.DataFrame
+    screening: pd.DataFrame
 
 
 def frames(run: RunFolder) -> Frames:
@@ -36,7 +37,8 @@ def frames(run: RunFolder) -> Frames:
     UsageError
         If a record or a benchmark is damaged.
     """
-    return Frames(verdicts(run), epochs(run), estimates(run), steps(run), loaders(run), vectorization(run))
+    made = (verdicts, epochs, estimates, steps, loaders, vectorization, screening)
+    return Frames(*(make(run) for make in made))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
@@ -77,6 +79,12 @@ def loaders(run: RunFolder) -> pd.DataFrame:
 def vectorization(run: RunFolder) -> pd.DataFrame:
     """Return one row for each timed operation and length."""
     return _frame("vectorization", benchmark.rows(run, "vectorization"))
+
+
+def screening(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case and way of checking."""
+    frame = _frame("screening", benchmark.rows(run, "screening"))
+    return frame.assign(rows_per_s=frame["rows"] / frame["median_s"])
 
 
 def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

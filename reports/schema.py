@@ -103,5 +103,13 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
         Column("n", WHOLE, "size: elements of a vector; rows, features and outputs of a linear map"),
         *_TIMING,
     ),
+    "screening": (
+        *_CASE,
+        Column("way", TEXT, "how rows are drawn: one batch, recipes of batches, one at a time"),
+        Column("rows", WHOLE, "rows checked in a call"),
+        Column("classes", WHOLE, "entries a row"),
+        *_TIMING,
+        Column("rows_per_s", REAL, "rows / median_s"),
+    ),
 }
 """Columns of each frame, in order."""

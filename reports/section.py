@@ -105,7 +105,7 @@ def _laws(reading: Reading) -> tuple[Part, ...]:
     verdicts = reading.frames.verdicts
     legend = Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in Status), READING)
     measured = (room(verdicts), law.closest(verdicts)) if verdicts["ratio"].notna().any() else ()
-    return (law.contracts(verdicts), *measured, legend, *matrices(reading.verdicts))
+    return (law.contracts(verdicts), law.graded(reading.verdicts), *measured, legend, *matrices(reading.verdicts))
 
 
 def _steps(reading: Reading) -> tuple[Part, ...]:
@@ -127,6 +127,12 @@ def _loaders(reading: Reading) -> tuple[Part, ...]:
 def _vectorization(reading: Reading) -> tuple[Part, ...]:
     """Return the gain of vectorisation."""
     return (speedup(reading.frames.vectorization),) if ratios(reading.frames.vectorization) else ()
+
+
+def _screening(reading: Reading) -> tuple[Part, ...]:
+    """Return how fast rows are checked."""
+    frame = reading.frames.screening
+    return (benchmark.screening(frame),) if len(frame) else ()
 
 
 def _training(reading: Reading) -> tuple[Part, ...]:
@@ -184,6 +190,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("steps", "Training steps", _steps, "No training step was timed in this run."),
     ("loaders", "Data loaders", _loaders, "No loader was timed in this run."),
     ("vectorization", "Vectorisation", _vectorization, "No vectorised operation was timed in this run."),
+    ("screening", "Speed of checking", _screening, "The speed of checking was not measured in this run."),
     ("training", "Training curves", _training, "There is no training in this run."),
     ("estimates", "Learned parameters", _estimates, "No parameter with a known true value was learned in this run."),
     ("overfitting", "Overfitting", _overfitting, "No held-out loss turns up again in this run."),

@@ -298,6 +298,23 @@ def vectorization_entries() -> list[dict[str, Any]]:
     return entries
 
 
+def screening_entries() -> list[dict[str, Any]]:
+    """Return how fast a softmax is checked in each way."""
+    return [
+        benchmark(
+            rows / rate,
+            case="softmax_regression.concise.softmax",
+            family="softmax_regression",
+            style="concise",
+            way=way,
+            rows=rows,
+            classes=10,
+            cold_s=2 * rows / rate,
+        )
+        for way, rows, rate in [("batch", 4096, 1.3e6), ("recipes", 204_800, 6e5), ("one-at-a-time", 50, 700.0)]
+    ]
+
+
 def epochs(*, data: str = "Fashion-MNIST") -> list[Epoch]:
     """Return ten epochs of softmax and linear regression, and thirty of a model that overfits."""
     softmax = ("softmax regression on Fashion-MNIST", "softmax_regression", data)
@@ -395,4 +412,5 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     write_suite(run, "steps", step_entries())
     write_suite(run, "loaders", loader_entries(data=data))
     write_suite(run, "vectorization", vectorization_entries())
+    write_suite(run, "screening", screening_entries())
     return run

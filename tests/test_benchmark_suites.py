@@ -267,8 +267,8 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
 
 def test_there_are_three_suites_and_no_other() -> None:
     """A name that is none is refused with those there are."""
-    assert SUITES == ("steps", "loaders", "vectorization")
-    with pytest.raises(UsageError, match="a suite is `steps`, `loaders`, `vectorization`, got `step`"):
+    assert SUITES == ("steps", "loaders", "vectorization", "screening")
+    with pytest.raises(UsageError, match="a suite is `steps`, `loaders`, `vectorization`, `screening`, got `step`"):
         run_suite("step", run_folder=Path("run"))
 
 

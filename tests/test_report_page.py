@@ -14,7 +14,10 @@ from harness.record import Epoch, Estimate, Image, RunFolder, Status, Verdict
 from reports.page import write_report
 from reports.schema import SCHEMAS
 
-SECTIONS = "attention declared laws steps loaders vectorization training estimates overfitting images environment data"
+SECTIONS = (
+    "attention declared laws steps loaders vectorization screening "
+    "training estimates overfitting images environment data"
+)
 
 
 class Outline(HTMLParser):
@@ -153,7 +156,9 @@ def test_a_run_with_nothing_in_it_says_so_section_by_section(tmp_path: Path) -> 
     assert "<svg" not in html
 
 
-@pytest.mark.parametrize("kind", ["verdicts", "epochs", "estimates", "images", "steps", "loaders", "vectorization"])
+@pytest.mark.parametrize(
+    "kind", ["verdicts", "epochs", "estimates", "images", "steps", "loaders", "vectorization", "screening"]
+)
 def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: str) -> None:
     """Each kind of record stands alone."""
     run = bare(tmp_path)
@@ -167,8 +172,13 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
         case "images":
             run.write(Image, sample_run.images())
         case _:
-            suites = {"steps": sample_run.step_entries, "loaders": sample_run.loader_entries}
-            sample_run.write_suite(run, kind, suites.get(kind, sample_run.vectorization_entries)())
+            entries = {
+                "steps": sample_run.step_entries,
+                "loaders": sample_run.loader_entries,
+                "vectorization": sample_run.vectorization_entries,
+                "screening": sample_run.screening_entries,
+            }
+            sample_run.write_suite(run, kind, entries[kind]())
     assert Outline(written(run)[0]).open == []
 
 

@@ -108,6 +108,27 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     )
 
 
+def screening(frame: pd.DataFrame) -> Table:
+    """Return the rows checked a second in each way, with the ratio to one at a time in the same run."""
+    rows = []
+    for case, group in frame.groupby("case", sort=False):
+        alone = group[group["way"] == "one-at-a-time"]["rows_per_s"].max()
+        for _, row in group.iterrows():
+            interval = f"{approximate(row['rows'] / row['q3_s'])} – {approximate(row['rows'] / row['q1_s'])}"
+            rates = (approximate(row["rows_per_s"]), interval, times(row["rows_per_s"] / alone))
+            rows.append((str(case), str(row["way"]), f"{row['classes']}", *rates))
+    return Table(
+        name="screening-table",
+        title="Rows checked a second, on one core",
+        columns=(
+            *(Column("case", "code"), Column("drawn"), Column("classes", "number"), Column("rows/s", "number")),
+            *(Column("quartiles", "number"), Column("to one at a time", "number")),
+        ),
+        rows=tuple(rows),
+        caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",
+    )
+
+
 def _cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
     """Return step time, quartiles, throughput and first call on the CPU."""
     rows = group[group["device"] == "cpu"]

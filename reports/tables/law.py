@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from harness.record import Status, Verdict
-from reports.number import plain, times, value
+from harness.record import Status, Verdict, grades
+from reports.number import UNKNOWN, plain, times, value
 from reports.table import Column, Table
 from reports.text import count, listing
 
@@ -50,6 +50,23 @@ def closest(verdicts: pd.DataFrame) -> Table:
         rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
         caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
         f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; at 1× a law would break.",
+    )
+
+
+def graded(verdicts: Sequence[Verdict]) -> Table:
+    """Return the grade of every case in every dtype that has one."""
+    found = grades(verdicts)
+    dtypes = dict.fromkeys(verdict.dtype for verdict in verdicts)
+    cases = dict.fromkeys(case for case, _ in found)
+    return Table(
+        name="grades",
+        title="Grades",
+        columns=(Column("case", "code"), *(Column(dtype) for dtype in dtypes)),
+        rows=tuple((case, *(str(found.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
+        caption="Correctly rounded: every value seen in this run is the nearest float. Faithful: within a few ulp. "
+        "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
+        "on ordinary ones, of magnitude at most one. Declared failures count.",
+        folded=True,
     )
 
 

@@ -1,0 +1,79 @@
+"""The corpus: what was found once is tried first ever after."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness import corpus
+from harness.case import Case
+from harness.contracts import contract_named, contracts
+from harness.job import Job, jobs
+from harness.precision import format_of
+from harness.record import Status, Verdict
+from harness.verdict import decide
+
+KNOWN = [(contract, one) for contract in contracts() for one in corpus.known_counterexamples(contract)]
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def job(dtype: str = "float32") -> Job:
+    """The softmax's value."""
+    (found,) = jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
+    return found
+
+
+@pytest.fixture
+def found() -> Verdict:
+    """A failure found by drawing alone."""
+    return decide(job(), corpora=())
+
+
+def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path) -> None:
+    """Without a draw, and with the same example in the end."""
+    assert corpus.freeze([found], tmp_path) == 1
+    again = decide(job(), corpora=(tmp_path,))
+    assert again.status is Status.BROKEN
+    assert again.examples == 1
+    assert again.violation is not None
+    assert found.violation is not None
+    assert again.violation.example == found.violation.example
+
+
+def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> None:
+    """The file is the same, byte for byte."""
+    corpus.freeze([found], tmp_path)
+    before = (tmp_path / "softmax.jsonl").read_bytes()
+    assert corpus.freeze([found], tmp_path) == 0
+    assert (tmp_path / "softmax.jsonl").read_bytes() == before
+
+
+def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
+    """No file is written."""
+    (stable,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
+    assert corpus.freeze([decide(stable, examples=2)], tmp_path) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_path: Path) -> None:
+    """Each is tried where it was found."""
+    corpus.freeze([found], tmp_path)
+    contract = contract_named("softmax")
+    law = job().law
+    assert len(corpus.examples(contract, law, format_of("float32"), (tmp_path,))) == 1
+    assert corpus.examples(contract, law, format_of("float64"), (tmp_path,)) == []
+
+
+def test_the_shipped_corpus_names_laws_that_exist() -> None:
+    """And inputs that those laws read."""
+    assert KNOWN
+    for contract, one in KNOWN:
+        laws = {law.name: law for law in contract_named(contract).laws}
+        assert set(laws[one.law].reads) <= set(one.example)
+        example = corpus.from_text(one.example)
+        assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
