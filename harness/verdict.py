@@ -272,11 +272,13 @@ def check(
     function: Callable[..., Any],
     contract: str,
     *,
+    laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     breaks: Mapping[str, str] | None = None,
     declares: Mapping[str, Any] | None = None,
     examples: int | None = None,
     seed: int = SEED,
+    corpora: Sequence[Path] = (corpus.FOLDER,),
 ) -> Verdicts:
     """Check an implementation against a contract.
 
@@ -286,8 +288,8 @@ def check(
         The implementation, with the contract's signature.
     contract
         Name of the contract.
-    dtypes
-        Names of the dtypes to check in; all of the contract's where empty.
+    laws, dtypes
+        Names of the laws and dtypes to check; all of the contract's where empty.
     breaks
         Laws it is known to break, with the reason.
     declares
@@ -296,6 +298,8 @@ def check(
         Hypothesis examples a law.
     seed
         Seed of the draws.
+    corpora
+        Folders of counterexamples that are tried first.
 
     Returns
     -------
@@ -308,4 +312,5 @@ def check(
         If the contract, a law or a dtype does not exist.
     """
     case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign")
-    return Verdicts(decide(job, examples=examples, seed=seed) for job in jobs([case], dtypes=dtypes))
+    listed = jobs([case], laws=laws, dtypes=dtypes)
+    return Verdicts(decide(job, examples=examples, seed=seed, corpora=corpora) for job in listed)

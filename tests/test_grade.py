@@ -12,8 +12,8 @@ def verdict(
     violation = None
     if magnitude is not None:
         violation = Violation(
-            place=(0,), actual=0.0, expected=1.0, deviation=9.0, bound=1.0, over=1, of=1, magnitude=magnitude, example={},
-            replay="", cause="",
+            place=(0,), actual=0.0, expected=1.0, deviation=9.0, bound=1.0, over=1, of=1, magnitude=magnitude,
+            example={}, replay="", cause="",
         )  # fmt: skip
         status = Status.EXPECTED
     return Verdict(
