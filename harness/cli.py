@@ -104,7 +104,7 @@ def check(
     in a file, `harness check torch.nn.functional:cross_entropy --contract cross_entropy` one of an installed package.
     """
     from harness.campaign import Campaign
-    from harness.record import verdict_line
+    from harness.record import census_line, verdict_line
     from harness.terminal import print_verdicts
 
     campaign = Campaign(
@@ -127,6 +127,7 @@ def check(
     if session is not None:
         session.add_verdicts(verdicts)
     print_verdicts(console(), verdicts, single=":" in target)
+    print(census_line(verdicts))
     print(verdict_line(verdicts) + (" -- interrupted, the rest was not checked" if interrupted else ""))
     if interrupted:
         raise typer.Exit(130)

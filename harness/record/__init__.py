@@ -33,7 +33,7 @@ from harness.record.schema import (
     Verdict,
     Violation,
 )
-from harness.record.text import failing, verdict_line, violation_block
+from harness.record.text import census_line, failing, verdict_line, violation_block
 
 __all__ = [
     "RUNS",
@@ -53,6 +53,7 @@ __all__ = [
     "TensorText",
     "Verdict",
     "Violation",
+    "census_line",
     "failing",
     "grade",
     "grades",

@@ -25,6 +25,14 @@ def verdict_line(verdicts: Sequence[Verdict]) -> str:
     return f"verdict: {outcome} ({_tally(counts)})"
 
 
+def census_line(verdicts: Sequence[Verdict]) -> str:
+    """Return how much was checked: a silent skip would show here."""
+    cases = len({verdict.case for verdict in verdicts})
+    examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
+    counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
+    return f"checked: {', '.join(_count(number, noun) for number, noun in counted)}"
+
+
 def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
     order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
