@@ -272,7 +272,7 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
         return {
             "parameter": torch.from_numpy(parameter).to(format_.dtype),
             "gradients": gradient.expand(steps, 64).clone(),
-            **{"lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False},
+            "lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False,
         }
 
     return st.builds(
