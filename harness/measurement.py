@@ -133,6 +133,6 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
 
 
 def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Convert an absolute error to ulp of the exact value; zero where that is no number, and there is nothing to err."""
+    """Convert an absolute error to ulp of the exact value; zero where that is not finite and nothing can be near."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

@@ -47,6 +47,9 @@ from harness.subject import Subject
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 
 
+NESTEROV = True
+
+
 # Oracle
 
 
@@ -61,17 +64,14 @@ def _descend(parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_deca
     return parameter
 
 
-def _screen(
-    _: dd.Elementary, parameter: Array, gradients: Array, lr: float, momentum: float, decay: float, nesterov: bool
-) -> DoubleDouble:
+def _screen(_: dd.Elementary, parameter: Array, gradients: Array, *hyper: Any) -> DoubleDouble:
     lifted = [dd.lift(gradient) for gradient in gradients]
-    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, lr, momentum, decay, nesterov=nesterov)
+    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, *hyper[:3], nesterov=hyper[3])
     return learned
 
 
-def _exact(parameter: Any, gradients: Any, lr: float, momentum: float, decay: float, nesterov: bool) -> Any:
-    lr, momentum, decay = (to_arb(number)[()] for number in (lr, momentum, decay))
-    return _descend(parameter, gradients, lr, momentum, decay, nesterov=nesterov)
+def _exact(parameter: Any, gradients: Any, *hyper: Any) -> Any:
+    return _descend(parameter, gradients, *(to_arb(number)[()] for number in hyper[:3]), nesterov=hyper[3])
 
 
 def _decay_screen(_: dd.Elementary, parameter: Array, lr: float, decay: float, steps: int) -> DoubleDouble:
@@ -152,6 +152,9 @@ def _exactly(values: Array) -> _Number:
 
 # Laws
 
+RUN = ("parameter", "gradients", "lr", "momentum", "weight_decay", "nesterov")
+"""What an implementation is called with."""
+
 CAUSE = (
     "another recursion: momentum as an average (1 - mu), a buffer that starts from zero and decays, decay that is left "
     "out of the buffer, or nesterov that is ignored"
@@ -164,21 +167,13 @@ CAUSE = (
     bound="the running error bound of the recursion in the format: u |p| a step, and what its products and sums err",
     cause=CAUSE,
     group="value",
+    reads=RUN,
 )
-def value(
-    sgd: Subject,
-    parameter: Tensor,
-    gradients: Tensor,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    nesterov: bool,
-) -> Measurement:
+def value(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the oracle."""
-    inputs = parameter, gradients, lr, momentum, weight_decay, nesterov
-    expected = momentum_oracle(*inputs)
-    absolute = _errors(sgd.format, *inputs).steps
-    return compare(sgd(*inputs), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+    expected = momentum_oracle(*run.values())
+    absolute = _errors(sgd.format, *run.values()).steps
+    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 @law(
@@ -187,13 +182,12 @@ def value(
     bound="none",
     cause="a decay that is always on, noise, or a rounding through another dtype",
     group="algebra",
+    reads=RUN,
 )
-def zero_gradients_change_nothing(
-    sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, momentum: float, nesterov: bool
-) -> Measurement:
+def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the parameter itself."""
-    actual = sgd(parameter, torch.zeros_like(gradients), lr, momentum, 0.0, nesterov)
-    return compare(actual, to_array(parameter), 0.0, sgd.format)
+    resting = {**run, "gradients": torch.zeros_like(run["gradients"]), "weight_decay": 0.0}
+    return compare(sgd(*resting.values()), to_array(run["parameter"]), 0.0, sgd.format)
 
 
 @law(
@@ -207,7 +201,7 @@ def no_momentum_is_plain_steps(
     sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
 ) -> Measurement:
     """Compare with a chain of calls."""
-    hyper = lr, 0.0, weight_decay, False
+    hyper = lr, 0.0, weight_decay, not NESTEROV
     chained = parameter
     for i in range(len(gradients)):
         chained = sgd(chained, gradients[i : i + 1], *hyper)
@@ -227,11 +221,10 @@ def decay_shrinks_geometrically(
     sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
 ) -> Measurement:
     """Compare with the closed form."""
-    nothing = torch.zeros_like(gradients)
+    run = parameter, torch.zeros_like(gradients), lr, 0.0, weight_decay, not NESTEROV
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
-    absolute = _errors(sgd.format, parameter, nothing, lr, 0.0, weight_decay, False).steps
-    actual = sgd(parameter, nothing, lr, 0.0, weight_decay, False)
-    return compare(actual, expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+    absolute = _errors(sgd.format, *run).steps
+    return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 @law(
@@ -240,24 +233,15 @@ def decay_shrinks_geometrically(
     bound="the value's bound of both",
     cause="gradients are clipped or normalised, or an epsilon is added",
     group="algebra",
+    reads=RUN,
 )
-def homogeneous(
-    sgd: Subject,
-    parameter: Tensor,
-    gradients: Tensor,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    nesterov: bool,
-) -> Measurement:
+def homogeneous(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the scaled run."""
-    hyper = lr, momentum, weight_decay, nesterov
-    reference = dd.lift(4.0 * to_array(sgd(parameter, gradients, *hyper)))
-    larger = 4.0 * parameter, 4.0 * gradients
-    absolute = (
-        _errors(sgd.format, *larger, *hyper).steps + 4.0 * _errors(sgd.format, parameter, gradients, *hyper).steps
-    )
-    return compare(sgd(*larger, *hyper), reference, in_ulp(absolute, reference, sgd.format), sgd.format)
+    format_, larger = sgd.format, {name: 4.0 * run[name] for name in ("parameter", "gradients")}
+    reference = dd.lift(4.0 * to_array(sgd(*run.values())))
+    scaled = {**run, **larger}.values()
+    absolute = _errors(format_, *scaled).steps + 4.0 * _errors(format_, *run.values()).steps
+    return compare(sgd(*scaled), reference, in_ulp(absolute, reference, format_), format_)
 
 
 def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
@@ -272,7 +256,10 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
         return {
             "parameter": torch.from_numpy(parameter).to(format_.dtype),
             "gradients": gradient.expand(steps, 64).clone(),
-            "lr": lr, "momentum": momentum, "weight_decay": 0.0, "nesterov": False,
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": 0.0,
+            "nesterov": False,
         }
 
     return st.builds(
@@ -289,21 +276,13 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
     group="length",
     inputs=_tiny_updates,
     examples=6,
+    reads=RUN,
 )
-def updates_accumulate(
-    sgd: Subject,
-    parameter: Tensor,
-    gradients: Tensor,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    nesterov: bool,
-) -> Measurement:
+def updates_accumulate(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the oracle, to the accuracy of a sum that loses nothing."""
-    inputs = parameter, gradients, lr, momentum, weight_decay, nesterov
-    expected = momentum_oracle(*inputs)
-    absolute = _errors(sgd.format, *inputs).accumulated
-    return compare(sgd(*inputs), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+    expected = momentum_oracle(*run.values())
+    absolute = _errors(sgd.format, *run.values()).accumulated
+    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 # Inputs

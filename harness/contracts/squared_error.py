@@ -6,8 +6,8 @@ the square by :math:`2u + u`; the terms have one sign, so the sum adds :math:`(n
 the division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal a square.
 
 The gradient :math:`2 f (\hat y_i - y_i) / n` errs by :math:`6u` relatively: the difference, the factor, :math:`1 / n`,
-two products and the cotangent. Where :math:`1 / n` is subnormal, as in float16 from :math:`n = 2^{14}`, it errs by half a
-subnormal instead, which the difference multiplies.
+two products and the cotangent. Where :math:`1 / n` is subnormal, as in float16 from :math:`n = 2^{14}`, it errs by
+half a subnormal instead, which the difference multiplies.
 
 References
 ----------
@@ -233,14 +233,14 @@ SQUARED_ERROR = Contract(
         value.on(
             _of_specials,
             "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, infinite where a square overflows.",
+            "The value is right for the largest and the smallest numbers too, and infinite where a square overflows.",
             group="special",
             cause="a large error is clipped, or scaled so that a small one underflows",
         ),
         value.on(
             _infinite,
             "infinite_errors",
-            "An infinite error makes the loss infinite, and two equal infinities, whose difference is none, make it NaN.",
+            "An infinite error makes the loss infinite, and two equal infinities, of no difference, make it NaN.",
             group="special",
             cause="equal values are taken for an error of zero, or what is not finite is replaced",
         ),
@@ -250,7 +250,7 @@ SQUARED_ERROR = Contract(
             "gradient_on_long_rows",
             "The gradient is right where there are more rows than the format can count.",
             group="length",
-            cause="the count of the rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
+            cause="the number of rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
             examples=6,
         ),
         *implementation_laws(value, rows=False),

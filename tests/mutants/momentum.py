@@ -26,7 +26,7 @@ def nesterov_ignored(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
     """The flag is dropped on the way."""
-    return _descend(parameter, gradients, lr, momentum, weight_decay, False)
+    return _descend(parameter, gradients, lr, momentum, weight_decay, nesterov=False)
 
 
 def averaged_gradients(
