@@ -98,7 +98,8 @@ def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, form
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(values), np.abs(values - expected), np.inf)
     error = np.where(values == expected, 0.0, error)
-    return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
+    with np.errstate(over="ignore"):
+        return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
 
 
 def compare_runs(actual: Array, reference: Array, first: Measurement, format_: Format) -> Measurement:
