@@ -146,7 +146,7 @@ ACCURACY = Contract(
         on_long_rows(
             share_of_hits,
             _many_scores,
-            cause="hits counted in the 16-bit format stick at 2^p, 256 in bfloat16, 2,048 in float16: count in integers",
+            cause="hits counted in the 16-bit format stick at 2^p, 256 in bfloat16 and 2,048 in float16: use integers",
             examples=3,
         ),
         *implementation_laws(share_of_hits, rows=False, nan=False, dtype=False),
