@@ -151,10 +151,10 @@ def _bind(law: Law, value: Law) -> Law:
 
 def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
-    leading, per_row = _rows(subject, value)
+    places, per_row = _rows(subject, value)
 
     def reversed_call(*arguments: Any) -> Any:
-        output = subject.run(*(x.flip(0) if leads else x for x, leads in zip(arguments, leading, strict=True)))
+        output = subject.run(*(x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)))
         return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
 
     return _against(subject, value, inputs, [subject.calling(reversed_call)])
@@ -188,15 +188,12 @@ def _others(x: Tensor) -> Tensor:
 
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
-    leading, _ = _rows(subject, value)
-    few = {name: x[:_ROWS] if leads else x for (name, x), leads in zip(inputs.items(), leading, strict=True)}
+    places, _ = _rows(subject, value)
+    few = dict(zip(inputs, _between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
 
     def one_by_one(*arguments: Any) -> Any:
-        n = next(len(x) for x, leads in zip(arguments, leading, strict=True) if leads)
-        rows = [
-            subject.run(*(x[i : i + 1] if leads else x for x, leads in zip(arguments, leading, strict=True)))
-            for i in range(n)
-        ]
+        n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
+        rows = [subject.run(*_between(arguments, places, i, i + 1)) for i in range(n)]
         return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
 
     return _against(subject, value, few, [subject.calling(one_by_one)])
@@ -211,7 +208,11 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     at = torch.arange(0, len(rows), 3)
     rows[at, at % max(rows.shape[1], 1)] = float("nan")
     reference = first.actual.copy()
-    reference[at.numpy()] = np.nan
+    where: Any = at.numpy()
+    if subject.contract.grouped and _rows(subject, value)[1]:
+        # An answer a row within each group: the one row of the group that has the NaN.
+        where = where, (at % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
+    reference[where] = np.nan
     actual = to_array(subject(*{**inputs, name: rows.reshape(poisoned.shape)}.values()))
     return compare_runs(actual, reference, first, subject.format)
 
@@ -238,11 +239,19 @@ def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Sub
     return worst
 
 
-def _rows(subject: Subject, value: Law) -> tuple[list[bool], bool]:
-    """Whether each argument of a call has the rows as its first axis, and whether the output has."""
+def _rows(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
+    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
     axes: Mapping[str, Any] = subject.contract.axes
     own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
-    return [names[:1] == ("n",) for names in own], (subject.output_axes or ())[:1] == ("n",)
+    return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
+
+
+def _between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
+    """The same arguments with the rows from ``first`` to ``end`` alone."""
+    return [
+        x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
+        for x, at in zip(arguments, places, strict=True)
+    ]
 
 
 # One run
@@ -304,6 +313,6 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on empty inputs."""
-    leading, _ = _rows(subject, value)
-    output = subject(*(x[:0] if leads else x for x, leads in zip(inputs.values(), leading, strict=True)))
+    places, _ = _rows(subject, value)
+    output = subject(*_between(tuple(inputs.values()), places, 0, 0))
     return _counted([output.numel()])

@@ -98,7 +98,8 @@ def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, form
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(values), np.abs(values - expected), np.inf)
     error = np.where(values == expected, 0.0, error)
-    return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
+    with np.errstate(over="ignore"):
+        return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
 
 
 def compare_runs(actual: Array, reference: Array, first: Measurement, format_: Format) -> Measurement:
@@ -133,6 +134,6 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
 
 
 def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Convert an absolute error to ulp of the exact value."""
-    with np.errstate(over="ignore"):
-        return np.asarray(absolute / ulp(expected, format_))
+    """Convert an absolute error to ulp of the exact value; zero where that is not finite and nothing can be near."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

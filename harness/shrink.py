@@ -48,7 +48,7 @@ def _pass(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Ca
         if axes[name].index_of is None and example[name].numel() <= _MANY:
             example = _simplify(example, name, fails, positive=axes[name].positive)
     primary = next(iter(axes), None)
-    if primary is not None and 0 < example[primary].numel() <= _MANY:
+    if primary is not None and axes[primary].index_of is None and 0 < example[primary].numel() <= _MANY:
         example = _bisect_largest(example, primary, format_, fails, positive=axes[primary].positive)
     return example
 

@@ -103,7 +103,7 @@ class Subject:
         for value, input_axes in zip(inputs, self.contract.axes.values(), strict=False):
             if isinstance(value, Tensor):
                 lengths.update(zip(input_axes.names[self.contract.grouped :], value.shape, strict=True))
-        return tuple(lengths[name] for name in names)
+        return tuple(lengths[name] for name in names) if lengths.keys() >= set(names) else None
 
     def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
         """Gradient in the case's own dtype, through autograd.

@@ -1,4 +1,4 @@
-"""Negative log-likelihoods by their definitions: the Gaussian, and two that are not and so are not least squares."""
+"""Negative log-likelihoods by their definitions: the Gaussian, and three that are not and so are not least squares."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +17,13 @@ def laplace_nll(
     """Mean of ``ln b + |target - mean| / b`` with ``2 b^2 = v``: Laplace noise, fitted by least absolute deviations."""
     scale = (variance / 2).sqrt()
     return (scale.log() + (target - mean).abs() / scale).mean()
+
+
+def student_nll(
+    mean: Float[Tensor, " n"], target: Float[Tensor, " n"], variance: Float[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    """Student's t noise with three degrees of freedom and scale ``sqrt(v)``: large errors weigh less."""
+    return (0.5 * variance.log() + 2 * ((target - mean) ** 2 / (3 * variance)).log1p()).mean()
 
 
 def heteroscedastic_nll(

@@ -31,6 +31,38 @@ def sgd(parameter: Float[Tensor, " n"], gradient: Float[Tensor, " n"], lr: float
     return param.detach()
 
 
+def sgd_with_momentum(
+    parameter: Float[Tensor, " n"],
+    gradients: Float[Tensor, "t n"],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> Float[Tensor, " n"]:
+    """``torch.optim.SGD``, one step a gradient: the parameter is rounded to its dtype each time."""
+    param = nn.Parameter(parameter.clone())
+    trainer = torch.optim.SGD([param], lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+    for gradient in gradients:
+        param.grad = gradient.clone()
+        trainer.step()
+    return param.detach()
+
+
+def sgd_with_a_master_copy(
+    parameter: Float[Tensor, " n"],
+    gradients: Float[Tensor, "t n"],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> Float[Tensor, " n"]:
+    """``torch.optim.SGD`` on a copy of the parameter in twice the width, as mixed-precision training keeps it."""
+    wide = torch.float32 if parameter.itemsize == 2 else torch.float64
+    return sgd_with_momentum(parameter.to(wide), gradients.to(wide), lr, momentum, weight_decay, nesterov).to(
+        parameter.dtype
+    )
+
+
 def initialised_net(features: int) -> nn.Linear:
     """The chapter's network: one linear layer, weights drawn with standard deviation 0.01, bias zero."""
     net = nn.Linear(features, 1)

@@ -47,6 +47,55 @@ def sgd(parameter: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], lr: float
     return parameter - lr * gradient
 
 
+def sgd_with_momentum(
+    parameter: Float[Tensor, " n"],
+    gradients: Float[Tensor, "t n"],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> Float[Tensor, " n"]:
+    """One step a gradient: ``b = momentum * b + g + decay * p``, then ``p - lr * b``, or a step further ahead.
+
+    Notes
+    -----
+    The parameter is rounded at every step: an update below half an ulp of it is lost, ``1 - 0.001 = 1`` in bfloat16.
+    """
+    buffer = None
+    for gradient in gradients:
+        direction = gradient + weight_decay * parameter
+        buffer = direction if buffer is None else momentum * buffer + direction
+        parameter = parameter - lr * (direction + momentum * buffer if nesterov else buffer)
+    return parameter.clone()
+
+
+def compensated_sgd_with_momentum(
+    parameter: Float[Tensor, " n"],
+    gradients: Float[Tensor, "t n"],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> Float[Tensor, " n"]:
+    """The same steps, where what one rounds away goes into the next: Kahan's summation of the updates.
+
+    Notes
+    -----
+    The parameter errs by about one ulp however many steps there are; a second tensor of its size is kept.
+    """
+    buffer, lost = None, torch.zeros_like(parameter)
+    for gradient in gradients:
+        direction = gradient + weight_decay * parameter
+        buffer = direction if buffer is None else momentum * buffer + direction
+        update = -lr * (direction + momentum * buffer if nesterov else buffer) - lost
+        moved = parameter + update
+        rounded_away = (moved - parameter) - update
+        # Beyond the largest number nothing is left to carry over.
+        lost = torch.where(moved.isfinite(), rounded_away, torch.zeros_like(lost))
+        parameter = moved
+    return parameter.clone()
+
+
 def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
     """Return the step of one minibatch, and the parameters it updates in place.
 

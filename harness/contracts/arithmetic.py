@@ -1,17 +1,31 @@
-"""Elementwise addition and the linear map: what the chapter computes with loops and with vectorised code."""
+r"""Elementwise addition and the linear map: what the chapter computes with loops and with vectorised code.
+
+The linear map's gradients are products of matrices too, :math:`V W` and :math:`V^T X` for weights :math:`V` of the
+outputs. Autograd accumulates what several uses of a tensor contribute in the tensor's own dtype, so the sum of
+:math:`m` (or :math:`n`) products errs by :math:`(m + 1) u \sum_j |v_j w_j|`: a product's rounding, :math:`m - 1`
+additions and the storing.
+
+References
+----------
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 3.5.
+"""
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
-from harness.strategies import SEEDS, batches, companions
+from harness.strategies import SEEDS, batches, companions, long_rows, special_numbers
 from harness.subject import Subject
+
+STALL = "a sum accumulated in the 16-bit format itself sticks at 2^p, 256 in bfloat16: accumulate in float32"
 
 sum_oracle = Oracle(lambda _, a, b: dd.two_sum(a, b), lambda a, b: a + b)
 
@@ -40,6 +54,23 @@ def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
     return compare(add(a, b), to_array(add(b, a)), 0.0, add.format)
 
 
+@law(
+    "The sum of two zeros is negative only where both are, and x - x is +0.",
+    source="IEEE 754-2019, section 6.3",
+    bound="none",
+    cause="the sum is accumulated into a zero, which swallows the sign: 0 + (-0) + (-0) is +0",
+    group="special",
+)
+def zeros_keep_their_sign(add: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Compare the signs of sums that are zero: of both zeros, and of each number with its negative."""
+    zero = torch.zeros_like(a)
+    zero[::2] = -0.0
+    pairs = [(zero, -torch.zeros_like(a)), (zero, torch.zeros_like(a)), (b, -b)]
+    actual = np.concatenate([np.copysign(1.0, to_array(add(left, right))) for left, right in pairs])
+    expected = np.concatenate([np.copysign(1.0, to_array(left) + to_array(right)) for left, right in pairs])
+    return compare(actual, expected, 0.0, add.format)
+
+
 def _linear_screen(_: dd.Elementary, x: Array, weight: Array, bias: Array) -> DoubleDouble:
     products = dd.two_product(x[:, None, :], weight[None, :, :])
     return dd.total(products) + bias
@@ -48,23 +79,41 @@ def _linear_screen(_: dd.Elementary, x: Array, weight: Array, bias: Array) -> Do
 linear_oracle = Oracle(_linear_screen, lambda x, weight, bias: x @ weight.T + bias)
 
 
+def _into_x_screen(_: dd.Elementary, cotangent: Array, _x: Array, weight: Array, _bias: Array) -> DoubleDouble:
+    return dd.total(dd.two_product(cotangent[:, None, :], weight.T[None, :, :]))
+
+
+def _into_weight_screen(_: dd.Elementary, cotangent: Array, x: Array, _weight: Array, _bias: Array) -> DoubleDouble:
+    return dd.total(dd.two_product(cotangent.T[:, None, :], x.T[None, :, :]))
+
+
+into_x_oracle = Oracle(_into_x_screen, lambda cotangent, _x, weight, _bias: cotangent @ weight)
+into_weight_oracle = Oracle(_into_weight_screen, lambda cotangent, x, _weight, _bias: cotangent.T @ x)
+into_bias_oracle = Oracle(
+    lambda _, cotangent, *_inputs: dd.total(dd.lift(cotangent), 0),
+    lambda cotangent, *_inputs: cotangent.sum(0),
+)
+
+
 def linear_bound(X: Array, weight: Array, bias: Array, expected: Array, format_: Format) -> Array:
     r""":math:`(u + (d + 1) u_a) (\sum_j |x_j w_j| + |b|) + 2 u (|y| + |y - b|)`, and a subnormal a product.
 
     The first :math:`u` rounds each product to the format, as code does that multiplies before it sums.
     """
-    magnitude = np.abs(X) @ np.abs(weight).T + np.abs(bias)
     d = X.shape[-1]
-    stored = 2.0 * format_.u * (np.abs(expected) + np.abs(expected - bias))
-    summing = (format_.u + (d + 1) * format_.u_accumulator) * magnitude
-    return np.asarray(summing + stored + (d + 1) * format_.smallest)
+    # Where a feature is infinite there is nothing to bound, and the largest numbers' product is infinite in float64.
+    with np.errstate(invalid="ignore", over="ignore"):
+        magnitude = np.abs(X) @ np.abs(weight).T + np.abs(bias)
+        stored = 2.0 * format_.u * (np.abs(expected) + np.abs(expected - bias))
+        summing = (format_.u + (d + 1) * format_.u_accumulator) * magnitude
+        return np.asarray(summing + stored + (d + 1) * format_.smallest)
 
 
 @law(
     "linear(X, weight, bias) equals X @ weight.T + bias.",
     source="Higham (2002), section 3.1",
     bound="(u + (d + 1) u_a) (|X| |weight|^T + |bias|) + 2 u (|y| + |y - b|)",
-    cause="a sum accumulated in the 16-bit format itself sticks at 2^p: accumulate in float32",
+    cause=STALL,
     group="value",
 )
 def value(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
@@ -87,6 +136,100 @@ def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Ten
     return compare(linear(X, weight * 0.0, bias), expected, 0.0, linear.format)
 
 
+@law(
+    "Without any features, linear(X, weight, bias) is the bias, exactly.",
+    source="the empty sum is zero",
+    bound="none",
+    cause="a mean over the features is multiplied by their number: 0 / 0",
+    group="special",
+)
+def no_features_give_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
+    """Compare every row with the bias."""
+    expected = dd.lift(np.broadcast_to(to_array(bias), (len(X), len(bias))))
+    return compare(linear(X[:, :0], weight[:, :0], bias), expected, 0.0, linear.format)
+
+
+@law(
+    "Halving X halves linear(X, weight, 0), bit for bit.",
+    source="scaling by a power of two is exact",
+    bound="none where nothing underflows, twice the value's bound elsewhere",
+    cause="features are clipped or normalised, or an epsilon is added",
+    group="algebra",
+)
+def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measurement:
+    """Compare with twice the output of the halves."""
+    format_, bias = linear.format, weight.new_zeros(len(weight))
+    x, w = to_array(X), to_array(weight)
+    halves = dd.lift(2.0 * to_array(linear(X / 2.0, weight, bias)))
+    products = np.abs(x[:, None, :] * w)
+    least = np.where(products == 0.0, np.inf, products).min(-1)
+    normal = np.minimum(least, np.where(x == 0.0, np.inf, np.abs(x)).min(-1, keepdims=True)) >= 4.0 * format_.tiny
+    normal &= np.abs(halves.hi) >= 4.0 * format_.tiny
+    twice = 3.0 * in_ulp(linear_bound(x, w, np.zeros(len(w)), halves.hi, format_), halves, format_)
+    return compare(linear(X, weight, bias), halves, np.where(normal, 0.0, twice), format_)
+
+
+def _gradient(linear: Subject, inputs: tuple[Tensor, ...], cotangent: Tensor, oracle: Oracle, of: int) -> Measurement:
+    """Compare the gradient in one argument, by autograd in the case's own dtype, with the analytic one."""
+    format_ = linear.format
+    expected = oracle(cotangent, *inputs)
+    magnitude = oracle(cotangent.double().abs(), *(x.double().abs() for x in inputs)).hi
+    terms = cotangent.shape[1] if of == 0 else cotangent.shape[0]
+    absolute = (terms + 1) * (format_.u * magnitude * (1.0 + 16.0 * format_.u) + format_.smallest)
+    actual = linear.gradient(inputs, cotangent, of=of)
+    return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
+
+
+_CHAIN = "chain rule; Higham (2002), section 3.5 on products of matrices"
+
+
+@law(
+    "The gradient of linear in X is V weight, for weights V of the outputs.",
+    source=_CHAIN,
+    bound="(m + 1) (u |V| |weight| + a subnormal)",
+    cause="the features are detached, clipped, or pass through another dtype",
+    group="gradient",
+)
+def gradient_in_features(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare with the exact product."""
+    return _gradient(linear, (X, weight, bias), cotangent, into_x_oracle, 0)
+
+
+@law(
+    "The gradient of linear in the weight is V^T X, for weights V of the outputs.",
+    source=_CHAIN,
+    bound="(n + 1) (u |V|^T |X| + a subnormal)",
+    cause="the weight is detached, or the gradient is averaged over the rows once more",
+    group="gradient",
+)
+def gradient_in_weight(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare with the exact product."""
+    return _gradient(linear, (X, weight, bias), cotangent, into_weight_oracle, 1)
+
+
+@law(
+    "The gradient of linear in the bias is the sum of V over the rows.",
+    source=_CHAIN,
+    bound="(n + 1) (u sum |V| + a subnormal)",
+    cause="the bias is detached, or its gradient is averaged over the rows once more",
+    group="gradient",
+)
+def gradient_in_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare with the exact sum."""
+    return _gradient(linear, (X, weight, bias), cotangent, into_bias_oracle, 2)
+
+
+def _special_pairs(format_: Format) -> st.SearchStrategy[Example]:
+    """The largest and the smallest numbers, and infinities, with each other."""
+    numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
+
+    def expand(seed: int) -> Example:
+        drawn = torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(2, 128))).to(format_.dtype)
+        return {"a": drawn[0], "b": drawn[1]}
+
+    return SEEDS.map(expand)
+
+
 def _two_vectors(format_: Format) -> st.SearchStrategy[Example]:
     def expand(batch: Tensor, seed: int) -> Example:
         a = batch.flatten()
@@ -104,20 +247,74 @@ def _operands(format_: Format) -> st.SearchStrategy[Example]:
         bias = companions(X.new_empty(m), rng)
         if seed % 4 == 0:
             X, weight = X.new_ones(X.shape), weight.new_ones(weight.shape)
-        return {"X": X, "weight": weight, "bias": bias}
+        cotangent = companions(X.new_empty(len(X), m), rng)
+        return {"X": X, "weight": weight, "bias": bias, "cotangent": cotangent}
 
     largest = min(float(np.sqrt(format_.max)), 64.0)
     batch = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512))
     return st.builds(expand, batch, st.integers(1, 4), SEEDS)
 
 
+def _infinite_features(format_: Format) -> st.SearchStrategy[Example]:
+    """Every third row has an infinite feature, every sixth another one."""
+
+    def expand(example: Example, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        X = example["X"].clone()
+        for step in (3, 6):
+            rows = torch.arange(0, len(X), step)
+            X[rows, torch.from_numpy(rng.integers(X.shape[1], size=len(rows)))] = float(rng.choice([-np.inf, np.inf]))
+        return {**example, "X": X}
+
+    return st.builds(expand, _operands(format_), SEEDS)
+
+
+def _extreme_features(format_: Format) -> st.SearchStrategy[Example]:
+    """One feature, so that nothing overflows before the result does; the bias is too small to matter to the largest."""
+
+    def expand(seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        numbers = special_numbers(format_)
+        drawn = {
+            "X": rng.choice(numbers, size=(16, 1)),
+            "weight": rng.choice(numbers, size=(8, 1)),
+            "bias": rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8),
+        }
+        return {name: torch.from_numpy(values).to(format_.dtype) for name, values in drawn.items()}
+
+    return SEEDS.map(expand)
+
+
+def _long_features(format_: Format) -> st.SearchStrategy[Example]:
+    """Up to 65,536 features near 0, 1 and 4, with equal weights that keep the sum below the largest number."""
+
+    def expand(X: Tensor) -> Example:
+        weight = X.new_full((2, X.shape[-1]), 2.0**-8)
+        weight[1, ::3] = -(2.0**-9)
+        return {"X": X, "weight": weight, "bias": X.new_tensor([0.0, 1.0])}
+
+    return long_rows(format_).map(expand)
+
+
 ADD = Contract(
     "add",
     signature="(a[n], b[n]) -> [n]",
     summary="elementwise sum",
-    domain="finite, no overflow",
+    domain="finite, no overflow; infinities, NaN and the largest numbers where a law says so",
     inputs=_two_vectors,
-    laws=(correctly_rounded, commutative),
+    laws=(
+        correctly_rounded,
+        commutative,
+        correctly_rounded.on(
+            _special_pairs,
+            "rounded_on_special_numbers",
+            "The sum is right for the largest and the smallest numbers and for infinities; inf - inf is NaN.",
+            group="special",
+            cause="the sum saturates, or what is not finite is replaced",
+        ),
+        zeros_keep_their_sign,
+        *implementation_laws(correctly_rounded),
+    ),
     axes={"a": Axes(("n",)), "b": Axes(("n",))},
     output=("n",),
 )
@@ -126,9 +323,38 @@ LINEAR = Contract(
     "linear",
     signature="(X[n,d], weight[m,d], bias[m]) -> [n,m]",
     summary="X @ weight.T + bias",
-    domain="|x| <= 64, |w| and |b| of order one, no overflow",
+    domain="|x| <= 64, |w| and |b| of order one, no overflow; other numbers where a law says so",
     inputs=_operands,
-    laws=(value, zero_weight_gives_bias),
-    axes={"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",))},
+    laws=(
+        value,
+        zero_weight_gives_bias,
+        scales_by_powers_of_two,
+        gradient_in_features,
+        gradient_in_weight,
+        gradient_in_bias,
+        no_features_give_bias,
+        value.on(
+            _infinite_features,
+            "infinite_features",
+            "An infinite feature makes its row infinite, or NaN where its weight is zero or infinities cancel.",
+            group="special",
+            cause="what is not finite is replaced",
+        ),
+        value.on(
+            _extreme_features,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest numbers too, and infinite where a product overflows.",
+            group="special",
+            cause="features are clipped, or subnormal numbers are flushed to zero",
+        ),
+        on_long_rows(value, _long_features, cause=STALL),
+        *implementation_laws(value),
+    ),
+    axes={
+        "X": Axes(("n", "d")),
+        "weight": Axes(("m", "d")),
+        "bias": Axes(("m",)),
+        "cotangent": Axes(("n", "m")),
+    },
     output=("n", "m"),
 )

@@ -19,16 +19,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
-from harness.contracts.squared_error import predictions_and_targets, reduced
+from harness.contracts.squared_error import LONG, infinite_pairs, predictions_and_targets, reduced
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, exact_sum, log
 from harness.precision import Format, to_array
-from harness.strategies import SEEDS
+from harness.strategies import SEEDS, long_rows
 from harness.subject import Subject
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
+FLOOR = (
+    "the variance is floored, as F.gaussian_nll_loss does at 1e-6, or an epsilon is added to it: scale the data first"
+)
 
 
 # Oracle
@@ -57,7 +61,19 @@ def _gradient_exact(mean: Any, target: Any, variance: Any, reduction: str) -> An
     return slope / mean.shape[-1] if reduction == "mean" else slope
 
 
+def _variance_screen(_: dd.Elementary, mean: Array, target: Array, variance: Array, reduction: str) -> DoubleDouble:
+    difference = dd.two_sum(target, -mean)
+    slope = (1.0 - difference * difference / variance) / variance * 0.5
+    return slope / float(mean.shape[-1]) if reduction == "mean" else slope
+
+
+def _variance_exact(mean: Any, target: Any, variance: Any, reduction: str) -> Any:
+    slope = (1 / variance - (target - mean) ** 2 / variance**2) / 2
+    return slope / mean.shape[-1] if reduction == "mean" else slope
+
+
 value_oracle = Oracle(_value_screen, _value_exact)
+variance_gradient_oracle = Oracle(_variance_screen, _variance_exact)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
@@ -76,7 +92,8 @@ def value(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measu
     format_, reduction = nll.format, nll.declares["reduction"]
     expected = value_oracle(mean, target, variance, reduction)
     m, y, v = to_array(mean), to_array(target), to_array(variance)
-    log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
+    with np.errstate(invalid="ignore"):
+        log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
     n = m.shape[-1]
     # Per row: faithful logarithm and its storing, five roundings in the square, the addition, halving exact.
     rows = format_.u * (4.0 * log_term + 7.0 * square_term) / 2.0 + format_.smallest / v
@@ -149,13 +166,83 @@ def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, vari
     residual, fit = np.abs(to_array(response - mean.double())), np.abs(to_array(mean))
     # Rounding mean and target moves each residual by u (|m| + |y|) with |y| <= |m| + |r|.
     per_row = nll.format.u * (10.0 * residual + 3.0 * fit) + 2.0 * nll.format.smallest
-    absolute = (np.abs(x) * (per_row / scale)[..., None]).sum(1) + 1e-12 * np.abs(x).sum(1)
-    terms = torch.from_numpy(np.swapaxes(x * slope[..., None], 1, 2).copy())
+    # A gradient that is not finite, or a design that is being made minimal, may leave float64.
+    with np.errstate(over="ignore", invalid="ignore"):
+        absolute = (np.abs(x) * (per_row / scale)[..., None]).sum(1) + 1e-12 * np.abs(x).sum(1)
+        terms = torch.from_numpy(np.swapaxes(x * slope[..., None], 1, 2).copy())
     actual = exact_sum(terms)
     return compare_absolute(actual.hi + actual.lo, np.zeros(absolute.shape), absolute, nll.format)
 
 
+@law(
+    "The gradient of the Gaussian NLL in the mean is (mean - target) / (n variance), each row with its own variance.",
+    source="chain rule",
+    bound="8 u relatively, and four subnormals before and after the division",
+    cause="the variance is floored, or depends on the mean; the noise is not Gaussian; the difference is detached",
+    group="gradient",
+)
+def gradient(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    expected = gradient_oracle(mean, target, variance, nll.declares["reduction"])
+    underflow = 4.0 * nll.format.smallest * (1.0 + 1.0 / to_array(variance))
+    absolute = 8.0 * nll.format.u * np.abs(expected.hi) + underflow
+    actual = _gradient_of_mean(nll, mean, target, variance)
+    return compare(actual, expected, in_ulp(absolute, expected, nll.format), nll.format)
+
+
+@law(
+    "The gradient of the Gaussian NLL in the variance is (1 / v - (target - mean)^2 / v^2) / (2 n).",
+    source="chain rule; errors of the logarithm's and of the quotient's derivative, which may cancel",
+    bound="u (8 / v + 19 r / v) / (2 n) with r = (target - mean)^2 / v, through sigma too, and subnormals over v twice",
+    cause="the variance is detached from one of the two terms, or the derivative is taken in sigma",
+    group="gradient",
+)
+def gradient_in_variance(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
+    """Compare with the analytic one."""
+    format_, reduction = nll.format, nll.declares["reduction"]
+    expected = variance_gradient_oracle(mean, target, variance, reduction)
+    m, y, v = to_array(mean), to_array(target), to_array(variance)
+    # Each rounding counts once for each place it enters at: sqrt(v), its square, its inverse, and the quotient.
+    terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
+    absolute = terms / (m.shape[-1] if reduction == "mean" else 1) + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2
+    actual = nll.gradient((mean, target, variance), of=2)
+    return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
+
+
 # Inputs
+
+
+def _extreme_variances(format_: Format) -> st.SearchStrategy[Example]:
+    """Variances from the smallest normal number up, with means and targets of the size of their root.
+
+    Neither they nor their inverses leave the normal numbers, and in float64 squares stay where double-double is exact.
+    """
+    low = max(float(np.log2(format_.tiny)), -900.0)
+
+    def expand(groups: int, n: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        variance = np.exp2(rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n)))
+        mean, target = rng.standard_normal((2, groups, n)) * np.sqrt(variance)
+        drawn = {"mean": mean, "target": target, "variance": variance}
+        return {name: torch.from_numpy(values).to(format_.dtype) for name, values in drawn.items()}
+
+    return st.builds(expand, st.integers(4, 64), st.integers(1, 16), SEEDS)
+
+
+def _infinite(format_: Format) -> st.SearchStrategy[Example]:
+    def expand(pair: tuple[Tensor, Tensor]) -> Example:
+        return {"mean": pair[0], "target": pair[1], "variance": torch.full_like(pair[0], 2.0)}
+
+    return infinite_pairs(format_).map(expand)
+
+
+def _long(format_: Format) -> st.SearchStrategy[Example]:
+    """Up to 65,536 rows of variance two."""
+
+    def expand(rows: Tensor) -> Example:
+        return {"mean": rows, "target": torch.zeros_like(rows), "variance": torch.full_like(rows, 2.0)}
+
+    return long_rows(format_).map(expand)
 
 
 def _samples(format_: Format) -> st.SearchStrategy[Example]:
@@ -189,9 +276,40 @@ GAUSSIAN_NLL = Contract(
     "gaussian_nll",
     signature="(mean[n], target[n], variance[n]) -> []",
     summary="mean of (ln v + (target - mean)^2 / v) / 2",
-    domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2",
+    domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2; every normal variance, infinities and NaN where a "
+    "law says so",
     inputs=_samples,
-    laws=(value, gradient_is_scaled_squared_error, gradients_agree_exactly, least_squares_minimises),
+    laws=(
+        value,
+        gradient,
+        gradient_in_variance,
+        gradient_is_scaled_squared_error,
+        gradients_agree_exactly,
+        least_squares_minimises,
+        value.on(
+            _extreme_variances,
+            "value_at_extreme_variances",
+            "The value is right for variances from the smallest normal number up.",
+            group="special",
+            cause=FLOOR,
+        ),
+        gradient.on(
+            _extreme_variances,
+            "gradient_at_extreme_variances",
+            "The gradient is right for variances from the smallest normal number up.",
+            group="special",
+            cause=FLOOR,
+        ),
+        value.on(
+            _infinite,
+            "infinite_errors",
+            "An infinite error makes the loss infinite, and two equal infinities, of no difference, make it NaN.",
+            group="special",
+            cause="equal values are taken for an error of zero, or what is not finite is replaced",
+        ),
+        on_long_rows(value, _long, cause=LONG),
+        *implementation_laws(value, rows=False),
+    ),
     axes={
         "mean": Axes(("g", "n")),
         "target": Axes(("g", "n")),

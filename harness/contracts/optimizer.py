@@ -3,16 +3,18 @@
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.derived import implementation_laws
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
-from harness.strategies import SEEDS, batches, companions
+from harness.strategies import SEEDS, batches, companions, special_numbers
 from harness.subject import Subject
 
 
@@ -34,7 +36,9 @@ def value(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measu
     """Compare with the oracle."""
     expected = sgd_oracle(parameter, gradient, lr)
     update = np.abs(to_array(gradient) * lr)
-    absolute = sgd.format.u * (2.0 * update + np.abs(expected.hi)) * (1.0 + 4.0 * sgd.format.u) + sgd.format.smallest
+    with np.errstate(over="ignore", invalid="ignore"):
+        absolute = sgd.format.u * (2.0 * update + np.abs(expected.hi)) * (1.0 + 4.0 * sgd.format.u)
+        absolute = absolute + sgd.format.smallest
     return compare(sgd(parameter, gradient, lr), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
@@ -59,13 +63,35 @@ def _steps(format_: Format) -> st.SearchStrategy[Example]:
     return st.builds(expand, batches(format_, largest=format_.max / 16.0, rows=(1, 32)), rates, SEEDS)
 
 
+def _specials(format_: Format) -> st.SearchStrategy[Example]:
+    """Parameters and gradients that are the largest or the smallest numbers, or infinite."""
+    numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
+
+    def expand(lr: float, seed: int) -> Example:
+        drawn = torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(2, 64))).to(format_.dtype)
+        return {"parameter": drawn[0], "gradient": drawn[1], "lr": lr}
+
+    return st.builds(expand, st.sampled_from([0.5, 0.1, 0.001]), SEEDS)
+
+
 SGD = Contract(
     "sgd",
     signature="(parameter[n], gradient[n], lr) -> parameter[n]",
     summary="parameter - lr * gradient",
-    domain="finite, 0.001 <= lr <= 0.5",
+    domain="finite, 0.001 <= lr <= 0.5; infinities and NaN where a law says so",
     inputs=_steps,
-    laws=(value, zero_gradient_changes_nothing),
+    laws=(
+        value,
+        zero_gradient_changes_nothing,
+        value.on(
+            _specials,
+            "value_on_special_numbers",
+            "The step is right for the largest and the smallest numbers and for infinities; inf - inf is NaN.",
+            group="special",
+            cause="the gradient is clipped, or what is not finite is skipped",
+        ),
+        *implementation_laws(value),
+    ),
     axes={"parameter": Axes(("n",)), "gradient": Axes(("n",))},
     output=("n",),
 )

@@ -4,6 +4,14 @@ r"""The squared error of a prediction.
 chapter's scratch loss has :math:`f = 1/2`, its concise one :math:`f = 1`. The difference errs by :math:`u` relatively,
 the square by :math:`2u + u`; the terms have one sign, so the sum adds :math:`(n-1) u_a` and :math:`u` for storing it,
 the division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal a square.
+
+The gradient :math:`2 f (\hat y_i - y_i) / n` errs by :math:`6u` relatively: the difference, the factor, :math:`1 / n`,
+two products and the cotangent. Where :math:`1 / n` is subnormal, as in float16 from :math:`n = 2^{14}`, it errs by
+half a subnormal instead, which the difference multiplies.
+
+References
+----------
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2.
 """
 
 from typing import Any
@@ -13,12 +21,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
-from harness.strategies import SEEDS, batches, companions
+from harness.strategies import SEEDS, batches, companions, extremes, long_rows, special_numbers
 from harness.subject import Subject
 
 SOURCE = "definition; Higham (2002), section 3.1"
@@ -61,10 +70,10 @@ def _conventions(loss: Subject) -> tuple[float, str]:
 
 
 def _loss_bound(loss: Subject, expected: DoubleDouble, n: int) -> Array:
-    relative = 6.0 * loss.format.u + (n - 1) * loss.format.u_accumulator
-    return in_ulp(
-        expected.hi * relative * (1.0 + 8.0 * loss.format.u) + n * loss.format.smallest, expected, loss.format
-    )
+    relative = (6.0 * loss.format.u + (n - 1) * loss.format.u_accumulator) * (1.0 + 8.0 * loss.format.u)
+    # The exact value of the largest numbers is itself infinite in float64.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return in_ulp(expected.hi * relative + n * loss.format.smallest, expected, loss.format)
 
 
 @law(
@@ -112,16 +121,37 @@ def symmetric(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
 @law(
     "The gradient of squared_error in the prediction is 2 * factor * (prediction - target) / n.",
     source="chain rule",
-    bound="6 u relatively",
+    bound="6 u relatively, and two subnormals times 1 + |prediction - target|",
     cause="a detached or clipped difference, or a missing factor",
     group="gradient",
 )
 def gradient(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
     expected = gradient_oracle(prediction, target, *_conventions(loss))
-    absolute = 6.0 * loss.format.u * np.abs(expected.hi) + 2.0 * loss.format.smallest
+    difference = np.abs(to_array(prediction) - to_array(target))
+    absolute = 6.0 * loss.format.u * np.abs(expected.hi) + 2.0 * loss.format.smallest * (1.0 + difference)
     actual = loss.gradient((prediction, target))
     return compare(actual, expected, in_ulp(absolute, expected, loss.format), loss.format)
+
+
+@law(
+    "Halving prediction and target quarters squared_error, bit for bit.",
+    source="scaling by a power of two is exact",
+    bound="none where nothing underflows, twice the value's bound elsewhere",
+    cause="an epsilon is added, a large error counts linearly (Huber), or the errors are divided by a magnitude",
+    group="algebra",
+)
+def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
+    """Compare with four times the loss of the halves."""
+    halves = dd.lift(4.0 * to_array(loss(prediction / 2.0, target / 2.0)))
+    a, b = to_array(prediction), to_array(target)
+    squares, n = (a - b) ** 2, a.shape[-1]
+    least = [np.where(x == 0.0, np.inf, np.abs(x)).min(-1) for x in (a, b, squares)]
+    normal = np.minimum.reduce(least) >= 16.0 * n * loss.format.tiny
+    if loss.declares["reduction"] == "none":
+        normal = normal[:, None]
+    twice = 2.0 * _loss_bound(loss, halves, n) + 4.0 * n * loss.format.smallest / (2.0 * loss.format.u)
+    return compare(loss(prediction, target), halves, np.where(normal, 0.0, twice), loss.format)
 
 
 _LONGEST = 32
@@ -147,13 +177,84 @@ def _pairs(format_: Format) -> st.SearchStrategy[Example]:
     return predictions_and_targets(format_, largest).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
 
 
+def _of_specials(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups of the largest and the smallest numbers."""
+
+    def expand(prediction: Tensor, seed: int) -> Example:
+        drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=tuple(prediction.shape))
+        return {"prediction": prediction, "target": prediction.new_tensor(drawn)}
+
+    return st.builds(expand, extremes(format_), SEEDS)
+
+
+def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
+    """Groups ``[g, n]``: ordinary ones, ones with an infinite prediction, and ones with two infinities at one place."""
+
+    def expand(pair: tuple[Tensor, Tensor], seed: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        a, b = (to_array(x) for x in pair)
+        groups, at = np.arange(len(a)), rng.integers(a.shape[1], size=len(a))
+        kind, signs = rng.integers(0, 4, size=len(a)), rng.choice([-np.inf, np.inf], size=(2, len(a)))
+        a[groups, at] = np.where(kind > 0, signs[0], a[groups, at])
+        b[groups, at] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, at]))
+        return pair[0].new_tensor(a), pair[1].new_tensor(b)
+
+    return st.builds(expand, predictions_and_targets(format_, 64.0), SEEDS)
+
+
+def _infinite(format_: Format) -> st.SearchStrategy[Example]:
+    return infinite_pairs(format_).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
+
+
+def _long(format_: Format) -> st.SearchStrategy[Example]:
+    """Up to 65,536 errors near 0, 1 and 4."""
+    return long_rows(format_).map(lambda rows: {"prediction": rows, "target": rows.new_zeros(rows.shape)})
+
+
+LONG = (
+    "a sum of squares stored in the 16-bit format sticks at 2^p and overflows float16 from 65,520, and so does the "
+    "count: accumulate in float32"
+)
+"""Likely cause of a failure on long rows."""
+
 SQUARED_ERROR = Contract(
     "squared_error",
     signature="(prediction[n], target[n]) -> []",
     summary="factor * mean of the squared differences",
-    domain="|x| <= sqrt(max / 128) / 2, so that no square or sum overflows",
+    domain="|x| <= sqrt(max / 128) / 2, so that no square or sum overflows; larger numbers, infinities and NaN where "
+    "a law says so",
     inputs=_pairs,
-    laws=(value, not_negative, symmetric, gradient),
+    laws=(
+        value,
+        not_negative,
+        symmetric,
+        scales_by_powers_of_two,
+        gradient,
+        value.on(
+            _of_specials,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest numbers too, and infinite where a square overflows.",
+            group="special",
+            cause="a large error is clipped, or scaled so that a small one underflows",
+        ),
+        value.on(
+            _infinite,
+            "infinite_errors",
+            "An infinite error makes the loss infinite, and two equal infinities, of no difference, make it NaN.",
+            group="special",
+            cause="equal values are taken for an error of zero, or what is not finite is replaced",
+        ),
+        on_long_rows(value, _long, cause=LONG),
+        gradient.on(
+            _long,
+            "gradient_on_long_rows",
+            "The gradient is right where there are more rows than the format can count.",
+            group="length",
+            cause="the number of rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
+            examples=6,
+        ),
+        *implementation_laws(value, rows=False),
+    ),
     axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
     output=(),
     conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},

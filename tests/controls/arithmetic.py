@@ -4,7 +4,13 @@ from controls.control import Control, rounded
 from samples import tensor
 from torch import Tensor
 
-from harness.contracts.arithmetic import linear_oracle, sum_oracle
+from harness.contracts.arithmetic import (
+    into_bias_oracle,
+    into_weight_oracle,
+    into_x_oracle,
+    linear_oracle,
+    sum_oracle,
+)
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
@@ -18,6 +24,16 @@ def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return (wide @ weight.to(wide.dtype).T + bias.to(wide.dtype)).to(X.dtype)
 
 
-CONTROLS = [Control("add", rounded(sum_oracle), add), Control("linear", rounded(linear_oracle), linear)]
+CONTROLS = [
+    Control("add", rounded(sum_oracle), add),
+    Control("linear", rounded(linear_oracle, into_x_oracle, into_weight_oracle, into_bias_oracle), linear),
+]
 
-ORACLES = {"sum_oracle": (tensor(5), tensor(5, seed=4)), "linear_oracle": (tensor(3, 5), tensor(2, 5), tensor(2))}
+ORACLES = {
+    "sum_oracle": (tensor(5), tensor(5, seed=4)),
+    "linear_oracle": (tensor(3, 5), tensor(2, 5), tensor(2)),
+    **dict.fromkeys(
+        ("into_x_oracle", "into_weight_oracle", "into_bias_oracle"),
+        (tensor(3, 2), tensor(3, 5), tensor(2, 5), tensor(2)),
+    ),
+}

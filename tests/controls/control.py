@@ -47,15 +47,15 @@ class Control:
         )
 
 
-def rounded(value: Exact, pullback: Exact | None = None) -> Callable[..., Tensor]:
-    """Make an implementation of an oracle's value and of the gradient in its first argument.
+def rounded(value: Exact, *pullbacks: Exact) -> Callable[..., Tensor]:
+    """Make an implementation of an oracle's value and of the gradients in its first arguments.
 
     Parameters
     ----------
     value
         ``value(*inputs)``, exact.
-    pullback
-        ``pullback(cotangent, *inputs)``, exact; none where no law asks for a gradient.
+    pullbacks
+        ``pullback(cotangent, *inputs)``, exact, of each of the first arguments; none where no law asks for a gradient.
     """
 
     class Rounded(torch.autograd.Function):
@@ -66,9 +66,13 @@ def rounded(value: Exact, pullback: Exact | None = None) -> Callable[..., Tensor
 
         @staticmethod
         def backward(ctx: Any, cotangent: Tensor) -> Any:
-            assert pullback is not None
-            gradient = correctly_rounded(pullback, (cotangent, *ctx.inputs), format_of(ctx.inputs))
-            return gradient, *(None for _ in ctx.inputs[1:])
+            assert pullbacks
+            inputs, format_ = (cotangent, *ctx.inputs), format_of(ctx.inputs)
+            found = [
+                correctly_rounded(pullback, inputs, format_) if needed else None
+                for pullback, needed in zip(pullbacks, ctx.needs_input_grad, strict=False)
+            ]
+            return *found, *(None for _ in ctx.inputs[len(found) :])
 
     return lambda *inputs: Rounded.apply(*inputs)  # type: ignore[no-untyped-call]
 

@@ -4,12 +4,13 @@ from controls.control import Control, rounded, scaled
 from samples import positive, tensor
 from torch import Tensor
 
-from harness.contracts.likelihood import gradient_oracle, value_oracle
+from harness.contracts.likelihood import gradient_oracle, value_oracle, variance_gradient_oracle
 
 
 def gaussian_nll(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """The definition: nothing cancels but the difference."""
-    return (0.5 * (variance.log() + (target - mean) ** 2 / variance)).mean()
+    """The definition: nothing cancels but the difference. The mean is taken in float32 at least."""
+    rows = 0.5 * (variance.log() + (target - mean) ** 2 / variance)
+    return (rows if rows.itemsize >= 4 else rows.float()).mean().to(mean.dtype)
 
 
 CONTROLS = [
@@ -18,6 +19,8 @@ CONTROLS = [
         rounded(
             lambda m, y, s: value_oracle(m, y, s, "mean"),
             lambda v, m, y, s: scaled(v, gradient_oracle(m, y, s, "mean")),
+            lambda v, m, y, s: -scaled(v, gradient_oracle(m, y, s, "mean")),
+            lambda v, m, y, s: scaled(v, variance_gradient_oracle(m, y, s, "mean")),
         ),
         gaussian_nll,
     )
@@ -26,4 +29,5 @@ CONTROLS = [
 ORACLES = {
     "value_oracle": (tensor(3, 5), tensor(3, 5, seed=4), positive(3, 5), "mean"),
     "gradient_oracle": (tensor(3, 5), tensor(3, 5, seed=4), positive(3, 5), "mean"),
+    "variance_gradient_oracle": (tensor(3, 5), tensor(3, 5, seed=4), positive(3, 5), "mean"),
 }

@@ -1,5 +1,6 @@
 """Deliberately wrong implementations of addition and the linear map."""
 
+import torch
 from mutants.mutant import Mutant
 from torch import Tensor
 
@@ -27,7 +28,74 @@ def linear_without_bias(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return X @ weight.T
 
 
+def saturating_add(a: Tensor, b: Tensor) -> Tensor:
+    """What overflows is the largest number."""
+    limit = torch.finfo(a.dtype).max
+    return (a + b).clamp(-limit, limit)
+
+
+def add_from_zero(a: Tensor, b: Tensor) -> Tensor:
+    """Accumulates into a zero, which swallows the sign of the others."""
+    c = torch.zeros_like(a)
+    c += a
+    c += b
+    return c
+
+
+def clipped_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Features are clipped to +-6."""
+    return X.clamp(-6, 6) @ weight.T + bias
+
+
+def mean_times_number(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A mean over the features, times their number."""
+    return (X.unsqueeze(1) * weight).mean(-1) * X.shape[1] + bias
+
+
+def finite_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What is infinite is replaced."""
+    return X.nan_to_num(posinf=0.0, neginf=0.0, nan=torch.nan) @ weight.T + bias
+
+
+def linear_of_bounded(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The largest numbers are clipped."""
+    return X.clamp(-1e30, 1e30) @ weight.T + bias
+
+
+def blockwise_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Blocks of 64 features are added up in the 16-bit format."""
+    Y = X.new_zeros(len(X), len(weight))
+    for j in range(0, X.shape[1], 64):
+        Y += X[:, j : j + 64] @ weight[:, j : j + 64].T
+    return Y + bias
+
+
+def detached_features(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Half of the features' gradient is lost."""
+    return (X + X.detach()) / 2 @ weight.T + bias
+
+
+def averaged_weight_gradient(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The weight's gradient is halved."""
+    return X @ ((weight + weight.detach()) / 2).T + bias
+
+
+def detached_bias(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The bias does not learn."""
+    return X @ weight.T + bias.detach() + 0 * bias
+
+
 MUTANTS = [
+    Mutant(saturating_add, "add", "rounded_on_special_numbers"),
+    Mutant(add_from_zero, "add", "zeros_keep_their_sign"),
+    Mutant(clipped_linear, "linear", "scales_by_powers_of_two"),
+    Mutant(detached_features, "linear", "gradient_in_features"),
+    Mutant(averaged_weight_gradient, "linear", "gradient_in_weight"),
+    Mutant(detached_bias, "linear", "gradient_in_bias"),
+    Mutant(mean_times_number, "linear", "no_features_give_bias"),
+    Mutant(finite_linear, "linear", "infinite_features"),
+    Mutant(linear_of_bounded, "linear", "value_on_extreme_numbers"),
+    Mutant(blockwise_linear, "linear", "value_on_long_rows", dtype="bfloat16"),
     Mutant(narrow_add, "add", "correctly_rounded"),
     Mutant(lopsided_add, "add", "commutative"),
     Mutant(narrow_linear, "linear", "value", dtype="bfloat16"),

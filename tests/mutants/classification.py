@@ -20,7 +20,32 @@ def expected_accuracy(scores: Tensor, labels: Tensor) -> Tensor:
     return scores.softmax(-1)[torch.arange(len(labels)), labels].mean()
 
 
+def running_accuracy(scores: Tensor, labels: Tensor) -> Tensor:
+    """The mean of the first and the second half's accuracies, whatever their lengths."""
+    hits = (scores.argmax(-1) == labels).to(scores.dtype)
+    middle = max(1, len(hits) // 2)
+    return (hits[:middle].mean() + (hits[middle:].mean() if len(hits) > middle else hits[:middle].mean())) / 2
+
+
+def masked_by_multiplication(scores: Tensor, labels: Tensor) -> Tensor:
+    """The label's score is picked by multiplication with a one-hot row."""
+    picked = (scores * torch.nn.functional.one_hot(labels, scores.shape[-1])).sum(-1)
+    return (picked == scores.amax(-1)).to(scores.dtype).mean()
+
+
+def counted_in_the_format(scores: Tensor, labels: Tensor) -> Tensor:
+    """One hit after the other, in the dtype of the scores."""
+    hits = (scores.argmax(-1) == labels).to(scores.dtype)
+    count = scores.new_zeros(())
+    for block in hits.split(4):
+        count = count + block.sum()
+    return count / len(hits)
+
+
 MUTANTS = [
+    Mutant(running_accuracy, "accuracy", "order_does_not_matter"),
+    Mutant(masked_by_multiplication, "accuracy", "masked_scores"),
+    Mutant(counted_in_the_format, "accuracy", "value_on_long_rows", dtype="bfloat16"),
     Mutant(one_hot_from_one, "one_hot", "ones_at_the_labels"),
     Mutant(count_of_hits, "accuracy", "share_of_hits"),
     Mutant(expected_accuracy, "accuracy", "scale_does_not_matter"),

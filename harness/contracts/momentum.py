@@ -1,0 +1,355 @@
+r"""Several steps of stochastic gradient descent with momentum and weight decay, from a fresh buffer.
+
+.. math:: d_t = g_t + \lambda p_t, \quad b_1 = d_1, \quad b_t = \mu b_{t-1} + d_t, \quad p_{t+1} = p_t - \eta s_t
+
+with :math:`s_t = b_t`, or :math:`s_t = d_t + \mu b_t` after Nesterov. The bound of the value is a running error bound:
+the recursion is carried out operation by operation in the format, and each error is carried along with its number. A
+number that errs by :math:`e` before it is rounded errs by :math:`e + u (|x| + e) + \epsilon / 2` after it, with the
+smallest subnormal :math:`\epsilon`; a product with a constant :math:`c`, itself rounded to the format, starts from
+:math:`|c| (e + u_c (|x| + e))`, where :math:`u_c = u`, and zero in float64, whose constants are not rounded. So
+:math:`u |p_t|` enters once a step: that is the price of steps in the format, and an update below half an ulp of the
+parameter is lost altogether.
+
+Whoever keeps the sum of the updates wider than the parameter, or compensates it, pays :math:`u |p|` once. With
+Kahan's summation in the format itself the compensated update is rounded once more, :math:`u (\eta |s_t| + u |p_t|)`,
+and what the last compensation holds, :math:`u |p_T|`, is lost. That is the bound of ``updates_accumulate``:
+
+.. math:: u |p_T| + \sum_t \left(e_t + u \eta |s_t|\right) + t u^2 \max_t |p_t|
+
+with the running error :math:`e_t` of :math:`\eta s_t`, relative to the update and not to the parameter. An accumulator
+in float32 beside a parameter of 16 bits, or in float64 beside float32, is within it too.
+
+References
+----------
+I. Sutskever, J. Martens, G. Dahl, G. Hinton (2013), "On the importance of initialization and momentum in deep
+learning", ICML. N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.3 on running
+error analysis and section 4.3 on compensated summation. P. Micikevicius et al. (2018), "Mixed precision training",
+ICLR, on a master copy of the weights in float32.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.derived import implementation_laws
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, in_ulp
+from harness.oracle import Oracle, to_arb
+from harness.precision import FORMATS, Format, to_array
+from harness.strategies import SEEDS, batches, companions
+from harness.subject import Subject
+
+SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
+
+
+NESTEROV = True
+
+
+# Oracle
+
+
+def _descend(parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, *, nesterov: bool) -> Any:
+    """The definition, in whatever arithmetic the arguments have."""
+    buffer = None
+    for gradient in gradients:
+        direction = parameter * weight_decay + gradient
+        buffer = direction if buffer is None else buffer * momentum + direction
+        step = buffer * momentum + direction if nesterov else buffer
+        parameter = parameter - step * lr
+    return parameter
+
+
+def _screen(_: dd.Elementary, parameter: Array, gradients: Array, *hyper: Any) -> DoubleDouble:
+    lifted = [dd.lift(gradient) for gradient in gradients]
+    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, *hyper[:3], nesterov=hyper[3])
+    return learned
+
+
+def _exact(parameter: Any, gradients: Any, *hyper: Any) -> Any:
+    return _descend(parameter, gradients, *(to_arb(number)[()] for number in hyper[:3]), nesterov=hyper[3])
+
+
+def _decay_screen(_: dd.Elementary, parameter: Array, lr: float, decay: float, steps: int) -> DoubleDouble:
+    factor, power = 1.0 - dd.two_product(np.asarray(lr), np.asarray(decay)), dd.lift(1.0)
+    for _step in range(steps):
+        power = power * factor
+    return power * parameter
+
+
+def _decay_exact(parameter: Any, lr: float, decay: float, steps: int) -> Any:
+    return parameter * (1 - to_arb(lr)[()] * to_arb(decay)[()]) ** steps
+
+
+momentum_oracle = Oracle(_screen, _exact)
+decay_oracle = Oracle(_decay_screen, _decay_exact)
+
+
+# Bounds
+
+
+class _Number(NamedTuple):
+    """A number of the recursion, in float64, and how much it errs in the format."""
+
+    size: Array
+    error: Array
+
+    def rounded(self, format_: Format) -> "_Number":
+        """The number after one rounding."""
+        # Half of float64's own subnormal is no float64, and so a whole one stands for it.
+        underflow = max(format_.smallest / 2.0, FORMATS["float64"].smallest)
+        grown = self.error + format_.u * (np.abs(self.size) + self.error) + underflow
+        return _Number(self.size, grown)
+
+    def times(self, constant: float, format_: Format) -> "_Number":
+        """The product with a rounded constant, rounded; times zero is exact."""
+        u = 0.0 if format_.name == "float64" else format_.u
+        error = abs(constant) * (self.error + u * (np.abs(self.size) + self.error))
+        product = _Number(self.size * constant, error)
+        return product.rounded(format_) if constant else product
+
+    def plus(self, other: "_Number", format_: Format) -> "_Number":
+        """The sum, rounded; with an exact zero it is exact."""
+        total = _Number(self.size + other.size, self.error + other.error)
+        return total if not other.size.any() and not other.error.any() else total.rounded(format_)
+
+
+class _Errors(NamedTuple):
+    """What an implementation may be off after the last step."""
+
+    steps: Array
+    """Where each step is rounded to the format."""
+
+    accumulated: Array
+    """Where the updates are accumulated wider than that, or compensated."""
+
+
+def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
+    """Carry the recursion out with its running errors."""
+    lr, momentum, decay, nesterov = hyper
+    p, updates, largest = _exactly(to_array(parameter)), np.zeros(parameter.shape), np.abs(to_array(parameter))
+    buffer = None
+    with np.errstate(invalid="ignore", over="ignore"):
+        for gradient in to_array(gradients):
+            d = _exactly(gradient).plus(p.times(decay, format_), format_)
+            buffer = d if buffer is None else d.plus(buffer.times(momentum, format_), format_)
+            step = d.plus(buffer.times(momentum, format_), format_) if nesterov else buffer
+            update = step.times(-lr, format_)
+            updates = updates + update.error + format_.u * np.abs(update.size)
+            p = p.plus(update, format_)
+            largest = np.maximum(largest, np.abs(p.size))
+        kept = format_.u * np.abs(p.size) + updates + len(gradients) * format_.u**2 * largest
+    return _Errors(p.error, kept)
+
+
+def _exactly(values: Array) -> _Number:
+    return _Number(values, np.zeros(values.shape))
+
+
+# Laws
+
+RUN = ("parameter", "gradients", "lr", "momentum", "weight_decay", "nesterov")
+"""What an implementation is called with."""
+
+CAUSE = (
+    "another recursion: momentum as an average (1 - mu), a buffer that starts from zero and decays, decay that is left "
+    "out of the buffer, or nesterov that is ignored"
+)
+
+
+@law(
+    "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
+    source=SOURCE,
+    bound="the running error bound of the recursion in the format: u |p| a step, and what its products and sums err",
+    cause=CAUSE,
+    group="value",
+    reads=RUN,
+)
+def value(sgd: Subject, **run: Any) -> Measurement:
+    """Compare with the oracle."""
+    expected = momentum_oracle(*run.values())
+    absolute = _errors(sgd.format, *run.values()).steps
+    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+
+
+@law(
+    "Gradients of zero without weight decay leave the parameter as it is, bit for bit.",
+    source="p - lr * 0 = p",
+    bound="none",
+    cause="a decay that is always on, noise, or a rounding through another dtype",
+    group="algebra",
+    reads=RUN,
+)
+def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
+    """Compare with the parameter itself."""
+    resting = {**run, "gradients": torch.zeros_like(run["gradients"]), "weight_decay": 0.0}
+    return compare(sgd(*resting.values()), to_array(run["parameter"]), 0.0, sgd.format)
+
+
+@law(
+    "With momentum zero, t steps at once are t single steps one after the other.",
+    source="b_t = d_t",
+    bound="the value's bound of both",
+    cause="a zero momentum is taken for an absent one, or the buffer is kept from the step before",
+    group="algebra",
+)
+def no_momentum_is_plain_steps(
+    sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
+) -> Measurement:
+    """Compare with a chain of calls."""
+    hyper = lr, 0.0, weight_decay, not NESTEROV
+    chained = parameter
+    for i in range(len(gradients)):
+        chained = sgd(chained, gradients[i : i + 1], *hyper)
+    reference = dd.lift(to_array(chained))
+    absolute = 2.0 * _errors(sgd.format, parameter, gradients, *hyper).steps
+    return compare(sgd(parameter, gradients, *hyper), reference, in_ulp(absolute, reference, sgd.format), sgd.format)
+
+
+@law(
+    "Weight decay alone shrinks the parameter by the factor 1 - lr * decay a step.",
+    source="p - lr (0 + decay p) = (1 - lr decay) p",
+    bound="the value's bound",
+    cause="the decay is decoupled from the rate, has the wrong sign, or reads the parameter of the first step",
+    group="algebra",
+)
+def decay_shrinks_geometrically(
+    sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
+) -> Measurement:
+    """Compare with the closed form."""
+    run = parameter, torch.zeros_like(gradients), lr, 0.0, weight_decay, not NESTEROV
+    expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
+    absolute = _errors(sgd.format, *run).steps
+    return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+
+
+@law(
+    "Four times the parameter and four times the gradients give four times the result.",
+    source="the recursion is linear; multiplying by four is exact",
+    bound="the value's bound of both",
+    cause="gradients are clipped or normalised, or an epsilon is added",
+    group="algebra",
+    reads=RUN,
+)
+def homogeneous(sgd: Subject, **run: Any) -> Measurement:
+    """Compare with the scaled run."""
+    format_, larger = sgd.format, {name: 4.0 * run[name] for name in ("parameter", "gradients")}
+    reference = dd.lift(4.0 * to_array(sgd(*run.values())))
+    scaled = {**run, **larger}.values()
+    absolute = _errors(format_, *scaled).steps + 4.0 * _errors(format_, *run.values()).steps
+    return compare(sgd(*scaled), reference, in_ulp(absolute, reference, format_), format_)
+
+
+def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
+    """Many equal gradients whose updates are between a tenth of half an ulp of the parameter and one and a half."""
+
+    def expand(steps: int, lr: float, momentum: float, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        parameter = rng.uniform(1.0, 2.0, size=64) * rng.choice([-1.0, 1.0], size=64)
+        parameter[0] = 1.0
+        update = rng.uniform(0.1, 1.5, size=64) * rng.choice([-1.0, 1.0], size=64) * format_.u
+        gradient = torch.from_numpy(update * (1.0 - momentum) / lr).to(format_.dtype)
+        return {
+            "parameter": torch.from_numpy(parameter).to(format_.dtype),
+            "gradients": gradient.expand(steps, 64).clone(),
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": 0.0,
+            "nesterov": False,
+        }
+
+    return st.builds(
+        expand, st.sampled_from([64, 128, 256]), st.sampled_from([0.1, 0.01]), st.sampled_from([0.0, 0.9]), SEEDS
+    )
+
+
+@law(
+    "Many updates that are each below an ulp of the parameter add up to what they are together.",
+    source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
+    bound="u |p| once, u^2 |p| a step, and the updates' own errors",
+    cause="an update below half an ulp is lost, 1 - 0.001 = 1 in bfloat16, and one above it is rounded to a whole one: "
+    "accumulate the updates in a wider master copy, or compensate their sum",
+    group="length",
+    inputs=_tiny_updates,
+    examples=6,
+    reads=RUN,
+)
+def updates_accumulate(sgd: Subject, **run: Any) -> Measurement:
+    """Compare with the oracle, to the accuracy of a sum that loses nothing."""
+    expected = momentum_oracle(*run.values())
+    absolute = _errors(sgd.format, *run.values()).accumulated
+    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
+
+
+# Inputs
+
+STEPS = (1, 12)
+
+
+def _runs(format_: Format) -> st.SearchStrategy[Example]:
+    """Parameters of every structure, and gradients that are of order one, of the parameter's size, or zero."""
+
+    def expand(batch: Tensor, steps: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        parameter = batch.flatten()
+        gradients = companions(parameter.expand(steps, -1), rng)
+        like = rng.choice([0.0, 1.0], size=(steps, 1)) * rng.uniform(-2.0, 2.0, size=(steps, 1))
+        gradients = gradients + torch.from_numpy(like).to(parameter.dtype) * parameter
+        momentum = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
+        return {
+            "parameter": parameter,
+            "gradients": gradients * torch.from_numpy(rng.random((steps, 1)) < 0.9),
+            "lr": float(rng.choice([0.5, 0.1, 0.03, 0.01])),
+            "momentum": momentum,
+            "weight_decay": float(rng.choice([0.0, 1e-3, 0.01, 0.1])),
+            "nesterov": momentum > 0 and bool(rng.integers(2)),
+        }
+
+    batch = batches(format_, largest=format_.max / 1024.0, rows=(1, 16), columns=(1, 16))
+    return st.builds(expand, batch, st.integers(*STEPS), SEEDS)
+
+
+def _infinite_gradients(format_: Format) -> st.SearchStrategy[Example]:
+    """The same, where the last gradient of every third parameter is infinite."""
+
+    def expand(example: Example) -> Example:
+        gradients = example["gradients"].clone()
+        signs = torch.arange(gradients[-1, ::3].numel()) % 2 * 2 - 1
+        gradients[-1, ::3] = signs * torch.inf
+        return {**example, "gradients": gradients, "momentum": 0.9}
+
+    return _runs(format_).map(expand)
+
+
+# Contract
+
+SGD_WITH_MOMENTUM = Contract(
+    "sgd_with_momentum",
+    signature="(parameter[n], gradients[t,n], lr, momentum, weight_decay, nesterov) -> parameter[n]",
+    summary="t steps from a fresh buffer: d = g + decay p, b = mu b + d, p - lr b, or p - lr (d + mu b) with nesterov",
+    domain="|p| <= max / 1024, gradients of order one or of the parameter's size, 0.01 <= lr <= 0.5, 0 <= mu < 1, "
+    "0 <= decay <= 0.1; nesterov only with mu > 0; infinities and NaN where a law says so",
+    inputs=_runs,
+    laws=(
+        value,
+        zero_gradients_change_nothing,
+        no_momentum_is_plain_steps,
+        decay_shrinks_geometrically,
+        homogeneous,
+        value.on(
+            _infinite_gradients,
+            "infinite_gradient",
+            "An infinite gradient makes its parameter infinite, of the other sign, and no other parameter.",
+            group="special",
+            cause="the gradient is clipped, or a norm over all parameters spreads it",
+        ),
+        updates_accumulate,
+        *implementation_laws(value),
+    ),
+    axes={"parameter": Axes(("n",)), "gradients": Axes(("t", "n"))},
+    output=("n",),
+)
