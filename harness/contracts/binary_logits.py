@@ -15,13 +15,15 @@ _LONGEST = 32
 
 
 def _targets(logits: Tensor, format_: Format, rng: Generator) -> Tensor:
-    """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or any multiple of u.
+    """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or soft ones.
 
-    A quarter of the groups each. The right one is what makes losses and gradients tiny.
+    A quarter of the groups each. The right one is what makes losses and gradients tiny; soft ones are multiples of
+    ``2 u`` at distances from either class that are spread over all magnitudes.
     """
     shape, steps = tuple(logits.shape), 2.0 ** (format_.precision - 1)
     right = (to_array(logits) > 0).astype(np.float64)
-    soft = np.floor(rng.random(shape) * (steps + 1.0)) / steps
+    small = np.floor(steps ** rng.random(shape)) / steps
+    soft = np.where(rng.random(shape) < 0.5, small, 1.0 - small)
     kind = rng.integers(0, 4, size=(shape[0], 1))
     kinds = [rng.integers(0, 2, shape).astype(np.float64), right, rng.integers(0, 3, shape) / 2.0, soft]
     return torch.from_numpy(np.choose(kind, kinds)).to(format_.dtype)
