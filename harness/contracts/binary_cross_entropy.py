@@ -78,7 +78,8 @@ def _loss_exact(logits: Any, targets: Any, reduction: str) -> Any:
 def _slope_screen(x: Array, y: Array) -> DoubleDouble:
     """``sigma(x) - y`` as ``(1 - y) sigma(x) - y sigma(-x)``, in double-double whatever the format.
 
-    Next to ``x = 0``, where ``y = 1/2`` cancels the rest, three terms of the series of ``sigma(x) - 1/2``.
+    Next to ``x = 0``, where ``y = 1/2`` cancels the rest, three terms of the series of ``sigma(x) - 1/2``. Where a
+    float64 ``y`` is the rounded ``sigma(x)``, an absolute error of some ``2^-105`` is left, ``2^-50`` of the bound.
     """
     upper, lower = sigmoid_screen(dd.DOUBLE, x), sigmoid_screen(dd.DOUBLE, -x)
     difference = dd.two_sum(np.ones(y.shape), -y) * upper - lower * y

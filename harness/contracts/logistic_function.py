@@ -36,6 +36,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness import double_double as dd
@@ -51,7 +52,7 @@ log1p = elementwise("log1p")
 # Oracles
 
 
-def choose(condition: Array, x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
+def choose(condition: NDArray[np.bool_], x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     """``x`` where the condition holds, ``y`` elsewhere."""
     return DoubleDouble(np.where(condition, x.hi, y.hi), np.where(condition, x.lo, y.lo))
 
