@@ -1,0 +1,129 @@
+"""Binary classification: the sigmoid, its logarithm, the softplus, and the cross-entropy of one logit."""
+
+from cases.binary import concise, scratch
+from harness.case import Break, Case
+
+_EXP_OVERFLOWS = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
+_NAN_GRADIENT = f"{_EXP_OVERFLOWS}; the backward pass multiplies that infinity by zero"
+_ONE_OVER_INFINITY = (
+    "1 + exp(-x) is infinite below -ln(max), -88.72 in float32, and its inverse zero; the truth is subnormal down to "
+    "ln(smallest / 2), -103.97"
+)
+_SQUARE_UNDERFLOWS = (
+    "the backward pass squares the sigmoid, which is subnormal below ln(tiny) / 2, -43.67 in float32, and zero below "
+    "ln(smallest / 2) / 2, -51.99"
+)
+_ROUNDS_TO_ONE = "y (1 - y) is zero as soon as y rounds to one: from p ln 2, 16.64 in float32, 36.74 in float64"
+_TAIL = "1 + exp(-|x|) rounds to one from |x| = p ln 2: 16.64 in float32, 36.74 in float64, 7.62 in float16"
+_ONE_MINUS_P = "1 - p is zero from x = p ln 2, 16.64 in float32, and 0 * ln 0 is not a number; 1 - p cancels before"
+_THRESHOLD = Break(
+    "returns x above the threshold 20, where exp(-x) = 2.1e-9 still counts: it does up to x = 33.3 in float64",
+    dtypes=("float64",),
+)
+_SLOPE_ABOVE_THRESHOLD = Break(
+    "the gradient is one above the threshold 20, where 1 - sigma(20) = 2.1e-9; it rounds to one from 36.74 in float64",
+    dtypes=("float64",),
+)
+_WIDE = ("float64", "float32", "bfloat16")
+_KINK = "at zero autograd takes the derivatives of max(x, 0) as one and of |x| as zero: 1 - y, not 1/2 - y"
+_CANCELS = "(1 - y) x - logsigmoid(x) cancels for x < 0: the error is u |x|, whatever the loss"
+_LOST = (
+    "the logarithm's digits below ulp(x) are gone: the loss of y = 0 is zero below -(p - e) ln 2, e = floor(log2 |x|): "
+    "-14.56 in float32, -33.27 in float64, -6.24 in float16, -4.16 in bfloat16"
+)
+
+CASES = [
+    Case(
+        scratch.sigmoid,
+        "sigmoid",
+        breaks={
+            "value": _ONE_OVER_INFINITY,
+            "gradient": _NAN_GRADIENT,
+            "gradient_at_infinity": _NAN_GRADIENT,
+            "gradient_not_lost": _SQUARE_UNDERFLOWS,
+        },
+    ),
+    Case(scratch.stable_sigmoid, "sigmoid"),
+    Case(
+        concise.sigmoid,
+        "sigmoid",
+        breaks={
+            "value": Break(_ONE_OVER_INFINITY, _WIDE),
+            "gradient": Break(f"{_ONE_OVER_INFINITY}; the gradient is formed of the value", _WIDE),
+            "gradient_not_lost": _ROUNDS_TO_ONE,
+        },
+    ),
+    Case(
+        scratch.softplus,
+        "softplus",
+        breaks={
+            "value": _EXP_OVERFLOWS,
+            "tail_not_lost": _TAIL,
+            "finite_on_extreme_inputs": _EXP_OVERFLOWS,
+            "difference_is_argument": _EXP_OVERFLOWS,
+            "gradient": _NAN_GRADIENT,
+            "gradient_at_infinity": _NAN_GRADIENT,
+            "value_on_extreme_numbers": _EXP_OVERFLOWS,
+        },
+    ),
+    Case(scratch.stable_softplus, "softplus"),
+    Case(
+        concise.softplus,
+        "softplus",
+        breaks={"value": _THRESHOLD, "difference_is_argument": _THRESHOLD, "gradient": _SLOPE_ABOVE_THRESHOLD},
+    ),
+    Case(
+        scratch.logsigmoid,
+        "logsigmoid",
+        breaks={
+            "value": _EXP_OVERFLOWS,
+            "tail_not_lost": _TAIL,
+            "finite_on_extreme_inputs": _EXP_OVERFLOWS,
+            "difference_is_argument": _EXP_OVERFLOWS,
+            "gradient": _NAN_GRADIENT,
+            "gradient_at_infinity": _NAN_GRADIENT,
+            "value_on_extreme_numbers": _EXP_OVERFLOWS,
+        },
+    ),
+    Case(scratch.stable_logsigmoid, "logsigmoid"),
+    Case(concise.logsigmoid, "logsigmoid"),
+    Case(
+        scratch.binary_cross_entropy,
+        "binary_cross_entropy_with_logits",
+        breaks={
+            "value": _ONE_MINUS_P,
+            "digits_not_lost": _ONE_MINUS_P,
+            "loss_not_lost": "1 - p rounds to one below -(p + 1) ln 2, -17.33 in float32, and its logarithm is zero",
+            "finite_on_extreme_logits": _ONE_MINUS_P,
+            "not_negative": _ONE_MINUS_P,
+            "classes_exchange": f"{_ONE_MINUS_P}; ln p does not",
+            "gradient": _SQUARE_UNDERFLOWS,
+            "gradient_not_lost": _SQUARE_UNDERFLOWS,
+            "value_on_extreme_numbers": _ONE_MINUS_P,
+            "value_on_long_rows": Break("1 - p cancels: 5 ulp at x = 2.8, y = 0", ("bfloat16",)),
+        },
+    ),
+    Case(
+        scratch.cross_entropy_of_max,
+        "binary_cross_entropy_with_logits",
+        breaks={
+            "digits_not_lost": "max(x, 0) - x y cancels for x > 0 and y near one: the error is u |x|",
+            "gradient": _KINK,
+            "gradient_at_zero": _KINK,
+            "gradient_not_lost": "at zero the gradient is 1 - y, which is zero for y = 1, where it is -1/2",
+            "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is not a number",
+        },
+    ),
+    Case(scratch.accurate_binary_cross_entropy, "binary_cross_entropy_with_logits"),
+    Case(
+        concise.binary_cross_entropy_with_logits,
+        "binary_cross_entropy_with_logits",
+        breaks={
+            "digits_not_lost": _CANCELS,
+            "loss_not_lost": _LOST,
+            "gradient": Break(_ONE_OVER_INFINITY, _WIDE),
+            "gradient_not_lost": "sigmoid(x) - 1 is zero as soon as the sigmoid rounds to one: from p ln 2 for y = 1",
+            "certain_and_wrong": "0 * inf and inf - inf at x = -inf, where the loss of y = 1 is infinite",
+        },
+    ),
+]

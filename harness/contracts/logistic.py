@@ -1,0 +1,379 @@
+"""The logistic family, element by element: the sigmoid, its logarithm, and the softplus.
+
+Bounds, with their derivation, exact values and inputs are those of :mod:`harness.contracts.logistic_function`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts.logistic_function import (
+    choose,
+    extreme_vectors,
+    logsigmoid_oracle,
+    logsigmoid_pullback,
+    not_lost,
+    sigmoid_bound,
+    sigmoid_oracle,
+    sigmoid_pullback,
+    sigmoid_slope_bound,
+    softplus_bound,
+    softplus_oracle,
+    softplus_pullback,
+    softplus_slope_bound,
+    vectors,
+    vectors_around_zero,
+    vectors_with_infinities,
+)
+from harness.contracts.softmax import finite
+from harness.derived import implementation_laws
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Law, law
+from harness.measurement import Measurement, compare, in_ulp
+from harness.oracle import Oracle
+from harness.precision import Format, to_array
+from harness.subject import Subject
+
+# Laws
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """One function of the family: what is exact, and how far a sound implementation may be from it.
+
+    Parameters
+    ----------
+    name, formula
+        As messages call it.
+    value, pullback
+        Oracles of the value, and of the gradient of a weighted sum.
+    bound, slope_bound
+        Absolute errors of the value and of the derivative.
+    bound_text, slope_bound_text
+        The same in words.
+    cause, non_finite, slope_cause
+        What usually breaks value and gradient, and how it is mended.
+    """
+
+    name: str
+    formula: str
+    value: Oracle
+    pullback: Oracle
+    bound: Callable[[Array, Format], Array]
+    slope_bound: Callable[[Array, Format], Array]
+    bound_text: str
+    slope_bound_text: str
+    cause: str
+    non_finite: str
+    slope_cause: str
+
+    def in_ulp(self, x: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+        """The value's bound, in ulp of the exact value."""
+        return in_ulp(self.bound(to_array(x), format_), expected, format_)
+
+
+def value_law(function: Logistic) -> Law:
+    """The value, against the oracle."""
+
+    @law(
+        f"{function.name}(x) equals {function.formula}, element by element, to a few ulp.",
+        source="error analysis of exp, log1p and the quotient, one operation after the other",
+        bound=function.bound_text,
+        cause=function.cause,
+        non_finite=function.non_finite,
+        group="value",
+    )
+    def value(subject: Subject, x: Tensor) -> Measurement:
+        expected = function.value(x)
+        return compare(subject(x), expected, function.in_ulp(x, expected, subject.format), subject.format)
+
+    return value
+
+
+def tail_law(function: Logistic) -> Law:
+    """No spurious zero."""
+
+    @law(
+        f"{function.name}(x) is zero only where the exact value is no normal number.",
+        source="the value is nowhere zero",
+        bound="none",
+        cause="1 + exp(-|x|) rounds to one from |x| = p ln 2 (16.6 in float32): keep exp itself, or use log1p",
+        group="value",
+    )
+    def tail_not_lost(subject: Subject, x: Tensor) -> Measurement:
+        return not_lost(subject(x), function.value(x), subject.format)
+
+    return tail_not_lost
+
+
+def finite_law(function: Logistic) -> Law:
+    """No overflow."""
+
+    @law(
+        f"{function.name}(x) is finite wherever x is.",
+        source=f"|{function.name}(x)| <= |x| + ln 2",
+        bound="none",
+        cause=function.non_finite,
+        group="finite",
+    )
+    def finite_on_extreme_inputs(subject: Subject, x: Tensor) -> Measurement:
+        return finite(subject(x), function.value(x), subject.format)
+
+    return finite_on_extreme_inputs
+
+
+def monotone_law(function: Logistic) -> Law:
+    """Order is preserved."""
+
+    @law(
+        f"A larger x never gets a smaller {function.name}(x).",
+        source="monotonicity of exp and ln",
+        bound="the value's bound at both elements",
+        cause="the argument is clipped, or a branch for large or small arguments does not meet the other: compare them",
+        non_finite=function.non_finite,
+        group="algebra",
+    )
+    def monotone(subject: Subject, x: Tensor) -> Measurement:
+        ordered, _ = x.sort()
+        # In the order of the input, so that an element of the measurement is one of the input.
+        place = np.argsort(np.argsort(to_array(x), kind="stable"), kind="stable")
+        actual = to_array(subject(ordered))
+        absolute = function.bound(to_array(ordered), subject.format)
+        floor = np.fmax.accumulate(actual)
+        reached = np.r_[0, np.flatnonzero(actual[1:] >= floor[:-1]) + 1]
+        # The bound of the element that set the floor, not the largest so far.
+        at = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
+        limit = in_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
+        return compare(actual[place], floor[place], limit[place], subject.format)
+
+    return monotone
+
+
+def gradient_law(function: Logistic) -> Law:
+    """The gradient, against the analytic one."""
+
+    @law(
+        f"The gradient of {function.name}(x) . v is the derivative times v, element by element.",
+        source="chain rule; the bound is that of the backward pass, one operation after the other",
+        bound=function.slope_bound_text,
+        cause=function.slope_cause,
+        non_finite="0 * inf or inf / inf in the backward pass, although the value is finite: exponentiate -|x| only",
+        group="gradient",
+    )
+    def gradient(subject: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
+        expected, v = function.pullback(x, cotangent), np.abs(to_array(cotangent))
+        absolute = v * function.slope_bound(to_array(x), subject.format) + 4.0 * subject.format.smallest * (1.0 + v)
+        bound = in_ulp(absolute, expected, subject.format)
+        return compare(subject.gradient((x,), cotangent), expected, bound, subject.format)
+
+    return gradient
+
+
+def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
+    """All laws of one function, its own after those of the family."""
+    value, gradient = value_law(function), gradient_law(function)
+    return (
+        value,
+        tail_law(function),
+        finite_law(function),
+        monotone_law(function),
+        *own,
+        gradient,
+        gradient.on(
+            vectors_around_zero,
+            "gradient_at_zero",
+            f"At both zeros and next to them the gradient of {function.name} is what it is in the limit.",
+            cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
+        ),
+        gradient.on(
+            vectors_with_infinities,
+            "gradient_at_infinity",
+            f"At -inf and +inf the gradient of {function.name} is its limit.",
+            group="special",
+        ),
+        value.on(
+            vectors_with_infinities,
+            "limits_at_infinity",
+            f"{function.name}(-inf) and {function.name}(inf) are the limits.",
+            cause="inf - inf or inf / inf: exponentiate -|x|, and add",
+            group="special",
+        ),
+        value.on(
+            extreme_vectors,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        *implementation_laws(value),
+    )
+
+
+# Laws of one function
+
+
+def difference_law(function: Logistic) -> Law:
+    """``f(x) - f(-x) = x``, for the softplus and the logarithm of the sigmoid."""
+
+    @law(
+        f"{function.name}(x) - {function.name}(-x) = x.",
+        source="ln(1 + e^x) = x + ln(1 + e^-x)",
+        bound="the value's bounds at x and at -x",
+        cause="one side is clipped, or the tail that the identity adds is lost beyond a threshold",
+        non_finite=function.non_finite,
+        group="algebra",
+    )
+    def difference_is_argument(subject: Subject, x: Tensor) -> Measurement:
+        # The larger of the two in absolute value on the left: on the right nothing cancels.
+        outer = x.abs() if function.name == "softplus" else -x.abs()
+        expected = dd.two_sum(to_array(subject(-outer)), to_array(outer))
+        x_outer = to_array(outer)
+        absolute = function.bound(x_outer, subject.format) + function.bound(-x_outer, subject.format)
+        exact = choose(np.isfinite(expected.hi), expected, function.value(outer))
+        return compare(subject(outer), exact, in_ulp(absolute, exact, subject.format), subject.format)
+
+    return difference_is_argument
+
+
+@law(
+    "sigmoid(x) is at least zero and at most one.",
+    source="definition",
+    bound="none",
+    cause="a correction or a polynomial without a final clamp, or a probability formed by a subtraction",
+    group="algebra",
+)
+def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
+    """Measure how far outside an element is."""
+    actual = to_array(sigmoid(x))
+    return compare(actual, np.where(np.isnan(actual), 0.5, np.clip(actual, 0.0, 1.0)), 0.0, sigmoid.format)
+
+
+@law(
+    "sigmoid(x) + sigmoid(-x) = 1.",
+    source="1 / (1 + e^x) = 1 - 1 / (1 + e^-x)",
+    bound="the value's bounds at x and at -x",
+    cause="the two signs take branches that do not fit together, or the argument is shifted",
+    group="algebra",
+)
+def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
+    """Compare the larger of the two with one minus the smaller, unrounded."""
+    size = x.abs()
+    smaller = to_array(sigmoid(-size))
+    expected = dd.two_sum(np.ones(smaller.shape), np.where(np.isnan(smaller), 0.0, -smaller))
+    absolute = sigmoid_bound(to_array(size), sigmoid.format) + sigmoid_bound(-to_array(size), sigmoid.format)
+    return compare(sigmoid(size), expected, in_ulp(absolute, expected, sigmoid.format), sigmoid.format)
+
+
+@law(
+    "The gradient of sigmoid is zero only where the exact one is no normal number.",
+    source="sigma(x) sigma(-x) > 0",
+    bound="none",
+    cause="y (1 - y) is zero as soon as y rounds to one, from x = p ln 2 (16.6 in float32): form it of exp(-|x|)",
+    group="gradient",
+)
+def gradient_not_lost(sigmoid: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
+    """Measure ``inf`` where learning stops and should not."""
+    return not_lost(sigmoid.gradient((x,), cotangent), sigmoid_pullback(x, cotangent), sigmoid.format)
+
+
+@law(
+    "softplus(x) is at least max(x, 0).",
+    source="1 + e^x > max(1, e^x)",
+    bound="the value's bound",
+    cause="the exponent is clipped, so that the function stops growing: add max(x, 0) to log1p(exp(-|x|))",
+    group="algebra",
+)
+def at_least_relu(softplus: Subject, x: Tensor) -> Measurement:
+    """Measure how far below an element is."""
+    actual, floor = to_array(softplus(x)), np.maximum(to_array(x), 0.0)
+    reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
+    bound = in_ulp(softplus_bound(to_array(x), softplus.format), dd.lift(reference), softplus.format)
+    return compare(actual, reference, bound, softplus.format)
+
+
+@law(
+    "logsigmoid(x) is at most min(x, 0).",
+    source="sigma(x) < min(1, e^x)",
+    bound="the value's bound",
+    cause="an epsilon or a clamp under the logarithm makes a floor: subtract log1p(exp(-|x|)) from min(x, 0)",
+    group="algebra",
+)
+def at_most_argument(logsigmoid: Subject, x: Tensor) -> Measurement:
+    """Measure how far above an element is."""
+    actual, ceiling = to_array(logsigmoid(x)), np.minimum(to_array(x), 0.0)
+    reference = np.where(np.isnan(actual), ceiling, np.minimum(actual, ceiling))
+    bound = in_ulp(softplus_bound(-to_array(x), logsigmoid.format), dd.lift(reference), logsigmoid.format)
+    return compare(actual, reference, bound, logsigmoid.format)
+
+
+# Contracts
+
+OVERFLOW = (
+    "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16; "
+    "exponentiate -|x|, which cannot"
+)
+
+_SIGMOID = Logistic(
+    "sigmoid",
+    "1 / (1 + exp(-x))",
+    sigmoid_oracle,
+    sigmoid_pullback,
+    sigmoid_bound,
+    sigmoid_slope_bound,
+    bound_text="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
+    slope_bound_text="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the value's bound",
+    cause="exp(-x) is infinite below -ln(max), and 1 / inf loses the subnormal results: use z / (1 + z), z = exp(x); "
+    "a probability formed by a subtraction from one, such as (1 + tanh(x / 2)) / 2, loses the tail",
+    non_finite=f"{OVERFLOW}; inf / inf is not a number",
+    slope_cause="a derivative of another function, or a clamp whose derivative is zero",
+)
+
+_SOFTPLUS = Logistic(
+    "softplus",
+    "ln(1 + exp(x))",
+    softplus_oracle,
+    softplus_pullback,
+    softplus_bound,
+    softplus_slope_bound,
+    bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), and two subnormals",
+    slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), and subnormals",
+    cause="1 + exp(x) drops the digits of exp(x): use log1p; or a threshold beyond which x is returned is too low: "
+    "exp(-x) counts up to (p + 1) ln 2 - ln x, 34 in float64",
+    non_finite=OVERFLOW,
+    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64",
+)
+
+_LOGSIGMOID = Logistic(
+    "logsigmoid",
+    "-softplus(-x)",
+    logsigmoid_oracle,
+    logsigmoid_pullback,
+    lambda x, format_: softplus_bound(-x, format_),
+    lambda x, format_: softplus_slope_bound(-x, format_),
+    bound_text="the softplus's at -x",
+    slope_bound_text="the softplus's at -x",
+    cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
+    non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
+    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid",
+)
+
+
+def _contract(function: Logistic, *own: Law) -> Contract:
+    """The contract of one function, with its own laws."""
+    return Contract(
+        function.name,
+        signature="(x[n]) -> [n]",
+        summary=f"{function.formula}, element by element",
+        domain="every number of the format, infinities and NaN where a law says so",
+        inputs=vectors,
+        laws=_laws(function, *own),
+        axes={"x": Axes(("n",)), "cotangent": Axes(("n",))},
+        output=("n",),
+    )
+
+
+SIGMOID = _contract(_SIGMOID, in_unit_interval, complements_add_to_one, gradient_not_lost)
+SOFTPLUS = _contract(_SOFTPLUS, at_least_relu, difference_law(_SOFTPLUS))
+LOGSIGMOID = _contract(_LOGSIGMOID, at_most_argument, difference_law(_LOGSIGMOID))
