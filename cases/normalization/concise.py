@@ -11,11 +11,6 @@ def variance(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     return torch.var(x, dim=1, correction=0)
 
 
-def variance_with_mean(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """``torch.var_mean``, of which the variance."""
-    return torch.var_mean(x, dim=1, correction=0)[0]
-
-
 def layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """``F.layer_norm`` over the features, with its own default ``eps`` of 1e-5."""
     return F.layer_norm(x, x.shape[1:])

@@ -8,14 +8,15 @@ In the notation of :mod:`harness.contracts.moments`, with :math:`t = \delta / s`
 :mod:`harness.contracts.variance`) but for :math:`(d + 3) u_a`. Adding :math:`\epsilon`, itself rounded, adds
 :math:`2 u_a`, and the root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp)
 and a product :math:`3 u_a`, the deviation :math:`u_a` and storing :math:`u`: together
-:math:`R = (d + 13) u_a / 2 + u`; squares that underflow are nothing beside :math:`\epsilon`. What is left is exact arithmetic on
+:math:`R = (d + 13) u_a / 2 + u`; squares that underflow are nothing beside :math:`\epsilon`. What is left is exact
+arithmetic on
 
 .. math:: \left|\frac{x_i - m - \delta}{\sqrt{s^2 + \delta^2}} - y_i\right|
     \le |y_i| \min(1, t^2 / 2) + \min(1, t),
 
 so that :math:`|\hat y_i - y_i| \le E_i = |y_i| \min(1, t^2 / 2) + \min(1, t) + (e^R - 1)(|y_i| + \min(1, t))`, and
-:math:`2 (1 + 1 / s)` subnormals. Rows whose spread drowns in the rounding of their mean have :math:`t > 1`: nothing
-more than :math:`|y_i| + 1` can be said of them.
+:math:`2 (1 + 1 / s)` subnormals. Rows whose spread drowns in the rounding of their mean have :math:`t > 1`: no more
+than :math:`|y_i| + 1` can be asked of them, and a law of its own does; in the others' inputs they are scaled down.
 
 The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`; its bound carries
 :math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, and adds
@@ -29,6 +30,8 @@ J. L. Ba, J. R. Kiros, G. E. Hinton (2016), "Layer normalization", arXiv:1607.06
 from typing import Any
 
 import numpy as np
+import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
@@ -40,17 +43,19 @@ from harness.contracts.moments import (
     exact_deviations,
     mean_error,
     root,
-    spread,
 )
 from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, law
+from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement
 from harness.oracle import Oracle, elementwise, exact_sum
 from harness.precision import Format, to_array
+from harness.strategies import SEEDS
 from harness.subject import Subject
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
+
+_EPS = (1e-5, 1e-6, 1e-8, 1e-12)
 
 # Oracle
 
@@ -65,7 +70,7 @@ def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDoub
 
 def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
     deviation, s, _factor = _deviations_and_root(x, eps)
-    return deviation / s
+    return moments.quotient(deviation, s)
 
 
 def _exact_root(deviation: Any, eps: float) -> Any:
@@ -106,9 +111,11 @@ def _relative(d: int, format_: Format) -> float:
 
 def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
     """``y``, ``s`` and ``t`` of the module's notes, the latter two keeping the last axis."""
-    deviation, sigma = spread(x)
-    s = np.hypot(sigma, np.sqrt(eps))
-    return deviation / s, s, mean_error(x, format_) / s
+    factor = moments.scale(x)
+    deviation = deviations(x * factor).hi
+    scaled = np.hypot(np.sqrt((deviation**2).mean(-1, keepdims=True)), np.sqrt(eps) * factor)
+    s = scaled / factor
+    return deviation / scaled, s, mean_error(x, format_) / s
 
 
 def _half_square(t: Array) -> Array:
@@ -140,6 +147,38 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> A
 
 def _eps(normalise: Subject) -> float:
     return float(normalise.declares["eps"])
+
+
+# Inputs
+
+_rows = moments.rows_and_cotangents(moments.largest_normalised)
+
+
+def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows, scaled down by a power of two where their spread would drown in the rounding of their mean."""
+
+    def expand(example: Example) -> Example:
+        x = to_array(example["x"])
+        drowned = _normalised(x, _EPS[0], format_)[2] > 1.0
+        error = np.where(drowned, mean_error(x, format_) / np.sqrt(_EPS[0]), 0.5)
+        down = np.exp2(-np.ceil(np.log2(error) + 1.0))
+        return {**example, "x": torch.from_numpy(x * down).to(format_.dtype)}
+
+    return _rows(format_).map(expand)
+
+
+def _drowned(format_: Format) -> st.SearchStrategy[Example]:
+    """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
+    low = np.log2(np.sqrt(_EPS[0]) / accumulator(format_).u) - 2.0
+    high = np.log2(moments.largest_normalised(format_)) - 1.0
+
+    def expand(columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        magnitude = np.exp2(rng.uniform(low, high, size=(64, 1)))
+        rows = moments.neighbours(rng, moments.Shape(64, columns), magnitude, format_)
+        return {"x": torch.from_numpy(rows).to(format_.dtype)}
+
+    return st.builds(expand, st.integers(1, 4), SEEDS)
 
 
 # Laws
@@ -192,11 +231,8 @@ def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
 )
 def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
     """Measure the excess."""
-    actual = to_array(layer_norm(x))
-    error = value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
-    square = (actual**2).mean(-1)
-    bound = (2.0 * np.abs(actual) * error + error**2).mean(-1)
-    return moments.not_above(square, np.ones(square.shape), bound, layer_norm.format)
+    absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
+    return moments.mean_square_at_most_one(to_array(layer_norm(x)), absolute, layer_norm.format)
 
 
 @law(
@@ -280,7 +316,7 @@ def gradient(layer_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
     bound="none",
     cause="infinities are dropped or clipped before the mean is taken",
     group="special",
-    inputs=moments.one_infinite(moments.rows_and_cotangents(moments.largest_normalised)),
+    inputs=moments.one_infinite(_conditioned),
 )
 def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare the rows that have one with NaN."""
@@ -294,7 +330,7 @@ LAYER_NORM = Contract(
     signature="(x[n,d]) -> [n,d]",
     summary="(x - mean) / sqrt(variance + eps) over the last axis, without weight and bias",
     domain=moments.DOMAIN,
-    inputs=moments.rows_and_cotangents(moments.largest_normalised),
+    inputs=_conditioned,
     laws=(
         value,
         rows_have_mean_zero,
@@ -304,6 +340,13 @@ LAYER_NORM = Contract(
         doubling_at_most_doubles,
         constant_rows_become_zeros,
         gradient,
+        value.on(
+            _drowned,
+            "drowned_rows_stay_bounded",
+            "Where the spread of a row drowns in the rounding of its mean, its entries stay of order one.",
+            cause="the variance is that about a running mean, and not of the deviations that are divided; or "
+            "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
+        ),
         infinite_entry,
         value.on(
             moments.extreme_rows(lambda format_: format_.max),
@@ -318,5 +361,5 @@ LAYER_NORM = Contract(
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
-    conventions={"eps": (1e-5, 1e-6, 1e-8, 1e-12)},
+    conventions={"eps": _EPS},
 )

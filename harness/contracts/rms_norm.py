@@ -1,7 +1,7 @@
 r"""Normalisation of each row by its root mean square, without weight.
 
-:math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares; the
-default of torch is the dtype's ``eps``, which a case has to replace.
+:math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares;
+the default of torch is the dtype's ``eps``, which a case has to replace.
 
 Nothing cancels. In the notation of :mod:`harness.contracts.moments`, squares err by :math:`u_a`, their sum by
 :math:`(d - 1) u_a`, the division by :math:`u_a`, adding :math:`\epsilon`, itself rounded, by :math:`2 u_a`; the root
@@ -9,8 +9,8 @@ halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root 
 :math:`3 u_a`, storing :math:`u`: together :math:`R = (d + 9) u_a / 2 + u` relatively, and two subnormals. Squares that
 underflow are nothing beside :math:`\epsilon`.
 
-The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`: :math:`R` enters its first term once and
-its second three times, and sums and a chain of ten operations add :math:`(d + 10) u_a + 2 u`.
+The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`: :math:`R` enters its first term once
+and its second three times, and sums and a chain of ten operations add :math:`(d + 10) u_a + 2 u`.
 
 References
 ----------
@@ -46,7 +46,7 @@ def _root_screen(x: Array, eps: float) -> DoubleDouble:
 
 
 def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
-    return dd.lift(x) / _root_screen(x, eps)
+    return moments.quotient(dd.lift(x), _root_screen(x, eps))
 
 
 def _root_exact(x: Any, eps: float) -> Any:
@@ -59,7 +59,7 @@ def _value_exact(x: Any, eps: float) -> Any:
 
 def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -> DoubleDouble:
     s = _root_screen(x, eps)
-    y = dd.lift(x) / s
+    y = moments.quotient(dd.lift(x), s)
     return (dd.lift(cotangent) - y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))) / s
 
 
@@ -90,7 +90,8 @@ def _plain(x: Array, eps: float) -> tuple[Array, Array]:
     """``y`` and ``s`` in float64, the latter keeping the last axis."""
     factor = moments.scale(x)
     s = np.hypot(np.sqrt(((x * factor) ** 2).mean(-1, keepdims=True)) / factor, np.sqrt(eps))
-    return x / s, s
+    with np.errstate(invalid="ignore"):
+        return x / s, s
 
 
 def gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
@@ -111,8 +112,8 @@ def _eps(normalise: Subject) -> float:
 # Laws
 
 CAUSE = (
-    "the mean of squares is rounded to 16 bits or runs over the batch, the root is missing, or eps is outside it: it is "
-    "the dtype's own where torch is told none"
+    "the mean of squares is rounded to 16 bits or runs over the batch, the root is missing, or eps is outside it: it "
+    "is the dtype's own where torch is told none"
 )
 OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
 
@@ -142,11 +143,8 @@ def value(rms_norm: Subject, x: Tensor) -> Measurement:
 )
 def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     """Measure the excess."""
-    actual = to_array(rms_norm(x))
-    error = value_bound(to_array(x), _eps(rms_norm), rms_norm.format)
-    square = (actual**2).mean(-1)
-    bound = (2.0 * np.abs(actual) * error + error**2).mean(-1)
-    return moments.not_above(square, np.ones(square.shape), bound, rms_norm.format)
+    absolute = value_bound(to_array(x), _eps(rms_norm), rms_norm.format)
+    return moments.mean_square_at_most_one(to_array(rms_norm(x)), absolute, rms_norm.format)
 
 
 @law(
