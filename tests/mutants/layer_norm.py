@@ -90,7 +90,7 @@ def clipped(x: Tensor) -> Tensor:
 
 def counted_in_the_dtype(x: Tensor) -> Tensor:
     """65,536 entries are infinitely many in float16."""
-    count = torch.full_like(x[:, :1], x.shape[-1])
+    count = torch.ones_like(x).sum(-1, keepdim=True)
     centred = x - x.mean(-1, keepdim=True)
     return centred / (centred.square().sum(-1, keepdim=True) / count + EPS).sqrt()
 
