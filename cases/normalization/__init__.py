@@ -1,0 +1,93 @@
+"""Variance, layer normalisation and normalisation by the root mean square."""
+
+from cases.normalization import concise, scratch
+from harness.case import Break, Case
+
+_WIDE = ("float64", "float32", "bfloat16")
+_EXACT = ("float64", "float32")
+_HALF = ("bfloat16", "float16")
+
+_CANCELS = "the error is u mean(x^2): at 1000 +- 0.01 in float32 nothing is left of the variance, or less than nothing"
+_ROUNDED_CANCELS = Break("two numbers rounded to 16 bits are subtracted", _HALF)
+_WELFORD = Break(
+    "updating about a running mean errs by u mean|x| sqrt(variance); float32 has float64 inside", ("float64",)
+)
+_FOLDED = Break("x * rstd - mean * rstd in a fused multiply-add leaves the rounding of mean * rstd", _HALF)
+_DROWNED = Break(
+    "the variance about a running mean is zero where two neighbours differ, so the larger is 632 instead of 1 "
+    "at 2^24 in float32; bfloat16 is left with the rounding of mean * rstd",
+    _WIDE,
+)
+_SAVED = Break("the backward pass reads a mean and a reciprocal root that were rounded to 16 bits", _HALF)
+_CUBED = Break(
+    "the backward pass cubes the reciprocal root, which underflows from a root of tiny^(-1/3): 4.4e12 in float32, "
+    "3.6e102 in float64",
+    _WIDE,
+)
+_SQUARES = Break(
+    "squares overflow from sqrt(max / d), 1.8e19 / sqrt(d) in float32, 1.3e154 / sqrt(d) in float64", _WIDE
+)
+_SQUARES_OR_256 = f"{_SQUARES.reason}, 256 / sqrt(d) in float16"
+_IN_16_BITS = Break("every step is rounded to 16 bits, and the mean's rounding is divided by the spread", _HALF)
+_EACH_STEP = Break("every step is rounded to 16 bits, and not the result alone", _HALF)
+_FROM_256 = Break("squares overflow from 256: everything is divided by infinity", ("float16",))
+
+CASES = [
+    Case(
+        scratch.variance_of_squares,
+        "variance",
+        breaks={
+            **dict.fromkeys(("value", "digits_kept_at_an_offset", "not_negative", "shift_invariant"), _CANCELS),
+            "value_on_extreme_numbers": _CANCELS,
+            "any_layout": Break("what is left after the cancellation depends on the order of the sum", _EXACT),
+            "doubling_quadruples": Break("squares below 6.1e-5 are float16's subnormals", ("float16",)),
+            "constant_rows_vary_by_nothing": Break("squares overflow from 256, and inf - inf is NaN", ("float16",)),
+            "gradient": _ROUNDED_CANCELS,
+            "value_on_long_rows": _ROUNDED_CANCELS,
+        },
+    ),
+    Case(scratch.variance, "variance"),
+    Case(
+        concise.variance,
+        "variance",
+        breaks={
+            "digits_kept_at_an_offset": _WELFORD,
+            "gradient": Break("the backward pass takes off a mean that is rounded to 16 bits", _HALF),
+        },
+    ),
+    Case(scratch.unbiased_variance, "variance", declares={"correction": 1}),
+    Case(
+        scratch.textbook_layer_norm,
+        "layer_norm",
+        breaks={
+            **dict.fromkeys(("value", "rows_have_mean_zero", "mean_square_at_most_one"), _IN_16_BITS),
+            **dict.fromkeys(("shift_invariant", "gradient", "value_on_long_rows"), _IN_16_BITS),
+            "drowned_rows_stay_bounded": _IN_16_BITS,
+            "doubling_at_most_doubles": _FROM_256,
+            "value_on_extreme_numbers": _SQUARES_OR_256,
+        },
+    ),
+    Case(scratch.layer_norm, "layer_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(
+        concise.layer_norm,
+        "layer_norm",
+        breaks={
+            "constant_rows_become_zeros": _FOLDED,
+            "drowned_rows_stay_bounded": _DROWNED,
+            "gradient": _SAVED,
+            "value_on_extreme_numbers": _SQUARES,
+        },
+    ),
+    Case(
+        scratch.textbook_rms_norm,
+        "rms_norm",
+        breaks={
+            **dict.fromkeys(("value", "mean_square_at_most_one", "value_on_long_rows"), _EACH_STEP),
+            "doubling_at_most_doubles": _FROM_256,
+            "gradient": _FROM_256,
+            "value_on_extreme_numbers": _SQUARES_OR_256,
+        },
+    ),
+    Case(scratch.rms_norm, "rms_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(concise.rms_norm, "rms_norm", breaks={"gradient": _CUBED, "value_on_extreme_numbers": _SQUARES}),
+]

@@ -1,0 +1,365 @@
+r"""Layer normalisation of each row, without weight and bias.
+
+:math:`y_i = (x_i - m) / s` with :math:`s = \sqrt{V + \epsilon}`, :math:`V = \mathrm{mean}\,(x - m)^2`, and the
+:math:`\epsilon` a case declares.
+
+In the notation of :mod:`harness.contracts.moments`, with :math:`t = \delta / s`: the computed deviations are
+:math:`(x_i - m - \delta)(1 + u_a)`, and the mean of their squares is :math:`V + \delta^2` (see
+:mod:`harness.contracts.variance`) but for :math:`(d + 3) u_a`. Adding :math:`\epsilon`, itself rounded, adds
+:math:`2 u_a`, and the root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp)
+and a product :math:`3 u_a`, the deviation :math:`u_a` and storing :math:`u`: together
+:math:`R = (d + 13) u_a / 2 + u`; squares that underflow are nothing beside :math:`\epsilon`. What is left is exact
+arithmetic on
+
+.. math:: \left|\frac{x_i - m - \delta}{\sqrt{s^2 + \delta^2}} - y_i\right|
+    \le |y_i| \min(1, t^2 / 2) + \min(1, t),
+
+so that :math:`|\hat y_i - y_i| \le E_i = |y_i| \min(1, t^2 / 2) + \min(1, t) + (e^R - 1)(|y_i| + \min(1, t))`, and
+:math:`2 (1 + 1 / s)` subnormals. Rows whose spread drowns in the rounding of their mean have :math:`t > 1`: no more
+than :math:`|y_i| + 1` can be asked of them, and a law of its own does; in the others' inputs they are scaled down.
+
+The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`; its bound carries
+:math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, and adds
+:math:`(d + 10) u_a + 2 u` for sums and a chain of ten operations.
+
+References
+----------
+J. L. Ba, J. R. Kiros, G. E. Hinton (2016), "Layer normalization", arXiv:1607.06450.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts import moments
+from harness.contracts.moments import (
+    accumulator,
+    compare_within,
+    deviations,
+    exact_deviations,
+    mean_error,
+    root,
+)
+from harness.derived import implementation_laws, on_long_rows
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement
+from harness.oracle import Oracle, elementwise, exact_sum
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS
+from harness.subject import Subject
+
+SOURCE = "Ba, Kiros & Hinton (2016)"
+
+_EPS = (1e-5, 1e-6, 1e-8, 1e-12)
+
+# Oracle
+
+
+def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDouble, Array]:
+    """``c`` and ``s`` of the rows scaled by the power of two that comes with them."""
+    factor = moments.scale(x)
+    deviation = deviations(x * factor)
+    square = dd.total(deviation * deviation, keepdims=True) / float(x.shape[-1])
+    return deviation, root(square + moments.scaled_eps(eps, factor)), factor
+
+
+def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
+    deviation, s, _factor = _deviations_and_root(x, eps)
+    return moments.quotient(deviation, s)
+
+
+def _exact_root(deviation: Any, eps: float) -> Any:
+    square = (deviation * deviation).sum(-1, keepdims=True) / deviation.shape[-1]
+    return elementwise("sqrt")(square + eps)
+
+
+def _value_exact(x: Any, eps: float) -> Any:
+    deviation = exact_deviations(x)
+    return deviation / _exact_root(deviation, eps)
+
+
+def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -> DoubleDouble:
+    deviation, s, factor = _deviations_and_root(x, eps)
+    y = deviation / s
+    projected = y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))
+    return (deviations(cotangent) - projected) / s * factor
+
+
+def _pullback_exact(x: Any, cotangent: Any, eps: float) -> Any:
+    deviation = exact_deviations(x)
+    s = _exact_root(deviation, eps)
+    y = deviation / s
+    return (exact_deviations(cotangent) - y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]) / s
+
+
+layer_norm_oracle = Oracle(_value_screen, _value_exact)
+layer_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
+
+
+# Bounds
+
+
+def _relative(d: int, format_: Format) -> float:
+    """``e^R - 1`` of the module's notes."""
+    return float(np.expm1((d + 13) / 2.0 * accumulator(format_).u + format_.u))
+
+
+def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
+    """``y``, ``s`` and ``t`` of the module's notes, the latter two keeping the last axis."""
+    factor = moments.scale(x)
+    deviation = deviations(x * factor).hi
+    scaled = np.hypot(np.sqrt((deviation**2).mean(-1, keepdims=True)), np.sqrt(eps) * factor)
+    s = scaled / factor
+    return deviation / scaled, s, mean_error(x, format_) / s
+
+
+def _half_square(t: Array) -> Array:
+    """``min(1, t^2 / 2)``: what the mean's error takes off the values, relatively."""
+    return np.asarray(np.minimum(np.sqrt(2.0), t) ** 2 / 2.0)
+
+
+def value_bound(x: Array, eps: float, format_: Format) -> Array:
+    """Absolute error of the two-pass layer normalisation, entry by entry."""
+    y, s, t = _normalised(x, eps, format_)
+    shifted = np.minimum(1.0, t)
+    rounded = _relative(x.shape[-1], format_) * (np.abs(y) + shifted)
+    underflow = 2.0 * format_.smallest + 2.0 * accumulator(format_).smallest / s
+    return np.asarray(np.abs(y) * _half_square(t) + shifted + rounded + underflow)
+
+
+def gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
+    """Absolute error of the gradient, entry by entry; means of absolute values stand for sums that may cancel."""
+    work, d = accumulator(format_), x.shape[-1]
+    y, s, t = _normalised(x, eps, format_)
+    error, size, v = value_bound(x, eps, format_), np.abs(y), np.abs(cotangent)
+    k = _relative(d, format_) + _half_square(t) + (d + 10) * work.u + 2.0 * format_.u
+    projected, lost = (v * size).mean(-1, keepdims=True), (v * error).mean(-1, keepdims=True)
+    own = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
+    carried = (error + error.mean(-1, keepdims=True)) * projected + (size + error) * lost
+    underflow = 4.0 * work.smallest * (1.0 + s + 1.0 / s) + 2.0 * format_.smallest
+    return np.asarray((own + carried) / s + underflow)
+
+
+def _eps(normalise: Subject) -> float:
+    return float(normalise.declares["eps"])
+
+
+# Inputs
+
+_rows = moments.rows_and_cotangents(moments.largest_normalised)
+
+
+def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows, scaled down by a power of two where their spread would drown in the rounding of their mean."""
+
+    def expand(example: Example) -> Example:
+        x = to_array(example["x"])
+        drowned = _normalised(x, _EPS[0], format_)[2] > 1.0
+        error = np.where(drowned, mean_error(x, format_) / np.sqrt(_EPS[0]), 0.5)
+        down = np.exp2(-np.ceil(np.log2(error) + 1.0))
+        return {**example, "x": torch.from_numpy(x * down).to(format_.dtype)}
+
+    return _rows(format_).map(expand)
+
+
+def _drowned(format_: Format) -> st.SearchStrategy[Example]:
+    """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
+    low = np.log2(np.sqrt(_EPS[0]) / accumulator(format_).u) - 2.0
+    high = np.log2(moments.largest_normalised(format_)) - 1.0
+
+    def expand(columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        magnitude = np.exp2(rng.uniform(low, high, size=(64, 1)))
+        rows = moments.neighbours(rng, moments.Shape(64, columns), magnitude, format_)
+        return {"x": torch.from_numpy(rows).to(format_.dtype)}
+
+    return st.builds(expand, st.integers(1, 4), SEEDS)
+
+
+# Laws
+
+CANCELS = (
+    "the mean is not taken off, or its digits are lost (in 16 bits, or as mean(x^2) - mean(x)^2); the variance is "
+    "unbiased, runs over the batch, or eps is outside the root: take the biased variance of x - mean over the features"
+)
+OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
+
+
+@law(
+    "layer_norm(x) equals (x - mean) / sqrt(variance + eps), row by row, with the biased variance.",
+    source=SOURCE,
+    bound="|y| min(1, t^2/2) + min(1, t) + (e^R - 1)(|y| + min(1, t)), t = d u_a mean|x| / sqrt(variance + eps), "
+    "R = (d + 13) u_a / 2 + u; and subnormals",
+    cause=CANCELS,
+    non_finite=OVERFLOW,
+    group="value",
+)
+def value(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Compare with the oracle, with the eps the case declares."""
+    eps, format_ = _eps(layer_norm), layer_norm.format
+    expected = layer_norm_oracle(x, eps)
+    return compare_within(layer_norm(x), expected, value_bound(to_array(x), eps, format_), format_)
+
+
+@law(
+    "Each row of layer_norm(x) has mean zero.",
+    source="sum_i (x_i - m) = 0",
+    bound="the sum over the row of the value's bound",
+    cause="the mean is not taken off, or is that of another axis",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Sum without rounding, so that the deviation is the implementation's own."""
+    absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format).sum(-1)
+    summed = exact_sum(layer_norm(x))
+    return moments.in_units_of_one(summed.hi, np.zeros(summed.shape), absolute, layer_norm.format)
+
+
+@law(
+    "The mean square of a row of layer_norm(x) is at most one.",
+    source="variance / (variance + eps)",
+    bound="2 mean(|y| E) + mean(E^2), E the value's bound",
+    cause="the divisor is less than the root of the mean square: a mean absolute deviation, or a variance that cancels",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Measure the excess."""
+    absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
+    return moments.mean_square_at_most_one(to_array(layer_norm(x)), absolute, layer_norm.format)
+
+
+@law(
+    "Taking its first entry off a row does not change its layer_norm, where that is exact.",
+    source="(x + c) - (m + c) = x - m",
+    bound="the value's bounds at both inputs",
+    cause="mean(x^2) - mean(x)^2 cancels at an offset: take the mean off first",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Compare both rows; where the shift is not exact, a row is compared with itself."""
+    eps, format_, shifted = _eps(layer_norm), layer_norm.format, moments.exact_shift(x)
+    bound = value_bound(to_array(x), eps, format_) + value_bound(to_array(shifted), eps, format_)
+    return moments.in_units_of_one(to_array(layer_norm(x)), to_array(layer_norm(shifted)), bound, format_)
+
+
+@law(
+    "Negating a row negates its layer_norm.",
+    source="mean(-x) = -mean(x), and the variance is even",
+    bound="twice the value's bound",
+    cause="magnitudes are normalised instead of values, or one side is clipped",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def odd(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Compare the row negated with the output negated."""
+    bound = 2.0 * value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
+    return moments.in_units_of_one(to_array(layer_norm(-x)), -to_array(layer_norm(x)), bound, layer_norm.format)
+
+
+@law(
+    "Doubling a row moves no entry of its layer_norm towards zero, nor beyond its double.",
+    source="2 sqrt((V + eps) / (4 V + eps)) lies between 1 and 2",
+    bound="the value's bound at 2 x, and twice that at x",
+    cause="the divisor is the variance instead of its root, or grows faster than the row",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Measure how far an entry leaves the interval."""
+    eps, format_ = _eps(layer_norm), layer_norm.format
+    bound = value_bound(2.0 * to_array(x), eps, format_) + 2.0 * value_bound(to_array(x), eps, format_)
+    return moments.between_once_and_twice(layer_norm, x, bound)
+
+
+@law(
+    "A row of equal entries whose sum is exact becomes zeros.",
+    source="the mean is exact, and so is every difference",
+    bound="none",
+    cause="x * rstd - mean * rstd rounds its products, one of them in a fused multiply-add: take the mean off first",
+    group="algebra",
+    inputs=moments.constant_rows,
+)
+def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Compare with zero."""
+    constant = (x == x[:, :1]).all(-1).numpy()
+    return moments.compare_rows(layer_norm(x), constant, 0.0, layer_norm.format)
+
+
+@law(
+    "The gradient of layer_norm(x) . v is (v_i - mean(v) - y_i mean(v y)) / sqrt(variance + eps).",
+    source="chain rule; the bound is the value's carried through it",
+    bound="(k (|v| + mean|v|) + 3 k (|y| + 1) P + (E + mean E) P + (|y| + E) mean(|v| E)) / sqrt(variance + eps), "
+    "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a + 2 u; and subnormals",
+    cause="the backward pass works with a mean or a reciprocal root that was rounded to 16 bits, or that underflows "
+    "when it is cubed; or one of the two means is a constant to it",
+    group="gradient",
+)
+def gradient(layer_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    eps, format_ = _eps(layer_norm), layer_norm.format
+    expected = layer_norm_pullback(x, cotangent, eps)
+    absolute = gradient_bound(to_array(x), to_array(cotangent), eps, format_)
+    return compare_within(layer_norm.gradient((x,), cotangent), expected, absolute, format_)
+
+
+@law(
+    "A row with an infinite entry is NaN.",
+    source="inf - inf",
+    bound="none",
+    cause="infinities are dropped or clipped before the mean is taken",
+    group="special",
+    inputs=moments.one_infinite(_conditioned),
+)
+def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
+    """Compare the rows that have one with NaN."""
+    return moments.compare_rows(layer_norm(x), x.isinf().any(-1).numpy(), np.nan, layer_norm.format)
+
+
+# Contract
+
+LAYER_NORM = Contract(
+    "layer_norm",
+    signature="(x[n,d]) -> [n,d]",
+    summary="(x - mean) / sqrt(variance + eps) over the last axis, without weight and bias",
+    domain=moments.DOMAIN,
+    inputs=_conditioned,
+    laws=(
+        value,
+        rows_have_mean_zero,
+        mean_square_at_most_one,
+        shift_invariant,
+        odd,
+        doubling_at_most_doubles,
+        constant_rows_become_zeros,
+        gradient,
+        value.on(
+            _drowned,
+            "drowned_rows_stay_bounded",
+            "Where the spread of a row drowns in the rounding of its mean, its entries stay of order one.",
+            cause="the variance is that about a running mean, and not of the deviations that are divided; or "
+            "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
+        ),
+        infinite_entry,
+        value.on(
+            moments.extreme_rows(lambda format_: format_.max),
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+            cause=moments.SQUARES_OVERFLOW,
+            non_finite=moments.SQUARES_OVERFLOW,
+        ),
+        on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
+        *implementation_laws(value),
+    ),
+    axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
+    output=("n", "d"),
+    conventions={"eps": _EPS},
+)

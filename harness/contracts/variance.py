@@ -1,0 +1,295 @@
+r"""Variance of each row.
+
+:math:`V = \sum_i (x_i - m)^2 / (d - c)` with the correction :math:`c` a case declares: 0, the mean square that
+normalisations use and that one entry has too, or 1, the unbiased estimate and torch's default.
+
+In the notation of :mod:`harness.contracts.moments`, with :math:`D = d / (d - c)` and :math:`\sigma^2 = V / D`:
+
+* **two passes.** :math:`\sum_i (x_i - m - \delta)^2 = \sum_i (x_i - m)^2 + d \delta^2`, since the deviations add up to
+  zero: the mean's error enters squared. The differences err by :math:`u_a` each, which the square doubles, the squares
+  by :math:`u_a`, the sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, storing by :math:`u`. So
+  :math:`|\hat V - V| \le (e^T - 1)(V + D \delta^2) + D \delta^2` with :math:`T = (d + 3) u_a + u`, and
+  :math:`D \lambda` for squares and one subnormal for a result that underflow.
+* **updating** (Welford). The running mean :math:`m_k` errs by at most :math:`\delta` again, and
+  :math:`M_k = M_{k-1} + (x_k - m_{k-1})(x_k - m_k)` by twice :math:`\delta |x_k - m_{k-1}|` a step. As
+  :math:`\sum_k (x_k - m_{k-1})^2 (k - 1) / k = \sum_i (x_i - m)^2`, those add up to
+  :math:`2 \sqrt 2\, d \delta \sigma`: the mean's error enters linearly.
+
+The law of the value allows both, with :math:`3 D \delta \sigma` for the second; a law of its own asks for the digits
+that only the first keeps. The textbook's :math:`\mathrm{mean}(x^2) - m^2` errs by :math:`u\, \mathrm{mean}(x^2)`, and
+keeps neither.
+"""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts import moments
+from harness.contracts.moments import (
+    CGL,
+    accumulator,
+    compare_within,
+    deviations,
+    exact_deviations,
+    mean_error,
+    spread,
+)
+from harness.derived import implementation_laws, on_long_rows
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, law
+from harness.measurement import Measurement, compare
+from harness.oracle import Oracle
+from harness.precision import Format, to_array
+from harness.subject import Subject
+
+# Oracle
+
+
+def _value_screen(_: dd.Elementary, x: Array, correction: int) -> DoubleDouble:
+    deviation = deviations(x)
+    return dd.total(deviation * deviation) / float(x.shape[-1] - correction)
+
+
+def _value_exact(x: Any, correction: int) -> Any:
+    deviation = exact_deviations(x)
+    return (deviation * deviation).sum(-1) / (x.shape[-1] - correction)
+
+
+def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, correction: int) -> DoubleDouble:
+    return deviations(x) * (2.0 * cotangent[..., None]) / float(x.shape[-1] - correction)
+
+
+def _pullback_exact(x: Any, cotangent: Any, correction: int) -> Any:
+    return exact_deviations(x) * 2 * cotangent[..., None] / (x.shape[-1] - correction)
+
+
+variance_oracle = Oracle(_value_screen, _value_exact)
+variance_pullback = Oracle(_pullback_screen, _pullback_exact)
+
+
+# Bounds
+
+
+def two_pass_bound(x: Array, correction: int, format_: Format) -> Array:
+    """Absolute error of the variance by two passes."""
+    work, d = accumulator(format_), x.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.divide(d, d - correction)
+        lost = mean_error(x, format_)[..., 0] ** 2
+        relative = np.expm1((d + 3) * work.u + format_.u)
+        truth = spread(x)[1][..., 0] ** 2
+        return np.asarray(factor * (relative * (truth + lost) + lost + work.smallest) + format_.smallest)
+
+
+def updating_bound(x: Array, correction: int, format_: Format) -> Array:
+    """Absolute error of the variance by updating, or by two passes."""
+    d = x.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        linear = 3.0 * np.divide(d, d - correction) * mean_error(x, format_) * spread(x)[1]
+    return np.asarray(two_pass_bound(x, correction, format_) + linear[..., 0])
+
+
+def _correction(variance: Subject) -> int:
+    return int(variance.declares["correction"])
+
+
+# Laws
+
+CANCELS = (
+    "mean(x^2) - mean(x)^2 cancels where the mean is large beside the spread, a mean is rounded to 16 bits, or the "
+    "divisor d - correction is not the one declared: take the mean off first, in float32 at least"
+)
+OVERFLOW = "squares are summed in float16, which ends at 65,504: 32 times 46^2; accumulate in float32"
+
+
+@law(
+    "variance(x) equals sum((x_i - mean)^2) / (d - correction).",
+    source=f"{CGL}: two passes and updating",
+    bound="two passes' bound and 3 D delta sigma, delta = d u_a mean|x|",
+    cause=CANCELS,
+    non_finite=OVERFLOW,
+    group="value",
+)
+def value(variance: Subject, x: Tensor) -> Measurement:
+    """Compare with the oracle, in the correction the case declares."""
+    correction = _correction(variance)
+    expected = variance_oracle(x, correction)
+    bound = updating_bound(to_array(x), correction, variance.format)
+    return compare_within(variance(x), expected, bound, variance.format)
+
+
+@law(
+    "An offset costs variance(x) no digits before it is squared: its mean is taken off in a pass of its own.",
+    source=f"{CGL}: two passes",
+    bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; and subnormals",
+    cause="updating (Welford) errs by the mean's rounding times the spread: take the mean first, then the squares",
+    non_finite=OVERFLOW,
+    group="value",
+)
+def digits_kept_at_an_offset(variance: Subject, x: Tensor) -> Measurement:
+    """Compare with the oracle within the bound of two passes."""
+    correction = _correction(variance)
+    expected = variance_oracle(x, correction)
+    bound = two_pass_bound(to_array(x), correction, variance.format)
+    return compare_within(variance(x), expected, bound, variance.format)
+
+
+@law(
+    "variance(x) is a number that is not negative.",
+    source="a square is not",
+    bound="none",
+    cause="mean(x^2) - mean(x)^2 cancels below zero: square the deviations",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def not_negative(variance: Subject, x: Tensor) -> Measurement:
+    """Measure how far below zero the variance is; nothing is asked where there are no degrees of freedom."""
+    actual = to_array(variance(x))
+    undefined = x.shape[-1] <= _correction(variance)
+    reference = np.where(np.isnan(actual), np.nan if undefined else 0.0, np.maximum(actual, 0.0))
+    return compare(actual, reference, 0.0, variance.format)
+
+
+@law(
+    "Taking its first entry off a row does not change its variance, where that is exact.",
+    source="(x + c) - (m + c) = x - m",
+    bound="the value's bounds at both inputs",
+    cause="the squares of the offset are summed and taken off again: take the mean off first",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
+    """Compare both rows; where the shift is not exact, a row is compared with itself."""
+    correction, shifted = _correction(variance), moments.exact_shift(x)
+    bound = sum(updating_bound(to_array(rows), correction, variance.format) for rows in (x, shifted))
+    moved = dd.lift(to_array(variance(shifted)))
+    unit = variance_oracle(x, correction)
+    reference = dd.lift(np.where(np.isfinite(moved.hi), moved.hi, unit.hi))
+    return compare_within(variance(x), reference, np.asarray(bound), variance.format)
+
+
+@law(
+    "Doubling a row makes its variance four times as large, to the last bit.",
+    source="a power of two rounds nothing while nothing underflows",
+    bound="none; twice the value's bound where a square or the result may underflow",
+    cause="a constant is added to the variance, or it is clamped: leave that to who divides by it",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def doubling_quadruples(variance: Subject, x: Tensor) -> Measurement:
+    """Compare the doubled row with four times the row."""
+    correction, format_ = _correction(variance), variance.format
+    fourfold = dd.lift(4.0 * to_array(variance(x)))
+    expected = variance_oracle(x, correction)
+    reference = dd.lift(np.where(np.isfinite(fourfold.hi), fourfold.hi, 4.0 * expected.hi))
+    exact = _never_underflows(to_array(x), format_) & (expected.hi >= 2.0 * format_.tiny)
+    absolute = np.where(exact, 0.0, 8.0 * updating_bound(to_array(x), correction, format_))
+    return compare_within(variance(2.0 * x), reference, absolute, format_)
+
+
+def _never_underflows(x: Array, format_: Format) -> Array:
+    """Whether the square of the least conceivable deviation is normal.
+
+    Entries are multiples of the least one's ulp ``g``, so their mean is zero or at least ``g / d``, and deviations from
+    it are multiples of its ulp, at least ``u_a g / d``.
+    """
+    work = accumulator(format_)
+    least = np.where(x == 0.0, np.inf, np.abs(x)).min(-1)
+    g = np.where(np.isinf(least), 1.0, least) * format_.u
+    with np.errstate(under="ignore"):
+        return np.asarray(work.u * g / x.shape[-1] >= np.sqrt(work.tiny))
+
+
+@law(
+    "A row of equal entries whose sum is exact has variance zero; a single one with a correction of 1 has none: NaN.",
+    source="the mean is exact, and so is every difference; 0 / 0",
+    bound="none",
+    cause="mean(x^2) - mean(x)^2 leaves roundings, a floor is added, or the division by zero is avoided in silence",
+    group="algebra",
+    inputs=moments.constant_rows,
+)
+def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
+    """Compare with zero, or with NaN where there are no degrees of freedom."""
+    wanted = 0.0 if x.shape[-1] > _correction(variance) else np.nan
+    constant = (x == x[:, :1]).all(-1).numpy()
+    return moments.compare_rows(variance(x), constant, wanted, variance.format)
+
+
+@law(
+    "The gradient of variance(x) is 2 (x_i - mean) / (d - correction).",
+    source="chain rule; the deviations' sum, through which the mean depends on x, is zero",
+    bound="w ((8 u_a + 2 u)|c_i| + 2 delta + (d + 8) u_a mean|c|), w = 2 |v| / (d - correction), c = x - mean",
+    cause="the backward pass takes a mean that was rounded to 16 bits, or cancels as the value does",
+    group="gradient",
+)
+def gradient(variance: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    correction, format_ = _correction(variance), variance.format
+    expected = variance_pullback(x, cotangent, correction)
+    absolute = _gradient_bound(to_array(x), to_array(cotangent), correction, format_)
+    return compare_within(variance.gradient((x,), cotangent), expected, absolute, format_)
+
+
+def _gradient_bound(x: Array, cotangent: Array, correction: int, format_: Format) -> Array:
+    work, d = accumulator(format_), x.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.divide(2.0 * np.abs(cotangent), d - correction)[..., None]
+    c = np.abs(spread(x)[0])
+    own = (8.0 * work.u + 2.0 * format_.u) * c
+    means = 2.0 * mean_error(x, format_) + (d + 8) * work.u * c.mean(-1, keepdims=True)
+    underflow = 4.0 * work.smallest * (1.0 + c + c.mean(-1, keepdims=True))
+    return np.asarray(weight * (own + means) + underflow + 2.0 * format_.smallest)
+
+
+@law(
+    "A row with an infinite entry has no variance: NaN.",
+    source="inf - inf",
+    bound="none",
+    cause="infinities are dropped or clipped before the mean is taken",
+    group="special",
+    inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),
+)
+def infinite_entry(variance: Subject, x: Tensor) -> Measurement:
+    """Compare the rows that have one with NaN."""
+    return moments.compare_rows(variance(x), x.isinf().any(-1).numpy(), np.nan, variance.format)
+
+
+# Contract
+
+
+def _largest(format_: Format) -> float:
+    """No square of a difference is beyond float16's own largest number either, nor that of the doubled row."""
+    return min(moments.largest_square_root(format_), float(np.sqrt(format_.max)) / 4.0)
+
+
+VARIANCE = Contract(
+    "variance",
+    signature="(x[n,d]) -> [n]",
+    summary="sum of squared deviations from the row's mean, divided by d - correction",
+    domain="finite rows, |x| <= sqrt(max) / 32, and sqrt(max) / 4 in float16, so that no sum of 32 squares overflows "
+    "float32; infinities and NaN where a law says so",
+    inputs=moments.rows_and_cotangents(_largest, cotangent=lambda rows: rows[:, 0]),
+    laws=(
+        value,
+        digits_kept_at_an_offset,
+        not_negative,
+        shift_invariant,
+        doubling_quadruples,
+        constant_rows_vary_by_nothing,
+        gradient,
+        infinite_entry,
+        value.on(
+            moments.extreme_rows(_largest),
+            "value_on_extreme_numbers",
+            "The value is right for the largest numbers of the domain, for the smallest ones and for both zeros.",
+            group="special",
+        ),
+        on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
+        *implementation_laws(value),
+    ),
+    axes={"x": Axes(("n", "d")), "cotangent": Axes(("n",))},
+    output=("n",),
+    conventions={"correction": (0, 1)},
+)
