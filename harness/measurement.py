@@ -121,9 +121,10 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
     size = np.fmax(np.abs(np.where(np.isfinite(reference), reference, 0.0)), np.abs(first.expected))
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(actual - reference) / ulp(lift(size), format_)
+        bound = 2.0 * first.bound
     error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
     error = np.where(np.isnan(error), np.inf, error)
-    return Measurement(error, 2.0 * first.bound, actual, reference)
+    return Measurement(error, bound, actual, reference)
 
 
 def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:

@@ -22,7 +22,7 @@ CASES = [
             "finite_on_extreme_logits": _OVERFLOW,
             "at_least_the_maximum": _THERE_AND_BACK,
             "excess_not_lost": _LOST,
-            "splits_into_halves": "near ln(max) the sum overflows where the halves do not; near ln(tiny) it has few digits",
+            "splits_into_halves": "near ln(max) the sum overflows where its halves do not; near ln(tiny) it has few digits",
             "shift_equivariant": _OVERFLOW,
             "gradient": _OVERFLOW,
             "one_column": _THERE_AND_BACK,
@@ -32,9 +32,7 @@ CASES = [
             "value_on_long_rows": Break("the sum of exponentials overflows float16 at 65,520", ("float16",)),
         },
     ),
-    Case(
-        scratch.shifted_logsumexp, "logsumexp", breaks={"excess_not_lost": _LOST, "value_on_long_rows": _HALF_SUM}
-    ),
+    Case(scratch.shifted_logsumexp, "logsumexp", breaks={"excess_not_lost": _LOST, "value_on_long_rows": _HALF_SUM}),
     Case(scratch.accurate_logsumexp, "logsumexp"),
     Case(
         concise.logsumexp,
@@ -61,7 +59,5 @@ CASES = [
         },
     ),
     Case(scratch.stable_logaddexp, "logaddexp"),
-    Case(
-        concise.logaddexp, "logaddexp", breaks={"gradient": _EARLY_ZERO, "gradient_of_masked_pairs": _EARLY_ZERO}
-    ),
+    Case(concise.logaddexp, "logaddexp", breaks={"gradient": _EARLY_ZERO, "gradient_of_masked_pairs": _EARLY_ZERO}),
 ]

@@ -84,11 +84,11 @@ log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 
 
 def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format) -> Array:
-    r"""``u (|y| + g) + E``; nothing where the exact value is infinite."""
+    """``u (|y| + g) + E``; nothing where the exact value is infinite."""
     x = to_array(logits)
     g, _, _ = gap_and_mean(x)
-    in_u = format_.u * (np.abs(expected) + g) * (1.0 + 2.0 * format_.u)
-    absolute = in_u + log_total_error(x, format_)[..., None]
+    differences = (format_.u * np.abs(expected) + format_.u * g) * (1.0 + 2.0 * format_.u)
+    absolute = differences + log_total_error(x, format_)[..., None]
     return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
 
 
@@ -179,6 +179,7 @@ def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement
     "Adding the same number to every logit of a row does not change its log-softmax.",
     source="exp(x + c) = exp(x) exp(c)",
     bound="twice the value's bound",
+    unit="ulp of 1",
     cause="x - logsumexp(x) depends on the offset: subtract the row maximum first",
     non_finite="exp overflows: subtract the row maximum first",
     group="algebra",
@@ -192,6 +193,7 @@ def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
     "Reversing the order of the columns reverses the log-softmax.",
     source="a sum has no order",
     bound="twice the value's bound",
+    unit="ulp of 1",
     cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
     non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
     group="algebra",
@@ -203,9 +205,8 @@ def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
 
 def _compare_twice(log_softmax: Subject, logits: Tensor, other: Tensor) -> Measurement:
     """Compare with another output for the same rows: both err, so that the bound counts twice."""
-    expected = dd.lift(to_array(other))
-    bound = in_ulp(2.0 * _value_bound(log_softmax, logits), expected, log_softmax.format)
-    return compare(log_softmax(logits), expected, bound, log_softmax.format)
+    absolute = 2.0 * _value_bound(log_softmax, logits)
+    return compare_absolute(log_softmax(logits), to_array(other), absolute, log_softmax.format)
 
 
 @law(

@@ -65,7 +65,10 @@ def sum_of_others(exponentials: DoubleDouble, x: Array) -> DoubleDouble:
     one_maximum = np.zeros(x.shape, dtype=bool)
     np.put_along_axis(one_maximum, x.argmax(-1)[..., None], values=True, axis=-1)
     others = DoubleDouble(np.where(one_maximum, 0.0, exponentials.hi), np.where(one_maximum, 0.0, exponentials.lo))
-    return dd.total(others, keepdims=True)
+    total = dd.total(others, keepdims=True)
+    # inf - inf is not a number, and the maximum's own exponential, which would say so, is left out.
+    hi = np.where(np.isfinite(x.max(-1, keepdims=True)), total.hi, np.nan)
+    return DoubleDouble(hi, total.lo)
 
 
 def softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:

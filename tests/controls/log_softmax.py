@@ -12,7 +12,7 @@ def accurate_log_softmax(x: Tensor) -> Tensor:
     """The gap and log1p of the others' sum, two terms of one sign; the sum is taken in float32 at least."""
     maximum, at = x.max(-1, keepdim=True)
     gap = x - maximum
-    others = gap.exp().scatter(-1, at, 0.0)
+    others = gap.exp().scatter(-1, at, maximum - maximum)  # zero, or NaN where the maximum is infinite
     rest = others.sum(-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).log1p()
     return gap - rest.to(x.dtype)
 
