@@ -6,7 +6,6 @@ Logits are ``[g, n, k]`` and labels ``[g, n]``. Where a law is about single rows
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.logits import largest_logit
@@ -14,6 +13,9 @@ from harness.contracts.logsumexp import dominated
 from harness.law import Example, Inputs
 from harness.precision import Format
 from harness.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
+
+_SINGLE_ROWS = 128
+"""Each is a call."""
 
 
 def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchStrategy[Example]:
@@ -61,13 +63,9 @@ def single_rows(inputs: Inputs) -> Inputs:
 
     def labelled(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
-            logits: Tensor = example["logits"][:, None, :]
-            return {"logits": logits, "labels": labels_for(logits, _rng(seed))}
+            logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
+            return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
 
         return st.builds(expand, inputs(format_), SEEDS)
 
     return labelled
-
-
-def _rng(seed: int) -> Generator:
-    return np.random.default_rng(seed)
