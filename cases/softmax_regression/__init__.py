@@ -8,6 +8,10 @@ _CLIP = "beyond +-50 all logits are taken for equal"
 _CLIP_HALF = Break("exp(50) overflows float16 itself, from 11.09", dtypes=("float16",))
 _UNDERFLOW = "the probability underflows: -inf from a gap of -ln(smallest/2), 103.97 in float32, 17.34 in float16"
 _LOST = "1 + exp(-gap) rounds to one from a gap of p ln 2: 16.6 in float32, 36.7 in float64"
+_CLIP_MASK = "-inf is taken for -50"
+_HALF_NAN = "inf / inf is NaN at +inf, and x / inf is zero elsewhere: neither of the policies"
+_HALF_SUM = Break("the sum of exponentials is kept in float16, where 65,520 ones are infinite", ("float16",))
+_STOPS = "the loss stops at -ln(1e-12) = 27.63; in float16, where 1e-12 is zero, it is inf from a gap of 17.34"
 
 CASES = [
     Case(
@@ -22,9 +26,13 @@ CASES = [
                 "shift_invariant",
                 "order_preserving",
                 "gradient",
+                "masked_entries",
+                "gradient_of_masked_rows",
+                "value_on_extreme_numbers",
             ),
             _OVERFLOW,
-        ),
+        )
+        | {"infinite_logit": _HALF_NAN, "value_on_long_rows": _HALF_SUM},
     ),
     Case(
         scratch.clamped_softmax,
@@ -37,17 +45,41 @@ CASES = [
             "non_negative": _CLIP_HALF,
             "finite_on_extreme_logits": _CLIP_HALF,
             "order_preserving": _CLIP_HALF,
+            "masked_entries": _CLIP_MASK,
+            "gradient_of_masked_rows": _CLIP,
+            "fully_masked_row": Break(_CLIP_MASK, ("float64", "float32", "bfloat16")),
+            "infinite_logit": "+inf is taken for 50, and in float16 for inf at one place only",
+            "value_on_extreme_numbers": _CLIP,
+            "value_on_long_rows": _HALF_SUM,
         },
     ),
-    Case(scratch.shifted_softmax, "softmax"),
+    Case(scratch.shifted_softmax, "softmax", breaks={"value_on_long_rows": _HALF_SUM}),
     Case(concise.softmax, "softmax"),
     Case(
         scratch.log_of_softmax,
         "log_softmax",
-        breaks=dict.fromkeys(("value", "finite_on_extreme_logits", "gradient"), _UNDERFLOW),
+        breaks={
+            "value": _UNDERFLOW,
+            "finite_on_extreme_logits": _UNDERFLOW,
+            "dominating_class_not_lost": _LOST,
+            "gradient": _UNDERFLOW,
+            "masked_entries": _UNDERFLOW,
+            "gradient_of_masked_rows": "the logarithm's backward pass at a masked entry is 1 / 0, times 0: NaN",
+            "value_on_extreme_numbers": _UNDERFLOW,
+            "value_on_long_rows": _HALF_SUM,
+        },
     ),
-    Case(scratch.log_softmax, "log_softmax"),
-    Case(concise.log_softmax, "log_softmax"),
+    Case(
+        scratch.log_softmax,
+        "log_softmax",
+        breaks={"dominating_class_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+    ),
+    Case(scratch.accurate_log_softmax, "log_softmax"),
+    Case(
+        concise.log_softmax,
+        "log_softmax",
+        breaks={"dominating_class_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+    ),
     Case(scratch.one_hot, "one_hot"),
     Case(concise.one_hot, "one_hot"),
     Case(scratch.accuracy, "accuracy"),
@@ -61,22 +93,41 @@ CASES = [
             "finite_on_extreme_logits": _OVERFLOW,
             "not_negative": _OVERFLOW,
             "loss_not_lost": _LOST,
+            "differs_by_the_logits": _OVERFLOW,
+            "shift_invariant": _OVERFLOW,
+            "columns_in_any_order": _OVERFLOW,
             "gradient": _OVERFLOW,
+            "masked_classes_ignored": _OVERFLOW,
+            "gradient_of_masked_rows": _OVERFLOW,
+            "impossible_label": "a row beside it whose exp overflows makes the mean NaN, where +inf is exact",
+            "infinite_logit": _HALF_NAN,
+            "value_on_extreme_numbers": _OVERFLOW,
+            "value_on_long_rows": _HALF_SUM,
         },
     ),
     Case(
         scratch.clamped_cross_entropy,
         "cross_entropy",
         breaks={
-            "value": "the loss stops at -ln(1e-12) = 27.63",
+            "value": _STOPS,
             "loss_not_lost": _LOST,
             "gradient": "the clamp's gradient is zero from a gap of 27.63, where the truth is one",
             "finite_on_extreme_logits": Break("1e-12 rounds to zero in float16, so nothing is clamped", ("float16",)),
+            "differs_by_the_logits": _STOPS,
+            "masked_classes_ignored": _STOPS,
+            "gradient_of_masked_rows": "the clamp's gradient is zero from a gap of 27.63, where the truth is one",
+            "impossible_label": Break(_STOPS, ("float64", "float32", "bfloat16")),
+            "value_on_extreme_numbers": _STOPS,
+            "value_on_long_rows": _HALF_SUM,
         },
     ),
-    Case(scratch.cross_entropy_of_log_softmax, "cross_entropy", breaks={"loss_not_lost": _LOST}),
+    Case(
+        scratch.cross_entropy_of_log_softmax,
+        "cross_entropy",
+        breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+    ),
     Case(scratch.accurate_cross_entropy, "cross_entropy"),
-    Case(concise.cross_entropy, "cross_entropy", breaks={"loss_not_lost": _LOST}),
+    Case(concise.cross_entropy, "cross_entropy", breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM}),
     Case(scratch.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
     Case(concise.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
     Case(scratch.train, "softmax_regression", dtypes=("float64", "float32")),

@@ -58,6 +58,21 @@ def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
 
 
+def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """``gap - log1p(sum over the others)``: two terms of one sign, so that nothing is lost near zero.
+
+    Notes
+    -----
+    The sum is taken in float32 at least: 65,520 equal logits overflow float16, and bfloat16 counts to 256.
+    """
+    maximum, at = logits.max(dim=1, keepdim=True)
+    gap = logits - maximum
+    # What is left out of the sum is zero, or NaN where the maximum is infinite.
+    others = gap.exp().scatter(1, at, maximum - maximum)
+    rest = others.sum(dim=1, keepdim=True, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
+    return gap - rest.to(logits.dtype)
+
+
 # Labels
 
 
@@ -100,8 +115,10 @@ def accurate_cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n
     """``gap + log1p(sum over the others)``: two terms of one sign, accurate to a few ulp however small the loss is."""
     rows = torch.arange(len(labels))
     maximum, at = logits.max(dim=1, keepdim=True)
-    others = (logits - maximum).exp().scatter(1, at, 0.0).sum(dim=1)
-    return (maximum.squeeze(1) - logits[rows, labels] + others.log1p()).mean()
+    # What is left out of the sum is zero, or NaN where the maximum is infinite; float32 holds 65,520 ones, float16 not.
+    others = (logits - maximum).exp().scatter(1, at, maximum - maximum)
+    rest = others.sum(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p().to(logits.dtype)
+    return (maximum.squeeze(1) - logits[rows, labels] + rest).mean()
 
 
 # The model

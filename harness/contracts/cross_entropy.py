@@ -8,28 +8,40 @@ is that of the usual form, ``-log_softmax(x)[t]``, which is absolute; what it lo
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.contracts.labelled_logits import groups_of_logits, masked_at_label, masked_off_label, single_rows
 from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
-from harness.contracts.logits import largest_logit
+from harness.contracts.logits import (
+    DOMAIN,
+    LONG_ROWS,
+    all_masked,
+    compare_policy,
+    every_third_row,
+    extreme_logits,
+    long_logits,
+    one_infinite,
+)
+from harness.contracts.logsumexp import compare_near
 from harness.contracts.nll_of_probabilities import pick
 from harness.contracts.softmax import (
     BHH,
     OVERFLOW,
     backward_amplified,
+    exact_shift,
     finite,
     softmax_exact,
     softmax_oracle,
     sum_of_others,
 )
+from harness.contracts.squared_error import reduced
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
+from harness.law import Axes, Contract, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, to_arb
-from harness.precision import Format, to_array
-from harness.strategies import SEEDS, batches, labels_for
+from harness.precision import to_array
 from harness.subject import Subject
 
 # Oracle
@@ -41,18 +53,12 @@ def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> Double
 
 
 def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
-    rows = _row_loss_screen(elementary, x, labels)
-    if reduction == "none":
-        return rows
-    summed = dd.total(rows)
-    return summed / float(x.shape[-2]) if reduction == "mean" else summed
+    loss: DoubleDouble = reduced(_row_loss_screen(elementary, x, labels), reduction, dd.total)
+    return loss
 
 
 def _loss_exact(x: Any, labels: Any, reduction: str) -> Any:
-    rows = -pick(log_softmax_exact(x), labels)
-    if reduction == "none":
-        return rows
-    return rows.sum(-1) / x.shape[-2] if reduction == "mean" else rows.sum(-1)
+    return reduced(-pick(log_softmax_exact(x), labels), reduction, lambda rows: rows.sum(-1))
 
 
 def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
@@ -108,7 +114,7 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
 @law(
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
-    bound="mean of u (|y| + g_t + G + 3 + 2 ln S) and the sums' errors",
+    bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, and the error of that mean",
     cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax spoils it",
     non_finite="the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
     group="value",
@@ -164,6 +170,60 @@ def loss_not_lost(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
 
 
 @law(
+    "The loss at the next label exceeds that at the label by the difference of their logits.",
+    source="cross_entropy = logsumexp - logit, of which the logsumexp cancels",
+    bound="the value's bounds at both labels",
+    unit="ulp of 1",
+    cause="softmax is applied twice, or an epsilon or a clamp bends the loss of unlikely classes",
+    non_finite="the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
+    group="algebra",
+)
+def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Move every label on by one; the difference of the logits is summed without rounding."""
+    following = (labels + 1) % logits.shape[-1]
+    x = to_array(logits)
+    difference = dd.two_sum(pick(x, labels.numpy()), -pick(x, following.numpy()))
+    expected = reduced(difference, loss.declares["reduction"], dd.total) + to_array(loss(logits, labels))
+    absolute = _loss_bound(loss, logits, labels) + _loss_bound(loss, logits, following)
+    return compare_near(loss(logits, following), expected, absolute, loss.format)
+
+
+@law(
+    "Adding the same number to every logit of a row does not change the loss.",
+    source="exp(x + c) = exp(x) exp(c)",
+    bound="twice the value's bound",
+    unit="ulp of 1",
+    cause="logsumexp(x) - x_t depends on the offset: subtract the row maximum first",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Shift by the row's maximum where that is exact in the format; other rows are left as they are."""
+    return _compare_twice(loss, logits, labels, loss(exact_shift(logits), labels))
+
+
+@law(
+    "The order of the classes does not change the loss, as long as the labels follow.",
+    source="a sum has no order",
+    bound="twice the value's bound",
+    unit="ulp of 1",
+    cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def columns_in_any_order(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Reverse the columns, and count the labels from the other end."""
+    return _compare_twice(loss, logits, labels, loss(logits.flip(-1), logits.shape[-1] - 1 - labels))
+
+
+def _compare_twice(loss: Subject, logits: Tensor, labels: Tensor, other: Tensor) -> Measurement:
+    """Compare with another output for the same loss: both err, so that the bound counts twice."""
+    exact, values = loss_oracle(logits, labels, loss.declares["reduction"]).hi, to_array(other)
+    reference = np.where(np.isfinite(values), values, exact)
+    return compare_absolute(loss(logits, labels), reference, 2.0 * _loss_bound(loss, logits, labels), loss.format)
+
+
+@law(
     "The gradient of cross_entropy is (softmax(X) - one_hot(t)) / n.",
     source="chain rule; the bound is the softmax's carried through it",
     bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u",
@@ -186,26 +246,108 @@ def gradient(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     return compare(loss.gradient((logits, labels)), expected, in_ulp(absolute, expected, format_), format_)
 
 
-def _groups_of_logits(format_: Format) -> st.SearchStrategy[Example]:
-    """Logits ``[g, n, k]`` and labels ``[g, n]``: many small batches, since an implementation reduces over one."""
+# Special values
 
-    def expand(rows: Tensor, n: int, seed: int) -> Example:
-        logits = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
-        return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
 
-    rows = batches(format_, largest=largest_logit(format_), rows=(4, 192))
-    return st.builds(expand, rows, st.sampled_from([1, 1, 2, 4]), SEEDS)
+@law(
+    "A label whose logit is -inf makes the loss +inf.",
+    source="-ln 0 = +inf",
+    bound="none",
+    cause="the probability is clamped away from zero, or a large negative constant stands for -inf",
+    group="special",
+    inputs=masked_at_label,
+)
+def impossible_label(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Look at those rows, or at the groups that have one; the others are the business of other laws."""
+    actual = to_array(loss(logits, labels))
+    impossible = np.isneginf(pick(to_array(logits), labels.numpy()))
+    possible = np.isfinite(to_array(logits).max(-1))
+    chosen = impossible & possible
+    if loss.declares["reduction"] != "none":
+        # A row of nothing but -inf has a policy, which decides its group.
+        chosen = chosen.any(-1) & possible.all(-1)
+    return compare(actual, np.where(chosen, np.inf, actual), 0.0, loss.format)
 
+
+@law(
+    "A row of nothing but -inf gives what the case declares: NaN, or the loss of zeros or of the uniform distribution.",
+    source="0 / 0 is left open: the convention `fully_masked`",
+    bound="1/2 ulp",
+    cause="the convention `fully_masked` is nan, zeros (+inf) or uniform (ln k): declare the one that is meant",
+    group="special",
+    inputs=single_rows(every_third_row(all_masked)),
+)
+def fully_masked_row(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Compare the masked rows with the policy; each is a batch of its own."""
+    policies = {"nan": np.nan, "zeros": np.inf, "uniform": np.log(float(logits.shape[-1]))}
+    rows = np.isneginf(to_array(logits)).all((-2, -1))
+    return compare_policy(loss, loss(logits, labels), rows, policies, "fully_masked")
+
+
+@law(
+    "A row with one logit of +inf gives what the case declares: NaN, or zero if it is the label's and +inf if not.",
+    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
+    bound="none",
+    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
+    group="special",
+    inputs=single_rows(every_third_row(one_infinite)),
+)
+def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
+    """Compare the rows that have one with the policy; each is a batch of its own."""
+    infinite = np.isposinf(to_array(logits))
+    limit = np.where(pick(infinite, labels.numpy()).any(-1), 0.0, np.inf)
+    actual = loss(logits, labels)
+    policies = {"nan": np.nan, "limit": limit.reshape((-1,) + (1,) * (actual.ndim - 1))}
+    return compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
+
+
+# Contract
 
 CROSS_ENTROPY = Contract(
     "cross_entropy",
     signature="(logits[n,k], labels[n]) -> []",
     summary="mean over the rows of ln sum_j exp(x_j) - x_t",
-    domain="finite logits, |x| <= max / 16",
-    inputs=_groups_of_logits,
-    laws=(value, finite_on_extreme_logits, not_negative, loss_not_lost, gradient),
+    domain=DOMAIN,
+    inputs=groups_of_logits,
+    laws=(
+        value,
+        finite_on_extreme_logits,
+        not_negative,
+        loss_not_lost,
+        differs_by_the_logits,
+        shift_invariant,
+        columns_in_any_order,
+        gradient,
+        value.on(
+            masked_off_label,
+            "masked_classes_ignored",
+            "A logit of -inf that is not the label's adds nothing: the loss is that of the other classes.",
+            cause="0 * -inf is NaN, or a large negative constant stands for -inf",
+            group="special",
+        ),
+        gradient.on(
+            masked_off_label,
+            "gradient_of_masked_rows",
+            "Where some logits are -inf, their gradient is zero and that of the others as without them.",
+        ),
+        impossible_label,
+        fully_masked_row,
+        infinite_logit,
+        value.on(
+            single_rows(extreme_logits),
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        on_long_rows(value, single_rows(long_logits), cause=LONG_ROWS),
+        *implementation_laws(value, rows=False),
+    ),
     axes={"logits": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
-    conventions={"reduction": ("mean", "sum", "none")},
+    conventions={
+        "reduction": ("mean", "sum", "none"),
+        "fully_masked": ("nan", "zeros", "uniform"),
+        "infinite_logit": ("nan", "limit"),
+    },
     grouped=True,
 )

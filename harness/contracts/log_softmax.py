@@ -1,8 +1,10 @@
-"""Log-softmax over the last axis.
+r"""Log-softmax over the last axis.
 
-The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: see :mod:`harness.contracts.softmax`
-for ``g``, ``G`` and the error of the sum. It is absolute, of the order of ``u max(1, g)``: the usual form has no
-relative accuracy near zero, where the dominating class's log-probability is the small difference of larger numbers.
+The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first subtraction errs by
+:math:`u g_i`, the logarithm of the sum by the :math:`E` of :mod:`harness.contracts.logsumexp`, the last subtraction by
+:math:`u |y|`. So :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``. The usual
+form has no relative accuracy near zero, where the dominating class's log-probability is the small difference of larger
+numbers; what it loses there altogether is a law of its own.
 """
 
 from typing import Any
@@ -11,10 +13,24 @@ import numpy as np
 from torch import Tensor
 
 from harness import double_double as dd
-from harness.contracts.logits import AXES, DOMAIN, logits_and_cotangents
+from harness.contracts.logits import (
+    AXES,
+    DOMAIN,
+    LONG_ROWS,
+    all_masked,
+    compare_policy,
+    every_third_row,
+    extreme_logits,
+    logits_and_cotangents,
+    long_logits,
+    masked_logits,
+    one_infinite,
+)
+from harness.contracts.logsumexp import log_total_error
 from harness.contracts.softmax import (
     BHH,
     backward_amplified,
+    exact_shift,
     finite,
     gap_and_mean,
     gaps,
@@ -23,6 +39,7 @@ from harness.contracts.softmax import (
     softmax_screen,
     sum_of_others,
 )
+from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
 from harness.law import Contract, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
@@ -54,7 +71,12 @@ def _log_pullback_exact(x: Any, cotangent: Any) -> Any:
     return cotangent - softmax_exact(x) * cotangent.sum(-1, keepdims=True)
 
 
+def _exponentials_sum(elementary: dd.Elementary, y: Array) -> DoubleDouble:
+    return dd.total(elementary.exp(dd.lift(y)))
+
+
 log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
+exponentials_sum = Oracle(_exponentials_sum, lambda y: np.asarray(exp(y).sum(-1), dtype=object))
 log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 
 
@@ -62,12 +84,17 @@ log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 
 
 def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format) -> Array:
-    r""":math:`u (|y| + g + G + 3 + 2 \ln S) + (k - 1) u_a`: subtraction, storing, logarithm and sum."""
+    """``u (|y| + g) + E``; nothing where the exact value is infinite."""
     x = to_array(logits)
-    g, mean, log_total = gap_and_mean(x)
-    in_u = np.abs(expected) + g + mean + 3.0 + 2.0 * log_total
-    sum_error = np.expm1((x.shape[-1] - 1) * format_.u_accumulator + format_.u * (mean + 3.0))
-    return np.asarray(format_.u * in_u * (1.0 + 2.0 * format_.u) + sum_error + format_.smallest)
+    g, _, _ = gap_and_mean(x)
+    differences = (format_.u * np.abs(expected) + format_.u * g) * (1.0 + 2.0 * format_.u)
+    absolute = differences + log_total_error(x, format_)[..., None]
+    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
+
+
+def _value_bound(log_softmax: Subject, logits: Tensor) -> Array:
+    """The value's bound, where the oracle's value is not needed itself."""
+    return log_softmax_absolute_bound(logits, log_softmax_oracle(logits).hi, log_softmax.format)
 
 
 # Laws
@@ -76,7 +103,7 @@ def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format)
 @law(
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=BHH,
-    bound="u (|y| + g_i + G + 3 + 2 ln S) and the sum's error",
+    bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
     cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal: shift, then subtract",
     non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
     group="value",
@@ -110,11 +137,78 @@ def finite_on_extreme_logits(log_softmax: Subject, logits: Tensor) -> Measuremen
 )
 def not_positive(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Measure how far above zero an entry is."""
-    expected = log_softmax_oracle(logits)
     actual = to_array(log_softmax(logits))
     reference = np.where(np.isnan(actual), 0.0, np.minimum(actual, 0.0))
-    absolute = log_softmax_absolute_bound(logits, expected.hi, log_softmax.format)
-    return compare_absolute(actual, reference, absolute, log_softmax.format)
+    return compare_absolute(actual, reference, _value_bound(log_softmax, logits), log_softmax.format)
+
+
+@law(
+    "An entry of log_softmax(X) is zero only where the exact value rounds to zero.",
+    source="-y = ln(1 + r) >= r / 2 > 0 for 0 < r <= 1",
+    bound="none",
+    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other classes' sum",
+    group="value",
+)
+def dominating_class_not_lost(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Measure ``inf`` where an entry is exactly zero and the truth is a normal number."""
+    expected = log_softmax_oracle(logits)
+    actual = to_array(log_softmax(logits))
+    lost = (actual == 0.0) & (-expected.hi >= log_softmax.format.tiny)
+    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
+
+
+@law(
+    "The exponentials of each row of log_softmax(X) sum to one.",
+    source="they are probabilities",
+    bound="sum over the row of p_i (exp(b_i) - 1), b_i being the value's bound",
+    cause="the logarithm of the sum is that of another axis, or of other exponentials",
+    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
+    group="algebra",
+)
+def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Exponentiate and sum without rounding, so that the deviation is the implementation's own."""
+    actual = exponentials_sum(log_softmax(logits))
+    p, b = softmax_oracle(logits).hi, _value_bound(log_softmax, logits)
+    with np.errstate(invalid="ignore", over="ignore"):
+        absolute = np.where(p > 0.0, p * np.expm1(b), 0.0).sum(-1) + log_softmax.format.smallest
+    one = dd.lift(np.ones(absolute.shape))
+    return compare(actual.hi + actual.lo, one, in_ulp(absolute, one, log_softmax.format), log_softmax.format)
+
+
+@law(
+    "Adding the same number to every logit of a row does not change its log-softmax.",
+    source="exp(x + c) = exp(x) exp(c)",
+    bound="twice the value's bound",
+    unit="ulp of 1",
+    cause="x - logsumexp(x) depends on the offset: subtract the row maximum first",
+    non_finite="exp overflows: subtract the row maximum first",
+    group="algebra",
+)
+def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
+    return _compare_twice(log_softmax, logits, log_softmax(exact_shift(logits)))
+
+
+@law(
+    "Reversing the order of the columns reverses the log-softmax.",
+    source="a sum has no order",
+    bound="twice the value's bound",
+    unit="ulp of 1",
+    cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
+    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
+    group="algebra",
+)
+def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Reverse the columns, and the output back."""
+    return _compare_twice(log_softmax, logits, log_softmax(logits.flip(-1)).flip(-1))
+
+
+def _compare_twice(log_softmax: Subject, logits: Tensor, other: Tensor) -> Measurement:
+    """Compare with another output for the same rows: both err, so that the bound counts twice."""
+    exact, values = log_softmax_oracle(logits).hi, to_array(other)
+    absolute = 2.0 * log_softmax_absolute_bound(logits, exact, log_softmax.format)
+    reference = np.where(np.isfinite(values), values, exact)
+    return compare_absolute(log_softmax(logits), reference, absolute, log_softmax.format)
 
 
 @law(
@@ -138,6 +232,55 @@ def gradient(log_softmax: Subject, logits: Tensor, cotangent: Tensor) -> Measure
     return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
 
 
+# Special values
+
+
+@law(
+    "A logit of -inf has the log-probability -inf, and the others are the log-softmax without it.",
+    source="ln 0 = -inf",
+    bound="none where masked, the value's elsewhere",
+    cause="0 * -inf, or a shift by a maximum that is itself masked, is NaN; a large negative constant is no -inf",
+    group="special",
+    inputs=masked_logits,
+)
+def masked_entries(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare with the oracle, whose infinities are exact."""
+    expected = log_softmax_oracle(logits)
+    absolute = log_softmax_absolute_bound(logits, expected.hi, log_softmax.format)
+    return compare(log_softmax(logits), expected, in_ulp(absolute, expected, log_softmax.format), log_softmax.format)
+
+
+@law(
+    "A row of nothing but -inf gives what the case declares: NaN, or the logarithms of zeros or of the uniform "
+    "distribution.",
+    source="0 / 0 is left open: the convention `fully_masked`",
+    bound="1/2 ulp",
+    cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+    group="special",
+    inputs=every_third_row(all_masked),
+)
+def fully_masked_row(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare the masked rows with the policy."""
+    policies = {"nan": np.nan, "zeros": -np.inf, "uniform": -np.log(float(logits.shape[-1]))}
+    rows = np.isneginf(to_array(logits)).all(-1)
+    return compare_policy(log_softmax, log_softmax(logits), rows, policies, "fully_masked")
+
+
+@law(
+    "A row with one logit of +inf gives what the case declares: NaN, or zero at that logit and -inf elsewhere.",
+    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
+    bound="none",
+    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
+    group="special",
+    inputs=every_third_row(one_infinite),
+)
+def infinite_logit(log_softmax: Subject, logits: Tensor) -> Measurement:
+    """Compare the rows that have one with the policy."""
+    infinite = np.isposinf(to_array(logits))
+    policies = {"nan": np.nan, "limit": np.where(infinite, 0.0, -np.inf)}
+    return compare_policy(log_softmax, log_softmax(logits), infinite.any(-1), policies, "infinite_logit")
+
+
 # Contract
 
 LOG_SOFTMAX = Contract(
@@ -146,7 +289,33 @@ LOG_SOFTMAX = Contract(
     summary="x_i - ln sum_j exp(x_j) along the last axis",
     domain=DOMAIN,
     inputs=logits_and_cotangents,
-    laws=(value, finite_on_extreme_logits, not_positive, gradient),
+    laws=(
+        value,
+        finite_on_extreme_logits,
+        not_positive,
+        dominating_class_not_lost,
+        exponentials_sum_to_one,
+        shift_invariant,
+        columns_in_any_order,
+        gradient,
+        masked_entries,
+        gradient.on(
+            masked_logits,
+            "gradient_of_masked_rows",
+            "Where some logits are -inf, the gradient is that of the others, and the cotangent itself where masked.",
+        ),
+        fully_masked_row,
+        infinite_logit,
+        value.on(
+            extreme_logits,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        on_long_rows(value, long_logits, cause=LONG_ROWS),
+        *implementation_laws(value),
+    ),
     axes=AXES,
     output=("n", "k"),
+    conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
 )

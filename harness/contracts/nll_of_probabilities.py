@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.derived import implementation_laws
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
@@ -70,6 +71,24 @@ def gradient(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measuremen
     return compare(loss.gradient((probabilities, labels)), expected, bound, loss.format)
 
 
+@law(
+    "A label of probability zero has the loss +inf, and one of probability one the loss zero.",
+    source="-ln 0 = +inf, ln 1 = 0",
+    bound="none",
+    cause="an epsilon or a clamp: the loss of the impossible is finite, or that of the certain is not zero",
+    group="special",
+)
+def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
+    """Put all of the probability at the label in the even rows, and none of it in the odd ones."""
+    p = probabilities.clone()
+    at = labels[:, None]
+    p[::2] = 0.0
+    p[::2] = p[::2].scatter(-1, at[::2], 1.0)
+    p[1::2] = p[1::2].scatter(-1, at[1::2], 0.0)
+    expected = np.where(np.arange(len(p)) % 2, np.inf, 0.0)
+    return compare(loss(p, labels), expected, 0.0, loss.format)
+
+
 def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of a softmax of structured logits, rounded to the format; a zero becomes the smallest subnormal."""
 
@@ -84,9 +103,10 @@ NLL_OF_PROBABILITIES = Contract(
     "nll_of_probabilities",
     signature="(probabilities[n,k], labels[n]) -> [n]",
     summary="-ln of the probability at the label, row by row",
-    domain="0 < p <= 1, subnormal probabilities among them",
+    domain="0 < p <= 1, subnormal probabilities among them; zero where a law says so",
     inputs=_probabilities,
-    laws=(value, gradient),
+    # A NaN that is not the label's is rightly never looked at.
+    laws=(value, certain_and_impossible, gradient, *implementation_laws(value, nan=False)),
     axes={"probabilities": Axes(("n", "k"), positive=True), "labels": Axes(("n",), index_of="k")},
     output=("n",),
 )

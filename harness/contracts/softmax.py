@@ -103,7 +103,7 @@ softmax_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def gap_and_mean(x: Array) -> tuple[Array, Array, Array]:
     """``g``, ``G`` and ``ln sum(exp(-g))`` of the module's notes, in float64; the latter two keep the last axis."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         g = x.max(-1, keepdims=True) - x
     weights = np.exp(-g)
     total = weights.sum(-1, keepdims=True)

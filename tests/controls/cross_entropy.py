@@ -9,10 +9,12 @@ from harness.contracts.cross_entropy import gradient_oracle, loss_oracle
 
 
 def accurate_cross_entropy(x: Tensor, t: Tensor) -> Tensor:
-    """The gap of the label and log1p of the others' sum: two terms of one sign."""
+    """The gap of the label and log1p of the others' sum: two terms of one sign, the sum in float32 at least."""
     maximum, at = x.max(-1, keepdim=True)
-    others = (x - maximum).exp().scatter(-1, at, 0.0).sum(-1)
-    return (maximum.squeeze(-1) - x[torch.arange(len(t)), t] + others.log1p()).mean()
+    # What is left out is zero, or NaN where the maximum is infinite.
+    others = (x - maximum).exp().scatter(-1, at, maximum - maximum)
+    rest = others.sum(-1, dtype=torch.promote_types(x.dtype, torch.float32)).log1p().to(x.dtype)
+    return (maximum.squeeze(-1) - x[torch.arange(len(t)), t] + rest).mean()
 
 
 CONTROLS = [

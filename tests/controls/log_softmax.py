@@ -1,5 +1,6 @@
 """Sound implementations of the log-softmax, and inputs of their oracles."""
 
+import torch
 from controls.control import Control, rounded
 from samples import tensor
 from torch import Tensor
@@ -7,17 +8,21 @@ from torch import Tensor
 from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
 
 
-def shifted_log_softmax(x: Tensor) -> Tensor:
-    """Shift, then subtract the logarithm of the sum, which is taken in float32 at least."""
-    shifted = x - x.amax(-1, keepdim=True)
-    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+def accurate_log_softmax(x: Tensor) -> Tensor:
+    """The gap and log1p of the others' sum, two terms of one sign; the sum is taken in float32 at least."""
+    maximum, at = x.max(-1, keepdim=True)
+    gap = x - maximum
+    others = gap.exp().scatter(-1, at, maximum - maximum)  # zero, or NaN where the maximum is infinite
+    rest = others.sum(-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).log1p()
+    return gap - rest.to(x.dtype)
 
 
 CONTROLS = [
-    Control("log_softmax", rounded(log_softmax_oracle, lambda v, x: log_softmax_pullback(x, v)), shifted_log_softmax)
+    Control("log_softmax", rounded(log_softmax_oracle, lambda v, x: log_softmax_pullback(x, v)), accurate_log_softmax)
 ]
 
 ORACLES = {
     "log_softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "exponentials_sum": (tensor(3, 5),),
     "log_softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
 }

@@ -21,5 +21,6 @@ def nll_clamped(p: Tensor, labels: Tensor) -> Tensor:
 
 MUTANTS = [
     Mutant(nll_with_epsilon, "nll_of_probabilities", "value"),
+    Mutant(nll_clamped, "nll_of_probabilities", "certain_and_impossible"),
     Mutant(nll_clamped, "nll_of_probabilities", "gradient"),
 ]

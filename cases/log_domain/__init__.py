@@ -1,0 +1,65 @@
+"""Sums kept as logarithms: the definitions, what keeps their digits, and what torch does."""
+
+from cases.log_domain import concise, scratch
+from harness.case import Break, Case
+
+_OVERFLOW = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
+_THERE_AND_BACK = "ln(exp(x)) is not x: the exponential rounds, and keeps nothing of |x| < u"
+_LOST = "1 + exp(-gap) rounds to one from a gap of p ln 2: 16.6 in float32, 36.7 in float64"
+_HALF_SUM = Break("the sum of exponentials is kept in float16, where 65,520 ones are infinite", ("float16",))
+_BACKWARD = (
+    "the backward pass is exp(x - y), and y has lost its digits below u |y|: "
+    "k equal logits from 2^p on have the gradient one each, where the truth is 1 / k"
+)
+_EARLY_ZERO = "the backward pass is 1 / (1 + exp(d)): zero from d = ln(max), where the truth is a subnormal number"
+
+CASES = [
+    Case(
+        scratch.logsumexp,
+        "logsumexp",
+        breaks={
+            "value": _OVERFLOW,
+            "finite_on_extreme_logits": _OVERFLOW,
+            "at_least_the_maximum": _THERE_AND_BACK,
+            "excess_not_lost": _LOST,
+            "splits_into_halves": "near ln(max) only the whole sum overflows; near ln(tiny) it has few digits",
+            "shift_equivariant": _OVERFLOW,
+            "columns_in_any_order": _OVERFLOW,
+            "gradient": _OVERFLOW,
+            "one_column": _THERE_AND_BACK,
+            "masked_entries_ignored": _OVERFLOW,
+            "gradient_of_masked_rows": _OVERFLOW,
+            "value_on_extreme_numbers": _OVERFLOW,
+            "value_on_long_rows": Break("the sum of exponentials overflows float16 at 65,520", ("float16",)),
+        },
+    ),
+    Case(scratch.shifted_logsumexp, "logsumexp", breaks={"excess_not_lost": _LOST, "value_on_long_rows": _HALF_SUM}),
+    Case(scratch.accurate_logsumexp, "logsumexp"),
+    Case(
+        concise.logsumexp,
+        "logsumexp",
+        breaks={
+            "excess_not_lost": _LOST,
+            "gradient": _BACKWARD,
+            "gradient_of_masked_rows": _BACKWARD,
+            "value_on_long_rows": _HALF_SUM,
+        },
+    ),
+    Case(
+        scratch.logaddexp,
+        "logaddexp",
+        breaks={
+            "value": _OVERFLOW,
+            "finite_on_extreme_terms": _OVERFLOW,
+            "at_least_the_maximum": _THERE_AND_BACK,
+            "commutes": _OVERFLOW,
+            "shift_equivariant": _OVERFLOW,
+            "gradient": _OVERFLOW,
+            "nothing_added": _THERE_AND_BACK,
+            "gradient_of_masked_pairs": _OVERFLOW,
+            "value_on_extreme_numbers": _OVERFLOW,
+        },
+    ),
+    Case(scratch.stable_logaddexp, "logaddexp"),
+    Case(concise.logaddexp, "logaddexp", breaks={"gradient": _EARLY_ZERO, "gradient_of_masked_pairs": _EARLY_ZERO}),
+]

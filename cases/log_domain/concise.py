@@ -1,0 +1,15 @@
+"""Sums of exponentials that are kept as logarithms, with what torch provides."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """``torch.logsumexp`` over the classes."""
+    return torch.logsumexp(logits, dim=1)
+
+
+def logaddexp(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """``torch.logaddexp``."""
+    return torch.logaddexp(a, b)

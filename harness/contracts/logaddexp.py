@@ -1,0 +1,307 @@
+r"""Logaddexp of two numbers, elementwise.
+
+:math:`y = m + L` with :math:`m = \max(a, b)`, :math:`d = |a - b|` and :math:`L = \ln(1 + e^{-d})`. Operation by
+operation: the difference errs by :math:`u d`, which the exponential turns into a factor :math:`e^{\pm u d}`, and the
+exponential adds :math:`2u`; so :math:`e^{-d}` has the relative error :math:`R = e^{u (d + 2)} - 1`, and ``log1p`` turns
+it into the absolute error :math:`q R (1 + q R)` with :math:`q = e^{-d} / (1 + e^{-d})`. ``log1p`` adds
+:math:`2 u L` and the last addition :math:`u |y|`. Together
+:math:`|\hat y - y| \le u (|y| + 2 L) + q R (1 + q R)`, and a subnormal for each of the exponential and ``log1p``.
+Where :math:`m = 0` this is relative: ``log1p`` keeps what ``log(1 + e)`` loses.
+
+The gradient is :math:`1 - q` at the larger number and :math:`q` at the smaller. Of :math:`q` the exponential errs by
+:math:`R`, and a sum, a quotient and two products by :math:`u` each; the larger number's is
+formed from that by one addition, or as :math:`1 / (1 + e^{-d})`, with as many roundings.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts.logits import DOMAIN, largest_logit
+from harness.contracts.logsumexp import (
+    at_the_limits,
+    compare_near,
+    dominated,
+    logsumexp_exact,
+    logsumexp_screen,
+    normalised,
+)
+from harness.contracts.softmax import BHH, OVERFLOW, exact_shift, finite, softmax_exact, softmax_screen
+from harness.derived import implementation_laws
+from harness.double_double import Array
+from harness.law import Axes, Contract, Example, law
+from harness.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.oracle import Oracle
+from harness.precision import Format, from_ordinal, to_array, to_ordinal
+from harness.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
+from harness.subject import Subject
+
+# Oracle
+
+
+def _pair(a: Any, b: Any) -> Any:
+    return np.stack([a, b], -1)
+
+
+logaddexp_oracle = Oracle(
+    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)), lambda a, b: logsumexp_exact(_pair(a, b))
+)
+gradient_oracle = Oracle(
+    lambda elementary, a, b: softmax_screen(elementary, _pair(a, b)), lambda a, b: softmax_exact(_pair(a, b))
+)
+
+
+# Bounds
+
+
+def _difference(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """``d``, ``exp(-d)`` and ``q`` of the module's notes."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        d = np.abs(a - b)
+        e = np.exp(-d)
+    return d, e, e / (1.0 + e)
+
+
+def _carried(d: Array, q: Array, format_: Format) -> Array:
+    """``q R``, which is zero where ``q`` underflows."""
+    return np.asarray(q * np.expm1(format_.u * (np.where(q > 0.0, d, 0.0) + 2.0)))
+
+
+def logaddexp_absolute_bound(a: Array, b: Array, expected: Array, format_: Format) -> Array:
+    """``u (|y| + 2 L) + q R (1 + q R)``, and two subnormals."""
+    d, e, q = _difference(a, b)
+    carried = _carried(d, q, format_)
+    in_u = np.abs(expected) + 2.0 * np.log1p(e)
+    return np.asarray(format_.u * in_u * (1.0 + 4.0 * format_.u) + carried * (1.0 + carried) + 2.0 * format_.smallest)
+
+
+def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Array:
+    """``|v| (q R + 4 u q)``, and at the larger number ``|v| 4 u`` more."""
+    d, _, q = _difference(a, b)
+    weight = np.abs(cotangent)
+    smaller = weight * (_carried(d, q, format_) + 4.0 * format_.u * q) + 2.0 * format_.smallest * (1.0 + weight)
+    larger = smaller + 4.0 * format_.u * weight
+    return _pair(np.where(a >= b, larger, smaller), np.where(b >= a, larger, smaller))
+
+
+# Inputs
+
+
+def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+    """Numbers at most four units in the last place apart."""
+    start = torch.from_numpy(rng.standard_normal((shape.rows, 1)) * magnitude).to(format_.dtype)
+    near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
+    return near.double().numpy()
+
+
+def _split(pairs: Tensor, **others: Tensor) -> Example:
+    return {"a": pairs[:, 0].contiguous(), "b": pairs[:, 1].contiguous(), **others}
+
+
+def pairs_and_weights(format_: Format) -> st.SearchStrategy[Example]:
+    """Structured pairs, and weights of the outputs for the gradient's law."""
+    return _pairs(format_, lambda pairs, _: pairs)
+
+
+def _masked(format_: Format) -> st.SearchStrategy[Example]:
+    """Pairs of which one number may be -inf."""
+    return _pairs(format_, masked)
+
+
+def _with_infinities(format_: Format) -> st.SearchStrategy[Example]:
+    """Pairs of which every number may be -inf or +inf."""
+
+    def replace(pairs: Tensor, rng: Generator) -> Tensor:
+        infinite = torch.from_numpy(rng.choice([-np.inf, np.inf], size=tuple(pairs.shape))).to(pairs.dtype)
+        return torch.where(torch.from_numpy(rng.random(tuple(pairs.shape)) < 0.6), infinite, pairs)
+
+    return _pairs(format_, replace)
+
+
+def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
+    def expand(pairs: Tensor, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        cotangent = companions(pairs[:, 0], rng)
+        return _split(change(pairs, rng), cotangent=cotangent)
+
+    structures = (*STRUCTURES, normalised, dominated, at_the_limits, neighbours)
+    drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 4096), columns=(2, 2))
+    return st.builds(expand, drawn, SEEDS)
+
+
+def _extremes(format_: Format) -> st.SearchStrategy[Example]:
+    return extremes(format_, columns=(2, 2)).map(_split)
+
+
+# Laws
+
+
+@law(
+    "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
+    source=BHH,
+    bound="u (|y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
+    cause="log(1 + exp(-d)) loses what is below u where max(a, b) is small: use log1p",
+    non_finite=f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf",
+    group="value",
+)
+def value(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Compare with the oracle."""
+    expected = logaddexp_oracle(a, b)
+    absolute = logaddexp_absolute_bound(to_array(a), to_array(b), expected.hi, logaddexp.format)
+    return compare(logaddexp(a, b), expected, in_ulp(absolute, expected, logaddexp.format), logaddexp.format)
+
+
+@law(
+    "logaddexp(a, b) is finite wherever a and b are.",
+    source="max(a, b) <= y <= max(a, b) + ln 2",
+    bound="none",
+    cause=f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf",
+    group="finite",
+)
+def finite_on_extreme_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Any finite value passes."""
+    return finite(logaddexp(a, b), logaddexp_oracle(a, b), logaddexp.format)
+
+
+@law(
+    "logaddexp(a, b) is at least the larger of the two.",
+    source="both terms of the sum are positive, and rounding is monotone",
+    bound="none",
+    cause="the shift is larger than the maximum, or the smaller number is added to",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def at_least_the_maximum(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Measure how far below the maximum it is."""
+    actual, maximum = to_array(logaddexp(a, b)), np.maximum(to_array(a), to_array(b))
+    expected = np.where(np.isnan(actual), maximum, np.fmax(actual, maximum))
+    return compare(actual, expected, 0.0, logaddexp.format)
+
+
+@law(
+    "logaddexp(a, b) equals logaddexp(b, a).",
+    source="a sum has no order",
+    bound="twice the value's bound",
+    unit="ulp of 1",
+    cause="one of the two is always taken for the larger: a + log1p(exp(b - a)) overflows where b - a is large",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Exchange the two."""
+    exchanged = to_array(logaddexp(b, a))
+    reference = np.where(np.isfinite(exchanged), exchanged, logaddexp_oracle(a, b).hi)
+    return compare_absolute(logaddexp(a, b), reference, 2.0 * _value_bound(a, b, logaddexp.format), logaddexp.format)
+
+
+@law(
+    "Adding the same number to a and b adds it to their logaddexp.",
+    source="exp(x + c) = exp(x) exp(c)",
+    bound="the value's bounds at both inputs",
+    unit="ulp of 1",
+    cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the larger of the two",
+    non_finite=OVERFLOW,
+    group="algebra",
+)
+def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Shift by the larger where that is exact in the format; other pairs are compared with themselves."""
+    format_ = logaddexp.format
+    pairs = torch.stack([a, b], -1)
+    shifted = exact_shift(pairs)
+    expected = dd.two_sum(
+        to_array(logaddexp(shifted[:, 0], shifted[:, 1])), to_array(pairs).max(-1) - to_array(shifted).max(-1)
+    )
+    absolute = _value_bound(a, b, format_) + _value_bound(shifted[:, 0], shifted[:, 1], format_)
+    return compare_near(logaddexp(a, b), expected, absolute, format_)
+
+
+def _value_bound(a: Tensor, b: Tensor, format_: Format) -> Array:
+    return logaddexp_absolute_bound(to_array(a), to_array(b), logaddexp_oracle(a, b).hi, format_)
+
+
+@law(
+    "The gradients of logaddexp(a, b) . v are v times the softmax of the two.",
+    source="chain rule; a quotient, a sum and two products of an exponential that errs by R",
+    bound="|v| q (R + 4 u) at the smaller number, |v| 4 u more at the larger, and subnormals",
+    cause="one of the two is detached; or exp(d) overflows from d = ln(max), and 1 / inf is zero too early",
+    non_finite="infinity over infinity in the backward pass: exponentiate -d, never d",
+    group="gradient",
+)
+def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare both gradients by autograd, in the case's own dtype, with the analytic ones."""
+    v = to_array(cotangent)
+    expected = gradient_oracle(a, b) * v[:, None]
+    actual = torch.stack([logaddexp.gradient((a, b), cotangent, of=which) for which in (0, 1)], -1)
+    absolute = _gradient_bound(to_array(a), to_array(b), v, logaddexp.format)
+    return compare(actual, expected, in_ulp(absolute, expected, logaddexp.format), logaddexp.format)
+
+
+# Special values
+
+
+@law(
+    "logaddexp(a, -inf) and logaddexp(-inf, a) are a.",
+    source="exp(-inf) = 0",
+    bound="none",
+    cause="a large negative constant stands for -inf, or exponential and logarithm are taken where nothing need be",
+    group="special",
+)
+def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
+    """Call both ways."""
+    nothing = torch.full_like(a, -torch.inf)
+    actual = _pair(to_array(logaddexp(a, nothing)), to_array(logaddexp(nothing, a)))
+    return compare(actual, to_array(a)[:, None], 0.0, logaddexp.format)
+
+
+@law(
+    "A term of +inf makes the sum +inf, and two of -inf make it -inf.",
+    source="limits of ln(exp(a) + exp(b))",
+    bound="none",
+    cause="the difference of two equal infinities is NaN: where a equals b, the result is a + ln 2",
+    group="special",
+    inputs=_with_infinities,
+)
+def infinite_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
+    """Look at those pairs; the others are the business of other laws."""
+    actual, maximum = to_array(logaddexp(a, b)), np.maximum(to_array(a), to_array(b))
+    return compare(actual, np.where(np.isinf(maximum), maximum, actual), 0.0, logaddexp.format)
+
+
+# Contract
+
+LOGADDEXP = Contract(
+    "logaddexp",
+    signature="(a[n], b[n]) -> [n]",
+    summary="ln(exp(a) + exp(b)), elementwise",
+    domain=DOMAIN,
+    inputs=pairs_and_weights,
+    laws=(
+        value,
+        finite_on_extreme_terms,
+        at_least_the_maximum,
+        commutes,
+        shift_equivariant,
+        gradient,
+        nothing_added,
+        infinite_terms,
+        gradient.on(
+            _masked,
+            "gradient_of_masked_pairs",
+            "Where one number is -inf, its gradient is zero and that of the other is the weight.",
+        ),
+        value.on(
+            _extremes,
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        *implementation_laws(value),
+    ),
+    axes={"a": Axes(("n",)), "b": Axes(("n",)), "cotangent": Axes(("n",))},
+    output=("n",),
+)
