@@ -84,7 +84,8 @@ def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
 def _finite_gaps(x: Any) -> Any:
     """``g``, with zero where a class is impossible: ``0 ln 0 = 0``."""
     gap = x.max(-1, keepdims=True) - x
-    return np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(gap).astype(bool), gap, arb(0))
+    gap[~np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(gap).astype(bool)] = arb(0)
+    return gap
 
 
 def _entropy_exact(x: Any) -> Any:
@@ -126,7 +127,7 @@ class Moments(NamedTuple):
 
 def moments(x: Array) -> Moments:
     """Return them in float64, the last axis kept; gaps of classes without probability are zero."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         gap = x.max(-1, keepdims=True) - x
     exponentials = np.exp(-gap)
     g = np.where(exponentials > 0.0, gap, 0.0)
@@ -322,7 +323,8 @@ def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
 def _gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
     x, v = to_array(logits), np.abs(to_array(cotangent))[..., None]
     row, k = moments(x), x.shape[-1]
-    relative = np.where(row.p > 0.0, softmax_relative_bound(x, format_), 0.0)
+    with np.errstate(invalid="ignore"):
+        relative = np.where(row.p > 0.0, softmax_relative_bound(x, format_), 0.0)
     amplified = 2.0 * relative + (k + 8.0) * format_.u
     terms = 2.0 + row.g + row.mean + np.log1p(row.others)
     absolute = v * row.p * (amplified * terms + 2.0 * format_.u * row.square)

@@ -53,9 +53,10 @@ def _value_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
 
 
 def _value_exact(log_q: Any, p: Any) -> Any:
-    positive = np.asarray(p > 0, dtype=bool)
-    chosen = np.where(positive, p, arb(1))
-    return (chosen * (log(chosen) - np.where(positive, log_q, arb(0)))).sum(-1)
+    impossible = np.asarray(p == 0, dtype=bool)
+    chosen, given = p.copy(), log_q.copy()
+    chosen[impossible], given[impossible] = arb(1), arb(0)
+    return np.where(impossible, p, chosen * (log(chosen) - given)).sum(-1)
 
 
 def _in_log_q_screen(_: dd.Elementary, p: Array, cotangent: Array) -> DoubleDouble:
@@ -341,6 +342,6 @@ KL_DIVERGENCE = Contract(
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"log_q": Axes(("n", "k")), "p": Axes(("n", "k")), "cotangent": Axes(("n",))},
+    axes={"log_q": Axes(("n", "k")), "p": Axes(("n", "k"), positive=True), "cotangent": Axes(("n",))},
     output=("n",),
 )
