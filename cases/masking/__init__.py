@@ -87,7 +87,7 @@ CASES = [
         "masked_softmax",
         declares={"fully_masked": "uniform"},
         breaks={
-            "value_on_extreme_numbers": "a kept logit of the lowest number ties with what is masked: 1/2 where 1 is due",
+            "value_on_extreme_numbers": "a kept logit of the lowest number ties with what is masked: 1/2 instead of 1",
         },
     ),
     Case(

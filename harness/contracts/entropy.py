@@ -9,29 +9,25 @@ two terms that are not negative. So the entropy is known to a small *relative* e
 :math:`-\sum p \ln p` has no such accuracy, since :math:`\ln p` of the dominating class is itself a small difference.
 The gradient is :math:`-p_i (\ln p_i + H) = p_i (g_i - G)`.
 
-The bound is that of this form carried out in the format itself, with an exponential and a logarithm accurate to one ulp
-(:math:`2u`); :math:`u_a` is the accumulator's roundoff:
-
-* :math:`e^{-g_i}` errs relatively by :math:`u (g_i + 2)`, the subtraction's part having become :math:`u g_i`; its
-  product with :math:`g_i`, which errs by :math:`u`, by :math:`u (g_i + 4)`;
-* :math:`S` errs by the mean :math:`\tau = \sum_i p_i u (g_i + 2) + (k - 1) u_a + u`, and :math:`\sum e^{-g_i} g_i`
-  by the mean of its terms' errors, :math:`(k - 1) u_a` and :math:`u`; the quotient adds :math:`u`. So :math:`G` errs by
-  :math:`u (\sum_i p_i g_i^2 + G^2 + 8 G) + 2 (k - 1) u_a G` to first order;
-* :math:`\ln(1 + R)` errs by :math:`\delta R / S`, that is :math:`u (G + 3 R/S) + (k - 2) u_a R/S`, and by :math:`2u` of
-  itself; the last addition by :math:`u H`.
-
-Where an exponential is subnormal it errs by a smallest subnormal, which counts at most :math:`1 + g_i` times.
+The bound is derived in :mod:`harness.contracts.entropy_bound`.
 """
 
-import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import torch
 from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
+from harness.contracts.entropy_bound import (
+    entropy_absolute_bound,
+    gradient_bound,
+    log_softmax_form_bound,
+    subnormals,
+)
 from harness.contracts.logits import (
     DOMAIN,
     LONG_ROWS,
@@ -49,7 +45,6 @@ from harness.contracts.softmax import (
     finite,
     gaps,
     softmax_exact,
-    softmax_relative_bound,
     sum_of_others,
 )
 from harness.derived import implementation_laws, on_long_rows
@@ -109,52 +104,6 @@ def _pullback_exact(x: Any, cotangent: Any) -> Any:
 
 entropy_oracle = Oracle(_entropy_screen, _entropy_exact)
 entropy_pullback = Oracle(_pullback_screen, _pullback_exact)
-
-
-# Bounds
-
-
-class Moments(NamedTuple):
-    """Of a row's gaps ``g``: the sum of their exponentials without one maximum, and means under the softmax."""
-
-    gap: Array
-    g: Array
-    others: Array
-    p: Array
-    mean: Array
-    square: Array
-
-
-def moments(x: Array) -> Moments:
-    """Return them in float64, the last axis kept; gaps of classes without probability are zero."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        gap = x.max(-1, keepdims=True) - x
-    exponentials = np.exp(-gap)
-    g = np.where(exponentials > 0.0, gap, 0.0)
-    others = sum_of_others(dd.lift(exponentials), x).hi
-    p = exponentials / (1.0 + others)
-    return Moments(gap, g, others, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
-
-
-def _subnormals(row: Moments, format_: Format) -> Array:
-    """Smallest subnormals: of each exponential below ``tiny``, weighted by its gap, and of three results."""
-    # Beyond twice the gap at which it underflows, an exponential times its gap is nothing beside a subnormal.
-    small = (row.gap > -math.log(2.0 * format_.tiny)) & (row.gap < -2.0 * format_.log_smallest)
-    return np.asarray(format_.smallest * (3.0 + np.where(small, 2.0 + row.gap, 0.0).sum(-1)))
-
-
-def entropy_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of ``ln(1 + R) + G``, in the order of the module's notes."""
-    row = moments(to_array(logits))
-    u, adding = format_.u, (row.g.shape[-1] - 1) * format_.u_accumulator + format_.u
-    tau = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) + adding
-    mean, others = row.mean[..., 0], row.others[..., 0]
-    weighted = (row.p * row.g * np.expm1(u * (row.g + 4.0))).sum(-1) + mean * (adding + tau + u)
-    # The error of R is that of S but for the maximum's, which is exact.
-    share = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) - row.p.max(-1) * np.expm1(2.0 * u)
-    logarithm = np.maximum(share, 0.0) + others / (1.0 + others) * adding
-    error = (weighted + logarithm) / (1.0 - tau) + 2.0 * u * np.log1p(others) + u * expected.hi
-    return np.asarray(error * (1.0 + 4.0 * u) + _subnormals(row, format_))
 
 
 # Inputs
@@ -235,7 +184,7 @@ def not_negative(entropy: Subject, logits: Tensor) -> Measurement:
 @law(
     "entropy(X) is at most ln k.",
     source="the uniform distribution has the largest entropy: Jensen's inequality",
-    bound="the value's bound",
+    bound="the bound of -sum p ln p by way of the log-softmax",
     cause="another base than e, or probabilities that do not sum to one",
     group="algebra",
 )
@@ -245,7 +194,7 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     largest = dd.log(dd.lift(np.full(actual.shape, float(logits.shape[-1]))))
     above = ~(actual <= largest.hi)
     reference = DoubleDouble(np.where(above, largest.hi, actual), np.where(above, largest.lo, 0.0))
-    absolute = entropy_absolute_bound(logits, entropy_oracle(logits), entropy.format)
+    absolute = log_softmax_form_bound(logits, entropy_oracle(logits), entropy.format)
     return compare(actual, reference, in_ulp(absolute, reference, entropy.format), entropy.format)
 
 
@@ -261,7 +210,7 @@ def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
     expected = entropy_oracle(logits)
     actual = to_array(entropy(logits))
     # Exponentials that underflow are lost together with their gaps.
-    underflow = _subnormals(moments(to_array(logits)), entropy.format)
+    underflow = subnormals(logits, entropy.format)
     lost = (actual == 0.0) & (expected.hi >= entropy.format.tiny + underflow)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
 
@@ -294,21 +243,25 @@ def shift_invariant(entropy: Subject, logits: Tensor) -> Measurement:
 @law(
     "The order of the classes does not change the entropy.",
     source="a sum does not depend on the order of its terms",
-    bound="the value's bound, twice",
+    bound="the bound of -sum p ln p by way of the log-softmax, twice: certainty and offsets have laws of their own",
     cause="a class is left out by its place, as the reference class of a multinomial model is: leave out one maximum",
     group="algebra",
 )
 def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
-    """Reverse the classes."""
-    return _agree(entropy, logits, logits.flip(-1))
+    """Reverse the classes of rows that are shifted exactly; other rows are compared with themselves."""
+    shifted = exact_shift(logits)
+    reversed_ = torch.where(shifted.amax(-1, keepdim=True) == 0.0, shifted.flip(-1), shifted)
+    return _agree(entropy, shifted, reversed_, log_softmax_form_bound)
 
 
-def _agree(entropy: Subject, logits: Tensor, other: Tensor) -> Measurement:
+def _agree(
+    entropy: Subject, logits: Tensor, other: Tensor, bound: Callable[..., Array] = entropy_absolute_bound
+) -> Measurement:
     """Compare with the output at other logits of the same entropy; where that is not finite, with the truth."""
     expected = entropy_oracle(logits)
     again = to_array(entropy(other))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
-    absolute = 2.0 * entropy_absolute_bound(logits, expected, entropy.format)
+    absolute = 2.0 * bound(logits, expected, entropy.format)
     return compare(entropy(logits), reference, in_ulp(absolute, reference, entropy.format), entropy.format)
 
 
@@ -324,22 +277,8 @@ def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
     """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
     format_ = entropy.format
     expected = entropy_pullback(logits, cotangent)
-    absolute = _gradient_bound(logits, cotangent, format_)
+    absolute = gradient_bound(logits, cotangent, format_)
     return _compare(entropy.gradient((logits,), cotangent), expected, absolute, logits, format_)
-
-
-def _gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
-    x, v = to_array(logits), np.abs(to_array(cotangent))[..., None]
-    row, k = moments(x), x.shape[-1]
-    with np.errstate(invalid="ignore"):
-        relative = np.where(row.p > 0.0, softmax_relative_bound(x, format_), 0.0)
-    amplified = 2.0 * relative + (k + 8.0) * format_.u
-    terms = 2.0 + row.g + row.mean + np.log1p(row.others)
-    absolute = v * row.p * (amplified * terms + 2.0 * format_.u * row.square)
-    # Autograd sends the sum of all entries' errors through max() to the entries that attain it.
-    at_maximum = x == x.max(-1, keepdims=True)
-    absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
-    return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v) * k * (2.0 - format_.log_smallest))
 
 
 # Special values
