@@ -125,9 +125,12 @@ def _shortest_prefix(
 
 def _simplify(example: Example, name: str, fails: Callable[[Example], bool], *, positive: bool) -> Example:
     """Replace each entry by the first of zero, one, and its roundings to ever more digits that still fails."""
+    largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     for index in np.ndindex(tuple(example[name].shape)):
         current = float(example[name][index])
         for candidate in _simpler(current):
+            if abs(candidate) > largest:  # the largest number rounded to fewer digits is none of the format
+                continue
             changed = _replaced(example, name, index, candidate)
             if float(changed[name][index]) == current:
                 break

@@ -1,0 +1,54 @@
+"""Entropy and divergence by their definitions, and in forms that survive certainty."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+# Entropy
+
+
+def entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """``-sum p ln p``: the definition.
+
+    Notes
+    -----
+    Where a probability is zero, ``0 * -inf`` is not a number; and ``exp`` is not shifted.
+    """
+    p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    return -(p * p.log()).sum(dim=1)
+
+
+def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """``ln(1 + R) + sum p g`` with the gaps ``g`` to the maximum: two terms that are not negative.
+
+    Notes
+    -----
+    ``R`` sums ``exp(-g)`` over all classes but one maximum, so that ``log1p`` keeps what is tiny. Relative error a few
+    ``u``, however certain the row is; the gradient is ``p (g - sum p g)``. A class with a logit of -inf is left out
+    *before* its gap enters a product.
+    """
+    maximum, at = logits.float().max(dim=1, keepdim=True) if logits.itemsize < 4 else logits.max(dim=1, keepdim=True)
+    gap = maximum - logits
+    weight = (-gap).exp()
+    others = weight.scatter(1, at, 0.0).sum(dim=1)
+    weighted = weight * gap.where(weight > 0, 0.0)
+    return (others.log1p() + weighted.sum(dim=1) / (1 + others)).to(logits.dtype)
+
+
+# Divergence
+
+
+def kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """``sum p (ln p - ln q)``: the definition. Where a probability is zero, ``0 * -inf`` is not a number."""
+    return (p * (p.log() - log_q)).sum(dim=1)
+
+
+def accurate_kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """The definition over the classes that ``p`` allows; what it does not is replaced before any logarithm.
+
+    Notes
+    -----
+    Absolute error of a few ``u sum p (|ln p| + |ln q|)``: the terms have both signs.
+    """
+    possible = p > 0
+    safe_p, safe_log_q = p.where(possible, 1.0), log_q.where(possible, 0.0)
+    return (safe_p * (safe_p.log() - safe_log_q)).sum(dim=1)

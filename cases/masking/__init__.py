@@ -1,0 +1,101 @@
+"""The softmax under a mask: what is in use, and what holds."""
+
+from cases.masking import concise, scratch
+from harness.case import Break, Case
+
+_SHARE = "what is masked has taken its share of the softmax, and the row is not normalised again"
+_ZERO_BY_ZERO = (
+    "all that is kept underflows, and 0 / 0 is not a number, once a masked logit is -ln(smallest/2) above: "
+    "103.97 in float32, 17.34 in float16"
+)
+_NAN = "the mask multiplies or is added, and NaN and infinities survive that"
+_WIDE = ("float64", "float32", "bfloat16")
+_CONSTANT = Break("-1e9 is no -inf: what is masked leaks once its logit is that far above what is kept", _WIDE)
+_NOTHING = Break("the softmax of x - 1e9, neither NaN nor uniform, where nothing is kept", _WIDE)
+
+CASES = [
+    Case(
+        scratch.masked_afterwards,
+        "masked_softmax",
+        breaks={
+            **dict.fromkeys(
+                (
+                    "value",
+                    "rows_sum_to_one",
+                    "shift_invariant",
+                    "gradient",
+                    "kept_minus_infinity_is_zero",
+                    "gradient_beside_a_fully_masked_row",
+                    "nan_at_a_kept_entry",
+                    "value_on_extreme_numbers",
+                    "value_on_long_rows",
+                ),
+                _SHARE,
+            ),
+            "masked_values_do_not_matter": _NAN,
+            "gradient_ignores_masked_values": _NAN,
+            "fully_masked_row": "0 * p is zero, not NaN, where nothing is kept",
+        },
+    ),
+    Case(
+        scratch.renormalised,
+        "masked_softmax",
+        breaks={
+            **dict.fromkeys(
+                (
+                    "value",
+                    "masked_entries_are_zero",
+                    "rows_sum_to_one",
+                    "finite_on_extreme_logits",
+                    "shift_invariant",
+                    "gradient",
+                    "kept_minus_infinity_is_zero",
+                    "gradient_beside_a_fully_masked_row",
+                    "nan_at_a_kept_entry",
+                    "value_on_extreme_numbers",
+                ),
+                _ZERO_BY_ZERO,
+            ),
+            "masked_values_do_not_matter": _NAN,
+            "gradient_ignores_masked_values": _NAN,
+        },
+    ),
+    Case(
+        scratch.additive,
+        "masked_softmax",
+        breaks={
+            **dict.fromkeys(
+                (
+                    "value",
+                    "masked_entries_are_zero",
+                    "shift_invariant",
+                    "gradient",
+                    "kept_minus_infinity_is_zero",
+                    "gradient_beside_a_fully_masked_row",
+                    "nan_at_a_kept_entry",
+                    "value_on_extreme_numbers",
+                ),
+                _CONSTANT,
+            ),
+            "masked_values_do_not_matter": _NAN,
+            "gradient_ignores_masked_values": _NAN,
+            "fully_masked_row": _NOTHING,
+        },
+    ),
+    Case(
+        concise.filled_with_the_lowest,
+        "masked_softmax",
+        declares={"fully_masked": "uniform"},
+        breaks={
+            "value_on_extreme_numbers": "a kept logit of the lowest number ties with what is masked: 1/2 instead of 1",
+        },
+    ),
+    Case(
+        scratch.masked_softmax,
+        "masked_softmax",
+        declares={"fully_masked": "zeros"},
+        breaks={"value_on_long_rows": Break("65,520 ones overflow a sum that is stored in float16", ("float16",))},
+    ),
+    Case(concise.torch_masked, "masked_softmax"),
+    Case(concise.masked_softmax, "masked_softmax"),
+]

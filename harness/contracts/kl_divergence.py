@@ -1,0 +1,348 @@
+r"""Kullback-Leibler divergence of a distribution ``p`` from one that is given by its logarithms ``log_q``.
+
+:math:`D = \sum_j p_j (\ln p_j - \ell_j)` row by row, with :math:`\ell = \ln q` as it is given and
+:math:`0 \ln 0 = 0`: a class with :math:`p_j = 0` adds nothing, whatever :math:`\ell_j`, and one with :math:`p_j > 0`
+and :math:`\ell_j = -\infty` makes the divergence infinite.
+
+The terms have both signs and cancel where the distributions are near one another, so the bound is absolute and
+conditioned on :math:`\sum_j p_j (|\ln p_j| + |\ell_j|)`. It covers both forms in use, carried out in the format itself
+with a logarithm accurate to one ulp (:math:`2u`), :math:`t_j = \ln p_j - \ell_j`:
+
+* :math:`p (\ln p - \ell)`: :math:`2u\, p |\ln p|` from the logarithm, :math:`u\, p |t|` each from the difference
+  and the product;
+* :math:`p \ln p - p \ell`: :math:`3u\, p |\ln p|` and :math:`u\, p |\ell|` from the products,
+  :math:`u\, p |t|` from the difference;
+* the sum of the terms, :math:`(k - 1) u_a \sum_j p_j |t_j|`, and :math:`u |D|` for storing it.
+
+Together :math:`u \sum_j p_j (3 |\ln p_j| + |\ell_j| + 2 |t_j|) + (k - 1) u_a \sum_j p_j |t_j| + u |D|`, and three
+smallest subnormals a class for the products that underflow.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from flint import arb
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts.logits import LONG_ROWS, largest_logit
+from harness.derived import implementation_laws, on_long_rows
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, Inputs, law
+from harness.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.oracle import Oracle, exp, log
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS, batches, companions, long_rows, masked
+from harness.subject import Subject
+
+SOURCE = "definition; the bound is derived in the module"
+
+# Oracles
+
+
+def _where(condition: Any, values: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(np.where(condition, values.hi, 0.0), np.where(condition, values.lo, 0.0))
+
+
+def _value_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
+    """Terms to all the digits there are, since they cancel; those of ``p = 0`` are zero, even beside an infinity."""
+    logarithm = dd.DOUBLE.log(dd.lift(np.where(p > 0.0, p, 1.0)))
+    return dd.total(_where(p > 0.0, (logarithm - np.where(p > 0.0, log_q, 0.0)) * p))
+
+
+def _value_exact(log_q: Any, p: Any) -> Any:
+    impossible = np.asarray(p == 0, dtype=bool)
+    chosen, given = p.copy(), log_q.copy()
+    chosen[impossible], given[impossible] = arb(1), arb(0)
+    return np.where(impossible, p, chosen * (log(chosen) - given)).sum(-1)
+
+
+def _in_log_q_screen(_: dd.Elementary, p: Array, cotangent: Array) -> DoubleDouble:
+    return -dd.two_product(p, cotangent[..., None])
+
+
+def _in_p_screen(_: dd.Elementary, log_q: Array, p: Array, cotangent: Array) -> DoubleDouble:
+    return (dd.DOUBLE.log(dd.lift(p)) - log_q + 1.0) * cotangent[..., None]
+
+
+def _gibbs_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
+    """``P ln(P / Q)`` by way of ``P - Q``, which is near zero."""
+    of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.DOUBLE.exp(dd.lift(log_q)))
+    return -of_p * dd.DOUBLE.log1p((of_q - of_p) / of_p)
+
+
+def _gibbs_exact(log_q: Any, p: Any) -> Any:
+    return p.sum(-1) * log(p.sum(-1) / exp(log_q).sum(-1))
+
+
+value_oracle = Oracle(_value_screen, _value_exact)
+gradient_in_log_q_oracle = Oracle(_in_log_q_screen, lambda p, cotangent: -p * cotangent[..., None])
+gradient_in_p_oracle = Oracle(
+    _in_p_screen, lambda log_q, p, cotangent: (log(p) - log_q + arb(1)) * cotangent[..., None]
+)
+gibbs_oracle = Oracle(_gibbs_screen, _gibbs_exact)
+
+
+# Bound
+
+
+def kl_absolute_bound(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of either form, where the divergence is finite."""
+    weights, u, k = to_array(p), format_.u, p.shape[-1]
+    logarithm = np.log(np.where(weights > 0.0, weights, 1.0))
+    given = np.where(weights > 0.0, to_array(log_q), 0.0)
+    # Multiplied by u first: logarithms of half of float64's largest number would overflow.
+    of_p, of_q, difference = u * np.abs(logarithm), u * np.abs(given), u * np.abs(logarithm - given)
+    rounding = (weights * (3.0 * of_p + of_q + 2.0 * difference)).sum(-1)
+    adding = (k - 1) * (format_.u_accumulator / u) * (weights * difference).sum(-1)
+    return np.asarray((rounding + adding + u * np.abs(expected.hi)) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
+
+
+# Inputs
+
+
+def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
+    """Positive probabilities and logarithms of another distribution, normalised before they are rounded.
+
+    A quarter of the rows each: another distribution altogether, at all magnitudes; the same one, each rounded for
+    itself; the logarithm of ``p`` a few ulp away; the classes in reverse, so that what is likely is not.
+    """
+
+    def expand(logits: Tensor, seed: int) -> tuple[Tensor, Tensor, np.random.Generator]:
+        rng = np.random.default_rng(seed)
+        p = _rounded_softmax(logits, format_)
+        return _another(logits, p, rng, format_), p, rng
+
+    return st.builds(expand, batches(format_, largest=-2.0 * format_.log_smallest), SEEDS)
+
+
+def _rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
+    return logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+
+
+def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
+    """Logarithms of the four kinds."""
+    magnitude = np.exp2(rng.random((len(logits), 1)) * np.log2(largest_logit(format_)))
+    far = companions(logits.double(), rng) * torch.from_numpy(magnitude)
+    log_p = p.double().log()
+    few_ulp = log_p * (1.0 + torch.from_numpy(rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u))
+    kinds = [far.log_softmax(-1), logits.double().log_softmax(-1), few_ulp, logits.double().flip(-1).log_softmax(-1)]
+    chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
+    log_q = torch.stack(kinds).gather(0, chosen)[0]
+    return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)
+
+
+def _inputs(format_: Format) -> st.SearchStrategy[Example]:
+    def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
+        log_q, p, rng = drawn
+        return {"log_q": log_q, "p": p, "cotangent": companions(p[:, 0], rng)}
+
+    return distributions(format_).map(expand)
+
+
+def _without(*, of_p: bool, of_q: bool) -> Inputs:
+    """About a third of the classes impossible under ``p``, under ``q``, or under both."""
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            chosen = masked(example["log_q"], np.random.default_rng(seed))
+            dropped = chosen.isneginf()
+            p = example["p"].double().masked_fill(dropped, 0.0)
+            p = (p / p.sum(-1, keepdim=True)).to(format_.dtype) if of_p else example["p"]
+            return {**example, "p": p, "log_q": chosen if of_q else example["log_q"]}
+
+        return st.builds(expand, _inputs(format_), SEEDS)
+
+    return inputs
+
+
+def _extremes(format_: Format) -> st.SearchStrategy[Example]:
+    """One class nearly certain, the others nearly impossible; logarithms from zero to half of the largest number."""
+    small = [format_.smallest, format_.tiny, 2.0 * format_.tiny]
+    logarithms = [0.0, -0.0, -format_.smallest, -format_.tiny, -1.0, format_.log_smallest, -format_.max / 2.0]
+
+    def expand(rows: int, columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        p = rng.choice(small, size=(rows, columns))
+        p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
+        log_q = rng.choice(logarithms, size=(rows, columns))
+        return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("log_q", log_q), ("p", p))}
+
+    return st.builds(expand, st.integers(16, 128), st.integers(1, 8), SEEDS)
+
+
+def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of up to 65,536 classes, the two distributions in opposite order."""
+
+    def expand(logits: Tensor) -> Example:
+        log_q = logits.double().flip(-1).log_softmax(-1).to(format_.dtype)
+        return {"log_q": log_q, "p": _rounded_softmax(logits, format_)}
+
+    return long_rows(format_).map(expand)
+
+
+# Laws
+
+IMPOSSIBLE = "0 * -inf = NaN: a class of probability zero is to be left out, by torch.where or xlogy"
+
+
+@law(
+    "kl_divergence(log_q, p) equals sum_j p_j (ln p_j - log_q_j), row by row.",
+    source=SOURCE,
+    bound="u sum p (3 |ln p| + |log_q| + 2 |t|) + (k - 1) u_a sum p |t| + u |D|, t = ln p - log_q, and subnormals",
+    cause="an epsilon or a clamp bends the logarithm of what is unlikely; or the arguments are exchanged",
+    non_finite="exp(log_q) underflows, whose logarithm is -inf: stay in logarithms",
+    group="value",
+)
+def value(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
+    """Compare with the oracle."""
+    expected = value_oracle(log_q, p)
+    with np.errstate(invalid="ignore"):
+        absolute = kl_absolute_bound(log_q, p, expected, kl.format)
+    absolute = np.where(np.isinf(expected.hi), 0.0, absolute)
+    return compare(kl(log_q, p), expected, in_ulp(absolute, expected, kl.format), kl.format)
+
+
+@law(
+    "kl_divergence is at least P ln(P / Q) with the sums P of p and Q of q, which is zero where both are one.",
+    source="log-sum inequality; Gibbs's where P = Q = 1",
+    bound="the value's bound",
+    unit="ulp of 1",
+    cause="a class is left out, the mean is taken over the classes, or the arguments are exchanged",
+    group="algebra",
+)
+def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
+    """Measure how far below the divergence is; P and Q differ from one by the roundings of the inputs."""
+    least, actual = gibbs_oracle(log_q, p).hi, to_array(kl(log_q, p))
+    absolute = kl_absolute_bound(log_q, p, value_oracle(log_q, p), kl.format)
+    # The least divergence is compared in float64, to which it was rounded.
+    absolute = absolute + 2.0**-53 * np.abs(least)
+    reference = np.where(np.isnan(actual), least, np.maximum(actual, least))
+    return compare_absolute(actual, reference, absolute, kl.format)
+
+
+@law(
+    "kl_divergence(ln p, p) is zero, but for the rounding of ln p.",
+    source="ln(p / p) = 0",
+    bound="the value's bound, and 2 u sum p |ln p| for the logarithm that is handed over",
+    unit="ulp of 1",
+    cause="an epsilon is added to one of the logarithms and not to the other, or one is clamped",
+    group="algebra",
+)
+def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
+    """Hand over the logarithm of ``p``, rounded to the format."""
+    log_p = p.double().log().to(p.dtype)
+    absolute = kl_absolute_bound(log_p, p, value_oracle(log_p, p), kl.format)
+    handed = 2.0 * kl.format.u * (to_array(p) * np.abs(to_array(log_p))).sum(-1)
+    actual = kl(log_p, p)
+    return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute + handed, kl.format)
+
+
+@law(
+    "The order of the classes does not change the divergence.",
+    source="a sum does not depend on the order of its terms",
+    bound="the value's bound, twice",
+    cause="a class is left out by its place, or the last probability is taken for one minus the others",
+    group="algebra",
+)
+def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
+    """Reverse the classes; where that is not finite, compare with the truth."""
+    expected = value_oracle(log_q, p)
+    again = to_array(kl(log_q.flip(-1), p.flip(-1)))
+    reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
+    absolute = 2.0 * kl_absolute_bound(log_q, p, expected, kl.format)
+    return compare(kl(log_q, p), reference, in_ulp(absolute, reference, kl.format), kl.format)
+
+
+@law(
+    "The gradient of kl_divergence . v in log_q is -v p.",
+    source="the divergence is linear in log_q",
+    bound="2 u |v| p",
+    cause="log_q is normalised again, or exponentiated and clamped: it is to be taken as it is given",
+    group="gradient",
+)
+def gradient(kl: Subject, log_q: Tensor, p: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    expected = gradient_in_log_q_oracle(p, cotangent)
+    absolute = 2.0 * kl.format.u * (1.0 + kl.format.u) * np.abs(expected.hi) + 2.0 * kl.format.smallest
+    actual = kl.gradient((log_q, p), cotangent)
+    return compare(actual, expected, in_ulp(absolute, expected, kl.format), kl.format)
+
+
+@law(
+    "The gradient of kl_divergence . v in p is v (ln p + 1 - log_q), where p is positive.",
+    source="product rule",
+    bound="u |v| (4 |ln p| + 2 |log_q| + 4 + 2 |ln p + 1 - log_q|), and |v| and a subnormal over p",
+    cause="p is a constant to autograd, or clamped: the entropy's part of the gradient is missing",
+    group="gradient",
+)
+def gradient_in_p(kl: Subject, log_q: Tensor, p: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare the gradient by autograd with the analytic one."""
+    expected = gradient_in_p_oracle(log_q, p, cotangent)
+    weights, given = to_array(p), to_array(log_q)
+    v = np.abs(to_array(cotangent))[..., None]
+    sizes = kl.format.u * np.abs(given), kl.format.u * np.abs(expected.hi)
+    rounding = v * (kl.format.u * (4.0 * np.abs(np.log(weights)) + 4.0) + 2.0 * sizes[0]) + 2.0 * sizes[1]
+    # (v p) / p: the product is a multiple of the smallest subnormal.
+    underflow = kl.format.smallest / weights + 4.0 * kl.format.smallest
+    absolute = rounding * (1.0 + 8.0 * kl.format.u) + underflow
+    actual = kl.gradient((log_q, p), cotangent, of=1)
+    return compare(actual, expected, in_ulp(absolute, expected, kl.format), kl.format)
+
+
+# Contract
+
+KL_DIVERGENCE = Contract(
+    "kl_divergence",
+    signature="(log_q[n,k], p[n,k]) -> [n]",
+    summary="sum_j p_j (ln p_j - log_q_j), row by row",
+    domain="0 < p <= 1 with a sum of one but for rounding, -max/16 <= log_q <= 0; p = 0 and -inf where a law says so",
+    inputs=_inputs,
+    laws=(
+        value,
+        not_below_gibbs,
+        zero_for_equal_distributions,
+        class_order_invariant,
+        gradient,
+        gradient_in_p,
+        value.on(
+            _without(of_p=True, of_q=False),
+            "zero_probability_adds_nothing",
+            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
+            group="special",
+            non_finite=IMPOSSIBLE,
+        ),
+        value.on(
+            _without(of_p=True, of_q=True),
+            "impossible_for_both_adds_nothing",
+            "A class with p = 0 and log_q = -inf adds nothing.",
+            group="special",
+            non_finite=IMPOSSIBLE,
+        ),
+        value.on(
+            _without(of_p=False, of_q=True),
+            "infinite_where_only_q_is_zero",
+            "A class with p > 0 and log_q = -inf makes the divergence +inf.",
+            group="special",
+            cause="q is clamped or gets an epsilon, or the class is left out because q is zero",
+        ),
+        gradient.on(
+            _without(of_p=True, of_q=True),
+            "gradient_of_impossible_classes",
+            "Where p = 0 and log_q = -inf the gradient in log_q is zero, and elsewhere what it is without.",
+            cause="0 * -inf in the backward pass: choose the safe argument *before* the product",
+        ),
+        value.on(
+            _extremes,
+            "value_on_extreme_numbers",
+            "The value is right for probabilities from subnormal to one and logarithms to half of the largest number.",
+            group="special",
+        ),
+        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
+        *implementation_laws(value),
+    ),
+    axes={"log_q": Axes(("n", "k")), "p": Axes(("n", "k"), positive=True), "cotangent": Axes(("n",))},
+    output=("n",),
+)

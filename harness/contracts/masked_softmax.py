@@ -1,0 +1,386 @@
+r"""Softmax over those entries of a row that are kept.
+
+The masked softmax of logits :math:`x` under a mask is the softmax of :math:`x` with :math:`-\infty` for what is not
+kept: exactly zero there. What a masked logit holds, an infinity or NaN included, makes no difference, neither to the
+value nor to the gradient. So the oracles and the bounds are those of :mod:`harness.contracts.softmax` at the filled
+logits, and the bound is zero where nothing is kept. Whether a row that keeps nothing is NaN, zeros or the uniform
+distribution is the convention ``fully_masked``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness import double_double as dd
+from harness.contracts.logits import (
+    LONG_ROWS,
+    compare_policy,
+    extreme_logits,
+    logits_and_cotangents,
+    long_logits,
+)
+from harness.contracts.softmax import (
+    BHH,
+    OVERFLOW,
+    backward_amplified,
+    exact_shift,
+    finite,
+    softmax_absolute_bound,
+    softmax_oracle,
+    softmax_pullback,
+)
+from harness.derived import implementation_laws, on_long_rows
+from harness.double_double import Array, DoubleDouble
+from harness.law import Axes, Contract, Example, Inputs, law
+from harness.measurement import Measurement, compare, in_ulp
+from harness.oracle import exact_sum
+from harness.precision import Format, to_array
+from harness.strategies import SEEDS
+from harness.subject import Subject
+
+
+def filled(logits: Tensor, keep: Tensor) -> Tensor:
+    """-inf where nothing is kept."""
+    return logits.masked_fill(~keep, -torch.inf)
+
+
+def masked_softmax_oracle(logits: Tensor, keep: Tensor) -> DoubleDouble:
+    """The softmax of the filled logits."""
+    return softmax_oracle(filled(logits, keep))
+
+
+def masked_softmax_pullback(logits: Tensor, keep: Tensor, cotangent: Tensor) -> DoubleDouble:
+    """The softmax's pullback at the filled logits, which is zero where nothing is kept."""
+    return softmax_pullback(filled(logits, keep), cotangent)
+
+
+def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """That of the softmax; nothing where nothing is kept."""
+    return np.where(keep.numpy(), softmax_absolute_bound(filled(logits, keep), expected, format_), 0.0)
+
+
+def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDouble:
+    return DoubleDouble(np.where(chosen, expected.hi, otherwise), np.where(chosen, expected.lo, 0.0))
+
+
+def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tensor, format_: Format) -> Measurement:
+    """Compare entry by entry; rows that keep nothing are the business of their own laws, and pass here."""
+    reference = _where(keep.numpy().any(-1, keepdims=True), expected, to_array(actual))
+    return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
+
+
+# Inputs
+
+
+def draw_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    """Keep all, one, or each entry with a probability of a row's own; at least one of each row."""
+    kept = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
+    np.put_along_axis(kept, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
+    return torch.from_numpy(kept)
+
+
+Fill = Callable[[Example, np.random.Generator, Format], Example]
+
+
+def _masked(inputs: Inputs, change: Fill | None = None) -> Inputs:
+    """Add a mask to logits, and change the example."""
+
+    def with_mask(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            rng = np.random.default_rng(seed)
+            keep = draw_mask(tuple(example["logits"].shape), rng)
+            example = {"logits": example["logits"], "keep": keep, **example}
+            return change(example, rng, format_) if change is not None else example
+
+        return st.builds(expand, inputs(format_), SEEDS)
+
+    return with_mask
+
+
+def _masked_are_largest(example: Example, rng: np.random.Generator, format_: Format) -> Example:
+    """What is masked is larger than what is kept, by as little as nothing or as much as the format has."""
+    logits, keep = example["logits"], example["keep"]
+    top = filled(logits, keep).amax(-1, keepdim=True).double()
+    above = torch.from_numpy(np.exp2(rng.random(tuple(logits.shape)) * np.log2(format_.max / 16.0)))
+    larger = torch.where(torch.from_numpy(rng.random(tuple(logits.shape)) < 0.2), top, top + above)
+    return {**example, "logits": torch.where(keep, logits, larger.to(logits.dtype))}
+
+
+def _masked_are_special(example: Example, rng: np.random.Generator, format_: Format) -> Example:
+    """What is masked is an infinity, NaN, or the largest number."""
+    specials = [np.inf, -np.inf, np.nan, format_.max, -format_.max]
+    drawn = torch.from_numpy(rng.choice(specials, size=tuple(example["logits"].shape)))
+    logits = torch.where(example["keep"], example["logits"], drawn.to(example["logits"].dtype))
+    return {**example, "logits": logits}
+
+
+def _keep_all(example: Example, _: np.random.Generator, __: Format) -> Example:
+    return {**example, "keep": torch.ones_like(example["keep"])}
+
+
+def _third_rows_keep_nothing(example: Example, _: np.random.Generator, __: Format) -> Example:
+    keep = example["keep"].clone()
+    keep[::3] = False
+    return {**example, "keep": keep}
+
+
+def _nan_is_kept(example: Example, rng: np.random.Generator, _: Format) -> Example:
+    """A NaN at one kept entry of every third row."""
+    keep = example["keep"].numpy()
+    chosen = np.zeros(keep.shape, dtype=bool)
+    np.put_along_axis(chosen, np.argmax(rng.random(keep.shape) * keep, -1)[:, None], values=True, axis=-1)
+    chosen[1::3] = chosen[2::3] = False
+    return {**example, "logits": example["logits"].masked_fill(torch.from_numpy(chosen), torch.nan)}
+
+
+def _kept_are_infinite(example: Example, rng: np.random.Generator, _: Format) -> Example:
+    """-inf at some kept entries, but never at all of a row."""
+    logits, keep = example["logits"], example["keep"].numpy()
+    chosen = (rng.random(keep.shape) < 0.35) & keep
+    first = np.argmax(keep, -1)[:, None]
+    np.put_along_axis(chosen, first, values=False, axis=-1)
+    return {**example, "logits": logits.masked_fill(torch.from_numpy(chosen), -torch.inf)}
+
+
+_inputs = _masked(logits_and_cotangents)
+
+
+# Laws
+
+CONSTANT = "a large negative constant is no mask: what is masked leaks once logits are of its size; fill with -inf"
+AFTERWARDS = "the mask multiplies a softmax over everything, so that what is masked takes its share, or all: mask first"
+
+
+@law(
+    "masked_softmax(X, keep) is the softmax over the kept entries, and exactly zero at the others.",
+    source=BHH,
+    bound="that of the softmax of the kept entries; none at the others",
+    cause=f"{AFTERWARDS}; {CONSTANT}",
+    non_finite=f"all that is kept underflows beside what is masked: 0 / 0; or {OVERFLOW}",
+    group="value",
+)
+def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Compare with the oracle."""
+    expected = masked_softmax_oracle(logits, keep)
+    absolute = _absolute_bound(logits, keep, expected, masked_softmax.format)
+    return _compare(masked_softmax(logits, keep), expected, absolute, keep, masked_softmax.format)
+
+
+@law(
+    "Entries that are not kept are exactly zero, however large their logits.",
+    source="definition",
+    bound="none",
+    cause=CONSTANT,
+    group="value",
+    inputs=_masked(logits_and_cotangents, _masked_are_largest),
+)
+def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Compare what is not kept with zero, and the rest with itself."""
+    actual = to_array(masked_softmax(logits, keep))
+    neutral = keep.numpy() | ~keep.numpy().any(-1, keepdims=True)
+    return compare(actual, np.where(neutral, actual, 0.0), 0.0, masked_softmax.format)
+
+
+@law(
+    "Each row that keeps something sums to one.",
+    source="definition",
+    bound="the sum over the row of the value's bound",
+    cause=f"no normalisation after the mask, or over the wrong axis; {AFTERWARDS}",
+    group="algebra",
+)
+def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Sum without rounding, so that the deviation is the implementation's own."""
+    expected = masked_softmax_oracle(logits, keep)
+    absolute = _absolute_bound(logits, keep, expected, masked_softmax.format).sum(-1)
+    one = dd.lift(np.ones(absolute.shape))
+    total = exact_sum(masked_softmax(logits, keep))
+    actual = np.where(keep.numpy().any(-1), total.hi + total.lo, 1.0)
+    return compare(actual, one, in_ulp(absolute, one, masked_softmax.format), masked_softmax.format)
+
+
+@law(
+    "masked_softmax(X, keep) is finite wherever X is and something is kept.",
+    source="0 <= p <= 1",
+    bound="none",
+    cause=f"all that is kept underflows beside what is masked: 0 / 0, shift by the largest kept logit; or {OVERFLOW}",
+    group="finite",
+    inputs=_masked(logits_and_cotangents, _masked_are_largest),
+)
+def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Any finite value passes."""
+    actual = masked_softmax(logits, keep)
+    return finite(
+        actual.where(keep.any(-1, keepdim=True), 0.0), masked_softmax_oracle(logits, keep), masked_softmax.format
+    )
+
+
+@law(
+    "Adding the same number to every kept logit of a row changes nothing.",
+    source="exp(x + c) = exp(x) exp(c)",
+    bound="the value's bounds at both inputs",
+    cause=f"the result depends on where the logits lie beside the masked ones or a constant: {CONSTANT}",
+    group="algebra",
+)
+def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Shift by the kept maximum where that is exact in the format; other rows are compared with themselves."""
+    format_ = masked_softmax.format
+    expected = masked_softmax_oracle(logits, keep)
+    absolute = 2.0 * _absolute_bound(logits, keep, expected, format_)
+    moved = to_array(masked_softmax(torch.where(keep, exact_shift(filled(logits, keep)), logits), keep))
+    reference = dd.lift(np.where(np.isfinite(moved), moved, expected.hi))
+    return _compare(masked_softmax(logits, keep), reference, absolute, keep, format_)
+
+
+@law(
+    "The gradient of masked_softmax . v is p (v - p . v): exactly zero where nothing is kept.",
+    source="quotient rule; the bound is the softmax's; what is not kept does not enter",
+    bound="that of the softmax's gradient at the kept entries; none at the others",
+    cause=f"the normaliser is a constant to autograd; {AFTERWARDS}; {CONSTANT}",
+    non_finite="0 * inf = NaN in the backward pass: replace what is masked *before* any arithmetic on it",
+    group="gradient",
+)
+def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor) -> Measurement:
+    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    expected = masked_softmax_pullback(logits, keep, cotangent)
+    absolute = _gradient_bound(logits, keep, cotangent, masked_softmax.format)
+    actual = masked_softmax.gradient((logits, keep), cotangent)
+    return _compare(actual, expected, absolute, keep, masked_softmax.format)
+
+
+def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, format_: Format) -> Array:
+    """That of the softmax's gradient, entry by entry; see there."""
+    x, v = to_array(filled(logits, keep)), np.abs(to_array(cotangent))
+    probability = masked_softmax_oracle(logits, keep).hi
+    v = np.where(keep.numpy(), v, 0.0)
+    absolute = backward_amplified(probability, x, format_) * (v + (probability * v).sum(-1, keepdims=True))
+    at_maximum = x == x.max(-1, keepdims=True)
+    absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
+    absolute = absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1]
+    return np.where(keep.numpy(), absolute, 0.0)
+
+
+# Special values
+
+
+@law(
+    "A row that keeps nothing gives what the case declares: NaN, zeros, or the uniform distribution.",
+    source="0 / 0 is left open: the convention `fully_masked`",
+    bound="1/2 ulp",
+    cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+    group="special",
+    inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
+)
+def fully_masked_row(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Compare the rows that keep nothing with the policy."""
+    policies = {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]}
+    nothing = ~keep.numpy().any(-1)
+    return compare_policy(masked_softmax, masked_softmax(logits, keep), nothing, policies, "fully_masked")
+
+
+@law(
+    "A row that keeps nothing leaves the gradients of the others alone; its own is zero where its value is a constant.",
+    source="rows are independent; a constant's derivative; under `nan` the row's own gradient is left open",
+    bound="the gradient's bound; none in the row itself",
+    cause="NaN is replaced in the output only, and stays in the backward pass: replace what leads to it",
+    group="gradient",
+    inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
+)
+def gradient_beside_a_fully_masked_row(
+    masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor
+) -> Measurement:
+    """Compare with the analytic gradient where something is kept, and with zero where nothing is."""
+    format_ = masked_softmax.format
+    nothing = ~keep.any(-1, keepdim=True)
+    # Any mask will do for the rows whose oracle is not asked.
+    somewhere = keep | nothing
+    expected = masked_softmax_pullback(logits, somewhere, cotangent)
+    absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, format_))
+    actual = masked_softmax.gradient((logits, keep), cotangent)
+    own = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
+    reference = _where(~nothing.numpy(), expected, own)
+    return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
+
+
+@law(
+    "A NaN at a kept entry makes the kept entries of its row NaN, and changes no other row.",
+    source="definition of a function of its inputs",
+    bound="the value's bound in the other rows; an entry that is not kept is zero or NaN",
+    cause="a comparison drops the NaN, it is taken for masked, or a reduction over everything spreads it",
+    group="special",
+    inputs=_masked(logits_and_cotangents, _nan_is_kept),
+)
+def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
+    """Compare with NaN, zero or the oracle."""
+    poisoned = (logits.isnan() & keep).any(-1, keepdim=True)
+    clean = logits.masked_fill(poisoned, 0.0)
+    expected = masked_softmax_oracle(clean, keep)
+    absolute = _absolute_bound(clean, keep, expected, masked_softmax.format)
+    actual = masked_softmax(logits, keep)
+    wanted = np.where(keep.numpy() | np.isnan(to_array(actual)), np.nan, 0.0)
+    reference = _where(~poisoned.numpy(), expected, wanted)
+    return _compare(actual, reference, absolute, keep, masked_softmax.format)
+
+
+# Contract
+
+
+MASKED_SOFTMAX = Contract(
+    "masked_softmax",
+    signature="(logits[n,k], keep[n,k] bool) -> [n,k]",
+    summary="softmax over the kept entries of each row, zero at the others",
+    domain="finite logits, |x| <= max / 16, something kept in each row; the rest where a law says so",
+    inputs=_inputs,
+    laws=(
+        value,
+        masked_entries_are_zero,
+        rows_sum_to_one,
+        finite_on_extreme_logits,
+        shift_invariant,
+        value.on(
+            _masked(logits_and_cotangents, _keep_all),
+            "keeping_all_is_the_softmax",
+            "A mask that keeps everything changes nothing.",
+            cause="a mask is a sum or a product too many: it is to leave kept logits as they are",
+        ),
+        gradient,
+        value.on(
+            _masked(logits_and_cotangents, _masked_are_special),
+            "masked_values_do_not_matter",
+            "A masked logit may be an infinity, NaN or the largest number: it changes nothing.",
+            group="special",
+            cause="the mask is added or multiplied, and NaN and infinities survive that: select with where",
+            non_finite="the mask is added or multiplied, and NaN and infinities survive that: select with where",
+        ),
+        gradient.on(
+            _masked(logits_and_cotangents, _masked_are_special),
+            "gradient_ignores_masked_values",
+            "A masked infinity or NaN reaches no gradient.",
+        ),
+        value.on(
+            _masked(logits_and_cotangents, _kept_are_infinite),
+            "kept_minus_infinity_is_zero",
+            "A kept logit of -inf has probability zero, as if it were masked.",
+            group="special",
+            cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN",
+            non_finite="0 * -inf = NaN: replace -inf by no product",
+        ),
+        fully_masked_row,
+        gradient_beside_a_fully_masked_row,
+        nan_at_a_kept_entry,
+        value.on(
+            _masked(extreme_logits),
+            "value_on_extreme_numbers",
+            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+            group="special",
+        ),
+        on_long_rows(value, _masked(long_logits), cause=LONG_ROWS),
+        *implementation_laws(value, nan=False),
+    ),
+    axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},
+    output=("n", "k"),
+    conventions={"fully_masked": ("nan", "zeros", "uniform")},
+)

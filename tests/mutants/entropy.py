@@ -1,0 +1,132 @@
+"""Deliberately wrong implementations of the entropy."""
+
+import math
+
+import torch
+from mutants.mutant import Mutant
+from torch import Tensor
+
+
+def _parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gaps, exponentials and their sum without one maximum."""
+    maximum, at = x.max(-1, keepdim=True)
+    gap = maximum - x
+    e = (-gap).exp()
+    return gap, e, e.scatter(-1, at, 0.0).sum(-1)
+
+
+def _mean_gap(gap: Tensor, e: Tensor) -> Tensor:
+    return (e * gap.where(e > 0, 0.0)).sum(-1) / e.sum(-1)
+
+
+def sound(x: Tensor) -> Tensor:
+    """What the mutants deviate from."""
+    gap, e, others = _parts(x)
+    return others.log1p() + _mean_gap(gap, e)
+
+
+def log_of_the_sum(x: Tensor) -> Tensor:
+    """ln(1 + R) without log1p: what is below u is lost, and the mean gap remains."""
+    gap, e, _ = _parts(x)
+    return e.sum(-1).log() + _mean_gap(gap, e)
+
+
+def difference_of_large_numbers(x: Tensor) -> Tensor:
+    """logsumexp(x) - sum p x: both of the size of the logits."""
+    p = x.softmax(-1)
+    return (x.logsumexp(-1) - (p * x.nan_to_num(neginf=0.0)).sum(-1)).clamp_min(0.0)
+
+
+def negative_difference(x: Tensor) -> Tensor:
+    """The same, unclamped."""
+    return x.logsumexp(-1) - (x.softmax(-1) * x).sum(-1)
+
+
+def in_bits(x: Tensor) -> Tensor:
+    """The base is two."""
+    return sound(x) / math.log(2.0)
+
+
+def zero_times_infinity(x: Tensor) -> Tensor:
+    """The term p ln p where p has underflowed."""
+    p = x.softmax(-1)
+    return -(p * p.log()).sum(-1)
+
+
+def offset_kept(x: Tensor) -> Tensor:
+    """The form logits - logsumexp(logits): rounds at the size of the offset."""
+    log_p = x - x.logsumexp(-1, keepdim=True)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def last_is_the_reference(x: Tensor) -> Tensor:
+    """The last class is taken for the largest, as the reference class of a multinomial model."""
+    reference = x[:, -1:]
+    e = (x - reference).clamp_max(80.0).exp()
+    others = e[:, :-1].sum(-1)
+    return others.log1p() - (e * (x - reference)).sum(-1) / (1 + others)
+
+
+def detached_probabilities(x: Tensor) -> Tensor:
+    """The probabilities are constants to autograd."""
+    gap, e, others = _parts(x)
+    return others.log1p() + _mean_gap(gap, e.detach())
+
+
+def masked_too_late(x: Tensor) -> Tensor:
+    """0 * inf is mended in the value, and stays in the backward pass."""
+    gap, e, others = _parts(x)
+    weighted = e * gap
+    return others.log1p() + weighted.where(e > 0, 0.0).sum(-1) / e.sum(-1)
+
+
+def impossible_by_a_constant(x: Tensor) -> Tensor:
+    """-inf is taken for -10."""
+    return sound(x.nan_to_num(neginf=-10.0))
+
+
+def nothing_is_certain(x: Tensor) -> Tensor:
+    """Nothing but -inf has entropy zero, and nobody says so."""
+    return sound(x).where(~x.isneginf().all(-1), 0.0)
+
+
+def infinity_is_certain(x: Tensor) -> Tensor:
+    """+inf has entropy zero, and nobody says so."""
+    return sound(x).where(~x.isposinf().any(-1), 0.0)
+
+
+def gap_overflows(x: Tensor) -> Tensor:
+    """The largest gap is infinite, and zero times it is not a number."""
+    gap, e, others = _parts(x)
+    return others.log1p() + (e * gap).sum(-1) / e.sum(-1)
+
+
+def narrow_sum(x: Tensor) -> Tensor:
+    """The sum is stored in float16, where 65,520 ones are infinite."""
+    return sound(x)
+
+
+def promised_finite(x: Tensor) -> Tensor:
+    """No shift before exp."""
+    e = x.exp()
+    p = e / e.sum(-1, keepdim=True)
+    return torch.special.entr(p).sum(-1)
+
+
+MUTANTS = [
+    Mutant(log_of_the_sum, "entropy", "value"),
+    Mutant(difference_of_large_numbers, "entropy", "entropy_not_lost"),
+    Mutant(negative_difference, "entropy", "not_negative"),
+    Mutant(in_bits, "entropy", "at_most_ln_k"),
+    Mutant(promised_finite, "entropy", "finite_on_extreme_logits"),
+    Mutant(offset_kept, "entropy", "shift_invariant"),
+    Mutant(last_is_the_reference, "entropy", "class_order_invariant"),
+    Mutant(detached_probabilities, "entropy", "gradient"),
+    Mutant(zero_times_infinity, "entropy", "impossible_classes_are_ignored"),
+    Mutant(impossible_by_a_constant, "entropy", "impossible_classes_are_ignored"),
+    Mutant(masked_too_late, "entropy", "gradient_of_masked_rows"),
+    Mutant(nothing_is_certain, "entropy", "fully_masked_row"),
+    Mutant(infinity_is_certain, "entropy", "infinite_logit"),
+    Mutant(gap_overflows, "entropy", "value_on_extreme_numbers"),
+    Mutant(narrow_sum, "entropy", "value_on_long_rows", dtype="float16"),
+]

@@ -1,0 +1,120 @@
+"""Deliberately wrong implementations of the masked softmax."""
+
+import torch
+from mutants.mutant import Mutant
+from torch import Tensor
+
+
+def _filled(x: Tensor, keep: Tensor) -> Tensor:
+    return x.masked_fill(~keep, -torch.inf)
+
+
+def masked_afterwards(x: Tensor, keep: Tensor) -> Tensor:
+    """What is masked takes its share first."""
+    return x.softmax(-1) * keep
+
+
+def minus_1e9(x: Tensor, keep: Tensor) -> Tensor:
+    """A constant that logits can reach."""
+    return (x + (~keep).to(x.dtype) * -1e9).softmax(-1)
+
+
+def additive_lowest(x: Tensor, keep: Tensor) -> Tensor:
+    """The lowest finite number is added: a large masked logit comes back."""
+    return (x + (~keep).to(x.dtype) * torch.finfo(x.dtype).min).softmax(-1)
+
+
+def normalised_over_rows(x: Tensor, keep: Tensor) -> Tensor:
+    """The wrong axis."""
+    return _filled(x, keep).softmax(0)
+
+
+def renormalised(x: Tensor, keep: Tensor) -> Tensor:
+    """Zero by zero where what is masked is far above."""
+    p = x.softmax(-1) * keep
+    return p / p.sum(-1, keepdim=True)
+
+
+def shifted_by_everything(x: Tensor, keep: Tensor) -> Tensor:
+    """The maximum of all, and an epsilon against zero by zero."""
+    e = (x - x.amax(-1, keepdim=True)).exp() * keep
+    return e / (e.sum(-1, keepdim=True) + 1e-13)
+
+
+def multiplied_logits(x: Tensor, keep: Tensor) -> Tensor:
+    """The mask scales the logits, so that kept ones are scaled too."""
+    return _filled(x * (1 + 1e-6 * keep), keep).softmax(-1)
+
+
+def detached(x: Tensor, keep: Tensor) -> Tensor:
+    """The normaliser is a constant to autograd."""
+    e = (_filled(x, keep) - _filled(x, keep).amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True).detach()
+
+
+def selected_by_product(x: Tensor, keep: Tensor) -> Tensor:
+    """Zero times NaN is NaN."""
+    return _filled(x * keep, keep).softmax(-1) + 0 * (x * keep)
+
+
+def selected_too_late(x: Tensor, keep: Tensor) -> Tensor:
+    """The value is selected after the exponential: what is masked reaches the backward pass."""
+    e = (x - _filled(x, keep).amax(-1, keepdim=True)).exp().where(keep, 0.0)
+    return e / e.sum(-1, keepdim=True)
+
+
+def minus_infinity_replaced(x: Tensor, keep: Tensor) -> Tensor:
+    """-inf among the kept is taken for -20."""
+    return _filled(x.nan_to_num(neginf=-20.0, nan=torch.nan, posinf=torch.inf), keep).softmax(-1)
+
+
+def nothing_is_zeros(x: Tensor, keep: Tensor) -> Tensor:
+    """A row that keeps nothing becomes zeros, and nobody says so."""
+    return _filled(x, keep).softmax(-1).where(keep.any(-1, keepdim=True), 0.0)
+
+
+def nan_replaced_in_the_output(x: Tensor, keep: Tensor) -> Tensor:
+    """Zeros are declared and given; the gradient is NaN."""
+    added = x + torch.zeros_like(x).masked_fill(~keep, -torch.inf)
+    return added.softmax(-1).where(keep.any(-1, keepdim=True), 0.0)
+
+
+def nan_is_masked(x: Tensor, keep: Tensor) -> Tensor:
+    """A NaN is taken for a masked entry."""
+    return _filled(x, keep & ~x.isnan()).softmax(-1)
+
+
+def filled_with_the_lowest(x: Tensor, keep: Tensor) -> Tensor:
+    """The lowest finite number ties with itself."""
+    return x.masked_fill(~keep, torch.finfo(x.dtype).min).softmax(-1)
+
+
+def narrow_sum(x: Tensor, keep: Tensor) -> Tensor:
+    """The sum is stored in float16, where 65,520 ones are infinite."""
+    e = (_filled(x, keep) - _filled(x, keep).amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+MUTANTS = [
+    Mutant(masked_afterwards, "masked_softmax", "value"),
+    Mutant(minus_1e9, "masked_softmax", "masked_entries_are_zero"),
+    Mutant(additive_lowest, "masked_softmax", "value_on_extreme_numbers"),
+    Mutant(normalised_over_rows, "masked_softmax", "rows_sum_to_one"),
+    Mutant(renormalised, "masked_softmax", "finite_on_extreme_logits"),
+    Mutant(shifted_by_everything, "masked_softmax", "shift_invariant"),
+    Mutant(multiplied_logits, "masked_softmax", "keeping_all_is_the_softmax"),
+    Mutant(detached, "masked_softmax", "gradient"),
+    Mutant(selected_by_product, "masked_softmax", "masked_values_do_not_matter"),
+    Mutant(selected_too_late, "masked_softmax", "gradient_ignores_masked_values"),
+    Mutant(minus_infinity_replaced, "masked_softmax", "kept_minus_infinity_is_zero"),
+    Mutant(nothing_is_zeros, "masked_softmax", "fully_masked_row"),
+    Mutant(
+        nan_replaced_in_the_output,
+        "masked_softmax",
+        "gradient_beside_a_fully_masked_row",
+        declares={"fully_masked": "zeros"},
+    ),
+    Mutant(nan_is_masked, "masked_softmax", "nan_at_a_kept_entry"),
+    Mutant(filled_with_the_lowest, "masked_softmax", "value_on_extreme_numbers"),
+    Mutant(narrow_sum, "masked_softmax", "value_on_long_rows", dtype="float16"),
+]
