@@ -71,7 +71,7 @@ def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDo
 
 def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     half, g = _halves(elementary, x)
-    others = sum_of_others(half * half, x)
+    others = sum_of_others(elementary, half * half, x)
     mean = dd.total(half * g * half, keepdims=True) / (others + 1.0)
     return (elementary.log1p(others) + mean)[..., 0]
 
@@ -92,7 +92,7 @@ def _entropy_exact(x: Any) -> Any:
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
     """``v p_i (g_i - G)``."""
     half, g = _halves(elementary, x)
-    total = sum_of_others(half * half, x) + 1.0
+    total = sum_of_others(elementary, half * half, x) + 1.0
     mean = dd.total(half * g * half, keepdims=True) / total
     return half * ((g - mean) / total * cotangent[..., None]) * half
 

@@ -47,7 +47,7 @@ def moments(x: Array) -> Moments:
         gap = x.max(-1, keepdims=True) - x
     exponentials = np.exp(-gap)
     g = np.where(exponentials > 0.0, gap, 0.0)
-    others = sum_of_others(dd.lift(exponentials), x).hi
+    others = sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
     p = exponentials / (1.0 + others)
     return Moments(gap, g, others, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
 
