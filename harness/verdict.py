@@ -101,7 +101,7 @@ def decide(
     census = Census()
     subject = job.subject
     violation, trouble = None, None
-    budget = examples or job.law.examples or job.contract.examples
+    budget = examples or job.examples
     if job.case.declared_break(job.law.name, job.format.name):
         budget *= PATIENCE
     remembered = corpus.examples(job.contract, job.law, job.format, corpora)
