@@ -68,6 +68,7 @@ CASES = [
         },
     ),
     Case(scratch.layer_norm, "layer_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(scratch.scaled_layer_norm, "layer_norm"),
     Case(
         concise.layer_norm,
         "layer_norm",
@@ -82,12 +83,12 @@ CASES = [
         scratch.textbook_rms_norm,
         "rms_norm",
         breaks={
-            **dict.fromkeys(("value", "mean_square_at_most_one", "value_on_long_rows"), _EACH_STEP),
+            **dict.fromkeys(("value", "mean_square_at_most_one", "gradient", "value_on_long_rows"), _EACH_STEP),
             "doubling_at_most_doubles": _FROM_256,
-            "gradient": _FROM_256,
             "value_on_extreme_numbers": _SQUARES_OR_256,
         },
     ),
     Case(scratch.rms_norm, "rms_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(scratch.scaled_rms_norm, "rms_norm"),
     Case(concise.rms_norm, "rms_norm", breaks={"gradient": _CUBED, "value_on_extreme_numbers": _SQUARES}),
 ]

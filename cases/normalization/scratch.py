@@ -1,5 +1,7 @@
 """Variance and normalisation of rows from their definitions."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -45,6 +47,16 @@ def layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return textbook_layer_norm(widened(x)).to(x.dtype)
 
 
+def scaled_layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Scale rows of large numbers by a power of two first, so that no square overflows; eps is scaled with them."""
+    wide = widened(x)
+    scale = power_of_two(wide)
+    centred = wide * scale - (wide * scale).mean(dim=1, keepdim=True)
+    var = (centred**2).mean(dim=1, keepdim=True) + 1e-5 * scale**2
+    # Equal large numbers have no variance, and eps underflows beside them: zero is divided by anything but zero.
+    return (centred / torch.sqrt(var).clamp_min(torch.finfo(wide.dtype).tiny)).to(x.dtype)
+
+
 def textbook_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """The definition in the dtype as it comes, with eps of 1e-5: float16's squares overflow from 256."""
     return x / torch.sqrt((x**2).mean(dim=1, keepdim=True) + 1e-5)
@@ -53,6 +65,21 @@ def textbook_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 def rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """The definition in float32 at least, rounded once."""
     return textbook_rms_norm(widened(x)).to(x.dtype)
+
+
+def scaled_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Take squares of rows scaled by a power of two, and scale the root back."""
+    wide = widened(x)
+    scale = power_of_two(wide)
+    square = ((wide * scale) ** 2).mean(dim=1, keepdim=True) + 1e-5 * scale**2
+    return (wide / (torch.sqrt(square) / scale)).to(x.dtype)
+
+
+def power_of_two(x: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+    """One for each row, and a small power of two for those whose squares might overflow."""
+    bits = math.frexp(torch.finfo(x.dtype).max)[1]
+    large = x.detach().abs().amax(dim=1, keepdim=True) > 2.0 ** (bits // 2 - 10)
+    return torch.ones_like(x[:, :1]).masked_fill(large, 2.0 ** (-bits // 2 - 10))
 
 
 def widened(x: Tensor) -> Tensor:

@@ -278,7 +278,12 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
     return replace(measured, deviation=deviation, bound=np.where(beyond, most, measured.bound))
 
 
-def compare_rows(actual: Tensor, chosen: Array, wanted: Any, format_: Format) -> Measurement:
+def stored(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of a result that is rounded to the format after it was computed in the accumulator's."""
+    return np.asarray(absolute + format_.u * (np.abs(expected.hi) + absolute) + format_.smallest)
+
+
+def compare_rows(actual: Tensor, chosen: Any, wanted: Any, format_: Format) -> Measurement:
     """Compare the chosen rows, exactly; the others are the business of other laws."""
     values = to_array(actual)
     rows = np.reshape(chosen, (-1,) + (1,) * (values.ndim - 1))
