@@ -86,7 +86,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
     weight = np.abs(cotangent)
     smaller = weight * (_carried(d, q, format_) + 4.0 * format_.u * q) + 2.0 * format_.smallest * (1.0 + weight)
     larger = smaller + 4.0 * format_.u * weight
-    return _pair(np.where(a >= b, larger, smaller), np.where(b >= a, larger, smaller))
+    return np.asarray(_pair(np.where(a >= b, larger, smaller), np.where(b >= a, larger, smaller)))
 
 
 # Inputs
