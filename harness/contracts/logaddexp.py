@@ -130,7 +130,7 @@ def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
         return _split(change(pairs, rng), cotangent=cotangent)
 
     structures = (*STRUCTURES, normalised, dominated, at_the_limits, neighbours)
-    drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 4096), columns=(2, 2))
+    drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
     return st.builds(expand, drawn, SEEDS)
 
 
