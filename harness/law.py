@@ -141,11 +141,14 @@ class Axes:
         The axis whose positions an integer input refers to; ``None`` for values.
     positive
         Whether values outside the open interval above zero are outside the contract's domain.
+    kept
+        Whether only the first axis is shortened and the values stay, since the law needs them as they are drawn.
     """
 
     names: tuple[str, ...]
     index_of: str | None = None
     positive: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from harness.precision import Format, from_ordinal, to_ordinal
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
 
+_LONG = 1024
+"""Where an axis must be longer than this, only its length matters, and that was bisected."""
+
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
 
@@ -42,10 +45,11 @@ def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails:
 
 
 def _pass(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
-    for name in dict.fromkeys(name for input_axes in axes.values() for name in input_axes.names):
+    names = (input_axes.names[: 1 if input_axes.kept else None] for input_axes in axes.values())
+    for name in dict.fromkeys(name for some in names for name in some):
         example = _shorten(example, axes, name, fails)
     for name in axes:
-        if axes[name].index_of is None and example[name].numel() <= _MANY:
+        if axes[name].index_of is None and not axes[name].kept and example[name].numel() <= _MANY:
             example = _simplify(example, name, fails, positive=axes[name].positive)
     primary = next(iter(axes), None)
     if primary is not None and axes[primary].index_of is None and 0 < example[primary].numel() <= _MANY:
@@ -89,6 +93,8 @@ def _length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
 def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]) -> Example:
     """Drop runs of positions along one axis, longest runs first, as long as the example still fails."""
     example = _shortest_prefix(example, axes, name, fails)
+    if _length(example, axes, name) > _LONG:
+        return example
     run = max(1, _length(example, axes, name) // 2)
     while True:
         length = _length(example, axes, name)

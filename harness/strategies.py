@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.double_double import Array
-from harness.precision import Format, from_ordinal, to_ordinal
+from harness.double_double import Array, lift
+from harness.precision import Format, from_ordinal, to_ordinal, ulp
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -120,7 +120,7 @@ def batches(
     Notes
     -----
     Magnitudes are spread row by row: half of the rows are ordinary (at most 1), the others are logarithmically
-    uniform between 1 and the drawn limit.
+    uniform between 1 and the drawn limit. A third of the rows lie on a grid, for laws that shift a row exactly.
     """
     structure = draw(st.sampled_from(structures), label="structure")
     shape = Shape(draw(st.integers(*rows), label="rows"), draw(st.integers(*columns), label="columns"))
@@ -129,7 +129,14 @@ def batches(
     exponents = math.log2(limit) * rng.random((shape.rows, 1))
     magnitude = np.where(rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, np.exp2(exponents))
     values = np.clip(structure(rng, shape, magnitude, format_), -largest, largest)
+    values = np.where(rng.random((shape.rows, 1)) < 1 / 3, on_a_grid(values, format_), values)
     return torch.from_numpy(values).to(format_.dtype)
+
+
+def on_a_grid(rows: Array, format_: Format) -> Array:
+    """Round each row to multiples of two ulp of its largest entry, so that differences of entries are exact."""
+    unit = 2.0 * ulp(lift(np.abs(rows).max(-1, keepdims=True)), format_)
+    return np.asarray(np.rint(rows / unit) * unit)
 
 
 def special_numbers(format_: Format) -> Array:

@@ -63,6 +63,28 @@ def plain_bce(x: Tensor, y: Tensor) -> Tensor:
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
 
+def momentum_steps(
+    parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> Tensor:
+    """Step by step in the format itself."""
+    optimiser = torch.optim.SGD(
+        [parameter := parameter.clone()], lr, momentum, weight_decay=weight_decay, nesterov=nesterov
+    )
+    for gradient in gradients:
+        parameter.grad = gradient
+        optimiser.step()
+    return parameter
+
+
+def nominal_tail(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:
+    """Divide the tail batch by the size of the first."""
+    weight, bias = (part.clone() for part in start)
+    for batch in batches:
+        s = 2 * (X[batch] @ weight.T + bias - y[batch].unsqueeze(1)) / len(batches[0])
+        weight, bias = weight - lr * s.T @ X[batch], bias - lr * s.sum(0)
+    return weight, bias
+
+
 PATTERNS = [
     Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "exp overflows"),
     Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "11.09", "float16"),
@@ -70,9 +92,9 @@ PATTERNS = [
     Pattern("clipped exponent", "softmax", lambda x: x.clamp(-50, 50).softmax(-1), "shift_invariant", "offset"),
     Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "wrong axis"),
     Pattern("log of softmax", "log_softmax", lambda x: x.softmax(-1).log(), "finite_on_extreme_logits", "underflows"),
-    Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "log"),
-    Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "overflow"),
-    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "-inf"),
+    Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "epsilon"),
+    Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "exp overflows"),
+    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "-inf minus a maximum of -inf"),
     Pattern(
         "log of p",
         "cross_entropy",
@@ -90,11 +112,12 @@ PATTERNS = [
     Pattern(
         "softmax twice", "cross_entropy", lambda x, t: F.cross_entropy(x.softmax(-1), t), "value", "second softmax"
     ),
-    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "log"),
-    Pattern("log(1 + exp)", "softplus", lambda x: (1 + x.exp()).log(), "value", "exp"),
+    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "0 * -inf"),
+    Pattern("log(1 + exp)", "softplus", lambda x: (1 + x.exp()).log(), "value", "exp overflows"),
+    Pattern("1 + exp is 1", "softplus", lambda x: (1 + x.exp()).log(), "tail_not_lost", "log1p"),
     Pattern("expanded square", "squared_error", lambda a, b: (a * a - 2 * a * b + b * b).mean(), "value", "cancels"),
     Pattern("broadcast", "squared_error", lambda a, b: ((a[:, None] - b) ** 2).mean(), "value", "broadcasts"),
-    Pattern("p log p", "entropy", plain_entropy, "value", "0"),
+    Pattern("p log p", "entropy", plain_entropy, "impossible_classes_are_ignored", "0 * -inf"),
     Pattern(
         "sigma for its square",
         "gaussian_nll",
@@ -103,6 +126,8 @@ PATTERNS = [
         "sigma",
     ),
     Pattern("narrow accumulator", "linear", narrow_linear, "value_on_long_rows", "sticks", "bfloat16"),
+    Pattern("lost update", "sgd_with_momentum", momentum_steps, "updates_accumulate", "half an ulp", "bfloat16"),
+    Pattern("nominal tail", "linear_regression", nominal_tail, "follows_gradient_descent", "nominal batch size"),
     Pattern("difference of squares", "variance", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "value", "cancels"),
 ]
 

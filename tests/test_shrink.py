@@ -54,3 +54,12 @@ def test_a_class_that_a_label_names_is_not_dropped() -> None:
     assert kept is not None
     assert kept["labels"].tolist() == [1, 0]
     assert kept["logits"].tolist() == [[0.0, 2.0], [3.0, 5.0]]
+
+
+def test_what_a_law_needs_as_drawn_is_kept() -> None:
+    """Rows are dropped; their values and other axes stay."""
+    example = {"design": torch.arange(24.0).reshape(3, 4, 2), "variance": torch.tensor([[1.0], [7.0], [3.0]])}
+    axes = {"variance": Axes(("g", "n")), "design": Axes(("g", "r", "f"), kept=True)}
+    minimal = minimise(example, axes, FORMATS["float32"], lambda it: bool((it["design"] > 10.0).any()))
+    assert minimal["design"].shape == (1, 4, 2)
+    assert any(torch.equal(minimal["design"][0], row) for row in example["design"])

@@ -104,7 +104,8 @@ def _value_bound(log_softmax: Subject, logits: Tensor) -> Array:
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=BHH,
     bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
-    cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal: shift, then subtract",
+    cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal; an epsilon in the logarithm "
+    "floors it: shift, then subtract",
     non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
     group="value",
 )

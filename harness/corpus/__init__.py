@@ -21,7 +21,13 @@ LARGEST = 64
 
 
 def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Path] = (FOLDER,)) -> list[Example]:
-    """Return the known counterexamples to a law in a format."""
+    """Return the known counterexamples to a law in a format; none to a law about inputs of its own.
+
+    Such a law is drawn from few and peculiar examples, and a counterexample that was made minimal is no longer one of
+    them: it would break implementations that the law is not about.
+    """
+    if law.inputs is not None:
+        return []
     return [
         from_text(known.example)
         for folder in folders
