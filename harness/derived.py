@@ -21,7 +21,7 @@ from harness.measurement import Measurement, compare_runs
 from harness.precision import to_array
 from harness.subject import Subject
 
-EXAMPLES = 5
+EXAMPLES = 4
 """Hypothesis examples a law: what these laws look for shows on any batch."""
 
 _ROWS = 16

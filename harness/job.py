@@ -12,7 +12,7 @@ from harness.law import Axes, Contract, Inputs, Law
 from harness.precision import Format, format_of
 from harness.subject import Subject
 
-SHARES = {"algebra": 0.5, "finite": 0.5, "special": 0.3}
+SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 """Share of a contract's examples that the laws of a group get: what breaks them shows on most rows of one structure."""
 
 

@@ -52,9 +52,13 @@ def _pass(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Ca
         if axes[name].index_of is None and not axes[name].kept and example[name].numel() <= _MANY:
             example = _simplify(example, name, fails, positive=axes[name].positive)
     primary = next(iter(axes), None)
-    if primary is not None and axes[primary].index_of is None and 0 < example[primary].numel() <= _MANY:
+    if primary is not None and _is_bisected(axes[primary], example[primary]):
         example = _bisect_largest(example, primary, format_, fails, positive=axes[primary].positive)
     return example
+
+
+def _is_bisected(axes: Axes, value: Tensor) -> bool:
+    return axes.index_of is None and not axes.kept and 0 < value.numel() <= _MANY
 
 
 def worst_row(

@@ -174,8 +174,12 @@ def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
     """
 
     def expand(length: int, spread: float) -> Tensor:
-        noise = np.random.default_rng(length).standard_normal((4, length))
-        return torch.from_numpy(np.array([[0.0], [1.0], [-1.0], [4.0]]) + spread * noise).to(format_.dtype)
+        # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
+        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[
+            : 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4
+        ]
+        noise = np.random.default_rng(length).standard_normal((len(centres), length))
+        return torch.from_numpy(centres + spread * noise).to(format_.dtype)
 
     return st.builds(expand, st.sampled_from(LENGTHS), st.sampled_from([0.0, 0.25]))
 

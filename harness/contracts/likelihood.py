@@ -313,7 +313,7 @@ GAUSSIAN_NLL = Contract(
     axes={
         "mean": Axes(("g", "n")),
         "target": Axes(("g", "n")),
-        "variance": Axes(("g", "n"), positive=True),
+        "variance": Axes(("g", "n"), kept=True),
         "design": Axes(("g", "r", "f"), kept=True),
         "response": Axes(("g", "r"), kept=True),
     },
