@@ -86,8 +86,10 @@ def _many_scores(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(n: int) -> Example:
         hits = np.arange(n) < np.array([[0], [n // 2], [n - n // 7], [n]])
-        scores = torch.stack([torch.zeros(4, n), torch.ones(4, n)], -1).to(format_.dtype)
-        return {"scores": scores, "labels": torch.from_numpy(hits.astype(np.int64))}
+        # The classes alternate, so that it matters which label a row is held against.
+        predicted = np.broadcast_to(np.arange(n) % 2, hits.shape)
+        scores = torch.from_numpy(np.stack([1 - predicted, predicted], -1)).to(format_.dtype)
+        return {"scores": scores, "labels": torch.from_numpy(np.where(hits, predicted, 1 - predicted))}
 
     return st.sampled_from(LENGTHS).map(expand)
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness import double_double as dd
-from harness.contracts.squared_error import LONG, infinite_pairs, predictions_and_targets, reduced
+from harness.contracts.squared_error import LONG, alternating, infinite_pairs, predictions_and_targets, reduced
 from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
 from harness.law import Axes, Contract, Example, law
@@ -240,7 +240,8 @@ def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 rows of variance two."""
 
     def expand(rows: Tensor) -> Example:
-        return {"mean": rows, "target": torch.zeros_like(rows), "variance": torch.full_like(rows, 2.0)}
+        target = alternating(rows)
+        return {"mean": rows + target, "target": target, "variance": torch.full_like(rows, 2.0)}
 
     return long_rows(format_).map(expand)
 

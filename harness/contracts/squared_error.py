@@ -17,6 +17,7 @@ N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -206,9 +207,14 @@ def _infinite(format_: Format) -> st.SearchStrategy[Example]:
     return infinite_pairs(format_).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
 
 
+def alternating(rows: Tensor) -> Tensor:
+    """Targets 0, 2, 0, 2, ...: so that it matters which target an error is taken from."""
+    return (2.0 * (torch.arange(rows.shape[-1]) % 2)).to(rows.dtype).expand_as(rows).contiguous()
+
+
 def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 errors near 0, 1 and 4."""
-    return long_rows(format_).map(lambda rows: {"prediction": rows, "target": rows.new_zeros(rows.shape)})
+    return long_rows(format_).map(lambda rows: {"prediction": rows + alternating(rows), "target": alternating(rows)})
 
 
 LONG = (
