@@ -88,6 +88,7 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
         *("What needs attention", "Declared failures", "Laws", "Training steps", "Data loaders", "Vectorisation"),
+        "Speed of checking",
         *("Training curves", "Learned parameters", "Overfitting", "Images", "Environment", "Data"),
         "Skipped, and why",
     ]

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 import harness
+from harness import corpus
 from harness.case import Break, Case
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -79,7 +80,8 @@ def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -
     verdict = decided(case, "value")
     assert verdict.status is Status.UNEXPECTED
     assert verdict.status.fails
-    assert verdict.examples == PATIENCE * contract_named("softmax").examples
+    known = len(corpus.examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
+    assert verdict.examples == PATIENCE * contract_named("softmax").examples + known
 
 
 def test_a_failure_declared_for_one_dtype_is_none_in_another() -> None:
@@ -196,7 +198,7 @@ def test_conventions_are_part_of_the_claim() -> None:
 
     undeclared = harness.check(half, "squared_error", dtypes=["float32"])
     declared = harness.check(half, "squared_error", dtypes=["float32"], declares={"factor": 0.5})
-    assert {verdict.law for verdict in undeclared.failing} == {"value", "gradient"}
+    assert {"value", "gradient", "value_on_long_rows"} <= {verdict.law for verdict in undeclared.failing}
     assert declared.failing == []
 
 
