@@ -111,13 +111,16 @@ _MIXED = "a statistic over the whole batch, such as one maximum for all rows, or
 def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = 6) -> Law:
     """Derive the law of the group ``length``: the value's, on rows at which narrow accumulators stall.
 
-    What breaks on the first few hundred entries already is not tried on more: a column that meets a row and broadcasts
-    would ask for tens of gigabytes.
+    A reduction over rows that breaks on the first few hundred already is not tried on more: a column that meets a row
+    and broadcasts would ask for tens of gigabytes.
     """
 
     def measure(subject: Subject, **example: Any) -> Measurement:
-        short = value.measure(subject, **_beginning(subject, example))
-        return short if short.broken else value.measure(subject, **example)
+        if subject.contract.grouped:
+            short = value.measure(subject, **_beginning(subject, example))
+            if short.broken:
+                return short
+        return value.measure(subject, **example)
 
     return replace(
         value,

@@ -28,17 +28,18 @@ class Session:
     def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
         path = Path(name) if "/" in name else RUNS / name
         self.folder = RunFolder(path)
-        if fresh and (path / "run.json").is_file():
-            self.folder.clear()
-        if (path / "run.json").is_file():
+        is_run = (path / "run.json").is_file()
+        if is_run and not fresh:
             head = self.folder.head()
-        elif path.is_dir() and any(path.iterdir()):
+        elif not is_run and path.is_dir() and any(path.iterdir()):
             raise UsageError(
                 rule="`--run` names a new folder or a run",
                 value=f"`{path}`, a folder that is neither",
                 remedy="name another folder",
             )
         else:
+            # What else lies in a run that starts afresh, its report for one, stays until it is written anew.
+            self.folder.clear()
             created = datetime.now(UTC).isoformat(timespec="seconds")
             head = Run(name=path.name, created=created, environment=environment(), seed=seed)
         command = shlex.join(["harness", *sys.argv[1:]])

@@ -134,9 +134,9 @@ def batches(
 
 
 def on_a_grid(rows: Array, format_: Format) -> Array:
-    """Round each row to multiples of two ulp of its largest entry, so that differences of entries are exact."""
+    """Round each row towards zero to multiples of two ulp of its largest entry: differences of entries are exact."""
     unit = 2.0 * ulp(lift(np.abs(rows).max(-1, keepdims=True)), format_)
-    return np.asarray(np.rint(rows / unit) * unit)
+    return np.asarray(np.trunc(rows / unit) * unit)
 
 
 def special_numbers(format_: Format) -> Array:

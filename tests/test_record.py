@@ -117,6 +117,14 @@ def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> No
     assert fresh.folder.read(Verdict) == []
 
 
+def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
+    """The main job runs twice."""
+    session = Session("one")
+    session.add_verdicts([verdict()])
+    (session.folder.path / "report").mkdir()
+    assert Session("one", fresh=True).folder.read(Verdict) == []
+
+
 def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Path) -> None:
     """Nothing of the user's is touched."""
     (workplace / "thesis").mkdir()

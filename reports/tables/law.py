@@ -15,7 +15,8 @@ CLOSEST = 12
 
 def contracts(verdicts: pd.DataFrame) -> Table:
     """Return the number of verdicts of each status for each contract."""
-    statuses = [status.value for status in Status]
+    always = (Status.HOLDS, Status.BROKEN, Status.EXPECTED)
+    statuses = [status.value for status in Status if status in always or any(verdicts["status"] == status.value)]
     rows = [
         (str(contract), *(f"{number:,}" for number in _numbers(group, statuses)))
         for contract, group in verdicts.groupby("contract", sort=False)
