@@ -1,11 +1,12 @@
 """Runs written by hand with the record classes: what the tests of the report read."""
 
 import base64
-import json
 import math
 import random
 from pathlib import Path
 from typing import Any
+
+import sample_benchmarks
 
 from harness.record import (
     DataSource,
@@ -206,115 +207,6 @@ def _status(case: str, law: str, dtype: str) -> Status:
     return Status.HOLDS
 
 
-def benchmark(median_s: float, *, spread: float = 0.06, **extra: Any) -> dict[str, Any]:
-    """Return one entry of pytest-benchmark's JSON."""
-    stats = {"min": median_s * (1 - spread), "median": median_s, "mean": median_s * 1.01, "rounds": 40, "iterations": 5}
-    quartiles = {"q1": median_s * (1 - spread / 2), "q3": median_s * (1 + spread), "iqr": median_s * spread * 1.5}
-    return {"name": "test", "stats": {**stats, **quartiles, "data": [median_s] * 3}, "extra_info": extra}
-
-
-def write_suite(run: RunFolder, suite: str, entries: list[dict[str, Any]]) -> None:
-    """Write the benchmark file of one suite."""
-    run.path.mkdir(parents=True, exist_ok=True)
-    document = {"machine_info": {}, "benchmarks": entries, "version": "5.1.0"}
-    (run.path / f"bench-{suite}.json").write_text(json.dumps(document), encoding="utf-8")
-
-
-def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
-    """Return the step times of two families, scratch and concise, over five batch sizes."""
-    entries = []
-    for family, base_s, sample_s in [("linear_regression", 1.1e-4, 4e-8), ("softmax_regression", 2.4e-4, 3e-6)]:
-        for style, factor in [("scratch", 1.0), ("concise", 0.62 if family.startswith("soft") else 1.3)]:
-            for batch_size in (1, 16, 64, 256, 1024):
-                for device in devices:
-                    time_s = (base_s + sample_s * batch_size) * factor * (1.0 if device == "cpu" else 0.4)
-                    entries.append(
-                        benchmark(
-                            time_s,
-                            case=f"{family}.{style}.step",
-                            family=family,
-                            style=style,
-                            device=device,
-                            batch_size=batch_size,
-                            dtype="float32",
-                            threads=1,
-                            cold_s=18 * time_s,
-                            device_s=None if device == "cpu" else 0.8 * time_s,
-                        )
-                    )
-    return entries
-
-
-def loader_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
-    """Return the throughput of six loaders over three batch sizes and three numbers of workers."""
-    speed = {
-        "scratch.item_by_item": 2.0e4,
-        "concise.torchvision": 1.0e4,
-        "concise.tensor_dataset": 2.3e5,
-        "concise.batched_getitems": 1.4e6,
-        "concise.batch_sampler": 1.45e6,
-        "scratch.slices": 2.8e6,
-    }
-    entries = []
-    for name, rate in speed.items():
-        for batch_size in (32, 256, 1024):
-            for workers in (0, 2, 4):
-                scale = (batch_size / 256) ** 0.3 * (1 if not workers else 1.6 if rate < 3e4 else 0.2 / workers**0.2)
-                entries.append(
-                    benchmark(
-                        10_000 / (rate * scale),
-                        case=f"fashion_mnist.{name}",
-                        family="fashion_mnist",
-                        style=name.split(".")[0],
-                        batch_size=batch_size,
-                        workers=workers,
-                        samples=10_000,
-                        data=data,
-                        batches=math.ceil(10_000 / batch_size),
-                        first_batch_s=0.002 + 0.04 * workers,
-                        cold_s=0.02 + 10_000 / (rate * scale),
-                    )
-                )
-    return entries
-
-
-def vectorization_entries() -> list[dict[str, Any]]:
-    """Return loop and vectorised times of two operations."""
-    entries = []
-    for contract, item_s, fast_s in [("add", 2.1e-6, 4e-10), ("matmul", 6e-6, 9e-10)]:
-        for n in (1, 10, 100, 1000, 10_000):
-            for style, time_s in [("scratch", 1e-6 + item_s * n), ("concise", 2.4e-6 + fast_s * n)]:
-                entries.append(
-                    benchmark(
-                        time_s,
-                        case=f"vectorization.{style}.{contract}",
-                        family="vectorization",
-                        style=style,
-                        contract=contract,
-                        n=n,
-                        cold_s=3 * time_s,
-                    )
-                )
-    return entries
-
-
-def screening_entries() -> list[dict[str, Any]]:
-    """Return how fast a softmax is checked in each way."""
-    return [
-        benchmark(
-            rows / rate,
-            case="softmax_regression.concise.softmax",
-            family="softmax_regression",
-            style="concise",
-            way=way,
-            rows=rows,
-            classes=10,
-            cold_s=2 * rows / rate,
-        )
-        for way, rows, rate in [("batch", 4096, 1.3e6), ("recipes", 204_800, 6e5), ("one-at-a-time", 50, 700.0)]
-    ]
-
-
 def epochs(*, data: str = "Fashion-MNIST") -> list[Epoch]:
     """Return ten epochs of softmax and linear regression, and thirty of a model that overfits."""
     softmax = ("softmax regression on Fashion-MNIST", "softmax_regression", data)
@@ -409,8 +301,8 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Epoch, epochs(data=data))
     run.write(Estimate, estimates())
     run.write(Image, images(data=data))
-    write_suite(run, "steps", step_entries())
-    write_suite(run, "loaders", loader_entries(data=data))
-    write_suite(run, "vectorization", vectorization_entries())
-    write_suite(run, "screening", screening_entries())
+    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries())
+    sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
+    sample_benchmarks.write_suite(run, "vectorization", sample_benchmarks.vectorization_entries())
+    sample_benchmarks.write_suite(run, "screening", sample_benchmarks.screening_entries())
     return run

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+import sample_benchmarks
 import sample_run
 
 from harness.record import DataSource
@@ -106,7 +107,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
     """The interval runs from the nearest quartiles to the farthest; a size without both styles has none."""
     rows = [
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
-        for entry in sample_run.vectorization_entries()
+        for entry in sample_benchmarks.vectorization_entries()
     ]
     found = ratios(pd.DataFrame(rows[:-1]))
     assert len(found) == 9
@@ -116,7 +117,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
 
 def test_a_loop_is_compared_within_its_family() -> None:
     """Another family's case of the same contract is no loop against these vectors."""
-    entries = [*sample_run.vectorization_entries()]
+    entries = [*sample_benchmarks.vectorization_entries()]
     for entry in entries[:2]:
         entry["extra_info"] |= {"family": "other"}
     timing = [{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")} for entry in entries]

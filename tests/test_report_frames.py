@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sample_benchmarks
 import sample_run
 
 from harness.error import UsageError
@@ -87,21 +88,21 @@ def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
 
 def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
     """The message names the file, the benchmark and the field."""
-    entries = sample_run.loader_entries()[:2]
+    entries = sample_benchmarks.loader_entries()[:2]
     del entries[1]["extra_info"]["workers"]
-    sample_run.write_suite(bare, "loaders", entries)
+    sample_benchmarks.write_suite(bare, "loaders", entries)
     with pytest.raises(UsageError, match=r"`workers`.*bench-loaders\.json, benchmark 2"):
         frame.loaders(bare)
 
 
 def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
     """A median of 0 would make an infinite rate."""
-    sample_run.write_suite(bare, "steps", [{**sample_run.step_entries()[0], "stats": {"median": 0.0}}])
+    sample_benchmarks.write_suite(bare, "steps", [{**sample_benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
     with pytest.raises(UsageError, match="`median`"):
         frame.steps(bare)
 
 
 def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
     """What another suite timed is no loader, however it looks."""
-    sample_run.write_suite(bare, "mine", sample_run.loader_entries())
+    sample_benchmarks.write_suite(bare, "mine", sample_benchmarks.loader_entries())
     assert frame.loaders(bare).empty

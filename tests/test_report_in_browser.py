@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sample_benchmarks
 import sample_run
 
 from harness.record import Status, Verdict
@@ -62,7 +63,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of a run with every kind of record, failures and an accelerator included."""
     environment = sample_run.environment(accelerator="NVIDIA H100")
     run = sample_run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
-    sample_run.write_suite(run, "steps", sample_run.step_entries(("cpu", "cuda")))
+    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
     failing = [sample_run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
     run.write(Verdict, [*sample_run.verdicts(), *failing])
     return write_report(run)[0]

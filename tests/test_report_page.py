@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import sample_benchmarks
 import sample_run
 
 from harness.error import UsageError
@@ -174,12 +175,12 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
             run.write(Image, sample_run.images())
         case _:
             entries = {
-                "steps": sample_run.step_entries,
-                "loaders": sample_run.loader_entries,
-                "vectorization": sample_run.vectorization_entries,
-                "screening": sample_run.screening_entries,
+                "steps": sample_benchmarks.step_entries,
+                "loaders": sample_benchmarks.loader_entries,
+                "vectorization": sample_benchmarks.vectorization_entries,
+                "screening": sample_benchmarks.screening_entries,
             }
-            sample_run.write_suite(run, kind, entries[kind]())
+            sample_benchmarks.write_suite(run, kind, entries[kind]())
     assert Outline(written(run)[0]).open == []
 
 
@@ -203,11 +204,11 @@ def hostile(path: Path) -> RunFolder:
     run.write(Estimate, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()])
     run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in sample_run.images()])
     named = {"case": EVIL, "family": EVIL, "style": EVIL}
-    entries = {"steps": sample_run.step_entries(), "loaders": sample_run.loader_entries(data=EVIL)}
+    entries = {"steps": sample_benchmarks.step_entries(), "loaders": sample_benchmarks.loader_entries(data=EVIL)}
     for suite, benchmarks in entries.items():
         for entry in benchmarks:
             entry["extra_info"] |= named
-        sample_run.write_suite(run, suite, benchmarks)
+        sample_benchmarks.write_suite(run, suite, benchmarks)
     return run
 
 
@@ -261,7 +262,7 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
     assert html.count(sentence) == 3
     assert sentence in markdown
     run = sample_run.full_run(tmp_path / "with", environment=sample_run.environment(accelerator="NVIDIA H100"))
-    sample_run.write_suite(run, "steps", sample_run.step_entries(("cpu", "cuda")))
+    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
     html, _ = written(run)
     assert sentence not in html
     assert "softmax_regression, cuda" in unbroken(html)
