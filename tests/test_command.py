@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.cli import options
 from harness.contracts import contract_named, contracts
 from harness.dataset import VARIABLE
 from harness.discovery import load
@@ -73,7 +74,7 @@ def test_list_names_every_case_contract_and_law_with_its_statement(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On lines long enough that nothing is folded."""
-    monkeypatch.setattr(cli, "_PLAIN_WIDTH", 2000)
+    monkeypatch.setattr(options, "PLAIN_WIDTH", 2000)
     done = harness("list")
     assert done.returncode == 0
     for case in load():

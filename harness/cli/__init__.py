@@ -1,0 +1,37 @@
+"""The ``harness`` command, one module for each group of its commands.
+
+Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered.
+"""
+
+import sys
+
+import typer
+
+from harness.cli import experiments, laws, report
+from harness.error import UsageError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Check which mathematical laws a PyTorch implementation keeps, time it, and report it.",
+)
+# In the order of ``--help``.
+app.command("list")(laws.list_)
+app.command()(laws.explain)
+app.command()(laws.check)
+app.command()(laws.freeze)
+app.command()(experiments.train)
+app.command()(experiments.bench)
+app.command()(report.report)
+
+
+def main() -> None:
+    """Run the command; a user's error is one plain line and exit code 2."""
+    try:
+        app()
+    except UsageError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        sys.exit(2)

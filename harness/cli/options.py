@@ -1,0 +1,59 @@
+"""What the commands share: consoles and progress bars, the options that recur, the run they write into.
+
+What needs torch is imported inside the commands, so that ``--help`` is quick.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from harness.record import RunFolder
+    from harness.session import Session
+
+PLAIN_WIDTH = 160
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console of the terminal's width, or a wide plain one where the output goes into a pipe or a file."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, width=None if terminal else PLAIN_WIDTH, soft_wrap=not terminal, highlight=False)
+
+
+Target = Annotated[
+    str,
+    typer.Argument(help="A package of cases, file.py:function, module:function, or an entry point.", metavar="TARGET"),
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),
+]
+
+
+def progress() -> Progress:
+    """Return a progress bar on standard error; none where that is no terminal."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    screen = console(stderr=True)
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+
+
+def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session | None":
+    """Open the run that ``--run`` names; ``None`` where it names none."""
+    from harness.session import Session
+    from harness.verdict import SEED
+
+    return None if run is None else Session(run, seed=SEED if seed is None else seed, fresh=fresh)
+
+
+def run_folder(name: str) -> "RunFolder":
+    """Return the run of a name below ``.harness/runs``, or of a path."""
+    from harness.record import RUNS, RunFolder
+
+    return RunFolder(Path(name) if "/" in name else RUNS / name)
