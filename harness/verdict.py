@@ -65,7 +65,12 @@ class Census:
             self.bound = float(measurement.bound[measurement.worst])
 
 
-class _Falsified(Exception):  # noqa: N818 - a signal from inside Hypothesis, never seen by a user
+class _Falsified(BaseException):
+    """A failing example.
+
+    No ``Exception``, since Hypothesis would run one of those again, and spell its example out for nobody to read.
+    """
+
     def __init__(self, example: Example) -> None:
         super().__init__()
         self.example = example

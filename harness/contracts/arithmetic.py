@@ -259,7 +259,8 @@ def _operands(format_: Format) -> st.SearchStrategy[Example]:
 
     largest = min(float(np.sqrt(format_.max)), 64.0)
     # Few features too: with many, the errors of a sum average out, and stay far below what they could be.
-    few, many = (batches(format_, largest=largest, rows=(1, 8), columns=(1, most)) for most in (4, 512))
+    few = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
+    many = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
     return st.builds(expand, few | many, st.integers(1, 4), SEEDS)
 
 

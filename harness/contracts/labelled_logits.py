@@ -58,7 +58,7 @@ def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
     return groups_of_logits(format_, fewest_columns=2).map(expand)
 
 
-def single_rows(inputs: Inputs) -> Inputs:
+def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
     """Logits of another contract's examples as groups of one row each, with labels."""
 
     def labelled(format_: Format) -> st.SearchStrategy[Example]:
@@ -66,6 +66,6 @@ def single_rows(inputs: Inputs) -> Inputs:
             logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
             return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
 
-        return st.builds(expand, inputs(format_), SEEDS)
+        return st.builds(expand, inputs(format_), seeds)
 
     return labelled
