@@ -195,7 +195,7 @@ class Contract:
     conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS
-    examples: int = 32
+    examples: int = 24
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The flow of one verdict: Hypothesis draws examples; the first that breaks the la
 minimal; ball arithmetic confirms it; only then is the law called broken.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
+import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
@@ -22,7 +24,7 @@ from harness.law import Example
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.record import Status, Verdict, Violation, violation_block
-from harness.replay import replay_command, to_text
+from harness.replay import replay_command, to_json, to_text
 from harness.shrink import minimise, worst_row
 from harness.subject import CaseError, Subject
 
@@ -195,12 +197,39 @@ def _tried(job: Job, subject: Subject, example: Example, census: Census) -> Exam
     census.count(measurement)
     if measurement.broken:
         row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
-        if not _breaks(job, subject, row, confirm=True):
-            return None
-        census.note(measurement)
-        return row
+        with confirming():
+            confirmed = job.law(subject, row)
+        if confirmed.broken:
+            census.note(measurement)
+            return row
+        _agree(job, subject, row, confirmed)
+        measurement = confirmed
     census.note(measurement)
     return None
+
+
+_TIERS_AGREE = 2.0**-10
+"""Largest difference between the two tiers, relatively or in the unit of the law, that is not worth a word."""
+
+
+def _agree(job: Job, subject: Subject, row: Example, confirmed: Measurement) -> None:
+    """Refuse to pass over what only the screen found, unless it is as near to its bound as the screen is exact.
+
+    Raises
+    ------
+    CaseError
+        If the implementation answers otherwise when it is called again, or the two tiers of the oracle disagree.
+    """
+    first, second = job.law(subject, row), job.law(subject, row)
+    if not np.array_equal(first.actual, second.actual, equal_nan=True) or not first.broken:
+        raise CaseError(f"{job.case.name} gives another answer when it is called again on the same inputs")
+    at = first.worst
+    screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
+    if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
+        raise CaseError(
+            f"a fault of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
+            f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}"
+        )
 
 
 def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = False) -> bool:

@@ -1,5 +1,7 @@
 """From a law and an implementation to a verdict: statuses, counterexamples, determinism."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,11 +10,15 @@ import harness
 from harness import corpus
 from harness.case import Break, Case
 from harness.contracts import contract_named
+from harness.contracts.softmax import softmax_exact, softmax_screen
 from harness.error import UsageError
 from harness.job import Job, jobs
+from harness.measurement import Measurement, compare
+from harness.oracle import Oracle
 from harness.precision import FORMATS, format_of, from_ordinal, to_ordinal
 from harness.record import Status, Verdict, violation_block
 from harness.replay import from_json, to_json
+from harness.subject import Subject
 from harness.verdict import PATIENCE, decide
 
 
@@ -89,6 +95,38 @@ def test_a_failure_declared_for_one_dtype_is_none_in_another() -> None:
     case = Case(naive, "softmax", breaks={"value": Break("overflow", dtypes=("float16",))})
     assert decided(case, "value", "float16").status is Status.EXPECTED
     assert decided(case, "value", "float32").status is Status.BROKEN
+
+
+def wrong_the_first_time(x: Tensor) -> Tensor:
+    """A softmax of uninitialised memory, on the first call."""
+    calls.append(len(x))
+    return shifted(x) + (len(calls) == 1)
+
+
+calls: list[int] = []
+
+
+def test_what_is_not_found_again_is_not_passed_over() -> None:
+    """The failure is gone when the row is called again: no verdict on the law, but none that it holds either."""
+    calls.clear()
+    verdict = decided(Case(wrong_the_first_time, "softmax"), "value")
+    assert verdict.status is Status.ERROR
+    assert verdict.reason is not None
+    assert "another answer when it is called again" in verdict.reason
+
+
+def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
+    """What only the screen calls broken is a fault of the harness, unless it is at the bound."""
+    doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, softmax_exact)
+
+    def measure(subject: Subject, logits: Tensor) -> Measurement:
+        return compare(subject(logits), doubled(logits), 100.0, subject.format)
+
+    found = job(Case(shifted, "softmax"), "value")
+    verdict = decide(replace(found, law=replace(found.law, measure=measure)), corpora=())
+    assert verdict.status is Status.ERROR
+    assert verdict.reason is not None
+    assert verdict.reason.startswith("a fault of the harness: the two tiers of the oracle disagree on value")
 
 
 def raises(x: Tensor) -> Tensor:
