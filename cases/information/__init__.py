@@ -9,8 +9,8 @@ _OVERFLOW = (
 )
 _HALF_SUM = Break("65,520 ones overflow a sum that is stored in float16", ("float16",))
 _OFFSET = (
-    "logits - logsumexp(logits) rounds at the size of the offset: [c, c] has entropy zero from c = 2^(p+1), "
-    "33,554,432 in float32, where the truth is ln 2"
+    "logits - logsumexp(logits) rounds at the size of the offset: [c, c] has entropy zero from c = 2^p, 16,777,216 "
+    "in float32, where the truth is ln 2"
 )
 _CERTAIN = (
     "ln p of the dominating class is rounded to a multiple of u or so, and multiplied by p = 1: a relative error of "
