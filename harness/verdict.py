@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SEED = 20240229
 """The seed of every run that names no other."""
 
-PATIENCE = 4
+PATIENCE = 16
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
 
 
