@@ -189,11 +189,11 @@ def _tasks(case: Case, dtype: str) -> Iterator[Task]:
 
 
 def fingerprint(task: Task) -> str:
-    """Identify what a shard's result depends on: the implementation's source, torch, the CPU, the way of counting."""
+    """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
     try:
-        source = inspect.getsource(inspect.getmodule(task.case.function) or task.case.function)
+        source = Path(inspect.getfile(inspect.unwrap(task.case.function))).read_bytes()
     except (OSError, TypeError):  # a builtin function is torch's own
-        source = task.case.target
+        source = task.case.target.encode()
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
     facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)

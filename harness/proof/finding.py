@@ -68,6 +68,7 @@ class Finding:
         self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
         self.value = next(law for law in task.laws if law.name == "value")
         self.pending: list[Suspects] = []
+        self.waiting = 0
         self.not_correctly_rounded = self.not_finite = 0
         self.beyond = np.zeros(len(LIMITS), dtype=np.int64)
         self.worst = 0.0
@@ -77,7 +78,8 @@ class Finding:
     def add(self, suspects: Suspects) -> None:
         """Take pairs on; many are examined at once."""
         self.pending.append(suspects)
-        if sum(len(some) for some in self.pending) >= _MANY:
+        self.waiting += len(suspects)
+        if self.waiting >= _MANY:
             self.settle()
 
     def settle(self) -> None:
@@ -86,6 +88,7 @@ class Finding:
             return
         every = joined(self.pending)
         self.pending.clear()
+        self.waiting = 0
         first, second = (self.task.pairs.values(codes) for codes in every.operands)
         is_half, is_one, undecided = self._within(two_sum(first, -second), every.outputs)
         off, far = np.flatnonzero(~is_half & ~undecided), np.flatnonzero(~is_one & ~undecided)

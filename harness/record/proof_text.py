@@ -37,7 +37,7 @@ def extent(proof: Proof) -> str:
         return "proved"
     if proof.visited < proof.inputs:
         return f"a part, {min(0.999, proof.visited / proof.inputs):.1%}"
-    return "not proved: some input was not visited exactly once"
+    return "not proved: an input was left out, visited twice, or changed by the implementation"
 
 
 def laws_held(proof: Proof) -> str:
