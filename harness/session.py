@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.environment import environment
 from harness.error import UsageError
-from harness.record import RUNS, DataSource, Run, RunFolder, Verdict
+from harness.record import RUNS, DataSource, Proof, Run, RunFolder, Verdict
 from harness.verdict import SEED
 
 
@@ -54,3 +54,7 @@ class Session:
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Add verdicts to those the run has, replacing those on the same law, case, dtype and device."""
         self.folder.merge_verdicts(verdicts)
+
+    def add_proofs(self, proofs: Iterable[Proof]) -> None:
+        """Add proofs to those the run has, replacing those on the same case, quantity, dtype, device and layout."""
+        self.folder.merge_proofs(proofs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.record import Epoch, Estimate, RunFolder, Verdict
+from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
 from reports import benchmark
 from reports.schema import SCHEMAS
 
@@ -21,6 +21,7 @@ class Frames:
     """The frames of one run; see :data:`reports.schema.SCHEMAS`."""
 
     verdicts: pd.DataFrame
+    proofs: pd.DataFrame
     epochs: pd.DataFrame
     estimates: pd.DataFrame
     steps: pd.DataFrame
@@ -37,7 +38,7 @@ def frames(run: RunFolder) -> Frames:
     UsageError
         If a record or a benchmark is damaged.
     """
-    made = (verdicts, epochs, estimates, steps, loaders, vectorization, screening)
+    made = (verdicts, proofs, epochs, estimates, steps, loaders, vectorization, screening)
     return Frames(*(make(run) for make in made))
 
 
@@ -46,6 +47,11 @@ def verdicts(run: RunFolder) -> pd.DataFrame:
     found = run.read(Verdict)
     frame = _frame("verdicts", [{**verdict.model_dump(), **_counterexample(verdict)} for verdict in found])
     return frame.assign(ratio=_ratio(frame["deviation"].to_numpy(), frame["bound"].to_numpy()))
+
+
+def proofs(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case, quantity, dtype and layout whose inputs were visited."""
+    return _frame("proofs", [{**proof.model_dump(), **_derived(proof)} for proof in run.read(Proof)])
 
 
 def epochs(run: RunFolder) -> pd.DataFrame:
@@ -93,6 +99,20 @@ def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame([{column.name: row.get(column.name) for column in schema} for row in rows])
     frame = frame.reindex(columns=[column.name for column in schema])
     return frame.astype({column.name: column.dtype for column in schema})
+
+
+def _derived(proof: Proof) -> dict[str, Any]:
+    """Return what a proof says in nested form."""
+    held = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
+    broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
+    return {
+        "proved": proof.proved,
+        "deviation": None if proof.witness is None else proof.witness.deviation,
+        "at": None if proof.witness is None else witness(proof),
+        **{f"beyond_{limit}": number for limit, number in proof.beyond.items()},
+        "laws_held": " ".join(held),
+        "laws_broken": " ".join(broken),
+    }
 
 
 def _counterexample(verdict: Verdict) -> dict[str, Any]:

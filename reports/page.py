@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from harness.record import RunFolder, failing, verdict_line, write_atomically
+from harness.record import RunFolder, failing, proof_line, verdict_line, write_atomically
 from reports.frame import Frames
 from reports.reading import Reading, read
 from reports.schema import SCHEMAS
@@ -53,8 +53,11 @@ def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]
 
 def _page(reading: Reading) -> dict[str, Any]:
     """Return what the templates show."""
-    verdict = clean(verdict_line(reading.verdicts))
-    outcome = "none" if verdict.startswith("verdict: none") else "bad" if failing(reading.verdicts) else "good"
+    lines = [verdict_line(reading.verdicts)] if reading.verdicts or not reading.proofs else []
+    lines += [proof_line(reading.proofs)] if reading.proofs else []
+    verdict = clean("; ".join(lines))
+    fails = bool(failing(reading.verdicts)) or any(proof.fails for proof in reading.proofs)
+    outcome = "none" if verdict.startswith("verdict: none") else "bad" if fails else "good"
     return {"run": reading.head, "verdict": verdict, "outcome": outcome, "sections": sections(reading)}
 
 

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
-from harness.record import Image, Run, RunFolder, Verdict
+from harness.record import Image, Proof, Run, RunFolder, Verdict
 from reports.frame import Frames, frames
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Head, verdicts, images and frames of one run."""
+    """Head, verdicts, proofs, images and frames of one run."""
 
     head: Run
     verdicts: tuple[Verdict, ...]
+    proofs: tuple[Proof, ...]
     images: tuple[Image, ...]
     frames: Frames
 
@@ -24,4 +25,5 @@ def read(run: RunFolder) -> Reading:
     UsageError
         If the folder is no run, or a record in it is damaged.
     """
-    return Reading(run.head(), tuple(run.read(Verdict)), tuple(run.read(Image)), frames(run))
+    verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
+    return Reading(run.head(), verdicts, proofs, images, frames(run))

@@ -30,6 +30,9 @@ _TIMING = (
     Column("cold_s", REAL, "first call, before any warm-up"),
 )
 
+LIMITS = (1, 2, 4, 8, 16, 64, 1024)
+"""Deviations in ulp beyond which proofs count inputs."""
+
 SCHEMAS: Mapping[str, tuple[Column, ...]] = {
     "verdicts": (
         *_CASE,
@@ -54,6 +57,32 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
         Column("cause", TEXT, "likely cause"),
         Column("replay", TEXT, "command that replays the counterexample"),
         Column("duration_s", REAL, "seconds the check took"),
+    ),
+    "proofs": (
+        *_CASE,
+        Column("contract", TEXT, "contract the case claims"),
+        Column("quantity", TEXT, "value or gradient"),
+        Column("dtype", TEXT, "floating-point format"),
+        Column("device", TEXT, "device it was visited on"),
+        Column("layout", TEXT, "how the inputs lie in memory"),
+        Column("kernel", TEXT, "what torch runs on the layout"),
+        Column("proved", "bool", "whether every input was visited exactly once"),
+        Column("inputs", WHOLE, "inputs there are"),
+        Column("visited", WHOLE, "inputs visited"),
+        Column("checksum", TEXT, "count and moments of the codes visited"),
+        Column("deviation", REAL, "largest deviation, ulp; missing where every output is correctly rounded"),
+        Column("at", TEXT, "input with the largest deviation, hexadecimal"),
+        Column("not_correctly_rounded", WHOLE, "inputs with an output more than 1/2 ulp off"),
+        *(Column(f"beyond_{limit}", WHOLE, f"inputs with an output more than {limit} ulp off") for limit in LIMITS),
+        Column("not_finite", WHOLE, "inputs whose output is not finite where it should be"),
+        Column("differing", REAL, "inputs whose output bits differ from the reference layout's"),
+        Column("laws_held", TEXT, "laws that held on every input visited"),
+        Column("laws_broken", TEXT, "laws that broke on some input"),
+        Column("cpu_capability", TEXT, "CPU capability that torch ran with"),
+        Column("torch", TEXT, "version of torch"),
+        Column("threads", WHOLE, "threads within one operation"),
+        Column("duration_s", REAL, "time of one core"),
+        Column("floor_s", REAL, "of this, in the implementation alone"),
     ),
     "epochs": (
         *_CASE,

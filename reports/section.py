@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.record import Status, Verdict, failing, violation_block
+from harness.record import Status, Verdict, broken_blocks, failing, violation_block
 from reports import summary
 from reports.figure import Figure
 from reports.figures.image import Grid, grid
@@ -17,7 +17,7 @@ from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import benchmark, environment, law, training
+from reports.tables import benchmark, environment, law, proof, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -61,6 +61,7 @@ def _attention(reading: Reading) -> tuple[Part, ...]:
     items = [(summary.finding(verdict), name if _has_block(verdict) else "") for name, verdict in shown.items()]
     if len(found) > len(shown):
         items.append((f"{count(len(found) - len(shown), 'further failure')} in the law matrix below.", "laws"))
+    items += [(sentence, "proofs") for one in reading.proofs for sentence in summary.refuted(one)]
     items += [(remark, "") for remark in summary.remarks(reading.head)]
     return (_tally(reading), Findings(tuple(items), _calm(reading)), *blocks)
 
@@ -106,6 +107,20 @@ def _laws(reading: Reading) -> tuple[Part, ...]:
     legend = Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in Status), READING)
     measured = (room(verdicts), law.closest(verdicts)) if verdicts["ratio"].notna().any() else ()
     return (law.contracts(verdicts), law.graded(reading.verdicts), *measured, legend, *matrices(reading.verdicts))
+
+
+def _proofs(reading: Reading) -> tuple[Part, ...]:
+    """Return what was visited input by input, the kernels, the laws that held, and what is broken."""
+    if not reading.proofs:
+        return ()
+    texts = [(one, text) for one in reading.proofs for text in broken_blocks(one)]
+    blocks = [
+        Block(
+            f"proof-{number}", f"{one.case} [{one.dtype}, {one.layout}]", cut(text, most=MOST_CHARACTERS), folded=True
+        )
+        for number, (one, text) in enumerate(texts[:MOST_BLOCKS], 1)
+    ]
+    return (proof.proofs(reading.proofs), proof.kernels(reading.proofs), proof.held(reading.proofs), *blocks)
 
 
 def _steps(reading: Reading) -> tuple[Part, ...]:
@@ -187,6 +202,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("attention", "What needs attention", _attention, ""),
     ("declared", "Declared failures", _declared, "No declared failure was found in this run."),
     ("laws", "Laws", _laws, "No law was checked in this run."),
+    ("proofs", "Proofs", _proofs, "Nothing was proved in this run: not every input of a 16-bit format was visited."),
     ("steps", "Training steps", _steps, "No training step was timed in this run."),
     ("loaders", "Data loaders", _loaders, "No loader was timed in this run."),
     ("vectorization", "Vectorisation", _vectorization, "No vectorised operation was timed in this run."),

@@ -1,6 +1,6 @@
 """What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
-from harness.record import Run, Status, Verdict
+from harness.record import Proof, Run, Status, Verdict
 from reports.number import plain
 from reports.text import count, cut
 
@@ -15,6 +15,15 @@ def finding(verdict: Verdict) -> str:
             return f"{verdict.case} could not be checked for {verdict.law} [{verdict.dtype}]: {_first_line(verdict)}."
         case _:
             return f"{verdict.case} breaks {verdict.law} [{verdict.dtype}]{_amount(verdict)}."
+
+
+def refuted(proof: Proof) -> list[str]:
+    """Return a sentence on each law that broke on some input and was not declared to, or on what kept it unanswered."""
+    where = f"[{proof.dtype}, {proof.layout}]"
+    if proof.error is not None:
+        return [f"{proof.case} could not be proved anything of {where}: {cut(proof.error, most=300)}."]
+    broken = (outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN)
+    return [f"{proof.case} breaks {law} {where}, found by visiting every input." for law in broken]
 
 
 def remarks(run: Run) -> list[str]:

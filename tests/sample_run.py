@@ -14,12 +14,15 @@ from harness.record import (
     Epoch,
     Estimate,
     Image,
+    LawOutcome,
+    Proof,
     Run,
     RunFolder,
     Status,
     TensorText,
     Verdict,
     Violation,
+    Witness,
 )
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -282,6 +285,58 @@ def images(*, data: str = "Fashion-MNIST") -> list[Image]:
     return found
 
 
+def proof(**changes: Any) -> Proof:
+    """Return the proof of every pair of a two-class softmax in float16."""
+    logits = TensorText(dtype="float16", shape=(1, 2), values=("-0x1.0d4p+3", "-0x1.064p-11"))
+    facts: dict[str, Any] = {
+        "case": "softmax_regression.concise.softmax",
+        "family": "softmax_regression",
+        "style": "concise",
+        "contract": "softmax",
+        "quantity": "value",
+        "dtype": "float16",
+        "device": "cpu",
+        "layout": "rows",
+        "kernel": "classes along the last axis, (n, 2)",
+        "space": "every pair of finite float16 numbers",
+        "inputs": 4_030_726_144,
+        "visited": 4_030_726_144,
+        "checksum": "f0400000-0-0",
+        "expected_checksum": "f0400000-0-0",
+        "witness": Witness(
+            example={"logits": logits}, place=(0, 0), actual=2.2e-4, expected=2.2e-4, deviation=0.500918
+        ),
+        "not_correctly_rounded": 381_596,
+        "beyond": {"1": 0, "2": 0, "4": 0, "8": 0, "16": 0, "64": 0, "1024": 0},
+        "not_finite": 0,
+        "laws": (
+            LawOutcome(law="value", status=Status.HOLDS, statement=LAWS["value"][1]),
+            LawOutcome(law="shift_invariant", status=Status.HOLDS, statement=LAWS["shift_invariant"][1], follows=True),
+        ),
+        "threads": 1,
+        "cpu_capability": "AVX512",
+        "torch": "2.13.0+cpu",
+        "duration_s": 113.1,
+        "floor_s": 23.8,
+    }
+    return Proof(**(facts | changes))
+
+
+def proofs() -> list[Proof]:
+    """Return a proof, and a part of one."""
+    visited = {"visited": 440_860_672, "checksum": "1a470000-0-0"}
+    return [
+        proof(),
+        proof(layout="spread", kernel="(n, 2), every second entry", reference="rows", differing=252, **visited),
+    ]
+
+
+def refutation() -> Proof:
+    """Return what visiting every input says of an implementation that breaks a law."""
+    broken = LawOutcome(law="value", status=Status.BROKEN, statement=LAWS["value"][1], violation=violation())
+    return proof(case="homework.softmax", family="homework", style="foreign", laws=(broken,), not_finite=1_450_000_000)
+
+
 def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     """Write a run with every kind of record.
 
@@ -298,6 +353,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     data = "Fashion-MNIST" if genuine else STAND_IN
     run.write_head(head(data=data_source(genuine=genuine), **changes))
     run.write(Verdict, verdicts())
+    run.write(Proof, proofs())
     run.write(Epoch, epochs(data=data))
     run.write(Estimate, estimates())
     run.write(Image, images(data=data))

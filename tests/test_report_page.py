@@ -16,7 +16,7 @@ from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention declared laws steps loaders vectorization screening "
+    "attention declared laws proofs steps loaders vectorization screening "
     "training estimates overfitting images environment data"
 )
 
@@ -88,8 +88,8 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     found = re.findall(r'<section id="(\w+)">', html)
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
-        *("What needs attention", "Declared failures", "Laws", "Training steps", "Data loaders", "Vectorisation"),
-        "Speed of checking",
+        *("What needs attention", "Declared failures", "Laws", "Proofs", "Training steps", "Data loaders"),
+        *("Vectorisation", "Speed of checking"),
         *("Training curves", "Learned parameters", "Overfitting", "Images", "Environment", "Data"),
         "Skipped, and why",
     ]
@@ -111,7 +111,10 @@ def test_the_verdict_line_is_returned_and_heads_both_pages(tmp_path: Path) -> No
     run = sample_run.full_run(tmp_path)
     page, line = write_report(run)
     assert page == tmp_path / "report" / "report.html"
-    assert line == "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped)"
+    assert line == (
+        "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped); "
+        "proofs: 1 of 2 proved (4,471,586,816 inputs visited)"
+    )
     assert f'id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
     assert f"**{line}**" in page.with_suffix(".md").read_text(encoding="utf-8")
 

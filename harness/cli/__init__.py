@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from harness.cli import experiments, laws, report
+from harness.cli import experiments, laws, prove, report
 from harness.error import UsageError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ app.command("list")(laws.list_)
 app.command()(laws.explain)
 app.command()(laws.check)
 app.command()(laws.freeze)
+app.command()(prove.prove)
 app.command()(experiments.train)
 app.command()(experiments.bench)
 app.command()(report.report)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import RunOption, Target, console, progress, run_folder, session
+from harness.cli.options import RunOption, Target, console, conventions, progress, run_folder, session
 from harness.error import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def check(
     campaign = Campaign(
         target,
         contract,
-        _conventions(declare or []),
+        conventions(declare or []),
         law or (),
         tuple(name.strip() for name in dtypes.split(",")) if dtypes else (),
         examples,
@@ -125,19 +125,6 @@ def _progressed(campaign: "Campaign", jobs: int) -> Iterator["Verdict"]:
         for verdict in campaign.run(processes=jobs):
             bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
             yield verdict
-
-
-def _conventions(declared: list[str]) -> dict[str, Any]:
-    conventions: dict[str, Any] = {}
-    for text in declared:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise UsageError(rule="`--declare` takes NAME=VALUE", value=f"`{text}`")
-        try:
-            conventions[name] = float(value)
-        except ValueError:
-            conventions[name] = value
-    return conventions
 
 
 def freeze(

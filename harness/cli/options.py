@@ -5,11 +5,13 @@ What needs torch is imported inside the commands, so that ``--help`` is quick.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -57,3 +59,17 @@ def run_folder(name: str) -> "RunFolder":
     from harness.record import RUNS, RunFolder
 
     return RunFolder(Path(name) if "/" in name else RUNS / name)
+
+
+def conventions(declared: list[str]) -> dict[str, Any]:
+    """Read what ``--declare`` says."""
+    conventions: dict[str, Any] = {}
+    for text in declared:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise UsageError(rule="`--declare` takes NAME=VALUE", value=f"`{text}`")
+        try:
+            conventions[name] = float(value)
+        except ValueError:
+            conventions[name] = value
+    return conventions

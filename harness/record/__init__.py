@@ -5,6 +5,7 @@ A run is one folder of plain files:
 =====================  =======================================================================
 ``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
 ``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
+``proofs.jsonl``       one :class:`Proof` a line: case x quantity x dtype x layout
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
@@ -17,6 +18,7 @@ finished. This package imports neither torch nor pandas.
 
 from harness.record.folder import RUNS, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
+from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
 from harness.record.schema import (
     SCHEMA,
     Counterexample,
@@ -25,6 +27,8 @@ from harness.record.schema import (
     Epoch,
     Estimate,
     Image,
+    LawOutcome,
+    Proof,
     Record,
     Row,
     Run,
@@ -32,6 +36,7 @@ from harness.record.schema import (
     TensorText,
     Verdict,
     Violation,
+    Witness,
 )
 from harness.record.text import census_line, failing, verdict_line, violation_block
 
@@ -45,6 +50,8 @@ __all__ = [
     "Estimate",
     "Grade",
     "Image",
+    "LawOutcome",
+    "Proof",
     "Record",
     "Row",
     "Run",
@@ -53,11 +60,19 @@ __all__ = [
     "TensorText",
     "Verdict",
     "Violation",
+    "Witness",
+    "broken_blocks",
     "census_line",
+    "differing",
+    "extent",
     "failing",
     "grade",
     "grades",
+    "laws_held",
+    "proof_line",
     "verdict_line",
     "violation_block",
+    "witness",
+    "worst",
     "write_atomically",
 ]

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Row, RowT, Run, Verdict
+from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Proof, Record, Row, RowT, Run, Verdict
 
 ParsedT = TypeVar("ParsedT", bound=Record)
 
@@ -19,6 +19,7 @@ RUNS = Path(".harness", "runs")
 
 FILES: Mapping[type[Row], str] = {
     Verdict: "verdicts.jsonl",
+    Proof: "proofs.jsonl",
     Epoch: "epochs.jsonl",
     Estimate: "estimates.jsonl",
     Image: "images.jsonl",
@@ -107,6 +108,12 @@ class RunFolder:
         merged = {verdict.key: verdict for verdict in self.read(Verdict)}
         merged.update({verdict.key: verdict for verdict in fresh})
         self.write(Verdict, merged.values())
+
+    def merge_proofs(self, fresh: Iterable[Proof]) -> None:
+        """Add proofs, replacing those on the same case, quantity, dtype, device and layout."""
+        merged = {proof.key: proof for proof in self.read(Proof)}
+        merged.update({proof.key: proof for proof in fresh})
+        self.write(Proof, merged.values())
 
     @classmethod
     def latest(cls, root: Path) -> Self:

@@ -30,7 +30,7 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     cases = len({verdict.case for verdict in verdicts})
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
-    return f"checked: {', '.join(_count(number, noun) for number, noun in counted)}"
+    return f"checked: {', '.join(count(number, noun) for number, noun in counted)}"
 
 
 def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -48,7 +48,7 @@ def _failures(verdicts: Sequence[Verdict]) -> list[str]:
         names = [f"{it.case} {it.law} [{it.dtype}]" for it in verdicts if it.status is status]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            phrases.append(f"{_count(len(names), noun)}{tails[status]}: {', '.join(names[:NAMED])}{more}")
+            phrases.append(f"{count(len(names), noun)}{tails[status]}: {', '.join(names[:NAMED])}{more}")
     return phrases
 
 
@@ -56,13 +56,14 @@ def _tally(counts: Counter[Status]) -> str:
     """Return how many hold, fail as declared and were skipped."""
     parts = [f"{counts[Status.HOLDS]:,} {'holds' if counts[Status.HOLDS] == 1 else 'hold'}"]
     if counts[Status.EXPECTED]:
-        parts.append(_count(counts[Status.EXPECTED], "expected failure"))
+        parts.append(count(counts[Status.EXPECTED], "expected failure"))
     if counts[Status.SKIPPED]:
         parts.append(f"{counts[Status.SKIPPED]:,} skipped")
     return ", ".join(parts)
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return ``3 laws`` or ``1 law``."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
@@ -79,7 +80,7 @@ def violation_block(verdict: Verdict) -> str:
         raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.dtype}]")
     verb = "breaks" if verdict.status is Status.BROKEN else "breaks, as declared,"
     place = f"({', '.join(map(str, found.place))}{',' if len(found.place) == 1 else ''})"
-    examples = [f"{name} = {_spelled(value)}" for name, value in found.example.items()]
+    examples = [f"{name} = {spelled(value)}" for name, value in found.example.items()]
     facts = [
         ("statement", verdict.statement),
         ("source", verdict.source),
@@ -99,11 +100,11 @@ def violation_block(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _spelled(value: object) -> str:
+def spelled(value: object) -> str:
     """Spell an input out: nested as its shape says, each float also in decimal where there are few."""
     if not isinstance(value, TensorText):
         return str(value)
-    if len(value.values) > _SPELLED_OUT or not value.values:
+    if len(value.values) > SPELLED_OUT or not value.values:
         return f"{value.dtype} tensor of shape {list(value.shape)}; the replay reproduces its values"
     nested = _nested(list(value.values), value.shape)
     if not value.dtype.startswith(("float", "bfloat")):
@@ -111,7 +112,7 @@ def _spelled(value: object) -> str:
     return f"{nested} = {_nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
 
 
-_SPELLED_OUT = 16
+SPELLED_OUT = 16
 """Tensors with more elements are named by their shape in the block."""
 
 

@@ -1,0 +1,113 @@
+"""Conclusions: the record that a tally makes."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+
+from harness.case import Case
+from harness.law import Contract, Law
+from harness.precision import Format
+from harness.proof.layout import PairLayout, ValueLayout
+from harness.proof.tally import LIMITS, Tally, spelled
+from harness.record import LawOutcome, Proof, Status, Violation
+
+
+class Task(Protocol):
+    """One proof to make: a case in a format, on one kernel, in shards that are independent of each other."""
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+
+    @property
+    def contract(self) -> Contract:
+        """Its contract."""
+
+    @property
+    def format_(self) -> Format:
+        """The format."""
+
+    @property
+    def layout(self) -> PairLayout | ValueLayout:
+        """How the inputs lie in memory."""
+
+    @property
+    def quantity(self) -> str:
+        """``value`` or ``gradient``."""
+
+    @property
+    def space(self) -> str:
+        """The inputs in words."""
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+
+    @property
+    def expected_moments(self) -> tuple[int, ...]:
+        """Moments of the whole space, in closed form."""
+
+    @property
+    def reference(self) -> str:
+        """The layout whose bits the output is compared with."""
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """The laws that are measured."""
+
+    @property
+    def following(self) -> tuple[Law, ...]:
+        """The laws that follow from the value's on every input."""
+
+    def tally(self, shard: int) -> Tally:
+        """Visit the inputs of one shard."""
+
+
+def conclude(task: Task, tally: Tally) -> Proof:
+    """Return what a tally says of its task."""
+    return Proof(
+        case=task.case.name,
+        family=task.case.family,
+        style=task.case.style,
+        contract=task.contract.name,
+        quantity=task.quantity,
+        dtype=task.format_.name,
+        device="cpu",
+        layout=task.layout.name,
+        kernel=task.layout.kernel,
+        space=task.space,
+        inputs=task.expected_moments[0],
+        visited=tally.visited,
+        checksum=spelled(tally.moments),
+        expected_checksum=spelled(task.expected_moments),
+        witness=tally.witness,
+        not_correctly_rounded=tally.not_correctly_rounded,
+        beyond={str(limit): number for limit, number in zip(LIMITS, tally.beyond, strict=True)},
+        not_finite=tally.not_finite,
+        reference=None if task.reference == task.layout.name else task.reference,
+        differing=tally.differing,
+        laws=tuple(_outcomes(task, tally)) if tally.error is None else (),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        duration_s=tally.duration_s,
+        floor_s=tally.floor_s,
+        error=tally.error,
+    )
+
+
+def _outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
+    for law in task.laws:
+        yield _outcome(task, law, tally.broken.get(law.name))
+    if tally.broken.get(task.quantity) is None:
+        for law in task.following:
+            yield LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement, follows=True)
+
+
+def _outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
+    if violation is None:
+        return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
+    declared = task.case.declared_break(law.name, task.format_.name)
+    status = Status.BROKEN if declared is None else Status.EXPECTED
+    return LawOutcome(law=law.name, status=status, statement=law.statement, reason=declared, violation=violation)

@@ -1,0 +1,238 @@
+"""An exhaustion: the proofs to make of some cases, in shards that are kept on disk as they finish.
+
+A shard is independent of the others and of the order, and is done again only where its file is absent, damaged, or of
+another implementation or machine. So a run that is killed goes on where it was, with the same result.
+"""
+
+import hashlib
+import inspect
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import add
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.discovery import load
+from harness.error import UsageError
+from harness.precision import format_of
+from harness.proof import pairs, values
+from harness.proof.conclusion import Task, conclude
+from harness.proof.layout import VALUE_LAYOUTS, pair_layouts
+from harness.proof.tally import Tally
+from harness.record import Proof, Record, write_atomically
+from harness.timing import threads
+
+DTYPES = ("float16", "bfloat16")
+"""The formats whose inputs can be exhausted."""
+
+CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
+
+_VERSION = 1
+"""Of what a shard's file holds; files of another one are made again."""
+
+
+class Shard(NamedTuple):
+    """One part of one task."""
+
+    task: int
+    number: int
+
+
+class _Kept(Record):
+    """A shard's file: the tally, and of what it is."""
+
+    fingerprint: str
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Exhaustion:
+    """What to prove, as plain data that every process can turn into the same tasks.
+
+    Parameters
+    ----------
+    target, contract, declares
+        As :func:`harness.discovery.load` takes them.
+    folder
+        Where finished shards are kept.
+    dtypes, layouts
+        Names to restrict to; all where empty.
+    """
+
+    target: str
+    folder: Path
+    contract: str | None = None
+    declares: Mapping[str, Any] = field(default_factory=dict)
+    dtypes: Sequence[str] = ()
+    layouts: Sequence[str] = ()
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The proofs to make, in a fixed order.
+
+        Raises
+        ------
+        UsageError
+            If a name matches nothing, or no case has inputs that can be exhausted.
+        """
+        for name in self.dtypes:
+            if name not in DTYPES:
+                raise UsageError(
+                    rule=f"the dtypes whose inputs can be exhausted are {_listed(DTYPES)}", value=f"`{name}`"
+                )
+        found = [
+            task
+            for case in load(self.target, contract=self.contract, declares=self.declares)
+            for dtype in self.dtypes or DTYPES
+            if dtype in case.dtypes
+            for task in _tasks(case, dtype)
+        ]
+        if not found:
+            rule = f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}"
+            raise UsageError(rule=rule, value=f"none of them in `{self.target}`")
+        return self._of_layouts(found)
+
+    def _of_layouts(self, found: list[Task]) -> list[Task]:
+        known = list(dict.fromkeys(task.layout.name for task in found))
+        for name in self.layouts:
+            if name not in known:
+                raise UsageError(rule=f"`--layouts` takes {_listed(known)}", value=f"`{name}`")
+        return [task for task in found if not self.layouts or task.layout.name in self.layouts]
+
+    @cached_property
+    def _fingerprints(self) -> list[str]:
+        return [fingerprint(task) for task in self.tasks]
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Every shard, in order."""
+        return [Shard(i, number) for i, task in enumerate(self.tasks) for number in range(task.shards)]
+
+    def kept(self, shard: Shard) -> Tally | None:
+        """Return what a finished shard found; ``None`` where it is to be done."""
+        try:
+            kept = _Kept.model_validate_json(self._file(shard).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return kept.tally if kept.fingerprint == self._fingerprints[shard.task] else None
+
+    def finish(self, shard: Shard) -> None:
+        """Do one shard, and keep what it found."""
+        task = self.tasks[shard.task]
+        kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=task.tally(shard.number))
+        write_atomically(self._file(shard), kept.model_dump_json())
+
+    def run(self, *, processes: int = 1, seconds: float | None = None) -> Iterator[Shard]:
+        """Do what is not done yet; yield each shard when it is kept.
+
+        Parameters
+        ----------
+        processes
+            How many processes; each computes on one thread.
+        seconds
+            Time after which no further shard is begun.
+        """
+        remaining = [shard for shard in self.shards if self.kept(shard) is None]
+        deadline = None if seconds is None else time.monotonic() + seconds
+        if processes <= 1:
+            with threads(1):
+                for shard in remaining:
+                    if deadline is not None and time.monotonic() >= deadline:
+                        return
+                    self.finish(shard)
+                    yield shard
+            return
+        # Workers start afresh: a fork of a process that has used torch's threads may hang.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_prepare, initargs=(replace(self),)
+        ) as pool:
+            yield from _fed(pool, remaining, processes, deadline)
+
+    def proofs(self) -> list[Proof]:
+        """Return what the finished shards say, task by task; a task of which none is finished is left out."""
+        return [proof for i in range(len(self.tasks)) if (proof := self._proof(i)) is not None]
+
+    def _proof(self, index: int) -> Proof | None:
+        task = self.tasks[index]
+        tallies = [tally for number in range(task.shards) if (tally := self.kept(Shard(index, number))) is not None]
+        with threads(1):
+            return conclude(task, reduce(add, tallies)) if tallies else None
+
+    def _file(self, shard: Shard) -> Path:
+        task = self.tasks[shard.task]
+        name = "-".join((task.case.name, task.quantity, task.format_.name, task.layout.name))
+        safe = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
+        return self.folder / safe / f"{shard.number:04d}.json"
+
+
+def _tasks(case: Case, dtype: str) -> Iterator[Task]:
+    contract, format_ = contract_named(case.contract), format_of(dtype)
+    if contract.name in values.CONTRACTS:
+        for quantity in values.QUANTITIES:
+            for layout in VALUE_LAYOUTS:
+                yield values.Values(case, contract, format_, layout, quantity)
+    if contract.name in pairs.CONTRACTS:
+        for pair_layout in pair_layouts(case.function):
+            yield pairs.Pairs(case, contract, format_, pair_layout)
+
+
+def fingerprint(task: Task) -> str:
+    """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
+    try:
+        source = Path(inspect.getfile(inspect.unwrap(task.case.function))).read_bytes()
+    except (OSError, TypeError):  # a builtin function is torch's own
+        source = task.case.target.encode()
+    capability = torch.backends.cpu.get_cpu_capability()
+    declares = sorted(task.case.declares.items())
+    facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
+    return hashlib.sha256(repr((*facts, declares, source)).encode()).hexdigest()
+
+
+def _fed(pool: Executor, remaining: list[Shard], processes: int, deadline: float | None) -> Iterator[Shard]:
+    """Keep the workers busy, with little in the queue: what runs is waited for, also when interrupted."""
+    queue = iter(remaining)
+    running: dict[Future[None], Shard] = {}
+    with ExitStack() as cleanup:
+        cleanup.callback(pool.shutdown, wait=True, cancel_futures=True)
+        while True:
+            while len(running) < processes + 1 and (deadline is None or time.monotonic() < deadline):
+                shard = next(queue, None)
+                if shard is None:
+                    break
+                running[pool.submit(_finish, shard)] = shard
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                yield running.pop(future)
+
+
+_worker: list[Exhaustion] = []
+
+
+def _prepare(exhaustion: Exhaustion) -> None:
+    # An interrupt is the parent's business: it lets the running shards finish.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _worker[:] = [exhaustion]
+
+
+def _finish(shard: Shard) -> None:
+    _worker[0].finish(shard)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

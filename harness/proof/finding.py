@@ -1,0 +1,203 @@
+"""Findings: what is wrong with the pairs that the table does not pass, counted and with the worst kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.double_double import Array, DoubleDouble, two_sum
+from harness.job import Job
+from harness.law import Law
+from harness.measurement import Measurement
+from harness.oracle import confirming
+from harness.proof.space import Codes
+from harness.proof.tally import LIMITS, Tally
+from harness.proof.threshold import Flags, within
+from harness.record import Violation, Witness
+from harness.replay import to_text
+from harness.verdict import decide
+
+if TYPE_CHECKING:
+    from harness.proof.pairs import Pairs
+
+_MANY = 2**14
+"""Pairs that are examined at once."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Pairs that the table did not pass: codes of the operands and of the outputs, and places, each ``[2, n]``."""
+
+    operands: Codes
+    outputs: Codes
+    places: NDArray[np.int64]
+    """In the space, of either operand."""
+
+    def __len__(self) -> int:
+        return int(self.operands.shape[1])
+
+    def at(self, index: Any) -> "Suspects":
+        """Return some of them."""
+        return Suspects(self.operands[:, index], self.outputs[:, index], self.places[:, index])
+
+
+def joined(parts: Sequence[Suspects]) -> Suspects:
+    """Return all of them together."""
+    return Suspects(
+        np.concatenate([part.operands for part in parts], axis=1),
+        np.concatenate([part.outputs for part in parts], axis=1),
+        np.concatenate([part.places for part in parts], axis=1),
+    )
+
+
+class Finding:
+    """What one shard finds.
+
+    Parameters
+    ----------
+    task
+        The proof that the shard is part of.
+    """
+
+    def __init__(self, task: "Pairs") -> None:
+        self.task = task
+        self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
+        self.value = next(law for law in task.laws if law.name == "value")
+        self.pending: list[Suspects] = []
+        self.waiting = 0
+        self.not_correctly_rounded = self.not_finite = 0
+        self.beyond = np.zeros(len(LIMITS), dtype=np.int64)
+        self.worst = 0.0
+        self.worst_one: Suspects | None = None
+        self.broken: dict[str, Violation] = {}
+
+    def add(self, suspects: Suspects) -> None:
+        """Take pairs on; many are examined at once."""
+        self.pending.append(suspects)
+        self.waiting += len(suspects)
+        if self.waiting >= _MANY:
+            self.settle()
+
+    def settle(self) -> None:
+        """Decide the pairs taken on."""
+        if not self.pending:
+            return
+        every = joined(self.pending)
+        self.pending.clear()
+        self.waiting = 0
+        first, second = (self.task.pairs.values(codes) for codes in every.operands)
+        is_half, is_one, undecided = self._within(two_sum(first, -second), every.outputs)
+        off, far = np.flatnonzero(~is_half & ~undecided), np.flatnonzero(~is_one & ~undecided)
+        self.not_correctly_rounded += len(off)
+        if len(far):
+            self._measure(every.at(far))
+        elif len(off) and self.worst < 1.0:
+            self._keep_worst(self._deviation(every.at(off)), every.at(off))
+        if undecided.any():
+            self._confirm(every.at(undecided))
+
+    def tally(self, **facts: Any) -> Tally:
+        """Return what was found, the worst confirmed by ball arithmetic."""
+        self.settle()
+        return Tally(
+            not_correctly_rounded=self.not_correctly_rounded,
+            beyond=tuple(int(number) for number in self.beyond),
+            not_finite=self.not_finite,
+            witness=None if self.worst_one is None else self._witness(self.worst_one),
+            order=() if self.worst_one is None else tuple(self.worst_one.places[:, 0].tolist()),
+            broken=self.broken,
+            **facts,
+        )
+
+    def _within(self, gap: DoubleDouble, outputs: Codes) -> tuple[Flags, Flags, Flags]:
+        """Which pairs have both outputs within half an ulp, within one; and where that is not decided."""
+        inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
+        undecided = np.zeros(gap.shape, dtype=bool)
+        for spec, codes, *found in zip(self.task.outputs, outputs, self.half, self.one, strict=True):
+            argument = -gap if spec.of_negative_gap else gap
+            for within_limit, interval in zip(inside, found, strict=True):
+                is_inside, is_open = within(argument, codes.astype(np.int64), interval)
+                within_limit &= is_inside
+                undecided |= is_open
+        return inside[0], inside[1], undecided
+
+    def _measure(self, far: Suspects) -> None:
+        """Count the pairs that are more than one ulp off, and hold every law that is not broken yet against them."""
+        nan = np.isnan(self.task.pairs.values(far.outputs)).any(0)
+        # Of the pairs whose output is NaN, one says all that there is to say.
+        first = np.flatnonzero(nan)[: int(not self.broken)]
+        self._count(np.full(np.count_nonzero(nan) - len(first), np.inf))
+        kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
+        if not len(kept):
+            return
+        deviation = self._deviation(kept)
+        self._count(deviation)
+        self._keep_worst(deviation, kept)
+        example = {"logits": self._tensor(kept.operands)}
+        for law in self.task.laws:
+            if law.name not in self.broken:
+                measurement = law(self._job(law, kept).subject, example)
+                if measurement.broken:
+                    self._break(law, kept.at([measurement.worst[0]]))
+
+    def _count(self, deviation: Array) -> None:
+        self.beyond += [np.count_nonzero(deviation > limit) for limit in LIMITS]
+        self.not_finite += int(np.count_nonzero(np.isinf(deviation)))
+
+    def _keep_worst(self, deviation: Array, suspects: Suspects) -> None:
+        """Of several that deviate alike, the first in the space."""
+        worst = float(deviation.max())
+        if worst == 0.0 or worst < self.worst:
+            return
+        candidates = [suspects.at([i]) for i in np.flatnonzero(deviation == worst)]
+        if worst == self.worst and self.worst_one is not None:
+            candidates.append(self.worst_one)
+        self.worst = worst
+        self.worst_one = min(candidates, key=lambda one: tuple(one.places[:, 0].tolist()))
+
+    def _confirm(self, undecided: Suspects) -> None:
+        """Decide by ball arithmetic."""
+        with confirming():
+            deviation = self._deviation(undecided)
+        self.not_correctly_rounded += int(np.count_nonzero(deviation > 0.5))
+        self._count(deviation)
+        self._keep_worst(deviation, undecided)
+
+    def _deviation(self, suspects: Suspects) -> Array:
+        """The larger deviation of the two outputs of each pair."""
+        return np.asarray(self._value(suspects).deviation.max(-1))
+
+    def _value(self, suspects: Suspects) -> Measurement:
+        return self.value(self._job(self.value, suspects).subject, {"logits": self._tensor(suspects.operands)})
+
+    def _break(self, law: Law, one: Suspects) -> None:
+        """Keep the violation of a law, if ball arithmetic agrees."""
+        verdict = decide(self._job(law, one), example={"logits": self._tensor(one.operands)}, corpora=())
+        if verdict.violation is not None:
+            self.broken[law.name] = verdict.violation
+
+    def _witness(self, one: Suspects) -> Witness:
+        with confirming():
+            measurement = self._value(one)
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), (1, 2)))
+        return Witness(
+            example=to_text({"logits": self._tensor(one.operands)}),
+            place=place,
+            actual=float(measurement.actual[place]),
+            expected=float(measurement.expected[place]),
+            deviation=float(measurement.deviation[place]),
+        )
+
+    def _job(self, law: Law, suspects: Suspects) -> Job:
+        """The case as a law sees it, answering with the codes that it returned in the sweep."""
+        recorded = self._tensor(suspects.outputs)
+        case = replace(self.task.case, function=lambda _: recorded)
+        return Job(case, self.task.contract, law, self.task.format_)
+
+    def _tensor(self, codes: Codes) -> Tensor:
+        """Codes ``[2, n]`` as numbers ``[n, 2]``."""
+        return torch.from_numpy(np.ascontiguousarray(codes.T).view(np.int16)).view(self.task.format_.dtype)

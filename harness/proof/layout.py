@@ -1,0 +1,153 @@
+"""Layouts: how the inputs lie in memory, which decides the kernel that torch runs."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Function = Callable[..., Any]
+
+FEW = 8
+"""Elements that no vector of a 16-bit format is as short as."""
+
+_WIDE = 32
+"""Elements of the longest vector of a 16-bit format: 512 bits."""
+
+
+@dataclass(frozen=True)
+class ValueLayout:
+    """How the numbers lie that a unary operation is called with.
+
+    Parameters
+    ----------
+    name
+        As options name it.
+    kernel
+        What torch runs on it, in words.
+    call
+        ``call(function, x) -> output`` with the numbers laid out so.
+    """
+
+    name: str
+    kernel: str
+    call: Callable[[Function, Tensor], Tensor]
+
+    def wrap(self, function: Function) -> Function:
+        """Return the function that lays its argument out so."""
+        return lambda x: self.call(function, x)
+
+
+def _spread(function: Function, x: Tensor) -> Tensor:
+    output: Tensor = function(torch.stack([x, torch.zeros_like(x)], -1)[..., 0])
+    return output
+
+
+def _few(function: Function, x: Tensor) -> Tensor:
+    return torch.cat([function(few) for few in x.split(FEW)])
+
+
+VALUE_LAYOUTS = (
+    ValueLayout("contiguous", "contiguous numbers: the vector body", lambda function, x: function(x)),
+    ValueLayout("spread", "every second number in memory: the scalar loop", _spread),
+    ValueLayout("few", f"{FEW} numbers a call: what the vectors leave over", _few),
+)
+"""The first is the reference, whose bits the others' are compared with."""
+
+
+@dataclass(frozen=True)
+class PairLayout:
+    """How the pairs lie that a two-class operation is called with.
+
+    Parameters
+    ----------
+    name
+        As options name it.
+    kernel
+        What torch runs on it, in words.
+    allocate
+        ``allocate(n, dtype) -> argument`` for ``n`` pairs.
+    pairs
+        ``pairs(tensor) -> view`` whose leading axis is the class, of an argument or an output.
+    axis
+        The axis of the classes, passed as ``dim``; ``None`` where the function takes the last one.
+    """
+
+    name: str
+    kernel: str
+    allocate: Callable[[int, torch.dtype], Tensor]
+    pairs: Callable[[Tensor], Tensor]
+    axis: int | None = None
+
+    def call(self, function: Function, argument: Tensor) -> Any:
+        """Call the implementation on what :attr:`allocate` made."""
+        return function(argument) if self.axis is None else function(argument, dim=self.axis)
+
+
+def _classes_first(tensor: Tensor) -> Tensor:
+    return tensor.transpose(0, -1)
+
+
+def _classes_second(tensor: Tensor) -> Tensor:
+    return tensor.transpose(0, 1)
+
+
+_ROWS = (lambda n, dtype: torch.zeros(n, 2, dtype=dtype), _classes_first)
+
+LAYOUTS_WITH_DIM = (
+    PairLayout(
+        "columns",
+        "classes along the first axis, inner size at least the vector width: the vector body",
+        lambda n, dtype: torch.zeros(2, n, dtype=dtype),
+        lambda tensor: tensor,
+        axis=0,
+    ),
+    PairLayout("rows", "classes along the last axis, (n, 2)", *_ROWS, axis=-1),
+    PairLayout(
+        "narrow",
+        f"classes along the middle axis, inner size {FEW}, below the vector width",
+        lambda n, dtype: torch.zeros(n // FEW, 2, FEW, dtype=dtype),
+        _classes_second,
+        axis=1,
+    ),
+    PairLayout(
+        "tails",
+        f"classes along the middle axis, inner size {_WIDE + FEW}: the last {FEW}, which the vectors leave over",
+        lambda n, dtype: torch.zeros(n // FEW, 2, _WIDE + FEW, dtype=dtype),
+        lambda tensor: tensor[..., _WIDE:].transpose(0, 1),
+        axis=1,
+    ),
+)
+"""Of a function that takes the axis as ``dim``. The first is the reference."""
+
+LAYOUTS_OF_ROWS = (
+    PairLayout("rows", "(n, 2), contiguous", *_ROWS),
+    PairLayout(
+        "transposed",
+        "(n, 2), of which each class is contiguous",
+        lambda n, dtype: torch.zeros(2, n, dtype=dtype).T,
+        _classes_first,
+    ),
+    PairLayout(
+        "spread",
+        "(n, 2), every second entry in memory",
+        lambda n, dtype: torch.zeros(n, 4, dtype=dtype)[:, ::2],
+        _classes_first,
+    ),
+)
+"""Of a function that takes the last axis. The first is the reference."""
+
+
+def pair_layouts(function: Function) -> tuple[PairLayout, ...]:
+    """Return the layouts in which a function of logits ``[n, 2]`` can be called."""
+    return LAYOUTS_WITH_DIM if takes_dim(function) else LAYOUTS_OF_ROWS
+
+
+def takes_dim(function: Function) -> bool:
+    """Whether a function takes the axis of the classes as ``dim``; builtin functions do not say."""
+    try:
+        return "dim" in inspect.signature(function).parameters
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+r"""Every pair of two logits in a 16-bit format: four thousand million, of which a table decides all but a few.
+
+What is exact of a two-class operation is a monotone function of the gap of the two logits, so a pair takes one look-up
+for each output: is the gap in the interval in which this code is within half an ulp? The look-up is in float32 and
+strict, the interval rounded inwards, so that a pair that passes is certainly correctly rounded. Of the others, the gap
+is formed exactly and held against the intervals in float64; what is still undecided, and the largest deviation, goes to
+ball arithmetic.
+
+The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold: each
+one's bound is at least what outputs within one ulp can reach. That is one ulp for the value, since
+:math:`u (g + \ln 2 + 6) p \ge 3.3` ulp, likewise for the sum of a row and for the order of its entries; an output
+within one ulp of a positive number is finite and not negative.
+"""
+
+from dataclasses import dataclass
+
+from harness.case import Case
+from harness.law import Contract, Law
+from harness.precision import Format
+from harness.proof.layout import PairLayout, pair_layouts
+from harness.proof.space import Space, every_pair
+from harness.proof.sweep import Sweep
+from harness.proof.tally import Tally
+from harness.proof.threshold import SIGMOID, SOFTPLUS, Increasing, Interval, intervals
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output as a function of the gap: plus or minus a function of plus or minus the gap."""
+
+    function: Increasing
+    of_negative_gap: bool
+    negative: bool = False
+
+    def interval(self, format_: Format, limit: float) -> Interval:
+        """The gaps, times the sign of the gap, at which each code is within ``limit`` ulp."""
+        return intervals(self.function, format_, limit, negative=self.negative)
+
+
+OUTPUTS = {
+    "softmax": (Output(SIGMOID, of_negative_gap=False), Output(SIGMOID, of_negative_gap=True)),
+    "log_softmax": (
+        Output(SOFTPLUS, of_negative_gap=True, negative=True),
+        Output(SOFTPLUS, of_negative_gap=False, negative=True),
+    ),
+}
+"""The outputs of each contract whose pairs can be exhausted; the gap is the first logit less the second."""
+
+CONTRACTS = tuple(OUTPUTS)
+
+_FOLLOWING = ("shift_invariant", "columns_in_any_order")
+"""Laws that compare the outputs of two pairs that have the same truth, within twice the bound of the value."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One proof to make of a two-class operation: a case in a format, laid out in one way.
+
+    Parameters
+    ----------
+    case, contract, format_
+        What is to be proved of what.
+    layout
+        How the pairs lie in memory.
+    part
+        The pairs, where not all are meant.
+    """
+
+    case: Case
+    contract: Contract
+    format_: Format
+    layout: PairLayout
+    part: Space | None = None
+
+    quantity = "value"
+
+    @property
+    def pairs(self) -> Space:
+        """The pairs to visit."""
+        return every_pair(self.format_) if self.part is None else self.part
+
+    @property
+    def outputs(self) -> tuple[Output, Output]:
+        """The outputs as functions of the gap."""
+        return OUTPUTS[self.contract.name]
+
+    @property
+    def space(self) -> str:
+        """The inputs in words."""
+        if self.part is None:
+            return f"every pair of finite {self.format_.name} numbers"
+        return f"{len(self.part.first):,} × {len(self.part.second):,} {self.format_.name} numbers"
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return self.pairs.shards
+
+    @property
+    def expected_moments(self) -> tuple[int, ...]:
+        """Moments of the whole space."""
+        return self.pairs.moments
+
+    @property
+    def reference(self) -> str:
+        """The layout whose bits the output is compared with."""
+        return pair_layouts(self.case.function)[0].name
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """The laws that say something of each pair, and are measured."""
+        return tuple(law for law in self._about_logits() if law.name not in _FOLLOWING)
+
+    @property
+    def following(self) -> tuple[Law, ...]:
+        """The laws that follow from the value's."""
+        return tuple(law for law in self._about_logits() if law.name in _FOLLOWING)
+
+    def _about_logits(self) -> tuple[Law, ...]:
+        groups = {"value", "algebra", "finite"}
+        laws = (law for law in self.contract.laws if law.group in groups and law.inputs is None)
+        return tuple(law for law in laws if law.reads == ("logits",))
+
+    def tally(self, shard: int) -> Tally:
+        """Visit the pairs of one shard."""
+        return Sweep(self).tally(shard)

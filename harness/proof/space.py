@@ -1,0 +1,77 @@
+"""Spaces of pairs: which codes the two operands run over, cut into shards over the first and blocks of the second."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.double_double import Array
+from harness.precision import Format, to_array
+from harness.proof.layout import FEW
+from harness.proof.tally import MOMENTS
+
+Codes = NDArray[np.uint16]
+
+SHARDS = 64
+"""Of a whole space: a few seconds each, which is what an interrupt may lose."""
+
+_BLOCK = 2**14
+"""Pairs at most that are visited at once: what is needed of them stays in a second-level cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Every pair of a code of the first operand with one of the second.
+
+    Parameters
+    ----------
+    format_
+        The format.
+    first, second
+        Codes, each once; the second's number is a multiple of eight.
+    shards
+        Into how many parts the first operand is cut.
+    """
+
+    format_: Format
+    first: Codes
+    second: Codes
+    shards: int
+
+    @property
+    def moments(self) -> tuple[int, ...]:
+        """Sums of products of powers of the codes over all pairs, in closed form."""
+        return tuple(_power_sum(self.first, i) * _power_sum(self.second, j) for i, j in MOMENTS)
+
+    def shard(self, number: int) -> range:
+        """Places in the first operand that a shard visits."""
+        ends = np.linspace(0, len(self.first), self.shards + 1).astype(int)
+        return range(int(ends[number]), int(ends[number + 1]))
+
+    @property
+    def blocks(self) -> list[range]:
+        """Places in the second operand that are visited at once: equally many, a multiple of eight."""
+        n = len(self.second)
+        parts = next(parts for parts in range(-(-n // _BLOCK), n + 1) if n % (parts * FEW) == 0)
+        return [range(start, start + n // parts) for start in range(0, n, n // parts)]
+
+    def values(self, codes: Codes) -> Array:
+        """The numbers that codes stand for."""
+        bits = torch.from_numpy(np.ascontiguousarray(codes).view(np.int16))
+        return to_array(bits.view(self.format_.dtype))
+
+
+@cache
+def every_pair(format_: Format) -> Space:
+    """Return the space of all pairs of finite numbers."""
+    codes = np.arange(2**16, dtype=np.uint32).astype(np.uint16)
+    numbers = to_array(torch.from_numpy(codes.view(np.int16)).view(format_.dtype))
+    finite = np.isfinite(numbers)
+    codes = codes[finite][np.argsort(numbers[finite], kind="stable")]
+    return Space(format_, codes, codes, SHARDS)
+
+
+def _power_sum(codes: Codes, exponent: int) -> int:
+    return sum(int(code) ** exponent for code in codes)

@@ -1,0 +1,201 @@
+"""A sweep: one block of pairs after the other through the implementation and the table, in buffers that are reused."""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.double_double import Array
+from harness.proof.finding import Finding, Suspects
+from harness.proof.layout import PairLayout, pair_layouts
+from harness.proof.space import Codes
+from harness.proof.tally import MOMENTS, Tally
+from harness.proof.threshold import CODES, Interval
+from harness.subject import CaseError
+
+if TYPE_CHECKING:
+    from harness.proof.pairs import Pairs
+
+
+class Caller:
+    """The implementation on one layout: the argument it is called with, and the codes it returns.
+
+    Parameters
+    ----------
+    task
+        Whose implementation and format.
+    layout
+        How the pairs lie.
+    size
+        Pairs a call.
+    """
+
+    def __init__(self, task: "Pairs", layout: PairLayout, size: int) -> None:
+        self.case, self.layout = task.case, layout
+        self.argument = layout.allocate(size, task.format_.dtype)
+        self.operands = layout.pairs(self.argument).view(torch.int16)
+        self.spent_s = 0.0
+
+    def __call__(self) -> Codes:
+        """Call it on the operands; return the outputs' codes, classes first."""
+        started = time.process_time()
+        try:
+            output = self.layout.call(self.case.function, self.argument)
+        except Exception as error:
+            raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
+        self.spent_s += time.process_time() - started
+        if not isinstance(output, Tensor):
+            raise CaseError(f"{self.case.name} returns {type(output).__name__}, not a tensor")
+        if output.shape != self.argument.shape or output.dtype != self.argument.dtype:
+            wanted = f"{list(self.argument.shape)} in {self.argument.dtype}"
+            raise CaseError(f"{self.case.name} returns shape {list(output.shape)} in {output.dtype}, not {wanted}")
+        return codes_of(self.layout.pairs(output.detach()).view(torch.int16))
+
+
+def codes_of(bits: Tensor) -> Codes:
+    """The bits of 16-bit numbers as codes, in the same memory."""
+    codes: Codes = bits.numpy().view(np.uint16)
+    return codes
+
+
+class Sweep:
+    """All pairs of one shard of a task.
+
+    Parameters
+    ----------
+    task
+        The proof that the shard is part of.
+    """
+
+    def __init__(self, task: "Pairs") -> None:
+        self.task, self.space = task, task.pairs
+        size = len(self.space.blocks[0])
+        reference = next(iter(pair_layouts(task.case.function)))
+        self.caller = Caller(task, task.layout, size)
+        self.other = None if task.layout.name == reference.name else Caller(task, reference, size)
+        self.lookup = Lookup(task, size)
+        self.products = torch.zeros(3, 3, dtype=torch.int64)
+        self.seen = torch.ones(3, size, dtype=torch.float64)
+        self.differing = 0
+        self.finding = Finding(task)
+
+    def tally(self, shard: int) -> Tally:
+        """Visit every pair of the shard."""
+        started = time.process_time()
+        try:
+            for block in self.space.blocks:
+                self._block(self.space.shard(shard), block)
+        except CaseError as error:
+            return Tally(error=str(error), duration_s=time.process_time() - started)
+        moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
+        facts = {"moments": moments, "differing": None if self.other is None else self.differing}
+        return self.finding.tally(duration_s=time.process_time() - started, floor_s=self.caller.spent_s, **facts)
+
+    def _block(self, places: range, block: range) -> None:
+        """Every pair of some first operands with a block of second ones."""
+        callers = [self.caller] if self.other is None else [self.caller, self.other]
+        second = self.space.second[block.start : block.stop]
+        for caller in callers:
+            caller.operands[1] = torch.from_numpy(second.view(np.int16)).view(caller.operands.shape[1:])
+        numbers, values = self.space.values(self.space.first), self.space.values(second)
+        self.lookup.block(values)
+        with np.errstate(over="ignore"):
+            for place in places:
+                self._row(place, numbers[place], block)
+
+    def _row(self, place: int, number: float, block: range) -> None:
+        """One first operand with a block of second ones."""
+        first = self.space.first[place]
+        self.caller.operands[0] = int(first.view(np.int16))
+        codes = self.caller()
+        self._count()
+        if self.other is not None:
+            self.other.operands[0] = int(first.view(np.int16))
+            self._compare(codes, self.other())
+        failing = self.lookup(np.float32(number), codes)
+        if len(failing):
+            operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
+            places = np.stack([np.full(len(failing), place), block.start + failing])
+            self.finding.add(Suspects(operands, codes.reshape(2, -1)[:, failing], places))
+
+    def _count(self) -> None:
+        """Note which pairs the implementation was called with, from the buffer itself."""
+        self.seen.numpy()[1:].reshape(self.caller.operands.shape)[...] = codes_of(self.caller.operands)
+        # Exact: a product of codes is below 2^32, and a block has no more than 2^14.
+        self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
+
+    def _compare(self, codes: Codes, others: Codes) -> None:
+        flat, other = codes.reshape(2, -1), others.reshape(2, -1)
+        different = (flat != other).any(0)
+        if different.any():
+            nan = self._is_nan(flat) & self._is_nan(other)
+            self.differing += int(((flat != other) & ~nan).any(0).sum())
+
+    def _is_nan(self, codes: Codes) -> NDArray[np.bool_]:
+        return np.isnan(self.space.values(codes))
+
+
+_PLACES = {(0, 0): (0, 0), (1, 0): (0, 1), (0, 1): (0, 2), (2, 0): (1, 1), (1, 1): (1, 2), (0, 2): (2, 2)}
+"""Where the matrix of products has each moment: its rows are ones, first codes and second codes."""
+
+
+class Lookup:
+    """The table in float32, and the buffers of one block.
+
+    Parameters
+    ----------
+    task
+        Whose outputs and format.
+    size
+        Pairs a block.
+    """
+
+    def __init__(self, task: "Pairs", size: int) -> None:
+        found = [spec.interval(task.format_, 0.5) for spec in task.outputs]
+        self.is_shared = all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+        tables = zip(*(_rounded_inwards(interval) for interval in found[: 2 - self.is_shared]), strict=True)
+        self.low, self.high = (torch.from_numpy(np.concatenate(ends)) for ends in tables)
+        self.negated = [output.of_negative_gap for output in task.outputs]
+        self.index = np.empty((2, size), dtype=np.int32)
+        self.ends, self.gap = torch.empty(2 * size), np.empty((2, size), dtype=np.float32)
+        self.above, self.below = np.empty((2, size), dtype=bool), np.empty((2, size), dtype=bool)
+
+    def block(self, values: Array) -> None:
+        """Take on another block of second operands."""
+        self.second = values.astype(np.float32)
+
+    def __call__(self, first: np.float32, codes: Codes) -> NDArray[np.int64]:
+        """Return the places in the block of those pairs that are not certainly correctly rounded."""
+        self.index.reshape(codes.shape)[...] = codes
+        if not self.is_shared:
+            self.index[1] += CODES
+        for row, negated in zip(self.gap, self.negated, strict=True):
+            left, right = (self.second, first) if negated else (first, self.second)
+            np.subtract(left, right, out=row)
+        np.greater(self.gap, self._gathered(self.low), out=self.above)
+        np.less(self.gap, self._gathered(self.high), out=self.below)
+        np.logical_and(self.above, self.below, out=self.above)
+        if self.above.all():
+            return _NONE
+        return np.flatnonzero(~(self.above[0] & self.above[1]))
+
+    def _gathered(self, table: Tensor) -> NDArray[np.float32]:
+        torch.index_select(table, 0, torch.from_numpy(self.index).view(-1), out=self.ends)
+        gathered: NDArray[np.float32] = self.ends.numpy().reshape(2, -1)
+        return gathered
+
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def _rounded_inwards(interval: Interval) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The inner ends in float32; a strict comparison with a gap that was rounded to float32 is certain."""
+    with np.errstate(over="ignore"):
+        low, high = interval.inner_low.astype(np.float32), interval.inner_high.astype(np.float32)
+    return (
+        np.where(low < interval.inner_low, np.nextafter(low, np.float32(np.inf)), low),
+        np.where(high > interval.inner_high, np.nextafter(high, np.float32(-np.inf)), high),
+    )

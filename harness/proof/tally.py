@@ -1,0 +1,72 @@
+"""Tallies: what was found on a part of the inputs. Adding those of disjoint parts gives that of their union."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from harness.record import Record, Violation, Witness
+
+LIMITS = (1, 2, 4, 8, 16, 64, 1024)
+"""Deviations in ulp beyond which inputs are counted."""
+
+MOMENTS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+"""Exponents of the two operands' codes in the sums that show which inputs were visited."""
+
+
+class Tally(Record):
+    """What was found on some inputs."""
+
+    moments: tuple[int, ...] = (0,) * len(MOMENTS)
+    """Sums of products of powers of the codes visited, the first being their count."""
+    not_correctly_rounded: int = 0
+    beyond: tuple[int, ...] = (0,) * len(LIMITS)
+    not_finite: int = 0
+    differing: int | None = None
+    witness: Witness | None = None
+    order: tuple[int, ...] = ()
+    """Place of the witness in the space: of several with one deviation, the first counts."""
+    broken: Mapping[str, Violation] = {}
+    """Laws that broke, each with its first violation."""
+    duration_s: float = 0.0
+    floor_s: float = 0.0
+    error: str | None = None
+
+    @property
+    def visited(self) -> int:
+        """How many inputs were visited."""
+        return self.moments[0]
+
+    def __add__(self, other: Self) -> "Tally":
+        worse = _worse(other, self)
+        return Tally(
+            moments=tuple(a + b for a, b in zip(self.moments, other.moments, strict=True)),
+            not_correctly_rounded=self.not_correctly_rounded + other.not_correctly_rounded,
+            beyond=tuple(a + b for a, b in zip(self.beyond, other.beyond, strict=True)),
+            not_finite=self.not_finite + other.not_finite,
+            differing=_sum(self.differing, other.differing),
+            witness=worse.witness,
+            order=worse.order,
+            broken={**other.broken, **self.broken},
+            duration_s=self.duration_s + other.duration_s,
+            floor_s=self.floor_s + other.floor_s,
+            error=self.error or other.error,
+        )
+
+
+def _worse(one: Tally, other: Tally) -> Tally:
+    """The tally whose witness deviates more; of equal ones, the earlier."""
+    if one.witness is None or other.witness is None:
+        return other if one.witness is None else one
+    return max(one, other, key=lambda tally: (_deviation(tally), tuple(-place for place in tally.order)))
+
+
+def _deviation(tally: Tally) -> float:
+    return tally.witness.deviation if tally.witness is not None else 0.0
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def spelled(moments: tuple[int, ...]) -> str:
+    """Return moments as one text, the checksum of a proof."""
+    return "-".join(f"{moment:x}" for moment in moments)

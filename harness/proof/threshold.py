@@ -1,0 +1,168 @@
+r"""Thresholds: for every code of a 16-bit format, the arguments of a monotone function for which the code is right.
+
+A code :math:`c` is within :math:`k \le 1` ulp of :math:`f(t)` on an interval of :math:`f(t)` around :math:`c`, and so
+on an interval of :math:`t`, whose end points ball arithmetic gives. Each is kept as the two float64 around it: inside
+the inner ones the code is certainly within, outside the outer ones certainly not. Between them lies no float64, so
+that what is undecided is an argument that is none, or an end point that is exactly one.
+
+The interval is all there is, but for one point: where :math:`f(t)` is a power of two, its ulp is twice that of what
+lies below. The only argument at which one of these functions is a power of two is zero; it is left undecided where it
+is not inside.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from harness.double_double import Array, DoubleDouble
+from harness.precision import Format, to_array
+
+Flags = NDArray[np.bool_]
+
+CODES = 2**16
+_BITS = 192
+_SIGN = 0x8000
+
+
+@dataclass(frozen=True)
+class Increasing:
+    """A positive increasing function of one number.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    inverse
+        Of a ball, in ball arithmetic.
+    supremum
+        What its values stay below.
+    below_identity
+        Whether ``inverse(y) < y``, which no precision shows where the difference is tiny.
+    """
+
+    name: str
+    inverse: Callable[[arb], arb]
+    supremum: float
+    below_identity: bool
+
+
+SIGMOID = Increasing("sigmoid", lambda y: (y / (1 - y)).log(), 1.0, below_identity=False)
+SOFTPLUS = Increasing("softplus", lambda y: y.expm1().log(), float("inf"), below_identity=True)
+
+
+class Interval(NamedTuple):
+    """Arguments, code by code, between which a code is within its limit: certainly, and at most."""
+
+    inner_low: Array
+    inner_high: Array
+    outer_low: Array
+    outer_high: Array
+
+
+@cache
+def intervals(function: Increasing, format_: Format, limit: float, *, negative: bool = False) -> Interval:
+    """Return the arguments at which each of the 65,536 codes is within ``limit`` ulp of the function.
+
+    Parameters
+    ----------
+    function
+        The function.
+    format_
+        A 16-bit format.
+    limit
+        At most one.
+    negative
+        Whether the output is the negative of the function.
+
+    Notes
+    -----
+    A code that is right nowhere has an empty interval: NaN, or one of the wrong sign. Both zeros are right alike.
+    """
+    low, high = _values(format_, limit)
+    empty = low >= function.supremum
+    below, above = _arguments(function, np.where(empty, 0.0, low))
+    lows = [np.where(empty, np.inf, ends) for ends in (above, below)]
+    below, above = _arguments(function, np.minimum(high, function.supremum))
+    highs = [np.where(empty, -np.inf, ends) for ends in (below, above)]
+    columns = ((lows[0], np.inf), (highs[0], -np.inf), (lows[1], np.inf), (highs[1], -np.inf))
+    return Interval(*(_by_code(ends, nowhere, negative=negative) for ends, nowhere in columns))
+
+
+def _magnitudes(format_: Format) -> Array:
+    """The non-negative numbers of the format, infinity last."""
+    codes = torch.arange(_SIGN, dtype=torch.int32).to(torch.int16).view(format_.dtype)
+    return to_array(codes[~codes.isnan()])
+
+
+def _values(format_: Format, limit: float) -> tuple[Array, Array]:
+    """Smallest and largest value within ``limit`` ulp of each non-negative number; exact in float64."""
+    numbers = _magnitudes(format_)
+    finite = numbers[:-1]
+    exponent = np.frexp(np.maximum(finite, format_.tiny))[1] - 1
+    unit = np.ldexp(1.0, exponent - format_.precision + 1)
+    starts_binade = (finite == np.ldexp(1.0, exponent)) & (exponent > format_.emin)
+    low = finite - limit * np.where(starts_binade, unit / 2.0, unit)
+    high = finite + limit * unit
+    # From the next power of two on, the unit is twice as large.
+    high = np.where(high >= np.ldexp(1.0, exponent + 1), finite + 2.0 * limit * unit, high)
+    overflow = format_.max + unit[-1] / 2.0
+    high = np.minimum(high, overflow)
+    return np.append(np.maximum(low, 0.0), overflow), np.append(high, np.inf)
+
+
+def _arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
+    """The largest float64 at most, and the smallest at least, the argument of each value."""
+    unique, place = np.unique(values, return_inverse=True)
+    with ctx.workprec(_BITS):
+        found = np.array([_argument(function, float(value)) for value in unique])
+    return found[place, 0], found[place, 1]
+
+
+def _argument(function: Increasing, value: float) -> tuple[float, float]:
+    if value <= 0.0 or value >= function.supremum:
+        end = -np.inf if value <= 0.0 else np.inf
+        return end, end
+    exact = function.inverse(arb(value))
+    below = above = float(exact.mid())
+    while not arb(below) <= exact:
+        below = float(np.nextafter(below, -np.inf))
+    while not arb(above) >= exact:
+        above = float(np.nextafter(above, np.inf))
+    return below, min(above, value) if function.below_identity else above
+
+
+def _by_code(ends: Array, nowhere: float, *, negative: bool) -> Array:
+    """Spread the ends of the non-negative numbers over all codes; the others' intervals are empty."""
+    table = np.full(CODES, nowhere)
+    first = _SIGN if negative else 0
+    table[first : first + len(ends)] = ends
+    table[_SIGN - first] = ends[0]
+    return table
+
+
+def within(exact: DoubleDouble, codes: NDArray[np.int64], found: Interval) -> tuple[Flags, Flags]:
+    """Say which codes are within their limit at an argument known exactly, and which of the others are undecided."""
+    inside = _at_least(exact, found.inner_low[codes]) & _at_most(exact, found.inner_high[codes])
+    undecided = np.zeros(inside.shape, dtype=bool)
+    # Only an argument that is no float64, or zero, can be between the inner and the outer ends.
+    doubtful = np.flatnonzero(~inside & ((exact.lo != 0.0) | (exact.hi == 0.0)))
+    if len(doubtful):
+        some, its = exact[doubtful], codes[doubtful]
+        outside = _at_most(some, found.outer_low[its]) | _at_least(some, found.outer_high[its])
+        nowhere = found.inner_low[its] == np.inf
+        undecided[doubtful] = ~nowhere & (~outside | (some.hi == 0.0))
+    return inside, undecided
+
+
+def _at_most(exact: DoubleDouble, end: Array) -> Flags:
+    return np.asarray((exact.hi < end) | ((exact.hi == end) & (exact.lo <= 0.0)))
+
+
+def _at_least(exact: DoubleDouble, end: Array) -> Flags:
+    return np.asarray((exact.hi > end) | ((exact.hi == end) & (exact.lo >= 0.0)))

@@ -1,0 +1,187 @@
+"""Every value of a unary operation in a 16-bit format: 65,536 bit patterns, each held against ball arithmetic."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.double_double import Array
+from harness.job import Job
+from harness.law import Contract, Example, Law
+from harness.measurement import Measurement
+from harness.oracle import confirming
+from harness.precision import Format, to_ordinal
+from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
+from harness.proof.tally import LIMITS, MOMENTS, Tally
+from harness.record import Violation, Witness
+from harness.replay import to_text
+from harness.shrink import minimise, worst_row
+from harness.subject import CaseError, Subject
+from harness.verdict import decide
+
+CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
+"""Contracts of one number whose every value can be visited."""
+
+QUANTITIES = ("value", "gradient")
+
+_INFINITE = ("limits_at_infinity", "gradient_at_infinity")
+_NAN = "nan_stays_in_its_row"
+
+
+def every_number(format_: Format) -> Tensor:
+    """All bit patterns of a 16-bit format: NaN, then by size."""
+    codes = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(format_.dtype)
+    order = np.argsort(np.where(codes.isnan(), -(2**20), to_ordinal(codes)), kind="stable")
+    return codes[torch.from_numpy(order)]
+
+
+@dataclass(frozen=True)
+class Values:
+    """One proof to make of a unary operation: a case in a format, laid out in one way.
+
+    Parameters
+    ----------
+    case, contract, format_
+        What is to be proved of what.
+    layout
+        How the numbers lie in memory.
+    quantity
+        ``value``, or ``gradient`` with cotangent one.
+    """
+
+    case: Case
+    contract: Contract
+    format_: Format
+    layout: ValueLayout
+    quantity: str
+
+    shards = 1
+    reference = VALUE_LAYOUTS[0].name
+    following: tuple[Law, ...] = ()
+
+    @property
+    def space(self) -> str:
+        """The inputs in words."""
+        return f"every {self.format_.name} number, infinities and NaN included"
+
+    @property
+    def expected_moments(self) -> tuple[int, ...]:
+        """Sums of powers of 0, 1, ..., 65,535."""
+        n = 2**16
+        return (n, n * (n - 1) // 2, 0, (n - 1) * n * (2 * n - 1) // 6, 0, 0)
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """The laws that say something of each number, or of numbers in order."""
+        of_gradient = self.quantity == "gradient"
+        laws = (law for law in self.contract.laws if ("cotangent" in law.reads) == of_gradient)
+        return tuple(law for law in laws if _is_pointwise(law))
+
+    @property
+    def subject(self) -> Subject:
+        """The case, called in the layout."""
+        return Subject(self.laid_out, self.contract, self.format_)
+
+    @property
+    def laid_out(self) -> Case:
+        """The case with a function that lays its argument out."""
+        return replace(self.case, function=self.layout.wrap(self.case.function))
+
+    def tally(self, _shard: int = 0) -> Tally:
+        """Visit every number."""
+        started = time.process_time()
+        x = every_number(self.format_)
+        try:
+            with confirming():
+                found = self._tally(x)
+        except CaseError as error:
+            found = Tally(error=str(error))
+        return found.model_copy(update={"duration_s": time.process_time() - started})
+
+    def _tally(self, x: Tensor) -> Tally:
+        value = next(law for law in self.laws if law.name == self.quantity)
+        # The contract says what holds at infinity and for NaN; the gradient there is a law of its own.
+        proper = x if self.quantity == "value" else x[x.isfinite()]
+        measured = value(self.subject, _example(proper))
+        started = time.process_time()
+        bits = self._output(self.subject, x)
+        floor_s = time.process_time() - started
+        reference = self._output(Subject(self.case, self.contract, self.format_), x)
+        return Tally(
+            moments=moments(x),
+            not_correctly_rounded=int(np.count_nonzero(measured.deviation > 0.5)),
+            beyond=tuple(int(np.count_nonzero(measured.deviation > limit)) for limit in LIMITS),
+            not_finite=int(np.count_nonzero(np.isinf(measured.deviation))),
+            differing=None if self.layout is VALUE_LAYOUTS[0] else _differing(bits, reference),
+            witness=_witness(measured, proper),
+            broken=dict(self._broken(x)),
+            floor_s=floor_s,
+        )
+
+    def _output(self, subject: Subject, x: Tensor) -> Tensor:
+        return subject(x) if self.quantity == "value" else subject.gradient((x,), torch.ones_like(x))
+
+    def _broken(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
+        """Measure each law on the numbers it is about."""
+        value = next(law for law in self.laws if law.name == self.quantity)
+        finite, infinite, nan = x[x.isfinite()], x[x.isinf()], x[x.isnan()]
+        for law in self.laws:
+            about_nan = law.name == _NAN
+            numbers = nan if about_nan else infinite if law.name in _INFINITE else finite
+            violation = self._violation(value if about_nan else law, _example(numbers))
+            if violation is not None:
+                yield law.name, violation
+
+    def _violation(self, law: Law, example: Example) -> Violation | None:
+        """Measure one law; make its failure minimal."""
+        job = Job(self.laid_out, self.contract, law, self.format_)
+        measurement = law(job.subject, example)
+        if not measurement.broken:
+            return None
+
+        def fails(smaller: Example) -> bool:
+            return law(job.subject, smaller).broken
+
+        row = worst_row(example, job.axes, measurement, fails)
+        minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
+        return decide(job, example=minimal, corpora=()).violation
+
+
+def _is_pointwise(law: Law) -> bool:
+    """Whether a law is about the numbers; what is about other inputs than all of them is part of another one."""
+    special = law.name in _INFINITE or law.name == _NAN
+    return special or (law.inputs is None and law.group in {"value", "algebra", "finite", "gradient"})
+
+
+def moments(x: Tensor) -> tuple[int, ...]:
+    """Sums of powers of the codes visited; there is one operand."""
+    codes = [int(code) for code in x.view(torch.int16).numpy().view(np.uint16)]
+    return tuple(sum(code**i for code in codes) if j == 0 else 0 for i, j in MOMENTS)
+
+
+def _example(x: Tensor) -> Example:
+    return {"x": x, "cotangent": torch.ones_like(x)}
+
+
+def _differing(bits: Tensor, reference: Tensor) -> int:
+    """How many outputs differ in their bits, NaN agreeing with NaN."""
+    different = (bits.view(torch.int16) != reference.view(torch.int16)) & ~(bits.isnan() & reference.isnan())
+    return int(different.sum())
+
+
+def _witness(measured: Measurement, x: Tensor) -> Witness | None:
+    deviation: Array = measured.deviation
+    at = int(np.argmax(deviation))
+    if deviation[at] == 0.0:
+        return None
+    return Witness(
+        example=to_text({"x": x[at : at + 1]}),
+        place=(0,),
+        actual=float(measured.actual[at]),
+        expected=float(measured.expected[at]),
+        deviation=float(deviation[at]),
+    )

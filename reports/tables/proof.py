@@ -1,0 +1,76 @@
+"""Tables on proofs: what going through every input says, and the kernels it was said of."""
+
+from collections.abc import Sequence
+
+from harness.record import Proof, Status, differing, extent, laws_held, witness, worst
+from reports.number import duration
+from reports.table import Column, Table
+
+
+def proofs(found: Sequence[Proof]) -> Table:
+    """Return one row for each case, quantity, dtype and layout."""
+    rows = [
+        (
+            *(proof.case, proof.quantity, proof.dtype, proof.layout, extent(proof), f"{proof.visited:,}"),
+            *(worst(proof), witness(proof)),
+            *(f"{number:,}" for number in (proof.not_correctly_rounded, proof.beyond["1"], proof.not_finite)),
+            differing(proof),
+            laws_held(proof) if proof.error is None else proof.error,
+        )
+        for proof in found
+    ]
+    return Table(
+        name="proofs-table",
+        title="Every input visited",
+        columns=(
+            *(Column("case", "code"), Column("of"), Column("dtype", "code"), Column("layout", "code")),
+            *(Column("extent"), Column("inputs visited", "number")),
+            *(Column("worst error, ulp", "number"), Column("at", "code")),
+            *(Column(heading, "number") for heading in ("not correctly rounded", "beyond 1 ulp", "not finite")),
+            *(Column("other bits than the first layout", "number"), Column("laws", "prose")),
+        ),
+        rows=tuple(rows),
+        caption="Proved: every input was visited, and each exactly once, as sums of the visited codes show. The word "
+        "is of the kernel that the layout makes torch run, on the CPU capability named below, with one thread. The "
+        "worst error is confirmed by ball arithmetic; a part is a lower bound.",
+    )
+
+
+def kernels(found: Sequence[Proof]) -> Table:
+    """Return what each layout makes torch run, on what, and how long it took."""
+    rows = []
+    for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in found):
+        own = [proof for proof in found if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
+        total, floor = sum(proof.duration_s for proof in own), sum(proof.floor_s for proof in own)
+        rows.append((*key, f"{len(own)}", duration(total), duration(floor)))
+    return Table(
+        name="kernels-table",
+        title="Layouts and kernels",
+        columns=(
+            *(Column("layout", "code"), Column("kernel", "prose"), Column("CPU capability"), Column("torch")),
+            *(Column("proofs", "number"), Column("core time", "number"), Column("implementation alone", "number")),
+        ),
+        rows=tuple(rows),
+        caption="The implementation alone is the floor of the time that a proof can take.",
+    )
+
+
+def held(found: Sequence[Proof]) -> Table:
+    """Return which laws held on every input, and how that is known."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for proof in found:
+        for outcome in proof.laws:
+            if outcome.status is Status.HOLDS:
+                how = "follows from the value" if outcome.follows else "measured"
+                of = f"{proof.dtype} {proof.layout}" + ("" if proof.proved else " (a part)")
+                rows.setdefault((proof.case, proof.quantity, outcome.law, outcome.statement, how), []).append(of)
+    return Table(
+        name="held-table",
+        title="Laws that held on every input visited",
+        columns=(
+            *(Column("case", "code"), Column("of"), Column("law", "code"), Column("statement", "prose")),
+            *(Column("how"), Column("where", "prose")),
+        ),
+        rows=tuple((*key, ", ".join(where)) for key, where in rows.items()),
+        folded=True,
+    )
