@@ -71,7 +71,7 @@ def check(
     campaign = Campaign(
         target,
         contract,
-        _conventions(declare or []),
+        conventions(declare or []),
         law or (),
         tuple(name.strip() for name in dtypes.split(",")) if dtypes else (),
         examples,
@@ -127,17 +127,18 @@ def _progressed(campaign: "Campaign", jobs: int) -> Iterator["Verdict"]:
             yield verdict
 
 
-def _conventions(declared: list[str]) -> dict[str, Any]:
-    conventions: dict[str, Any] = {}
+def conventions(declared: list[str]) -> dict[str, Any]:
+    """Read what `--declare` says, NAME=VALUE each."""
+    named: dict[str, Any] = {}
     for text in declared:
         name, separator, value = text.partition("=")
         if not separator:
             raise UsageError(rule="`--declare` takes NAME=VALUE", value=f"`{text}`")
         try:
-            conventions[name] = float(value)
+            named[name] = float(value)
         except ValueError:
-            conventions[name] = value
-    return conventions
+            named[name] = value
+    return named
 
 
 def freeze(

@@ -10,6 +10,8 @@ References
 N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 3.5.
 """
 
+import math
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -305,6 +307,12 @@ def _long_features(format_: Format) -> st.SearchStrategy[Example]:
     return long_rows(format_).map(expand)
 
 
+def _total(linear: Subject, terms: Array) -> tuple[float, float]:
+    """The sum of the features where all weights are one."""
+    X = torch.from_numpy(terms).to(linear.format.dtype)[None]
+    return float(linear(X, torch.ones_like(X), X.new_zeros(1))), math.fsum(to_array(X)[0])
+
+
 ADD = Contract(
     "add",
     signature="(a[n], b[n]) -> [n]",
@@ -366,4 +374,5 @@ LINEAR = Contract(
         "cotangent": Axes(("n", "m")),
     },
     output=("n", "m"),
+    total=_total,
 )

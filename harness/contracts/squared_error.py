@@ -14,6 +14,7 @@ References
 N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,15 @@ LONG = (
 )
 """Likely cause of a failure on long rows."""
 
+
+def _total(loss: Subject, terms: Array) -> tuple[float, float]:
+    """The errors are the roots of the terms."""
+    error = torch.from_numpy(np.sqrt(terms)).to(loss.format.dtype)[None]
+    value = to_array(loss(error, torch.zeros_like(error))).sum()
+    parts = loss.declares["factor"] / (len(terms) if loss.declares["reduction"] == "mean" else 1)
+    return float(value / parts), math.fsum(to_array(error)[0] ** 2)
+
+
 SQUARED_ERROR = Contract(
     "squared_error",
     signature="(prediction[n], target[n]) -> []",
@@ -263,6 +273,7 @@ SQUARED_ERROR = Contract(
     ),
     axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
     output=(),
+    total=_total,
     conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},
     grouped=True,
 )

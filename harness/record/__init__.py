@@ -5,6 +5,10 @@ A run is one folder of plain files:
 =====================  =======================================================================
 ``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
 ``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
+``breakings.jsonl``    one :class:`Breaking` a line: where a law first fails along a ray
+``worst.jsonl``        one :class:`Worst` a line: the input on which a law deviates most
+``profiles.jsonl``     one :class:`Profile` a line: deviation against magnitude, and its distribution
+``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
@@ -15,16 +19,20 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
+from harness.record.finding import closed_form, disagreeing, how_sure, summing, survey_line, undeclared, what_happens
 from harness.record.folder import RUNS, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
 from harness.record.schema import (
     SCHEMA,
+    Accumulator,
+    Breaking,
     Counterexample,
     DataSource,
     Environment,
     Epoch,
     Estimate,
     Image,
+    Profile,
     Record,
     Row,
     Run,
@@ -32,12 +40,15 @@ from harness.record.schema import (
     TensorText,
     Verdict,
     Violation,
+    Worst,
 )
 from harness.record.text import census_line, failing, verdict_line, violation_block
 
 __all__ = [
     "RUNS",
     "SCHEMA",
+    "Accumulator",
+    "Breaking",
     "Counterexample",
     "DataSource",
     "Environment",
@@ -45,6 +56,7 @@ __all__ = [
     "Estimate",
     "Grade",
     "Image",
+    "Profile",
     "Record",
     "Row",
     "Run",
@@ -53,11 +65,19 @@ __all__ = [
     "TensorText",
     "Verdict",
     "Violation",
+    "Worst",
     "census_line",
+    "closed_form",
+    "disagreeing",
     "failing",
     "grade",
     "grades",
+    "how_sure",
+    "summing",
+    "survey_line",
+    "undeclared",
     "verdict_line",
     "violation_block",
+    "what_happens",
     "write_atomically",
 ]

@@ -10,7 +10,22 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Row, RowT, Run, Verdict
+from harness.record.schema import (
+    SCHEMA,
+    Accumulator,
+    Breaking,
+    Epoch,
+    Estimate,
+    Image,
+    KeyedT,
+    Profile,
+    Record,
+    Row,
+    RowT,
+    Run,
+    Verdict,
+    Worst,
+)
 
 ParsedT = TypeVar("ParsedT", bound=Record)
 
@@ -19,6 +34,10 @@ RUNS = Path(".harness", "runs")
 
 FILES: Mapping[type[Row], str] = {
     Verdict: "verdicts.jsonl",
+    Breaking: "breakings.jsonl",
+    Worst: "worst.jsonl",
+    Profile: "profiles.jsonl",
+    Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
     Estimate: "estimates.jsonl",
     Image: "images.jsonl",
@@ -104,9 +123,13 @@ class RunFolder:
 
     def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
         """Add verdicts, replacing those with the same case, law, dtype and device."""
-        merged = {verdict.key: verdict for verdict in self.read(Verdict)}
-        merged.update({verdict.key: verdict for verdict in fresh})
-        self.write(Verdict, merged.values())
+        self.merge(Verdict, fresh)
+
+    def merge(self, kind: type[KeyedT], fresh: Iterable[KeyedT]) -> None:
+        """Add records of one kind, replacing those of the same key."""
+        merged = {row.key: row for row in self.read(kind)}
+        merged.update({row.key: row for row in fresh})
+        self.write(kind, merged.values())
 
     @classmethod
     def latest(cls, root: Path) -> Self:

@@ -1,0 +1,45 @@
+"""What a survey found, by kind of record."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.record import Accumulator, Breaking, Profile, Worst, survey_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Finding = Breaking | Worst | Profile | Accumulator
+
+
+@dataclass
+class Findings:
+    """Breaking points, worst cases, profiles and accumulators, in the order they were found."""
+
+    breakings: list[Breaking] = field(default_factory=list)
+    worst: list[Worst] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    accumulators: list[Accumulator] = field(default_factory=list)
+
+    def add(self, found: Iterable[Finding]) -> None:
+        """Sort findings in by kind."""
+        for one in found:
+            match one:
+                case Breaking():
+                    self.breakings.append(one)
+                case Worst():
+                    self.worst.append(one)
+                case Profile():
+                    self.profiles.append(one)
+                case Accumulator():
+                    self.accumulators.append(one)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a breaking point."""
+        import pandas as pd
+
+        return pd.DataFrame([one.model_dump(mode="json", exclude={"example"}) for one in self.breakings])
+
+    def __str__(self) -> str:
+        """Return the outcome as one sentence."""
+        return survey_line(self.breakings, self.worst)
