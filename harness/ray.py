@@ -27,6 +27,11 @@ LONGEST = 131_072
 Limit = Callable[[Format], float]
 
 
+def _reach(largest: Limit) -> Limit:
+    """The end of a ray: beyond the numbers that laws are drawn at, as long as a difference of two stays finite."""
+    return lambda format_: min(8.0 * largest(format_), format_.max / 2.0)
+
+
 @dataclass(frozen=True)
 class Ray:
     """Inputs of one parameter ``t``.
@@ -45,8 +50,9 @@ class Ray:
         Whether the parameter is a whole number, each a batch of its own.
     columns
         Entries of a row, for closed forms in which they occur.
-    law
-        The property that is followed where it is none of the contract's laws.
+    laws
+        What is followed where it is not the laws on the contract's own inputs: laws on other inputs, or properties
+        that every implementation in the format has.
     """
 
     name: str
@@ -56,7 +62,7 @@ class Ray:
     start: Limit = lambda _: 0.0
     whole: bool = False
     columns: int = 1
-    law: "Law | None" = None
+    laws: "tuple[Law, ...]" = ()
 
 
 def rays_of(contract: "Contract") -> tuple[Ray, ...]:
@@ -103,8 +109,8 @@ Complete = Callable[[Tensor], dict[str, Any]]
 
 def _vector_rays(complete: Complete, largest: Limit) -> tuple[Ray, ...]:
     return (
-        Ray("positive", "t", lambda t, _: complete(t), largest),
-        Ray("negative", "-t", lambda t, _: complete(-t), largest),
+        Ray("positive", "t", lambda t, _: complete(t), _reach(largest)),
+        Ray("negative", "-t", lambda t, _: complete(-t), _reach(largest)),
     )
 
 
@@ -163,7 +169,7 @@ def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray
         return max(1.0 / largest(format_), format_.tiny)
 
     lengths: dict[str, Any] = {"start": lambda _: 1.0, "end": lambda _: float(LONGEST), "whole": True}
-    rays = [Ray(name, text, along(shape), largest, columns=columns) for name, text, columns, shape in SHAPES]
+    rays = [Ray(name, text, along(shape), _reach(largest), columns=columns) for name, text, columns, shape in SHAPES]
     rays.append(Ray("temperature", "z / t with a fixed z", tempered, start=lambda _: 1.0, end=coldest, columns=COLUMNS))
     rays.append(Ray("length", "t zeros", long, **lengths))
     if grouped:

@@ -29,6 +29,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
+from harness.ray import LONGEST, Ray
 from harness.strategies import SEEDS, batches, companions, extremes, long_rows, special_numbers
 from harness.subject import Subject
 
@@ -233,6 +234,24 @@ def _total(loss: Subject, terms: Array) -> tuple[float, float]:
     return float(value / parts), math.fsum(to_array(error)[0] ** 2)
 
 
+def _largest(format_: Format) -> float:
+    """So that no square or sum overflows."""
+    return math.sqrt(format_.max / 128.0) / 2.0
+
+
+def _errors(t: Tensor, _: Format) -> Example:
+    return {"prediction": t[:, None], "target": torch.zeros_like(t)[:, None]}
+
+
+def _offsets(t: Tensor, _: Format) -> Example:
+    return {"prediction": t[:, None], "target": (t - 1.0)[:, None]}
+
+
+def _many(t: Tensor, format_: Format) -> Example:
+    ones = torch.ones(1, int(t), dtype=format_.dtype)
+    return {"prediction": ones, "target": torch.zeros_like(ones)}
+
+
 SQUARED_ERROR = Contract(
     "squared_error",
     signature="(prediction[n], target[n]) -> []",
@@ -271,8 +290,13 @@ SQUARED_ERROR = Contract(
         ),
         *implementation_laws(value, rows=False),
     ),
-    axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
+    axes={"prediction": Axes(("g", "n"), largest=_largest), "target": Axes(("g", "n"), largest=_largest)},
     output=(),
+    rays=(
+        Ray("error", "prediction t, target 0", _errors, _largest),
+        Ray("offset", "prediction t, target t - 1", _offsets, _largest),
+        Ray("rows", "t errors of one", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
+    ),
     total=_total,
     conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},
     grouped=True,

@@ -19,7 +19,7 @@ from harness.oracle import confirming
 from harness.precision import from_ordinal, to_ordinal
 from harness.ray import Ray
 from harness.record import Breaking
-from harness.replay import hexadecimal, replay_command, to_text
+from harness.replay import MOST, hexadecimal, replay_command, to_text
 from harness.subject import CaseError
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.surveyor.closed_form import FORMS, form_value, reaches
@@ -31,6 +31,9 @@ _GROUPED = Effort(whole=0, batch=512, width=64, near=64)
 """Where each row is a call of its own."""
 
 _WHOLE_NUMBERS = Effort(whole=0, batch=1, width=1, near=2)
+
+LONG = "value_on_long_rows"
+"""The law about the value on long rows."""
 
 _STRAY = 16
 """Numbers around a breaking point that are measured alone, where a row alone differs from a row in a batch."""
@@ -44,8 +47,8 @@ def is_followed(law: Law) -> bool:
 def follows(job: Job, ray: Ray) -> bool:
     """Whether a ray has what the job's law reads."""
     example = ray.example(_parameters(ray, job, [ray.start(job.format)]), job.format)
-    if ray.law is not None:
-        return job.law is ray.law
+    if ray.laws or not is_followed(job.law):
+        return job.law in (ray.laws or job.contract.laws) and set(job.law.reads) <= set(example)
     return set(job.law.reads) <= set(example) and (
         not ray.whole or (job.law.group == "value" and job.law.unit == "ulp")
     )
@@ -184,9 +187,16 @@ def _facts(course: Course, place: int) -> dict[str, Any]:
         "deviation": float(measurement.deviation[at]),
         "bound": float(measurement.bound[at]),
         "example": to_text(read),
-        "replay": replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
+        "replay": _replay(job, read),
         **_form(course, place),
     }
+
+
+def _replay(job: Job, read: Example) -> str | None:
+    """The command that measures the breaking point alone; ``None`` where the input is too large to be spelled out."""
+    if any(value.numel() > MOST for value in read.values() if isinstance(value, torch.Tensor)):
+        return None
+    return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 
 
 def _form(course: Course, place: int) -> dict[str, Any]:
@@ -203,6 +213,16 @@ def _form(course: Course, place: int) -> dict[str, Any]:
 
 def _reached(course: Course, place: int, form: Any) -> bool:
     return reaches(course.value(place), form, falling=course.falling)
+
+
+def _is_expected(course: Course) -> bool:
+    """Whether the case declares the break, or it is none of a law: then it is a property of the format, and no fault.
+
+    What breaks along a ray of lengths is declared under the name of the law that is about long rows.
+    """
+    job = course.job
+    names = [job.law.name, *([LONG] if course.ray.whole else [])]
+    return job.law not in job.contract.laws or any(job.case.declared_break(name, job.format.name) for name in names)
 
 
 def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
@@ -225,7 +245,7 @@ def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
         ray=ray.name,
         formula=ray.formula,
         end=ray.end(job.format),
-        expected_break=job.case.declared_break(job.law.name, job.format.name) is not None,
+        expected_break=_is_expected(course),
         certainty=boundary.certainty,
         probes=boundary.probes,
         **described,

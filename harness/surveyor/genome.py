@@ -18,7 +18,6 @@ from harness.law import Example
 from harness.precision import Format, from_ordinal, to_ordinal
 from harness.ray import COLUMNS, Ray, rays_of
 from harness.strategies import Shape, thresholds
-from harness.subject import CaseError
 
 Ordinals = NDArray[np.int64]
 
@@ -54,18 +53,18 @@ class Gene:
     label: bool
 
 
+def is_searchable(job: Job) -> bool:
+    """Whether rays give what the law reads, and some input may be changed."""
+    return bool(_seeding(job)) and any(axes.largest is not None for axes in job.axes.values())
+
+
 class Genome:
     """How the examples of a job are written as integers.
 
     Parameters
     ----------
     job
-        The law is measured on what the integers say.
-
-    Raises
-    ------
-    CaseError
-        If no ray of the contract gives what the law reads.
+        The law is measured on what the integers say; :func:`is_searchable` says whether there are any.
     """
 
     def __init__(self, job: Job) -> None:
@@ -149,11 +148,11 @@ def _parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
 
 def _seeding(job: Job) -> list[Ray]:
     """The rays that have what the law reads, all of one shape: the first one's that has the usual number of columns."""
-    rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.law is None and ray.columns != 2]
+    rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.columns != 2]
     example = {ray.name: ray.example(_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
     usable = [ray for ray in rays if set(job.law.reads) <= set(example[ray.name])]
     if not usable:
-        raise CaseError(f"no ray of the contract {job.contract.name} has what {job.law.name} reads")
+        return []
     first = _shapes(example[usable[0].name])
     return [ray for ray in usable if _shapes(example[ray.name]) == first]
 

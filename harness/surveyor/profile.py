@@ -55,7 +55,7 @@ def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.f
     intervals = (_HIGHEST - _LOWEST) * PER_DOUBLING
     ratios, deviations, bounds = np.full(intervals, -1.0), np.zeros(intervals), np.full(intervals, np.nan)
     for ray in rays_of(job.contract):
-        if ray.whole or ray.law is not None or ray.start(job.format) != 0.0:
+        if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
         for at, one in _along(job, ray, intervals, rng):
             place = one.worst

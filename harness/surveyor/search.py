@@ -141,7 +141,7 @@ def search(job: Job, settings: Settings, *, clock: Callable[[], float] = time.pe
     Raises
     ------
     CaseError
-        If the implementation raises, or no ray gives what the law reads.
+        If the implementation raises.
     """
     genome = Genome(job)
     outcome = Outcome(genome, tuple(map(Found, settings.objectives)))

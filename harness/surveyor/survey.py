@@ -23,6 +23,7 @@ from harness.subject import CaseError
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking, follows, is_followed
 from harness.surveyor.findings import Finding, Findings
+from harness.surveyor.genome import is_searchable
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Objective, Settings, search
 from harness.surveyor.worst import witness
@@ -103,7 +104,7 @@ class Exploration:
             torch.manual_seed(self.survey.seed)
             found: list[Finding] = [breaking(job, ray) for job in self.jobs for ray in self._rays(job)]
             for job in self.jobs:
-                if job.law in _searched(job.contract):
+                if job.law in _searched(job.contract) and is_searchable(job):
                     found += self._searched(job)
             summed = accumulator(self.jobs[0])
         return found if summed is None else [*found, summed]
@@ -152,11 +153,9 @@ def explorations(cases: Sequence[Case], survey: Survey) -> list[Exploration]:
         _validate(job.case, job.contract, rays)
         if rays and _wanted(job, named=bool(survey.laws)):
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
-    for job_group in groups.values():
-        own = [
-            replace(job_group[0], law=ray.law) for ray in rays_of(job_group[0].contract) if ray.law and not survey.laws
-        ]
-        job_group += own
+    for group in groups.values():
+        own = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
+        group += [replace(group[0], law=law) for law in own.values() if not survey.laws or law.name in survey.laws]
     unknown = set(survey.rays) - known
     if unknown:
         raise UsageError(
@@ -172,7 +171,7 @@ def _wanted(job: Job, *, named: bool) -> bool:
 
 def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
     """Hold the declared breaking points against the contract."""
-    laws = {law.name for law in contract.laws} | {ray.law.name for ray in rays if ray.law}
+    laws = {law.name for law in (*contract.laws, *(law for ray in rays for law in ray.laws))}
     names = {ray.name for ray in rays}
     for law, ray in case.breaks_at:
         if law not in laws or ray not in names:
