@@ -203,7 +203,7 @@ def _form(course: Course, place: int) -> dict[str, Any]:
     """The closed form that the case declares, or one that gives this very number."""
     job, ray = course.job, course.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
-    for name in (declared,) if declared else FORMS:
+    for name in (declared,) if declared else (FORMS if place else ()):
         form = form_value(name, job.format, ray.columns)
         agrees = _reached(course, place, form) and not (place and _reached(course, place - 1, form))
         if declared or agrees:
@@ -222,6 +222,9 @@ def _is_expected(course: Course) -> bool:
     """
     job = course.job
     names = [job.law.name, *([LONG] if course.ray.whole else [])]
+    if job.law.inputs is not None:
+        # The same property on the contract's own inputs, which the beginning of the ray may be among.
+        names += [law.name for law in job.contract.laws if law.measure is job.law.measure and law.inputs is None]
     return job.law not in job.contract.laws or any(job.case.declared_break(name, job.format.name) for name in names)
 
 

@@ -26,13 +26,23 @@ class Findings:
         for one in found:
             match one:
                 case Breaking():
-                    self.breakings.append(one)
+                    self.breakings.append(self._doubted(one))
                 case Worst():
                     self.worst.append(one)
                 case Profile():
                     self.profiles.append(one)
                 case Accumulator():
                     self.accumulators.append(one)
+
+    def _doubted(self, found: Breaking) -> Breaking:
+        """Drop a closed form that was recognised in 16 bits alone, where coincidences are many."""
+        wide = {"float64", "float32"}
+        if found.form is None or found.declared or found.dtype in wide:
+            return found
+        alike = (found.case, found.law, found.ray, found.form)
+        if any((one.case, one.law, one.ray, one.form) == alike and one.dtype in wide for one in self.breakings):
+            return found
+        return found.model_copy(update={"form": None, "form_value": None, "agrees": None})
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a breaking point."""

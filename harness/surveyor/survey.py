@@ -155,7 +155,9 @@ def explorations(cases: Sequence[Case], survey: Survey) -> list[Exploration]:
             groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
     for group in groups.values():
         own = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
-        group += [replace(group[0], law=law) for law in own.values() if not survey.laws or law.name in survey.laws]
+        followed = {job.law.name for job in group}
+        fresh = [law for name, law in own.items() if name not in followed and (not survey.laws or name in survey.laws)]
+        group += [replace(group[0], law=law) for law in fresh]
     unknown = set(survey.rays) - known
     if unknown:
         raise UsageError(
