@@ -18,7 +18,7 @@ _OFFSET = "ln(sum) is added to the largest logit and lost in it: the digits of x
 _TURNS = "the sum's last digit depends on its order, and decides which way ln(sum) is rounded into the offset"
 
 _EXP_OVERFLOWS, _SUM_OVERFLOWS, _ALL_UNDERFLOW = "ln(max + ulp/2)", "ln((max + ulp/2) / k)", "-ln(sub/2)"
-_ROUNDS_AWAY, _CLAMP_BEGINS = "p ln 2", "-ln(1e-12 - ulp/2)"
+_ROUNDS_AWAY, _CLAMP_BEGINS = "p ln 2", "ln(1/c - 1), c = 1e-12 - ulp/2"
 _WIDE = ("float64", "float32", "bfloat16")
 _LOST_AT = {
     ("dominating_class_not_lost", "two-point gap"): _ROUNDS_AWAY,

@@ -3,7 +3,7 @@
 Places are offsets along a ray: neighbouring representable numbers are neighbouring integers, and nothing here is a
 float, since float64 cannot tell the ordinals of float64 apart. Failing need not be monotone: a line that is too long to
 be tried whole is probed on a grid, the boundary is narrowed down between the last probe that holds and the first
-that fails, and then every place just below it is tried.
+that fails, and then every place next to it is tried.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class Effort:
     width
         Probes a round while narrowing down.
     near
-        Places below a boundary that are tried one by one.
+        Places below and above a boundary that are tried one by one.
     rounds
         How often a boundary moves down because one of those fails.
     """
@@ -94,7 +94,8 @@ def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effo
     monotone = bool(failing[first:].all())
     place = grid[first] if first == 0 else line.between(grid[first - 1], grid[first])
     settled, place = line.settle(place)
-    return Boundary(place, "monotone" if monotone and settled and line.consistent else "scanned", line.tried)
+    monotone = monotone and settled and line.consistent and line.stays(place, length)
+    return Boundary(place, "monotone" if monotone else "scanned", line.tried)
 
 
 class _Line:
@@ -133,6 +134,10 @@ class _Line:
             else:
                 holds = places[-1]
         return fails
+
+    def stays(self, place: int, length: int) -> bool:
+        """Whether the places just above a boundary fail too."""
+        return bool(self.ask(np.arange(place, min(place + self.effort.near, length), dtype=np.int64)).all())
 
     def settle(self, place: int) -> tuple[bool, int]:
         """Go down to the lowest failure with none among the places just below it; whether that was ``place`` itself.
