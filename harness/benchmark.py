@@ -19,8 +19,11 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.record import write_atomically
 
-SUITES = ("steps", "loaders", "vectorization", "screening")
-"""The suites, by name."""
+USUAL = ("steps", "loaders", "vectorization", "screening")
+"""The suites that run where none is named."""
+
+SUITES = (*USUAL, "search")
+"""The suites, by name; a comparison of ways of searching takes most of an hour."""
 
 GOODBYE_S = 30.0
 """How long a suite that is stopped has for writing down what it finished."""
@@ -50,6 +53,8 @@ class Settings:
         Most images an epoch.
     seconds
         Seconds measured a benchmark.
+    seeds
+        Seeds of each way of searching.
     """
 
     contract: str | None = None
@@ -59,6 +64,7 @@ class Settings:
     data: Path | str | None = None
     images: int | None = None
     seconds: float | None = None
+    seeds: int | None = None
 
     def arguments(self) -> list[str]:
         """The options of the suites' pytest plugin."""
@@ -70,6 +76,7 @@ class Settings:
             "data": self.data,
             "images": self.images,
             "seconds": self.seconds,
+            "seeds": self.seeds,
         }
         return [f"--harness-{name}={value}" for name, value in given.items() if value is not None]
 

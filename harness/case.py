@@ -42,6 +42,9 @@ class Case:
         finding an undeclared one.
     declares
         Conventions in which the contract leaves a choice, for example ``{"factor": 0.5}``.
+    breaks_at
+        Closed forms of breaking points by law and ray, for example ``{("value", "spike"): "ln(max + ulp/2)"}``. A
+        survey that finds another breaking point says so.
     dtypes
         Names of the torch dtypes it claims.
     style
@@ -56,6 +59,7 @@ class Case:
     contract: str
     breaks: Mapping[str, str | Break] = field(default_factory=dict)
     declares: Mapping[str, Any] = field(default_factory=dict)
+    breaks_at: Mapping[tuple[str, str], str | Break] = field(default_factory=dict)
     dtypes: tuple[str, ...] = FLOATS
     style: str = ""
     name: str = ""
@@ -80,9 +84,14 @@ class Case:
 
     def declared_break(self, law: str, dtype: str) -> str | None:
         """Return the declared reason why ``law`` fails in ``dtype``; ``None`` where it is to hold."""
-        declared = self.breaks.get(law)
-        if declared is None:
-            return None
-        if isinstance(declared, Break):
-            return declared.reason if dtype in declared.dtypes else None
-        return declared
+        return _declared(self.breaks.get(law), dtype)
+
+    def declared_point(self, law: str, ray: str, dtype: str) -> str | None:
+        """Return the closed form at which ``law`` is declared to fail along ``ray``; ``None`` where none is."""
+        return _declared(self.breaks_at.get((law, ray)), dtype)
+
+
+def _declared(declared: str | Break | None, dtype: str) -> str | None:
+    if isinstance(declared, Break):
+        return declared.reason if dtype in declared.dtypes else None
+    return declared

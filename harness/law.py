@@ -13,8 +13,10 @@ from typing import Any
 from hypothesis.strategies import SearchStrategy
 
 from harness.case import FLOATS
+from harness.double_double import Array
 from harness.measurement import Measurement
 from harness.precision import Format
+from harness.ray import Ray
 from harness.subject import Subject
 
 Example = dict[str, Any]
@@ -131,7 +133,7 @@ def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], 
 
 @dataclass(frozen=True)
 class Axes:
-    """How an input may be made smaller.
+    """How an input may be made smaller, and how large it may be.
 
     Parameters
     ----------
@@ -143,12 +145,15 @@ class Axes:
         Whether values outside the open interval above zero are outside the contract's domain.
     kept
         Whether only the first axis is shortened and the values stay, since the law needs them as they are drawn.
+    largest
+        Bound on the absolute values within the contract's domain; a survey leaves an input without one as it is.
     """
 
     names: tuple[str, ...]
     index_of: str | None = None
     positive: bool = False
     kept: bool = False
+    largest: Callable[[Format], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,12 @@ class Contract:
     conventions
         Where mathematics or custom leaves a choice: the admissible values, the default first. A case declares its
         own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
+    rays
+        Rays of its own, beside those of the shape of its first input.
+    total
+        ``total(subject, terms[n]) -> (formed, exact)``: the sum that an implementation forms of positive terms, of
+        which the first is one and the largest, read off its output; and that of the terms as the format has them.
+        ``None`` where it forms none.
     grouped
         Whether an implementation reduces over all it is given, so that examples carry a leading axis of groups.
     dtypes
@@ -193,6 +204,8 @@ class Contract:
     axes: Mapping[str, Axes] = field(default_factory=dict)
     output: tuple[str, ...] | None = None
     conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    rays: tuple[Ray, ...] = ()
+    total: Callable[[Subject, Array], tuple[float, float]] | None = None
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS
     examples: int = 24

@@ -57,4 +57,4 @@ class Session:
 
     def add_proofs(self, proofs: Iterable[Proof]) -> None:
         """Add proofs to those the run has, replacing those on the same case, quantity, dtype, device and layout."""
-        self.folder.merge_proofs(proofs)
+        self.folder.merge(Proof, proofs)

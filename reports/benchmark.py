@@ -76,11 +76,23 @@ class Screening(Subject):
     classes: int = Field(gt=0)
 
 
+class Search(Subject):
+    """The largest deviation that one way of drawing inputs saw."""
+
+    way: str
+    seed: int
+    score: float
+    objective: str
+    rows: int = Field(ge=0)
+    seconds: float = Field(gt=0)
+
+
 SUITES: Mapping[str, type[Subject]] = {
     "steps": Step,
     "loaders": Loader,
     "vectorization": Vectorization,
     "screening": Screening,
+    "search": Search,
 }
 """What the ``extra_info`` of each suite holds."""
 

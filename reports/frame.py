@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
-from reports import benchmark
+from reports import benchmark, surveyed
 from reports.schema import SCHEMAS
 
 
@@ -28,6 +28,12 @@ class Frames:
     loaders: pd.DataFrame
     vectorization: pd.DataFrame
     screening: pd.DataFrame
+    breakings: pd.DataFrame
+    worst: pd.DataFrame
+    profiles: pd.DataFrame
+    histograms: pd.DataFrame
+    accumulators: pd.DataFrame
+    search: pd.DataFrame
 
 
 def frames(run: RunFolder) -> Frames:
@@ -39,7 +45,8 @@ def frames(run: RunFolder) -> Frames:
         If a record or a benchmark is damaged.
     """
     made = (verdicts, proofs, epochs, estimates, steps, loaders, vectorization, screening)
-    return Frames(*(make(run) for make in made))
+    survey = (breakings, worst, profiles, histograms, accumulators, search)
+    return Frames(*(make(run) for make in (*made, *survey)))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
@@ -91,6 +98,36 @@ def screening(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case and way of checking."""
     frame = _frame("screening", benchmark.rows(run, "screening"))
     return frame.assign(rows_per_s=frame["rows"] / frame["median_s"])
+
+
+def breakings(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each law, case, dtype and ray."""
+    return _frame("breakings", surveyed.breakings(run))
+
+
+def worst(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each law, case, dtype and objective."""
+    return _frame("worst", surveyed.worst(run))
+
+
+def profiles(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each interval of magnitude of each case and dtype."""
+    return _frame("profiles", surveyed.profiles(run))
+
+
+def histograms(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each class of deviations of each case and dtype."""
+    return _frame("histograms", surveyed.histograms(run))
+
+
+def accumulators(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case and dtype."""
+    return _frame("accumulators", surveyed.accumulators(run))
+
+
+def search(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case, way of drawing and seed."""
+    return _frame("search", benchmark.rows(run, "search"))
 
 
 def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

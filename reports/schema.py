@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-TEXT, REAL, WHOLE = "string", "float64", "int64"
+TEXT, REAL, WHOLE, TRUTH = "string", "float64", "int64", "boolean"
 
 
 class Column(NamedTuple):
@@ -18,6 +18,12 @@ _CASE = (
     Column("case", TEXT, "family.module.function"),
     Column("family", TEXT, "folder the case belongs to"),
     Column("style", TEXT, "scratch, concise or foreign"),
+)
+_LAW = (
+    Column("contract", TEXT, "contract the case claims"),
+    Column("law", TEXT, "name of the law"),
+    Column("group", TEXT, "group of laws"),
+    Column("dtype", TEXT, "floating-point format"),
 )
 _TIMING = (
     Column("median_s", REAL, "median of the rounds, seconds a call"),
@@ -139,6 +145,84 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
         Column("classes", WHOLE, "entries a row"),
         *_TIMING,
         Column("rows_per_s", REAL, "rows / median_s"),
+    ),
+    "breakings": (
+        *_CASE,
+        *_LAW,
+        Column("ray", TEXT, "name of the ray"),
+        Column("formula", TEXT, "its inputs in the parameter t"),
+        Column("value", REAL, "the first parameter at which the law fails; missing where it holds to the end"),
+        Column("value_hex", TEXT, "the same in hexadecimal"),
+        Column("end", REAL, "the last parameter of the ray"),
+        Column("certainty", TEXT, "exhausted, monotone or scanned"),
+        Column("probes", WHOLE, "parameters that were tried"),
+        Column("confirmed", TRUTH, "by ball arithmetic, there and one float before"),
+        Column("form", TEXT, "closed form"),
+        Column("form_value", REAL, "its value"),
+        Column("declared", TRUTH, "whether the case declares the closed form"),
+        Column("expected_break", TRUTH, "whether the case declares that the law fails"),
+        Column("agrees", TRUTH, "whether the breaking point is the first number at or beyond the form"),
+        Column("actual", REAL, "output at the worst place"),
+        Column("expected", REAL, "the oracle's value there"),
+        Column("deviation", REAL, "deviation there, in `unit`"),
+        Column("bound", REAL, "bound there, in `unit`"),
+        Column("unit", TEXT, "unit of deviation and bound"),
+        Column("closed_form", TEXT, "form and value in words"),
+        Column("happens", TEXT, "what happens there in words"),
+        Column("sure", TEXT, "how sure it is that nothing fails earlier"),
+        Column("replay", TEXT, "command that measures it alone"),
+        Column("reason", TEXT, "text of an error"),
+    ),
+    "worst": (
+        *_CASE,
+        *_LAW,
+        Column("objective", TEXT, "what was made large: deviation, or ratio to the bound"),
+        Column("evidence", TEXT, "searched: a lower bound; proved: every input was tried"),
+        Column("rows", WHOLE, "rows that were measured"),
+        Column("deviation", REAL, "deviation of the witness, in `unit`"),
+        Column("bound", REAL, "bound there, in `unit`"),
+        Column("unit", TEXT, "unit of deviation and bound"),
+        Column("actual", REAL, "output at the worst place"),
+        Column("expected", REAL, "the oracle's value there"),
+        Column("magnitude", REAL, "largest absolute input element of the witness"),
+        Column("declared", TEXT, "declared reason why the law fails"),
+        Column("replay", TEXT, "command that measures the witness"),
+    ),
+    "profiles": (
+        *_CASE,
+        *_LAW[:2],
+        *_LAW[3:],
+        Column("magnitude", REAL, "upper end of an interval of the largest absolute input"),
+        Column("deviation", REAL, "worst deviation there relative to its bound, in `unit`"),
+        Column("bound", REAL, "bound at that place, in `unit`"),
+        Column("unit", TEXT, "unit of deviation and bound"),
+    ),
+    "histograms": (
+        *_CASE,
+        *_LAW[:2],
+        *_LAW[3:],
+        Column("up_to", REAL, "upper end of a class of deviations, in `unit`"),
+        Column("count", WHOLE, "elements in it"),
+        Column("share", REAL, "of all elements"),
+        Column("unit", TEXT, "unit of the deviation"),
+    ),
+    "accumulators": (
+        *_CASE,
+        Column("contract", TEXT, "contract the case claims"),
+        Column("dtype", TEXT, "floating-point format"),
+        Column("width", TEXT, "format of the sum"),
+        Column("order", TEXT, "order of the sum, as far as it shows"),
+        Column("sums", TEXT, "both in words"),
+        Column("evidence", TEXT, "what was seen"),
+    ),
+    "search": (
+        *_CASE,
+        Column("way", TEXT, "how inputs were drawn"),
+        Column("seed", WHOLE, "seed of the draws"),
+        Column("score", REAL, "largest deviation seen, or share of its bound"),
+        Column("objective", TEXT, "deviation in ulp, or ratio to the bound"),
+        Column("rows", WHOLE, "rows looked at"),
+        Column("seconds", REAL, "time given"),
     ),
 }
 """Columns of each frame, in order."""

@@ -12,12 +12,13 @@ from reports.figures.law import room
 from reports.figures.loader import throughput
 from reports.figures.overfitting import overfitting
 from reports.figures.step import step_times
+from reports.figures.survey import DTYPE, histogram, magnitudes
 from reports.figures.training import training_curves
 from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import benchmark, environment, law, proof, training
+from reports.tables import benchmark, environment, law, proof, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -123,6 +124,21 @@ def _proofs(reading: Reading) -> tuple[Part, ...]:
     return (proof.proofs(reading.proofs), proof.kernels(reading.proofs), proof.held(reading.proofs), *blocks)
 
 
+def _survey(reading: Reading) -> tuple[Part, ...]:
+    """Return breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
+    found = reading.frames
+    parts: list[Part] = []
+    if len(found.breakings):
+        declared = found.breakings["declared"].any()
+        parts += [survey.breaking_points(found.breakings)] if declared else []
+        parts += [survey.every_point(found.breakings)]
+    if (found.profiles["dtype"] == DTYPE).any():
+        parts += [magnitudes(found.profiles, found.breakings), histogram(found.histograms)]
+    parts += [survey.worst(found.worst)] if len(found.worst) else []
+    parts += [survey.accumulators(found.accumulators)] if len(found.accumulators) else []
+    return (*parts, *([survey.ways(found.search)] if len(found.search) else []))
+
+
 def _steps(reading: Reading) -> tuple[Part, ...]:
     """Return step times as figure and table."""
     frame, accelerator = reading.frames.steps, reading.head.environment.accelerator
@@ -203,6 +219,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("declared", "Declared failures", _declared, "No declared failure was found in this run."),
     ("laws", "Laws", _laws, "No law was checked in this run."),
     ("proofs", "Proofs", _proofs, "Nothing was proved in this run: not every input of a 16-bit format was visited."),
+    ("survey", "Where it breaks, and the worst found", _survey, "No case was surveyed in this run."),
     ("steps", "Training steps", _steps, "No training step was timed in this run."),
     ("loaders", "Data loaders", _loaders, "No loader was timed in this run."),
     ("vectorization", "Vectorisation", _vectorization, "No vectorised operation was timed in this run."),

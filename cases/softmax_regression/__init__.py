@@ -13,6 +13,18 @@ _HALF_NAN = "inf / inf is NaN at +inf, and x / inf is zero elsewhere: neither of
 _HALF_SUM = Break("the sum of exponentials is kept in float16, where 65,520 ones are infinite", ("float16",))
 _STOPS = "the loss stops at -ln(1e-12) = 27.63; in float16, where 1e-12 is zero, it is inf from a gap of 17.34"
 
+_OFFSET = "ln(sum) is added to the largest logit and lost in it: the digits of x are those of the difference"
+
+_TURNS = "the sum's last digit depends on its order, and decides which way ln(sum) is rounded into the offset"
+
+_EXP_OVERFLOWS, _SUM_OVERFLOWS, _ALL_UNDERFLOW = "ln(max + ulp/2)", "ln((max + ulp/2) / k)", "-ln(sub/2)"
+_ROUNDS_AWAY, _CLAMP_BEGINS = "p ln 2", "ln(1/c - 1), c = 1e-12 - ulp/2"
+_WIDE = ("float64", "float32", "bfloat16")
+_LOST_AT = {
+    ("dominating_class_not_lost", "two-point gap"): _ROUNDS_AWAY,
+    ("dominating_class_not_lost", "reversed gap"): _ROUNDS_AWAY,
+}
+
 CASES = [
     Case(
         scratch.softmax,
@@ -33,6 +45,18 @@ CASES = [
             _OVERFLOW,
         )
         | {"infinite_logit": _HALF_NAN, "value_on_long_rows": _HALF_SUM},
+        breaks_at={
+            ("value", "spike"): _EXP_OVERFLOWS,
+            ("value", "symmetric pair"): _EXP_OVERFLOWS,
+            ("value", "uniform offset"): _SUM_OVERFLOWS,
+            ("value", "negative offset"): _ALL_UNDERFLOW,
+            ("value", "length"): Break("max + ulp/2", ("float16",)),
+            ("finite_on_extreme_logits", "spike"): _EXP_OVERFLOWS,
+            ("finite_on_extreme_logits", "uniform offset"): _EXP_OVERFLOWS,
+            ("finite_on_extreme_logits", "negative offset"): _ALL_UNDERFLOW,
+            ("gradient", "spike"): _EXP_OVERFLOWS,
+            ("gradient", "uniform offset"): _SUM_OVERFLOWS,
+        },
     ),
     Case(
         scratch.clamped_softmax,
@@ -52,8 +76,14 @@ CASES = [
             "value_on_extreme_numbers": _CLIP,
             "value_on_long_rows": _HALF_SUM,
         },
+        breaks_at={("value", "uniform offset"): Break(_SUM_OVERFLOWS, ("float16",))},
     ),
-    Case(scratch.shifted_softmax, "softmax", breaks={"value_on_long_rows": _HALF_SUM}),
+    Case(
+        scratch.shifted_softmax,
+        "softmax",
+        breaks={"value_on_long_rows": _HALF_SUM},
+        breaks_at={("value", "length"): Break("max + ulp/2", ("float16",))},
+    ),
     Case(concise.softmax, "softmax"),
     Case(
         scratch.log_of_softmax,
@@ -68,17 +98,50 @@ CASES = [
             "value_on_extreme_numbers": _UNDERFLOW,
             "value_on_long_rows": _HALF_SUM,
         },
+        breaks_at={
+            **_LOST_AT,
+            ("finite_on_extreme_logits", "spike"): _ALL_UNDERFLOW,
+            ("finite_on_extreme_logits", "two-point gap"): _ALL_UNDERFLOW,
+            # In between the value is finite, and its gradient is not.
+            ("gradient", "reversed gap"): _EXP_OVERFLOWS,
+        },
     ),
     Case(
         scratch.log_softmax,
         "log_softmax",
         breaks={"dominating_class_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+        breaks_at=_LOST_AT,
+    ),
+    Case(
+        scratch.logits_minus_logsumexp,
+        "log_softmax",
+        breaks=dict.fromkeys(
+            (
+                "value",
+                "dominating_class_not_lost",
+                "exponentials_sum_to_one",
+                "shift_invariant",
+                "gradient",
+                "masked_entries",
+                "gradient_of_masked_rows",
+                "value_on_extreme_numbers",
+            ),
+            _OFFSET,
+        )
+        | {
+            "columns_in_any_order": Break(_TURNS, ("float64", "float32")),
+            "any_layout": Break(_TURNS, ("float64", "float32")),
+            "infinite_logit": "the difference of two infinities is NaN at the logit of +inf, -inf elsewhere",
+            "value_on_long_rows": _HALF_SUM,
+        },
+        breaks_at={**_LOST_AT, ("dominating_class_not_lost", "uniform offset"): "2^(p + 2)"},
     ),
     Case(scratch.accurate_log_softmax, "log_softmax"),
     Case(
         concise.log_softmax,
         "log_softmax",
         breaks={"dominating_class_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+        breaks_at=_LOST_AT,
     ),
     Case(scratch.one_hot, "one_hot"),
     Case(concise.one_hot, "one_hot"),
@@ -104,6 +167,14 @@ CASES = [
             "value_on_extreme_numbers": _OVERFLOW,
             "value_on_long_rows": _HALF_SUM,
         },
+        breaks_at={
+            ("finite_on_extreme_logits", "spike"): _EXP_OVERFLOWS,
+            ("finite_on_extreme_logits", "uniform offset"): _SUM_OVERFLOWS,
+            ("finite_on_extreme_logits", "reversed gap"): _ALL_UNDERFLOW,
+            ("loss_not_lost", "two-point gap"): _ROUNDS_AWAY,
+            # In between the value is finite, and its gradient is not.
+            ("gradient", "reversed gap"): _EXP_OVERFLOWS,
+        },
     ),
     Case(
         scratch.clamped_cross_entropy,
@@ -120,14 +191,24 @@ CASES = [
             "value_on_extreme_numbers": _STOPS,
             "value_on_long_rows": _HALF_SUM,
         },
+        breaks_at={
+            ("loss_not_lost", "two-point gap"): _ROUNDS_AWAY,
+            ("gradient", "reversed gap"): Break(_CLAMP_BEGINS, _WIDE),
+        },
     ),
     Case(
         scratch.cross_entropy_of_log_softmax,
         "cross_entropy",
         breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+        breaks_at={("loss_not_lost", "two-point gap"): _ROUNDS_AWAY},
     ),
     Case(scratch.accurate_cross_entropy, "cross_entropy"),
-    Case(concise.cross_entropy, "cross_entropy", breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM}),
+    Case(
+        concise.cross_entropy,
+        "cross_entropy",
+        breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
+        breaks_at={("loss_not_lost", "two-point gap"): _ROUNDS_AWAY},
+    ),
     Case(scratch.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
     Case(concise.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
     Case(scratch.train, "softmax_regression", dtypes=("float64", "float32")),

@@ -58,6 +58,16 @@ def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
 
 
+def logits_minus_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """The definition with ``torch.logsumexp``: finite everywhere, but the logarithm of the sum drowns in the offset.
+
+    Notes
+    -----
+    From an offset of ``2^(p + 2)`` on, 67,108,864 in float32, eight equal classes all have the log-probability zero.
+    """
+    return logits - logits.logsumexp(dim=1, keepdim=True)
+
+
 def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``gap - log1p(sum over the others)``: two terms of one sign, so that nothing is lost near zero.
 

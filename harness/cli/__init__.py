@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from harness.cli import experiments, laws, prove, report
+from harness.cli import experiments, laws, prove, report, survey
 from harness.error import UsageError
 
 __all__ = ["app", "main"]
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("list")(laws.list_)
 app.command()(laws.explain)
 app.command()(laws.check)
+app.command()(survey.survey)
 app.command()(laws.freeze)
 app.command()(prove.prove)
 app.command()(experiments.train)

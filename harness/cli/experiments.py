@@ -41,17 +41,23 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
 
 def bench(
     suites: Annotated[
-        list[str] | None, typer.Argument(help="steps, loaders, vectorization, screening; all when absent.")
+        list[str] | None, typer.Argument(help="steps, loaders, vectorization, screening (all when absent); search.")
     ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
     data: DataOption = None,
     run: Annotated[str, typer.Option("--run", help="Run to write into.")] = "bench",
+    contract: Annotated[str | None, typer.Option(help="Contract of a single function; or only this one.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
 ) -> None:
-    """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked."""
+    """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
+
+    `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time.
+    """
     from harness import benchmark
     from harness.dataset import prepare
 
-    wanted = suites or list(benchmark.SUITES)
+    wanted = suites or list(benchmark.USUAL)
     for suite in wanted:
         if suite not in benchmark.SUITES:
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
@@ -60,7 +66,7 @@ def bench(
     if "loaders" in wanted:
         opened.note_data(prepare(data).source)
     worst = 0
-    settings = benchmark.Settings(data=data)
+    settings = benchmark.Settings(contract=contract, data=data, seconds=seconds, seeds=seeds)
     for suite in wanted:
         worst = max(worst, benchmark.run_suite(suite, target=target, run_folder=opened.folder.path, settings=settings))
     raise typer.Exit(worst)

@@ -10,6 +10,8 @@ References
 N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 3.5.
 """
 
+import math
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
+from harness.ray import Ray
 from harness.strategies import SEEDS, batches, companions, long_rows, special_numbers
 from harness.subject import Subject
 
@@ -305,6 +308,17 @@ def _long_features(format_: Format) -> st.SearchStrategy[Example]:
     return long_rows(format_).map(expand)
 
 
+def _total(linear: Subject, terms: Array) -> tuple[float, float]:
+    """The sum of the features where all weights are one."""
+    X = torch.from_numpy(terms).to(linear.format.dtype)[None]
+    return float(linear(X, torch.ones_like(X), X.new_zeros(1))), math.fsum(to_array(X)[0])
+
+
+def _ones(t: Tensor, format_: Format) -> Example:
+    ones = torch.ones(1, int(t), dtype=format_.dtype)
+    return {"X": ones, "weight": ones, "bias": ones.new_zeros(1), "cotangent": ones.new_ones(1, 1)}
+
+
 ADD = Contract(
     "add",
     signature="(a[n], b[n]) -> [n]",
@@ -366,4 +380,6 @@ LINEAR = Contract(
         "cotangent": Axes(("n", "m")),
     },
     output=("n", "m"),
+    rays=(Ray("length", "t features of one", _ones, lambda _: 50_000.0, lambda _: 1.0, whole=True),),
+    total=_total,
 )

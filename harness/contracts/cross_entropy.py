@@ -8,6 +8,7 @@ is that of the usual form, ``-log_softmax(x)[t]``, which is absolute; what it lo
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from harness import double_double as dd
@@ -20,6 +21,8 @@ from harness.contracts.logits import (
     compare_policy,
     every_third_row,
     extreme_logits,
+    largest_logit,
+    logarithms,
     long_logits,
     one_infinite,
 )
@@ -302,6 +305,12 @@ def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement
     return compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
 
 
+def _total(loss: Subject, terms: Array) -> tuple[float, float]:
+    """The loss of the first class is the logarithm of the sum."""
+    logits, exact = logarithms(terms, loss.format)
+    return float(np.exp(float(loss(logits[None], torch.zeros(1, 1, dtype=torch.int64)).reshape(())))), exact
+
+
 # Contract
 
 CROSS_ENTROPY = Contract(
@@ -343,8 +352,9 @@ CROSS_ENTROPY = Contract(
         on_long_rows(value, single_rows(long_logits, ONE_SEED), cause=LONG_ROWS),
         *implementation_laws(value, rows=False),
     ),
-    axes={"logits": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
+    axes={"logits": Axes(("g", "n", "k"), largest=largest_logit), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
+    total=_total,
     conventions={
         "reduction": ("mean", "sum", "none"),
         "fully_masked": ("nan", "zeros", "uniform"),

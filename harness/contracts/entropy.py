@@ -36,6 +36,7 @@ from harness.contracts.logits import (
     every_third_row,
     extreme_logits,
     largest_logit,
+    largest_weight,
     long_logits,
     one_infinite,
 )
@@ -351,7 +352,7 @@ ENTROPY = Contract(
         on_long_rows(value, long_logits, cause=LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"logits": Axes(("n", "k")), "cotangent": Axes(("n",))},
+    axes={"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
     output=("n",),
     conventions={"fully_masked": ("nan", "zero"), "infinite_logit": ("nan", "limit")},
 )

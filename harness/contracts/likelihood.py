@@ -26,6 +26,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, exact_sum, log
 from harness.precision import Format, to_array
+from harness.ray import Ray
 from harness.strategies import SEEDS, long_rows
 from harness.subject import Subject
 
@@ -273,6 +274,29 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
     return st.builds(expand, predictions_and_targets(format_, largest), SEEDS)
 
 
+_AT_EXTREME_VARIANCES = (
+    value.on(
+        _extreme_variances,
+        "value_at_extreme_variances",
+        "The value is right for variances from the smallest normal number up.",
+        group="special",
+        cause=FLOOR,
+    ),
+    gradient.on(
+        _extreme_variances,
+        "gradient_at_extreme_variances",
+        "The gradient is right for variances from the smallest normal number up.",
+        group="special",
+        cause=FLOOR,
+    ),
+)
+
+
+def _small_noise(t: Tensor, _: Format) -> Example:
+    variance = t[:, None]
+    return {"mean": torch.zeros_like(variance), "target": torch.full_like(variance, 0.125), "variance": variance}
+
+
 GAUSSIAN_NLL = Contract(
     "gaussian_nll",
     signature="(mean[n], target[n], variance[n]) -> []",
@@ -287,20 +311,7 @@ GAUSSIAN_NLL = Contract(
         gradient_is_scaled_squared_error,
         gradients_agree_exactly,
         least_squares_minimises,
-        value.on(
-            _extreme_variances,
-            "value_at_extreme_variances",
-            "The value is right for variances from the smallest normal number up.",
-            group="special",
-            cause=FLOOR,
-        ),
-        gradient.on(
-            _extreme_variances,
-            "gradient_at_extreme_variances",
-            "The gradient is right for variances from the smallest normal number up.",
-            group="special",
-            cause=FLOOR,
-        ),
+        *_AT_EXTREME_VARIANCES,
         value.on(
             _infinite,
             "infinite_errors",
@@ -319,6 +330,16 @@ GAUSSIAN_NLL = Contract(
         "response": Axes(("g", "r"), kept=True),
     },
     output=(),
+    rays=(
+        Ray(
+            "noise variance",
+            "error 1/8, variance t",
+            _small_noise,
+            start=lambda _: 1.0,
+            end=lambda format_: format_.tiny,
+            laws=_AT_EXTREME_VARIANCES,
+        ),
+    ),
     conventions={"reduction": ("mean", "sum", "none")},
     grouped=True,
 )

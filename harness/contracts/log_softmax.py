@@ -21,6 +21,7 @@ from harness.contracts.logits import (
     compare_policy,
     every_third_row,
     extreme_logits,
+    logarithms,
     logits_and_cotangents,
     long_logits,
     masked_logits,
@@ -282,6 +283,12 @@ def infinite_logit(log_softmax: Subject, logits: Tensor) -> Measurement:
     return compare_policy(log_softmax, log_softmax(logits), infinite.any(-1), policies, "infinite_logit")
 
 
+def _total(log_softmax: Subject, terms: Array) -> tuple[float, float]:
+    """The logarithm of the first probability is minus that of the sum."""
+    logits, exact = logarithms(terms, log_softmax.format)
+    return float(np.exp(-float(log_softmax(logits)[0, 0]))), exact
+
+
 # Contract
 
 LOG_SOFTMAX = Contract(
@@ -317,6 +324,7 @@ LOG_SOFTMAX = Contract(
         *implementation_laws(value),
     ),
     axes=AXES,
+    total=_total,
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
 )

@@ -22,7 +22,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness import double_double as dd
-from harness.contracts.logits import DOMAIN, largest_logit
+from harness.contracts.logits import DOMAIN, largest_logit, largest_weight
 from harness.contracts.logsumexp import (
     at_the_limits,
     compare_near,
@@ -38,6 +38,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, from_ordinal, to_array, to_ordinal
+from harness.ray import Ray
 from harness.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
 from harness.subject import Subject
 
@@ -272,6 +273,10 @@ def infinite_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     return compare(actual, np.where(np.isinf(maximum), maximum, actual), 0.0, logaddexp.format)
 
 
+def _pair_of(a: Tensor, b: Tensor) -> Example:
+    return {"a": a, "b": b, "cotangent": torch.ones_like(a)}
+
+
 # Contract
 
 LOGADDEXP = Contract(
@@ -302,6 +307,16 @@ LOGADDEXP = Contract(
         ),
         *implementation_laws(value),
     ),
-    axes={"a": Axes(("n",)), "b": Axes(("n",)), "cotangent": Axes(("n",))},
+    axes={
+        "a": Axes(("n",), largest=largest_logit),
+        "b": Axes(("n",), largest=largest_logit),
+        "cotangent": Axes(("n",), largest=largest_weight),
+    },
+    rays=(
+        Ray("two-point gap", "a = 0, b = -t", lambda t, _: _pair_of(torch.zeros_like(t), -t), largest_logit),
+        Ray("uniform offset", "a = b = t", lambda t, _: _pair_of(t, t.clone()), largest_logit),
+        Ray("negative offset", "a = b = -t", lambda t, _: _pair_of(-t, -t), largest_logit),
+        Ray("symmetric pair", "a = t, b = -t", lambda t, _: _pair_of(t, -t), largest_logit),
+    ),
     output=("n",),
 )

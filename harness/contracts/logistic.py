@@ -28,6 +28,7 @@ from harness.contracts.logistic_function import (
     vectors_around_zero,
     vectors_with_infinities,
 )
+from harness.contracts.logits import largest_logit, largest_weight
 from harness.contracts.softmax import finite
 from harness.derived import implementation_laws
 from harness.double_double import Array, DoubleDouble
@@ -369,7 +370,7 @@ def _contract(function: Logistic, *own: Law) -> Contract:
         domain="every number of the format, infinities and NaN where a law says so",
         inputs=vectors,
         laws=_laws(function, *own),
-        axes={"x": Axes(("n",)), "cotangent": Axes(("n",))},
+        axes={"x": Axes(("n",), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
         output=("n",),
     )
 

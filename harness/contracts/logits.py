@@ -1,5 +1,6 @@
 """What the contracts on logits share: structured inputs, and the policies where mathematics leaves a point open."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.double_double import Array
 from harness.law import Axes, Example, Inputs
 from harness.measurement import Measurement, compare
 from harness.precision import Format, to_array
@@ -15,7 +17,6 @@ from harness.strategies import SEEDS, batches, companions, extremes, long_rows, 
 from harness.subject import Subject
 
 DOMAIN = "finite logits, |x| <= max / 16; -inf, +inf, NaN and larger ones where a law says so"
-AXES = {"logits": Axes(("n", "k")), "cotangent": Axes(("n", "k"))}
 
 LONG_ROWS = (
     "a sum accumulated in the 16-bit format sticks at 2^p, and 65,520 classes overflow float16: accumulate in float32"
@@ -29,6 +30,14 @@ LONG_ROWS = (
 def largest_logit(format_: Format) -> float:
     """Bound on ``|x|``: a sixteenth of the largest finite number, so that differences of logits are finite."""
     return format_.max / 16.0
+
+
+def largest_weight(_: Format) -> float:
+    """Bound on the weights of the outputs, for the gradient's law."""
+    return 2.0
+
+
+AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n", "k"), largest=largest_weight)}
 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
@@ -82,6 +91,12 @@ def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:
 def long_logits(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 near-equal logits."""
     return long_rows(format_).map(lambda logits: {"logits": logits})
+
+
+def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
+    """One row of logits whose exponentials are the terms, and the sum of the exponentials of what it rounds to."""
+    logits = torch.from_numpy(np.log(terms)).to(format_.dtype)[None]
+    return logits, math.fsum(np.exp(to_array(logits)[0]))
 
 
 # Policies

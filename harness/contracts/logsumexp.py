@@ -37,6 +37,8 @@ from harness.contracts.logits import (
     every_third_row,
     extreme_logits,
     largest_logit,
+    largest_weight,
+    logarithms,
     long_logits,
     one_infinite,
 )
@@ -344,6 +346,12 @@ def infinite_logit(logsumexp: Subject, logits: Tensor) -> Measurement:
     return compare(actual, np.where(infinite_rows, np.inf, actual), 0.0, logsumexp.format)
 
 
+def _total(logsumexp: Subject, terms: Array) -> tuple[float, float]:
+    """Its logarithm is the output."""
+    logits, exact = logarithms(terms, logsumexp.format)
+    return float(np.exp(float(logsumexp(logits)[0]))), exact
+
+
 # Contract
 
 LOGSUMEXP = Contract(
@@ -385,6 +393,7 @@ LOGSUMEXP = Contract(
         on_long_rows(value, long_logits, cause=LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"logits": Axes(("n", "k")), "cotangent": Axes(("n",))},
+    axes={"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
     output=("n",),
+    total=_total,
 )

@@ -256,7 +256,9 @@ def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, format_: Fo
     x, v = to_array(filled(logits, keep)), np.abs(to_array(cotangent))
     probability = masked_softmax_oracle(logits, keep).hi
     v = np.where(keep.numpy(), v, 0.0)
-    absolute = backward_amplified(probability, x, format_) * (v + (probability * v).sum(-1, keepdims=True))
+    weighted = backward_amplified(probability, x, format_)
+    absolute = weighted * (v + (probability * v).sum(-1, keepdims=True))
+    absolute = absolute + probability * (weighted * v).sum(-1, keepdims=True)
     at_maximum = x == x.max(-1, keepdims=True)
     absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
     absolute = absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1]

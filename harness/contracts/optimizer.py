@@ -14,6 +14,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
+from harness.ray import Ray
 from harness.strategies import SEEDS, batches, companions, special_numbers
 from harness.subject import Subject
 
@@ -54,6 +55,24 @@ def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Ten
     return compare(sgd(parameter, gradient * 0.0, lr), to_array(parameter), 0.0, sgd.format)
 
 
+@law(
+    "A step that is not zero changes the parameter.",
+    source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
+    bound="none",
+    cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
+    group="training",
+)
+def update_not_lost(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
+    """Measure ``inf`` where the parameter stays as it is: a property of the format, followed in a survey only."""
+    before, actual = to_array(parameter), to_array(sgd(parameter, gradient, lr))
+    lost = (actual == before) & (to_array(gradient) * lr != 0.0)
+    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, before - to_array(gradient) * lr)
+
+
+def _small_steps(t: Tensor, _: Format) -> Example:
+    return {"parameter": torch.ones_like(t), "gradient": t, "lr": 1.0}
+
+
 def _steps(format_: Format) -> st.SearchStrategy[Example]:
     def expand(batch: Tensor, lr: float, seed: int) -> Example:
         parameter: Any = batch.flatten()
@@ -92,6 +111,19 @@ SGD = Contract(
         ),
         *implementation_laws(value),
     ),
-    axes={"parameter": Axes(("n",)), "gradient": Axes(("n",))},
+    axes={
+        "parameter": Axes(("n",), largest=lambda format_: format_.max / 16.0),
+        "gradient": Axes(("n",), largest=lambda _: 2.0),
+    },
     output=("n",),
+    rays=(
+        Ray(
+            "learning rate against weight",
+            "weight 1, lr g = t",
+            _small_steps,
+            start=lambda _: 1.0,
+            end=lambda format_: format_.smallest,
+            laws=(update_not_lost, value),
+        ),
+    ),
 )

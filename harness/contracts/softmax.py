@@ -36,6 +36,7 @@ from harness.contracts.logits import (
     compare_policy,
     every_third_row,
     extreme_logits,
+    logarithms,
     logits_and_cotangents,
     long_logits,
     masked_logits,
@@ -264,7 +265,8 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
 @law(
     "The gradient of softmax(X) . v is p (v - p . v).",
     source="quotient rule; the bound is the value's carried through it",
-    bound="A_i p_i (|v_i| + V), A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum gets the sum of all",
+    bound="A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|, A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum gets "
+    "the sum of all",
     cause="the backward pass squares a sum of unshifted exponentials, which overflows at half of ln(max)",
     non_finite=OVERFLOW,
     group="gradient",
@@ -277,7 +279,8 @@ def gradient(softmax: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
     probability = softmax_oracle(logits).hi
     weighted = backward_amplified(probability, x, format_)
     mean = (probability * v).sum(-1, keepdims=True)
-    absolute = weighted * (v + mean)
+    # The mean takes up the errors of all entries, each with its own gap.
+    absolute = weighted * (v + mean) + probability * (weighted * v).sum(-1, keepdims=True)
     # Autograd sends the sum of all entries' errors through max() to the entries that attain it.
     at_maximum = x == x.max(-1, keepdims=True)
     absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
@@ -333,6 +336,12 @@ def infinite_logit(softmax: Subject, logits: Tensor) -> Measurement:
     return compare_policy(softmax, softmax(logits), infinite.any(-1), policies, "infinite_logit")
 
 
+def _total(softmax: Subject, terms: Array) -> tuple[float, float]:
+    """The probability of the first is one over the sum."""
+    logits, exact = logarithms(terms, softmax.format)
+    return 1.0 / float(softmax(logits)[0, 0]), exact
+
+
 # Contract
 
 SOFTMAX = Contract(
@@ -367,6 +376,7 @@ SOFTMAX = Contract(
         *implementation_laws(value),
     ),
     axes=AXES,
+    total=_total,
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
 )

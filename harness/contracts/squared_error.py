@@ -14,6 +14,7 @@ References
 N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
+from harness.ray import LONGEST, Ray
 from harness.strategies import SEEDS, batches, companions, extremes, long_rows, special_numbers
 from harness.subject import Subject
 
@@ -223,6 +225,33 @@ LONG = (
 )
 """Likely cause of a failure on long rows."""
 
+
+def _total(loss: Subject, terms: Array) -> tuple[float, float]:
+    """The errors are the roots of the terms."""
+    error = torch.from_numpy(np.sqrt(terms)).to(loss.format.dtype)[None]
+    value = to_array(loss(error, torch.zeros_like(error))).sum()
+    parts = loss.declares["factor"] / (len(terms) if loss.declares["reduction"] == "mean" else 1)
+    return float(value / parts), math.fsum(to_array(error)[0] ** 2)
+
+
+def _largest(format_: Format) -> float:
+    """So that no square or sum overflows."""
+    return math.sqrt(format_.max / 128.0) / 2.0
+
+
+def _errors(t: Tensor, _: Format) -> Example:
+    return {"prediction": t[:, None], "target": torch.zeros_like(t)[:, None]}
+
+
+def _offsets(t: Tensor, _: Format) -> Example:
+    return {"prediction": t[:, None], "target": (t - 1.0)[:, None]}
+
+
+def _many(t: Tensor, format_: Format) -> Example:
+    ones = torch.ones(1, int(t), dtype=format_.dtype)
+    return {"prediction": ones, "target": torch.zeros_like(ones)}
+
+
 SQUARED_ERROR = Contract(
     "squared_error",
     signature="(prediction[n], target[n]) -> []",
@@ -261,8 +290,14 @@ SQUARED_ERROR = Contract(
         ),
         *implementation_laws(value, rows=False),
     ),
-    axes={"prediction": Axes(("g", "n")), "target": Axes(("g", "n"))},
+    axes={"prediction": Axes(("g", "n"), largest=_largest), "target": Axes(("g", "n"), largest=_largest)},
     output=(),
+    rays=(
+        Ray("error", "prediction t, target 0", _errors, _largest),
+        Ray("offset", "prediction t, target t - 1", _offsets, _largest),
+        Ray("rows", "t errors of one", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
+    ),
+    total=_total,
     conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},
     grouped=True,
 )

@@ -6,6 +6,10 @@ A run is one folder of plain files:
 ``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
 ``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
 ``proofs.jsonl``       one :class:`Proof` a line: case x quantity x dtype x layout
+``breakings.jsonl``    one :class:`Breaking` a line: where a law first fails along a ray
+``worst.jsonl``        one :class:`Worst` a line: the input on which a law deviates most
+``profiles.jsonl``     one :class:`Profile` a line: deviation against magnitude, and its distribution
+``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
@@ -16,8 +20,9 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
-from harness.record.folder import RUNS, RunFolder, write_atomically
+from harness.record.folder import RUNS, Row, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
+from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
 from harness.record.schema import (
     SCHEMA,
@@ -27,22 +32,30 @@ from harness.record.schema import (
     Epoch,
     Estimate,
     Image,
-    LawOutcome,
-    Proof,
     Record,
-    Row,
     Run,
     Status,
     TensorText,
     Verdict,
     Violation,
-    Witness,
+)
+from harness.record.survey import Accumulator, Breaking, Profile, Worst
+from harness.record.survey_text import (
+    closed_form,
+    disagreeing,
+    how_sure,
+    summing,
+    survey_line,
+    undeclared,
+    what_happens,
 )
 from harness.record.text import census_line, failing, verdict_line, violation_block
 
 __all__ = [
     "RUNS",
     "SCHEMA",
+    "Accumulator",
+    "Breaking",
     "Counterexample",
     "DataSource",
     "Environment",
@@ -51,6 +64,7 @@ __all__ = [
     "Grade",
     "Image",
     "LawOutcome",
+    "Profile",
     "Proof",
     "Record",
     "Row",
@@ -61,17 +75,25 @@ __all__ = [
     "Verdict",
     "Violation",
     "Witness",
+    "Worst",
     "broken_blocks",
     "census_line",
+    "closed_form",
     "differing",
+    "disagreeing",
     "extent",
     "failing",
     "grade",
     "grades",
+    "how_sure",
     "laws_held",
     "proof_line",
+    "summing",
+    "survey_line",
+    "undeclared",
     "verdict_line",
     "violation_block",
+    "what_happens",
     "witness",
     "worst",
     "write_atomically",

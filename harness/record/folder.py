@@ -10,8 +10,13 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Proof, Record, Row, RowT, Run, Verdict
+from harness.record.proof import Proof
+from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Run, Verdict
+from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
+Row = Verdict | Proof | Breaking | Worst | Profile | Accumulator | Epoch | Estimate | Image
+RowT = TypeVar("RowT", Verdict, Proof, Breaking, Worst, Profile, Accumulator, Epoch, Estimate, Image)
+KeyedT = TypeVar("KeyedT", Verdict, Proof, Breaking, Worst, Profile, Accumulator)
 ParsedT = TypeVar("ParsedT", bound=Record)
 
 RUNS = Path(".harness", "runs")
@@ -20,6 +25,10 @@ RUNS = Path(".harness", "runs")
 FILES: Mapping[type[Row], str] = {
     Verdict: "verdicts.jsonl",
     Proof: "proofs.jsonl",
+    Breaking: "breakings.jsonl",
+    Worst: "worst.jsonl",
+    Profile: "profiles.jsonl",
+    Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
     Estimate: "estimates.jsonl",
     Image: "images.jsonl",
@@ -105,15 +114,13 @@ class RunFolder:
 
     def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
         """Add verdicts, replacing those with the same case, law, dtype and device."""
-        merged = {verdict.key: verdict for verdict in self.read(Verdict)}
-        merged.update({verdict.key: verdict for verdict in fresh})
-        self.write(Verdict, merged.values())
+        self.merge(Verdict, fresh)
 
-    def merge_proofs(self, fresh: Iterable[Proof]) -> None:
-        """Add proofs, replacing those on the same case, quantity, dtype, device and layout."""
-        merged = {proof.key: proof for proof in self.read(Proof)}
-        merged.update({proof.key: proof for proof in fresh})
-        self.write(Proof, merged.values())
+    def merge(self, kind: type[KeyedT], fresh: Iterable[KeyedT]) -> None:
+        """Add records of one kind, replacing those of the same key."""
+        merged = {row.key: row for row in self.read(kind)}
+        merged.update({row.key: row for row in fresh})
+        self.write(kind, merged.values())
 
     @classmethod
     def latest(cls, root: Path) -> Self:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.record.schema import LawOutcome, Proof, Status, TensorText
+from harness.record.proof import LawOutcome, Proof
+from harness.record.schema import Status, TensorText
 from harness.record.text import count, spelled
 
 

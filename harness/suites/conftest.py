@@ -13,7 +13,7 @@ from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
 
-OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds")
+OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds")
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
     group.addoption("--harness-seconds", metavar="S", type=float, help="seconds measured a benchmark")
+    group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
 
 
 def pytest_configure(config: pytest.Config) -> None:

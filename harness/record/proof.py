@@ -1,0 +1,99 @@
+"""The records of proofs: what going through every input says of a case."""
+
+from typing import Literal
+
+from harness.record.schema import Input, Record, Status, Violation
+
+
+class LawOutcome(Record):
+    """What an exhaustion says of one law: it held on every input visited, or it broke on one."""
+
+    law: str
+    status: Status
+    """``holds``, ``broken``, or ``expected`` where the failure is declared."""
+    statement: str
+    follows: bool = False
+    """Whether it was not measured itself, but follows from the value's law on every input."""
+    reason: str | None = None
+    """Declared reason of an expected failure."""
+    violation: Violation | None = None
+
+
+class Witness(Record):
+    """The input with the largest deviation, confirmed by ball arithmetic."""
+
+    example: dict[str, Input]
+    place: tuple[int, ...]
+    """Index of the element of the output."""
+    actual: float
+    expected: float
+    deviation: float
+    """In ulp."""
+
+
+class Proof(Record):
+    """What going through every input says of a case in one dtype, on one kernel.
+
+    The word ``proved`` belongs to it where every input was visited exactly once, which the checksum shows.
+    """
+
+    kind: Literal["proof"] = "proof"
+    case: str
+    family: str
+    style: str
+    """``scratch``, ``concise`` or ``foreign``."""
+    contract: str
+    quantity: str
+    """``value`` or ``gradient``."""
+    dtype: str
+    device: str
+    layout: str
+    """How the inputs lie in memory, which decides the kernel."""
+    kernel: str
+    """The layout in words."""
+    space: str
+    """The inputs in words."""
+    inputs: int
+    """How many there are."""
+    visited: int
+    checksum: str
+    """Count and moments of the inputs visited, taken from the buffers that the implementation was called with."""
+    expected_checksum: str
+    """The same of the whole space, in closed form."""
+    witness: Witness | None = None
+    """``None`` where no output deviates at all, or nothing was visited."""
+    not_correctly_rounded: int
+    """Inputs of which an output deviates by more than 1/2 ulp."""
+    beyond: dict[str, int]
+    """Inputs of which an output deviates by more than so many ulp, those that are not finite included."""
+    not_finite: int
+    """Inputs of which an output is not finite, or is NaN, where it should not be."""
+    reference: str | None = None
+    """The layout whose output bits this one's were compared with; ``None`` where it is itself the reference."""
+    differing: int | None = None
+    """Inputs on which they differ; ``None`` where they were not compared."""
+    laws: tuple[LawOutcome, ...]
+    threads: int
+    cpu_capability: str
+    torch: str
+    duration_s: float
+    """Time of one core."""
+    floor_s: float
+    """Of this, time in the implementation alone."""
+    error: str | None = None
+    """What the implementation did instead of answering."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether every input was visited, and each exactly once."""
+        return self.error is None and self.visited == self.inputs and self.checksum == self.expected_checksum
+
+    @property
+    def fails(self) -> bool:
+        """Whether a law is broken that was not declared to be, or the question was not answered."""
+        return self.error is not None or any(outcome.status.fails for outcome in self.laws)
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What identifies the proof within a run."""
+        return (self.case, self.quantity, self.dtype, self.device, self.layout)

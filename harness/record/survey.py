@@ -1,0 +1,142 @@
+"""The records of surveys: where laws break, and the worst that was found."""
+
+from typing import Literal
+
+from harness.record.schema import Input, Record
+
+
+class Surveyed(Record):
+    """Base of what a survey says of one law of a case in a dtype."""
+
+    case: str
+    family: str
+    style: str
+    contract: str
+    law: str
+    group: str
+    dtype: str
+    device: str
+    evidence: Literal["searched", "proved"] = "searched"
+    """``proved`` where every input was tried; else what was found is a lower bound."""
+
+
+class Breaking(Surveyed):
+    """Where a law first fails along a ray, to the exact representable number."""
+
+    kind: Literal["breaking"] = "breaking"
+    ray: str
+    formula: str
+    """The inputs of the ray as a formula in its parameter ``t``."""
+    value: float | None
+    """The parameter at the breaking point; ``None`` where the law holds to the end of the ray."""
+    value_hex: str | None
+    end: float
+    """The last parameter of the ray."""
+    certainty: Literal["exhausted", "monotone", "scanned"]
+    """``exhausted``: every earlier parameter was tried. ``monotone``: of those tried, all earlier ones hold and all
+    later ones fail. ``scanned``: failing comes and goes between those tried: it is the first found."""
+    probes: int
+    """Parameters that were tried."""
+    confirmed: bool | None = None
+    """Whether ball arithmetic found the law broken at the breaking point and kept one float before it."""
+    form: str | None = None
+    """The closed form, declared by the case or recognised."""
+    form_value: float | None = None
+    declared: bool = False
+    """Whether the case declares the closed form."""
+    expected_break: bool = False
+    """Whether the case declares that the law fails."""
+    agrees: bool | None = None
+    """Whether the breaking point is the first representable number at or beyond the form's value."""
+    actual: float | None = None
+    expected: float | None = None
+    deviation: float | None = None
+    bound: float | None = None
+    unit: str = "ulp"
+    example: dict[str, Input] | None = None
+    replay: str | None = None
+    reason: str | None = None
+    """Text of an error of the case, which ended the search."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the breaking point within a run."""
+        return (self.case, self.law, self.dtype, self.device, self.ray)
+
+
+class Worst(Surveyed):
+    """The input on which a law deviates most, of all that were tried."""
+
+    kind: Literal["worst"] = "worst"
+    objective: Literal["deviation", "ratio"]
+    """What was made large: the deviation, or its share of the bound."""
+    rows: int
+    """Rows that were measured."""
+    deviation: float
+    """By ball arithmetic, on the witness; so are the bound and the values."""
+    bound: float
+    unit: str = "ulp"
+    place: tuple[int, ...]
+    actual: float
+    expected: float
+    magnitude: float
+    """Largest absolute input element of the witness."""
+    example: dict[str, Input]
+    replay: str
+    declared: str | None = None
+    """Declared reason why the law fails."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the law is broken on the witness."""
+        return not self.deviation <= self.bound
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the figure within a run."""
+        return (self.case, self.law, self.dtype, self.device, self.objective, self.evidence)
+
+
+class Profile(Surveyed):
+    """How the deviation grows with the magnitude of the inputs, and how it is distributed."""
+
+    kind: Literal["profile"] = "profile"
+    unit: str = "ulp"
+    magnitudes: tuple[float, ...]
+    """Upper end of each interval of the largest absolute input element."""
+    deviations: tuple[float, ...]
+    """Worst deviation relative to its bound in each interval, over all rays."""
+    bounds: tuple[float, ...]
+    """The bound at that place."""
+    edges: tuple[float, ...]
+    """Upper ends of the classes of the histogram: at most one half is correctly rounded."""
+    counts: tuple[int, ...]
+    """Elements of the output in each class, on rows drawn from the rays."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the profile within a run."""
+        return (self.case, self.law, self.dtype, self.device)
+
+
+class Accumulator(Record):
+    """In which width, and in which order, an implementation sums."""
+
+    kind: Literal["accumulator"] = "accumulator"
+    case: str
+    family: str
+    style: str
+    contract: str
+    dtype: str
+    device: str
+    width: str | None
+    """``bfloat16``, ``float16``, ``float32`` or ``float64``; ``None`` where the evidence does not decide."""
+    order: str | None
+    """``one term after the other``, in how many parts, or that nothing is lost; ``None`` where it does not show."""
+    evidence: tuple[str, ...]
+    """What was seen, a sentence each."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the finding within a run."""
+        return (self.case, self.dtype, self.device)

@@ -1,0 +1,118 @@
+"""Accumulators: in which width, and in which order, an implementation sums, inferred from where its sums stall.
+
+One term is one, the others are so small that a sum kept in some width does not notice any of them alone, while all of
+them together are seen in the output. Where nothing of them arrives, the sum is kept in that width, one term after the
+other; where a part of them is missing, the sum is formed in parts, and only those that met the large term in its own
+part are lost; where all of them arrive, the sum is kept wider, or in parts so short that it makes no difference.
+
+A contract says how the sum is read off an implementation's output: :attr:`harness.law.Contract.total`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.job import Job
+from harness.precision import FORMATS, Format
+from harness.record import Accumulator
+from harness.subject import CaseError
+
+WIDTHS = ("bfloat16", "float16", "float32", "float64")
+"""The widths in question, from the coarsest."""
+
+FEWEST, MOST = 2048, 65_536
+"""Small terms: so many that one part in some hundreds shows, and no more than take a moment."""
+
+_SEEN = 1024.0
+"""The small terms together are this many unit roundoffs of the output."""
+
+_ALL, _NOTHING = 0.004, 0.03
+"""Shares of the small terms up to which nothing is said to be lost, and up to which nothing is said to arrive."""
+
+NOTHING_LOST = "nothing lost"
+"""The order where no width that the output can show is too narrow."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What arrived of small terms, each of which is lost beside one in a given width.
+
+    Parameters
+    ----------
+    width
+        The format.
+    share
+        The share of their sum that was seen; ``None`` where the output cannot show it.
+    """
+
+    width: Format
+    share: float | None
+
+
+def accumulator(job: Job) -> Accumulator | None:
+    """Infer how a case sums; ``None`` where its contract forms no sum that can be read off."""
+    if job.contract.total is None:
+        return None
+    try:
+        probes = [_probe(job, FORMATS[name]) for name in WIDTHS]
+    except CaseError as error:
+        return _record(job, None, None, (str(error),))
+    seen = [(probe.width, probe.share) for probe in probes if probe.share is not None]
+    evidence = tuple(_sentence(width, share, _tolerance(job)) for width, share in seen)
+    stalled = next(((width, share) for width, share in seen if share < 1.0 - _tolerance(job)), None)
+    if stalled is None:
+        finest = seen[-1][0] if seen else None
+        return _record(job, _wider_than(finest) if finest else None, NOTHING_LOST if seen else None, evidence)
+    width, share = stalled
+    order = "one term after the other" if share <= _NOTHING else f"in about {round(1.0 / (1.0 - share))} parts"
+    return _record(job, width.name, order, evidence)
+
+
+def _tolerance(job: Job) -> float:
+    """Up to which share a loss cannot be told from the rounding of the output."""
+    return max(_ALL, 4.0 * job.format.u)
+
+
+def _probe(job: Job, width: Format) -> Probe:
+    """Sum one and many small terms, each three quarters of what rounds one up in a width."""
+    assert job.contract.total is not None
+    small = 0.75 * width.u
+    count = _count(job, small)
+    if count is None:
+        return Probe(width, None)
+    terms = np.concatenate([[1.0], np.full(count, small)])
+    formed, exact = job.contract.total(job.subject, terms)
+    share = (formed - 1.0) / (exact - 1.0)
+    return Probe(width, float(np.clip(share, 0.0, 1.0)) if math.isfinite(share) else 0.0)
+
+
+def _count(job: Job, small: float) -> int | None:
+    """How many small terms make a sum that the output shows to some thousandths; ``None`` where that is too many."""
+    needed = max(FEWEST, _SEEN * job.format.u / small)
+    return None if needed > MOST else 2 ** math.ceil(math.log2(needed))
+
+
+def _wider_than(width: Format) -> str | None:
+    """The next wider format, which is the narrowest that loses nothing; ``None`` beyond float64."""
+    wider = [name for name in WIDTHS if FORMATS[name].precision > width.precision]
+    return wider[0] if wider else None
+
+
+def _sentence(width: Format, share: float, tolerance: float) -> str:
+    lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % are lost"
+    return f"of terms of 3/4 u of {width.name} beside 1, {lost}"
+
+
+def _record(job: Job, width: str | None, order: str | None, evidence: tuple[str, ...]) -> Accumulator:
+    return Accumulator(
+        case=job.case.name,
+        family=job.case.family,
+        style=job.case.style,
+        contract=job.contract.name,
+        dtype=job.format.name,
+        device="cpu",
+        width=width,
+        order=order,
+        evidence=evidence,
+    )

@@ -1,0 +1,153 @@
+"""The first place on a line of integers at which something fails.
+
+Places are offsets along a ray: neighbouring representable numbers are neighbouring integers, and nothing here is a
+float, since float64 cannot tell the ordinals of float64 apart. Failing need not be monotone: a line that is too long to
+be tried whole is probed on a grid, the boundary is narrowed down between the last probe that holds and the first
+that fails, and then every place next to it is tried.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int64]
+Fails = Callable[[Places], NDArray[np.bool_]]
+"""Whether each of some places fails; many are asked about at once."""
+
+Certainty = Literal["exhausted", "monotone", "scanned"]
+"""How sure it is that no earlier place fails.
+
+``exhausted``: each was tried. ``monotone``: of all that were tried, those before hold and those after fail.
+``scanned``: failing comes and goes, or nothing failed at all, so that between the probes it may begin earlier.
+"""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried.
+
+    Parameters
+    ----------
+    whole
+        Lines up to this long are tried place by place.
+    batch
+        Most places asked about at once.
+    width
+        Probes a round while narrowing down.
+    near
+        Places below and above a boundary that are tried one by one.
+    rounds
+        How often a boundary moves down because one of those fails.
+    """
+
+    whole: int = 65_536
+    batch: int = 8192
+    width: int = 512
+    near: int = 2048
+    rounds: int = 8
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What was found.
+
+    Parameters
+    ----------
+    place
+        The first place that fails; ``None`` where none does.
+    certainty
+        How sure that is.
+    probes
+        Places that were tried.
+    """
+
+    place: int | None
+    certainty: Certainty
+    probes: int
+
+
+def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effort) -> Boundary:
+    """Find the first of the places ``0, ..., length - 1`` that fails.
+
+    Parameters
+    ----------
+    fails
+        Asked about many places at once.
+    length
+        Number of places.
+    probes
+        Places to begin with where there are too many to try all.
+    effort
+        How much is tried.
+    """
+    line = _Line(fails, effort)
+    if length <= effort.whole:
+        return Boundary(line.first(0, length), "exhausted", line.tried)
+    grid = sorted({0, length - 1, *(place for place in probes if 0 <= place < length)})
+    failing = line.ask(np.array(grid, dtype=np.int64))
+    if not failing.any():
+        return Boundary(None, "scanned", line.tried)
+    first = int(failing.argmax())
+    monotone = bool(failing[first:].all())
+    place = grid[first] if first == 0 else line.between(grid[first - 1], grid[first])
+    settled, place = line.settle(place)
+    monotone = monotone and settled and line.consistent and line.stays(place, length)
+    return Boundary(place, "monotone" if monotone else "scanned", line.tried)
+
+
+class _Line:
+    """Places that are asked about, and how many were."""
+
+    def __init__(self, fails: Fails, effort: Effort) -> None:
+        self.fails, self.effort = fails, effort
+        self.tried = 0
+        self.consistent = True
+
+    def ask(self, places: Places) -> NDArray[np.bool_]:
+        """Ask about any number of places."""
+        self.tried += len(places)
+        batch = self.effort.batch
+        return np.concatenate([self.fails(places[i : i + batch]) for i in range(0, len(places), batch)])
+
+    def first(self, begin: int, end: int) -> int | None:
+        """Try every place from ``begin`` to ``end - 1``, in order."""
+        for low in range(begin, end, self.effort.batch):
+            places = np.arange(low, min(low + self.effort.batch, end), dtype=np.int64)
+            failing = self.ask(places)
+            if failing.any():
+                return int(places[failing.argmax()])
+        return None
+
+    def between(self, holds: int, fails: int) -> int:
+        """Narrow down to two neighbours of which the former holds and the latter fails."""
+        while fails - holds > 1:
+            parts = min(self.effort.width + 1, fails - holds)
+            places = [holds + (fails - holds) * i // parts for i in range(1, parts)]
+            failing = self.ask(np.array(places, dtype=np.int64))
+            if failing.any():
+                first = int(failing.argmax())
+                self.consistent = self.consistent and bool(failing[first:].all())
+                holds, fails = places[first - 1] if first else holds, places[first]
+            else:
+                holds = places[-1]
+        return fails
+
+    def stays(self, place: int, length: int) -> bool:
+        """Whether the places just above a boundary fail too."""
+        return bool(self.ask(np.arange(place, min(place + self.effort.near, length), dtype=np.int64)).all())
+
+    def settle(self, place: int) -> tuple[bool, int]:
+        """Go down to the lowest failure with none among the places just below it; whether that was ``place`` itself.
+
+        Where a deviation scatters about its bound there is always one more, so the rounds are counted.
+        """
+        settled = True
+        for _ in range(self.effort.rounds):
+            earlier = self.first(max(0, place - self.effort.near), place)
+            if earlier is None:
+                break
+            settled, place = False, earlier
+        return settled, place

@@ -1,0 +1,255 @@
+"""Breaking points: a law followed along a ray to the exact number at which it first fails.
+
+The screen looks at thousands of parameters at once; the breaking point and the number before it are then measured
+alone, by ball arithmetic.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.job import Job
+from harness.law import Example, Law
+from harness.measurement import Measurement
+from harness.oracle import confirming
+from harness.precision import from_ordinal, to_ordinal
+from harness.ray import Ray
+from harness.record import Breaking
+from harness.replay import MOST, hexadecimal, replay_command, to_text
+from harness.subject import CaseError
+from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
+from harness.surveyor.closed_form import FORMS, form_value, reaches
+
+GROUPS = ("value", "finite", "gradient")
+"""The groups of laws that are followed unless others are named: values and gradients apart."""
+
+_GROUPED = Effort(whole=0, batch=512, width=64, near=64)
+"""Where each row is a call of its own."""
+
+_WHOLE_NUMBERS = Effort(whole=0, batch=1, width=1, near=2)
+
+LONG = "value_on_long_rows"
+"""The law about the value on long rows."""
+
+_STRAY = 16
+"""Numbers around a breaking point that are measured alone, where a row alone differs from a row in a batch."""
+
+
+def is_followed(law: Law) -> bool:
+    """Whether a law is followed along rays: it is about the contract's own inputs."""
+    return law.inputs is None and law.group in GROUPS
+
+
+def follows(job: Job, ray: Ray) -> bool:
+    """Whether a ray has what the job's law reads."""
+    example = ray.example(_parameters(ray, job, [ray.start(job.format)]), job.format)
+    if ray.laws or not is_followed(job.law):
+        return job.law in (ray.laws or job.contract.laws) and set(job.law.reads) <= set(example)
+    return set(job.law.reads) <= set(example) and (
+        not ray.whole or (job.law.group == "value" and job.law.unit == "ulp")
+    )
+
+
+def _first_value(job: Job) -> Law | None:
+    return next((law for law in job.contract.laws if is_followed(law) and law.group == "value"), None)
+
+
+def _parameters(ray: Ray, job: Job, values: list[float]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.int64 if ray.whole else job.format.dtype)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A law followed along a ray: parameters by their place, from the ray's start to its end."""
+
+    job: Job
+    ray: Ray
+
+    @cached_property
+    def ends(self) -> tuple[int, int]:
+        """Integers of the first and of the last parameter."""
+        start, end = (
+            _parameters(self.ray, self.job, [limit(self.job.format)]) for limit in (self.ray.start, self.ray.end)
+        )
+        return (int(start), int(end)) if self.ray.whole else (int(to_ordinal(start)[0]), int(to_ordinal(end)[0]))
+
+    @property
+    def length(self) -> int:
+        """Number of parameters."""
+        return abs(self.ends[1] - self.ends[0]) + 1
+
+    @property
+    def falling(self) -> bool:
+        """Whether the parameter falls."""
+        return self.ends[1] < self.ends[0]
+
+    def parameters(self, places: Places) -> torch.Tensor:
+        """The parameters at some places."""
+        integers = self.ends[0] + (-places if self.falling else places)
+        return torch.from_numpy(integers) if self.ray.whole else from_ordinal(integers, self.job.format)
+
+    def value(self, place: int) -> float:
+        """The parameter at one place."""
+        return float(self.parameters(np.array([place], dtype=np.int64))[0])
+
+    def place(self, value: float) -> int:
+        """The place of a parameter, rounded to the format."""
+        given = _parameters(self.ray, self.job, [value])
+        integer = int(given) if self.ray.whole else int(to_ordinal(given)[0])
+        return abs(integer - self.ends[0]) if (integer < self.ends[0]) == self.falling else -1
+
+    def example(self, places: Places) -> Example:
+        """The inputs at some places."""
+        return self.ray.example(self.parameters(places), self.job.format)
+
+    def measured(self, place: int, *, confirm: bool = False) -> Measurement:
+        """Measure one place alone."""
+        example = self.example(np.array([place], dtype=np.int64))
+        if not confirm:
+            return self.job.law(self.job.subject, example)
+        with confirming():
+            return self.job.law(self.job.subject, example)
+
+    def fails(self, places: Places) -> NDArray[np.bool_]:
+        """Whether the law fails at each place, on the screen."""
+        if self.ray.whole:
+            return np.array([self.measured(int(place)).broken for place in places])
+        return worst_of_each(self.job.law(self.job.subject, self.example(places)), len(places)) > 1.0
+
+    @property
+    def effort(self) -> Effort:
+        """How much is tried, given what a row costs."""
+        if self.ray.whole:
+            return _WHOLE_NUMBERS
+        return _GROUPED if self.job.contract.grouped else Effort()
+
+    def probes(self) -> list[int]:
+        """Where to begin: spread over the ordinals, and denser where exponentials live."""
+        if self.ray.whole:
+            powers = [2**i for i in range(1, 18)]
+            return [self.place(n + step) for n in (*powers, 65_520) for step in (-1, 0, 1)]
+        many = 128 if self.job.contract.grouped else 512
+        spread = [self.length * i // many for i in range(many)]
+        return spread + [self.place(2.0 ** (i / (many // 8))) for i in range(-6 * many // 8, 11 * many // 8)]
+
+
+def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
+    """The largest ratio of each row."""
+    ratio = np.asarray(measurement.ratio, dtype=np.float64)
+    assert ratio.size % rows == 0, "a law that is followed answers row by row"
+    return np.asarray(ratio.reshape(rows, -1).max(1, initial=0.0))
+
+
+def breaking(job: Job, ray: Ray) -> Breaking:
+    """Follow a law along a ray."""
+    course = Course(job, ray)
+    try:
+        boundary = first_failure(course.fails, course.length, course.probes(), course.effort)
+        place, confirmed = _confirmed(course, boundary)
+        facts = _facts(course, place) if place is not None else {}
+    except CaseError as error:
+        return _record(course, Boundary(None, "scanned", 0), reason=str(error))
+    return _record(course, boundary, confirmed=confirmed, **facts)
+
+
+def _confirmed(course: Course, boundary: Boundary) -> tuple[int | None, bool | None]:
+    """Measure the breaking point and its predecessor alone, by ball arithmetic; look around where they disagree."""
+    if boundary.place is None:
+        return None, None
+    around = range(max(0, boundary.place - _STRAY), min(course.length, boundary.place + _STRAY + 1))
+    if _is_first(course, boundary.place):
+        return boundary.place, True
+    found = next((place for place in around if _is_first(course, place)), None)
+    return (boundary.place, False) if found is None else (found, True)
+
+
+def _is_first(course: Course, place: int) -> bool:
+    holds_before = place == 0 or not course.measured(place - 1, confirm=True).broken
+    return holds_before and course.measured(place, confirm=True).broken
+
+
+def _facts(course: Course, place: int) -> dict[str, Any]:
+    """What happens at the breaking point, and the closed form beside it."""
+    job, value = course.job, course.value(place)
+    example = course.example(np.array([place], dtype=np.int64))
+    measurement = course.measured(place, confirm=True)
+    at = measurement.worst
+    read = {name: example[name] for name in job.law.reads}
+    return {
+        "value": value,
+        "value_hex": str(int(value)) if course.ray.whole else hexadecimal(value),
+        "actual": float(measurement.actual[at]),
+        "expected": float(measurement.expected[at]),
+        "deviation": float(measurement.deviation[at]),
+        "bound": float(measurement.bound[at]),
+        "example": to_text(read),
+        "replay": _replay(job, read),
+        **_form(course, place),
+    }
+
+
+def _replay(job: Job, read: Example) -> str | None:
+    """The command that measures the breaking point alone; ``None`` where the input is too large to be spelled out."""
+    if any(value.numel() > MOST for value in read.values() if isinstance(value, torch.Tensor)):
+        return None
+    return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
+
+
+def _form(course: Course, place: int) -> dict[str, Any]:
+    """The closed form that the case declares, or one that gives this very number."""
+    job, ray = course.job, course.ray
+    declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
+    for name in (declared,) if declared else (FORMS if place else ()):
+        form = form_value(name, job.format, ray.columns)
+        agrees = _reached(course, place, form) and not (place and _reached(course, place - 1, form))
+        if declared or agrees:
+            return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
+    return {}
+
+
+def _reached(course: Course, place: int, form: Any) -> bool:
+    return reaches(course.value(place), form, falling=course.falling)
+
+
+def _is_expected(course: Course) -> bool:
+    """Whether the case declares the break, or it is none of a law: then it is a property of the format, and no fault.
+
+    What breaks along a ray of lengths is declared under the name of the law that is about long rows.
+    """
+    job = course.job
+    names = [job.law.name, *([LONG] if course.ray.whole else [])]
+    if job.law.inputs is not None:
+        # The same property on the contract's own inputs, which the beginning of the ray may be among.
+        names += [law.name for law in job.contract.laws if law.measure is job.law.measure and law.inputs is None]
+    return job.law not in job.contract.laws or any(job.case.declared_break(name, job.format.name) for name in names)
+
+
+def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
+    job, ray = course.job, course.ray
+    declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
+    missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in facts else {}
+    if missed:
+        missed["form_value"] = float(form_value(str(declared), job.format, ray.columns))
+    described = {"value": None, "value_hex": None, **missed, **facts}
+    return Breaking(
+        case=job.case.name,
+        family=job.case.family,
+        style=job.case.style,
+        contract=job.contract.name,
+        law=job.law.name,
+        group=job.law.group,
+        dtype=job.format.name,
+        device="cpu",
+        unit=job.law.unit,
+        ray=ray.name,
+        formula=ray.formula,
+        end=ray.end(job.format),
+        expected_break=_is_expected(course),
+        certainty=boundary.certainty,
+        probes=boundary.probes,
+        **described,
+    )

@@ -1,0 +1,189 @@
+"""Examples as integers: the inputs of thousands of rows as one matrix of ordinals, which a search can change.
+
+Ordinals number the floats of a format, so that plus one is the next representable number whatever its size. Inputs
+without a declared largest value stay as the ray has them; labels are integers of their own.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.job import Job
+from harness.law import Example
+from harness.precision import Format, from_ordinal, to_ordinal
+from harness.ray import COLUMNS, Ray, rays_of
+from harness.strategies import Shape, thresholds
+
+Ordinals = NDArray[np.int64]
+
+_TINY, _HUGE = -8.0, 12.0
+"""Powers of two between which half of the seeds have their parameter: where exponentials live."""
+
+
+@dataclass(frozen=True)
+class Gene:
+    """Where one input lies in the matrix.
+
+    Parameters
+    ----------
+    name
+        Of the input.
+    shape
+        Of one row.
+    columns
+        Its columns in the matrix.
+    limit
+        Largest absolute ordinal, or number of labels.
+    lowest
+        Smallest ordinal.
+    label
+        Whether it holds labels.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    columns: slice
+    limit: int
+    lowest: int
+    label: bool
+
+
+def is_searchable(job: Job) -> bool:
+    """Whether rays give what the law reads, and some input may be changed."""
+    return bool(_seeding(job)) and any(axes.largest is not None for axes in job.axes.values())
+
+
+class Genome:
+    """How the examples of a job are written as integers.
+
+    Parameters
+    ----------
+    job
+        The law is measured on what the integers say; :func:`is_searchable` says whether there are any.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.rays = _seeding(job)
+        self.template = self.rays[0].example(_parameters(self.rays[0], job, np.array([1.0])), job.format)
+        self.genes = _genes(job, self.template)
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        return int(self.genes[-1].columns.stop)
+
+    def encode(self, example: Example) -> Ordinals:
+        """Write rows as integers."""
+        parts = [example[gene.name].numpy() if gene.label else to_ordinal(example[gene.name]) for gene in self.genes]
+        return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
+
+    def decode(self, ordinals: Ordinals) -> Example:
+        """Read rows from integers."""
+        rows = len(ordinals)
+        example: dict[str, Any] = {name: _repeated(value, rows) for name, value in self.template.items()}
+        for gene in self.genes:
+            part = ordinals[:, gene.columns].reshape(rows, *gene.shape)
+            example[gene.name] = torch.from_numpy(part) if gene.label else from_ordinal(part, self.job.format)
+        return example
+
+    def seeds(self, rows: int, rng: Generator, *, near_thresholds: bool) -> Ordinals:
+        """Draw rows from the rays, their parameters spread over all magnitudes."""
+        share = -(-rows // (len(self.rays) + near_thresholds))
+        drawn = [self._on(ray, share, rng) for ray in self.rays]
+        if near_thresholds:
+            drawn.append(self._near_thresholds(drawn[0], rng))
+        seeds = self.within(np.concatenate(drawn))
+        for gene in self.genes[1:]:
+            if not gene.label:
+                self._weigh(seeds, gene, rng)
+        return rng.permutation(seeds)[:rows]
+
+    def _on(self, ray: Ray, rows: int, rng: Generator) -> Ordinals:
+        first, last = sorted([max(ray.start(self.job.format), self.job.format.tiny), ray.end(self.job.format)])
+        low, high = np.log2(first), np.log2(last)
+        anywhere = rng.uniform(low, high, size=rows)
+        nearby = rng.uniform(max(low, min(_TINY, high)), min(high, _HUGE), size=rows)
+        values = np.exp2(np.where(rng.random(rows) < 0.5, anywhere, nearby))
+        return self.encode(ray.example(_parameters(ray, self.job, values), self.job.format))
+
+    def _near_thresholds(self, like: Ordinals, rng: Generator) -> Ordinals:
+        first = self.genes[0]
+        width = first.columns.stop - first.columns.start
+        rows = thresholds(rng, Shape(len(like), width), np.ones((len(like), 1)), self.job.format)
+        found = like.copy()
+        found[:, first.columns] = self.ordinals_of(rows)
+        return found
+
+    def _weigh(self, seeds: Ordinals, gene: Gene, rng: Generator) -> None:
+        """Give half of the rows weights of order one instead of a single one."""
+        rows = rng.random(len(seeds)) < 0.5
+        width = gene.columns.stop - gene.columns.start
+        seeds[rows, gene.columns] = self.ordinals_of(rng.uniform(-1.0, 1.0, size=(int(rows.sum()), width)))
+
+    def ordinals_of(self, values: NDArray[np.float64]) -> Ordinals:
+        """The numbers of the format nearest to some values, as integers."""
+        return to_ordinal(rounded(values, self.job.format))
+
+    def within(self, ordinals: Ordinals) -> Ordinals:
+        """Keep every number inside the contract's domain."""
+        for gene in self.genes:
+            np.clip(ordinals[:, gene.columns], gene.lowest, gene.limit, out=ordinals[:, gene.columns])
+        return ordinals
+
+
+def rounded(values: NDArray[np.float64], format_: Format) -> Tensor:
+    """The numbers of a format nearest to some values."""
+    return torch.from_numpy(values).to(format_.dtype)
+
+
+def _parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values).to(torch.int64 if ray.whole else job.format.dtype)
+
+
+def _seeding(job: Job) -> list[Ray]:
+    """The rays that have what the law reads, all of one shape: the first one's that has the usual number of columns."""
+    rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.columns != 2]
+    example = {ray.name: ray.example(_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
+    usable = [ray for ray in rays if set(job.law.reads) <= set(example[ray.name])]
+    if not usable:
+        return []
+    first = _shapes(example[usable[0].name])
+    return [ray for ray in usable if _shapes(example[ray.name]) == first]
+
+
+def _shapes(example: Example) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in example.items() if isinstance(value, Tensor)}
+
+
+def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
+    genes: list[Gene] = []
+    at = 0
+    for name, axes in job.axes.items():
+        if axes.largest is None and axes.index_of is None:
+            continue
+        value: Tensor = template[name]
+        width = value[0].numel()
+        columns = slice(at, at + width)
+        if axes.index_of is not None:
+            genes.append(Gene(name, tuple(value.shape[1:]), columns, COLUMNS - 1, 0, label=True))
+        else:
+            assert axes.largest is not None
+            limit = int(to_ordinal(torch.tensor(axes.largest(job.format), dtype=job.format.dtype)))
+            genes.append(
+                Gene(name, tuple(value.shape[1:]), columns, limit, 1 if axes.positive else -limit, label=False)
+            )
+        at += width
+    return tuple(genes)
+
+
+def _repeated(value: Any, rows: int) -> Any:
+    """One row of the template, as often as there are rows; plain numbers as they are."""
+    if not isinstance(value, Tensor):
+        return value
+    return value[:1].expand(rows, *value.shape[1:]).contiguous()

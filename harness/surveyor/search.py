@@ -1,0 +1,212 @@
+"""Batched search: thousands of rows at a time are measured, and the best of them are changed in ordinal space.
+
+Islands evolve apart, so that one good row does not take over everything; one that no longer improves starts
+afresh. Nothing depends on anything but the seed and the number of batches: the same batches give the same rows on any
+number of processes. Where a time is given instead, the number of batches depends on the machine.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from harness.job import Job
+from harness.law import Example
+from harness.surveyor.genome import Genome, Ordinals
+from harness.surveyor.mutation import mutated
+
+Objective = Literal["deviation", "ratio"]
+"""What is made large: the deviation in the law's unit, or its share of the bound."""
+
+Scores = NDArray[np.float64]
+
+ROWS = 4096
+"""Rows a batch: with eight entries each, what stays in the processor's second cache."""
+
+_GROUPED_ROWS = 512
+"""The same where each row is a call of its own."""
+
+_ELITE = 64
+"""Rows that an island keeps."""
+
+_FRESH = 0.1
+"""Share of an island's rows that are drawn anew."""
+
+_PATIENCE = 40
+"""Batches without progress after which an island starts afresh."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how to search.
+
+    Parameters
+    ----------
+    batches
+        Batches to measure.
+    seconds
+        Time to search instead, in seconds.
+    objectives
+        What is made large; the islands take turns.
+    thresholds
+        Whether rows next to known thresholds are among the seeds.
+    seed
+        Seed of everything that is drawn.
+    """
+
+    batches: int = 100
+    seconds: float | None = None
+    objectives: tuple[Objective, ...] = ("deviation", "ratio")
+    thresholds: bool = True
+    seed: int = 0
+
+
+@dataclass
+class Found:
+    """The best row for one objective.
+
+    Parameters
+    ----------
+    objective
+        What was made large.
+    score
+        How large it is on the screen.
+    row
+        The row as integers; ``None`` where nothing was measured.
+    """
+
+    objective: Objective
+    score: float = -1.0
+    row: Ordinals | None = None
+
+
+@dataclass
+class Outcome:
+    """What a search found.
+
+    Parameters
+    ----------
+    best
+        The best row for each objective.
+    rows
+        Rows that were measured.
+    genome
+        How rows are read.
+    """
+
+    genome: Genome
+    best: tuple[Found, ...]
+    rows: int = 0
+
+    def example(self, objective: Objective) -> Example:
+        """The best row as inputs."""
+        (found,) = (one for one in self.best if one.objective == objective)
+        assert found.row is not None
+        return self.genome.decode(found.row[None])
+
+
+class _Seeds:
+    """Rows drawn from the rays, many at a time, and dealt out in portions."""
+
+    def __init__(self, genome: Genome, rng: Generator, *, near_thresholds: bool) -> None:
+        self.genome, self.rng, self.near_thresholds = genome, rng, near_thresholds
+        self.left = np.empty((0, genome.width), dtype=np.int64)
+
+    def take(self, rows: int) -> Ordinals:
+        """The next rows."""
+        if len(self.left) < rows:
+            self.left = self.genome.seeds(max(rows, ROWS), self.rng, near_thresholds=self.near_thresholds)
+        taken, self.left = self.left[:rows], self.left[rows:]
+        return taken
+
+
+@dataclass
+class _Island:
+    objective: Objective
+    rng: Generator
+    seeds: _Seeds
+    rows: Ordinals
+    scores: Scores
+    stale: int = 0
+    best: float = -1.0
+
+
+def search(job: Job, settings: Settings, *, clock: Callable[[], float] = time.perf_counter) -> Outcome:
+    """Search for the rows on which a law deviates most.
+
+    Raises
+    ------
+    CaseError
+        If the implementation raises.
+    """
+    genome = Genome(job)
+    outcome = Outcome(genome, tuple(map(Found, settings.objectives)))
+    rows = _GROUPED_ROWS if job.contract.grouped else ROWS
+    islands = [_island(genome, settings, number) for number in range(4)]
+    until = None if settings.seconds is None else clock() + settings.seconds
+    batch = 0
+    while batch < settings.batches if until is None else clock() < until:
+        if batch and all(np.isposinf(found.score) for found in outcome.best):
+            break
+        children = [_children(island, genome, rows // len(islands)) for island in islands]
+        _measure(job, outcome, islands, children)
+        batch += 1
+    return outcome
+
+
+def _island(genome: Genome, settings: Settings, number: int) -> _Island:
+    rng = np.random.default_rng([settings.seed, number])
+    objective = settings.objectives[number % len(settings.objectives)]
+    seeds = _Seeds(genome, rng, near_thresholds=settings.thresholds)
+    return _Island(objective, rng, seeds, np.empty((0, genome.width), dtype=np.int64), np.empty(0))
+
+
+def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
+    """Rows to measure next: changed ones of the best, and some drawn anew."""
+    if not len(island.rows):
+        return island.seeds.take(rows)
+    fresh = int(rows * _FRESH)
+    # The better a row is, the more children it has.
+    parents = (len(island.rows) * island.rng.random(rows - fresh) ** 2).astype(np.intp)
+    return np.concatenate([mutated(island.rows[parents], genome, island.rng), island.seeds.take(fresh)])
+
+
+def _measure(job: Job, outcome: Outcome, islands: list[_Island], children: list[Ordinals]) -> None:
+    """Measure the rows of all islands as one batch, and keep the best."""
+    everything = np.concatenate(children)
+    measurement = job.law(job.subject, outcome.genome.decode(everything))
+    scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
+    outcome.rows += len(everything)
+    for found in outcome.best:
+        best = int(scores[found.objective].argmax())
+        if scores[found.objective][best] > found.score:
+            found.score, found.row = float(scores[found.objective][best]), everything[best].copy()
+    begin = 0
+    for island, own in zip(islands, children, strict=True):
+        _select(island, own, scores[island.objective][begin : begin + len(own)])
+        begin += len(own)
+
+
+def _each(values: Any, rows: Ordinals) -> Scores:
+    """The largest value of each row."""
+    return np.asarray(np.reshape(values, (len(rows), -1)).max(1, initial=0.0), dtype=np.float64)
+
+
+def _select(island: _Island, rows: Ordinals, scores: Scores) -> None:
+    """Keep the best rows, one of each score; start afresh where nothing improves any more."""
+    candidates = np.argpartition(-scores, min(_ELITE, len(scores) - 1))[:_ELITE]
+    rows, scores = np.concatenate([island.rows, rows[candidates]]), np.concatenate([island.scores, scores[candidates]])
+    _, first = np.unique(-scores, return_index=True)
+    kept = first[:_ELITE]
+    island.rows, island.scores = rows[kept], scores[kept]
+    if island.scores[0] > island.best:
+        island.best, island.stale = float(island.scores[0]), 0
+    else:
+        island.stale += 1
+    if island.stale > _PATIENCE:
+        island.rows, island.scores = island.rows[:0], island.scores[:0]
+        island.best, island.stale = -1.0, 0

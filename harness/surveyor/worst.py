@@ -1,0 +1,71 @@
+"""The worst that a search found: made minimal, measured by ball arithmetic, and recorded with its replay."""
+
+import numpy as np
+from torch import Tensor
+
+from harness.double_double import Array
+from harness.job import Job
+from harness.law import Example
+from harness.measurement import Measurement
+from harness.oracle import confirming
+from harness.record import Worst
+from harness.replay import replay_command, to_text
+from harness.shrink import minimise
+from harness.surveyor.search import Objective, Outcome
+
+_SLACK = 1e-9
+"""By how much the screen may see less in a simpler witness."""
+
+
+def witness(job: Job, outcome: Outcome, objective: Objective) -> Worst:
+    """Record the best row of a search for one objective."""
+    example = outcome.example(objective)
+    target = _size(job.law(job.subject, example), objective)
+
+    def as_bad(candidate: Example) -> bool:
+        return _inside(job, candidate) and _size(job.law(job.subject, candidate), objective) >= target * (1 - _SLACK)
+
+    example = minimise(example, job.axes, job.format, as_bad)
+    with confirming():
+        measurement = job.law(job.subject, example)
+    values = _values(measurement, objective)
+    at = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+    read = {name: example[name] for name in job.law.reads}
+    return Worst(
+        case=job.case.name,
+        family=job.case.family,
+        style=job.case.style,
+        contract=job.contract.name,
+        law=job.law.name,
+        group=job.law.group,
+        dtype=job.format.name,
+        device="cpu",
+        objective=objective,
+        rows=outcome.rows,
+        deviation=float(measurement.deviation[at]),
+        bound=float(measurement.bound[at]),
+        unit=job.law.unit,
+        place=at,
+        actual=float(measurement.actual[at]),
+        expected=float(measurement.expected[at]),
+        magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
+        example=to_text(read),
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
+        declared=job.case.declared_break(job.law.name, job.format.name),
+    )
+
+
+def _values(measurement: Measurement, objective: Objective) -> Array:
+    return measurement.ratio if objective == "ratio" else measurement.deviation
+
+
+def _size(measurement: Measurement, objective: Objective) -> float:
+    return float(_values(measurement, objective).max(initial=0.0))
+
+
+def _inside(job: Job, example: Example) -> bool:
+    """Whether every number is within the contract's domain."""
+    for name, axes in job.axes.items():
+        if axes.largest is not None and float(example[name].double().abs().max()) > axes.largest(job.format):
+            return False
+    return True

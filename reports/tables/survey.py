@@ -1,0 +1,145 @@
+"""Tables of a survey: breaking points by implementation and dtype, the worst found, accumulators, ways of searching."""
+
+import pandas as pd
+
+from reports.number import UNKNOWN, approximate, percent, plain, times
+from reports.table import Column, Table
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+SURE = (
+    "Exact to the float, and confirmed by ball arithmetic at the number and the one before it. In bfloat16 and float16 "
+    "every number of the ray was tried; an asterisk says that failing comes and goes, so that between the numbers "
+    "tried it may begin earlier."
+)
+"""How a breaking point is read."""
+
+
+def breaking_points(frame: pd.DataFrame) -> Table:
+    """Return the breaking points that have a closed form declared, one row for each case, law and ray."""
+    return _points(
+        frame[frame["declared"]],
+        name="breaking-points",
+        title="Breaking points with a closed form, by implementation and dtype",
+        caption=f"t is the parameter of the ray; p the precision, sub the smallest subnormal, k the classes. {SURE}",
+        folded=False,
+    )
+
+
+def every_point(frame: pd.DataFrame) -> Table:
+    """Return every breaking point."""
+    return _points(
+        frame, name="every-breaking-point", title="Every breaking point that was found", caption=SURE, folded=True
+    )
+
+
+def _points(frame: pd.DataFrame, *, name: str, title: str, caption: str, folded: bool) -> Table:
+    rows = []
+    for (case, law, ray), group in frame.groupby(["case", "law", "ray"], sort=False):
+        if group["value"].isna().all() and not group["declared"].any():
+            continue
+        cells = {str(row["dtype"]): _cell(row) for _, row in group.iterrows()}
+        shown = group.iloc[[int(group["value"].notna().to_numpy().argmax())]].iloc[0]
+        where = f"{ray}: {group['formula'].iloc[0]}" if folded else str(ray)
+        forms = _forms(group)
+        rows.append((str(case), str(law), where, *(cells.get(dtype, "") for dtype in DTYPES), forms, shown["happens"]))
+    return Table(
+        name=name,
+        title=title,
+        columns=(
+            *(Column("case", "code"), Column("law", "code"), Column("ray")),
+            *(Column(dtype, "number") for dtype in DTYPES),
+            *(Column("closed form"), Column("what happens there", "prose")),
+        ),
+        rows=tuple(rows),
+        caption=caption,
+        folded=folded,
+    )
+
+
+def _cell(row: pd.Series) -> str:
+    """Return the breaking point as the shortest decimal that is the number."""
+    if pd.isna(row["value"]):
+        return UNKNOWN
+    text = (
+        f"{row['value']:.0f}" if float(row["value"]).is_integer() and row["value"] < 1e9 else repr(float(row["value"]))
+    )
+    return f"{text} *" if row["certainty"] == "scanned" else text
+
+
+def _forms(group: pd.DataFrame) -> str:
+    """Return the closed forms, and whether the breaking points are theirs."""
+    known = group[group["form"].notna()]
+    found = dict.fromkeys(
+        f"{row['form']}{'' if row['agrees'] else ' DISAGREES in ' + row['dtype']}" for _, row in known.iterrows()
+    )
+    return "; ".join(found)
+
+
+def worst(frame: pd.DataFrame) -> Table:
+    """Return the worst that was found: the largest deviation and the largest share of the bound."""
+    rows = []
+    for _, row in frame.iterrows():
+        share = row["deviation"] / row["bound"] if row["bound"] else float("inf" if row["deviation"] else 0)
+        kind = "deviation" if row["objective"] == "deviation" else "share of its bound"
+        numbers = (plain(row["deviation"]), plain(row["bound"]), times(share), f"{row['rows']:,}")
+        rows.append((row["case"], row["law"], row["dtype"], kind, *numbers, row["unit"], row["evidence"]))
+    return Table(
+        name="worst-found",
+        title="The worst that was found",
+        columns=(
+            *(Column("case", "code"), Column("law", "code"), Column("dtype", "code"), Column("largest")),
+            *(Column("deviation", "number"), Column("bound there", "number"), Column("deviation / bound", "number")),
+            *(Column("rows", "number"), Column("unit"), Column("evidence")),
+        ),
+        rows=tuple(rows),
+        caption="What was searched is a lower bound: a worse input may exist. Only what was proved is the worst. "
+        "Deviations are those of the recorded witness, by ball arithmetic.",
+        folded=True,
+    )
+
+
+def accumulators(frame: pd.DataFrame) -> Table:
+    """Return in which width, and in how many parts, each case sums."""
+    rows = []
+    for case, group in frame.groupby("case", sort=False):
+        cells = {str(row["dtype"]): str(row["sums"]) for _, row in group.iterrows()}
+        rows.append((str(case), *(cells.get(dtype, UNKNOWN) for dtype in DTYPES)))
+    return Table(
+        name="accumulators",
+        title="How sums are formed, inferred from where they stall",
+        columns=(Column("case", "code"), *(Column(dtype) for dtype in DTYPES)),
+        rows=tuple(rows),
+        caption="One large term and thousands of small ones, each of which a sum in some width does not notice beside "
+        "the large one: what is missing in the output tells how many of them met it.",
+    )
+
+
+def ways(frame: pd.DataFrame) -> Table:
+    """Return what share of the best known deviation each way of drawing finds: the median over the seeds."""
+    names = [way for way in dict.fromkeys(frame["way"]) if way != "longer"]
+    rows = []
+    for case, group in frame.groupby("case", sort=False):
+        best = group["score"].max()
+        cells = [percent(_share(group[group["way"] == way]["score"].median(), best)) for way in names]
+        unit = "deviation / bound" if group["objective"].iloc[0] == "ratio" else "ulp"
+        rows.append((str(case), f"{plain(best)} {unit}", *cells))
+    usual = frame[frame["way"] != "longer"]
+    return Table(
+        name="ways",
+        title="Share of the best known deviation that each way of drawing inputs finds",
+        columns=(
+            *(Column("case", "code"), Column("best known", "number")),
+            *(Column(way, "number") for way in names),
+        ),
+        rows=tuple(rows),
+        caption=f"Median of {usual['seed'].nunique()} seeds, {approximate(float(usual['seconds'].median()))} s each on "
+        "one core, eight classes, float32, no known threshold among the seeds. The best known is the largest that any "
+        "way found, a longer search of our own among them.",
+    )
+
+
+def _share(score: float, best: float) -> float:
+    if score == best:
+        return 1.0
+    return 0.0 if best == float("inf") else score / best
