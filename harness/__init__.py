@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING
 from harness.case import Break, Case
 
 if TYPE_CHECKING:
+    from harness.api import check
+    from harness.listing import explain
+    from harness.plugin import parametrize_laws
     from harness.surveyor.survey import survey
-    from harness.verdict import check
 
-__all__ = ["Break", "Case", "__version__", "check", "survey"]
+__all__ = ["Break", "Case", "__version__", "check", "explain", "parametrize_laws", "survey"]
 
 __version__ = version("stability-harness")
 
-
-_MODULES = {"check": "harness.verdict", "survey": "harness.surveyor.survey"}
+_HOMES = {
+    "check": "harness.api",
+    "explain": "harness.listing",
+    "parametrize_laws": "harness.plugin",
+    "survey": "harness.surveyor.survey",
+}
+"""Where the names live that need torch or pytest."""
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs torch when it is asked for."""
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
+    """Load a name when it is asked for."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -147,7 +147,17 @@ def _command(name: str, scratch: Path, result: Path) -> list[str]:
     return [
         *(sys.executable, "-P", "-m", "pytest", "--pyargs", f"harness.suites.test_{name}"),
         *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
-        *("--noconftest", "-p", "harness.suites.conftest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider"),
+        *(
+            "--noconftest",
+            "-p",
+            "harness.plugin",
+            "-p",
+            "harness.suites.conftest",
+            "-p",
+            "pytest_benchmark.plugin",
+            "-p",
+            "no:cacheprovider",
+        ),
         *("--import-mode=importlib", "--no-header", "-rfE"),
         *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),
         *("--benchmark-columns=median,iqr,min,rounds,iterations", "--benchmark-group-by=group"),

@@ -1,7 +1,8 @@
 """A campaign: many verdicts, on one process or several.
 
 The jobs are independent and seeded, so what comes out depends neither on the number of processes nor on the order in
-which they finish.
+which they finish, nor on whether the code that is checked runs in a process of its own. Importing this module imports
+no torch, so that a process which only reports what others decide starts at once.
 """
 
 import multiprocessing
@@ -9,17 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from harness.case import Case
-from harness.corpus import FOLDER
-from harness.discovery import load
-from harness.job import Job, jobs
+from harness.case import Break, Case
+from harness.discovery import SHIPPED, load
+from harness.error import UsageError
+from harness.isolation.limits import Limits
 from harness.record import Verdict
-from harness.timing import threads
-from harness.verdict import SEED, decide
+
+if TYPE_CHECKING:
+    from harness.job import Job
+
+SEED = 20240229
+"""The seed of every run that names no other."""
 
 
 @dataclass(frozen=True)
@@ -28,47 +31,90 @@ class Campaign:
 
     Parameters
     ----------
-    target, contract, declares
+    target, contract
         As :func:`harness.discovery.load` takes them.
+    declares, breaks, call
+        What a single function claims: see :class:`harness.case.Case`.
     laws, dtypes
         Names to restrict to; all where empty.
     examples
         Hypothesis examples a law; the contracts' own numbers when absent.
+    seconds
+        After how many no law draws further examples.
     seed
         Seed of the draws.
-    corpora
-        Folders of counterexamples that are tried first.
+    replay
+        Whether the counterexamples that were found before are tried first.
+    corpus
+        A folder of further ones.
+    example
+        The one example to look at, as a replay prints it.
     """
 
-    target: str
+    target: str = SHIPPED
     contract: str | None = None
     declares: Mapping[str, Any] = field(default_factory=dict)
+    breaks: Mapping[str, Break] = field(default_factory=dict)
+    call: str | None = None
     laws: Sequence[str] = ()
     dtypes: Sequence[str] = ()
     examples: int | None = None
+    seconds: float | None = None
     seed: int = SEED
-    corpora: tuple[Path, ...] = (FOLDER,)
+    replay: bool = True
+    corpus: Path | None = None
+    example: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is somebody else's, which is run in a process of its own."""
+        return self.target != SHIPPED
 
     def cases(self) -> list[Case]:
         """Load the cases."""
-        return load(self.target, contract=self.contract, declares=self.declares)
+        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        return load(self.target, contract=self.contract, **claims)
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> "list[Job]":
         """List the verdicts to reach."""
+        from harness.job import jobs
+
         return jobs(self.cases(), laws=self.laws, dtypes=self.dtypes)
 
-    def decide(self, job: Job) -> Verdict:
+    def decide(self, job: "Job") -> Verdict:
         """Reach one verdict."""
-        return decide(job, examples=self.examples, seed=self.seed, corpora=self.corpora)
+        from harness.corpus import FOLDER
+        from harness.verdict import decide
 
-    def run(self, *, processes: int = 1) -> Iterator[Verdict]:
+        corpora = [FOLDER] * self.replay + [self.corpus] * (self.corpus is not None)
+        return decide(
+            job,
+            examples=self.examples,
+            seed=self.seed,
+            seconds=self.seconds,
+            corpora=[folder for folder in corpora if folder is not None],
+            example=None if self.example is None else _spelled_out(self.example, job),
+        )
+
+    def run(self, *, processes: int = 1, limits: Limits | None = None) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
 
         Parameters
         ----------
         processes
             How many processes decide; each computes on one thread.
+        limits
+            Of time and memory, for code that runs in processes of its own; in this one when absent.
         """
+        if limits is not None:
+            from harness.isolation.pool import decided
+
+            return decided(self, limits, processes)
+        return self._here(processes)
+
+    def _here(self, processes: int) -> Iterator[Verdict]:
+        from harness.timing import threads
+
         listed = self.jobs()
         if processes <= 1 or len(listed) < 2 * processes:
             # Rows are few, and idle threads of a shared machine cost more than they give.
@@ -86,11 +132,24 @@ class Campaign:
                 raise
 
 
-_worker_jobs: list[Job] = []
+def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
+    from harness.replay import from_json
+
+    inputs = from_json(example, job.contract, job.format)
+    missing = [name for name in job.law.reads if name not in inputs]
+    if missing:
+        needed = ", ".join(f"`{name}`" for name in job.law.reads)
+        raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
+    return inputs
+
+
+_worker_jobs: "list[Job]" = []
 _worker_campaign: list[Campaign] = []
 
 
 def _prepare(campaign: Campaign) -> None:
+    import torch
+
     torch.set_num_threads(1)
     _worker_jobs[:] = campaign.jobs()
     _worker_campaign[:] = [campaign]

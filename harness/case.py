@@ -53,6 +53,9 @@ class Case:
         Identifier in every output; ``family.module.function`` when absent.
     target
         How the command line names it: ``module:function`` when absent.
+    call
+        How it is called where it has another signature, or computes on other arrays than torch's:
+        ``call(function, *inputs)``, or the text that stands for such an adapter on the command line.
     """
 
     function: Callable[..., Any]
@@ -64,6 +67,7 @@ class Case:
     style: str = ""
     name: str = ""
     target: str = ""
+    call: str | Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         """Derive style, name and target from where the function is defined."""

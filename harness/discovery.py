@@ -20,9 +20,7 @@ ENTRY_POINTS = "harness.cases"
 """The entry-point group by which an installed package offers cases of its own."""
 
 
-def load(
-    target: str = SHIPPED, *, contract: str | None = None, declares: Mapping[str, Any] | None = None
-) -> list[Case]:
+def load(target: str = SHIPPED, *, contract: str | None = None, **claims: Any) -> list[Case]:
     """Load the cases a target names.
 
     Parameters
@@ -32,8 +30,8 @@ def load(
         ``package.module:function``; or the name of an entry point of the group ``harness.cases``.
     contract
         The contract a single function claims.
-    declares
-        Conventions of a single function.
+    claims
+        What else a single function claims: the fields ``declares``, ``breaks`` and ``call`` of a case.
 
     Raises
     ------
@@ -42,7 +40,7 @@ def load(
     """
     place, _, name = target.partition(":")
     if name:
-        return [_single(target, place, name, contract, declares or {})]
+        return [_single(target, contract, claims)]
     if place.endswith(".py"):
         raise UsageError(
             rule="a file is named with its function, `file.py:function`", value=f"`{target}`", remedy="add the function"
@@ -59,25 +57,37 @@ def load(
     return cases
 
 
-def _single(target: str, place: str, name: str, contract: str | None, declares: Mapping[str, Any]) -> Case:
+def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
     if contract is None:
         raise UsageError(
             rule="a function is checked against a contract",
             value=f"`{target}` without one",
             remedy="add `--contract NAME`; `harness list --contracts` shows the names",
         )
-    module = _from_file(Path(place)) if place.endswith(".py") else _imported(place)
-    found: Any = module
-    for attribute in name.split("."):
-        if not hasattr(found, attribute):
-            raise UsageError(
-                rule="the target names something the module defines", value=f"no `{attribute}`", place=f"`{place}`"
-            )
-        found = getattr(found, attribute)
+    place, _, name = target.partition(":")
+    found = attribute(place, name)
     if not callable(found):
         raise UsageError(rule="a case is callable", value=type(found).__name__, place=target)
     stem = Path(place).stem if place.endswith(".py") else place
-    return Case(found, contract, declares=declares, style="foreign", name=f"{stem}.{name}", target=target)
+    return Case(found, contract, style="foreign", name=f"{stem}.{name}", target=target, **claims)
+
+
+def attribute(place: str, name: str) -> Any:
+    """Return what a file or module defines under a name, which may have dots.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or module, it cannot be imported, or it defines nothing of that name.
+    """
+    found: Any = _from_file(Path(place)) if place.endswith(".py") else _imported(place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(
+                rule="the target names something the module defines", value=f"no `{part}`", place=f"`{place}`"
+            )
+        found = getattr(found, part)
+    return found
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -87,15 +97,20 @@ def _from_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
+    # Where nothing else has the name, so that what looks a class's module up finds it.
+    sys.modules.setdefault(path.stem, module)
+    sys.path.insert(0, str(path.parent.absolute()))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
         raise UsageError(
             rule="the file can be imported", value=f"{type(error).__name__}: {error}", place=str(path)
         ) from error
     finally:
-        sys.path.remove(str(path.parent))
+        # To the end, for what the file imports only when it is called.
+        sys.path.append(sys.path.pop(0))
     return module
 
 
@@ -111,7 +126,7 @@ def _imported(name: str) -> ModuleType:
             value=f"no module named `{missing}`",
             place=f"`{name}`",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             rule="the module can be imported", value=f"{type(error).__name__}: {error}", place=f"`{name}`"
         ) from error

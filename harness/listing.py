@@ -44,8 +44,22 @@ def law_table() -> Table:
     return table
 
 
-def explanation(name: str, contract: str | None = None) -> str:
+class Explanation(str):
+    """A text of several lines, which a notebook and a prompt show as such."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def explain(law: str, contract: str | None = None) -> Explanation:
     """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+
+    Parameters
+    ----------
+    law
+        Name of the law.
+    contract
+        Only this contract's; every contract's where absent.
 
     Raises
     ------
@@ -53,19 +67,19 @@ def explanation(name: str, contract: str | None = None) -> str:
         If there is no such law.
     """
     found = [
-        (owner, law)
+        (owner, one)
         for owner in contracts().values()
-        for law in owner.laws
-        if law.name == name and contract in (None, owner.name)
+        for one in owner.laws
+        if one.name == law and contract in (None, owner.name)
     ]
     if not found:
-        known = sorted({law.name for owner in contracts().values() for law in owner.laws})
+        known = sorted({one.name for owner in contracts().values() for one in owner.laws})
         raise UsageError(
-            rule=f"a law is one of {', '.join(f'`{law}`' for law in known)}",
-            value=f"`{name}`",
+            rule=f"a law is one of {', '.join(f'`{name}`' for name in known)}",
+            value=f"`{law}`",
             remedy="`harness list --laws` shows the laws of each contract",
         )
-    return "\n\n".join(_explained(owner, law) for owner, law in found)
+    return Explanation("\n\n".join(_explained(owner, one) for owner, one in found))
 
 
 def _explained(contract: Contract, law: Law) -> str:

@@ -140,6 +140,8 @@ def replay_command(case: Case, contract: Contract, law: str, format_: Format, ex
         Options that draw the example again where it is too large to be spelled out.
     """
     words = ["harness", "check", case.target, "--contract", contract.name, "--law", law, "--dtypes", format_.name]
+    if isinstance(case.call, str):
+        words += ["--call", case.call]
     for name, value in case.declares.items():
         words += ["--declare", f"{name}={value}"]
     small = all(value.numel() <= MOST for value in example.values() if isinstance(value, Tensor))

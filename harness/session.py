@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.campaign import SEED
 from harness.environment import environment
 from harness.error import UsageError
 from harness.record import RUNS, DataSource, Proof, Run, RunFolder, Verdict
-from harness.verdict import SEED
 
 
 class Session:

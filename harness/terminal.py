@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
-from harness.record import Epoch, Estimate, Grade, Status, Verdict, failing, grades, violation_block
+from harness.record import Epoch, Estimate, Fault, Grade, Status, Verdict, failing, grades, skip_lines, violation_block
 
 _STYLE = {
     Status.HOLDS: "green",
@@ -38,10 +38,12 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
         console.print(_law_table(verdicts) if single else _case_table(verdicts))
         if single and (found := grades(verdicts)):
             console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in found.items()))
+        for line in skip_lines(verdicts):
+            console.print(strip_control_codes(line), markup=False, soft_wrap=True)
     groups = _by_example(failing(verdicts))
     for group in groups[:_MOST_BLOCKS]:
         console.print()
-        _print_failure(console, group)
+        _print_failure(console, group, verdicts)
     if len(groups) > _MOST_BLOCKS:
         left = sum(map(len, groups[_MOST_BLOCKS:]))
         console.print(f"\n{left} further failures on other examples; `--law` and `--dtypes` show them one by one.")
@@ -49,7 +51,7 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
         console.print()
 
 
-def _print_failure(console: Console, group: Sequence[Verdict]) -> None:
+def _print_failure(console: Console, group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> None:
     """Print the first failure of a group, and name what else breaks on the same example."""
     first, *others = group
     if first.violation is None:
@@ -59,20 +61,34 @@ def _print_failure(console: Console, group: Sequence[Verdict]) -> None:
     else:
         console.print(strip_control_codes(violation_block(first)), markup=False, soft_wrap=True)
     if others:
-        also = ", ".join(dict.fromkeys(f"{verdict.law} [{verdict.dtype}]" for verdict in others))
+        also = _named(others, verdicts)
         console.print(f"  likewise   {also}", markup=False, soft_wrap=True)
+
+
+def _named(others: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+    """Name the laws in which a group fails too; each with its dtypes where these are not all."""
+    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    ran = sum(verdict.status is not Status.SKIPPED for verdict in verdicts)
+    if len(others) + 1 == ran:
+        return f"every other law that was checked ({len(others)})"
+    by_law: dict[str, list[str]] = {}
+    for verdict in others:
+        by_law.setdefault(verdict.law, []).append(verdict.dtype)
+    return ", ".join(
+        law if len(found) == len(dtypes) > 1 else f"{law} [{', '.join(found)}]" for law, found in by_law.items()
+    )
 
 
 def _by_example(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
     """Group the failures of a case in a dtype by what they have in common; float32 first, which people know.
 
-    That is the first input of the minimal example, or the text of the error. Groups of one cause in other dtypes are
+    That is the first input of the minimal example, or the kind of the error. Groups of one cause in other dtypes are
     joined to the first one with the same laws.
     """
     groups: dict[tuple[str, ...], list[Verdict]] = {}
     for verdict in sorted(verdicts, key=lambda verdict: verdict.dtype != "float32"):
         if verdict.violation is None:
-            common = verdict.reason or ""
+            common = verdict.reason or "" if verdict.fault in {None, Fault.RAISED} else str(verdict.fault)
         else:
             common = str(next(iter(verdict.violation.example.values())))
         groups.setdefault((verdict.case, verdict.dtype, common), []).append(verdict)

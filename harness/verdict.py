@@ -4,12 +4,12 @@ The flow of one verdict: Hypothesis draws examples; the first that breaks the la
 minimal; ball arithmetic confirms it; only then is the law called broken.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -17,22 +17,17 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 from harness import corpus
-from harness.case import Case
+from harness.adapter import NotApplicable
+from harness.campaign import SEED
 from harness.drawing import reproducible
-from harness.job import Job, jobs
+from harness.job import Job
 from harness.law import Example
 from harness.measurement import Measurement
 from harness.oracle import confirming
-from harness.record import Status, Verdict, Violation, violation_block
+from harness.record import Fault, Status, Verdict, Violation
 from harness.replay import replay_command, to_json, to_text
 from harness.shrink import minimise, worst_row
 from harness.subject import CaseError, Subject
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-SEED = 20240229
-"""The seed of every run that names no other."""
 
 PATIENCE = 16
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
@@ -67,15 +62,23 @@ class Census:
             self.bound = float(measurement.bound[measurement.worst])
 
 
-class _Falsified(BaseException):
-    """A failing example.
+@dataclass(frozen=True)
+class Clock:
+    """Until when to search."""
+
+    end: float
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is later."""
+        return time.perf_counter() > self.end
+
+
+class _Stop(BaseException):
+    """There is an outcome.
 
     No ``Exception``, since Hypothesis would run one of those again, and spell its example out for nobody to read.
     """
-
-    def __init__(self, example: Example) -> None:
-        super().__init__()
-        self.example = example
 
 
 def decide(
@@ -84,6 +87,7 @@ def decide(
     examples: int | None = None,
     seed: int = SEED,
     example: Example | None = None,
+    seconds: float | None = None,
     corpora: Sequence[Path] = (corpus.FOLDER,),
     minimal: bool = True,
 ) -> Verdict:
@@ -99,32 +103,63 @@ def decide(
         Seed of the draws.
     example
         The one example to look at, instead of drawing any.
+    seconds
+        After how many no further example is drawn, and a failing one is not made smaller; no limit when absent.
     corpora
         Folders of counterexamples that are tried first.
     minimal
         Whether a failing example is made minimal.
     """
     started = time.perf_counter()
-    census = Census()
-    subject = job.subject
+    clock = Clock(math.inf if seconds is None else started + seconds)
+    census, subject = Census(), job.subject
     violation, trouble = None, None
     budget = examples or job.examples
     if job.case.declared_break(job.law.name, job.format.name):
         budget *= PATIENCE
     remembered = corpus.examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), _seeded(seed), subject.watch.law():
         try:
             if example is not None:
                 violation = _measured(job, subject, example, draws, census)
-            elif (failing := _search(job, subject, census, remembered, budget, seed)) is not None:
-                violation = _measured(job, subject, _minimal(job, subject, failing) if minimal else failing, draws)
-        except CaseError as error:
-            trouble = str(error)
-    if violation is None and trouble is None and census.rows == 0:
-        trouble = "nothing was checked: no example had a row"
+            elif (failing := _search(job, subject, census, remembered, budget, seed, clock)) is not None:
+                if minimal:
+                    failing = _minimal(job, subject, failing, clock)
+                violation = _measured(job, subject, failing, draws)
+                if violation is None:
+                    raise CaseError(
+                        f"{job.case.name} breaks the law, and no longer where it is called again", Fault.UNREPEATABLE
+                    )
+        except (CaseError, NotApplicable) as error:
+            trouble = error
+    if violation is None and trouble is None:
+        trouble = _misconduct(subject, census)
     status, reason = _status(job, violation, trouble)
+    return unreached(job).model_copy(
+        update={
+            "status": status,
+            "examples": census.examples,
+            "rows": census.rows,
+            "deviation": census.deviation,
+            "bound": census.bound,
+            "largest": census.largest,
+            "reason": reason,
+            "fault": trouble.fault if isinstance(trouble, CaseError) else None,
+            "violation": violation,
+            "duration_s": time.perf_counter() - started,
+        }
+    )
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    torch.manual_seed(seed)
+    yield
+
+
+def unreached(job: Job) -> Verdict:
+    """The verdict on what was not looked at."""
     return Verdict(
         case=job.case.name,
         family=job.case.family,
@@ -134,25 +169,33 @@ def decide(
         group=job.law.group,
         dtype=job.format.name,
         device="cpu",
-        status=status,
+        status=Status.SKIPPED,
         statement=job.law.statement,
         source=job.law.source,
-        examples=census.examples,
-        rows=census.rows,
-        deviation=census.deviation,
-        bound=census.bound,
-        largest=census.largest,
+        examples=0,
+        rows=0,
         unit=job.law.unit,
-        reason=reason,
-        violation=violation,
-        duration_s=time.perf_counter() - started,
+        reason="it was not reached",
+        duration_s=0.0,
     )
 
 
-def _status(job: Job, violation: Violation | None, trouble: str | None) -> tuple[Status, str | None]:
+def _misconduct(subject: Subject, census: Census) -> CaseError | None:
+    """What spoils a law that was not found broken."""
+    if subject.watch.noticed is not None:
+        fault, sentence = subject.watch.noticed
+        return CaseError(f"{subject.case.name} {sentence}", fault)
+    if census.rows == 0:
+        return CaseError("nothing was checked: no example had a row", Fault.NOTHING)
+    return None
+
+
+def _status(
+    job: Job, violation: Violation | None, trouble: CaseError | NotApplicable | None
+) -> tuple[Status, str | None]:
     declared = job.case.declared_break(job.law.name, job.format.name)
     if trouble is not None:
-        return Status.ERROR, trouble
+        return Status.SKIPPED if isinstance(trouble, NotApplicable) else Status.ERROR, str(trouble)
     if violation is not None:
         return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
     if declared:
@@ -161,10 +204,18 @@ def _status(job: Job, violation: Violation | None, trouble: str | None) -> tuple
 
 
 def _search(
-    job: Job, subject: Subject, census: Census, remembered: Iterable[Example], examples: int, seed: int
+    job: Job,
+    subject: Subject,
+    census: Census,
+    remembered: Iterable[Example],
+    examples: int,
+    seed: int,
+    clock: Clock,
 ) -> Example | None:
-    """Replay what was found before, then draw, until the law breaks on both tiers of the oracle."""
+    """Replay what was found before, then draw, until the law breaks on both tiers of the oracle or time is up."""
     for example in remembered:
+        if clock.is_up and census.rows:
+            return None
         if (failing := _tried(job, subject, example, census)) is not None:
             return failing
 
@@ -180,20 +231,35 @@ def _search(
     )
     @given(job.inputs(job.format))
     def run(example: Example) -> None:
-        if (failing := _tried(job, subject, example, census)) is not None:
-            raise _Falsified(failing)
+        if (end := _end(job, subject, example, census, clock)) is not None:
+            outcome.append(end)
+            raise _Stop
 
-    try:
-        with reproducible():
-            run()
-    except _Falsified as falsified:
-        return falsified.example
+    outcome: list[Example | CaseError | NotApplicable] = []
+    with reproducible(), contextlib.suppress(_Stop):
+        run()
+    for end in outcome:
+        if isinstance(end, Exception):
+            raise end
+        return end or None
     return None
+
+
+def _end(
+    job: Job, subject: Subject, example: Example, census: Census, clock: Clock
+) -> Example | CaseError | NotApplicable | None:
+    """Try one example; return what ends the search, if it does: a failing row, trouble, or nothing where time is up."""
+    if clock.is_up and census.rows:
+        return {}
+    try:
+        return _tried(job, subject, example, census)
+    except (CaseError, NotApplicable) as trouble:
+        return trouble
 
 
 def _tried(job: Job, subject: Subject, example: Example, census: Census) -> Example | None:
     """Measure one example; return its worst row where it breaks the law and ball arithmetic agrees."""
-    measurement = job.law(subject, example)
+    measurement = _measurement(job, subject, example)
     census.count(measurement)
     if measurement.broken:
         row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
@@ -220,32 +286,54 @@ def _agree(job: Job, subject: Subject, row: Example, confirmed: Measurement) -> 
     CaseError
         If the implementation answers otherwise when it is called again, or the two tiers of the oracle disagree.
     """
-    first, second = job.law(subject, row), job.law(subject, row)
+    first, second = _measurement(job, subject, row), _measurement(job, subject, row)
     if not np.array_equal(first.actual, second.actual, equal_nan=True) or not first.broken:
-        raise CaseError(f"{job.case.name} gives another answer when it is called again on the same inputs")
+        raise CaseError(
+            f"{job.case.name} gives another answer when it is called again on the same inputs", Fault.UNREPEATABLE
+        )
     at = first.worst
     screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
     if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
         raise CaseError(
             f"a fault of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
-            f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}"
+            f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
+            Fault.ORACLE,
         )
 
 
 def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = False) -> bool:
     if not confirm:
-        return job.law(subject, example).broken
+        return _measurement(job, subject, example).broken
     with confirming():
-        return job.law(subject, example).broken
+        return _measurement(job, subject, example).broken
 
 
-def _minimal(job: Job, subject: Subject, example: Example) -> Example:
+def _measurement(job: Job, subject: Subject, example: Example) -> Measurement:
+    """Measure; what a law makes of a result that its contract leaves to it, and cannot, is the implementation's error.
+
+    Where the contract says what comes back, the subject has held it against that already.
+    """
+    try:
+        return job.law(subject, example)
+    except (CaseError, NotApplicable):
+        raise
+    except (Exception, SystemExit) as error:
+        if job.contract.output is not None:
+            raise
+        raise subject.misfit(error) from error
+
+
+def _minimal(job: Job, subject: Subject, example: Example, clock: Clock) -> Example:
     """Make a failing example minimal, on the screen first."""
-    minimal = minimise(example, job.axes, job.format, lambda smaller: _breaks(job, subject, smaller))
+
+    def fails(smaller: Example, *, confirm: bool = False) -> bool:
+        return not clock.is_up and _breaks(job, subject, smaller, confirm=confirm)
+
+    minimal = minimise(example, job.axes, job.format, fails)
     if _breaks(job, subject, minimal, confirm=True):
         return minimal
     # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
-    return minimise(example, job.axes, job.format, lambda smaller: _breaks(job, subject, smaller, confirm=True))
+    return minimise(example, job.axes, job.format, lambda smaller: fails(smaller, confirm=True))
 
 
 def _measured(
@@ -253,7 +341,7 @@ def _measured(
 ) -> Violation | None:
     """Measure with ball arithmetic; ``None`` where the law holds on the example."""
     with confirming():
-        measurement = job.law(subject, example)
+        measurement = _measurement(job, subject, example)
     if census is not None:
         census.count(measurement)
         census.note(measurement)
@@ -280,71 +368,3 @@ def _magnitude(example: Example) -> float:
     """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
     return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)
-
-
-class Verdicts(list[Verdict]):
-    """The verdicts on one implementation."""
-
-    @property
-    def failing(self) -> list[Verdict]:
-        """Those that make a run fail."""
-        return [verdict for verdict in self if verdict.status.fails]
-
-    def to_frame(self) -> "pd.DataFrame":
-        """One row a verdict."""
-        import pandas as pd
-
-        return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
-
-    def __str__(self) -> str:
-        """Return the violation blocks, or one line where every law holds."""
-        blocks = [violation_block(verdict) for verdict in self if verdict.violation is not None]
-        return "\n\n".join(blocks) or f"{len(self)} laws hold"
-
-
-def check(
-    function: Callable[..., Any],
-    contract: str,
-    *,
-    laws: Sequence[str] = (),
-    dtypes: Sequence[str] = (),
-    breaks: Mapping[str, str] | None = None,
-    declares: Mapping[str, Any] | None = None,
-    examples: int | None = None,
-    seed: int = SEED,
-    corpora: Sequence[Path] = (corpus.FOLDER,),
-) -> Verdicts:
-    """Check an implementation against a contract.
-
-    Parameters
-    ----------
-    function
-        The implementation, with the contract's signature.
-    contract
-        Name of the contract.
-    laws, dtypes
-        Names of the laws and dtypes to check; all of the contract's where empty.
-    breaks
-        Laws it is known to break, with the reason.
-    declares
-        Conventions in which the contract leaves a choice.
-    examples
-        Hypothesis examples a law.
-    seed
-        Seed of the draws.
-    corpora
-        Folders of counterexamples that are tried first.
-
-    Returns
-    -------
-    Verdicts
-        A list with one verdict for each law and dtype.
-
-    Raises
-    ------
-    UsageError
-        If the contract, a law or a dtype does not exist.
-    """
-    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign")
-    listed = jobs([case], laws=laws, dtypes=dtypes)
-    return Verdicts(decide(job, examples=examples, seed=seed, corpora=corpora) for job in listed)

@@ -139,7 +139,7 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
         ([], "verdict: none, no law was checked"),
         ([verdict()], "verdict: the one law checked holds or fails as declared (1 holds)"),
         ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
-        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 law broken: a.b.c value [float32] (1 holds)"),
+        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 of 2 laws broken: a.b.c value [float32] (1 holds)"),
         (
             [verdict(), verdict(status=Status.EXPECTED)],
             "verdict: all 2 laws hold or fail as declared (1 holds, 1 expected failure)",

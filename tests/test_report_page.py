@@ -128,7 +128,7 @@ OUTCOMES = [
         "good",
         "verdict: all 3 laws hold or fail as declared (2 hold, 1 expected failure, 1 skipped)",
     ),
-    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 law broken: case law-0 [float32] (1 holds)"),
+    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 of 2 laws broken: case law-0 [float32] (1 holds)"),
     ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found: case law-0 [float32] (0 hold)"),
     ([Status.ERROR], "bad", "verdict: 1 error: case law-0 [float32] (0 hold)"),
 ]

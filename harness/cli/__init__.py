@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from harness.cli import experiments, laws, prove, report, survey
+from harness.cli import check, experiments, laws, prove, report, survey
 from harness.error import UsageError
 
 __all__ = ["app", "main"]
@@ -21,7 +21,7 @@ app = typer.Typer(
 # In the order of ``--help``.
 app.command("list")(laws.list_)
 app.command()(laws.explain)
-app.command()(laws.check)
+app.command()(check.check)
 app.command()(survey.survey)
 app.command()(laws.freeze)
 app.command()(prove.prove)

@@ -30,6 +30,23 @@ Target = Annotated[
     str,
     typer.Argument(help="A package of cases, file.py:function, module:function, or an entry point.", metavar="TARGET"),
 ]
+
+
+def complete_contract(incomplete: str) -> list[str]:
+    """Name the contracts that begin so, for the shell."""
+    from harness.contracts import contracts
+
+    return [name for name in contracts() if name.startswith(incomplete)]
+
+
+def complete_law(context: typer.Context, incomplete: str) -> list[str]:
+    """Name the laws that begin so, of the contract where one is given already, for the shell."""
+    from harness.contracts import contracts
+
+    owners = [one for one in contracts().values() if context.params.get("contract") in {None, one.name}]
+    return sorted({law.name for one in owners for law in one.laws if law.name.startswith(incomplete)})
+
+
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
 ]
@@ -48,10 +65,12 @@ def progress() -> Progress:
 
 def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session | None":
     """Open the run that ``--run`` names; ``None`` where it names none."""
+    if run is None:
+        return None
+    from harness.campaign import SEED
     from harness.session import Session
-    from harness.verdict import SEED
 
-    return None if run is None else Session(run, seed=SEED if seed is None else seed, fresh=fresh)
+    return Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 
 
 def run_folder(name: str) -> "RunFolder":

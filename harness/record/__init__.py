@@ -31,6 +31,7 @@ from harness.record.schema import (
     Environment,
     Epoch,
     Estimate,
+    Fault,
     Image,
     Record,
     Run,
@@ -49,7 +50,7 @@ from harness.record.survey_text import (
     undeclared,
     what_happens,
 )
-from harness.record.text import census_line, failing, verdict_line, violation_block
+from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
 
 __all__ = [
     "RUNS",
@@ -61,6 +62,7 @@ __all__ = [
     "Environment",
     "Epoch",
     "Estimate",
+    "Fault",
     "Grade",
     "Image",
     "LawOutcome",
@@ -88,6 +90,7 @@ __all__ = [
     "how_sure",
     "laws_held",
     "proof_line",
+    "skip_lines",
     "summing",
     "survey_line",
     "undeclared",

@@ -27,12 +27,41 @@ class Status(StrEnum):
     """A declared failure that was not found: an error of the declaration."""
     SKIPPED = "skipped"
     ERROR = "error"
-    """The case raised, or the two tiers of the oracle disagree."""
+    """The case did not answer as its contract asks: :class:`Fault` says in which way."""
 
     @property
     def fails(self) -> bool:
         """Whether this status makes the run fail."""
         return self in {Status.BROKEN, Status.UNEXPECTED, Status.ERROR}
+
+
+class Fault(StrEnum):
+    """What an implementation did instead of answering as its contract asks: the kind of an error."""
+
+    RAISED = "raised"
+    EXITED = "exited"
+    """It ended the program, by ``sys.exit`` or outright."""
+    KILLED = "killed"
+    """A signal ended the process, such as a segmentation fault."""
+    HUNG = "hung"
+    """A call did not return in time."""
+    MEMORY = "memory"
+    """It asked for more memory than it may have."""
+    TYPE = "type"
+    """It returned something that is no tensor, or a tensor of a kind that holds no floats."""
+    SHAPE = "shape"
+    DEVICE = "device"
+    NO_GRADIENT = "no gradient"
+    """Autograd cannot follow its output back to its input."""
+    STATE = "state"
+    """It changed something of the process."""
+    PRINTED = "printed"
+    UNREPEATABLE = "unrepeatable"
+    """It broke a law, and not when it was called again."""
+    ORACLE = "oracle"
+    """None of the implementation's: the two tiers of the oracle disagree."""
+    NOTHING = "nothing"
+    """No example had a row, so that nothing was checked."""
 
 
 class TensorText(Record):
@@ -129,6 +158,8 @@ class Verdict(Record):
     unit: str = "ulp"
     reason: str | None = None
     """Declared reason of an expected failure, reason of a skip, or text of an error."""
+    fault: Fault | None = None
+    """Kind of an error; ``None`` where there is none."""
     violation: Violation | None = None
     duration_s: float
 

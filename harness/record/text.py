@@ -33,6 +33,23 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     return f"checked: {', '.join(count(number, noun) for number, noun in counted)}"
 
 
+def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return a line for each reason why laws were skipped, the most frequent first."""
+    skipped = [verdict for verdict in verdicts if verdict.status is Status.SKIPPED]
+    lines = []
+    for reason, number in Counter(verdict.reason or "no reason was recorded" for verdict in skipped).most_common():
+        names = dict.fromkeys(verdict.law for verdict in skipped if verdict.reason == reason)
+        dtypes = dict.fromkeys(verdict.dtype for verdict in skipped if verdict.reason == reason)
+        where = f"{_first(names, 'laws')} in {', '.join(dtypes)}"
+        lines.append(f"skipped: {reason} ({number:,}: {where})")
+    return lines
+
+
+def _first(names: Iterable[str], noun: str) -> str:
+    listed = list(names)
+    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed)} {noun}"
+
+
 def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
     order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
@@ -43,12 +60,15 @@ def _failures(verdicts: Sequence[Verdict]) -> list[str]:
     """Return a phrase for each kind of failure, naming the first few."""
     nouns = {Status.BROKEN: "law", Status.UNEXPECTED: "declared failure", Status.ERROR: "error"}
     tails = {Status.BROKEN: " broken", Status.UNEXPECTED: " not found", Status.ERROR: ""}
+    ran = sum(it.status is not Status.SKIPPED for it in verdicts)
     phrases = []
     for status, noun in nouns.items():
         names = [f"{it.case} {it.law} [{it.dtype}]" for it in verdicts if it.status is status]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            phrases.append(f"{count(len(names), noun)}{tails[status]}: {', '.join(names[:NAMED])}{more}")
+            of_all = f" of {ran:,}" if status is Status.BROKEN and ran > 1 else ""
+            number = f"{len(names):,}{of_all} {noun if len(names) == 1 and not of_all else noun + 's'}"
+            phrases.append(f"{number}{tails[status]}: {', '.join(names[:NAMED])}{more}")
     return phrases
 
 

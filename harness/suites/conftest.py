@@ -47,7 +47,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
-    group.addoption("--harness-seconds", metavar="S", type=float, help="seconds measured a benchmark")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from harness.campaign import SEED
 from harness.case import Case
 from harness.discovery import SHIPPED, load
 from harness.error import UsageError
@@ -28,7 +29,6 @@ from harness.surveyor.profile import profile
 from harness.surveyor.search import Objective, Settings, search
 from harness.surveyor.worst import witness
 from harness.timing import threads
-from harness.verdict import SEED
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""Checks: the Python door to verdicts, for a script, a notebook or a test."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.campaign import SEED
+from harness.case import Break, Case
+from harness.corpus import FOLDER
+from harness.job import Job, jobs
+from harness.record import Status, Verdict
+from harness.timing import threads
+from harness.verdict import decide
+from harness.verdicts import Verdicts, block
+
+
+def check(
+    function: Callable[..., Any],
+    contract: str,
+    *,
+    laws: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    breaks: Mapping[str, str | Break] | None = None,
+    declares: Mapping[str, Any] | None = None,
+    call: str | Callable[..., Any] | None = None,
+    examples: int | None = None,
+    seconds: float | None = None,
+    seed: int = SEED,
+    corpora: Sequence[Path] = (FOLDER,),
+) -> Verdicts:
+    """Check an implementation against a contract, in this process.
+
+    Parameters
+    ----------
+    function
+        The implementation: a function with the contract's signature, a module or a class of one, an optimizer.
+    contract
+        Name of the contract.
+    laws, dtypes
+        Names of the laws and dtypes to check; all of the contract's where empty.
+    breaks
+        Laws it is known to break, with the reason.
+    declares
+        Conventions in which the contract leaves a choice.
+    call
+        How it is called where it has another signature, or computes on other arrays: ``call(function, *inputs)``, or
+        the name of an adapter such as ``numpy``.
+    examples
+        Hypothesis examples a law.
+    seconds
+        After how many no law draws further examples.
+    seed
+        Seed of the draws.
+    corpora
+        Folders of counterexamples that are tried first.
+
+    Returns
+    -------
+    Verdicts
+        A list with one verdict for each law and dtype.
+
+    Raises
+    ------
+    UsageError
+        If the contract, a law or a dtype does not exist.
+
+    Notes
+    -----
+    A function that hangs or ends the process takes this one with it; ``harness check`` runs it in another.
+    """
+    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    with _quietly():
+        return Verdicts(
+            decide(job, examples=examples, seed=seed, seconds=seconds, corpora=corpora)
+            for job in jobs([case], laws=laws, dtypes=dtypes)
+        )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """On one thread, and without the warnings of an implementation, which are no failure."""
+    with threads(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
+    """A law was not found to hold; the verdict says why.
+
+    Parameters
+    ----------
+    verdict
+        The verdict.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__(block(verdict))
+
+
+class LawBroken(Failed):
+    """A law is broken: the failure of a test that a declared break expects."""
+
+
+@dataclass
+class Check:
+    """One law in one dtype, which a test calls on its function.
+
+    Parameters
+    ----------
+    job
+        The law, on an implementation that is not named yet.
+    settings
+        As :func:`harness.verdict.decide` takes them.
+    """
+
+    job: Job
+    settings: Mapping[str, Any]
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """What is claimed, as the end of a test's name."""
+        return f"{self.job.law.name}-in-{self.job.format.name}"
+
+    @property
+    def declared(self) -> str | None:
+        """Why the law is known to be broken; ``None`` where it is to hold."""
+        return self.job.case.declared_break(self.job.law.name, self.job.format.name)
+
+    def __call__(self, function: Callable[..., Any]) -> Verdict:
+        """Check the law on a function.
+
+        Returns
+        -------
+        Verdict
+            That it holds.
+
+        Raises
+        ------
+        LawBroken
+            If it is broken, declared or not.
+        Failed
+            If the function did not answer.
+        """
+        __tracebackhide__ = True
+        own, at = self.job.case, Case(function, self.job.case.contract)
+        case = replace(own, function=function, name=at.name, target=at.target)
+        with _quietly():
+            verdict = decide(replace(self.job, case=case), **self.settings)
+        self.verdicts.append(verdict)
+        if verdict.violation is not None:
+            raise LawBroken(verdict)
+        if verdict.status is Status.ERROR:
+            raise Failed(verdict)
+        if verdict.status is Status.SKIPPED:
+            pytest.skip(f"{verdict.law} [{verdict.dtype}]: {verdict.reason}")
+        return verdict
+
+
+def checks(
+    contract: str, claims: Mapping[str, Any], *, laws: Sequence[str], dtypes: Sequence[str], **settings: Any
+) -> list[Check]:
+    """List the checks of a contract, one for each law and dtype.
+
+    Raises
+    ------
+    UsageError
+        If a name does not exist.
+    """
+    known = {name: value for name, value in settings.items() if value is not None}
+    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes)
+    return [Check(job, known) for job in listed]
+
+
+def _nothing(*_: Any) -> None:
+    """Stand in for the implementation until the test names it."""

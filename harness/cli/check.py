@@ -1,0 +1,224 @@
+"""The command ``check``: a target's laws are decided, shown, and written where the user says."""
+
+import os
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.claims import declared_breaks, devices_known, dtype_names
+from harness.cli.options import (
+    RunOption,
+    Target,
+    complete_contract,
+    complete_law,
+    console,
+    conventions,
+    progress,
+    session,
+)
+from harness.error import UsageError
+
+if TYPE_CHECKING:
+    from harness.campaign import Campaign
+    from harness.isolation.limits import Limits
+    from harness.record import Verdict
+
+Option = typer.Option
+EXAMPLES = """
+\b
+Examples:
+  the cases of the chapter
+    harness check
+  one function in a file; again each time the file is saved
+    harness check homework.py:softmax --contract softmax
+    harness check homework.py:softmax --contract softmax --watch
+  one of an installed package, called as its signature asks
+    harness check torch.nn.functional:softmax --contract softmax \\
+      --call 'lambda f, x: f(x, dim=-1)'
+  one that computes on NumPy arrays
+    harness check scipy.special:expit --contract sigmoid --call numpy
+  a convention in which the contract leaves a choice
+    harness check homework.py:loss --contract squared_error \\
+      --declare factor=0.5
+  a failure that is known
+    harness check homework.py:softmax --contract softmax \\
+      --breaks 'value_on_long_rows:float16=the sum overflows'
+
+\b
+Exit codes:
+  0  every law holds, or fails as declared
+  1  something is broken
+  2  the question could not be answered
+"""
+"""What ``--help`` says at its end."""
+
+
+def check(
+    target: Target = "cases",
+    contract: Annotated[
+        str | None,
+        Option(help="Contract that the function claims.", autocompletion=complete_contract),
+    ] = None,
+    call: Annotated[
+        str | None,
+        Option(
+            help="How to call what has another signature: numpy, jax, file.py:adapter, or an expression.",
+        ),
+    ] = None,
+    declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
+    breaks: Annotated[
+        list[str] | None,
+        Option(help="A failure that is known, LAW[:DTYPE,...][=REASON]."),
+    ] = None,
+    law: Annotated[
+        list[str] | None,
+        Option(help="Only this law; may be given several times.", autocompletion=complete_law),
+    ] = None,
+    dtypes: Annotated[str | None, Option(help="Only these, comma-separated.")] = None,
+    devices: Annotated[str, Option(help="On these, comma-separated.")] = "cpu",
+    examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
+    seed: Annotated[int, Option(min=0, help="Seed of the draws.")] = 20240229,
+    corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
+    replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
+    example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
+    jobs: Annotated[int | None, Option(min=1, help="Processes; 1 for the shipped cases, else 2 at most.")] = None,
+    seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
+    fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
+    isolate: Annotated[bool, Option(help="Run code that is not shipped in a process of its own.")] = True,
+    timeout: Annotated[float, Option(min=0.01, help="Seconds within which a call of such code returns.")] = 10.0,
+    memory: Annotated[float, Option(min=0.1, help="GiB that such code may have.")] = 4.0,
+    run: RunOption = None,
+    fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
+    json: Annotated[Path | None, Option(help="Write the verdicts as JSON.")] = None,
+    junit: Annotated[Path | None, Option(help="Write them as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, Option(help="Write them as Markdown.")] = None,
+    watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
+) -> None:
+    """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
+    from harness.campaign import Campaign
+    from harness.isolation.limits import Limits
+
+    devices_known(devices)
+    if corpus is not None and not corpus.is_dir():
+        raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{corpus}`")
+    campaign = Campaign(
+        target,
+        contract,
+        declares=conventions(declare or []),
+        breaks=declared_breaks(breaks or []),
+        call=call,
+        laws=tuple(law or ()),
+        dtypes=dtype_names(dtypes),
+        examples=examples,
+        seconds=seconds,
+        seed=seed,
+        replay=replay,
+        corpus=corpus,
+        example=example,
+    )
+    limits = Limits(timeout, memory, law_s=12.0 * timeout) if isolate and campaign.is_foreign else None
+    written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
+
+    def checked() -> int:
+        opened = session(run, seed, fresh=fresh)
+        verdicts, end = _decided(campaign, jobs or _processes(campaign, limits), limits, fail_fast=fail_fast)
+        if opened is not None:
+            opened.add_verdicts(verdicts)
+        _show(campaign, verdicts, end, written)
+        if end == INTERRUPTED:
+            return 130
+        if not verdicts:
+            raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
+        return _code(verdicts)
+
+    raise typer.Exit(_again_and_again(target, checked) if watch else checked())
+
+
+INTERRUPTED, STOPPED = "interrupted", "stopped at the first failure"
+
+
+def _code(verdicts: "list[Verdict]") -> int:
+    """0 where everything is as declared, 1 where something fails, 2 where nothing could be said."""
+    from harness.record import Status
+
+    if all(verdict.status is Status.SKIPPED for verdict in verdicts):
+        return 2
+    return int(any(verdict.status.fails for verdict in verdicts))
+
+
+def _processes(campaign: "Campaign", limits: "Limits | None") -> int:
+    """One for the shipped cases and for few laws; else the second one starts while the first does."""
+    if limits is None or campaign.laws or campaign.example:
+        return 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, usable)
+
+
+def _decided(
+    campaign: "Campaign", processes: int, limits: "Limits | None", *, fail_fast: bool
+) -> "tuple[list[Verdict], str]":
+    """Decide with a progress bar, until the end, the first failure where that is asked for, or an interrupt."""
+    verdicts: list[Verdict] = []
+    found = _progressed(campaign, processes, limits)
+    try:
+        for verdict in found:
+            verdicts.append(verdict)
+            if fail_fast and verdict.status.fails:
+                found.close()
+                return verdicts, STOPPED
+    except KeyboardInterrupt:
+        return verdicts, INTERRUPTED
+    return verdicts, ""
+
+
+def _progressed(campaign: "Campaign", processes: int, limits: "Limits | None") -> "Generator[Verdict]":
+    with progress() as bar:
+        task = bar.add_task("checking laws", total=None if limits else len(campaign.jobs()))
+        for verdict in campaign.run(processes=processes, limits=limits):
+            bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
+            yield verdict
+
+
+def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path]) -> None:
+    from harness.output import WRITERS
+    from harness.record import census_line, verdict_line, write_atomically
+    from harness.terminal import print_verdicts
+
+    print_verdicts(console(), verdicts, single=":" in campaign.target)
+    for kind, file in written.items():
+        write_atomically(file, WRITERS[kind](verdicts))
+        print(f"{kind}: {file}")
+    print(census_line(verdicts))
+    print(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
+
+
+def _again_and_again(target: str, checked: Callable[[], int]) -> int:
+    """Check now and after each time the file was saved, until interrupted; return the last exit code."""
+    from watchfiles import watch
+
+    file = Path(target.partition(":")[0])
+    if not target.partition(":")[2] or file.suffix != ".py":
+        raise UsageError(
+            rule="`--watch` waits for a file to be saved", value=f"`{target}`", remedy="name `file.py:function`"
+        )
+    code = _survived(checked)
+    print(f"watching {file}; Ctrl-C ends it", flush=True)
+    for changes in watch(file.parent, raise_interrupt=False, recursive=False):
+        if any(Path(changed).name == file.name for _, changed in changes):
+            code = _survived(checked)
+            print(f"watching {file}; Ctrl-C ends it", flush=True)
+    return code
+
+
+def _survived(checked: Callable[[], int]) -> int:
+    """Check once; what cannot be answered, such as a file that does not parse for now, is said and waited out."""
+    try:
+        return checked()
+    except UsageError as error:
+        print(f"harness: {error}")
+        return 2
+
+
+check.__doc__ = f"{check.__doc__}\n{EXAMPLES}"

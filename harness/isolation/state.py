@@ -1,0 +1,190 @@
+"""The state of the process that a function has no business changing: read before a call, put back after it."""
+
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One piece of global state.
+
+    Parameters
+    ----------
+    name
+        What a reader calls it.
+    read
+        Returns its value, which can be compared.
+    restore
+        Puts an earlier value back; ``None`` where that cannot be done.
+    describe
+        What the change from an earlier value to a later one is.
+    library
+        Whether a library may change it when it is first used, which is then put back without a word.
+    costly
+        Whether it takes long to read, or spoils no law, so that it is looked at now and then.
+    draws
+        Whether it is the state of random numbers.
+    """
+
+    name: str
+    read: Callable[[], Any]
+    restore: Callable[[Any], object] | None
+    describe: Callable[[str, Any, Any], str] = lambda name, before, after: f"changes {name} from {before} to {after}"
+    library: bool = False
+    costly: bool = False
+    draws: bool = False
+
+    def change(self, before: Any, after: Any) -> str:
+        """Say what changed, and whether it is as it was again."""
+        return self.describe(self.name, before, after) + (" (restored)" if self.restore else "")
+
+
+def _opaque(name: str, _before: Any, _after: Any) -> str:
+    return f"changes {name}"
+
+
+def _drawn(name: str, _before: Any, _after: Any) -> str:
+    return f"seeds or draws {name}"
+
+
+def _keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return f"changes {name}: {', '.join(changed)}"
+
+
+def _threads_left(_name: str, before: int, after: int) -> str:
+    left = after - before
+    return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else "ends threads that it did not start"
+
+
+def _keeps_subnormals() -> bool:
+    """Whether half of the smallest normal number is none of the numbers that are flushed to zero."""
+    return _SMALLEST_NORMAL * 0.5 != 0.0
+
+
+_SMALLEST_NORMAL = sys.float_info.min
+
+
+def _recursion_limit() -> int:
+    """The limit; up to what torch's compiler raises it to whenever it compiles, it is nobody's business."""
+    return max(sys.getrecursionlimit(), 2000)
+
+
+def _environment() -> dict[str, str]:
+    """All variables but those in which torch's compilers keep notes for themselves."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "TRITON"))}
+
+
+def _restore_environment(before: Mapping[str, str]) -> None:
+    for name in _environment().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _restore_path(before: Sequence[str]) -> None:
+    sys.path[:] = before
+
+
+def _restore_filters(before: Sequence[Any]) -> None:
+    warnings.resetwarnings()
+    warnings.filters[:] = before  # type: ignore[index]
+
+
+def _handlers() -> dict[str, Any]:
+    return {one.name: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, *_ALARM)}
+
+
+_ALARM = [signal.SIGALRM] if hasattr(signal, "SIGALRM") else []
+
+
+def _restore_handlers(before: Mapping[str, Any]) -> None:
+    for name, handler in before.items():
+        if signal.getsignal(signal.Signals[name]) != handler:
+            signal.signal(signal.Signals[name], handler)
+
+
+def _numpy_draws() -> tuple[Any, ...]:
+    state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is what is looked at
+    kind, key, *rest = state
+    return kind, key.tobytes(), *rest
+
+
+def _restore_numpy_draws(before: tuple[Any, ...]) -> None:
+    kind, key, *rest = before
+    np.random.set_state((kind, np.frombuffer(key, dtype=np.uint32), *rest))  # noqa: NPY002
+
+
+SETTINGS = (
+    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True),
+    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled),
+    Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+    Setting("torch's seed", torch.initial_seed, torch.manual_seed),
+    Setting(
+        "torch's deterministic algorithms",
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    Setting(
+        "torch's precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+    ),
+    Setting(
+        "autocasting",
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda before: torch.set_autocast_enabled("cpu", before),
+        costly=True,
+    ),
+    Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
+    Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
+    Setting("the working directory", os.getcwd, os.chdir, costly=True),
+    Setting("the limit of recursion", _recursion_limit, sys.setrecursionlimit),
+    Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    Setting("the filters of warnings", lambda: list(warnings.filters), _restore_filters, _opaque, library=True),
+    Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, library=True),
+    Setting("threads", threading.active_count, None, _threads_left, library=True, costly=True),
+    Setting("handlers of signals", _handlers, _restore_handlers, _opaque, library=True, costly=True),
+    Setting("the environment", _environment, _restore_environment, _keys, library=True, costly=True),
+    Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
+    Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
+)
+"""What is looked at."""
+
+
+def read(settings: Sequence[Setting]) -> list[Any]:
+    """Read some settings."""
+    return [setting.read() for setting in settings]
+
+
+def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
+    """Put back what has changed since it was read, and return a phrase for each change that is not a library's.
+
+    Parameters
+    ----------
+    settings
+        Which to look at.
+    before
+        What :func:`read` returned of them.
+    imported
+        Whether modules were imported since then.
+    """
+    if read(settings) == before:
+        return []
+    changes = []
+    for setting, value in zip(settings, before, strict=True):
+        if (after := setting.read()) != value:
+            if not (imported and setting.library):
+                changes.append(setting.change(value, after))
+            if setting.restore is not None:
+                setting.restore(value)
+    return changes

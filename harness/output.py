@@ -1,0 +1,110 @@
+"""Verdicts as text for other programs: JSON, JUnit XML and Markdown. It reads records alone."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from rich.control import strip_control_codes
+from tabulate import tabulate
+
+from harness.record import SCHEMA, Status, Verdict, census_line, failing, verdict_line, violation_block
+
+
+def to_json(verdicts: Sequence[Verdict]) -> str:
+    """Return one document: the verdict in words, and every record."""
+    document = {
+        "schema_version": SCHEMA,
+        "verdict": verdict_line(verdicts),
+        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def to_junit(verdicts: Sequence[Verdict]) -> str:
+    """Return JUnit XML: a suite for each case, a test for each law and dtype."""
+    document = JUnitXml("harness check")
+    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+        suite = TestSuite(case)
+        suite.add_testcases([_test_case(verdict) for verdict in verdicts if verdict.case == case])
+        document.add_testsuite(suite)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(verdict: Verdict) -> TestCase:
+    test = TestCase(f"{verdict.law} [{verdict.dtype}]", classname=verdict.case, time=verdict.duration_s)
+    if (result := _result(verdict)) is not None:
+        test.result = [result]
+    return test
+
+
+def _result(verdict: Verdict) -> Error | Failure | Skipped | None:
+    message = _printable(verdict.reason or verdict.statement)
+    match verdict.status:
+        case Status.HOLDS:
+            return None
+        case Status.SKIPPED | Status.EXPECTED:
+            return Skipped(message, verdict.status.value)
+        case Status.ERROR:
+            return Error(message, verdict.fault.value if verdict.fault else "error")
+    failure = Failure(message, verdict.status.value)
+    if verdict.violation is not None:
+        failure.text = _printable(violation_block(verdict))
+    return failure
+
+
+def to_markdown(verdicts: Sequence[Verdict]) -> str:
+    """Return the verdict, a table of laws and dtypes for each case, and a block for each failure."""
+    parts = [f"**{_cell(verdict_line(verdicts))}**", _cell(census_line(verdicts))]
+    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+        parts += [f"### {_cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
+    for verdict in failing(verdicts):
+        text = violation_block(verdict) if verdict.violation is not None else _sentence(verdict)
+        parts.append(_fenced(_printable(text)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(verdict: Verdict) -> str:
+    return f"{verdict.case} {verdict.law} [{verdict.dtype}]: {verdict.status}: {verdict.reason}"
+
+
+def _law_table(verdicts: Sequence[Verdict]) -> str:
+    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    by_law: dict[str, dict[str, Verdict]] = {}
+    for verdict in verdicts:
+        by_law.setdefault(verdict.law, {})[verdict.dtype] = verdict
+    rows = [
+        [law, *(str(found[dtype].status) if dtype in found else "–" for dtype in dtypes)]
+        for law, found in by_law.items()
+    ]
+    return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
+
+
+def _printable(text: str) -> str:
+    """Without what no document may contain, since some of the text is somebody else's."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in strip_control_codes(text)
+    )
+
+
+def _cell(text: str) -> str:
+    """A text in which no character has a meaning in Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", _printable(text).replace("\n", " "))
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Verdict]], str]] = {
+    "json": to_json,
+    "junit": to_junit,
+    "markdown": to_markdown,
+}
+"""The formats by name."""

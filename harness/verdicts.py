@@ -1,0 +1,58 @@
+"""The verdicts on one implementation, as a person looks at them: text, a frame, a table in a notebook."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from harness.record import Status, Verdict, verdict_line, violation_block
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Verdicts(list[Verdict]):
+    """The verdicts on one implementation."""
+
+    @property
+    def failing(self) -> list[Verdict]:
+        """Those that make a run fail."""
+        return [verdict for verdict in self if verdict.status.fails]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a verdict."""
+        import pandas as pd
+
+        return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
+
+    def __str__(self) -> str:
+        """Return the blocks of what is broken or in error, and the verdict line."""
+        return "\n\n".join([*map(block, self.failing), verdict_line(self)])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdict line, a table of laws and dtypes, and what is broken."""
+        dtypes = list(dict.fromkeys(verdict.dtype for verdict in self))
+        marks = {(verdict.law, verdict.dtype): _mark(verdict) for verdict in self}
+        rows = [
+            f"<tr><th style='text-align:left'>{escape(law)}</th>"
+            + "".join(marks.get((law, dtype), "<td>–</td>") for dtype in dtypes)
+            for law in dict.fromkeys(verdict.law for verdict in self)
+        ]
+        head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
+        blocks = "".join(f"<pre>{escape(block(verdict))}</pre>" for verdict in self.failing)
+        return (
+            f"<p><b>{escape(verdict_line(self))}</b></p><table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
+            f"<details><summary>{len(self.failing)} failing</summary>{blocks}</details>"
+        )
+
+
+def block(verdict: Verdict) -> str:
+    """Return the violation of a verdict, or one line where it carries none."""
+    if verdict.violation is not None:
+        return violation_block(verdict)
+    declared = "declared to fail but it holds: " if verdict.status is Status.UNEXPECTED else ""
+    return f"{verdict.case} {verdict.law} [{verdict.dtype}]: {declared}{verdict.reason}"
+
+
+def _mark(verdict: Verdict) -> str:
+    weight = "bold" if verdict.status.fails else "normal"
+    title = escape(verdict.reason or verdict.statement, quote=True)
+    return f"<td title='{title}' style='font-weight:{weight}'>{verdict.status}</td>"

@@ -1,0 +1,177 @@
+"""The pytest plugin in a project of its own: items, ids, expected failures, xdist, and what it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PROJECT = """
+import torch
+import harness
+
+@harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value", "rows_sum_to_one"])
+def test_stable(check):
+    check(lambda x: torch.softmax(x, -1))
+
+def naive(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+@harness.parametrize_laws("softmax", dtypes=["float32", "float64"], laws=["value"])
+def test_naive(check):
+    check(naive)
+
+@harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"], breaks={"value": "exp overflows"})
+def test_known(check):
+    check(naive)
+
+def test_of_somebody_else():
+    pass
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project with a passing, a failing and an expected test."""
+    pytester.makepyfile(test_mine=PROJECT)
+    return pytester
+
+
+def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytester) -> None:
+    """Beside the tests that are none of ours."""
+    result = project.runpytest_subprocess("--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        [
+            "test_mine.py::test_stable[[]value-in-float32[]]",
+            "test_mine.py::test_stable[[]rows_sum_to_one-in-float32[]]",
+            "test_mine.py::test_naive[[]value-in-float64[]]",
+            "test_mine.py::test_naive[[]value-in-float32[]]",
+            "test_mine.py::test_known[[]value-in-float32[]]",
+            "test_mine.py::test_of_somebody_else",
+        ]
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["in one process", "under xdist"])
+def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester, words: tuple[str, ...]) -> None:
+    """With the block of the violation; a declared failure is expected; header and summary say what was checked."""
+    result = project.runpytest_subprocess("-rx", *words)
+    result.assert_outcomes(passed=3, failed=2, xfailed=1)
+    result.stdout.fnmatch_lines(["harness: *, seed 20240229"])
+    result.stdout.fnmatch_lines(["E*test_mine.naive breaks value [[]float32[]]", "E*88.72283935546875*"])
+    result.stdout.fnmatch_lines(["*subtract the row maximum first*"])
+    result.stdout.fnmatch_lines(["*= laws =*", "5 checked: *2 broken*; * examples, * rows"])
+    result.stdout.fnmatch_lines(["XFAIL test_mine.py::test_known*exp overflows"])
+
+
+def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -> None:
+    """As strict as an undeclared one."""
+    pytester.makepyfile(
+        """
+        import harness, torch
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"], breaks={"value": "none"}, examples=1)
+        def test_sound(check):
+            check(lambda x: torch.softmax(x, -1))
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*XPASS(strict)*none*"])
+
+
+def test_an_implementation_that_raises_is_not_the_declared_failure(pytester: pytest.Pytester) -> None:
+    """It breaks no law: it does not answer."""
+    pytester.makepyfile(
+        """
+        import harness
+
+        def none(x):
+            raise NotImplementedError("later")
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"], breaks={"value": "overflow"})
+        def test_none(check):
+            check(none)
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*none raises NotImplementedError: later*"])
+
+
+def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
+    """A silent skip would be a pass."""
+    pytester.makepyfile(
+        """
+        import harness
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"])
+        def test_forgetful(check):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*nothing was checked*"])
+
+
+def test_what_a_law_cannot_be_asked_of_is_skipped_with_the_reason(pytester: pytest.Pytester) -> None:
+    """Arrays have no gradient."""
+    pytester.makepyfile(
+        """
+        import harness, numpy as np
+
+        def softmax(x):
+            e = np.exp(x - x.max(-1, keepdims=True))
+            return e / e.sum(-1, keepdims=True)
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value", "gradient"], call="numpy")
+        def test_numpy(check):
+            check(softmax)
+        """
+    )
+    result = pytester.runpytest_subprocess("-rs", "-W", "error")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*autograd cannot follow*"])
+
+
+def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
+    """Which the header repeats."""
+    result = project.runpytest_subprocess("--harness-seed", "7", "--harness-seconds", "0.01", "-k", "stable")
+    result.assert_outcomes(passed=2, deselected=4)
+    result.stdout.fnmatch_lines(["harness: *, seed 7, 0.01 s a law"])
+
+
+@pytest.mark.parametrize(
+    ("contract", "argument", "text"),
+    [("sofmax", "check", "*got `sofmax`*"), ("softmax", "other", "*takes `check`*")],
+    ids=["no such contract", "no argument"],
+)
+def test_a_decorator_that_cannot_work_is_a_plain_message(
+    pytester: pytest.Pytester, contract: str, argument: str, text: str
+) -> None:
+    """At collection, without a traceback."""
+    pytester.makepyfile(
+        f"""
+        import harness
+
+        @harness.parametrize_laws("{contract}")
+        def test_it({argument}):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([text])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_the_plugin_loads_no_torch(tmp_path: Path) -> None:
+    """In the session of somebody who has the harness installed and does not use it."""
+    code = (
+        "import pytest, sys; code = pytest.main(['--collect-only', '-q']); assert code == 5; "
+        "assert 'harness.plugin' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
