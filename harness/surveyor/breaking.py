@@ -130,7 +130,7 @@ class Course:
     def probes(self) -> list[int]:
         """Where to begin: spread over the ordinals, and denser where exponentials live."""
         if self.ray.whole:
-            powers = [2**i for i in range(1, 18)]
+            powers = [2**i for i in range(1, 17)]
             return [self.place(n + step) for n in (*powers, 65_520) for step in (-1, 0, 1)]
         many = 128 if self.job.contract.grouped else 512
         spread = [self.length * i // many for i in range(many)]
