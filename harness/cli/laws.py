@@ -1,5 +1,6 @@
 """The commands about laws: ``list``, ``explain``, ``check``, ``freeze``."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,6 +134,8 @@ def freeze(
 ) -> None:
     """Keep the counterexamples of a run, so that later checks try them first."""
     from harness.corpus import freeze
-    from harness.record import Verdict
+    from harness.record import Breaking, Verdict, Worst
 
-    print(f"{freeze(run_folder(run).read(Verdict), corpus)} new counterexamples in {corpus}")
+    folder = run_folder(run)
+    found = itertools.chain(folder.read(Verdict), folder.read(Breaking), folder.read(Worst))
+    print(f"{freeze(found, corpus)} new counterexamples in {corpus}")
