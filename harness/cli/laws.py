@@ -1,6 +1,5 @@
 """The commands about laws: ``list``, ``explain``, ``check``, ``freeze``."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -137,5 +136,5 @@ def freeze(
     from harness.record import Breaking, Verdict, Worst
 
     folder = run_folder(run)
-    found = itertools.chain(folder.read(Verdict), folder.read(Breaking), folder.read(Worst))
+    found: list[Verdict | Breaking | Worst] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst)]
     print(f"{freeze(found, corpus)} new counterexamples in {corpus}")
