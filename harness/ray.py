@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 COLUMNS = 8
 """Entries of a row on a ray, unless its shape says how many."""
 
-LONGEST = 131_072
-"""Largest number of entries or of rows: twice what float16 can hold."""
+LONGEST = 66_000
+"""Largest number of entries or of rows: a little more than what float16 can hold."""
 
 Limit = Callable[[Format], float]
 
@@ -163,7 +163,7 @@ def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray
         return placed(torch.zeros(1, int(t), dtype=format_.dtype))
 
     def many(t: Tensor, format_: Format) -> dict[str, Any]:
-        return complete(torch.zeros(1, int(t), COLUMNS, dtype=format_.dtype))
+        return complete(torch.zeros(1, int(t), 2, dtype=format_.dtype))
 
     def coldest(format_: Format) -> float:
         return max(1.0 / largest(format_), format_.tiny)
@@ -173,5 +173,5 @@ def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray
     rays.append(Ray("temperature", "z / t with a fixed z", tempered, start=lambda _: 1.0, end=coldest, columns=COLUMNS))
     rays.append(Ray("length", "t zeros", long, **lengths))
     if grouped:
-        rays.append(Ray("rows", f"t rows of {COLUMNS} zeros", many, columns=COLUMNS, **lengths))
+        rays.append(Ray("rows", "t rows of two zeros", many, columns=2, **lengths))
     return tuple(rays)

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import sample_benchmarks
+import sample_survey
 
 from harness.record import (
+    Accumulator,
+    Breaking,
     DataSource,
     Environment,
     Epoch,
     Estimate,
     Image,
     LawOutcome,
+    Profile,
     Proof,
     Run,
     RunFolder,
@@ -23,6 +27,7 @@ from harness.record import (
     Verdict,
     Violation,
     Witness,
+    Worst,
 )
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -361,4 +366,9 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
     sample_benchmarks.write_suite(run, "vectorization", sample_benchmarks.vectorization_entries())
     sample_benchmarks.write_suite(run, "screening", sample_benchmarks.screening_entries())
+    sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
+    run.write(Breaking, sample_survey.breakings())
+    run.write(Worst, sample_survey.worst())
+    run.write(Profile, sample_survey.profiles())
+    run.write(Accumulator, sample_survey.accumulators())
     return run

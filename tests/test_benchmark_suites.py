@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from harness import benchmark
-from harness.benchmark import SUITES, Settings, run_suite
+from harness.benchmark import SUITES, USUAL, Settings, run_suite
 from harness.case import Case
 from harness.discovery import load
 from harness.error import UsageError
 from harness.suites import training
+from harness.suites.test_search import WAYS
 from harness.suites.training import disagreement, problem
 
 SPECIMENS = """
@@ -121,7 +122,8 @@ def run(tmp_path: Path) -> Run:
     def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None) -> Ran:
         (tmp_path / "mine.py").write_text(SPECIMENS + f"\nCASES = [{cases}]\n")
         settings = (
-            f"Settings(batch_sizes=(4,), workers=(0, 1), sizes=(8,), data='synthetic', images={images}, seconds=0.02)"
+            f"Settings(batch_sizes=(4,), workers=(0, 1), sizes=(8,), data='synthetic', images={images}, "
+            "seconds=0.02, seeds=2)"
         )
         command = f"""
             from pathlib import Path
@@ -230,6 +232,21 @@ def test_operations_are_timed_and_held_against_their_laws(run: Run) -> None:
     assert info == {"case": "mine.right", "family": "mine", "style": "foreign", "contract": "add", "n": 8}
 
 
+def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
+    """Each way and seed has its score; a search of ours in ordinal space sees more than random rows do."""
+    ran = run("search", 'Case(lambda x: x.softmax(-1), "softmax", name="mine.softmax")')
+    assert ran.code == 0
+    scores = {(it["extra_info"]["way"], it["extra_info"]["seed"]): it["extra_info"] for it in ran.timed.values()}
+    ways = {way for way, _ in scores}
+    assert ways == {*WAYS, "longer"}
+    assert {seed for way, seed in scores if way in WAYS} == {0, 1}
+    for seed in (0, 1):
+        assert scores["evolved in ordinal space", seed]["score"] > 2 * scores["random normal", seed]["score"]
+        assert scores["Hypothesis", seed]["rows"] > 0
+    assert scores["longer", 0]["seconds"] == pytest.approx(4 * scores["Hypothesis", 0]["seconds"])
+    assert all(info["objective"] == "deviation" for info in scores.values())
+
+
 def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> None:
     """The benchmark that ended before the interrupt is kept; the code says that the suite is not whole."""
     ran = run(
@@ -265,10 +282,11 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
     assert ran.document is None
 
 
-def test_there_are_three_suites_and_no_other() -> None:
-    """A name that is none is refused with those there are."""
-    assert SUITES == ("steps", "loaders", "vectorization", "screening")
-    with pytest.raises(UsageError, match="a suite is `steps`, `loaders`, `vectorization`, `screening`, got `step`"):
+def test_there_are_five_suites_and_no_other() -> None:
+    """A name that is none is refused with those there are; the comparison of searches is only made on request."""
+    assert SUITES == ("steps", "loaders", "vectorization", "screening", "search")
+    assert SUITES[:4] == USUAL
+    with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`screening`, `search`, got `step`"):
         run_suite("step", run_folder=Path("run"))
 
 

@@ -66,6 +66,9 @@ KNOWN = [
 """Case, law, ray, and the breaking point in each dtype."""
 
 
+NAMES = [" ".join(known[:3]) for known in KNOWN]
+
+
 @cache
 def found(case: str, law: str, ray: str, dtype: str) -> Breaking:
     """Follow a law of a shipped case along a ray."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import harness
 from harness import corpus
 from harness.case import Case
 from harness.contracts import contract_named, contracts
@@ -77,3 +78,22 @@ def test_the_shipped_corpus_names_laws_that_exist() -> None:
         assert set(laws[one.law].reads) <= set(one.example)
         example = corpus.from_text(one.example)
         assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
+
+
+def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
+    """Breaking points and worst cases, each once; what holds is not, nor is a row too long to spell out."""
+    found = harness.survey(naive, "softmax", dtypes=["float16"], batches=1)
+    broken = {(one.law, str(one.example)) for one in found.breakings if one.value is not None and one.ray != "length"}
+    kept = corpus.freeze([*found.breakings, *found.worst], tmp_path)
+    assert len(broken) <= kept <= len(broken) + len(found.worst)
+    known = corpus.known_counterexamples("softmax", tmp_path)
+    assert len(known) == kept
+    assert {one.law for one in known} == {"value", "finite_on_extreme_logits", "gradient"}
+    assert corpus.freeze(found.breakings, tmp_path) == 0
+
+
+def test_a_property_of_the_format_is_no_counterexample(tmp_path: Path) -> None:
+    """Every implementation has it: an update below half an ulp is lost."""
+    found = harness.survey(lambda parameter, gradient, lr: parameter - lr * gradient, "sgd", batches=0)
+    assert any(one.value is not None for one in found.breakings)
+    assert corpus.freeze(found.breakings, tmp_path) == 0

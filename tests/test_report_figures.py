@@ -4,15 +4,19 @@ import base64
 import math
 import zlib
 from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import sample_benchmarks
 import sample_run
+import sample_survey
 
-from harness.record import DataSource
+from harness.record import Breaking, DataSource, Profile, RunFolder
+from reports import frame
 from reports.figures.image import png
 from reports.figures.overfitting import lowest_epoch, overfits, overfitting
+from reports.figures.survey import histogram, magnitudes
 from reports.figures.training import training_curves
 from reports.figures.vectorization import ratios
 from reports.schema import SCHEMAS
@@ -133,3 +137,33 @@ def test_a_png_holds_the_pixels_it_was_given() -> None:
     start = data.index(b"IDAT") + 4
     assert zlib.decompress(data[start : data.index(b"IEND") - 8]) == bytes([0, 0, 1, 2, 0, 3, 4, 5])
     assert base64.b64encode(data).startswith(b"iVBORw0KGgo")
+
+
+def surveyed(path: Path) -> RunFolder:
+    """Write a survey."""
+    run = RunFolder(path)
+    run.write(Breaking, sample_survey.breakings())
+    run.write(Profile, sample_survey.profiles())
+    return run
+
+
+def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_the_bound(
+    tmp_path: Path,
+) -> None:
+    """In the text alternative; the naive softmax leaves it where its exponential overflows."""
+    run = surveyed(tmp_path)
+    made = magnitudes(frame.profiles(run), frame.breakings(run))
+    assert [panel.title for panel in made.panels] == ["softmax", "log_softmax"]
+    softmax, log_softmax = made.panels
+    assert "scratch.softmax exceeds its bound up from 90.5" in softmax.svg
+    assert "concise.softmax stays within its bound" in softmax.svg
+    assert "exceeds" not in log_softmax.svg
+    assert "≥ 1e10" in softmax.svg
+
+
+def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
+    """Its last place is infinite."""
+    made = histogram(frame.histograms(surveyed(tmp_path)))
+    assert "scratch.softmax 80.0 %" in made.panels[0].svg
+    assert "concise.softmax 80.8 %" in made.panels[0].svg
+    assert ">inf</text>" in made.panels[0].svg

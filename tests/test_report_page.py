@@ -9,14 +9,26 @@ from pathlib import Path
 import pytest
 import sample_benchmarks
 import sample_run
+import sample_survey
 
 from harness.error import UsageError
-from harness.record import Epoch, Estimate, Image, RunFolder, Status, Verdict
+from harness.record import (
+    Accumulator,
+    Breaking,
+    Epoch,
+    Estimate,
+    Image,
+    Profile,
+    RunFolder,
+    Status,
+    Verdict,
+    Worst,
+)
 from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention declared laws proofs steps loaders vectorization screening "
+    "attention declared laws proofs survey steps loaders vectorization screening "
     "training estimates overfitting images environment data"
 )
 
@@ -88,8 +100,8 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     found = re.findall(r'<section id="(\w+)">', html)
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
-        *("What needs attention", "Declared failures", "Laws", "Proofs", "Training steps", "Data loaders"),
-        *("Vectorisation", "Speed of checking"),
+        *("What needs attention", "Declared failures", "Laws", "Proofs", "Where it breaks, and the worst found"),
+        *("Training steps", "Data loaders", "Vectorisation", "Speed of checking"),
         *("Training curves", "Learned parameters", "Overfitting", "Images", "Environment", "Data"),
         "Skipped, and why",
     ]
@@ -161,9 +173,10 @@ def test_a_run_with_nothing_in_it_says_so_section_by_section(tmp_path: Path) -> 
     assert "<svg" not in html
 
 
-@pytest.mark.parametrize(
-    "kind", ["verdicts", "epochs", "estimates", "images", "steps", "loaders", "vectorization", "screening"]
-)
+KINDS = "verdicts epochs estimates images steps loaders vectorization screening search survey"
+
+
+@pytest.mark.parametrize("kind", KINDS.split())
 def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: str) -> None:
     """Each kind of record stands alone."""
     run = bare(tmp_path)
@@ -176,12 +189,15 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
             run.write(Estimate, sample_run.estimates())
         case "images":
             run.write(Image, sample_run.images())
+        case "survey":
+            run.write(Breaking, sample_survey.breakings())
         case _:
             entries = {
                 "steps": sample_benchmarks.step_entries,
                 "loaders": sample_benchmarks.loader_entries,
                 "vectorization": sample_benchmarks.vectorization_entries,
                 "screening": sample_benchmarks.screening_entries,
+                "search": sample_benchmarks.search_entries,
             }
             sample_benchmarks.write_suite(run, kind, entries[kind]())
     assert Outline(written(run)[0]).open == []
@@ -206,6 +222,13 @@ def hostile(path: Path) -> RunFolder:
     run.write(Epoch, epochs)
     run.write(Estimate, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()])
     run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in sample_run.images()])
+    surveyed = {"case": EVIL, "law": EVIL, "contract": EVIL}
+    rays = {"ray": EVIL, "formula": EVIL, "form": EVIL, "reason": EVIL}
+    run.write(Breaking, [it.model_copy(update=surveyed | rays) for it in sample_survey.breakings()])
+    run.write(Worst, [it.model_copy(update=surveyed) for it in sample_survey.worst()])
+    run.write(Profile, [it.model_copy(update=surveyed) for it in sample_survey.profiles()])
+    sums = {"case": EVIL, "contract": EVIL, "order": EVIL, "width": EVIL, "evidence": (EVIL,)}
+    run.write(Accumulator, [it.model_copy(update=sums) for it in sample_survey.accumulators()])
     named = {"case": EVIL, "family": EVIL, "style": EVIL}
     entries = {"steps": sample_benchmarks.step_entries(), "loaders": sample_benchmarks.loader_entries(data=EVIL)}
     for suite, benchmarks in entries.items():

@@ -6,10 +6,12 @@ from harness.case import Case
 _FLOATS = ("float64", "float32")
 _LOST = "the parameter is rounded at every step: an update below half an ulp of it is lost, and 1 - u / 2 is 1 for ever"
 
+_STOPS_AT = {("update_not_lost", "learning rate against weight"): "2^-(p + 1)"}
+
 CASES = [
     Case(scratch.linear, "linear"),
     Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
-    Case(scratch.sgd, "sgd"),
+    Case(scratch.sgd, "sgd", breaks_at=_STOPS_AT),
     Case(scratch.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
     Case(scratch.compensated_sgd_with_momentum, "sgd_with_momentum"),
     Case(scratch.training_step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS),
@@ -17,7 +19,7 @@ CASES = [
     Case(scratch.normal_equation, "least_squares", dtypes=_FLOATS),
     Case(concise.linear, "linear"),
     Case(concise.squared_loss, "squared_error"),
-    Case(concise.sgd, "sgd"),
+    Case(concise.sgd, "sgd", breaks_at=_STOPS_AT),
     Case(concise.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
     Case(concise.sgd_with_a_master_copy, "sgd_with_momentum", dtypes=("float32", "bfloat16", "float16")),
     Case(concise.training_step, "linear_regression_step", dtypes=_FLOATS),

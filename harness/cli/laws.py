@@ -46,6 +46,8 @@ def freeze(
 ) -> None:
     """Keep the counterexamples of a run, so that later checks try them first."""
     from harness.corpus import freeze
-    from harness.record import Verdict
+    from harness.record import Breaking, Verdict, Worst
 
-    print(f"{freeze(run_folder(run).read(Verdict), corpus)} new counterexamples in {corpus}")
+    folder = run_folder(run)
+    found: list[Verdict | Breaking | Worst] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst)]
+    print(f"{freeze(found, corpus)} new counterexamples in {corpus}")

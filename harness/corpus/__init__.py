@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from harness.contracts import contract_named
 from harness.law import Contract, Example, Law
 from harness.precision import Format
-from harness.record import Counterexample, Verdict, write_atomically
+from harness.record import Breaking, Counterexample, Input, TensorText, Verdict, Worst, write_atomically
 from harness.replay import from_text
 
 FOLDER = Path(__file__).parent
@@ -45,21 +46,25 @@ def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counter
     return tuple(map(Counterexample.model_validate_json, path.read_text(encoding="utf-8").splitlines()))
 
 
-def freeze(verdicts: Iterable[Verdict], folder: Path = FOLDER) -> int:
+Found = Verdict | Breaking | Worst
+
+
+def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
     """Add the counterexamples of a run to the corpus; return how many were new.
 
     Parameters
     ----------
-    verdicts
-        Those without a violation, or with a large one, are passed over.
+    findings
+        Verdicts, breaking points and worst cases; those on which no law is broken, or with large inputs, are passed
+        over.
     folder
         Where the corpus lies.
     """
     added = 0
     found: dict[str, list[Counterexample]] = {}
-    for verdict in verdicts:
-        if (counterexample := _counterexample(verdict)) is not None:
-            found.setdefault(verdict.contract, []).append(counterexample)
+    for one in findings:
+        if (counterexample := _counterexample(one)) is not None:
+            found.setdefault(one.contract, []).append(counterexample)
     for contract, new in found.items():
         known = {_key(one): one for one in known_counterexamples(contract, folder)}
         merged = {**{_key(one): one for one in new}, **known}
@@ -70,14 +75,26 @@ def freeze(verdicts: Iterable[Verdict], folder: Path = FOLDER) -> int:
     return added
 
 
-def _counterexample(verdict: Verdict) -> Counterexample | None:
-    if verdict.violation is None:
+def _counterexample(found: Found) -> Counterexample | None:
+    example = _broken_on(found)
+    if example is None:
         return None
-    example = verdict.violation.example
-    tensors = [value for value in example.values() if not isinstance(value, (bool, int, float, str, list))]
+    tensors = [value for value in example.values() if isinstance(value, TensorText)]
     if any(len(tensor.values) > LARGEST or (not tensor.values and 0 not in tensor.shape) for tensor in tensors):
         return None
-    return Counterexample(law=verdict.law, dtype=verdict.dtype, example=example, found_in=verdict.case)
+    return Counterexample(law=found.law, dtype=found.dtype, example=example, found_in=found.case)
+
+
+def _broken_on(found: Found) -> dict[str, Input] | None:
+    """The inputs on which a law was found broken; ``None`` where it was not."""
+    match found:
+        case Verdict(violation=violation):
+            return None if violation is None else violation.example
+        case Breaking(example=example):
+            # A property of the format that a ray follows is no law, and every implementation breaks it.
+            return example if any(law.name == found.law for law in contract_named(found.contract).laws) else None
+        case Worst():
+            return found.example if found.broken else None
 
 
 def _key(one: Counterexample) -> str:

@@ -29,7 +29,7 @@ def what_happens(found: Breaking) -> str:
 
 def closed_form(found: Breaking) -> str:
     """Return the closed form, its value, and whether the breaking point is the one it gives."""
-    if found.form is None:
+    if found.form is None or found.form_value is None:
         return ""
     if found.agrees:
         return f"{found.form} = {found.form_value:.10g}"

@@ -122,13 +122,13 @@ def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
 
 def _bars(axes: Axes, group: pd.DataFrame) -> None:
     """Draw the shares of each case as steps over the classes."""
-    edges = list(dict.fromkeys(group["up_to"]))
+    edges = sorted(set(group["up_to"]))
     styles: dict[str, int] = {}
     for case, own in group.groupby("case", sort=False):
         style = str(own["style"].iloc[0])
         dash = DASHES[styles.get(style, 0) % len(DASHES)]
         styles[style] = styles.get(style, 0) + 1
-        shares = own["share"].clip(lower=1e-5)
+        shares = own.groupby("up_to")["share"].mean().clip(lower=1e-5)
         axes.step(
             range(len(edges)), shares, where="mid", color=pen(style).color, linewidth=1.3, linestyle=dash,
             zorder=pen(style).zorder, label=_short(str(case)),

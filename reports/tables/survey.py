@@ -68,12 +68,18 @@ def _cell(row: pd.Series) -> str:
 
 
 def _forms(group: pd.DataFrame) -> str:
-    """Return the closed forms, and whether the breaking points are theirs."""
+    """Return the closed forms, and in which dtypes the breaking points are not theirs."""
     known = group[group["form"].notna()]
-    found = dict.fromkeys(
-        f"{row['form']}{'' if row['agrees'] else ' DISAGREES in ' + row['dtype']}" for _, row in known.iterrows()
-    )
-    return "; ".join(found)
+    wrong = [
+        "" if agrees is True else f" DISAGREES in {dtype}"
+        for agrees, dtype in zip(_truths(known), known["dtype"], strict=True)
+    ]
+    return "; ".join(dict.fromkeys(form + doubt for form, doubt in zip(known["form"], wrong, strict=True)))
+
+
+def _truths(known: pd.DataFrame) -> list[bool]:
+    """Return whether each form agrees; unknown is no agreement."""
+    return [bool(agrees) for agrees in known["agrees"].fillna(value=False)]
 
 
 def worst(frame: pd.DataFrame) -> Table:

@@ -1,0 +1,98 @@
+"""What the report says of a survey: exact numbers, closed forms, and what is only a lower bound."""
+
+from pathlib import Path
+
+import pytest
+import sample_benchmarks
+import sample_run
+import sample_survey
+
+from harness.record import Breaking, RunFolder, Worst
+from reports import frame
+from reports.page import write_report
+from reports.tables import survey
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """Return a run that holds nothing but its head."""
+    folder = RunFolder(tmp_path / "run")
+    folder.write_head(sample_run.head())
+    return folder
+
+
+def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
+    """As the shortest decimal that is the number, with the closed form and what happens."""
+    run.write(Breaking, sample_survey.breakings())
+    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    assert row == (
+        "softmax_regression.scratch.softmax",
+        "value",
+        "spike",
+        "709.7827128933841",
+        "88.72283935546875",
+        "89",
+        "11.09375",
+        "ln(max + ulp/2)",
+        "nan where 1 is true",
+    )
+
+
+def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
+    """Also where nothing breaks at all."""
+    case = ("softmax_regression.scratch.softmax", "softmax")
+    wrong = {"agrees": False, "form": "p ln 2"}
+    run.write(
+        Breaking,
+        [
+            sample_survey.breaking(*case, "float32", **wrong),
+            sample_survey.breaking(*case, "float64", **wrong, value=None, actual=None),
+        ],
+    )
+    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    assert row[7] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
+    assert row[3:5] == ("–", "88.72283935546875")
+
+
+def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
+    """The caption says what it means."""
+    found = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    run.write(Breaking, [found])
+    table = survey.breaking_points(frame.breakings(run))
+    assert table.rows[0][4] == "88.72283935546875 *"
+    assert "asterisk" in table.caption
+
+
+def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
+    """An infinite deviation has an infinite share."""
+    run.write(Worst, sample_survey.worst())
+    table = survey.worst(frame.worst(run))
+    assert "lower bound" in table.caption
+    first, last = table.rows[0], table.rows[-1]
+    assert first[4:7] == ("inf", "83.0", "inf×")
+    assert last[6] == "0.860×"
+    assert {row[-1] for row in table.rows} == {"searched"}
+
+
+def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
+    """The median of the seeds over the largest that any way found, the longer search among them."""
+    sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
+    (row,) = survey.ways(frame.search(run)).rows
+    assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
+
+
+def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
+    """What is finite is no share of it."""
+    entries = sample_benchmarks.search_entries()
+    for entry in entries:
+        if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
+            entry["extra_info"]["score"] = float("inf")
+    sample_benchmarks.write_suite(run, "search", entries)
+    (row,) = survey.ways(frame.search(run)).rows
+    assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
+
+
+def test_a_run_without_a_survey_says_so(run: RunFolder) -> None:
+    """One sentence in its place."""
+    page, _ = write_report(run)
+    assert "No case was surveyed in this run." in page.read_text(encoding="utf-8")

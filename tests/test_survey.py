@@ -1,0 +1,202 @@
+"""Surveys: the same on one process and on two, in Python and on the command line, on what a user gives them."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness import cli
+from harness.error import UsageError
+from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst, how_sure, what_happens
+from harness.surveyor.findings import Findings
+from harness.surveyor.survey import Survey
+
+HOMEWORK = """
+import torch
+
+def softmax(logits):
+    e = logits.exp()
+    return e / e.sum(-1, keepdim=True)
+
+def stable(logits):
+    e = (logits - logits.amax(-1, keepdim=True)).exp().double()
+    return (e / e.sum(-1, keepdim=True)).to(logits.dtype)
+
+def raising(logits):
+    raise ValueError("no such luck")
+"""
+
+FILES = ("breakings.jsonl", "worst.jsonl", "profiles.jsonl", "accumulators.jsonl")
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run ``harness`` in this process, in a folder with a student's file."""
+    (workplace / "homework.py").write_text(HOMEWORK, encoding="utf-8")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return int(str(code or 0)), out, err
+
+    return run
+
+
+def naive(logits: Tensor) -> Tensor:
+    """The definition."""
+    return logits.exp() / logits.exp().sum(-1, keepdim=True)
+
+
+def test_two_processes_survey_the_same_as_one(command: Command) -> None:
+    """Byte for byte, in every file of the run."""
+    options = ("--contract", "softmax", "--dtypes", "float32,float16", "--batches", "3", "--seed", "7")
+    for name, jobs in (("one", "1"), ("two", "2")):
+        command("survey", "homework.py:stable", *options, "--run", name, "--jobs", jobs)
+    for file in FILES:
+        one, two = ((RUNS / name / file).read_bytes() for name in ("one", "two"))
+        assert one == two
+        assert one
+
+
+def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(command: Command) -> None:
+    """In decimal and in hexadecimal, with a replay; exit code 1, since nothing is declared of a student's file."""
+    code, out, _ = command(
+        "survey", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--batches", "1"
+    )
+    assert code == 1
+    for text in (
+        "88.72283935546875",
+        "0x1.62e43p+6",
+        "ln(max + ulp/2)",
+        "nan where",
+        "86.64340209960938",
+        "-ln(sub/2)",
+    ):
+        assert text in out
+    assert "value holds to the end of: negative spike" in out
+    assert "sums: float32 in float32" in out
+    replay = next(line for line in out.splitlines() if line.startswith("  replay"))
+    again, printed, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:])
+    assert again == 1
+    assert "88.72283935546875" in printed
+    assert out.splitlines()[-1].startswith("survey: ")
+    assert "broken and not declared: homework.softmax value [float32]" in out.splitlines()[-1]
+
+
+def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None:
+    """Its worst is a lower bound and within the bound, and the run is on disk."""
+    code, out, _ = command(
+        "survey",
+        "homework.py:stable",
+        "--contract",
+        "softmax",
+        "--dtypes",
+        "bfloat16",
+        "--batches",
+        "2",
+        "--run",
+        "mine",
+    )
+    assert code == 0
+    assert "searched: a lower bound" in out
+    folder = RunFolder(RUNS / "mine")
+    assert all(one.value is None for one in folder.read(Breaking))
+    assert {one.objective for one in folder.read(Worst)} == {"deviation", "ratio"}
+    assert not any(one.broken for one in folder.read(Worst))
+    assert len(folder.read(Profile)) == len(folder.read(Accumulator)) == 1
+
+
+def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -> None:
+    """Another dtype is added; the same one is there once."""
+    for dtypes in ("float16", "bfloat16", "float16"):
+        words = ("survey", "homework.py:stable", "--contract", "softmax", "--dtypes", dtypes)
+        command(*words, "--batches", "0", "--ray", "spike", "--run", "mine")
+    found = RunFolder(RUNS / "mine").read(Breaking)
+    assert sorted((one.dtype, one.law) for one in found) == sorted({(one.dtype, one.law) for one in found})
+    assert {one.dtype for one in found} == {"float16", "bfloat16"}
+    assert {one.ray for one in found} == {"spike"}
+
+
+def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> None:
+    """Exit code 0, and the closed forms are counted."""
+    code, out, _ = command("survey", "--contract", "sgd", "--batches", "0")
+    assert code == 0
+    assert "8 of 8 declared closed forms agree" in out
+    assert "2.9802322387695312e-08" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("homework.py:softmax", "--contract", "softmax", "--ray", "spice"), "got `spice`"),
+        (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
+        (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
+        (("homework.py:softmax", "--contract", "accuracy"), "a contract that has rays"),
+        (("homework.py:softmax",), "add `--contract NAME`"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
+    """Exit code 2, no traceback."""
+    code, _, err = command("survey", *words)
+    assert code == 2
+    assert text in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_function_that_raises_is_reported_and_fails_the_survey(command: Command) -> None:
+    """Its own words are printed."""
+    code, out, _ = command("survey", "homework.py:raising", "--contract", "softmax", "--dtypes", "float32")
+    assert code == 1
+    assert "no such luck" in out
+
+
+def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
+    """An algebraic one, which is not by itself."""
+    found = harness.survey(naive, "softmax", dtypes=["float16"], batches=0)
+    assert "rows_sum_to_one" not in {one.law for one in found.breakings}
+    named = Survey("cases", contract="softmax", laws=["rows_sum_to_one"], dtypes=["float16"], batches=0)
+    laws = {job.law.name for exploration in named.explorations() for job in exploration.jobs}
+    assert laws == {"rows_sum_to_one"}
+
+
+def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
+    """For a function that is at hand."""
+    found = harness.survey(naive, "softmax", dtypes=["float32"], batches=1)
+    assert isinstance(found, Findings)
+    frame = found.to_frame()
+    spike = frame[(frame["law"] == "value") & (frame["ray"] == "spike")].iloc[0]
+    assert spike["value"] == 88.72283935546875
+    assert str(found).startswith("survey: ")
+    record = next(one for one in found.breakings if (one.law, one.ray) == ("value", "spike"))
+    assert what_happens(record) == "nan where 1 is true"
+    assert how_sure(record) == "first of those tried"
+
+
+def test_python_names_a_contract_without_rays() -> None:
+    """It is the user's error."""
+    with pytest.raises(UsageError, match="`one_hot`"):
+        harness.survey(torch.nn.functional.one_hot, "one_hot")
+
+
+def test_a_form_that_only_16_bits_know_is_taken_for_a_coincidence() -> None:
+    """It is dropped unless a wider format has it on the same ray."""
+    wide = harness.survey(naive, "softmax", dtypes=["float32", "bfloat16"], batches=0)
+    narrow = harness.survey(naive, "softmax", dtypes=["bfloat16"], batches=0)
+    forms = [
+        next(one.form for one in found.breakings if (one.law, one.ray, one.dtype) == ("value", "spike", "bfloat16"))
+        for found in (wide, narrow)
+    ]
+    assert forms == ["ln(max + ulp/2)", None]
