@@ -224,6 +224,7 @@ def test_time_that_is_up_leaves_a_part(harness: Command, small_spaces: None, wor
         (("mine.py:softplus", "--contract", "logsumexp"), "whose inputs can be exhausted are `sigmoid`"),
         (("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"), "`--layouts` takes `contiguous`"),
         (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
+        (("mine.py:softplus", "--contract", "cross_entropy"), 'a loss is called with `reduction="none"`'),
         (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),
     ],
 )

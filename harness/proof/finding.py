@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.double_double import Array, DoubleDouble, two_sum
 from harness.job import Job
-from harness.law import Law
+from harness.law import Example, Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.proof.space import Codes
@@ -66,7 +66,6 @@ class Finding:
     def __init__(self, task: "Pairs") -> None:
         self.task = task
         self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
-        self.value = next(law for law in task.laws if law.name == "value")
         self.pending: list[Suspects] = []
         self.waiting = 0
         self.not_correctly_rounded = self.not_finite = 0
@@ -134,15 +133,15 @@ class Finding:
         kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
         if not len(kept):
             return
-        deviation = self._deviation(kept)
+        main = self._measured(kept)
+        deviation = _largest(main, len(kept))
         self._count(deviation)
         self._keep_worst(deviation, kept)
-        example = {"logits": self._tensor(kept.operands)}
         for law in self.task.laws:
             if law.name not in self.broken:
-                measurement = law(self._job(law, kept).subject, example)
+                measurement = main if law is self.task.main else self._of_law(law, kept)
                 if measurement.broken:
-                    self._break(law, kept.at([measurement.worst[0]]))
+                    self._break(law, kept.at([measurement.worst[int(self.task.operation.label is not None)]]))
 
     def _count(self, deviation: Array) -> None:
         self.beyond += [np.count_nonzero(deviation > limit) for limit in LIMITS]
@@ -168,22 +167,29 @@ class Finding:
         self._keep_worst(deviation, undecided)
 
     def _deviation(self, suspects: Suspects) -> Array:
-        """The larger deviation of the two outputs of each pair."""
-        return np.asarray(self._value(suspects).deviation.max(-1))
+        """The largest deviation of the outputs of each pair."""
+        return _largest(self._measured(suspects), len(suspects))
 
-    def _value(self, suspects: Suspects) -> Measurement:
-        return self.value(self._job(self.value, suspects).subject, {"logits": self._tensor(suspects.operands)})
+    def _measured(self, suspects: Suspects) -> Measurement:
+        return self._of_law(self.task.main, suspects)
+
+    def _of_law(self, law: Law, suspects: Suspects) -> Measurement:
+        return law(self._job(law, suspects).subject, self._example(suspects))
+
+    def _example(self, suspects: Suspects) -> Example:
+        return self.task.operation.example(self._tensor(suspects.operands))
 
     def _break(self, law: Law, one: Suspects) -> None:
         """Keep the violation of a law, if ball arithmetic agrees."""
-        verdict = decide(self._job(law, one), example={"logits": self._tensor(one.operands)}, corpora=())
+        verdict = decide(self._job(law, one), example=self._example(one), corpora=())
         if verdict.violation is not None:
             self.broken[law.name] = verdict.violation
 
     def _witness(self, one: Suspects) -> Witness:
         with confirming():
-            measurement = self._value(one)
-        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), (1, 2)))
+            measurement = self._measured(one)
+        shape = measurement.deviation.shape
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
         return Witness(
             example=to_text({"logits": self._tensor(one.operands)}),
             place=place,
@@ -195,9 +201,14 @@ class Finding:
     def _job(self, law: Law, suspects: Suspects) -> Job:
         """The case as a law sees it, answering with the codes that it returned in the sweep."""
         recorded = self._tensor(suspects.outputs)
-        case = replace(self.task.case, function=lambda _: recorded)
+        case = replace(self.task.case, function=self.task.operation.answering(recorded))
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:
-        """Codes ``[2, n]`` as numbers ``[n, 2]``."""
+        """Codes ``[k, n]`` as numbers ``[n, k]``."""
         return torch.from_numpy(np.ascontiguousarray(codes.T).view(np.int16)).view(self.task.format_.dtype)
+
+
+def _largest(measurement: Measurement, count: int) -> Array:
+    """The largest deviation of the outputs of each pair."""
+    return np.asarray(measurement.deviation.reshape(count, -1).max(-1))
