@@ -6,10 +6,15 @@ strict, the interval rounded inwards, so that a pair that passes is certainly co
 is formed exactly and held against the intervals in float64; what is still undecided, and the largest deviation, goes to
 ball arithmetic.
 
-The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold: each
-one's bound is at least what outputs within one ulp can reach. That is one ulp for the value, since
-:math:`u (g + \ln 2 + 6) p \ge 3.3` ulp, likewise for the sum of a row and for the order of its entries; an output
-within one ulp of a positive number is finite and not negative.
+The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold, since
+each one's bound is at least what outputs within one ulp can reach. With the bounds of the contracts:
+
+* softmax: :math:`u (g + \ln 2 + 6) p \ge 3.3` ulp of :math:`p`; likewise for the sum of a row, whose two errors are
+  below one ulp of one together, and for the order of its entries;
+* log-softmax and the loss: :math:`u (|y| + g) + 3u \ge 2u |y|`, which is at least one ulp of :math:`y`, because
+  :math:`|y| \le g + \ln 2`;
+* the gradient of the loss: :math:`23 u p \ge 11` ulp;
+* an output within one ulp of a number that is not zero is finite, and has its sign or is zero where it is subnormal.
 """
 
 from dataclasses import dataclass
