@@ -16,6 +16,7 @@ from harness.law import Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.precision import format_of, from_ordinal, to_array, to_ordinal
+from harness.proof import finding
 from harness.proof.conclusion import conclude
 from harness.proof.operation import OPERATIONS
 from harness.proof.space import every_pair
@@ -232,6 +233,23 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
     assert found is not None
     assert np.isnan(found.actual)
     assert not any(outcome.follows for outcome in proof.laws)
+
+
+def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pairs are finite and wrong, one of the last is NaN."""
+    monkeypatch.setattr(finding, "_MANY", 16)
+    space = small("float16", shards=1)
+    last = float(space.values(space.first)[-2])
+
+    def wrong(logits: Tensor) -> Tensor:
+        output = torch_softmax(logits) * 0.9
+        return torch.where(logits[:, :1] == last, torch.nan, output)
+
+    pairs = task(wrong, "softmax", "float16", "rows", space)
+    proof = conclude(pairs, tallied(pairs))
+    statuses = {outcome.law: outcome.status for outcome in proof.laws}
+    assert statuses["value"] is statuses["finite_on_extreme_logits"] is Status.BROKEN
+    assert proof.not_finite == len(space.second)
 
 
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:

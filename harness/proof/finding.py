@@ -127,8 +127,8 @@ class Finding:
     def _measure(self, far: Suspects) -> None:
         """Count the pairs that are more than one ulp off, and hold every law that is not broken yet against them."""
         nan = np.isnan(self.task.pairs.values(far.outputs)).any(0)
-        # Of the pairs whose output is NaN, one says all that there is to say.
-        first = np.flatnonzero(nan)[: int(not self.broken)]
+        # Of the pairs whose output is NaN, one says all that there is to say: it breaks what any of them does.
+        first = np.flatnonzero(nan)[: int(len(self.broken) < len(self.task.laws))]
         self._count(np.full(np.count_nonzero(nan) - len(first), np.inf))
         kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
         if not len(kept):
