@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MANY = 2**14
 """Pairs that are examined at once."""
 
+_CLOSE = 1.0 - 2.0**-20
+"""Share of its bound from which a deviation on the screen is left to ball arithmetic."""
+
 
 @dataclass(frozen=True)
 class Suspects:
@@ -139,9 +142,7 @@ class Finding:
         self._keep_worst(deviation, kept)
         for law in self.task.laws:
             if law.name not in self.broken:
-                measurement = main if law is self.task.main else self._of_law(law, kept)
-                if measurement.broken:
-                    self._break(law, kept.at([measurement.worst[int(self.task.operation.label is not None)]]))
+                self._judge(law, main if law is self.task.main else self._of_law(law, kept), kept)
 
     def _count(self, deviation: Array) -> None:
         self.beyond += [np.count_nonzero(deviation > limit) for limit in LIMITS]
@@ -179,11 +180,16 @@ class Finding:
     def _example(self, suspects: Suspects) -> Example:
         return self.task.operation.example(self._tensor(suspects.operands))
 
-    def _break(self, law: Law, one: Suspects) -> None:
-        """Keep the violation of a law, if ball arithmetic agrees."""
-        verdict = decide(self._job(law, one), example=self._example(one), corpora=())
-        if verdict.violation is not None:
-            self.broken[law.name] = verdict.violation
+    def _judge(self, law: Law, measurement: Measurement, suspects: Suspects) -> None:
+        """Keep the worst violation of a law that ball arithmetic confirms, of the pairs at its bound and beyond."""
+        ratio = measurement.ratio.reshape(len(suspects), -1).max(-1)
+        close = np.flatnonzero(ratio > _CLOSE)
+        for i in close[np.argsort(-ratio[close], kind="stable")]:
+            one = suspects.at([i])
+            verdict = decide(self._job(law, one), example=self._example(one), corpora=())
+            if verdict.violation is not None:
+                self.broken[law.name] = verdict.violation
+                return
 
     def _witness(self, one: Suspects) -> Witness:
         with confirming():
