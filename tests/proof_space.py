@@ -8,7 +8,7 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.softmax import softmax_oracle
 from harness.precision import format_of, round_to
-from harness.proof.layout import pair_layouts
+from harness.proof.operation import OPERATIONS
 from harness.proof.pairs import Pairs
 from harness.proof.space import Space, every_pair
 from harness.proof.tally import Tally
@@ -28,12 +28,17 @@ def small(dtype: str, *, first: int = 12, second: int = 64, shards: int = 4, see
     return Space(whole.format_, whole.first[some(first)[:first]], whole.first[some(second)[:second]], shards)
 
 
-def task(function: object, contract: str, dtype: str, layout: str, space: Space | None = None) -> Pairs:
+def task(
+    function: object, contract: str, dtype: str, layout: str, space: Space | None = None, *, quantity: str = "value"
+) -> Pairs:
     """Return the task to prove a function on a small space, which counts as the whole one."""
     assert callable(function)
-    case = Case(function, contract, style="foreign", name="foreign.function", target="foreign:function")
-    (found,) = [known for known in pair_layouts(function) if known.name == layout]
-    return Pairs(case, contract_named(contract), format_of(dtype), found, space or small(dtype))
+    declares = {"reduction": "none"} if contract == "cross_entropy" else {}
+    name, target = "foreign.function", "foreign:function"
+    case = Case(function, contract, declares=declares, style="foreign", name=name, target=target)
+    (operation,) = [known for known in OPERATIONS[contract] if known.quantity == quantity]
+    (found,) = [known for known in operation.layouts(function) if known.name == layout]
+    return Pairs(case, contract_named(contract), format_of(dtype), found, operation, space or small(dtype))
 
 
 def tallied(pairs: Pairs) -> Tally:

@@ -199,6 +199,8 @@ def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
     assert "mine.as_defined breaks value [float16, spread]" in done.stdout
     assert "proofs: all 2 proved; broken: mine.as_defined value [float16, spread]" in done.stdout
     assert "the scalar loop" in done.stdout
+    assert "value: broken: value [float16 spread]" in done.stdout
+    assert "value: held on every input visited: monotone, " in done.stdout
     assert {proof.quantity for proof in RunFolder(RUNS / "prove").read(Proof)} == {"value", "gradient"}
 
 
@@ -224,6 +226,7 @@ def test_time_that_is_up_leaves_a_part(harness: Command, small_spaces: None, wor
         (("mine.py:softplus", "--contract", "logsumexp"), "whose inputs can be exhausted are `sigmoid`"),
         (("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"), "`--layouts` takes `contiguous`"),
         (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
+        (("mine.py:softplus", "--contract", "cross_entropy"), 'a loss is called with `reduction="none"`'),
         (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),
     ],
 )

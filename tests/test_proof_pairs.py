@@ -1,6 +1,8 @@
 """Proofs over pairs: the thresholds, the count of what was visited, what is found, and what is never called proved."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from torch import Tensor
 
 from harness.double_double import two_sum
 from harness.job import Job
+from harness.law import Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.precision import format_of, from_ordinal, to_array, to_ordinal
+from harness.proof import finding
 from harness.proof.conclusion import conclude
-from harness.proof.pairs import OUTPUTS
+from harness.proof.operation import OPERATIONS
 from harness.proof.space import every_pair
 from harness.proof.sweep import Lookup
 from harness.proof.tally import LIMITS
@@ -45,7 +49,7 @@ def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("limit", [0.5, 1.0])
 @pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("contract", OUTPUTS)
+@pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
     contract: str, dtype: str, limit: float
 ) -> None:
@@ -55,7 +59,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
         deviation = measured(contract, dtype, logits, outputs).deviation
     x = to_array(logits)
     gap, codes = two_sum(x[:, 0], -x[:, 1]), outputs.view(torch.int16).numpy().view(np.uint16).astype(np.int64)
-    for j, spec in enumerate(OUTPUTS[contract]):
+    for j, spec in enumerate(OPERATIONS[contract][0].outputs):
         argument = -gap if spec.of_negative_gap else gap
         inside, undecided = within(argument, codes[:, j], spec.interval(format_of(dtype), limit))
         expected = deviation[:, j] <= limit
@@ -65,7 +69,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("contract", OUTPUTS)
+@pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -> None:
     """And it passes nearly everything that is, but at a gap of zero, where an error can be half an ulp exactly."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
@@ -83,7 +87,7 @@ def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("contract", OUTPUTS)
+@pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contract: str, dtype: str) -> None:
     """Outputs moved by up to two floats, of which those beyond one ulp are put back."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
@@ -93,6 +97,28 @@ def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contra
     assert len(kept) > 200
     for law in task(lambda logits: logits, contract, dtype, "rows").laws:
         assert not measured(contract, dtype, kept, moved, law=law.name).broken, law.name
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("quantity", ["value, label 0", "gradient, label 1"])
+def test_laws_of_a_loss_that_are_not_measured_hold_where_outputs_are_within_one_ulp(quantity: str, dtype: str) -> None:
+    """The loss is minus the log-softmax at the label; the gradient, plus and minus the other class's softmax."""
+    is_value = quantity.startswith("value")
+    logits, outputs = pairs_near_thresholds("log_softmax" if is_value else "softmax", dtype)
+    recorded = -outputs[:, :1] if is_value else torch.stack([outputs[:, 0], -outputs[:, 0]], -1)
+    pairs = task(torch.softmax, "cross_entropy", dtype, "rows", quantity=quantity)
+
+    def measure(law: Law, rows: Tensor) -> Measurement:
+        case = replace(pairs.case, function=pairs.operation.answering(recorded[rows]))
+        return law(Job(case, pairs.contract, law, pairs.format_).subject, pairs.operation.example(logits[rows]))
+
+    every = torch.arange(len(logits))
+    with confirming():
+        deviation = measure(pairs.main, every).deviation.reshape(len(logits), -1)
+    near = every[torch.from_numpy((deviation <= 1.0).all(-1))]
+    assert len(near) > 200
+    for law in pairs.laws:
+        assert not measure(law, near).broken, law.name
 
 
 @pytest.mark.parametrize(("dtype", "count"), [("float16", 4_030_726_144), ("bfloat16", 4_261_478_400)])
@@ -117,7 +143,7 @@ def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("contract", OUTPUTS)
+@pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str) -> None:
     """Of torch's function on a small space, against ball arithmetic pair by pair."""
     function = getattr(torch.nn.functional, contract)
@@ -134,6 +160,44 @@ def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str)
     assert list(proof.beyond.values()) == [np.count_nonzero(deviation > limit) for limit in LIMITS]
     assert proof.witness is not None
     assert proof.witness.deviation == deviation.max()
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("quantity", ["value, label 0", "value, label 1", "gradient, label 0", "gradient, label 1"])
+def test_the_counts_of_a_loss_and_of_its_gradient_are_those_of_measuring_every_pair(quantity: str, dtype: str) -> None:
+    """Of torch's function, row by row, at either label."""
+    function = functools.partial(torch.nn.functional.cross_entropy, reduction="none")
+    pairs = task(function, "cross_entropy", dtype, "rows", quantity=quantity)
+    proof = conclude(pairs, tallied(pairs))
+    space = pairs.pairs
+    values = [torch.from_numpy(codes.view(np.int16)).view(pairs.format_.dtype) for codes in (space.first, space.second)]
+    example = pairs.operation.example(torch.cartesian_prod(*values))
+    with confirming():
+        measurement = pairs.main(Job(pairs.case, pairs.contract, pairs.main, pairs.format_).subject, example)
+    deviation = measurement.deviation.reshape(len(example["logits"][0]), -1).max(-1)
+    assert proof.proved
+    assert proof.not_correctly_rounded == np.count_nonzero(deviation > 0.5) > 0
+    assert list(proof.beyond.values()) == [np.count_nonzero(deviation > limit) for limit in LIMITS]
+    assert proof.witness is not None
+    assert proof.witness.deviation == deviation.max()
+    assert {outcome.law for outcome in proof.laws} >= ({"gradient"} if "gradient" in quantity else {"value"})
+
+
+def test_a_clamped_loss_breaks_the_laws_of_value_and_gradient() -> None:
+    """The loss stops, and its gradient is zero where the truth is one."""
+
+    def clamped(logits: Tensor, labels: Tensor) -> Tensor:
+        probabilities = torch.softmax(logits.float(), -1).clamp_min(1e-3)
+        return -probabilities[torch.arange(len(labels)), labels].log().to(logits.dtype)
+
+    for quantity, law in (("value, label 0", "value"), ("gradient, label 0", "gradient")):
+        pairs = task(clamped, "cross_entropy", "bfloat16", "spread", quantity=quantity)
+        proof = conclude(pairs, tallied(pairs))
+        (broken,) = [outcome for outcome in proof.laws if outcome.law == law]
+        assert broken.status is Status.BROKEN
+        assert broken.violation is not None
+        assert set(broken.violation.example) == {"logits", "labels"}
+        assert proof.differing == 0
 
 
 def test_one_wrong_pair_is_found_and_is_the_witness() -> None:
@@ -169,6 +233,23 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
     assert found is not None
     assert np.isnan(found.actual)
     assert not any(outcome.follows for outcome in proof.laws)
+
+
+def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pairs are finite and wrong, one of the last is NaN."""
+    monkeypatch.setattr(finding, "_MANY", 16)
+    space = small("float16", shards=1)
+    last = float(space.values(space.first)[-2])
+
+    def wrong(logits: Tensor) -> Tensor:
+        output = torch_softmax(logits) * 0.9
+        return torch.where(logits[:, :1] == last, torch.nan, output)
+
+    pairs = task(wrong, "softmax", "float16", "rows", space)
+    proof = conclude(pairs, tallied(pairs))
+    statuses = {outcome.law: outcome.status for outcome in proof.laws}
+    assert statuses["value"] is statuses["finite_on_extreme_logits"] is Status.BROKEN
+    assert proof.not_finite == len(space.second)
 
 
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:

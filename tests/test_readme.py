@@ -49,6 +49,20 @@ def test_checking_ones_own_function_prints_what_the_readme_shows(
         assert line in printed
 
 
+def test_the_proof_it_shows_ends_with_the_line_it_shows(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every number of float16 through torch's softplus."""
+    (command,) = [command for command in COMMANDS if command.startswith("harness prove")]
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    shown = re.search(r"```text\n(proofs: .*)\n```", README)
+    assert shown is not None
+    assert capsys.readouterr().out.splitlines()[-1] == shown.group(1)
+
+
 def test_the_verdict_line_it_shows_counts_the_laws_there_are() -> None:
     """So that a newcomer sees the same number."""
     shown = re.search(r"verdict: all ([\d,]+) laws", README)

@@ -100,7 +100,7 @@ def conclude(task: Task, tally: Tally) -> Proof:
 def _outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
     for law in task.laws:
         yield _outcome(task, law, tally.broken.get(law.name))
-    if tally.broken.get(task.quantity) is None:
+    if "value" not in tally.broken:
         for law in task.following:
             yield LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement, follows=True)
 

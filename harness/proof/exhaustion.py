@@ -9,11 +9,11 @@ import inspect
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,10 +25,12 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.discovery import load
 from harness.error import UsageError
+from harness.law import Contract
 from harness.precision import format_of
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
-from harness.proof.layout import VALUE_LAYOUTS, pair_layouts
+from harness.proof.layout import VALUE_LAYOUTS, takes
+from harness.proof.operation import OPERATIONS
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
 from harness.timing import threads
@@ -99,8 +101,11 @@ class Exhaustion:
             for task in _tasks(case, dtype)
         ]
         if not found:
-            rule = f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}"
-            raise UsageError(rule=rule, value=f"none of them in `{self.target}`")
+            raise UsageError(
+                rule=f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}",
+                value=f"none of them in `{self.target}`",
+                remedy='a loss is called with `reduction="none"`, or declared so with `--declare reduction=none`',
+            )
         return self._of_layouts(found)
 
     def _of_layouts(self, found: list[Task]) -> list[Task]:
@@ -183,21 +188,39 @@ def _tasks(case: Case, dtype: str) -> Iterator[Task]:
         for quantity in values.QUANTITIES:
             for layout in VALUE_LAYOUTS:
                 yield values.Values(case, contract, format_, layout, quantity)
-    if contract.name in pairs.CONTRACTS:
-        for pair_layout in pair_layouts(case.function):
-            yield pairs.Pairs(case, contract, format_, pair_layout)
+    if contract.name in pairs.CONTRACTS and (answering := _row_by_row(case, contract)) is not None:
+        for operation in OPERATIONS[contract.name]:
+            for pair_layout in operation.layouts(case.function):
+                yield pairs.Pairs(answering, contract, format_, pair_layout, operation)
+
+
+def _row_by_row(case: Case, contract: Contract) -> Case | None:
+    """The case with an answer for each row; ``None`` where it only gives the mean or the sum of many."""
+    if "reduction" not in contract.conventions or case.declares.get("reduction") == "none":
+        return case
+    if not takes(case.function, "reduction"):
+        return None
+    declares = {**case.declares, "reduction": "none"}
+    return replace(case, function=partial(case.function, reduction="none"), declares=declares)
 
 
 def fingerprint(task: Task) -> str:
     """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
     try:
-        source = Path(inspect.getfile(inspect.unwrap(task.case.function))).read_bytes()
+        source = Path(inspect.getfile(_plain(task.case.function))).read_bytes()
     except (OSError, TypeError):  # a builtin function is torch's own
         source = task.case.target.encode()
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
     facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
     return hashlib.sha256(repr((*facts, declares, source)).encode()).hexdigest()
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, without what wraps it."""
+    plain: Callable[..., Any] = function.func if isinstance(function, partial) else function
+    unwrapped: Callable[..., Any] = inspect.unwrap(plain)
+    return unwrapped
 
 
 def _fed(pool: Executor, remaining: list[Shard], processes: int, deadline: float | None) -> Iterator[Shard]:

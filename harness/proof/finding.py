@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.double_double import Array, DoubleDouble, two_sum
 from harness.job import Job
-from harness.law import Law
+from harness.law import Example, Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.proof.space import Codes
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _MANY = 2**14
 """Pairs that are examined at once."""
+
+_CLOSE = 1.0 - 2.0**-20
+"""Share of its bound from which a deviation on the screen is left to ball arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,6 @@ class Finding:
     def __init__(self, task: "Pairs") -> None:
         self.task = task
         self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
-        self.value = next(law for law in task.laws if law.name == "value")
         self.pending: list[Suspects] = []
         self.waiting = 0
         self.not_correctly_rounded = self.not_finite = 0
@@ -128,21 +130,19 @@ class Finding:
     def _measure(self, far: Suspects) -> None:
         """Count the pairs that are more than one ulp off, and hold every law that is not broken yet against them."""
         nan = np.isnan(self.task.pairs.values(far.outputs)).any(0)
-        # Of the pairs whose output is NaN, one says all that there is to say.
-        first = np.flatnonzero(nan)[: int(not self.broken)]
+        # Of the pairs whose output is NaN, one says all that there is to say: it breaks what any of them does.
+        first = np.flatnonzero(nan)[: int(len(self.broken) < len(self.task.laws))]
         self._count(np.full(np.count_nonzero(nan) - len(first), np.inf))
         kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
         if not len(kept):
             return
-        deviation = self._deviation(kept)
+        main = self._measured(kept)
+        deviation = _largest(main, len(kept))
         self._count(deviation)
         self._keep_worst(deviation, kept)
-        example = {"logits": self._tensor(kept.operands)}
         for law in self.task.laws:
             if law.name not in self.broken:
-                measurement = law(self._job(law, kept).subject, example)
-                if measurement.broken:
-                    self._break(law, kept.at([measurement.worst[0]]))
+                self._judge(law, main if law is self.task.main else self._of_law(law, kept), kept)
 
     def _count(self, deviation: Array) -> None:
         self.beyond += [np.count_nonzero(deviation > limit) for limit in LIMITS]
@@ -168,22 +168,34 @@ class Finding:
         self._keep_worst(deviation, undecided)
 
     def _deviation(self, suspects: Suspects) -> Array:
-        """The larger deviation of the two outputs of each pair."""
-        return np.asarray(self._value(suspects).deviation.max(-1))
+        """The largest deviation of the outputs of each pair."""
+        return _largest(self._measured(suspects), len(suspects))
 
-    def _value(self, suspects: Suspects) -> Measurement:
-        return self.value(self._job(self.value, suspects).subject, {"logits": self._tensor(suspects.operands)})
+    def _measured(self, suspects: Suspects) -> Measurement:
+        return self._of_law(self.task.main, suspects)
 
-    def _break(self, law: Law, one: Suspects) -> None:
-        """Keep the violation of a law, if ball arithmetic agrees."""
-        verdict = decide(self._job(law, one), example={"logits": self._tensor(one.operands)}, corpora=())
-        if verdict.violation is not None:
-            self.broken[law.name] = verdict.violation
+    def _of_law(self, law: Law, suspects: Suspects) -> Measurement:
+        return law(self._job(law, suspects).subject, self._example(suspects))
+
+    def _example(self, suspects: Suspects) -> Example:
+        return self.task.operation.example(self._tensor(suspects.operands))
+
+    def _judge(self, law: Law, measurement: Measurement, suspects: Suspects) -> None:
+        """Keep the worst violation of a law that ball arithmetic confirms, of the pairs at its bound and beyond."""
+        ratio = measurement.ratio.reshape(len(suspects), -1).max(-1)
+        close = np.flatnonzero(ratio > _CLOSE)
+        for i in close[np.argsort(-ratio[close], kind="stable")]:
+            one = suspects.at([i])
+            verdict = decide(self._job(law, one), example=self._example(one), corpora=())
+            if verdict.violation is not None:
+                self.broken[law.name] = verdict.violation
+                return
 
     def _witness(self, one: Suspects) -> Witness:
         with confirming():
-            measurement = self._value(one)
-        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), (1, 2)))
+            measurement = self._measured(one)
+        shape = measurement.deviation.shape
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
         return Witness(
             example=to_text({"logits": self._tensor(one.operands)}),
             place=place,
@@ -195,9 +207,14 @@ class Finding:
     def _job(self, law: Law, suspects: Suspects) -> Job:
         """The case as a law sees it, answering with the codes that it returned in the sweep."""
         recorded = self._tensor(suspects.outputs)
-        case = replace(self.task.case, function=lambda _: recorded)
+        case = replace(self.task.case, function=self.task.operation.answering(recorded))
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:
-        """Codes ``[2, n]`` as numbers ``[n, 2]``."""
+        """Codes ``[k, n]`` as numbers ``[n, k]``."""
         return torch.from_numpy(np.ascontiguousarray(codes.T).view(np.int16)).view(self.task.format_.dtype)
+
+
+def _largest(measurement: Measurement, count: int) -> Array:
+    """The largest deviation of the outputs of each pair."""
+    return np.asarray(measurement.deviation.reshape(count, -1).max(-1))

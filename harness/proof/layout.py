@@ -81,9 +81,9 @@ class PairLayout:
     pairs: Callable[[Tensor], Tensor]
     axis: int | None = None
 
-    def call(self, function: Function, argument: Tensor) -> Any:
+    def call(self, function: Function, argument: Tensor, *more: Tensor) -> Any:
         """Call the implementation on what :attr:`allocate` made."""
-        return function(argument) if self.axis is None else function(argument, dim=self.axis)
+        return function(argument, *more) if self.axis is None else function(argument, *more, dim=self.axis)
 
 
 def _classes_first(tensor: Tensor) -> Tensor:
@@ -142,12 +142,12 @@ LAYOUTS_OF_ROWS = (
 
 def pair_layouts(function: Function) -> tuple[PairLayout, ...]:
     """Return the layouts in which a function of logits ``[n, 2]`` can be called."""
-    return LAYOUTS_WITH_DIM if takes_dim(function) else LAYOUTS_OF_ROWS
+    return LAYOUTS_WITH_DIM if takes(function, "dim") else LAYOUTS_OF_ROWS
 
 
-def takes_dim(function: Function) -> bool:
-    """Whether a function takes the axis of the classes as ``dim``; builtin functions do not say."""
+def takes(function: Function, name: str) -> bool:
+    """Whether a function takes an argument of that name; builtin functions do not say."""
     try:
-        return "dim" in inspect.signature(function).parameters
+        return name in inspect.signature(function).parameters
     except ValueError:
         return False

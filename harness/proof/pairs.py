@@ -6,10 +6,15 @@ strict, the interval rounded inwards, so that a pair that passes is certainly co
 is formed exactly and held against the intervals in float64; what is still undecided, and the largest deviation, goes to
 ball arithmetic.
 
-The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold: each
-one's bound is at least what outputs within one ulp can reach. That is one ulp for the value, since
-:math:`u (g + \ln 2 + 6) p \ge 3.3` ulp, likewise for the sum of a row and for the order of its entries; an output
-within one ulp of a positive number is finite and not negative.
+The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold, since
+each one's bound is at least what outputs within one ulp can reach. With the bounds of the contracts:
+
+* softmax: :math:`u (g + \ln 2 + 6) p \ge 3.3` ulp of :math:`p`; likewise for the sum of a row, whose two errors are
+  below one ulp of one together, and for the order of its entries;
+* log-softmax and the loss: :math:`u (|y| + g) + 3u \ge 2u |y|`, which is at least one ulp of :math:`y`, because
+  :math:`|y| \le g + \ln 2`;
+* the gradient of the loss: :math:`23 u p \ge 11` ulp;
+* an output within one ulp of a number that is not zero is finite, and has its sign or is zero where it is subnormal.
 """
 
 from dataclasses import dataclass
@@ -17,39 +22,16 @@ from dataclasses import dataclass
 from harness.case import Case
 from harness.law import Contract, Law
 from harness.precision import Format
-from harness.proof.layout import PairLayout, pair_layouts
+from harness.proof.layout import PairLayout
+from harness.proof.operation import OPERATIONS, Operation, Output
 from harness.proof.space import Space, every_pair
 from harness.proof.sweep import Sweep
 from harness.proof.tally import Tally
-from harness.proof.threshold import SIGMOID, SOFTPLUS, Increasing, Interval, intervals
 
+CONTRACTS = tuple(OPERATIONS)
 
-@dataclass(frozen=True)
-class Output:
-    """One output as a function of the gap: plus or minus a function of plus or minus the gap."""
-
-    function: Increasing
-    of_negative_gap: bool
-    negative: bool = False
-
-    def interval(self, format_: Format, limit: float) -> Interval:
-        """The gaps, times the sign of the gap, at which each code is within ``limit`` ulp."""
-        return intervals(self.function, format_, limit, negative=self.negative)
-
-
-OUTPUTS = {
-    "softmax": (Output(SIGMOID, of_negative_gap=False), Output(SIGMOID, of_negative_gap=True)),
-    "log_softmax": (
-        Output(SOFTPLUS, of_negative_gap=True, negative=True),
-        Output(SOFTPLUS, of_negative_gap=False, negative=True),
-    ),
-}
-"""The outputs of each contract whose pairs can be exhausted; the gap is the first logit less the second."""
-
-CONTRACTS = tuple(OUTPUTS)
-
-_FOLLOWING = ("shift_invariant", "columns_in_any_order")
-"""Laws that compare the outputs of two pairs that have the same truth, within twice the bound of the value."""
+_OF_TWO_PAIRS = ("shift_invariant", "columns_in_any_order", "differs_by_the_logits")
+"""Laws that compare the outputs of two pairs, or at two labels: they are not measured."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +44,8 @@ class Pairs:
         What is to be proved of what.
     layout
         How the pairs lie in memory.
+    operation
+        Which outputs are meant.
     part
         The pairs, where not all are meant.
     """
@@ -70,9 +54,13 @@ class Pairs:
     contract: Contract
     format_: Format
     layout: PairLayout
+    operation: Operation
     part: Space | None = None
 
-    quantity = "value"
+    @property
+    def quantity(self) -> str:
+        """Which outputs are meant, in words."""
+        return self.operation.quantity
 
     @property
     def pairs(self) -> Space:
@@ -80,9 +68,9 @@ class Pairs:
         return every_pair(self.format_) if self.part is None else self.part
 
     @property
-    def outputs(self) -> tuple[Output, Output]:
+    def outputs(self) -> tuple[Output, ...]:
         """The outputs as functions of the gap."""
-        return OUTPUTS[self.contract.name]
+        return self.operation.outputs
 
     @property
     def space(self) -> str:
@@ -104,22 +92,31 @@ class Pairs:
     @property
     def reference(self) -> str:
         """The layout whose bits the output is compared with."""
-        return pair_layouts(self.case.function)[0].name
+        return self.operation.layouts(self.case.function)[0].name
 
     @property
     def laws(self) -> tuple[Law, ...]:
         """The laws that say something of each pair, and are measured."""
-        return tuple(law for law in self._about_logits() if law.name not in _FOLLOWING)
+        if self.operation.is_gradient:
+            return (self.main,)
+        return tuple(law for law in self._of_pairs() if law.name not in _OF_TWO_PAIRS)
 
     @property
     def following(self) -> tuple[Law, ...]:
         """The laws that follow from the value's."""
-        return tuple(law for law in self._about_logits() if law.name in _FOLLOWING)
+        if self.operation.is_gradient:
+            return ()
+        return tuple(law for law in self._of_pairs() if law.name in self.operation.following)
 
-    def _about_logits(self) -> tuple[Law, ...]:
+    @property
+    def main(self) -> Law:
+        """The law that compares with the oracle."""
+        return next(law for law in self.contract.laws if law.name == self.operation.law)
+
+    def _of_pairs(self) -> tuple[Law, ...]:
         groups = {"value", "algebra", "finite"}
         laws = (law for law in self.contract.laws if law.group in groups and law.inputs is None)
-        return tuple(law for law in laws if law.reads == ("logits",))
+        return tuple(law for law in laws if "cotangent" not in law.reads)
 
     def tally(self, shard: int) -> Tally:
         """Visit the pairs of one shard."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.double_double import Array
 from harness.proof.finding import Finding, Suspects
-from harness.proof.layout import PairLayout, pair_layouts
+from harness.proof.layout import PairLayout
 from harness.proof.space import Codes
 from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
@@ -34,25 +34,33 @@ class Caller:
     """
 
     def __init__(self, task: "Pairs", layout: PairLayout, size: int) -> None:
-        self.case, self.layout = task.case, layout
-        self.argument = layout.allocate(size, task.format_.dtype)
-        self.operands = layout.pairs(self.argument).view(torch.int16)
+        self.task, self.layout = task, layout
+        memory = layout.allocate(size, task.format_.dtype)
+        self.operands = layout.pairs(memory).view(torch.int16)
+        self.argument = memory.detach().requires_grad_(task.operation.is_gradient)
+        self.labels = () if task.operation.label is None else (task.operation.labels(size),)
         self.spent_s = 0.0
 
     def __call__(self) -> Codes:
         """Call it on the operands; return the outputs' codes, classes first."""
+        name = self.task.case.name
         started = time.process_time()
         try:
-            output = self.layout.call(self.case.function, self.argument)
+            output = self.layout.call(self.task.case.function, self.argument, *self.labels)
+            if self.task.operation.is_gradient:
+                (output,) = torch.autograd.grad(output, self.argument, torch.ones_like(output))
         except Exception as error:
-            raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
+            raise CaseError(f"{name} raises {type(error).__name__}: {error}") from error
         self.spent_s += time.process_time() - started
         if not isinstance(output, Tensor):
-            raise CaseError(f"{self.case.name} returns {type(output).__name__}, not a tensor")
-        if output.shape != self.argument.shape or output.dtype != self.argument.dtype:
-            wanted = f"{list(self.argument.shape)} in {self.argument.dtype}"
-            raise CaseError(f"{self.case.name} returns shape {list(output.shape)} in {output.dtype}, not {wanted}")
-        return codes_of(self.layout.pairs(output.detach()).view(torch.int16))
+            raise CaseError(f"{name} returns {type(output).__name__}, not a tensor")
+        is_loss = len(self.task.outputs) == 1
+        wanted = self.argument.shape[:1] if is_loss else self.argument.shape
+        if output.shape != wanted or output.dtype != self.argument.dtype:
+            expected = f"{list(wanted)} in {self.argument.dtype}"
+            raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")
+        classes = output.detach()[None] if is_loss else self.layout.pairs(output.detach())
+        return codes_of(classes.view(torch.int16))
 
 
 def codes_of(bits: Tensor) -> Codes:
@@ -73,7 +81,7 @@ class Sweep:
     def __init__(self, task: "Pairs") -> None:
         self.task, self.space = task, task.pairs
         size = len(self.space.blocks[0])
-        reference = next(iter(pair_layouts(task.case.function)))
+        reference = task.operation.layouts(task.case.function)[0]
         self.caller = Caller(task, task.layout, size)
         self.other = None if task.layout.name == reference.name else Caller(task, reference, size)
         self.lookup = Lookup(task, size)
@@ -119,7 +127,7 @@ class Sweep:
         if len(failing):
             operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
             places = np.stack([np.full(len(failing), place), block.start + failing])
-            self.finding.add(Suspects(operands, codes.reshape(2, -1)[:, failing], places))
+            self.finding.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], places))
 
     def _count(self) -> None:
         """Note which pairs the implementation was called with, from the buffer itself."""
@@ -128,7 +136,7 @@ class Sweep:
         self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
 
     def _compare(self, codes: Codes, others: Codes) -> None:
-        flat, other = codes.reshape(2, -1), others.reshape(2, -1)
+        flat, other = (some.reshape(len(some), -1) for some in (codes, others))
         different = (flat != other).any(0)
         if different.any():
             nan = self._is_nan(flat) & self._is_nan(other)
@@ -155,13 +163,14 @@ class Lookup:
 
     def __init__(self, task: "Pairs", size: int) -> None:
         found = [spec.interval(task.format_, 0.5) for spec in task.outputs]
-        self.is_shared = all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
-        tables = zip(*(_rounded_inwards(interval) for interval in found[: 2 - self.is_shared]), strict=True)
+        self.is_shared = all(np.array_equal(a, b) for a, b in zip(found[0], found[-1], strict=True))
+        tables = zip(*(_rounded_inwards(interval) for interval in found[: 1 if self.is_shared else 2]), strict=True)
         self.low, self.high = (torch.from_numpy(np.concatenate(ends)) for ends in tables)
         self.negated = [output.of_negative_gap for output in task.outputs]
-        self.index = np.empty((2, size), dtype=np.int32)
-        self.ends, self.gap = torch.empty(2 * size), np.empty((2, size), dtype=np.float32)
-        self.above, self.below = np.empty((2, size), dtype=bool), np.empty((2, size), dtype=bool)
+        shape = (len(found), size)
+        self.index = np.empty(shape, dtype=np.int32)
+        self.ends, self.gap = torch.empty(len(found) * size), np.empty(shape, dtype=np.float32)
+        self.above, self.below = np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
 
     def block(self, values: Array) -> None:
         """Take on another block of second operands."""
@@ -180,11 +189,11 @@ class Lookup:
         np.logical_and(self.above, self.below, out=self.above)
         if self.above.all():
             return _NONE
-        return np.flatnonzero(~(self.above[0] & self.above[1]))
+        return np.flatnonzero(~self.above.all(0))
 
     def _gathered(self, table: Tensor) -> NDArray[np.float32]:
         torch.index_select(table, 0, torch.from_numpy(self.index).view(-1), out=self.ends)
-        gathered: NDArray[np.float32] = self.ends.numpy().reshape(2, -1)
+        gathered: NDArray[np.float32] = self.ends.numpy().reshape(self.index.shape)
         return gathered
 
 

@@ -61,7 +61,7 @@ class Proof(Record):
     expected_checksum: str
     """The same of the whole space, in closed form."""
     witness: Witness | None = None
-    """``None`` where no output deviates at all, or nothing was visited."""
+    """``None`` where every output is correctly rounded and none was singled out, or nothing was visited."""
     not_correctly_rounded: int
     """Inputs of which an output deviates by more than 1/2 ulp."""
     beyond: dict[str, int]
