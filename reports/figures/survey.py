@@ -133,8 +133,8 @@ def _bars(axes: Axes, group: pd.DataFrame) -> None:
             range(len(edges)), shares, where="mid", color=pen(style).color, linewidth=1.3, linestyle=dash,
             zorder=pen(style).zorder, label=_short(str(case)),
         )  # fmt: skip
-    places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**20, math.inf}]
-    names = {0.5: "1/2", 1024.0: "1k", 2.0**20: "1M", math.inf: "inf"}
+    places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
+    names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
     axes.set(xlabel="deviation up to, ulp", ylabel="share of elements")

@@ -9,8 +9,8 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 SURE = (
     "Exact to the float, and confirmed by ball arithmetic at the number and the one before it. In bfloat16 and float16 "
-    "every number of the ray was tried; an asterisk says that failing comes and goes, so that between the numbers "
-    "tried it may begin earlier."
+    "every number of the ray was tried, losses over a batch apart; an asterisk says that failing comes and goes, so "
+    "that between the numbers tried it may begin earlier."
 )
 """How a breaking point is read."""
 
@@ -39,7 +39,8 @@ def _points(frame: pd.DataFrame, *, name: str, title: str, caption: str, folded:
         if group["value"].isna().all() and not group["declared"].any():
             continue
         cells = {str(row["dtype"]): _cell(row) for _, row in group.iterrows()}
-        shown = group.iloc[[int(group["value"].notna().to_numpy().argmax())]].iloc[0]
+        broken = group[group["value"].notna()]
+        shown = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
         where = f"{ray}: {group['formula'].iloc[0]}" if folded else str(ray)
         forms = _forms(group)
         rows.append((str(case), str(law), where, *(cells.get(dtype, "") for dtype in DTYPES), forms, shown["happens"]))
