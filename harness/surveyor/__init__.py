@@ -1,8 +1,19 @@
 """Finding the worst: breaking points along rays, a search in the ordinal space of the format, and accumulators.
 
-====================================  ==========================================================================
-:mod:`~harness.surveyor.boundary`     the first place on a line of integers at which something fails
-:mod:`~harness.surveyor.breaking`     laws followed along the rays of a contract
-:mod:`~harness.surveyor.closed_form`  where theory says they break
-====================================  ==========================================================================
+=====================================  =========================================================================
+:mod:`~harness.surveyor.boundary`      the first place on a line of integers at which something fails
+:mod:`~harness.surveyor.breaking`      laws followed along the rays of a contract
+:mod:`~harness.surveyor.closed_form`   where theory says they break
+:mod:`~harness.surveyor.genome`        inputs as integers that a search can change
+:mod:`~harness.surveyor.mutation`      the changes
+:mod:`~harness.surveyor.search`        thousands of rows at a time, the best of them changed
+:mod:`~harness.surveyor.worst`         what a search found, confirmed and recorded
+:mod:`~harness.surveyor.profile`       the deviation against magnitude, and its distribution
+:mod:`~harness.surveyor.accumulator`   how sums are formed
+:mod:`~harness.surveyor.survey`        all of it, on one process or several
+:mod:`~harness.surveyor.findings`      what came out, by kind
+:mod:`~harness.surveyor.table`         what a person reads of it
+=====================================  =========================================================================
+
+The rays themselves are in :mod:`harness.ray`: contracts declare them.
 """
