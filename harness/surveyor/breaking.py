@@ -35,6 +35,9 @@ _WHOLE_NUMBERS = Effort(whole=0, batch=1, width=1, near=2)
 LONG = "value_on_long_rows"
 """The law about the value on long rows."""
 
+_COUNTED = 16
+"""Formats of more bits count further than a ray of lengths goes: only narrower sums within them stall there."""
+
 _STRAY = 16
 """Numbers around a breaking point that are measured alone, where a row alone differs from a row in a batch."""
 
@@ -129,8 +132,9 @@ class Course:
     def probes(self) -> list[int]:
         """Where to begin: spread over the ordinals, and denser where exponentials live."""
         if self.ray.whole:
-            powers = [2**i for i in range(1, 17)]
-            return [self.place(n + step) for n in (*powers, 65_520) for step in (0, 1)]
+            wide = self.job.format.precision > _COUNTED
+            lengths = (256, 2048, 65_520, 65_536) if wide else (*(2**i for i in range(1, 17)), 65_520)
+            return [self.place(n + step) for n in lengths for step in (0, 1)]
         many = 128 if self.job.contract.grouped else 512
         spread = [self.length * i // many for i in range(many)]
         return spread + [self.place(2.0 ** (i / (many // 8))) for i in range(-6 * many // 8, 11 * many // 8)]
