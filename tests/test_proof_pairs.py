@@ -141,7 +141,9 @@ def test_the_space_is_every_pair_of_finite_numbers(dtype: str, count: int) -> No
     space = every_pair(format_of(dtype))
     assert space.moments[0] == len(space.first) * len(space.second) == count
     assert [place for block in space.blocks for place in block] == list(range(len(space.second)))
-    assert [place for number in range(space.shards) for place in space.shard(number)] == list(range(len(space.first)))
+    places = [place for number in range(space.shards) for place in space.shard(number)]
+    assert sorted(places) == list(range(len(space.first)))
+    assert {len(space.shard(number)) for number in range(space.shards)} <= {992, 1020}
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

@@ -49,8 +49,12 @@ def prove(
     proofs = exhaustion.proofs()
     opened.add_proofs(proofs)
     print_proofs(console(), proofs)
-    complete = all(proof.proved or proof.error for proof in proofs) and len(proofs) == len(exhaustion.tasks)
-    go_on = "" if complete else f" -- {'interrupted' if interrupted else 'not finished'}, the same command goes on"
+    waiting = len(exhaustion.tasks) - len(proofs)
+    complete = not waiting and all(proof.proved or proof.error for proof in proofs)
+    begun = f", {waiting} not begun" if waiting else ""
+    go_on = (
+        "" if complete else f" -- {'interrupted' if interrupted else 'not finished'}{begun}, the same command goes on"
+    )
     print(proof_line(proofs) + go_on)
     if interrupted:
         raise typer.Exit(130)

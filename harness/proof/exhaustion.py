@@ -40,7 +40,7 @@ DTYPES = ("float16", "bfloat16")
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
-_VERSION = 1
+_VERSION = 2
 """Of what a shard's file holds; files of another one are made again."""
 
 
