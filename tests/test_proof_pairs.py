@@ -277,6 +277,22 @@ def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monke
     assert proof.not_finite == len(space.second)
 
 
+def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layouts() -> None:
+    """The rows are right, the same rows spread out are wrong."""
+    memory = torch.empty(64, 2, dtype=torch.float16)
+
+    def reusing(logits: Tensor) -> Tensor:
+        memory.copy_(torch_softmax(logits))
+        if not logits.is_contiguous():
+            memory[0, 0] = 2.0
+        return memory
+
+    pairs = task(reusing, "softmax", "float16", "spread")
+    proof = conclude(pairs, tallied(pairs))
+    assert proof.differing == len(pairs.pairs.first)
+    assert proof.beyond["1"] == len(pairs.pairs.first)
+
+
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
     """Also where the number of pairs is right."""
     pairs = task(torch_softmax, "softmax", "float16", "rows", small("float16", first=16))

@@ -123,6 +123,7 @@ class Sweep:
         codes = self.caller()
         self._count()
         if self.other is not None:
+            codes = codes.copy()  # an implementation may answer in the same memory each time
             self.other.operands[0] = int(first.view(np.int16))
             self._compare(codes, self.other())
         failing = self.lookup(np.float32(number), codes)
