@@ -1,5 +1,6 @@
 """Exhaustions: shards kept on disk, gone on with after an interrupt, the same on any number of processes."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ from proof_space import small
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
 pairs.every_pair = lambda format_: small(format_.name, first=16, shards=8)
-list(Exhaustion("slow.py:softmax", Path("shards"), "softmax", dtypes=("float16",), layouts=("rows",)).run())
+list(Exhaustion("slow.py:softmax", Path("shards"), "softmax", {{}}, ("float16",), ("rows",), ("value",)).run())
 """
 
 
@@ -85,7 +86,7 @@ def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
     """Return the proof of a softmax in a file, of the rows in float16."""
-    return Exhaustion(f"{file}:softmax", folder, "softmax", dtypes=("float16",), layouts=("rows",))
+    return Exhaustion(f"{file}:softmax", folder, "softmax", {}, ("float16",), ("rows",), ("value",))
 
 
 def facts(found: list[Proof]) -> list[str]:
@@ -149,7 +150,7 @@ def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatc
     monkeypatch.setattr(Exhaustion, "finish", interrupted)
     first = harness(*words)
     assert first.returncode == 130
-    assert "interrupted, the same command goes on" in first.stdout
+    assert "interrupted, 4 not begun, the same command goes on" in first.stdout
     assert len(RunFolder(RUNS / "it").read(Proof)) == 2
     second = harness(*words)
     assert second.returncode == 0
@@ -174,7 +175,7 @@ def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
         output, errors = running.communicate(timeout=120.0)
     assert running.returncode == 130
     assert "Traceback" not in errors
-    assert "interrupted, the same command goes on" in output
+    assert re.search(r"interrupted, \d+ not begun, the same command goes on", output)
     assert 1 <= len(shards(folder)) < 12
 
 
@@ -208,6 +209,7 @@ def test_time_that_is_up_leaves_a_part(harness: Command, small_spaces: None, wor
     """Which is never called proved, and whose exit code says only whether something is broken."""
     (workplace / "slow.py").write_text(SOFTMAX.format(pause=0.05), encoding="utf-8")
     words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
+    words = (*words, "--of", "value")
     done = harness(*words, "--seconds", "0.2")
     assert done.returncode == 0
     assert "proofs: 0 of 1 proved" in done.stdout
@@ -225,6 +227,7 @@ def test_time_that_is_up_leaves_a_part(harness: Command, small_spaces: None, wor
         (("mine.py:softplus", "--contract", "softplus", "--dtypes", "float32"), "float16`, `bfloat16`, got `float32`"),
         (("mine.py:softplus", "--contract", "logsumexp"), "whose inputs can be exhausted are `sigmoid`"),
         (("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"), "`--layouts` takes `contiguous`"),
+        (("mine.py:softplus", "--contract", "softplus", "--of", "slope"), "`--of` takes `value`, `gradient`"),
         (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
         (("mine.py:softplus", "--contract", "cross_entropy"), 'a loss is called with `reduction="none"`'),
         (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),

@@ -17,6 +17,7 @@ def prove(
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims.")] = None,
     dtypes: Annotated[str | None, typer.Option(help="Only these dtypes, comma-separated.")] = None,
     layouts: Annotated[str | None, typer.Option(help="Only these layouts, comma-separated: rows, columns, ...")] = None,
+    of: Annotated[str | None, typer.Option(help="Only `value`, or only `gradient`.")] = None,
     declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes; each computes on one thread.")] = 1,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Begin nothing more after so many seconds.")] = None,
@@ -38,7 +39,7 @@ def prove(
     shards = opened.folder.path / "shards"
     if fresh:
         shutil.rmtree(shards, ignore_errors=True)
-    names = [tuple(name.strip() for name in text.split(",")) if text else () for text in (dtypes, layouts)]
+    names = [tuple(name.strip() for name in text.split(",")) if text else () for text in (dtypes, layouts, of)]
     exhaustion = Exhaustion(target, shards, contract, conventions(declare or []), *names)
     interrupted = False
     try:
@@ -48,8 +49,12 @@ def prove(
     proofs = exhaustion.proofs()
     opened.add_proofs(proofs)
     print_proofs(console(), proofs)
-    complete = all(proof.proved or proof.error for proof in proofs) and len(proofs) == len(exhaustion.tasks)
-    go_on = "" if complete else f" -- {'interrupted' if interrupted else 'not finished'}, the same command goes on"
+    waiting = len(exhaustion.tasks) - len(proofs)
+    complete = not waiting and all(proof.proved or proof.error for proof in proofs)
+    begun = f", {waiting} not begun" if waiting else ""
+    go_on = (
+        "" if complete else f" -- {'interrupted' if interrupted else 'not finished'}{begun}, the same command goes on"
+    )
     print(proof_line(proofs) + go_on)
     if interrupted:
         raise typer.Exit(130)

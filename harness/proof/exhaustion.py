@@ -40,7 +40,7 @@ DTYPES = ("float16", "bfloat16")
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
-_VERSION = 1
+_VERSION = 2
 """Of what a shard's file holds; files of another one are made again."""
 
 
@@ -68,7 +68,7 @@ class Exhaustion:
         As :func:`harness.discovery.load` takes them.
     folder
         Where finished shards are kept.
-    dtypes, layouts
+    dtypes, layouts, quantities
         Names to restrict to; all where empty.
     """
 
@@ -78,6 +78,7 @@ class Exhaustion:
     declares: Mapping[str, Any] = field(default_factory=dict)
     dtypes: Sequence[str] = ()
     layouts: Sequence[str] = ()
+    quantities: Sequence[str] = ()
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -106,14 +107,8 @@ class Exhaustion:
                 value=f"none of them in `{self.target}`",
                 remedy='a loss is called with `reduction="none"`, or declared so with `--declare reduction=none`',
             )
-        return self._of_layouts(found)
-
-    def _of_layouts(self, found: list[Task]) -> list[Task]:
-        known = list(dict.fromkeys(task.layout.name for task in found))
-        for name in self.layouts:
-            if name not in known:
-                raise UsageError(rule=f"`--layouts` takes {_listed(known)}", value=f"`{name}`")
-        return [task for task in found if not self.layouts or task.layout.name in self.layouts]
+        found = _restricted(found, "layouts", self.layouts, lambda task: task.layout.name)
+        return _restricted(found, "of", self.quantities, lambda task: task.quantity.split(",")[0])
 
     @cached_property
     def _fingerprints(self) -> list[str]:
@@ -180,6 +175,15 @@ class Exhaustion:
         name = "-".join((task.case.name, task.quantity, task.format_.name, task.layout.name))
         safe = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
         return self.folder / safe / f"{shard.number:04d}.json"
+
+
+def _restricted(found: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
+    """The tasks of the names an option gives; all where it gives none."""
+    known = list(dict.fromkeys(name(task) for task in found))
+    for one in wanted:
+        if one not in known:
+            raise UsageError(rule=f"`--{option}` takes {_listed(known)}", value=f"`{one}`")
+    return [task for task in found if not wanted or name(task) in wanted]
 
 
 def _tasks(case: Case, dtype: str) -> Iterator[Task]:

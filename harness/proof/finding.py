@@ -120,7 +120,7 @@ class Finding:
         inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
         undecided = np.zeros(gap.shape, dtype=bool)
         for spec, codes, *found in zip(self.task.outputs, outputs, self.half, self.one, strict=True):
-            argument = -gap if spec.of_negative_gap else gap
+            argument = spec.argument.of(gap)
             for within_limit, interval in zip(inside, found, strict=True):
                 is_inside, is_open = within(argument, codes.astype(np.int64), interval)
                 within_limit &= is_inside

@@ -2,34 +2,44 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from harness.double_double import DoubleDouble
 from harness.law import Example
 from harness.precision import Format
 from harness.proof.layout import LAYOUTS_OF_ROWS, Function, PairLayout, pair_layouts
-from harness.proof.threshold import SIGMOID, SOFTPLUS, Increasing, Interval, intervals
+from harness.proof.threshold import SIGMOID, SLOPE, SOFTPLUS, Increasing, Interval, intervals
+
+
+class Argument(Enum):
+    """What a function is taken of: the gap is the first logit less the second."""
+
+    GAP = "gap"
+    MINUS_GAP = "minus the gap"
+    MINUS_SIZE = "minus the size of the gap"
+
+    def of(self, gap: DoubleDouble) -> DoubleDouble:
+        """Return the argument at exact gaps."""
+        if self is Argument.GAP:
+            return gap
+        sign = -np.sign(gap.hi) if self is Argument.MINUS_SIZE else -1.0
+        return DoubleDouble(gap.hi * sign, gap.lo * sign)
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output as a function of the gap, the first logit less the second: ± a function of ± the gap.
-
-    Parameters
-    ----------
-    function
-        The function.
-    of_negative_gap, negative
-        The two signs.
-    """
+    """One output as a function of the gap: plus or minus an increasing function."""
 
     function: Increasing
-    of_negative_gap: bool
+    argument: Argument
     negative: bool = False
 
     def interval(self, format_: Format, limit: float) -> Interval:
-        """The gaps, times their sign, at which each code is within ``limit`` ulp."""
+        """The arguments at which each code is within ``limit`` ulp."""
         return intervals(self.function, format_, limit, negative=self.negative)
 
 
@@ -59,7 +69,7 @@ class Operation:
 
     @property
     def is_gradient(self) -> bool:
-        """Whether the gradient of the sum of the losses is meant."""
+        """Whether a gradient is meant: of the sum of the losses, or of the sum of the first outputs."""
         return self.law == "gradient"
 
     def layouts(self, function: Function) -> tuple[PairLayout, ...]:
@@ -71,48 +81,61 @@ class Operation:
         assert self.label is not None
         return torch.full((n,), self.label, dtype=torch.int64)
 
+    def cotangent(self, output: Tensor, pairs: Callable[[Tensor], Tensor]) -> Tensor:
+        """Weights of the outputs whose gradient is taken: one for a loss and for the first class, else zero."""
+        if self.label is not None:
+            return torch.ones_like(output)
+        weights = torch.zeros_like(output)
+        pairs(weights)[0] = 1.0
+        return weights
+
     def example(self, logits: Tensor) -> Example:
         """What the laws read, of logits ``[n, 2]``: a batch, or one group of rows with their labels."""
         if self.label is None:
-            return {"logits": logits}
+            return {"logits": logits, "cotangent": self.cotangent(logits, lambda tensor: tensor.T)}
         return {"logits": logits[None], "labels": self.labels(len(logits))[None]}
 
     def answering(self, recorded: Tensor) -> Callable[..., Tensor]:
         """A function that answers, once, with what an implementation returned before, as value or as gradient."""
         if self.label is None:
-            return lambda _: recorded
+            return (lambda logits: _through(logits, recorded)) if self.is_gradient else (lambda _: recorded)
         if self.is_gradient:
-            return lambda logits, _: (logits * recorded).sum(-1)
+            return lambda logits, _: _through(logits, recorded)[:, 0]
         return lambda *_: recorded[:, 0]
+
+
+def _through(logits: Tensor, gradient: Tensor) -> Tensor:
+    """Outputs of which the first one has the given gradient."""
+    return torch.stack([(logits * gradient).sum(-1), torch.zeros_like(logits[:, 1])], -1)
 
 
 def _loss(label: int) -> tuple[Operation, Operation]:
     """The loss at a label and its gradient: minus the other class's probability at the label, and plus it elsewhere."""
-    away = label == 0
-    loss = (Output(SOFTPLUS, of_negative_gap=away),)
-    slope = tuple(Output(SIGMOID, of_negative_gap=away, negative=j == label) for j in (0, 1))
+    argument = Argument.MINUS_GAP if label == 0 else Argument.GAP
+    slope = tuple(Output(SIGMOID, argument, negative=j == label) for j in (0, 1))
     return (
-        Operation(f"value, label {label}", "value", loss, label, ("shift_invariant",)),
+        Operation(f"value, label {label}", "value", (Output(SOFTPLUS, argument),), label, ("shift_invariant",)),
         Operation(f"gradient, label {label}", "gradient", slope, label),
     )
 
 
+_GAPS, _MINUS_GAPS = (Argument.GAP, Argument.MINUS_GAP), (Argument.MINUS_GAP, Argument.GAP)
+
 OPERATIONS = {
     "softmax": (
-        Operation(
-            "value",
-            "value",
-            (Output(SIGMOID, of_negative_gap=False), Output(SIGMOID, of_negative_gap=True)),
-            following=("shift_invariant",),
-        ),
+        Operation("value", "value", tuple(Output(SIGMOID, it) for it in _GAPS), following=("shift_invariant",)),
+        # Of the first probability: p (1 - p), and minus that.
+        Operation("gradient", "gradient", tuple(Output(SLOPE, Argument.MINUS_SIZE, negative=j == 1) for j in (0, 1))),
     ),
     "log_softmax": (
         Operation(
             "value",
             "value",
-            tuple(Output(SOFTPLUS, of_negative_gap=j == 0, negative=True) for j in (0, 1)),
+            tuple(Output(SOFTPLUS, it, negative=True) for it in _MINUS_GAPS),
             following=("shift_invariant", "columns_in_any_order"),
         ),
+        # Of the first logarithm: the other class's probability, and minus that.
+        Operation("gradient", "gradient", tuple(Output(SIGMOID, Argument.MINUS_GAP, negative=j == 1) for j in (0, 1))),
     ),
     "cross_entropy": (*_loss(0), *_loss(1)),
 }

@@ -46,9 +46,8 @@ class Space:
         return tuple(_power_sum(self.first, i) * _power_sum(self.second, j) for i, j in MOMENTS)
 
     def shard(self, number: int) -> range:
-        """Places in the first operand that a shard visits."""
-        ends = np.linspace(0, len(self.first), self.shards + 1).astype(int)
-        return range(int(ends[number]), int(ends[number + 1]))
+        """Places in the first operand that a shard visits: spread over all of it, so that a part is a fair sample."""
+        return range(number, len(self.first), self.shards)
 
     @property
     def blocks(self) -> list[range]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.double_double import Array
 from harness.proof.finding import Finding, Suspects
 from harness.proof.layout import PairLayout
+from harness.proof.operation import Argument
 from harness.proof.space import Codes
 from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
@@ -48,7 +49,8 @@ class Caller:
         try:
             output = self.layout.call(self.task.case.function, self.argument, *self.labels)
             if self.task.operation.is_gradient:
-                (output,) = torch.autograd.grad(output, self.argument, torch.ones_like(output))
+                weights = self.task.operation.cotangent(output, self.layout.pairs)
+                (output,) = torch.autograd.grad(output, self.argument, weights)
         except Exception as error:
             raise CaseError(f"{name} raises {type(error).__name__}: {error}") from error
         self.spent_s += time.process_time() - started
@@ -121,6 +123,7 @@ class Sweep:
         codes = self.caller()
         self._count()
         if self.other is not None:
+            codes = codes.copy()  # an implementation may answer in the same memory each time
             self.other.operands[0] = int(first.view(np.int16))
             self._compare(codes, self.other())
         failing = self.lookup(np.float32(number), codes)
@@ -166,7 +169,7 @@ class Lookup:
         self.is_shared = all(np.array_equal(a, b) for a, b in zip(found[0], found[-1], strict=True))
         tables = zip(*(_rounded_inwards(interval) for interval in found[: 1 if self.is_shared else 2]), strict=True)
         self.low, self.high = (torch.from_numpy(np.concatenate(ends)) for ends in tables)
-        self.negated = [output.of_negative_gap for output in task.outputs]
+        self.arguments = [output.argument for output in task.outputs]
         shape = (len(found), size)
         self.index = np.empty(shape, dtype=np.int32)
         self.ends, self.gap = torch.empty(len(found) * size), np.empty(shape, dtype=np.float32)
@@ -181,9 +184,11 @@ class Lookup:
         self.index.reshape(codes.shape)[...] = codes
         if not self.is_shared:
             self.index[1] += CODES
-        for row, negated in zip(self.gap, self.negated, strict=True):
-            left, right = (self.second, first) if negated else (first, self.second)
+        for row, argument in zip(self.gap, self.arguments, strict=True):
+            left, right = (first, self.second) if argument is Argument.GAP else (self.second, first)
             np.subtract(left, right, out=row)
+            if argument is Argument.MINUS_SIZE:
+                np.copysign(row, np.float32(-1.0), out=row)
         np.greater(self.gap, self._gathered(self.low), out=self.above)
         np.less(self.gap, self._gathered(self.high), out=self.below)
         np.logical_and(self.above, self.below, out=self.above)

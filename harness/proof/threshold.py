@@ -52,7 +52,17 @@ class Increasing:
     below_identity: bool
 
 
-SIGMOID = Increasing("sigmoid", lambda y: (y / (1 - y)).log(), 1.0, below_identity=False)
+def _logit(y: arb) -> arb:
+    return (y / (1 - y)).log()
+
+
+SIGMOID = Increasing("sigmoid", _logit, 1.0, below_identity=False)
+SLOPE = Increasing(
+    "slope of the sigmoid, of a number that is not positive",
+    lambda y: _logit(2 * y / (1 + (1 - 4 * y).sqrt())),
+    float(np.nextafter(0.25, 1.0)),
+    below_identity=False,
+)
 SOFTPLUS = Increasing("softplus", lambda y: y.expm1().log(), float("inf"), below_identity=True)
 
 
