@@ -133,9 +133,8 @@ class Subject:
 
     def misfit(self, error: BaseException) -> CaseError:
         """What a law stumbled over in a result that is not checked before it."""
-        return CaseError(
-            f"{self.case.name} does not return what the contract says, {self.contract.signature}: {_told(error)}{_at(error)}"
-        )
+        told = f"{self.contract.signature}: {_told(error)}{_at(error)}"
+        return CaseError(f"{self.case.name} does not return what the contract says, {told}")
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         told = _told(error)
