@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from harness.adapter import adapter_of
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -87,7 +88,9 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
 
 
 def _validate(case: Case, contract: Contract) -> None:
-    """Hold a declaration against the contract: its laws, its conventions."""
+    """Hold a declaration against the contract: its laws, its conventions; and see that its adapter is one."""
+    if case.call is not None:
+        adapter_of(case.call)
     names = {law.name for law in contract.laws}
     for declared in case.breaks:
         if declared not in names:

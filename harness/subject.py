@@ -23,9 +23,17 @@ MESSAGE = 240
 
 
 class CaseError(Exception):
-    """What an implementation did instead of answering: it raised, or returned something that is no tensor."""
+    """What an implementation did instead of answering: it raised, or returned something that is no tensor.
 
-    def __init__(self, sentence: str, fault: Fault = Fault.RAISED) -> None:
+    Parameters
+    ----------
+    sentence
+        What it did.
+    fault
+        Of which kind that is.
+    """
+
+    def __init__(self, sentence: str, fault: Fault = Fault.TYPE) -> None:
         self.fault = fault
         super().__init__(sentence)
 
@@ -125,10 +133,8 @@ class Subject:
 
     def misfit(self, error: BaseException) -> CaseError:
         """What a law stumbled over in a result that is not checked before it."""
-        return CaseError(
-            f"{self.case.name} does not return what the contract says, {self.contract.signature}: {_told(error)}",
-            Fault.TYPE,
-        )
+        told = f"{self.contract.signature}: {_told(error)}{_at(error)}"
+        return CaseError(f"{self.case.name} does not return what the contract says, {told}")
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         told = _told(error)
@@ -138,7 +144,7 @@ class Subject:
             return CaseError(f"{what} asks for more memory than it may have: {told}", Fault.MEMORY)
         if reason := no_numpy(self.case, error):
             return NotApplicable(reason)
-        return CaseError(f"{what} raises {told}{_at(error)}")
+        return CaseError(f"{what} raises {told}{_at(error)}", Fault.RAISED)
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""

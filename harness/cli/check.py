@@ -1,5 +1,6 @@
 """The command ``check``: a target's laws are decided, shown, and written where the user says."""
 
+import contextlib
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -205,10 +206,11 @@ def _again_and_again(target: str, checked: Callable[[], int]) -> int:
         )
     code = _survived(checked)
     print(f"watching {file}; Ctrl-C ends it", flush=True)
-    for changes in watch(file.parent, raise_interrupt=False, recursive=False):
-        if any(Path(changed).name == file.name for _, changed in changes):
-            code = _survived(checked)
-            print(f"watching {file}; Ctrl-C ends it", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for changes in watch(file.parent, recursive=False):
+            if any(Path(changed).name == file.name for _, changed in changes):
+                code = _survived(checked)
+                print(f"watching {file}; Ctrl-C ends it", flush=True)
     return code
 
 

@@ -1,0 +1,59 @@
+"""The Python door: verdicts as text, frame and table, and the explanation of a law."""
+
+from torch import Tensor
+
+import harness
+from harness.record import Status
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() -> None:
+    """The verdict first; what an implementation says is escaped."""
+
+    def script(x: Tensor) -> Tensor:
+        raise ValueError("<script>")
+
+    html = harness.check(script, "softmax", laws=["value"], dtypes=["float32"])._repr_html_()
+    assert html.startswith("<p><b>verdict: 1 error")
+    assert "<table>" in html
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
+
+
+def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
+    """As the command prints them."""
+    text = str(harness.check(naive, "softmax", laws=["value", "calls_agree"], dtypes=["float32"]))
+    assert "naive breaks value [float32]" in text.splitlines()[0]
+    assert "88.72283935546875" in text
+    assert text.splitlines()[-1].startswith("verdict: 1 of 2 laws broken")
+
+
+def test_seconds_bound_each_law() -> None:
+    """One example at least is looked at."""
+    (verdict,) = harness.check(naive, "log_softmax", laws=["calls_agree"], dtypes=["float32"], seconds=0.0)
+    assert verdict.status is Status.HOLDS
+    assert verdict.examples >= 1
+
+
+def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
+    """A notebook is not flooded."""
+
+    def chatty(x: Tensor) -> Tensor:
+        print("shape", x.shape)  # noqa: T201 - that is what is caught
+        return x.softmax(-1)
+
+    (verdict,) = harness.check(chatty, "softmax", laws=["calls_agree"], dtypes=["float32"])
+    assert verdict.status is Status.ERROR
+    assert "prints `shape torch.Size(" in (verdict.reason or "")
+    assert capsys.readouterr().out == ""  # type: ignore[attr-defined]
+
+
+def test_a_law_is_explained_on_several_lines() -> None:
+    """In a prompt too."""
+    text = harness.explain("rows_sum_to_one", "softmax")
+    assert repr(text) == str(text)
+    assert "statement   Each row of softmax(X) sums to one." in text

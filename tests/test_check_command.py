@@ -1,0 +1,184 @@
+"""The options of ``harness check``: what is claimed, the limits, the output, and watching a file."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cli.options import complete_contract, complete_law
+from harness.contracts import contracts
+
+NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
+STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
+ONE_LAW = ("--law", "value", "--dtypes", "float32")
+
+
+def harness(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """The naive softmax in a file."""
+    file = workplace / "homework.py"
+    file.write_text(NAIVE, encoding="utf-8")
+    return file
+
+
+def test_a_declared_break_is_expected_in_the_dtypes_it_names(homework: Path) -> None:
+    """And not found is as red as broken."""
+    check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
+    some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
+    assert some.returncode == 1
+    assert "verdict: 1 of 2 laws broken: homework.softmax value [float32] (0 hold, 1 expected failure)" in some.stdout
+    every = harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows")
+    assert every.returncode == 0
+    wrong = harness(*check, "--breaks", "value:float8=no")
+    assert wrong.returncode == 2
+    assert "`value:float8=no`" in wrong.stderr
+
+
+def test_the_formats_are_written_where_the_user_says(homework: Path) -> None:
+    """Each beside the table."""
+    files = ("--json", "out/v.json", "--junit", "out/v.xml", "--markdown", "out/v.md")
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, *files)
+    assert done.returncode == 1
+    line = done.stdout.splitlines()[-1]
+    assert json.loads(Path("out/v.json").read_text(encoding="utf-8"))["verdict"] == line
+    assert "<failure" in Path("out/v.xml").read_text(encoding="utf-8")
+    assert Path("out/v.md").read_text(encoding="utf-8").startswith("**verdict")
+
+
+def test_fail_fast_stops_at_the_first_failure(homework: Path) -> None:
+    """And says that it did."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--fail-fast")
+    assert done.returncode == 1
+    assert "checked: 1 case, 1 verdict" in done.stdout
+    assert done.stdout.rstrip().endswith("stopped at the first failure, the rest was not checked")
+
+
+def test_seconds_bound_the_search_of_a_law(workplace: Path) -> None:
+    """At least one example is looked at."""
+    code = "import time\n\ndef softmax(x):\n    time.sleep(0.2)\n    return x.softmax(-1)\n"
+    Path("slow.py").write_text(code, encoding="utf-8")
+    done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.5", "--no-replay")
+    assert done.returncode == 0
+    examples = int(done.stdout.split(" examples")[0].split()[-1])
+    assert 1 <= examples <= 5
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_a_replay_reproduces_what_an_adapter_was_needed_for(workplace: Path, isolate: str) -> None:
+    """With the adapter, the convention and a file in another folder, floats in hexadecimal."""
+    Path("week 2").mkdir()
+    code = "def loss(prediction, target, half):\n    return ((prediction - target) ** 2).mean() / half\n"
+    Path("week 2/loss.py").write_text(code, encoding="utf-8")
+    call = "lambda f, a, b: f(a, b, 2.5)"
+    words = ("week 2/loss.py:loss", "--contract", "squared_error", "--declare", "factor=0.5", "--call", call)
+    done = harness("check", *words, *ONE_LAW, isolate)
+    assert done.returncode == 1
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    assert "0x1p+0" in replay
+    again = harness(*shlex.split(replay.removeprefix("  replay"))[1:])
+    assert again.returncode == 1
+    deviation = next(line for line in done.stdout.splitlines() if line.startswith("  deviation"))
+    assert deviation in again.stdout
+
+
+def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(workplace: Path) -> None:
+    """A silent skip would be a pass: exit code 2."""
+    Path("array.py").write_text("import numpy as np\n\nsoftmax = np.exp\n", encoding="utf-8")
+    words = ("array.py:softmax", "--contract", "softmax", "--dtypes", "bfloat16", "--law", "value", "--call", "numpy")
+    done = harness("check", *words)
+    assert done.returncode == 2
+    assert "skipped: NumPy has no bfloat16 (1: value in bfloat16)" in done.stdout
+    assert "verdict: none, every law was skipped (1 skipped)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--devices", "cuda"), "and on no accelerator yet, got `cuda`"),
+        (("--call", "nunpy"), "NameError"),
+        (("--corpus", "nowhere"), "no folder `nowhere`"),
+        (("--breaks", "valu"), "`valu`"),
+    ],
+    ids=["device", "adapter", "corpus", "break"],
+)
+def test_an_option_that_cannot_be_met_is_one_plain_line(homework: Path, words: tuple[str, ...], text: str) -> None:
+    """Exit code 2, from the worker's side too."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", *words)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
+    """Broken at first, mended, then interrupted; the last exit code is that of the last check."""
+    words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--watch")
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        verdicts = []
+        for line in process.stdout:
+            if line.startswith("verdict"):
+                verdicts.append(line)
+            if line.startswith("watching") and len(verdicts) == 1:
+                time.sleep(1.0)
+                homework.write_text(STABLE, encoding="utf-8")
+            elif line.startswith("watching"):
+                process.send_signal(signal.SIGINT)
+                break
+        assert process.wait(30.0) == 0
+    assert "1 law broken" in verdicts[0]
+    assert "holds or fails as declared" in verdicts[1]
+
+
+def test_only_a_file_can_be_watched(workplace: Path) -> None:
+    """A package has no one file."""
+    done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
+    assert done.returncode == 2
+    assert "name `file.py:function`" in done.stderr
+
+
+def test_help_shows_examples_and_exit_codes() -> None:
+    """Each example as one can paste it."""
+    done = harness("check", "--help")
+    assert done.returncode == 0
+    assert "    harness check homework.py:softmax --contract softmax\n" in done.stdout
+    assert "2  the question could not be answered" in done.stdout
+
+
+def test_the_shell_completes_contracts_and_laws() -> None:
+    """Through the protocol that typer's completion scripts speak."""
+    assert {"softmax", "softplus"} <= set(complete_contract("soft"))
+    assert complete_contract("") == list(contracts())
+    words = {"COMP_WORDS": "harness check --contract masked_s"}
+    command = [sys.executable, "-c", "from harness.cli import app; app(prog_name='harness')"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **words, "_HARNESS_COMPLETE": "complete_bash", "COMP_CWORD": "3"},
+    )
+    assert done.stdout.split() == ["masked_softmax"]
+
+
+def test_laws_are_completed_for_the_contract_that_is_given() -> None:
+    """And for all where none is."""
+
+    class Context:
+        def __init__(self, contract: str | None) -> None:
+            self.params = {"contract": contract}
+
+    assert complete_law(Context("softmax"), "rows_") == ["rows_sum_to_one"]  # type: ignore[arg-type]
+    assert len(complete_law(Context(None), "value")) > 1  # type: ignore[arg-type]

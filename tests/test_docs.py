@@ -1,0 +1,83 @@
+"""The pages under ``docs`` keep their word: their code runs, and their commands print what they show.
+
+A block of Python whose first line is a comment with the name of a file becomes that file; any other is executed. In a
+block of commands the lines that do not begin with ``$`` are in the output of the command above them.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser
+
+from harness import cli
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def python(example: Example) -> None:
+    """Write the file that the block names, or execute the block."""
+    named = re.match(r"# (\S+\.py)\n", example.parsed)
+    if named is not None:
+        file = Path(named.group(1))
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(example.parsed, encoding="utf-8")
+        return
+    exec(compile(example.parsed, example.path, "exec"), example.namespace)  # noqa: S102 - the pages are ours
+
+
+def console(example: Example) -> None:
+    """Run each command and look for the lines that are shown below it."""
+    capture: pytest.CaptureFixture[str] = example.namespace["capture"]
+    printed = ""
+    for line in example.parsed.splitlines():
+        if not line.startswith("$ "):
+            assert line in printed, f"{line!r} is not in:\n{printed}"
+            continue
+        sys.argv = shlex.split(line.removeprefix("$ "))
+        assert sys.argv[0] == "harness"
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code in {0, 1}, capture.readouterr().err
+        printed = capture.readouterr().out
+
+
+@pytest.fixture
+def surroundings(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty folder, from which modules are imported, and none of the modules afterwards."""
+    monkeypatch.syspath_prepend(str(workplace))
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(workplace)):
+            del sys.modules[name]
+
+
+@pytest.mark.usefixtures("surroundings")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the page."""
+    document = Sybil([CodeBlockParser("python", python), CodeBlockParser("console", console)]).parse(page)
+    document.namespace["capture"] = capsys
+    for example in document.examples():
+        example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """And the README names every page."""
+    for file in re.findall(r"\]\(([\w./-]+)\)", page.read_text(encoding="utf-8")):
+        assert (DOCS / file).is_file(), file
+    assert f"docs/{page.name}" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_have_code_that_is_run() -> None:
+    """The fences are found."""
+    blocks = [len(list(Sybil([CodeBlockParser("console", console)]).parse(page).examples())) for page in PAGES]
+    assert sum(blocks) >= 8
