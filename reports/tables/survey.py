@@ -1,5 +1,7 @@
 """Tables of a survey: breaking points by implementation and dtype, the worst found, accumulators, ways of searching."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from reports.number import UNKNOWN, approximate, percent, plain, times
@@ -17,45 +19,58 @@ SURE = (
 
 def breaking_points(frame: pd.DataFrame) -> Table:
     """Return the breaking points that have a closed form declared, one row for each case, law and ray."""
-    return _points(
-        frame[frame["declared"]],
+    return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        caption=f"t is the parameter of the ray; p the precision, sub the smallest subnormal, k the classes. {SURE}",
-        folded=False,
+        columns=(Column("case", "code"), Column("law, ray"), Column("closed form"), *_NUMBERS),
+        rows=tuple(
+            (case, f"{law}, {ray}", _forms(group), *_cells(group))
+            for (case, law, ray), group in _broken(frame[frame["declared"]])
+        ),
+        caption=f"t is the parameter of the ray; p the precision, sub the smallest subnormal, k the classes. {SURE} "
+        "What happens there is in the table below.",
     )
 
 
 def every_point(frame: pd.DataFrame) -> Table:
-    """Return every breaking point."""
-    return _points(
-        frame, name="every-breaking-point", title="Every breaking point that was found", caption=SURE, folded=True
-    )
-
-
-def _points(frame: pd.DataFrame, *, name: str, title: str, caption: str, folded: bool) -> Table:
-    rows = []
-    for (case, law, ray), group in frame.groupby(["case", "law", "ray"], sort=False):
-        if group["value"].isna().all() and not group["declared"].any():
-            continue
-        cells = {str(row["dtype"]): _cell(row) for _, row in group.iterrows()}
-        broken = group[group["value"].notna()]
-        shown = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
-        where = f"{ray}: {group['formula'].iloc[0]}" if folded else str(ray)
-        forms = _forms(group)
-        rows.append((str(case), str(law), where, *(cells.get(dtype, "") for dtype in DTYPES), forms, shown["happens"]))
+    """Return every breaking point, and what happens there."""
     return Table(
-        name=name,
-        title=title,
+        name="every-breaking-point",
+        title="Every breaking point that was found",
         columns=(
             *(Column("case", "code"), Column("law", "code"), Column("ray")),
-            *(Column(dtype, "number") for dtype in DTYPES),
-            *(Column("closed form"), Column("what happens there", "prose")),
+            *(*_NUMBERS, Column("closed form"), Column("what happens there", "prose")),
         ),
-        rows=tuple(rows),
-        caption=caption,
-        folded=folded,
+        rows=tuple(
+            (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
+            for (case, law, ray), group in _broken(frame)
+        ),
+        caption=SURE,
+        folded=True,
     )
+
+
+_NUMBERS = tuple(Column(dtype, "number") for dtype in DTYPES)
+
+
+def _broken(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Yield case, law and ray, and their rows, where a law breaks or should."""
+    for key, group in frame.groupby(["case", "law", "ray"], sort=False):
+        if group["value"].notna().any() or group["declared"].any():
+            case, law, ray = map(str, key)
+            yield (case, law, ray), group
+
+
+def _cells(group: pd.DataFrame) -> tuple[str, ...]:
+    cells = {str(row["dtype"]): _cell(row) for _, row in group.iterrows()}
+    return tuple(cells.get(dtype, "") for dtype in DTYPES)
+
+
+def _happens(group: pd.DataFrame) -> str:
+    """Say what happens, in float32 if it breaks there."""
+    broken = group[group["value"].notna()]
+    shown = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
+    return str(shown["happens"])
 
 
 def _cell(row: pd.Series) -> str:
