@@ -32,6 +32,20 @@ class Job:
         return Subject(self.case, self.contract, self.format)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What every record about it begins with."""
+        return {
+            "case": self.case.name,
+            "family": self.case.family,
+            "style": self.case.style,
+            "contract": self.contract.name,
+            "law": self.law.name,
+            "group": self.law.group,
+            "dtype": self.format.name,
+            "device": "cpu",
+        }
+
+    @property
     def examples(self) -> int:
         """Hypothesis examples where the user names no number."""
         return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))

@@ -161,14 +161,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def unreached(job: Job) -> Verdict:
     """The verdict on what was not looked at."""
     return Verdict(
-        case=job.case.name,
-        family=job.case.family,
-        style=job.case.style,
-        contract=job.contract.name,
-        law=job.law.name,
-        group=job.law.group,
-        dtype=job.format.name,
-        device="cpu",
+        **job.identity,
         status=Status.SKIPPED,
         statement=job.law.statement,
         source=job.law.source,

@@ -239,14 +239,7 @@ def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
         missed["form_value"] = float(form_value(str(declared), job.format, ray.columns))
     described = {"value": None, "value_hex": None, **missed, **facts}
     return Breaking(
-        case=job.case.name,
-        family=job.case.family,
-        style=job.case.style,
-        contract=job.contract.name,
-        law=job.law.name,
-        group=job.law.group,
-        dtype=job.format.name,
-        device="cpu",
+        **job.identity,
         unit=job.law.unit,
         ray=ray.name,
         formula=ray.formula,

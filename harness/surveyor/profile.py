@@ -33,14 +33,7 @@ def profile(job: Job, seed: int) -> Profile:
     ends = 2.0 ** (_LOWEST + (1 + np.arange(len(deviations))) / PER_DOUBLING)
     measured = np.isfinite(bounds)
     return Profile(
-        case=job.case.name,
-        family=job.case.family,
-        style=job.case.style,
-        contract=job.contract.name,
-        law=job.law.name,
-        group=job.law.group,
-        dtype=job.format.name,
-        device="cpu",
+        **job.identity,
         unit=job.law.unit,
         magnitudes=tuple(ends[measured].tolist()),
         deviations=tuple(deviations[measured].tolist()),

@@ -32,14 +32,7 @@ def witness(job: Job, outcome: Outcome, objective: Objective) -> Worst:
     at = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
     read = {name: example[name] for name in job.law.reads}
     return Worst(
-        case=job.case.name,
-        family=job.case.family,
-        style=job.case.style,
-        contract=job.contract.name,
-        law=job.law.name,
-        group=job.law.group,
-        dtype=job.format.name,
-        device="cpu",
+        **job.identity,
         objective=objective,
         rows=outcome.rows,
         deviation=float(measurement.deviation[at]),
