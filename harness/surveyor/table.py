@@ -28,7 +28,8 @@ def print_survey(console: Console, found: Findings, *, single: bool) -> None:
     breakings = [one for one in found.breakings if single or one.declared]
     if any(one.value is not None or one.declared for one in breakings):
         console.print(_breaking_table(breakings, single=single))
-        console.print(LEGEND, soft_wrap=True)
+        if any(one.value is not None and one.certainty == "scanned" for one in breakings):
+            console.print(LEGEND, soft_wrap=True)
     for held in _held(breakings) if single else ():
         console.print(held, markup=False, soft_wrap=True)
     if found.worst:
