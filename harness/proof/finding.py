@@ -153,11 +153,10 @@ class Finding:
         worst = float(deviation.max())
         if worst == 0.0 or worst < self.worst:
             return
-        candidates = [suspects.at([i]) for i in np.flatnonzero(deviation == worst)]
+        alike = suspects.at(deviation == worst)
         if worst == self.worst and self.worst_one is not None:
-            candidates.append(self.worst_one)
-        self.worst = worst
-        self.worst_one = min(candidates, key=lambda one: tuple(one.places[:, 0].tolist()))
+            alike = joined([alike, self.worst_one])
+        self.worst, self.worst_one = worst, alike.at(np.lexsort(alike.places[::-1])[:1])
 
     def _confirm(self, undecided: Suspects) -> None:
         """Decide by ball arithmetic."""
