@@ -94,6 +94,7 @@ class Campaign:
             seconds=self.seconds,
             corpora=[folder for folder in corpora if folder is not None],
             example=None if self.example is None else _spelled_out(self.example, job),
+            watched=self.is_foreign,
         )
 
     def run(self, *, processes: int = 1, limits: Limits | None = None) -> Iterator[Verdict]:

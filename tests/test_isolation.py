@@ -8,11 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from torch import Tensor
 
 from harness.campaign import Campaign
+from harness.case import Case
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 from harness.isolation.loss import OUT_OF_MEMORY, SILENT, loss
+from harness.job import jobs
 from harness.record import Fault, Status
 
 HOMEWORK = """
@@ -98,6 +101,19 @@ def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> N
     Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
     verdicts = Campaign("homework.py:softmax", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits())
     assert [verdict.status for verdict in verdicts] == [Status.HOLDS]
+
+
+def test_only_the_shipped_cases_are_not_watched() -> None:
+    """They are ours, and many; a package of somebody else's is watched in this process too."""
+    printing = Case(_prints, "softmax")
+    (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"])
+    assert Campaign().decide(job).status is Status.HOLDS
+    assert Campaign("mine").decide(job).fault is Fault.PRINTED
+
+
+def _prints(x: Tensor) -> Tensor:
+    print("ours")  # noqa: T201 - that is what is not looked at
+    return x.softmax(-1)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,22 @@ class Watch:
             self.noticed = fault, sentence
 
 
+class Trust(Watch):
+    """Looks at nothing: for implementations that are ours, whose laws are decided by the thousand."""
+
+    def __init__(self) -> None:
+        super().__init__(draws=False)
+
+    def call(self, action: Callable[[], Any]) -> Any:
+        """Carry a call out and return what it does."""
+        return action()
+
+    @contextmanager
+    def law(self) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
+
 def _start_timers() -> None:
     for _, seconds in _limits:
         signal.setitimer(signal.ITIMER_REAL, seconds)
