@@ -31,6 +31,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 # Named adapters
 
 NO_BFLOAT16 = "NumPy has no bfloat16"
+NO_ACCELERATOR = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
 
 
@@ -102,11 +103,11 @@ def called(case: Case, inputs: Sequence[Any]) -> Any:
     """Call a case on the inputs of its contract."""
     function = case.function
     if isinstance(function, nn.Module):
-        function = _in_dtype_of(function, inputs)
+        function = _like(function, inputs)
     if case.call is not None:
         return adapter_of(case.call)(function, *inputs)
     if _is_class(function, nn.Module):
-        return _in_dtype_of(function(), inputs)(*inputs)
+        return _like(function(), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
     return function(*inputs)
@@ -116,13 +117,13 @@ def _is_class(function: Any, base: type) -> bool:
     return isinstance(function, type) and issubclass(function, base)
 
 
-def _in_dtype_of(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
-    """The module with its parameters in the inputs' dtype; a copy, so that what it was given with stays."""
+def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
+    """The module with its parameters in the inputs' dtype and on their device; a copy, so that what was given stays."""
     floating = next((x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()), None)
     own = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
-    if floating is None or own is None or own.dtype is floating.dtype:
+    if floating is None or own is None or (own.dtype, own.device) == (floating.dtype, floating.device):
         return module
-    return copy.deepcopy(module).to(floating.dtype)
+    return copy.deepcopy(module).to(floating.device, floating.dtype)
 
 
 def _steps(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any) -> Tensor:
@@ -171,4 +172,6 @@ def no_numpy(case: Case, error: BaseException) -> str | None:
         return None
     if "BFloat16" in str(error):
         return NO_BFLOAT16
+    if "device type tensor to numpy" in str(error):
+        return NO_ACCELERATOR
     return NO_AUTOGRAD if "requires grad" in str(error) else None

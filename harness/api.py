@@ -25,6 +25,7 @@ def check(
     *,
     laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
+    devices: Sequence[str] = ("cpu",),
     breaks: Mapping[str, str | Break] | None = None,
     declares: Mapping[str, Any] | None = None,
     call: str | Callable[..., Any] | None = None,
@@ -43,6 +44,8 @@ def check(
         Name of the contract.
     laws, dtypes
         Names of the laws and dtypes to check; all of the contract's where empty.
+    devices
+        Where it computes: ``cpu``, and the type of this machine's accelerator.
     breaks
         Laws it is known to break, with the reason.
     declares
@@ -62,12 +65,12 @@ def check(
     Returns
     -------
     Verdicts
-        A list with one verdict for each law and dtype.
+        A list with one verdict for each law, dtype and device.
 
     Raises
     ------
     UsageError
-        If the contract, a law or a dtype does not exist.
+        If the contract, a law, a dtype or a device does not exist.
 
     Notes
     -----
@@ -77,7 +80,7 @@ def check(
     with _quietly():
         return Verdicts(
             decide(job, examples=examples, seed=seed, seconds=seconds, corpora=corpora)
-            for job in jobs([case], laws=laws, dtypes=dtypes)
+            for job in jobs([case], laws=laws, dtypes=dtypes, devices=devices)
         )
 
 
@@ -159,7 +162,7 @@ class Check:
         if verdict.status is Status.ERROR:
             raise Failed(verdict)
         if verdict.status is Status.SKIPPED:
-            pytest.skip(f"{verdict.law} [{verdict.dtype}]: {verdict.reason}")
+            pytest.skip(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict
 
 

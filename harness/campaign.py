@@ -37,6 +37,8 @@ class Campaign:
         What a single function claims: see :class:`harness.case.Case`.
     laws, dtypes
         Names to restrict to; all where empty.
+    devices
+        Where the cases compute.
     examples
         Hypothesis examples a law; the contracts' own numbers when absent.
     seconds
@@ -58,6 +60,7 @@ class Campaign:
     call: str | None = None
     laws: Sequence[str] = ()
     dtypes: Sequence[str] = ()
+    devices: Sequence[str] = ("cpu",)
     examples: int | None = None
     seconds: float | None = None
     seed: int = SEED
@@ -79,7 +82,7 @@ class Campaign:
         """List the verdicts to reach."""
         from harness.job import jobs
 
-        return jobs(self.cases(), laws=self.laws, dtypes=self.dtypes)
+        return jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices)
 
     def decide(self, job: "Job") -> Verdict:
         """Reach one verdict."""

@@ -8,6 +8,7 @@ from typing import Any
 from harness.adapter import adapter_of
 from harness.case import Case
 from harness.contracts import contract_named
+from harness.device import CPU, known_device
 from harness.error import UsageError
 from harness.law import Axes, Contract, Inputs, Law
 from harness.precision import Format, format_of
@@ -19,17 +20,18 @@ SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 
 @dataclass(frozen=True)
 class Job:
-    """One verdict to reach: a law of a case in a dtype."""
+    """One verdict to reach: a law of a case in a dtype, computed on a device."""
 
     case: Case
     contract: Contract
     law: Law
     format: Format
+    device: str = CPU
 
     @property
     def subject(self) -> Subject:
         """The case as the law sees it."""
-        return Subject(self.case, self.contract, self.format)
+        return Subject(self.case, self.contract, self.format, device=self.device)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -42,7 +44,7 @@ class Job:
             "law": self.law.name,
             "group": self.law.group,
             "dtype": self.format.name,
-            "device": "cpu",
+            "device": self.device,
         }
 
     @property
@@ -61,7 +63,9 @@ class Job:
         return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
 
 
-def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[str] = ()) -> list[Job]:
+def jobs(
+    cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[str] = (), devices: Iterable[str] = (CPU,)
+) -> list[Job]:
     """List the verdicts to reach, in a fixed order.
 
     Parameters
@@ -70,13 +74,17 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
         The cases.
     laws, dtypes
         Names to restrict to; all where empty.
+    devices
+        Where the cases compute. Trainers and loaders, which move data themselves, are left out on an accelerator.
 
     Raises
     ------
     UsageError
-        If a name matches nothing, or a case declares a break of a law that its contract does not have.
+        If a name matches nothing, there is no such device, or a case declares a break of a law that its contract does
+        not have.
     """
     wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
+    wanted_devices = [known_device(name) for name in devices]
     listed = []
     known_laws = set()
     for case in cases:
@@ -87,7 +95,9 @@ def jobs(cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[st
             if wanted_laws and law.name not in wanted_laws:
                 continue
             listed += [
-                Job(case, contract, law, format_of(name))
+                Job(case, contract, law, format_of(name), device)
+                for device in wanted_devices
+                if device == CPU or contract.output is not None
                 for name in contract.dtypes
                 if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)
             ]

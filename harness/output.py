@@ -36,7 +36,7 @@ def to_junit(verdicts: Sequence[Verdict]) -> str:
 
 
 def _test_case(verdict: Verdict) -> TestCase:
-    test = TestCase(f"{verdict.law} [{verdict.dtype}]", classname=verdict.case, time=verdict.duration_s)
+    test = TestCase(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
     if (result := _result(verdict)) is not None:
         test.result = [result]
     return test
@@ -69,7 +69,7 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def _sentence(verdict: Verdict) -> str:
-    return f"{verdict.case} {verdict.law} [{verdict.dtype}]: {verdict.status}: {verdict.reason}"
+    return f"{verdict.case} {verdict.law} [{verdict.where}]: {verdict.status}: {verdict.reason}"
 
 
 def _law_table(verdicts: Sequence[Verdict]) -> str:

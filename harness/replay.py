@@ -127,7 +127,9 @@ def _parsed(nested: Any) -> Any:
     return float.fromhex(nested) if isinstance(nested, str) else float(nested)
 
 
-def replay_command(case: Case, contract: Contract, law: str, format_: Format, example: Example, draws: str) -> str:
+def replay_command(
+    case: Case, contract: Contract, law: str, format_: Format, example: Example, draws: str, *, device: str = "cpu"
+) -> str:
     """Return the command that measures one law of one case on one example.
 
     Parameters
@@ -138,8 +140,12 @@ def replay_command(case: Case, contract: Contract, law: str, format_: Format, ex
         The inputs; given in the command where they are few.
     draws
         Options that draw the example again where it is too large to be spelled out.
+    device
+        Where it computes.
     """
     words = ["harness", "check", case.target, "--contract", contract.name, "--law", law, "--dtypes", format_.name]
+    if device != "cpu":
+        words += ["--devices", device]
     if isinstance(case.call, str):
         words += ["--call", case.call]
     for name, value in case.declares.items():

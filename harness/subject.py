@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.adapter import NO_AUTOGRAD, NotApplicable, as_tensors, called, no_numpy
 from harness.case import Case
+from harness.device import CPU, MisplacedError, called_on
 from harness.isolation.place import place
 from harness.isolation.watch import Watch
 from harness.precision import Format
@@ -52,12 +53,17 @@ class Subject:
         The format it is checked in.
     watch
         What looks at its calls; a new one when absent.
+    device
+        Where it computes; its laws are measured on the CPU.
     """
 
-    def __init__(self, case: Case, contract: "Contract", format_: Format, watch: Watch | None = None) -> None:
+    def __init__(
+        self, case: Case, contract: "Contract", format_: Format, watch: Watch | None = None, device: str = CPU
+    ) -> None:
         self.case = case
         self.contract = contract
         self.format = format_
+        self.device = device
         self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self._returns_arrays = False
@@ -74,7 +80,7 @@ class Subject:
         return torch.stack(outputs)
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
-        """Return the same subject with another implementation: the case's own, called in another way."""
+        """Return the same subject with another implementation: the case's own, called in another way, from here."""
         return Subject(replace(self.case, function=function, call=None), self.contract, self.format, self.watch)
 
     def run(self, *inputs: Any) -> Any:
@@ -87,12 +93,20 @@ class Subject:
         NotApplicable
             If its adapter says that there is nothing to check.
         """
-        output = self._attempt(self.case.name, lambda: called(self.case, inputs))
+        output = self._attempt(self.case.name, lambda: self._called(inputs))
         if self.case.call is None:
             return output
         converted = as_tensors(output)
         self._returns_arrays = converted is not output
         return converted
+
+    def _called(self, inputs: tuple[Any, ...]) -> Any:
+        if self.device == CPU:
+            return called(self.case, inputs)
+        try:
+            return called_on(self.device, lambda *moved: called(self.case, moved), inputs)
+        except MisplacedError as error:
+            raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
 
     def once(self, *inputs: Any) -> Tensor:
         """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.

@@ -34,10 +34,11 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
     single
         Whether they are on one function, whose laws are then listed one by one.
     """
+    for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
+        _print_laws(console, [verdict for verdict in verdicts if verdict.device == device])
     if verdicts:
-        console.print(_law_table(verdicts) if single else _case_table(verdicts))
-        if single and (found := grades(verdicts)):
-            console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in found.items()))
+        if not single:
+            console.print(_case_table(verdicts))
         for line in skip_lines(verdicts):
             console.print(strip_control_codes(line), markup=False, soft_wrap=True)
     groups = _by_example(failing(verdicts))
@@ -51,12 +52,21 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
         console.print()
 
 
+def _print_laws(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print what the laws of one function say on one device, and its grades."""
+    if verdicts[0].device != "cpu":
+        console.print(f"on {verdicts[0].device}:")
+    console.print(_law_table(verdicts))
+    if found := grades(verdicts):
+        console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in found.items()))
+
+
 def _print_failure(console: Console, group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> None:
     """Print the first failure of a group, and name what else breaks on the same example."""
     first, *others = group
     if first.violation is None:
         declared = "declared to fail but it holds: " if first.status is Status.UNEXPECTED else ""
-        text = f"{first.case} {first.law} [{first.dtype}]: {declared}{first.reason}"
+        text = f"{first.case} {first.law} [{first.where}]: {declared}{first.reason}"
         console.print(strip_control_codes(text), markup=False, soft_wrap=True)
     else:
         console.print(strip_control_codes(violation_block(first)), markup=False, soft_wrap=True)

@@ -358,7 +358,7 @@ def _measured(
         of=measurement.ratio.size,
         magnitude=_magnitude(read),
         example=to_text(read),
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws),
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
         cause=job.law.likely_cause(float(measurement.actual[place])),
     )
 

@@ -49,7 +49,7 @@ def block(verdict: Verdict) -> str:
     if verdict.violation is not None:
         return violation_block(verdict)
     declared = "declared to fail but it holds: " if verdict.status is Status.UNEXPECTED else ""
-    return f"{verdict.case} {verdict.law} [{verdict.dtype}]: {declared}{verdict.reason}"
+    return f"{verdict.case} {verdict.law} [{verdict.where}]: {declared}{verdict.reason}"
 
 
 def _mark(verdict: Verdict) -> str:

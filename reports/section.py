@@ -210,7 +210,7 @@ def _has_block(verdict: Verdict) -> bool:
 
 def _text(verdict: Verdict) -> str:
     """Return the violation as the terminal prints it, or the text of an error below what it is about."""
-    text = f"{verdict.case} {verdict.law} [{verdict.dtype}]\n{verdict.reason or 'no reason was recorded'}"
+    text = f"{verdict.case} {verdict.law} [{verdict.where}]\n{verdict.reason or 'no reason was recorded'}"
     return cut(violation_block(verdict) if verdict.violation else text, most=MOST_CHARACTERS)
 
 

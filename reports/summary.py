@@ -9,12 +9,12 @@ def finding(verdict: Verdict) -> str:
     """Return one sentence on a verdict that makes the run fail."""
     match verdict.status:
         case Status.UNEXPECTED:
-            where = f"[{verdict.dtype}] in {count(verdict.examples, 'example')}"
+            where = f"[{verdict.where}] in {count(verdict.examples, 'example')}"
             return f"{verdict.case} does not break {verdict.law} {where}: {_first_line(verdict)}."
         case Status.ERROR:
-            return f"{verdict.case} could not be checked for {verdict.law} [{verdict.dtype}]: {_first_line(verdict)}."
+            return f"{verdict.case} could not be checked for {verdict.law} [{verdict.where}]: {_first_line(verdict)}."
         case _:
-            return f"{verdict.case} breaks {verdict.law} [{verdict.dtype}]{_amount(verdict)}."
+            return f"{verdict.case} breaks {verdict.law} [{verdict.where}]{_amount(verdict)}."
 
 
 def refuted(proof: Proof) -> list[str]:

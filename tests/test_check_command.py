@@ -106,7 +106,7 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(workplace: Path) 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--devices", "cuda"), "and on no accelerator yet, got `cuda`"),
+        (("--devices", "cuda"), "there is no accelerator here"),
         (("--call", "nunpy"), "NameError"),
         (("--corpus", "nowhere"), "no folder `nowhere`"),
         (("--breaks", "valu"), "`valu`"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.claims import declared_breaks, devices_known, dtype_names
+from harness.cli.claims import declared_breaks, names
 from harness.cli.options import (
     RunOption,
     Target,
@@ -78,7 +78,7 @@ def check(
         Option(help="Only this law; may be given several times.", autocompletion=complete_law),
     ] = None,
     dtypes: Annotated[str | None, Option(help="Only these, comma-separated.")] = None,
-    devices: Annotated[str, Option(help="On these, comma-separated.")] = "cpu",
+    devices: Annotated[str, Option(help="Where it computes: cpu, or cpu,cuda where there is one.")] = "cpu",
     examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
     seed: Annotated[int, Option(min=0, help="Seed of the draws.")] = 20240229,
     corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
@@ -101,7 +101,6 @@ def check(
     from harness.campaign import Campaign
     from harness.isolation.limits import Limits
 
-    devices_known(devices)
     if corpus is not None and not corpus.is_dir():
         raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{corpus}`")
     campaign = Campaign(
@@ -111,7 +110,8 @@ def check(
         breaks=declared_breaks(breaks or []),
         call=call,
         laws=tuple(law or ()),
-        dtypes=dtype_names(dtypes),
+        dtypes=names(dtypes),
+        devices=names(devices),
         examples=examples,
         seconds=seconds,
         seed=seed,

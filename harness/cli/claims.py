@@ -1,4 +1,4 @@
-"""What options of ``check`` say of a function, read: known failures, dtypes, devices."""
+"""What options of ``check`` say of a function, read: known failures, and names in a list."""
 
 from harness.case import FLOATS, Break
 from harness.error import UsageError
@@ -16,32 +16,17 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
     for text in declared:
         claim, _, reason = text.partition("=")
         law, _, dtypes = claim.partition(":")
-        names = dtype_names(dtypes) or FLOATS
-        for name in names:
+        broken_in = names(dtypes) or FLOATS
+        for name in broken_in:
             if name not in FLOATS:
                 raise UsageError(
                     rule=f"`--breaks` takes LAW[:DTYPE,...][=REASON], a dtype being {', '.join(FLOATS)}",
                     value=f"`{text}`",
                 )
-        read[law] = Break(reason or "declared on the command line", names)
+        read[law] = Break(reason or "declared on the command line", broken_in)
     return read
 
 
-def dtype_names(text: str | None) -> tuple[str, ...]:
+def names(text: str | None) -> tuple[str, ...]:
     """Read names separated by commas."""
     return tuple(name.strip() for name in text.split(",")) if text else ()
-
-
-def devices_known(text: str) -> None:
-    """Refuse a device that laws are not checked on.
-
-    Raises
-    ------
-    UsageError
-        If there is any but the CPU.
-    """
-    for name in dtype_names(text):
-        if name != "cpu":
-            raise UsageError(
-                rule="laws are checked on `cpu`, and on no accelerator yet", value=f"`{name}`", place="`--devices`"
-            )

@@ -164,6 +164,11 @@ class Verdict(Record):
     duration_s: float
 
     @property
+    def where(self) -> str:
+        """The dtype, and the device where that is not the CPU."""
+        return self.dtype if self.device == "cpu" else f"{self.dtype} on {self.device}"
+
+    @property
     def key(self) -> tuple[str, str, str, str]:
         """What identifies the verdict within a run."""
         return (self.case, self.law, self.dtype, self.device)

@@ -63,7 +63,7 @@ def _failures(verdicts: Sequence[Verdict]) -> list[str]:
     ran = sum(it.status is not Status.SKIPPED for it in verdicts)
     phrases = []
     for status, noun in nouns.items():
-        names = [f"{it.case} {it.law} [{it.dtype}]" for it in verdicts if it.status is status]
+        names = [f"{it.case} {it.law} [{it.where}]" for it in verdicts if it.status is status]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             of_all = f" of {ran:,}" if status is Status.BROKEN and ran > 1 else ""
@@ -97,7 +97,7 @@ def violation_block(verdict: Verdict) -> str:
     """
     found = verdict.violation
     if found is None:
-        raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.dtype}]")
+        raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
     verb = "breaks" if verdict.status is Status.BROKEN else "breaks, as declared,"
     place = f"({', '.join(map(str, found.place))}{',' if len(found.place) == 1 else ''})"
     examples = [f"{name} = {spelled(value)}" for name, value in found.example.items()]
@@ -115,7 +115,7 @@ def violation_block(verdict: Verdict) -> str:
         ("replay", found.replay),
         ("look at", found.cause),
     ]
-    lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.dtype}]"]
+    lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
     lines += [f"  {label:<9}  {text}" for label, text in facts]
     return "\n".join(lines)
 
