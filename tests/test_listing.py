@@ -4,7 +4,7 @@ import pytest
 
 from harness.contracts import contracts
 from harness.law import Contract, Law
-from harness.listing import explanation
+from harness.listing import explain
 
 LAWS = [(contract, law) for contract in contracts().values() for law in contract.laws]
 
@@ -12,6 +12,6 @@ LAWS = [(contract, law) for contract in contracts().values() for law in contract
 @pytest.mark.parametrize(("contract", "law"), LAWS, ids=lambda named: named.name)
 def test_every_law_is_explained(contract: Contract, law: Law) -> None:
     """With all that its module says of it."""
-    text = explanation(law.name, contract.name)
+    text = explain(law.name, contract.name)
     for fact in (law.statement, law.source, law.bound, law.cause, law.non_finite, contract.domain, contract.signature):
         assert fact in text

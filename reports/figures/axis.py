@@ -17,7 +17,7 @@ MOST_TICKS = 6
 _GRIDS = [((1, 1.5, 2, 3, 4, 5, 7), 1), ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)]
 """Ticks to choose from, fine to coarse: mantissas, and every how many decades."""
 
-LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 48, 4
+LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 44, 4
 """Characters that fit beside each other above the axes, and how many the sample of a line takes."""
 
 
@@ -69,9 +69,22 @@ def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
 def legend_above(axes: Axes, *, columns: int = 2) -> None:
     """Put the legend above the axes, where it hides no data, in as many columns as fit, ``columns`` at most."""
     handles, labels = axes.get_legend_handles_labels()
-    names = [shortened(label, most=LEGEND_CHARACTERS - SAMPLE_CHARACTERS) for label in labels]
-    fitting = next((number for number in range(columns, 1, -1) if _fits(names, number)), 1)
-    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=fitting)
+    names = [_cut(label) for label in labels]
+    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=_fitting(names, columns))
+
+
+def legend_rows(labels: Sequence[str], *, columns: int = 2) -> int:
+    """Return how many rows such a legend has, for which a drawing needs room."""
+    return math.ceil(len(labels) / _fitting([_cut(label) for label in labels], columns))
+
+
+def _cut(label: str) -> str:
+    return shortened(label, most=LEGEND_CHARACTERS - SAMPLE_CHARACTERS)
+
+
+def _fitting(names: Sequence[str], columns: int) -> int:
+    """In how many columns names fit."""
+    return next((number for number in range(columns, 1, -1) if _fits(names, number)), 1)
 
 
 def _fits(names: Sequence[str], columns: int) -> bool:

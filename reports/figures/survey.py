@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above, logarithmic
+from reports.figures.axis import legend_above, legend_rows, logarithmic
 from reports.number import percent, plain
 from reports.style import DASHES, LINE, MUTED, pen
 from reports.svg import drawn
@@ -51,7 +51,7 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
         lambda axes: _draw(axes, group, points),
         name=f"magnitude-{number}",
         label=f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}.",
-        height_in=2.6 + 0.17 * math.ceil(group["case"].nunique() / 2),
+        height_in=_height(group),
     )
     return Panel(contract, svg)
 
@@ -115,7 +115,7 @@ def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
         lambda axes: _bars(axes, group),
         name=f"histogram-{number}",
         label=f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}.",
-        height_in=2.6 + 0.17 * math.ceil(group["case"].nunique() / 2),
+        height_in=_height(group),
     )
     return Panel(contract, svg)
 
@@ -139,6 +139,11 @@ def _bars(axes: Axes, group: pd.DataFrame) -> None:
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
     axes.set(xlabel="deviation up to, ulp", ylabel="share of elements")
     legend_above(axes)
+
+
+def _height(group: pd.DataFrame) -> float:
+    """Return the height in inches that leaves room for the legend."""
+    return 2.6 + 0.17 * legend_rows(["bound", *(_short(str(case)) for case in group["case"].unique())])
 
 
 def _power(value: float) -> str:
