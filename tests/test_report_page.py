@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sample_benchmarks
 import sample_run
@@ -26,6 +27,7 @@ from harness.record import (
     Verdict,
     Worst,
 )
+from reports.observation import load
 from reports.page import write_report
 from reports.schema import SCHEMAS
 
@@ -122,7 +124,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         write_report(run, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
-    assert len(files) == 2 + len(SCHEMAS) + 1
+    assert len(files) == len({"html", "md", "schema", "parquet"}) + len(SCHEMAS)
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
 
@@ -336,8 +338,11 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
 
 
 def test_the_frames_lie_beside_the_page_with_their_schema(tmp_path: Path) -> None:
-    """One CSV a frame, and one that says what each column means."""
+    """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
     write_report(sample_run.full_run(tmp_path))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "report" / "data" / "observations.parquet"), load(tmp_path)
+    )
     folder = tmp_path / "report" / "data"
     assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
     with (folder / "schema.csv").open(encoding="utf-8", newline="") as stream:
