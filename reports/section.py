@@ -93,14 +93,13 @@ def _changes(reading: Reading) -> tuple[Part, ...]:
     """Return what changed since the run before."""
     if reading.changes is None:
         return ()
-    before = reading.earlier[-1].head.name
+    before = reading.before.name
     return (run.changes(reading.changes, before=before, same_machine=reading.same_machine),)
 
 
 def _runs(reading: Reading) -> tuple[Part, ...]:
     """Return the runs side by side, and the trend over them."""
-    digests = reading.digests
-    return (run.side_by_side(digests), trend(digests)) if len(digests) > 1 else ()
+    return (run.side_by_side(reading.digests), trend(reading.digests)) if reading.digests else ()
 
 
 def _declared(reading: Reading) -> tuple[Part, ...]:
