@@ -55,6 +55,12 @@ class Settings:
         Seconds measured a benchmark.
     seeds
         Seeds of each way of searching.
+    split
+        ``train`` or ``test``: which images loaders load.
+    dataset
+        A user's data set, as :func:`harness.loading.target.dataset` takes it, in place of cases of loaders.
+    prefetch, persistent, pin, start_method
+        Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
     """
 
     contract: str | None = None
@@ -65,6 +71,12 @@ class Settings:
     images: int | None = None
     seconds: float | None = None
     seeds: int | None = None
+    split: str | None = None
+    dataset: str | None = None
+    prefetch: Sequence[int] = ()
+    persistent: bool | None = None
+    pin: bool = False
+    start_method: str | None = None
 
     def arguments(self) -> list[str]:
         """The options of the suites' pytest plugin."""
@@ -77,8 +89,15 @@ class Settings:
             "images": self.images,
             "seconds": self.seconds,
             "seeds": self.seeds,
+            "split": self.split,
+            "dataset": self.dataset,
+            "prefetch": _commas(self.prefetch),
+            "start-method": self.start_method,
         }
-        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None]
+        flags = ["--harness-pin"] * self.pin
+        if self.persistent is not None:
+            flags.append("--harness-persistent" if self.persistent else "--no-harness-persistent")
+        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None] + flags
 
 
 def run_suite(
