@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from harness.timing import MOST, Clock
 
-SLICE_S = 5e-3
+SLICE_S = 2e-3
 """An arm's turn lasts about so long: many calls of what is short, one of what is long."""
 
 FEWEST_ROUNDS = 12

@@ -12,8 +12,9 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
+from harness.suites.progress import Progress
 
-OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds")
+OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds", "progress")
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -47,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
+    group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
 
 
@@ -60,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config.option, f"harness_{name}"):
             setattr(config.option, f"harness_{name}", SHIPPED if name == "cases" else None)
     config.pluginmanager.register(Outcome(), "harness-outcome")
+    if config.option.harness_progress is not None:
+        config.pluginmanager.register(Progress(config.option.harness_progress), "harness-progress")
 
 
 @pytest.hookimpl(wrapper=True)
