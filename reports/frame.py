@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
-from reports import benchmark, surveyed
+from reports import benchmark, surveyed, timed
 from reports.schema import SCHEMAS
 
 
@@ -25,6 +25,9 @@ class Frames:
     epochs: pd.DataFrame
     estimates: pd.DataFrame
     steps: pd.DataFrame
+    step_ratios: pd.DataFrame
+    phases: pd.DataFrame
+    agreement: pd.DataFrame
     loaders: pd.DataFrame
     vectorization: pd.DataFrame
     screening: pd.DataFrame
@@ -44,39 +47,58 @@ def frames(run: RunFolder) -> Frames:
     UsageError
         If a record or a benchmark is damaged.
     """
-    made = (verdicts, proofs, epochs, estimates, steps, loaders, vectorization, screening)
+    made = (verdicts, proofs, epochs, estimates)
+    times = (steps, step_ratios, phases, agreement, loaders, vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
-    return Frames(*(make(run) for make in (*made, *survey)))
+    return Frames(*(make(run) for make in (*made, *times, *survey)))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case, law, dtype and device."""
-    found = run.read(Verdict)
-    frame = _frame("verdicts", [{**verdict.model_dump(), **_counterexample(verdict)} for verdict in found])
+    found = run.places(Verdict)
+    rows = [{**verdict.model_dump(), **_counterexample(verdict), "record": place} for place, verdict in found]
+    frame = _frame("verdicts", rows)
     return frame.assign(ratio=_ratio(frame["deviation"].to_numpy(), frame["bound"].to_numpy()))
 
 
 def proofs(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case, quantity, dtype and layout whose inputs were visited."""
-    return _frame("proofs", [{**proof.model_dump(), **_derived(proof)} for proof in run.read(Proof)])
+    found = run.places(Proof)
+    return _frame("proofs", [{**proof.model_dump(), **_derived(proof), "record": place} for place, proof in found])
 
 
 def epochs(run: RunFolder) -> pd.DataFrame:
     """Return one row for each epoch of each training run."""
-    return _frame("epochs", [epoch.model_dump() for epoch in run.read(Epoch)])
+    return _frame("epochs", [{**epoch.model_dump(), "record": place} for place, epoch in run.places(Epoch)])
 
 
 def estimates(run: RunFolder) -> pd.DataFrame:
     """Return one row for each learned parameter, with its error in standard errors."""
-    frame = _frame("estimates", [estimate.model_dump() for estimate in run.read(Estimate)])
+    found = run.places(Estimate)
+    frame = _frame("estimates", [{**estimate.model_dump(), "record": place} for place, estimate in found])
     error = (frame["learned"] - frame["true"]) / frame["standard_error"].where(frame["standard_error"] > 0)
     return frame.assign(error=error)
 
 
 def steps(run: RunFolder) -> pd.DataFrame:
     """Return one row for each timed training step."""
-    frame = _frame("steps", benchmark.rows(run, "steps"))
+    frame = _frame("steps", timed.steps(run))
     return frame.assign(samples_per_s=frame["batch_size"] / frame["median_s"])
+
+
+def step_ratios(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed step and each reference it was measured in turns with."""
+    return _frame("step_ratios", timed.ratios(run))
+
+
+def phases(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each phase of each timed step that tells its phases."""
+    return _frame("phases", timed.phases(run))
+
+
+def agreement(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each step that torch's own timer timed too."""
+    return _frame("agreement", timed.agreement(run))
 
 
 def loaders(run: RunFolder) -> pd.DataFrame:

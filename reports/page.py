@@ -3,8 +3,11 @@
 Nothing but the run is read, so the same run gives the same bytes.
 """
 
+import base64
+import hashlib
 import re
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from harness.record import RunFolder, failing, proof_line, verdict_line, write_atomically
-from reports.frame import Frames
+from reports.observation import documented, observed
 from reports.reading import Reading, read
-from reports.schema import SCHEMAS
 from reports.section import sections
 from reports.text import clean, count, fenced, markdown_text
 
@@ -28,7 +30,7 @@ def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]
     run
         The run; any part of it may be missing but its head.
     target
-        Folder to write ``report.html``, ``report.md`` and ``data/*.csv`` into; ``report`` within the run if absent.
+        Folder to write ``report.html``, ``report.md`` and the ``data`` into; ``report`` within the run if absent.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]
     environment, page = _environment(), _page(reading)
     for name in ("report.html", "report.md"):
         write_atomically(folder / name, environment.get_template(f"{name}.j2").render(page))
-    _write_frames(reading.frames, folder / "data")
+    _write_data(reading, folder / "data")
     return folder / "report.html", page["verdict"]
 
 
@@ -58,7 +60,20 @@ def _page(reading: Reading) -> dict[str, Any]:
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts)) or any(proof.fails for proof in reading.proofs)
     outcome = "none" if verdict.startswith("verdict: none") else "bad" if fails else "good"
-    return {"run": reading.head, "verdict": verdict, "outcome": outcome, "sections": sections(reading)}
+    script = _script()
+    return {
+        "run": reading.head,
+        "verdict": verdict,
+        "outcome": outcome,
+        "sections": sections(reading),
+        "script": Markup(script),  # noqa: S704 - our own file
+        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+    }
+
+
+def _script() -> str:
+    """Return the page's script: the policy of the page allows this text and no other."""
+    return files("reports").joinpath("templates", "table.js").read_text(encoding="utf-8")
 
 
 def _environment() -> Environment:
@@ -88,11 +103,11 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"_(?=\w)", '_<wbr class="u">', dotted))  # noqa: S704 - escaped on the line above
 
 
-def _write_frames(frames: Frames, folder: Path) -> None:
-    """Write each frame, and the meaning of its columns, as CSV."""
-    for field in fields(frames):
-        frame: pd.DataFrame = getattr(frames, field.name)
+def _write_data(reading: Reading, folder: Path) -> None:
+    """Write each frame, and the meaning of its columns, as CSV; and every number in one Parquet file."""
+    for field in fields(reading.frames):
+        frame: pd.DataFrame = getattr(reading.frames, field.name)
         write_atomically(folder / f"{field.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    columns = [(name, *column) for name, schema in SCHEMAS.items() for column in schema]
-    schema = pd.DataFrame(columns, columns=["frame", "column", "dtype", "meaning"])
+    schema = pd.DataFrame(documented(), columns=["frame", "column", "dtype", "meaning"])
     write_atomically(folder / "schema.csv", schema.to_csv(index=False, lineterminator="\n"))
+    write_atomically(folder / "observations.parquet", observed(reading.head, reading.frames).to_parquet(index=False))

@@ -36,10 +36,21 @@ _TIMING = (
     Column("cold_s", REAL, "first call, before any warm-up"),
 )
 
+_STEP = (
+    Column("contract", TEXT, "contract the case claims"),
+    Column("device", TEXT, "cpu or the type of an accelerator"),
+    Column("batch_size", WHOLE, "samples a step"),
+    Column("dtype", TEXT, "floating-point format"),
+    Column("threads", WHOLE, "threads torch computed with"),
+)
+
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 """Deviations in ulp beyond which proofs count inputs."""
 
-SCHEMAS: Mapping[str, tuple[Column, ...]] = {
+RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and number of the benchmark")
+"""The last column of every frame: every number can be traced to its record."""
+
+_FRAMES: Mapping[str, tuple[Column, ...]] = {
     "verdicts": (
         *_CASE,
         Column("contract", TEXT, "contract the case claims"),
@@ -111,13 +122,54 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
     ),
     "steps": (
         *_CASE,
-        Column("device", TEXT, "cpu or the type of an accelerator"),
+        *_STEP,
+        *_TIMING,
+        Column("samples_per_s", REAL, "batch_size / median_s"),
+        Column("floor_s", REAL, "least time of a step at the rates measured in the same rounds, median"),
+        Column("over_floor", REAL, "step / floor, median over the rounds"),
+        Column("over_floor_low", REAL, "lower end of its 95 % interval over the rounds"),
+        Column("over_floor_high", REAL, "upper end of it"),
+        Column("bytes", REAL, "bytes that a step must move"),
+        Column("operations", REAL, "multiplications and additions that a step must make"),
+        Column("bytes_per_s", REAL, "bandwidth on so many bytes, median of the rounds"),
+        Column("operations_per_s", REAL, "rate of multiplication of square matrices, median of the rounds"),
+        Column("launch_s", REAL, "time in which the host queues a step on an accelerator"),
+        Column("device_s", REAL, "time on the accelerator by its events, seconds a step"),
+        Column("graph_s", REAL, "step replayed as a CUDA graph, by the host's clock"),
+        Column("graph_device_s", REAL, "the same by events"),
+        Column("graph_absent", TEXT, "why there is no such graph"),
+        Column("steps_compared", REAL, "fresh steps compared with gradient descent in float64"),
+        Column("deviation", REAL, "2-norm of the difference of the parameters after these steps"),
+        Column("bound", REAL, "what rounding allows of it"),
+    ),
+    "step_ratios": (
+        *_CASE,
+        *_STEP,
+        Column("reference", TEXT, "case it is compared with: the first from scratch, the first concise"),
+        Column("ratio", REAL, "time / time of the reference, median over the rounds measured in turns"),
+        Column("low", REAL, "lower end of its 95 % interval over the rounds of one process"),
+        Column("high", REAL, "upper end of it"),
+    ),
+    "phases": (
+        *_CASE,
+        *_STEP,
+        Column("phase", TEXT, "forward, loss, backward or update"),
+        Column("median_s", REAL, "median of the rounds, seconds a step"),
+        Column("q1_s", REAL, "first quartile of the rounds"),
+        Column("q3_s", REAL, "third quartile of the rounds"),
+    ),
+    "agreement": (
+        *_CASE,
+        Column("contract", TEXT, "contract the case claims"),
         Column("batch_size", WHOLE, "samples a step"),
         Column("dtype", TEXT, "floating-point format"),
-        Column("threads", WHOLE, "threads torch computed with"),
-        *_TIMING,
-        Column("device_s", REAL, "time on the accelerator by its events, seconds a step"),
-        Column("samples_per_s", REAL, "batch_size / median_s"),
+        Column("median_s", REAL, "our time of a step, median of the rounds"),
+        Column("timer_s", REAL, "that of torch.utils.benchmark.Timer, median of the rounds"),
+        Column("ratio", REAL, "ours / Timer's, median over the rounds measured in turns"),
+        Column("low", REAL, "lower end of its 95 % interval over the rounds"),
+        Column("high", REAL, "upper end of it"),
+        Column("tolerance", REAL, "how far the two may be apart"),
+        Column("rounds", WHOLE, "turns of each"),
     ),
     "loaders": (
         *_CASE,
@@ -225,4 +277,27 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
         Column("seconds", REAL, "time given"),
     ),
 }
+
+SCHEMAS: Mapping[str, tuple[Column, ...]] = {name: (*columns, RECORD) for name, columns in _FRAMES.items()}
 """Columns of each frame, in order."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "verdicts": ("case", "law", "dtype", "device"),
+    "proofs": ("case", "quantity", "dtype", "device", "layout"),
+    "epochs": ("case", "experiment", "data", "epoch"),
+    "estimates": ("case", "parameter"),
+    "steps": ("case", "device", "batch_size", "dtype", "threads"),
+    "step_ratios": ("case", "device", "batch_size", "dtype", "threads", "reference"),
+    "phases": ("case", "device", "batch_size", "dtype", "threads", "phase"),
+    "agreement": ("case", "batch_size", "dtype"),
+    "loaders": ("case", "data", "batch_size", "workers"),
+    "vectorization": ("case", "contract", "n"),
+    "screening": ("case", "way", "classes"),
+    "breakings": ("case", "law", "dtype", "ray"),
+    "worst": ("case", "law", "dtype", "objective", "evidence"),
+    "profiles": ("case", "law", "dtype", "magnitude"),
+    "histograms": ("case", "law", "dtype", "up_to"),
+    "accumulators": ("case", "dtype"),
+    "search": ("case", "way", "seed"),
+}
+"""The columns that say what a row of each frame is about; the other numbers are what was measured."""

@@ -20,10 +20,11 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
-from harness.record.folder import RUNS, Row, RunFolder, write_atomically
+from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
+from harness.record.ratio import LEVEL, Ratio, ratio
 from harness.record.schema import (
     SCHEMA,
     Counterexample,
@@ -54,6 +55,8 @@ from harness.record.survey_text import (
 from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
 
 __all__ = [
+    "FILES",
+    "LEVEL",
     "RUNS",
     "SCHEMA",
     "Accumulator",
@@ -70,6 +73,7 @@ __all__ = [
     "LawOutcome",
     "Profile",
     "Proof",
+    "Ratio",
     "Record",
     "Row",
     "Run",
@@ -92,6 +96,7 @@ __all__ = [
     "how_sure",
     "laws_held",
     "proof_line",
+    "ratio",
     "skip_lines",
     "summing",
     "survey_line",

@@ -12,10 +12,11 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
+from harness.suites.progress import Progress
 
 OPTIONS = (
     *("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "split", "seconds", "seeds"),
-    *("dataset", "prefetch", "persistent", "pin", "start_method"),
+    *("dataset", "prefetch", "persistent", "pin", "start_method", "progress"),
 )
 
 
@@ -58,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--harness-pin", action="store_true", default=None, help="batches in page-locked memory")
     group.addoption("--harness-start-method", choices=("fork", "spawn", "forkserver"), help="how workers are started")
+    group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
 
 
@@ -71,6 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config.option, f"harness_{name}"):
             setattr(config.option, f"harness_{name}", SHIPPED if name == "cases" else None)
     config.pluginmanager.register(Outcome(), "harness-outcome")
+    if config.option.harness_progress is not None:
+        config.pluginmanager.register(Progress(config.option.harness_progress), "harness-progress")
 
 
 @pytest.hookimpl(wrapper=True)
