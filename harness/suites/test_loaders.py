@@ -170,6 +170,7 @@ def test_steady_state(
     """Time slices of the steady state in turns with the limit, then look at what was delivered."""
     source = _source(pytestconfig, case, request)
     benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
+    batches = -(-source.samples // configuration.batch_size)
     fewest = min(option(pytestconfig, "workers", WORKERS))
     given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
     if case in given_up:
@@ -181,6 +182,7 @@ def test_steady_state(
                 configuration,
                 count=source.count,
                 limit=source.limit,
+                epoch_batches=batches,
                 seconds=option(pytestconfig, "seconds", SECONDS),
                 finish_s=FINISH_S if source.dataset is not None else float("inf"),
                 needs_workers=configuration.workers > fewest,
@@ -194,7 +196,6 @@ def test_steady_state(
         pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
     TAPE.play(benchmark, [1e-6 * one.wall_us * source.samples for one in cell.slices], calls=1)
     benchmark.extra_info.update(subject_info(source.case), **cell.facts(), **_settings(configuration))
-    batches = -(-source.samples // configuration.batch_size)
     benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches)
     if source.dataset is None:
         _validate(source.case, cell, request.getfixturevalue("data"), configuration)
