@@ -32,8 +32,8 @@ from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention declared laws proofs survey steps loaders vectorization screening "
-    "training estimates overfitting images environment data"
+    "attention changes declared laws proofs survey steps loaders vectorization screening "
+    "training estimates overfitting images runs environment data"
 )
 
 
@@ -111,9 +111,10 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     found = re.findall(r'<section id="(\w+)">', html)
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
-        *("What needs attention", "Declared failures", "Laws", "Proofs", "Where it breaks, and the worst found"),
+        *("What needs attention", "What changed", "Declared failures", "Laws", "Proofs"),
+        "Where it breaks, and the worst found",
         *("Training steps", "Data loaders", "Vectorisation", "Speed of checking"),
-        *("Training curves", "Learned parameters", "Overfitting", "Images", "Environment", "Data"),
+        *("Training curves", "Learned parameters", "Overfitting", "Images", "Runs", "Environment", "Data"),
         "Skipped, and why",
     ]
 
@@ -124,7 +125,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         write_report(run, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
-    assert len(files) == len({"html", "md", "schema", "parquet"}) + len(SCHEMAS)
+    assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(SCHEMAS)
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
 
@@ -132,7 +133,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_verdict_line_is_returned_and_heads_both_pages(tmp_path: Path) -> None:
     """Terminal, HTML and Markdown say the same sentence."""
     run = sample_run.full_run(tmp_path)
-    page, line = write_report(run)
+    page, (line, *_) = write_report(run)
     assert page == tmp_path / "report" / "report.html"
     assert line == (
         "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped); "
@@ -165,7 +166,7 @@ def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     run = bare(tmp_path)
     verdicts = [sample_run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
     run.write(Verdict, verdicts)
-    page, line = write_report(run)
+    page, (line, *_) = write_report(run)
     assert line == expected
     assert f'<p class="verdict {outcome}" id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
 
@@ -257,7 +258,7 @@ def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
     assert "<img src=x" not in html
     outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
     assert "<img" not in outside
-    for text in (html, markdown, write_report(RunFolder(tmp_path))[1]):
+    for text in (html, markdown, *write_report(RunFolder(tmp_path))[1]):
         assert not {"\x1b", "\u202e"} & set(text)
 
 
