@@ -33,6 +33,8 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
         console.print(_table(infos))
         for sentence in remarks(infos):
             console.print(escape(sentence), soft_wrap=True)
+        for remark in dict.fromkeys(info["remark"] for info in infos if info["remark"]):
+            console.print(escape(remark), soft_wrap=True)
         console.print(_WORDS + _LIMIT, soft_wrap=True)
     skipped = document.get("harness", {}).get("skipped", ())
     for reason in dict.fromkeys(skip["reason"] for skip in skipped):
@@ -44,17 +46,26 @@ def remarks(infos: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for size, group in groupby(sorted(infos, key=_size), key=_size):
         own = list(group)
         base = min((info for info in own if info["case"] == infos[0]["case"]), key=lambda info: int(info["workers"]))
-        alike = [("the fastest", own), ("the fastest DataLoader", [it for it in own if it["loader"] == TORCH])]
-        for words, among in alike:
-            if among:
-                best = min(among, key=_wall_us)
-                times = f"{_wall_us(base) / _wall_us(best):,.1f} times the rate of {_place(base)}"
-                yield f"batch {size}: {words} is {_place(best)}, {times}"
+        best = min(own, key=_wall_us)
+        yield from _compared(size, "the fastest", best, base)
+        own = [info for info in own if info["loader"] == TORCH]
+        if own and best["loader"] != TORCH:
+            yield from _compared(size, "the fastest DataLoader", min(own, key=_wall_us), base)
+
+
+def _compared(size: int, words: str, best: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    times = f", {_wall_us(base) / _wall_us(best):,.1f} times the rate of {_place(base)}" if best is not base else ""
+    yield f"batch {size}: {words} is {_place(best)}{times}"
 
 
 def _place(info: Mapping[str, Any]) -> str:
     workers = info["workers"]
-    return f"{info['case']} with {workers or 'no'} worker{'s' * (workers != 1)}"
+    return f"{_short(info['case'])} with {workers or 'no'} worker{'s' * (workers != 1)}"
+
+
+def _short(case: str) -> str:
+    """The name without the family; that of a data set as it is."""
+    return case if ":" in case else case.partition(".")[2] or case
 
 
 def _size(info: Mapping[str, Any]) -> int:
@@ -78,7 +89,7 @@ def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
 
 def _row(info: Mapping[str, Any]) -> Iterator[str]:
     wall = ratio(info["wall_us"], [1.0] * len(info["wall_us"]))
-    yield escape(info["case"].removeprefix(f"{info['family']}."))
+    yield escape(_short(info["case"]))
     yield f"{info['batch_size']:,}"
     yield str(info["workers"]) + _settings(info)
     yield f"{_rate(wall.ratio)} [{_rate(wall.high)}, {_rate(wall.low)}]"

@@ -66,6 +66,7 @@ def bench(
     start_method: Annotated[StartMethod | None, typer.Option(help="How its workers are started.")] = None,
     prefetch: Annotated[str | None, typer.Option(help="Batches a worker keeps ahead.", metavar="N,N")] = None,
     persistent: Annotated[bool | None, typer.Option(help="Whether its workers outlive an epoch.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of a loader in one configuration.")] = None,
     pin: Annotated[bool, typer.Option("--pin", help="Have its batches in page-locked memory.")] = False,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
@@ -102,6 +103,7 @@ def bench(
         prefetch=_counts("--prefetch", prefetch, least=1),
         persistent=persistent,
         pin=pin,
+        timeout=timeout,
     )
     _check_loader_options(wanted, settings)
     for suite in wanted:
