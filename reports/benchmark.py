@@ -29,6 +29,7 @@ class Stats(_Part):
     mean: float = Field(gt=0)
     rounds: int = Field(gt=0)
     iterations: int = Field(gt=0)
+    data: tuple[float, ...] | None = None
 
 
 class Subject(_Part):
@@ -41,17 +42,41 @@ class Subject(_Part):
 
 
 class Step(Subject):
-    """One training step: forward, loss, backward, update."""
+    """One training step: forward, loss, backward, update; what older runs lack is unknown."""
 
+    contract: str | None = None
     device: str
     batch_size: int = Field(gt=0)
     dtype: str
     threads: int
+    phases_s: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    bytes: int | None = None
+    operations: int | None = None
+    bytes_per_s: tuple[float, ...] = ()
+    operations_per_s: tuple[float, ...] = ()
+    floor_s: tuple[float, ...] = ()
+    launch_s: float | None = None
     device_s: float | None = None
+    graph_s: float | None = None
+    graph_device_s: float | None = None
+    graph_absent: str | None = None
+    steps_compared: int | None = None
+    deviation: float | None = None
+    bound: float | None = None
+
+
+class Agreement(Subject):
+    """One step timed by us and by ``torch.utils.benchmark.Timer``."""
+
+    contract: str
+    batch_size: int = Field(gt=0)
+    dtype: str
+    timer_s: tuple[float, ...]
+    tolerance: float
 
 
 class Loader(Subject):
-    """One steady epoch of ``samples`` samples."""
+    """Epochs of ``samples`` samples in the steady state; what older runs lack is unknown."""
 
     batch_size: int = Field(gt=0)
     workers: int = Field(ge=0)
@@ -59,6 +84,20 @@ class Loader(Subject):
     batches: int = Field(ge=0)
     first_batch_s: float | None = None
     data: str | None = None
+    loader: str | None = None
+    made_s: float | None = None
+    iterator_s: float | None = None
+    start_cpu_s: float | None = None
+    shutdown_s: float | None = None
+    wall_us: tuple[float, ...] = ()
+    cpu_us: tuple[float, ...] = ()
+    limit_wall_us: tuple[float, ...] = ()
+    pss_bytes: int | None = None
+    shared_bytes: int | None = None
+    prefetch: int | None = None
+    persistent: bool | None = None
+    pin: bool | None = None
+    start_method: str | None = None
 
 
 class Vectorization(Subject):
@@ -89,6 +128,7 @@ class Search(Subject):
 
 SUITES: Mapping[str, type[Subject]] = {
     "steps": Step,
+    "agreement": Agreement,
     "loaders": Loader,
     "vectorization": Vectorization,
     "screening": Screening,
@@ -137,5 +177,6 @@ def _row(suite: str, entry: Any, *, place: str) -> dict[str, Any]:
             place=place,
             remedy="run `harness bench` again",
         ) from error
-    timing = {f"{name}_s": value for name, value in stats if name not in {"rounds", "iterations"}}
-    return {**subject.model_dump(), **timing, "rounds": stats.rounds, "iterations": stats.iterations}
+    timing = {f"{name}_s": value for name, value in stats if name not in {"rounds", "iterations", "data"}}
+    counts = {"rounds": stats.rounds, "iterations": stats.iterations, "rounds_s": stats.data or ()}
+    return {**subject.model_dump(), **timing, **counts}

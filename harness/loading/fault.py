@@ -1,0 +1,313 @@
+"""What a loader does instead of delivering: one plain sentence, the index where there is one, and the way out.
+
+A loader is run within :func:`within`, which ends it when its time is up, turns what it raises into a
+:class:`LoadingError`, and leaves no process behind. Whether it was a sample that did it, and which, is found by
+:mod:`harness.loading.watched`.
+"""
+
+import gc
+import pickle
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from types import FrameType
+
+import psutil
+
+LIMIT_S = 60.0
+"""Seconds a loader has for what it is asked, where nobody says otherwise."""
+
+GOODBYE_S = 6.0
+"""Seconds that workers have for ending by themselves; ``DataLoader`` itself gives them five before it ends them."""
+
+_DEATH_S = 1.0
+"""Seconds between the connection that breaks and the process that has ended, at most."""
+
+_AGAIN_S = 5.0
+"""The alarm rings again so much later, should the code that hangs have caught the first."""
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    DIED = "died"
+    RAISED = "raised"
+    LENGTH = "length"
+    SHARED_MEMORY = "shared memory"
+    HUNG = "hung"
+    UNPICKLABLE = "unpicklable"
+    EMPTY = "empty"
+    LEFT = "left workers"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a loader did instead of delivering.
+
+    Parameters
+    ----------
+    kind
+        What happened.
+    sentence
+        In words.
+    remedy
+        The way out.
+    index
+        The sample at which it happened; ``None`` where none is to blame, or it is not known.
+    worker
+        Number of the worker; ``None`` for the process that asks, or where it is not known.
+    """
+
+    kind: Kind
+    sentence: str
+    remedy: str
+    index: int | None = None
+    worker: int | None = None
+
+    def __str__(self) -> str:
+        """Return sentence and way out on one line."""
+        return f"{self.sentence}; {self.remedy}"
+
+
+class LoadingError(Exception):
+    """A loader that does not deliver.
+
+    Parameters
+    ----------
+    fault
+        What it did.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+    def __str__(self) -> str:
+        """Return the sentence and the way out."""
+        return str(self.fault)
+
+
+class _Overdue(BaseException):
+    """Time is up; no ``except Exception`` of the code that hangs catches it."""
+
+
+@contextmanager
+def within(limit_s: float = LIMIT_S) -> Iterator[None]:
+    """Run a loader for no more than so many seconds; name what it does instead, and end every process it started.
+
+    Parameters
+    ----------
+    limit_s
+        Seconds for what is done within.
+
+    Raises
+    ------
+    LoadingError
+        If the loader raised, hung or lost a worker, or left a process behind.
+
+    Notes
+    -----
+    Time is kept by an alarm, in the main thread, on systems that have one. An operation that never returns to the
+    interpreter is not interrupted.
+    """
+    before = _children()
+    try:
+        with _alarm(limit_s):
+            yield
+    except _Overdue:
+        end(_children() - before)
+        raise LoadingError(hung(limit_s)) from None
+    except LoadingError:
+        end(_children() - before)
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
+        cause = _death(error)
+        end(_children() - before)
+        raise LoadingError(named(cause)) from cause
+    except BaseException:
+        end(_children() - before)
+        raise
+    if left := _left(before):
+        end(left)
+        raise LoadingError(
+            Fault(Kind.LEFT, f"{len(left)} of its processes still run when it is let go", "join what it starts")
+        )
+
+
+@contextmanager
+def _alarm(limit_s: float) -> Iterator[None]:
+    def ring(_: int, __: FrameType | None) -> None:
+        raise _Overdue
+
+    try:
+        before = signal.signal(signal.SIGALRM, ring)
+    except (AttributeError, ValueError):  # no such signal here, or not in the main thread
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, limit_s, _AGAIN_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _death(error: Exception) -> Exception:
+    """Return torch's own word on a worker that died, where a broken connection to it came first."""
+    until = time.monotonic() + _DEATH_S
+    while isinstance(error, OSError | EOFError) and time.monotonic() < until:
+        if (said := _said_of_workers(wait_s=0.01)) is not None:
+            return said
+    return error
+
+
+def _said_of_workers(*, wait_s: float = 0.0) -> RuntimeError | None:
+    """Have torch look after its workers, as it does whenever a process has ended; it names one loader at a time."""
+    try:
+        signal.raise_signal(signal.SIGCHLD)
+        time.sleep(wait_s)
+    except RuntimeError as said:
+        return said
+    return None
+
+
+# What is meant by what is raised
+
+_PIDS = re.compile(r"\(pid(?:\(s\))? ([\d, ]+)\)")
+_WORKER = re.compile(r"in DataLoader worker process (\d+)")
+_HOW = re.compile(r"killed by (signal: [^.]+)|exited unexpectedly with (exit code \d+)")
+_NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file", "unable to mmap", "Bus error")
+
+
+def named(error: Exception) -> Fault:
+    """Say what an error of a loader means."""
+    text = _text(error)
+    worker = int(match[1]) if (match := _WORKER.search(text)) else None
+    last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
+    if any(words in text for words in _NO_SHARED_MEMORY):
+        return Fault(
+            Kind.SHARED_MEMORY,
+            "shared memory is exhausted: the batches on their way between processes do not fit",
+            "take fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm "
+            "(`docker run --shm-size`)",
+            worker=worker,
+        )
+    if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
+        return died(text)
+    if "DataLoader timed out" in text:
+        return Fault(Kind.HUNG, f"a worker hangs: {last}", _HUNG_REMEDY)
+    if _unpicklable(error, text):
+        return Fault(
+            Kind.UNPICKLABLE,
+            f"the data set, or what collates it, cannot be sent to a worker: {last}",
+            "define classes and functions at the top of a module and open files in the worker, or start workers by "
+            "`fork`",
+        )
+    where = "" if worker is None else f" in worker {worker}"
+    raised = last if worker is not None else f"{type(error).__name__}: {last}".removesuffix(": ")
+    return Fault(
+        Kind.RAISED, f"loading raises{where}: {raised}", "mend the data set, or leave the sample out", worker=worker
+    )
+
+
+def died(text: str) -> Fault:
+    """Say that a worker is gone, and by what."""
+    match = _HOW.search(text)
+    how = "exits" if match is None else f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
+    remedy = "load without workers to see where it ends"
+    if "Killed" in how:
+        remedy = "memory may have run out: take fewer workers or smaller batches"
+    return Fault(Kind.DIED, f"a worker process {how} instead of delivering", remedy)
+
+
+def pids(error: BaseException) -> set[int]:
+    """The processes that an error of ``DataLoader`` names."""
+    return {int(pid) for match in _PIDS.finditer(_text(error)) for pid in match[1].split(",")}
+
+
+def _text(error: BaseException) -> str:
+    """What an error says, and the one it was raised from: torch says there by which signal a worker was ended."""
+    return f"{error}\n{error.__cause__ or ''}"
+
+
+_HUNG_REMEDY = "give what the data set waits for a time limit of its own; locks and threads do not survive a `fork`"
+
+
+def hung(limit_s: float) -> Fault:
+    """Say that time is up."""
+    return Fault(Kind.HUNG, f"loading hangs: what was asked for is not there after {limit_s:g} s", _HUNG_REMEDY)
+
+
+def _unpicklable(error: Exception, text: str) -> bool:
+    if isinstance(error, pickle.PicklingError):
+        return True
+    return isinstance(error, AttributeError | TypeError) and ("pickle" in text or "local object" in text)
+
+
+# Processes
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def _left(before: set[psutil.Process]) -> set[psutil.Process]:
+    """The processes started since that do not end by themselves in time."""
+    if _children() - before:
+        gc.collect()  # what is let go of may be part of a cycle
+    until = time.monotonic() + GOODBYE_S
+    while left := {one for one in _children() - before if runs(one)}:
+        if time.monotonic() >= until:
+            return left
+        time.sleep(0.01)
+    return set()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process is there, and not one of those that ``multiprocessing`` keeps for its own use."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and not _serves_all(process)
+    except psutil.NoSuchProcess:
+        return False
+
+
+_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+def _serves_all(process: psutil.Process) -> bool:
+    """Whether it is a helper of ``multiprocessing`` that stays for the next worker, as long as this process lives."""
+    return any(servant in argument for argument in process.cmdline() for servant in _SERVANTS)
+
+
+def end(processes: set[psutil.Process]) -> None:
+    """End processes, gently where they let us; ``multiprocessing``'s own helpers stay."""
+    with _deaf():
+        mine = [process for process in processes if runs(process)]
+        for process in mine:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, stubborn = psutil.wait_procs(mine, timeout=1.0)
+        for process in stubborn:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(stubborn, timeout=1.0)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let torch not raise, in the middle of whatever runs next, that the workers ended here have ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+        while _said_of_workers() is not None:
+            pass

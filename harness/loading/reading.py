@@ -1,0 +1,230 @@
+"""Reading through a loader: the first batch, slices of the steady state, whole epochs, and the end.
+
+A loader is anything that yields batches each time it is iterated over. Batches and samples are counted, and beside
+the time on the wall stands the CPU time of this process and of its workers.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
+from typing import Any
+
+from harness.loading.accounting import CpuWindow
+from harness.loading.fault import Fault, Kind, LoadingError
+
+END = 0
+"""Stands behind an epoch in place of a batch's size."""
+
+
+def samples_in(batch: Any) -> int:
+    """Count the samples of a batch: the length of the first array in it, or of the batch where it holds none.
+
+    Parameters
+    ----------
+    batch
+        A tensor or array, or arrays in tuples, lists and mappings.
+    """
+    first = _first_array(batch)
+    return len(batch if first is None else first)
+
+
+def _first_array(part: Any) -> Any:
+    if getattr(part, "shape", ()):
+        return part
+    if isinstance(part, Mapping):
+        return next((found for value in part.values() if (found := _first_array(value)) is not None), None)
+    if isinstance(part, Sequence) and not isinstance(part, str | bytes):
+        return _first_array(part[0]) if part else None
+    return None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What was read in one stretch.
+
+    Parameters
+    ----------
+    samples, batches
+        What was delivered.
+    wall_s
+        Seconds on the wall.
+    cpu_s
+        CPU seconds of this process and its workers.
+    """
+
+    samples: int
+    batches: int
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples delivered a second."""
+        return self.samples / self.wall_s
+
+    @property
+    def wall_us(self) -> float:
+        """Microseconds on the wall a sample."""
+        return 1e6 * self.wall_s / self.samples
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU microseconds a sample, workers counted."""
+        return 1e6 * self.cpu_s / self.samples
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the way to the first batch took, in seconds.
+
+    Parameters
+    ----------
+    made_s
+        Until the loader was made: files read, tensors converted.
+    iterator_s
+        From then until it could be asked: workers started.
+    first_batch_s
+        From then until the first batch was there.
+    cpu_s
+        CPU seconds of all this, workers counted.
+    """
+
+    made_s: float
+    iterator_s: float
+    first_batch_s: float
+    cpu_s: float
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds from nothing to the first batch."""
+        return self.made_s + self.iterator_s + self.first_batch_s
+
+
+class Reading:
+    """One loader being read, from its making to its end.
+
+    Parameters
+    ----------
+    make
+        Makes the loader.
+    count
+        Counts the samples of a batch.
+    take
+        What is done with each batch, within the time; nothing where absent. A training step makes this a training loop.
+
+    Attributes
+    ----------
+    epochs
+        Samples and batches of each epoch that was read to its end, in order.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Iterable[Any]],
+        *,
+        count: Callable[[Any], int] = samples_in,
+        take: Callable[[Any], object] | None = None,
+    ) -> None:
+        self.make = make
+        self.count = count
+        self.take = take
+        self.epochs: list[tuple[int, int]] = []
+        self._sizes: Generator[int] | None = None
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> Start:
+        """Make the loader, start an epoch and read its first batch."""
+        cpu, moments = CpuWindow(), [time.perf_counter()]
+        loader = self.make()
+        moments.append(time.perf_counter())
+        self._sizes = self._read(loader, iter(loader))
+        moments.append(time.perf_counter())
+        next(self._sizes)
+        moments.append(time.perf_counter())
+        made, iterator, first = (after - before for before, after in pairwise(moments))
+        return Start(made, iterator, first, cpu.close())
+
+    def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Slice:
+        """Read on, from one epoch into the next, for so many seconds or batches, whichever ends first.
+
+        Parameters
+        ----------
+        seconds, batches
+            At least one of them; 1 or more batches are read.
+        skip
+            Batches that are read before the time begins: those which workers have laid ready since the last slice
+            cost nothing, and would make the loader seem faster than it is.
+        """
+        if seconds is None and batches is None:
+            raise ValueError("`seconds` or `batches` is given")
+        self.skip(skip)
+        sizes = filter(None, self._started())
+        samples = read = 0
+        cpu, began = CpuWindow(), time.perf_counter()
+        until = began + (math.inf if seconds is None else seconds)
+        for size in sizes:
+            samples, read = samples + size, read + 1
+            if read == batches or time.perf_counter() >= until:
+                break
+        wall = time.perf_counter() - began
+        return Slice(samples, read, wall, cpu.close())
+
+    def skip(self, batches: int) -> None:
+        """Read so many batches outside the time."""
+        deque(islice(filter(None, self._started()), batches), maxlen=0)
+
+    def finish(self, *, seconds: float = math.inf) -> None:
+        """Read what is left of the epoch, so that the next one begins with the next batch; or for so many seconds."""
+        until = time.perf_counter() + seconds
+        for _ in iter(partial(next, self._started()), END):
+            if time.perf_counter() >= until:
+                return
+
+    def epoch(self) -> Slice:
+        """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
+        samples = read = 0
+        cpu, began = CpuWindow(), time.perf_counter()
+        for size in iter(partial(next, self._started()), END):
+            samples, read = samples + size, read + 1
+        wall = time.perf_counter() - began
+        return Slice(samples, read, wall, cpu.close())
+
+    def close(self) -> float:
+        """Let go of the loader and so of its workers, and return the seconds that takes."""
+        began = time.perf_counter()
+        if self._sizes is not None:
+            self._sizes.close()
+            self._sizes = None
+        return time.perf_counter() - began
+
+    def _started(self) -> Generator[int]:
+        assert self._sizes is not None, "a reading is started first"
+        return self._sizes
+
+    def _read(self, loader: Iterable[Any], batches: Iterator[Any]) -> Generator[int]:
+        """Yield the size of each batch once it is there, and :data:`END` behind each epoch, without end."""
+        while True:
+            samples = read = 0
+            for batch in batches:
+                size = self.count(batch)
+                samples, read = samples + size, read + 1
+                if self.take is not None:
+                    self.take(batch)
+                yield size
+            del batches  # and with it workers that do not outlive an epoch
+            self.epochs.append((samples, read))
+            if samples == 0:
+                raise LoadingError(
+                    Fault(Kind.EMPTY, "the loader delivers no sample", "give it a data set that has some")
+                )
+            yield END
+            batches = iter(loader)

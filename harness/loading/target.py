@@ -1,0 +1,82 @@
+"""A user's data set: named as ``module:factory`` or ``file.py:factory``, made, and looked at before it is used."""
+
+from typing import Any
+
+from harness.discovery import attribute
+from harness.error import UsageError
+
+_WHAT = "a data set is named as `module:name` or `file.py:name`"
+
+
+def dataset(target: str) -> Any:
+    """Load a map-style data set.
+
+    Parameters
+    ----------
+    target
+        ``module:name`` or ``file.py:name`` of a data set, or of a function or class that makes one when it is called
+        without arguments.
+
+    Returns
+    -------
+    dataset
+        An object with ``__getitem__`` and ``__len__``, of 1 or more samples.
+
+    Raises
+    ------
+    UsageError
+        If there is none, it cannot be made, or it is none of these.
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise UsageError(rule=_WHAT, value=f"`{target}`", remedy="put the name behind a colon")
+    found = attribute(place, name)
+    if isinstance(found, type) or not _map_style(found):
+        found = _made(found, target)
+    if not _map_style(found):
+        only = ", which can only be iterated over" if hasattr(type(found), "__iter__") else ""
+        raise UsageError(
+            rule="a data set is map-style: it has `__getitem__` and `__len__`",
+            value=f"{type(found).__name__}{only}",
+            place=f"`{target}`",
+            remedy="define both",
+        )
+    _check_length(found, target)
+    return found
+
+
+def _map_style(found: Any) -> bool:
+    from torch.utils.data import IterableDataset  # which inherits a `__getitem__` that only raises
+
+    kind = type(found)
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not isinstance(found, IterableDataset)
+
+
+def _made(factory: Any, target: str) -> Any:
+    if not callable(factory):
+        raise UsageError(
+            rule="the target is a data set, or makes one when it is called without arguments",
+            value=type(factory).__name__,
+            place=f"`{target}`",
+        )
+    try:
+        return factory()
+    except Exception as error:
+        raise UsageError(
+            rule="a data set is made by a call without arguments",
+            value=f"{type(error).__name__}: {error}",
+            place=f"`{target}`",
+        ) from error
+
+
+def _check_length(found: Any, target: str) -> None:
+    try:
+        length = len(found)
+    except Exception as error:
+        raise UsageError(
+            rule="`len` of a data set is how many samples it has",
+            value=f"{type(error).__name__}: {error}",
+            place=f"`{target}`",
+        ) from error
+    if length < 1:
+        raise UsageError(rule="a data set has 1 or more samples", value=str(length), place=f"`{target}`")

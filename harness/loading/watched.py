@@ -1,0 +1,155 @@
+"""Which sample it was: a data set that notes in shared memory what each worker is busy with.
+
+It costs a little for each sample, so nothing is timed through it: a loader that failed is run once more, watched.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+from harness.loading.fault import LIMIT_S, Fault, Kind, LoadingError, pids, within
+
+_IDLE = -1.0
+
+
+class Watched(Dataset[Any]):
+    """A data set that notes what it is asked for, by whom and since when.
+
+    Parameters
+    ----------
+    dataset
+        The data set.
+    workers
+        How many workers will ask; beside them the process itself may.
+    """
+
+    def __init__(self, dataset: Any, workers: int) -> None:
+        self.dataset = dataset
+        # one row each: index, process, since when; the first row is the process that has no worker
+        self.notes = torch.full((workers + 1, 3), _IDLE, dtype=torch.float64).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._noting(self.dataset.__getitem__, index, first=index)
+
+    def _noting(self, fetch: Callable[[Any], Any], what: Any, *, first: Any) -> Any:
+        info = get_worker_info()
+        row = self.notes[0 if info is None else info.id + 1]
+        if row[0] >= 0:  # it has raised before; its worker goes on, and the first note is to stay
+            return fetch(what)
+        row[1], row[2] = os.getpid(), time.monotonic()
+        row[0] = float(first)
+        item = fetch(what)
+        row[0] = _IDLE
+        return item
+
+
+class WatchedBatches(Watched):
+    """The same, of a data set that fetches a batch at once: the first index of the batch is noted."""
+
+    def __getitems__(self, indices: Sequence[Any]) -> Any:
+        """Fetch a batch as the data set does."""
+        return self._noting(self.dataset.__getitems__, indices, first=indices[0])
+
+
+def watched(dataset: Any, workers: int) -> Watched:
+    """Return the data set, watched, with ``__getitems__`` where it has one."""
+    kind = WatchedBatches if getattr(dataset, "__getitems__", None) else Watched
+    return kind(dataset, workers)
+
+
+def diagnose(
+    dataset: Any, load: Callable[[Any], Iterable[Any]], *, workers: int = 0, limit_s: float = LIMIT_S
+) -> Fault | None:
+    """Read one epoch, watched, and say at which sample it fails.
+
+    Parameters
+    ----------
+    dataset
+        A map-style data set.
+    load
+        Makes the loader of a data set.
+    workers
+        How many processes it is given.
+    limit_s
+        Seconds this may take.
+
+    Returns
+    -------
+    fault
+        What it did instead of delivering; ``None`` where the epoch is read to its end.
+    """
+    watch = watched(dataset, workers)
+    try:
+        with within(limit_s):
+            for _ in load(watch):
+                pass
+    except LoadingError as error:
+        return _placed(error, watch)
+    return None
+
+
+def _placed(error: LoadingError, watch: Watched) -> Fault:
+    """Put the sample that a worker was busy with into the sentence."""
+    fault = error.fault
+    row = _to_blame(error, watch)
+    if row is None:
+        return fault
+    index, worker = int(watch.notes[row, 0]), None if row == 0 else row - 1
+    length = len(watch)
+    if fault.kind is Kind.RAISED and _beyond(error) and 0 <= index < length:
+        return Fault(
+            Kind.LENGTH,
+            f"the data set says that it has {length} samples, and raises IndexError at index {index}",
+            "let `__len__` return how many samples `__getitem__` has",
+            index=index,
+            worker=worker,
+        )
+    at = f"in the batch that begins with index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
+    return replace(fault, sentence=f"{at}: {fault.sentence}", index=index, worker=worker)
+
+
+def _beyond(error: LoadingError) -> bool:
+    return isinstance(error.__cause__, IndexError)
+
+
+def _to_blame(error: LoadingError, watch: Watched) -> int | None:
+    """The row of the worker that died or raised; else of the one that has been busy for longest."""
+    busy = [row for row in range(len(watch.notes)) if watch.notes[row, 0] >= 0]
+    if not busy or error.fault.kind in {Kind.SHARED_MEMORY, Kind.UNPICKLABLE, Kind.EMPTY, Kind.LEFT}:
+        return None
+    if error.fault.worker is not None and error.fault.worker + 1 in busy:
+        return error.fault.worker + 1
+    dead = pids(error.__cause__) if error.__cause__ is not None else set()
+    if gone := [row for row in busy if int(watch.notes[row, 1]) in dead]:
+        return gone[0]
+    return min(busy, key=lambda row: float(watch.notes[row, 2]))
+
+
+def length_fault(dataset: Any) -> Fault | None:
+    """Ask for one sample more than there are: a data set that has it keeps samples from every epoch.
+
+    Notes
+    -----
+    A data set that makes its samples from any index whatever has no length to lie about; so this is to be said, and is
+    no reason for not measuring.
+    """
+    length = len(dataset)
+    try:
+        with within(LIMIT_S):
+            dataset[length]
+    except LoadingError:  # whatever it does, it does not deliver
+        return None
+    return Fault(
+        Kind.LENGTH,
+        f"the data set says that it has {length} samples, and delivers one at index {length} too",
+        "let `__len__` return how many samples `__getitem__` has, and `__getitem__` raise IndexError beyond them",
+        index=length,
+    )

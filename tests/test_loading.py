@@ -1,0 +1,208 @@
+"""Reading a loader: what it delivers is counted, what its workers use is added, and a user's data set is looked at."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from harness.error import UsageError
+from harness.loading.accounting import cpu_s, memory
+from harness.loading.configuration import Configuration
+from harness.loading.fault import Kind, LoadingError, runs
+from harness.loading.reading import Reading, samples_in
+from harness.loading.target import dataset
+
+BUSY_S = 0.02
+
+
+class Busy(Dataset[Any]):
+    """Each sample takes some CPU time."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        until = time.process_time() + BUSY_S
+        while time.process_time() < until:
+            pass
+        return torch.tensor([index])
+
+
+def loader(workers: int, **options: Any) -> Callable[[], Any]:
+    """Return what makes a loader of ten samples in four batches."""
+    context = {"multiprocessing_context": "fork"} if workers else {}
+    return lambda: DataLoader(Busy(), 3, num_workers=workers, **context, **options)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers: int, persistent: bool) -> None:
+    """Ten samples use ten times their CPU time, whoever makes them."""
+    with Reading(loader(workers, persistent_workers=persistent and workers > 0)) as reading:
+        reading.start()
+        reading.finish()
+        found = reading.epoch()
+    assert (found.samples, found.batches) == (10, 4)
+    # as the process clock starts anew in each worker, what it takes to start is beside it
+    assert found.cpu_s + 0.002 >= 10 * BUSY_S
+    assert found.cpu_us == pytest.approx(1e5 * found.cpu_s)
+    assert found.samples_per_s == pytest.approx(1e6 / found.wall_us)
+
+
+def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
+    """The sum never goes back when a worker ends."""
+    started = set(psutil.Process().children())
+    reading = Reading(loader(2))
+    reading.start()
+    reading.finish()
+    before = cpu_s()
+    reading.close()
+    assert before <= cpu_s()
+    assert not any(map(runs, set(psutil.Process().children()) - started))
+
+
+def test_memory_counts_workers_and_shared_pages_once() -> None:
+    """Proportional shares add up to no more than the resident sets; batches in shared memory are seen."""
+    shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
+    before = memory().processes
+    with Reading(loader(2, persistent_workers=True)) as reading:
+        reading.start()
+        found = memory()
+    assert found.processes == before + 2
+    assert found.rss_bytes > 0
+    if psutil.LINUX:
+        assert found.pss_bytes is not None
+        assert found.uss_bytes is not None
+        assert found.shared_bytes is not None
+        assert found.uss_bytes <= found.pss_bytes <= found.rss_bytes
+        assert found.shared_bytes >= len(shared)
+
+
+def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
+    """It goes on from one epoch into the next, and whole epochs are kept account of."""
+    with Reading(loader(0)) as reading:
+        start = reading.start()
+        assert start.wall_s >= start.first_batch_s >= 3 * BUSY_S
+        found = reading.steady(batches=6, skip=1)
+        assert (found.batches, found.samples) == (6, 3 + 1 + 10)
+        assert reading.epochs == [(10, 4)]
+        assert reading.steady(seconds=0.0).batches == 1
+        reading.finish()
+        assert reading.epoch().samples == 10
+        assert reading.epochs == [(10, 4)] * 4
+
+
+def test_a_slice_without_an_end_is_refused() -> None:
+    """Seconds or batches."""
+    with Reading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is given"):
+        reading.steady()
+
+
+def test_each_batch_can_be_used_within_the_time() -> None:
+    """A step that is handed over sees every batch."""
+    seen: list[Any] = []
+    with Reading(loader(0), take=seen.append) as reading:
+        reading.start()
+        reading.steady(batches=2)
+    assert [len(batch) for batch in seen] == [3, 3, 3]
+
+
+def test_a_loader_that_delivers_nothing_is_no_endless_loop() -> None:
+    """It is named."""
+    with Reading(lambda: [torch.zeros(0)]) as reading:
+        reading.start()
+        with pytest.raises(LoadingError, match="delivers no sample") as raised:
+            reading.steady(batches=2)
+    assert raised.value.fault.kind is Kind.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("batch", "size"),
+    [
+        (torch.zeros(5, 2), 5),
+        ((torch.zeros(5, 2), torch.zeros(5)), 5),
+        ([{"text": ["a", "b"], "mask": np.zeros((2, 3))}], 2),
+        ({"label": ["a", "b", "c"]}, 1),
+        (["a", "b", "c"], 3),
+        ([torch.tensor(1), torch.tensor(2)], 2),
+    ],
+)
+def test_samples_of_a_batch_are_counted_in_its_first_array(batch: Any, size: int) -> None:
+    """Tensors, arrays, pairs, mappings; a batch without an array is as long as it is."""
+    assert samples_in(batch) == size
+
+
+def test_a_configuration_names_only_what_is_not_the_default() -> None:
+    """As the keyword arguments of ``DataLoader``, and in words."""
+    assert Configuration(32).arguments() == {"batch_size": 32}
+    full = Configuration(32, 2, prefetch=4, persistent=False, pin=True, start_method="spawn")
+    assert full.arguments() == {
+        "batch_size": 32,
+        "num_workers": 2,
+        "prefetch_factor": 4,
+        "multiprocessing_context": "spawn",
+        "pin_memory": True,
+    }
+    assert str(full) == "batch 32, workers 2, prefetch 4, workers end with the epoch, spawn, pinned"
+    assert (full.ahead, Configuration(32).ahead) == (8, 0)
+    DataLoader(Busy(), **Configuration(2, 1, start_method="fork").arguments())
+
+
+TARGETS = """
+from torch.utils.data import IterableDataset, TensorDataset
+import torch
+numbers = TensorDataset(torch.arange(5))
+class Numbers:
+    def __len__(self): return 5
+    def __getitem__(self, index): return index
+def factory(): return Numbers()
+def needy(path): return Numbers()
+def text(): return 7
+class Stream(IterableDataset):
+    def __iter__(self): return iter(range(5))
+class Empty(Numbers):
+    def __len__(self): return 0
+class Liar(Numbers):
+    def __len__(self): return "five"
+constant = 7
+"""
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> Path:
+    """A file that defines data sets and others."""
+    file = tmp_path / "targets_of_data.py"
+    file.write_text(TARGETS)
+    return file
+
+
+@pytest.mark.parametrize("name", ["numbers", "Numbers", "factory"])
+def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> None:
+    """An object, a class, a function."""
+    assert len(dataset(f"{targets}:{name}")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent", "no `absent`"),
+        ("needy", "TypeError: needy() missing 1 required positional argument: 'path'"),
+        ("text", "a data set is map-style: it has `__getitem__` and `__len__`, got int in"),
+        ("Stream", "got Stream, which can only be iterated over"),
+        ("Empty", "a data set has 1 or more samples, got 0"),
+        ("Liar", "`len` of a data set is how many samples it has, got TypeError"),
+        ("constant", "the target is a data set, or makes one when it is called without arguments, got int"),
+        ("", "a data set is named as `module:name` or `file.py:name`"),
+    ],
+)
+def test_what_is_no_data_set_is_refused_in_a_sentence(targets: Path, name: str, message: str) -> None:
+    """The rule, what was found, where, and the way out."""
+    with pytest.raises(UsageError) as raised:
+        dataset(f"{targets}:{name}")
+    assert message in str(raised.value)

@@ -1,0 +1,218 @@
+"""What a loader does instead of delivering is named, with the sample, in bounded time, and leaves no process behind."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from harness.loading.fault import Fault, Kind, LoadingError, named, runs, within
+from harness.loading.watched import diagnose, length_fault
+
+SIZE, BAD = 40, 21
+
+
+class Squares(Dataset[Any]):
+    """Squares, with something else at one index."""
+
+    def __init__(self, at_bad: Callable[[], Any] = lambda: None, *, length: int = SIZE) -> None:
+        self.at_bad = at_bad
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        if index >= SIZE:
+            raise IndexError(index)
+        if index == BAD:
+            self.at_bad()
+        return torch.tensor(index**2)
+
+
+class BatchedSquares(Squares):
+    """The same, a batch at once."""
+
+    def __getitems__(self, indices: list[int]) -> list[torch.Tensor]:
+        """Return a batch."""
+        return [self[index] for index in indices]
+
+
+def raises() -> None:
+    """Raise what a damaged file raises."""
+    raise ValueError("damaged file")
+
+
+def dies() -> None:
+    """End by a signal."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exits() -> None:
+    """End without a word."""
+    os._exit(3)
+
+
+def hangs() -> None:
+    """Wait for what does not come."""
+    time.sleep(600)
+
+
+def interrupts() -> None:
+    """Press Control-C in the process that asks, and wait."""
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(600)
+
+
+def hangs_stubbornly() -> None:
+    """Wait, and catch every exception."""
+    while True:
+        with suppress(Exception):
+            time.sleep(600)
+
+
+def fill_shared_memory() -> None:
+    """Ask for shared memory beyond what a process may have."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+    torch.empty(2**18).share_memory_()
+
+
+def loader(workers: int, **options: Any) -> Callable[[Any], Any]:
+    """Return what makes a loader of a data set."""
+    if workers:
+        options = {"multiprocessing_context": "fork", **options}
+    return lambda dataset: DataLoader(dataset, 4, num_workers=workers, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_orphan() -> Iterator[None]:
+    """No process that a test has started still runs when it ends."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert [one for one in left if runs(one)] == []
+
+
+def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> Fault:
+    """Return the fault that a watched epoch ends with."""
+    fault = diagnose(dataset, loader(workers, **options), workers=workers, limit_s=limit_s)
+    assert fault is not None
+    return fault
+
+
+def test_a_loader_that_delivers_has_no_fault() -> None:
+    """With and without workers, item by item and batched."""
+    for workers in (0, 2):
+        assert diagnose(Squares(), loader(workers), workers=workers) is None
+        assert diagnose(BatchedSquares(), loader(workers), workers=workers) is None
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
+    """The error of the data set is quoted, without the traceback."""
+    fault = diagnosed(Squares(raises), workers)
+    assert (fault.kind, fault.index) == (Kind.RAISED, BAD)
+    assert fault.sentence.startswith(f"at index {BAD}: loading raises")
+    assert fault.sentence.endswith("ValueError: damaged file")
+    assert fault.worker == (None if workers == 0 else 1)
+
+
+def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
+    """More is not known of a batch that is fetched at once."""
+    fault = diagnosed(BatchedSquares(raises), 1)
+    assert fault.index == 20
+    assert "in the batch that begins with index 20" in fault.sentence
+
+
+@pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
+def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[], None], how: str) -> None:
+    """By a signal, or by its own exit."""
+    fault = diagnosed(Squares(end), 2)
+    assert (fault.kind, fault.index, fault.worker) == (Kind.DIED, BAD, 1)
+    assert fault.sentence == f"at index {BAD}: a worker process {how} instead of delivering"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("hang", [hangs, hangs_stubbornly])
+def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], workers: int) -> None:
+    """Even where it catches every exception."""
+    began = time.monotonic()
+    fault = diagnosed(Squares(hang), workers, limit_s=1.0)
+    assert (fault.kind, fault.index) == (Kind.HUNG, BAD)
+    assert "after 1 s" in fault.sentence
+    assert time.monotonic() - began < 20.0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_length_that_is_too_long_is_named(workers: int) -> None:
+    """An IndexError below the length is the length's fault."""
+    fault = diagnosed(Squares(length=SIZE + 8), workers)
+    assert (fault.kind, fault.index) == (Kind.LENGTH, SIZE)
+    assert fault.sentence == f"the data set says that it has {SIZE + 8} samples, and raises IndexError at index {SIZE}"
+
+
+def test_a_length_that_is_too_short_is_named() -> None:
+    """One sample more than there are is asked for."""
+    fault = length_fault(Squares(length=SIZE - 5))
+    assert fault is not None
+    assert (fault.kind, fault.index) == (Kind.LENGTH, SIZE - 5)
+    assert length_fault(Squares()) is None
+
+
+def test_exhausted_shared_memory_is_named() -> None:
+    """The operating system's refusal is made by a limit on the size of files, shared memory among them."""
+    fault = diagnosed(Squares(fill_shared_memory), 1)
+    assert fault.kind is Kind.SHARED_MEMORY
+    assert "--shm-size" in fault.remedy
+
+
+def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
+    """As an allocation that is refused says it, and as a worker that touches what is not there dies."""
+    refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
+    touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
+    for text in (refused, touched):
+        assert named(RuntimeError(text)).kind is Kind.SHARED_MEMORY
+
+
+@pytest.mark.filterwarnings("ignore:Got pickle error")
+def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
+    """A function without a name, under ``spawn``."""
+    fault = diagnosed(Squares(lambda: None), 1, multiprocessing_context="spawn")
+    assert fault.kind is Kind.UNPICKLABLE
+    assert "cannot be sent to a worker" in fault.sentence
+    assert "`fork`" in fault.remedy
+
+
+def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has time to end by itself first."""
+    monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
+    with pytest.raises(LoadingError, match="1 of its processes still run") as raised, within(30.0):
+        process = subprocess.Popen(["sleep", "600"])
+    assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
+    assert raised.value.fault.kind is Kind.LEFT
+
+
+def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
+    """It is nobody's fault, and no fault is made of it."""
+    made = loader(2)(Squares(interrupts))
+    with pytest.raises(KeyboardInterrupt), within(30.0):
+        list(made)
+
+
+def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
+    """Whoever had one before has it again, and none rings later."""
+    before = signal.getsignal(signal.SIGALRM)
+    with within(0.2):
+        (tmp_path / "quick").touch()
+    assert signal.getsignal(signal.SIGALRM) is before
+    time.sleep(0.3)
