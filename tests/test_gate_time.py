@@ -72,7 +72,7 @@ def gate(*arguments: str) -> tuple[int, str]:
 def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
     """Live: exit code 1, one sentence, and records that say what it rests on."""
     change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
-    code, text = gate("--against", "HEAD", "--budget", "110", "--markdown", "gate.md")
+    code, text = gate("--against", "HEAD", "--budget", "300", "--markdown", "gate.md")
     assert code == 1, text
     assert "kernels.softmax got slower: +" in text
     assert "kernels.entropy got slower" not in text
@@ -91,7 +91,7 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path)
     """Live: exit code 2, both in a sentence."""
     change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
     change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
-    code, text = gate("--against", "HEAD", "--budget", "110")
+    code, text = gate("--against", "HEAD", "--budget", "300")
     assert code == 2, text
     assert "kernels.entropy is gone; if it is kernels.shannon now, say so under `renamed`" in text
     assert "kernels.softmax cannot be timed in the candidate, it raises ValueError: not today." in text
@@ -100,7 +100,7 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path)
 def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path) -> None:
     """Live: exit code 2, with the reason."""
     change(repository, "import torch\n", "import no_such_module\n")
-    code, text = gate("--against", "HEAD", "--budget", "110")
+    code, text = gate("--against", "HEAD", "--budget", "300")
     assert code == 2
     assert "The cases cannot be loaded" in text
     assert "no_such_module" in text

@@ -6,6 +6,7 @@ wait. Where a fork is unsafe they are spawned instead.
 
 import gc
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -61,15 +62,23 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 """How arms begin: forked from a warm parent where that is safe, which it is not on macOS and Windows."""
 
 
-def warm_parent(imports: Iterable[str]) -> None:
+IMPORTS = "HARNESS_GATE_IMPORTS"
+"""The environment variable that names the file with what the parent of all arms imports."""
+
+
+def warm_parent(imports: Iterable[str], file: Path) -> None:
     """Say what the parent of all arms has imported before it forks the first of them.
 
     Parameters
     ----------
     imports
         Names of modules, none of them in a tree that is measured.
+    file
+        Where they are written down: there are thousands, more than a command line takes.
     """
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*imports, "harness.gate.warm"])
+    file.write_text("\n".join(imports), encoding="utf-8")
+    os.environ[IMPORTS] = str(file)
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.warm"])
 
 
 class Arm:

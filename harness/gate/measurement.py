@@ -122,7 +122,7 @@ class Measurement:
         # Not from the warm parent, which is to import what this one says.
         probe = Arm(self._sources[CANDIDATE], method="spawn")
         try:
-            warm_parent(probe.imports())
+            warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
             candidate = probe.cases()
         finally:
             probe.end()
