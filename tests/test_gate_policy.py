@@ -28,6 +28,7 @@ def test_a_project_without_a_table_has_the_defaults(tmp_path: Path) -> None:
     """And so has a folder without a project."""
     assert read_policy(tmp_path) == Policy()
     assert read_policy(project(tmp_path, "[tool.other]\n")) == Policy()
+    assert read_policy(tmp_path, Policy(timed=("*.a",))).timed == ("*.a",)
 
 
 def test_allowances_are_by_pattern_and_the_last_counts(tmp_path: Path) -> None:
@@ -207,9 +208,18 @@ def test_a_case_that_cannot_be_timed_says_why() -> None:
     assert said(found)[0].sentence == f"{A} cannot be timed in the candidate, it raises ValueError: no."
 
 
+def test_a_suspicion_that_the_budget_leaves_unconfirmed_is_no_verdict() -> None:
+    """Never a silent pass; on a machine that is allowed to be slow it passes, and is said."""
+    findings = said(evidence(1.1, couples=BLOCK))
+    assert f"{A} seems slower: +10.0 %" in findings[0].sentence
+    assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
+
+
 def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
     """Exit code 3."""
-    findings = said(evidence(1.1, couples=BLOCK))
+    found = evidence(1.0)
+    found.slices[:] = [one for one in found.slices if one.arm not in {"candidate"} or one.couple < BLOCK - 1]
+    findings = said(found)
     assert findings[0].outcome is Outcome.INCONCLUSIVE
     assert (exit_code(findings), exit_code(findings, strict=True)) == (0, 3)
 

@@ -117,7 +117,7 @@ def _exact(
         return compare(read_baseline(file), now, policy)
     before = read_baseline(file) if file.is_file() else now
     write_baseline(file, now)
-    print(f"baseline: {file}, {file.stat().st_size:,} bytes")
+    print(f"baseline: {os.path.relpath(file)}")
     return kept(compare(before, now, policy))
 
 

@@ -9,7 +9,7 @@ from harness.gate.finding import comparisons, limits_of, matched, on_time, timed
 from harness.gate.images import provide
 from harness.gate.machine import alone
 from harness.gate.measurement import Evidence, Measurement, Settings
-from harness.gate.policy import FILE, Policy, read_policy
+from harness.gate.policy import Policy, read_policy
 from harness.gate.tree import Trees, trees
 from harness.record import Comparison, Finding, Outcome
 
@@ -65,7 +65,7 @@ def against(
         If there is no such commit, or another measurement is running.
     """
     with alone(), trees(reference) as both:
-        old = read_policy(both.base) if (both.base / FILE).is_file() else policy
+        old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract)
         settings = Settings(policy.budget_s, lambda case: limits_of(policy, case), seed)
         measurement = Measurement(sources, settings, progress)

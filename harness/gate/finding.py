@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, state
+from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, is_void, state
 from harness.gate.couple import CANDIDATE, CONTROL, NULL
 from harness.gate.measurement import Evidence
 from harness.gate.policy import TABLE, Policy
@@ -16,7 +16,7 @@ OUTCOMES = {
     State.SLOWER: Outcome.REGRESSED,
     State.FASTER: Outcome.IMPROVED,
     State.UNCHANGED: Outcome.UNCHANGED,
-    State.SUSPECTED: Outcome.INCONCLUSIVE,
+    State.SUSPECTED: Outcome.NO_VERDICT,
     State.OPEN: Outcome.INCONCLUSIVE,
     State.VOID: Outcome.NO_VERDICT,
 }
@@ -178,9 +178,10 @@ def _finding(one: Comparison, evidence: Evidence) -> Finding:
             sentence = f"{one.case} got faster: {measured}."
         case Outcome.UNCHANGED:
             sentence = f"{one.case} is as fast as it was: {measured}{visible}."
+        case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(one.case, NULL), one.margin):
+            sentence = f"{one.case} has no verdict: the base itself differs from the base by {estimate(nulls)}."
         case Outcome.NO_VERDICT:
-            null = estimate(evidence.log_ratios(one.case, NULL))
-            sentence = f"{one.case} has no verdict: the base itself differs from the base by {null}."
+            sentence = f"{one.case} seems slower: {measured}; the budget did not suffice to confirm it."
         case _:
             sentence = f"{one.case} cannot be told from what it was: {measured}{visible}."
     return on_time(one.case, one.outcome, sentence, machine=one.outcome is Outcome.NO_VERDICT)

@@ -95,13 +95,15 @@ class Policy(_Table):
                     )
 
 
-def read_policy(root: Path) -> Policy:
-    """Read the table of a project; a project without one has the defaults.
+def read_policy(root: Path, default: Policy | None = None) -> Policy:
+    """Read the table of a project; a project without one has the default.
 
     Parameters
     ----------
     root
         Folder with the ``pyproject.toml``.
+    default
+        What a project without a table has; every key's default when absent.
 
     Raises
     ------
@@ -110,13 +112,13 @@ def read_policy(root: Path) -> Policy:
     """
     file = root / FILE
     if not file.is_file():
-        return Policy()
+        return default or Policy()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(rule=f"`{FILE}` is TOML", value=str(error), place=str(file)) from error
-    table = document.get("tool", {}).get("harness", {}).get("gate", {})
-    return _validated(table, file)
+    table = document.get("tool", {}).get("harness", {}).get("gate")
+    return (default or Policy()) if table is None else _validated(table, file)
 
 
 def _validated(table: dict[str, Any], file: Path) -> Policy:
