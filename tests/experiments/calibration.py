@@ -14,7 +14,7 @@ from harness.gate.policy import read_policy
 from harness.gate.workload import is_timed, workload
 from harness.timing import warm
 
-NUMBERS = 10_000
+PASSES, TURNS = 3, 10
 
 
 def calibrate(share: str) -> None:
@@ -22,12 +22,22 @@ def calibrate(share: str) -> None:
     torch.set_num_threads(1)
     policy = read_policy(Path.cwd())
     cases = [case for case in load() if policy.is_timed(case.name) and is_timed(case)]
-    number_s = _fastest_s(lambda: work(NUMBERS)) / NUMBERS
     with tempfile.TemporaryDirectory() as folder:
         images = provide(None, Path(folder))
-        calls_s = {case.name: _fastest_s(workload(case, images)) for case in cases}
-    print(json.dumps({name: round(float(share) * call_s / number_s) for name, call_s in calls_s.items()}))
+        counts = {case.name: _numbers(workload(case, images), float(share)) for case in cases}
+    print(json.dumps(counts))
+
+
+def _numbers(call: Callable[[], object], share: float) -> int:
+    """Go from a guess to how many numbers take a share of a call; both are timed in turns."""
+    count = 1000
+    for _ in range(PASSES):
+        guess = count
+        pairs = [(_fastest_s(call), _fastest_s(lambda guess=guess: work(guess))) for _ in range(TURNS)]
+        call_s, work_s = (min(times) for times in zip(*pairs, strict=True))
+        count = max(1, round(guess * share * call_s / work_s))
+    return count
 
 
 def _fastest_s(function: Callable[[], object]) -> float:
-    return min(warm(function, calls=20, duration_s=0.05).warm_s for _ in range(10))
+    return warm(function, calls=20, duration_s=0.02).warm_s
