@@ -170,6 +170,7 @@ def test_one_batch_may_hold_everything(case: Case, root: Path) -> None:
 def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
     """Workers that are started afresh, not forked, receive the data set by pickle."""
     loader = load(case, root, workers=2)
+    loader = loader.packed if isinstance(loader, concise.Unpacked) else loader
     if isinstance(loader, DataLoader):
         assert loader.persistent_workers
         pickle.dumps((loader.dataset, loader.collate_fn))

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.error import UsageError
 from harness.loading.accounting import cpu_s, memory
 from harness.loading.configuration import Configuration
-from harness.loading.fault import Kind, LoadingError
+from harness.loading.fault import Kind, LoadingError, runs
 from harness.loading.reading import Reading, samples_in
 from harness.loading.target import dataset
 
@@ -57,22 +57,24 @@ def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers:
 
 def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
     """The sum never goes back when a worker ends."""
+    started = set(psutil.Process().children())
     reading = Reading(loader(2))
     reading.start()
     reading.finish()
     before = cpu_s()
     reading.close()
     assert before <= cpu_s()
-    assert psutil.Process().children() == []
+    assert not any(map(runs, set(psutil.Process().children()) - started))
 
 
 def test_memory_counts_workers_and_shared_pages_once() -> None:
     """Proportional shares add up to no more than the resident sets; batches in shared memory are seen."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
+    before = memory().processes
     with Reading(loader(2, persistent_workers=True)) as reading:
         reading.start()
         found = memory()
-    assert found.processes == 3
+    assert found.processes == before + 2
     assert found.rss_bytes > 0
     if psutil.LINUX:
         assert found.pss_bytes is not None

@@ -1,4 +1,4 @@
-"""Loading Fashion-MNIST: item by item, a batch at a time, and from memory."""
+"""Loading Fashion-MNIST: item by item, a batch at a time, packed between processes, and from memory."""
 
 from cases.fashion_mnist import concise, scratch
 from harness.case import Case
@@ -14,4 +14,6 @@ CASES = [
     Case(concise.tensor_dataset_loader, "loader", dtypes=_DTYPES),
     Case(concise.batched_fetch_loader, "loader", dtypes=_DTYPES),
     Case(concise.batch_sampler_loader, "loader", dtypes=_DTYPES),
+    Case(concise.index_tensor_loader, "loader", dtypes=_DTYPES),
+    Case(concise.packed_loader, "loader", dtypes=_DTYPES),
 ]

@@ -23,10 +23,27 @@ def cpu_s() -> float:
     The sum never decreases, and its differences are what was used in between. A descendant whose parent has ended
     without waiting for it is nobody's child any more, and is not counted.
     """
+    return time.process_time() + _others_s()
+
+
+class CpuWindow:
+    """CPU seconds of this process and all its descendants from now on; what looking after them takes is left out."""
+
+    def __init__(self) -> None:
+        self._others_s = _others_s()
+        self._own_s = time.process_time()
+
+    def close(self) -> float:
+        """Return the seconds used since the window was opened."""
+        own_s = time.process_time() - self._own_s  # first, as to look for descendants takes a millisecond
+        return own_s + _others_s() - self._others_s
+
+
+def _others_s() -> float:
+    """CPU seconds of all descendants, those that live and those that have ended."""
     while True:
-        ended_s, living = _ended_s(), _descendants()
-        own_s = time.process_time()
-        total_s = own_s + ended_s + sum(map(_cpu_s, living))
+        ended_s = _ended_s()
+        total_s = ended_s + sum(map(_cpu_s, _descendants()))
         if _ended_s() == ended_s:  # else one ended meanwhile, and would be counted twice or not at all
             return total_s
 
@@ -100,12 +117,19 @@ def memory() -> Memory:
 def _memory(process: psutil.Process) -> Memory | None:
     """Memory of one process; ``None`` where it is gone."""
     try:
-        full = process.memory_full_info()
-        maps = process.memory_maps(grouped=True) if psutil.LINUX else []
+        if not psutil.LINUX:
+            full = process.memory_full_info()
+            return Memory(full.rss, None, getattr(full, "uss", None), None, 1)
+        maps = process.memory_maps(grouped=True)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
-    shared = sum(part.pss for part in maps if part.path.startswith(SHARED_FOLDER)) if psutil.LINUX else None
-    return Memory(full.rss, getattr(full, "pss", None), getattr(full, "uss", None), shared, 1)
+    return Memory(
+        sum(part.rss for part in maps),
+        sum(part.pss for part in maps),
+        sum(part.private_clean + part.private_dirty for part in maps),
+        sum(part.pss for part in maps if part.path.startswith(SHARED_FOLDER)),
+        1,
+    )
 
 
 def _total(parts: Iterable[int | None]) -> int | None:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
-from harness.loading.accounting import cpu_s
+from harness.loading.accounting import CpuWindow
 from harness.loading.fault import Fault, Kind, LoadingError
 
 END = 0
@@ -143,7 +143,7 @@ class Reading:
 
     def start(self) -> Start:
         """Make the loader, start an epoch and read its first batch."""
-        cpu, moments = cpu_s(), [time.perf_counter()]
+        cpu, moments = CpuWindow(), [time.perf_counter()]
         loader = self.make()
         moments.append(time.perf_counter())
         self._sizes = self._read(loader, iter(loader))
@@ -151,7 +151,7 @@ class Reading:
         next(self._sizes)
         moments.append(time.perf_counter())
         made, iterator, first = (after - before for before, after in pairwise(moments))
-        return Start(made, iterator, first, cpu_s() - cpu)
+        return Start(made, iterator, first, cpu.close())
 
     def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Slice:
         """Read on, from one epoch into the next, for so many seconds or batches, whichever ends first.
@@ -166,17 +166,21 @@ class Reading:
         """
         if seconds is None and batches is None:
             raise ValueError("`seconds` or `batches` is given")
+        self.skip(skip)
         sizes = filter(None, self._started())
-        deque(islice(sizes, skip), maxlen=0)
         samples = read = 0
-        cpu, began = cpu_s(), time.perf_counter()
+        cpu, began = CpuWindow(), time.perf_counter()
         until = began + (float("inf") if seconds is None else seconds)
         for size in sizes:
             samples, read = samples + size, read + 1
             if read == batches or time.perf_counter() >= until:
                 break
         wall = time.perf_counter() - began
-        return Slice(samples, read, wall, cpu_s() - cpu)
+        return Slice(samples, read, wall, cpu.close())
+
+    def skip(self, batches: int) -> None:
+        """Read so many batches outside the time."""
+        deque(islice(filter(None, self._started()), batches), maxlen=0)
 
     def finish(self) -> None:
         """Read what is left of the epoch, so that the next one begins with the next batch."""
@@ -186,11 +190,11 @@ class Reading:
     def epoch(self) -> Slice:
         """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
         samples = read = 0
-        cpu, began = cpu_s(), time.perf_counter()
+        cpu, began = CpuWindow(), time.perf_counter()
         for size in iter(partial(next, self._started()), END):
             samples, read = samples + size, read + 1
         wall = time.perf_counter() - began
-        return Slice(samples, read, wall, cpu_s() - cpu)
+        return Slice(samples, read, wall, cpu.close())
 
     def close(self) -> float:
         """Let go of the loader and so of its workers, and return the seconds that takes."""
