@@ -41,7 +41,8 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
 
 def bench(
     suites: Annotated[
-        list[str] | None, typer.Argument(help="steps, loaders, vectorization, screening (all when absent); search.")
+        list[str] | None,
+        typer.Argument(help="steps, loaders, balance, vectorization, screening (all when absent); tuner, search."),
     ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
     data: DataOption = None,
@@ -49,10 +50,14 @@ def bench(
     contract: Annotated[str | None, typer.Option(help="Contract of a single function; or only this one.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
+    data_sets: Annotated[
+        str | None, typer.Option(help="Data sets of the tuner, comma-separated; what others gave stays in the run.")
+    ] = None,
 ) -> None:
     """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
 
-    `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time.
+    `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time,
+    `harness bench tuner` how near `harness tune` comes to the best loader, and in what share of the time.
     """
     from harness import benchmark
     from harness.dataset import prepare
@@ -63,10 +68,16 @@ def bench(
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
     opened = session(run)
     assert opened is not None
-    if "loaders" in wanted:
+    if {"loaders", "balance"} & set(wanted):
         opened.note_data(prepare(data).source)
     worst = 0
-    settings = benchmark.Settings(contract=contract, data=data, seconds=seconds, seeds=seeds)
+    settings = benchmark.Settings(
+        contract=contract,
+        data=data,
+        seconds=seconds,
+        seeds=seeds,
+        data_sets=tuple(data_sets.split(",")) if data_sets else (),
+    )
     for suite in wanted:
         worst = max(worst, benchmark.run_suite(suite, target=target, run_folder=opened.folder.path, settings=settings))
     raise typer.Exit(worst)

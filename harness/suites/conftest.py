@@ -12,8 +12,9 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
+from harness.suites.tuning_data import DATA_SETS
 
-OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds")
+OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds", "data_sets")
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -35,6 +36,14 @@ def sizes(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def data_sets(text: str) -> tuple[str, ...]:
+    """Parse names of the tuner's data sets separated by commas."""
+    names = tuple(part.strip() for part in text.split(","))
+    if unknown := [name for name in names if name not in DATA_SETS]:
+        raise argparse.ArgumentTypeError(f"a data set is one of {', '.join(DATA_SETS)}, got `{unknown[0]}`")
+    return names
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what a suite can be told."""
     group = parser.getgroup("harness", "benchmarks of the harness")
@@ -47,7 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
-    group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
+    group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching, and of the tuner")
+    group.addoption("--harness-data-sets", metavar="A,B", type=data_sets, help="data sets of the tuner")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -54,6 +54,8 @@ class Loop:
 
     def __init__(self, make: Callable[[], Iterable[Any]], step: Step) -> None:
         self._step = step
+        self._steps = True
+        self._last: Any = None
         self._stepped_s = 0.0
         self._reading = Reading(make, take=self._take)
 
@@ -73,7 +75,33 @@ class Loop:
         wall_s = sum(part.wall_s for part in parts)
         return Waiting(sum(part.batches for part in parts), max(wall_s - self._stepped_s, 0.0), self._stepped_s)
 
+    def load(self, seconds: float, *, skip: int = 0) -> float:
+        """Load without stepping for so many seconds, and return the seconds of a batch.
+
+        Parameters
+        ----------
+        seconds
+            About how long.
+        skip
+            Batches that come before: those that workers had laid ready while the loop was stepping.
+        """
+        self._steps = False
+        found = self._reading.steady(seconds=seconds, skip=skip)
+        self._steps = True
+        return found.wall_s / found.batches
+
+    def step(self, seconds: float) -> float:
+        """Step on the last batch again and again for so many seconds, and return the seconds of a step."""
+        count, began = 0, time.perf_counter()
+        while (spent := time.perf_counter() - began) < seconds or count == 0:
+            self._step(self._last)
+            count += 1
+        return spent / count
+
     def _take(self, batch: Any) -> None:
+        self._last = batch
+        if not self._steps:
+            return
         began = time.perf_counter()
         self._step(batch)
         self._stepped_s += time.perf_counter() - began

@@ -31,14 +31,13 @@ class Probe:
         Map-style.
     cores
         Cores that may be used.
-    shuffle
-        Whether each epoch has an order of its own.
+    most_workers
+        Workers that may be open at a time; :data:`MOST_WORKERS` a core where absent.
     """
 
-    def __init__(self, dataset: Any, *, cores: int, shuffle: bool = True) -> None:
+    def __init__(self, dataset: Any, *, cores: int, most_workers: int | None = None) -> None:
         self.dataset = dataset
-        self.shuffle = shuffle
-        self.most_workers = MOST_WORKERS * cores
+        self.most_workers = MOST_WORKERS * cores if most_workers is None else most_workers
         self._open: dict[Choice, Reading] = {}
 
     def __enter__(self) -> "Probe":
@@ -73,7 +72,7 @@ class Probe:
     def _opened(self, one: Choice) -> Reading:
         while self._open and sum(it.workers for it in self._open) + one.workers > self.most_workers:
             self._close(next(iter(self._open)))
-        self._open[one] = Reading(lambda: one.load(self.dataset, shuffle=self.shuffle))
+        self._open[one] = Reading(lambda: one.load(self.dataset))
         return self._open[one]
 
     def _close(self, one: Choice) -> None:
