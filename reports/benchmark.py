@@ -106,7 +106,10 @@ def rows(run: RunFolder, suite: str) -> list[dict[str, Any]]:
         If a benchmark lacks what its suite promises.
     """
     return [
-        _row(suite, entry, place=f"{run.path}/bench-{name}.json, benchmark {number}")
+        {
+            **_row(suite, entry, place=f"{run.path}/bench-{name}.json, benchmark {number}"),
+            "record": f"bench-{name}.json:{number}",
+        }
         for name, document in run.benchmarks()
         if name == suite
         for number, entry in enumerate(_entries(document), 1)

@@ -51,24 +51,27 @@ def frames(run: RunFolder) -> Frames:
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case, law, dtype and device."""
-    found = run.read(Verdict)
-    frame = _frame("verdicts", [{**verdict.model_dump(), **_counterexample(verdict)} for verdict in found])
+    found = run.places(Verdict)
+    rows = [{**verdict.model_dump(), **_counterexample(verdict), "record": place} for place, verdict in found]
+    frame = _frame("verdicts", rows)
     return frame.assign(ratio=_ratio(frame["deviation"].to_numpy(), frame["bound"].to_numpy()))
 
 
 def proofs(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case, quantity, dtype and layout whose inputs were visited."""
-    return _frame("proofs", [{**proof.model_dump(), **_derived(proof)} for proof in run.read(Proof)])
+    found = run.places(Proof)
+    return _frame("proofs", [{**proof.model_dump(), **_derived(proof), "record": place} for place, proof in found])
 
 
 def epochs(run: RunFolder) -> pd.DataFrame:
     """Return one row for each epoch of each training run."""
-    return _frame("epochs", [epoch.model_dump() for epoch in run.read(Epoch)])
+    return _frame("epochs", [{**epoch.model_dump(), "record": place} for place, epoch in run.places(Epoch)])
 
 
 def estimates(run: RunFolder) -> pd.DataFrame:
     """Return one row for each learned parameter, with its error in standard errors."""
-    frame = _frame("estimates", [estimate.model_dump() for estimate in run.read(Estimate)])
+    found = run.places(Estimate)
+    frame = _frame("estimates", [{**estimate.model_dump(), "record": place} for place, estimate in found])
     error = (frame["learned"] - frame["true"]) / frame["standard_error"].where(frame["standard_error"] > 0)
     return frame.assign(error=error)
 

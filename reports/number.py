@@ -87,6 +87,23 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
+def magnitude(text: str) -> float | None:
+    """Return the number that a text of this module stands for, in units that compare; ``None`` where it is none.
+
+    What a cell says around the number, a sign of comparison before it or a mark after it, does not count.
+    """
+    found = _NUMBER.search(text)
+    if found is None:
+        return None
+    number = float(found["number"].replace(",", ""))
+    return number * _FACTORS.get(found["unit"] or "", 1.0)
+
+
+_FACTORS = {unit: factor for factor, unit in (*_SECONDS, *_THOUSANDS, *_BYTES)}
+_UNITS = "|".join(sorted((re.escape(unit) for unit in _FACTORS if unit), key=len, reverse=True))
+_NUMBER = re.compile(rf"(?P<number>-?(?:inf\b|\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))(?: ?(?P<unit>{_UNITS})\b)?")
+
+
 def _scaled(value: float, units: tuple[tuple[float, str], ...], *, gap: str) -> str:
     """Return the value in the largest unit that leaves at least one whole digit after rounding."""
     factor, unit = next((pair for pair in units if abs(value) >= 0.9995 * pair[0]), units[-1])

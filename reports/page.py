@@ -1,10 +1,15 @@
-"""The report of a run: one HTML page that opens offline, its Markdown sibling, and the frames as CSV beside them.
+"""The report of a run: one HTML page that opens offline, its Markdown sibling, a badge, and the data beside them.
 
 Nothing but the run is read, so the same run gives the same bytes.
 """
 
+import base64
+import hashlib
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +17,38 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from harness.record import RunFolder, failing, proof_line, verdict_line, write_atomically
-from reports.frame import Frames
+from harness.record import RunFolder, Status, failing, proof_line, verdict_line, write_atomically
+from reports.observation import documented, observed
 from reports.reading import Reading, read
-from reports.schema import SCHEMAS
 from reports.section import sections
+from reports.summary import in_short
 from reports.text import clean, count, fenced, markdown_text
 
+SUMMARY_BYTES = 1_000_000
+"""Most of the Markdown: GitHub shows a step's summary of up to 1 MiB, and none of a longer one."""
 
-def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]:
+
+def write_report(
+    run: RunFolder, target: Path | None = None, earlier: Sequence[RunFolder] = ()
+) -> tuple[Path, list[str]]:
     """Write the report of a run.
 
     Parameters
     ----------
     run
         The run; any part of it may be missing but its head.
+    earlier
+        Runs before it, oldest first: the page says what changed since the last one, and shows the trend over all.
     target
-        Folder to write ``report.html``, ``report.md`` and ``data/*.csv`` into; ``report`` within the run if absent.
+        Folder to write ``report.html``, ``report.md``, ``badge.json`` and the ``data`` into; ``report`` within the run
+        if absent.
 
     Returns
     -------
     path : Path
         The HTML page.
-    verdict : str
-        One plain sentence, the same that heads the page.
+    lines : list of str
+        The page in short: the verdict that heads it, then what needs attention and what changed, a sentence each.
 
     Raises
     ------
@@ -43,12 +56,13 @@ def write_report(run: RunFolder, target: Path | None = None) -> tuple[Path, str]
         If the folder is no run, or a record in it is damaged.
     """
     folder = run.path / "report" if target is None else target
-    reading = read(run)
+    reading = read(run, earlier)
     environment, page = _environment(), _page(reading)
-    for name in ("report.html", "report.md"):
-        write_atomically(folder / name, environment.get_template(f"{name}.j2").render(page))
-    _write_frames(reading.frames, folder / "data")
-    return folder / "report.html", page["verdict"]
+    write_atomically(folder / "report.html", environment.get_template("report.html.j2").render(page))
+    write_atomically(folder / "report.md", _markdown(environment, page))
+    write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
+    _write_data(reading, folder / "data")
+    return folder / "report.html", [page["verdict"], *map(clean, in_short(reading))]
 
 
 def _page(reading: Reading) -> dict[str, Any]:
@@ -58,7 +72,45 @@ def _page(reading: Reading) -> dict[str, Any]:
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts)) or any(proof.fails for proof in reading.proofs)
     outcome = "none" if verdict.startswith("verdict: none") else "bad" if fails else "good"
-    return {"run": reading.head, "verdict": verdict, "outcome": outcome, "sections": sections(reading)}
+    script = _script()
+    return {
+        "run": reading.head,
+        "verdict": verdict,
+        "outcome": outcome,
+        "sections": sections(reading),
+        "script": Markup(script),  # noqa: S704 - our own file
+        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+    }
+
+
+def _markdown(environment: Environment, page: dict[str, Any]) -> str:
+    """Return the page as Markdown, cut before the first section with which it is too long for a summary."""
+    template = environment.get_template("report.md.j2")
+    shown = page["sections"]
+    for number in range(len(shown), 0, -1):
+        text = template.render(page | {"sections": shown[:number], "left_out": shown[number:]})
+        if len(text.encode("utf-8")) <= SUMMARY_BYTES:
+            break
+    return text
+
+
+def _badge(reading: Reading) -> dict[str, Any]:
+    """Return the verdict as shields.io's endpoint schema has it."""
+    ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
+    number = len(failing(reading.verdicts))
+    message, color = (
+        ("none checked", "lightgrey")
+        if not ran
+        else (f"{number:,} of {len(ran):,} fail", "red")
+        if number
+        else (f"{len(ran):,} hold as declared", "brightgreen")
+    )
+    return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
+
+
+def _script() -> str:
+    """Return the page's script: the policy of the page allows this text and no other."""
+    return files("reports").joinpath("templates", "table.js").read_text(encoding="utf-8")
 
 
 def _environment() -> Environment:
@@ -88,11 +140,11 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"_(?=\w)", '_<wbr class="u">', dotted))  # noqa: S704 - escaped on the line above
 
 
-def _write_frames(frames: Frames, folder: Path) -> None:
-    """Write each frame, and the meaning of its columns, as CSV."""
-    for field in fields(frames):
-        frame: pd.DataFrame = getattr(frames, field.name)
+def _write_data(reading: Reading, folder: Path) -> None:
+    """Write each frame, and the meaning of its columns, as CSV; and every number in one Parquet file."""
+    for field in fields(reading.frames):
+        frame: pd.DataFrame = getattr(reading.frames, field.name)
         write_atomically(folder / f"{field.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    columns = [(name, *column) for name, schema in SCHEMAS.items() for column in schema]
-    schema = pd.DataFrame(columns, columns=["frame", "column", "dtype", "meaning"])
+    schema = pd.DataFrame(documented(), columns=["frame", "column", "dtype", "meaning"])
     write_atomically(folder / "schema.csv", schema.to_csv(index=False, lineterminator="\n"))
+    write_atomically(folder / "observations.parquet", observed(reading.head, reading.frames).to_parquet(index=False))

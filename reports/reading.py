@@ -1,24 +1,51 @@
-"""Everything a report reads from a run, read once."""
+"""Everything a report reads from a run and from those before it, read once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from harness.record import Image, Proof, Run, RunFolder, Verdict
+from reports.difference import differences
 from reports.frame import Frames, frames
+from reports.history import Digest, digests
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Head, verdicts, proofs, images and frames of one run."""
+    """Head, verdicts, proofs, images and frames of one run, and what a report says of those before it.
+
+    Parameters
+    ----------
+    head, verdicts, proofs, images, frames
+        Of the run.
+    earlier
+        A digest of each run before it, oldest first.
+    changes
+        What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
+    """
 
     head: Run
     verdicts: tuple[Verdict, ...]
     proofs: tuple[Proof, ...]
     images: tuple[Image, ...]
     frames: Frames
+    earlier: tuple[Digest, ...] = ()
+    changes: pd.DataFrame | None = None
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """A digest of each run, oldest first, this one last."""
+        return (*self.earlier, Digest.of(self.head, self.verdicts, self.frames))
+
+    @property
+    def same_machine(self) -> bool:
+        """Whether the run before was made on the same kind of processor."""
+        return self.earlier[-1].head.environment.processor == self.head.environment.processor
 
 
-def read(run: RunFolder) -> Reading:
-    """Read a run; what it does not hold is empty.
+def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
+    """Read a run, and the runs before it, oldest first; what a run does not hold is empty.
 
     Raises
     ------
@@ -26,4 +53,10 @@ def read(run: RunFolder) -> Reading:
         If the folder is no run, or a record in it is damaged.
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
-    return Reading(run.head(), verdicts, proofs, images, frames(run))
+    found = frames(run)
+    if not earlier:
+        return Reading(run.head(), verdicts, proofs, images, found)
+    before = digests(earlier)
+    same = before[-1].head.environment.processor == run.head().environment.processor
+    changes = differences(frames(earlier[-1]), found, same_machine=same)
+    return Reading(run.head(), verdicts, proofs, images, found, before, changes)

@@ -39,7 +39,10 @@ _TIMING = (
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 """Deviations in ulp beyond which proofs count inputs."""
 
-SCHEMAS: Mapping[str, tuple[Column, ...]] = {
+RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and number of the benchmark")
+"""The last column of every frame: every number can be traced to its record."""
+
+_FRAMES: Mapping[str, tuple[Column, ...]] = {
     "verdicts": (
         *_CASE,
         Column("contract", TEXT, "contract the case claims"),
@@ -225,4 +228,24 @@ SCHEMAS: Mapping[str, tuple[Column, ...]] = {
         Column("seconds", REAL, "time given"),
     ),
 }
+
+SCHEMAS: Mapping[str, tuple[Column, ...]] = {name: (*columns, RECORD) for name, columns in _FRAMES.items()}
 """Columns of each frame, in order."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "verdicts": ("case", "law", "dtype", "device"),
+    "proofs": ("case", "quantity", "dtype", "device", "layout"),
+    "epochs": ("case", "experiment", "data", "epoch"),
+    "estimates": ("case", "parameter"),
+    "steps": ("case", "device", "batch_size", "dtype", "threads"),
+    "loaders": ("case", "data", "batch_size", "workers"),
+    "vectorization": ("case", "contract", "n"),
+    "screening": ("case", "way", "classes"),
+    "breakings": ("case", "law", "dtype", "ray"),
+    "worst": ("case", "law", "dtype", "objective", "evidence"),
+    "profiles": ("case", "law", "dtype", "magnitude"),
+    "histograms": ("case", "law", "dtype", "up_to"),
+    "accumulators": ("case", "dtype"),
+    "search": ("case", "way", "seed"),
+}
+"""The columns that say what a row of each frame is about; the other numbers are what was measured."""

@@ -14,11 +14,12 @@ from reports.figures.overfitting import overfitting
 from reports.figures.step import step_times
 from reports.figures.survey import DTYPE, histogram, magnitudes
 from reports.figures.training import training_curves
+from reports.figures.trend import trend
 from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import benchmark, environment, law, proof, survey, training
+from reports.tables import benchmark, environment, law, proof, run, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -63,6 +64,7 @@ def _attention(reading: Reading) -> tuple[Part, ...]:
     if len(found) > len(shown):
         items.append((f"{count(len(found) - len(shown), 'further failure')} in the law matrix below.", "laws"))
     items += [(sentence, "proofs") for one in reading.proofs for sentence in summary.refuted(one)]
+    items += [(sentence, "changes") for sentence in summary.since(reading)]
     items += [(remark, "") for remark in summary.remarks(reading.head)]
     return (_tally(reading), Findings(tuple(items), _calm(reading)), *blocks)
 
@@ -85,6 +87,20 @@ def _word(status: Status, number: int) -> str:
     """Return the word for a number of verdicts."""
     several = {Status.HOLDS: "hold", Status.ERROR: "errors"}
     return status.value if number == 1 else several.get(status, status.value)
+
+
+def _changes(reading: Reading) -> tuple[Part, ...]:
+    """Return what changed since the run before."""
+    if reading.changes is None:
+        return ()
+    before = reading.earlier[-1].head.name
+    return (run.changes(reading.changes, before=before, same_machine=reading.same_machine),)
+
+
+def _runs(reading: Reading) -> tuple[Part, ...]:
+    """Return the runs side by side, and the trend over them."""
+    digests = reading.digests
+    return (run.side_by_side(digests), trend(digests)) if len(digests) > 1 else ()
 
 
 def _declared(reading: Reading) -> tuple[Part, ...]:
@@ -216,6 +232,7 @@ def _text(verdict: Verdict) -> str:
 
 _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ...] = (
     ("attention", "What needs attention", _attention, ""),
+    ("changes", "What changed", _changes, "This run alone is reported: name an earlier one beside it to see changes."),
     ("declared", "Declared failures", _declared, "No declared failure was found in this run."),
     ("laws", "Laws", _laws, "No law was checked in this run."),
     ("proofs", "Proofs", _proofs, "Nothing was proved in this run: not every input of a 16-bit format was visited."),
@@ -228,6 +245,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("estimates", "Learned parameters", _estimates, "No parameter with a known true value was learned in this run."),
     ("overfitting", "Overfitting", _overfitting, "No held-out loss turns up again in this run."),
     ("images", "Images", _images, "There are no images in this run."),
+    ("runs", "Runs", _runs, "This run alone is reported."),
     ("environment", "Environment", _environment, ""),
     ("data", "Data", _data, "This run used no data set."),
     ("skipped", "Skipped, and why", _skipped, "Nothing was skipped in this run."),

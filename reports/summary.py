@@ -1,8 +1,34 @@
 """What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
-from harness.record import Proof, Run, Status, Verdict
+from harness.record import Proof, Run, Status, Verdict, failing
+from reports.difference import Change, tally
 from reports.number import plain
-from reports.text import count, cut
+from reports.reading import Reading
+from reports.text import count, cut, listing
+
+IN_SHORT = 5
+"""Findings that the terminal repeats from the page."""
+
+
+def in_short(reading: Reading) -> list[str]:
+    """Return what needs attention and what changed, a sentence each, the rest as a number."""
+    found = [finding(verdict) for verdict in failing(reading.verdicts)]
+    found += [sentence for proof in reading.proofs for sentence in refuted(proof)]
+    more = [f"{count(len(found) - IN_SHORT, 'further finding')} on the page."] if len(found) > IN_SHORT else []
+    return [*found[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
+
+
+def since(reading: Reading) -> list[str]:
+    """Return one sentence on what changed since the run before; none without one, or where all is as it was."""
+    if reading.changes is None:
+        return []
+    counts = {change: number for change, number in tally(reading.changes).items() if change is not Change.UNCHANGED}
+    before = reading.earlier[-1].head.name
+    if not counts:
+        return [
+            f"Since {before}: all {count(len(reading.changes), 'law and figure', plural='laws and figures')} unchanged."
+        ]
+    return [f"Since {before}: {listing([f'{number:,} {change.value}' for change, number in counts.items()])}."]
 
 
 def finding(verdict: Verdict) -> str:

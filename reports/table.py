@@ -5,9 +5,14 @@ from typing import ClassVar, Literal, NamedTuple
 
 import pandas as pd
 
+from reports.number import magnitude
 from reports.text import markdown_text
 
 Kind = Literal["text", "prose", "number", "code"]
+
+
+LONG = 12
+"""Rows from which a reader wants to sort and to filter."""
 
 
 class Column(NamedTuple):
@@ -53,6 +58,16 @@ class Table:
     def heading(self) -> str:
         """The title with the caveat of its data."""
         return f"{self.title} ({self.caveat})" if self.caveat else self.title
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the page lets the reader sort and filter it."""
+        return len(self.rows) >= LONG
+
+    def sort_key(self, cell: str) -> str:
+        """Return the number by which a cell is sorted, as text; empty where it has none."""
+        number = magnitude(cell)
+        return "" if number is None else f"{number:.17g}"
 
     def markdown(self) -> str:
         """Return the table as GitHub-flavoured Markdown."""

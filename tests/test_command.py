@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from junitparser import JUnitXml
 
 from harness import cli
 from harness.cli import options
@@ -207,3 +208,10 @@ def test_the_chain_from_case_to_page_on_the_stand_in(workplace: Path, harness: C
     assert "synthetic stand-in" in html
     assert "rows_sum_to_one" in html
     assert len(RunFolder(RUNS / "chain").head().commands) == 2
+    harness("check", "--law", "rows_sum_to_one", "--dtypes", "float32", "--run", "later")
+    both = harness("report", str(RUNS), "--junit", "verdicts.xml")
+    assert both.returncode == 0
+    assert both.stdout.splitlines()[0] == f"report: {RUNS / 'later' / 'report' / 'report.html'}"
+    assert "Since chain: " in both.stdout
+    assert " not measured" in both.stdout
+    assert len(JUnitXml.fromfile("verdicts.xml")) == len({it.case for it in RunFolder(RUNS / "later").read(Verdict)})

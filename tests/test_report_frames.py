@@ -1,5 +1,6 @@
 """The frames of a report: one schema, whatever the run holds."""
 
+import json
 import math
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import sample_run
 from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
 from reports import frame
-from reports.schema import SCHEMAS
+from reports.schema import KEYS, SCHEMAS
 
 
 @pytest.fixture
@@ -44,6 +45,26 @@ def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFo
     empty = getattr(frame, name)(bare)
     assert empty.empty
     assert list(empty.dtypes.items()) == list(getattr(frame, name)(full).dtypes.items())
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> None:
+    """No two rows are about the same."""
+    assert not getattr(frame, name)(full).duplicated(list(KEYS[name])).any()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
+    """The file and line, or the file and number of the benchmark, hold a record of the same case."""
+    found = getattr(frame, name)(full)
+    assert found["record"].notna().all()
+    for case, record in zip(found["case"], found["record"], strict=True):
+        file, _, number = record.partition(":")
+        text = (full.path / file).read_text(encoding="utf-8")
+        if file.endswith(".jsonl"):
+            assert json.loads(text.splitlines()[int(number) - 1])["case"] == case
+        else:
+            assert json.loads(text)["benchmarks"][int(number) - 1]["extra_info"]["case"] == case
 
 
 def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_does(bare: RunFolder) -> None:

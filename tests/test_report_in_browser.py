@@ -1,6 +1,8 @@
 """The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
 
+import io
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from harness.record import Status, Verdict
 from reports.page import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -112,4 +116,57 @@ def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
     view.goto(page_file.as_uri())
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
     assert view.evaluate("getComputedStyle(document.querySelector('svg text')).fill") != "rgb(31, 35, 40)"
+    view.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_no_known_barrier(browser: Any, page_file: Path, scheme: str) -> None:
+    """The rules of axe-core, contrast among them, on the whole page with everything unfolded."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    view = context.new_page()
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    found = axe.Axe().run(view).response["violations"]
+    assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
+    context.close()
+
+
+def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
+    """A heading sorts up, then down, by the keyboard; the field keeps the rows with every word, and counts them."""
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    table = view.locator("table.long:has(td.number)").first
+    place = table.evaluate("it => [...it.tHead.rows[0].cells].findIndex(cell => cell.className === 'number')")
+    heading = table.locator("thead th").nth(place)
+    heading.locator("button").press("Enter")
+    keys = table.evaluate(f"it => [...it.tBodies[0].rows].map(row => row.cells[{place}].dataset.key)")
+    numbers = [float(key) for key in keys if key]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert len(numbers) > 1
+    assert numbers == sorted(numbers)
+    assert [bool(key) for key in keys] == sorted((bool(key) for key in keys), reverse=True)
+    heading.locator("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    cells = table.locator("tbody tr th").all_text_contents()
+    label = view.locator(".filter:has(+ .scroll > table.long:has(td.number))").first
+    label.locator("input").fill(cells[0].upper())
+    shown = table.locator("tbody tr:visible th").all_text_contents()
+    assert shown == [cell for cell in cells if cells[0] in cell]
+    assert label.locator("output").inner_text().strip() == f"{len(shown)} of {len(cells)} rows"
+    view.close()
+
+
+def test_a_page_on_paper_is_complete(browser: Any, page_file: Path) -> None:
+    """Printed, every section is there, what is folded is unfolded, and nothing for the mouse is left."""
+    view = browser.new_page()
+    view.goto(page_file.as_uri())
+    titles = view.locator("h2").all_inner_texts()
+    folded = view.evaluate("[...document.querySelectorAll('details pre')].map(it => it.textContent.split('\\n')[0])")
+    printed = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(view.pdf())).pages)
+    squeezed = "".join(unicodedata.normalize("NFKC", printed).split())  # a font may print two letters as one
+    wanted = [*(title for title in titles if title != "Contents"), *folded]
+    assert len(folded) > 0
+    assert [text for text in wanted if "".join(text.split()) not in squeezed] == []
+    assert "Filter" not in printed
     view.close()

@@ -1,11 +1,14 @@
 """The page: whole, partial and hostile runs, the same bytes every time, and what it says of its data."""
 
+import base64
 import csv
+import hashlib
 import importlib.metadata
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sample_benchmarks
 import sample_run
@@ -24,12 +27,13 @@ from harness.record import (
     Verdict,
     Worst,
 )
+from reports.observation import load
 from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention declared laws proofs survey steps loaders vectorization screening "
-    "training estimates overfitting images environment data"
+    "attention changes declared laws proofs survey steps loaders vectorization screening "
+    "training estimates overfitting images runs environment data"
 )
 
 
@@ -85,13 +89,20 @@ def written(run: RunFolder) -> tuple[str, str]:
 
 
 def test_a_full_run_gives_a_well_formed_page(tmp_path: Path) -> None:
-    """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched or scripted."""
+    """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched."""
     outline = Outline(written(sample_run.full_run(tmp_path))[0])
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in outline.links)
-    assert "script" not in outline.tags
+
+
+def test_no_script_runs_but_the_one_that_sorts_tables(tmp_path: Path) -> None:
+    """The policy of the page names the hash of its own script, and nothing else."""
+    html = written(sample_run.full_run(tmp_path))[0]
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*);", html) == [f"'sha256-{digest}'"]
 
 
 def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
@@ -100,9 +111,10 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     found = re.findall(r'<section id="(\w+)">', html)
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
-        *("What needs attention", "Declared failures", "Laws", "Proofs", "Where it breaks, and the worst found"),
+        *("What needs attention", "What changed", "Declared failures", "Laws", "Proofs"),
+        "Where it breaks, and the worst found",
         *("Training steps", "Data loaders", "Vectorisation", "Speed of checking"),
-        *("Training curves", "Learned parameters", "Overfitting", "Images", "Environment", "Data"),
+        *("Training curves", "Learned parameters", "Overfitting", "Images", "Runs", "Environment", "Data"),
         "Skipped, and why",
     ]
 
@@ -113,7 +125,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         write_report(run, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
-    assert len(files) == 2 + len(SCHEMAS) + 1
+    assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(SCHEMAS)
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
 
@@ -121,7 +133,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_verdict_line_is_returned_and_heads_both_pages(tmp_path: Path) -> None:
     """Terminal, HTML and Markdown say the same sentence."""
     run = sample_run.full_run(tmp_path)
-    page, line = write_report(run)
+    page, (line, *_) = write_report(run)
     assert page == tmp_path / "report" / "report.html"
     assert line == (
         "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped); "
@@ -154,7 +166,7 @@ def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     run = bare(tmp_path)
     verdicts = [sample_run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
     run.write(Verdict, verdicts)
-    page, line = write_report(run)
+    page, (line, *_) = write_report(run)
     assert line == expected
     assert f'<p class="verdict {outcome}" id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
 
@@ -246,7 +258,7 @@ def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
     assert "<img src=x" not in html
     outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
     assert "<img" not in outside
-    for text in (html, markdown, write_report(RunFolder(tmp_path))[1]):
+    for text in (html, markdown, *write_report(RunFolder(tmp_path))[1]):
         assert not {"\x1b", "\u202e"} & set(text)
 
 
@@ -327,8 +339,11 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
 
 
 def test_the_frames_lie_beside_the_page_with_their_schema(tmp_path: Path) -> None:
-    """One CSV a frame, and one that says what each column means."""
+    """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
     write_report(sample_run.full_run(tmp_path))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "report" / "data" / "observations.parquet"), load(tmp_path)
+    )
     folder = tmp_path / "report" / "data"
     assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
     with (folder / "schema.csv").open(encoding="utf-8", newline="") as stream:

@@ -51,7 +51,7 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
     """In the section, among the findings, and in the line at its head."""
     run = sample_run.full_run(tmp_path)
     run.write(Proof, [*sample_run.proofs(), sample_run.refutation()])
-    path, verdict = write_report(run)
+    path, (verdict, *_) = write_report(run)
     assert "proofs: 2 of 3 proved; broken: homework.softmax value" in verdict
     for text in (path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")):
         assert "a part, 10.9%" in text
@@ -66,7 +66,7 @@ def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
     outcomes = []
     for found in (sample_run.proof(), sample_run.refutation()):
         run.write(Proof, [found])
-        path, verdict = write_report(run)
+        path, (verdict, *_) = write_report(run)
         assert verdict.startswith("proofs: all 1 proved")
         outcomes += re.findall(r'class="verdict (\w+)"', path.read_text(encoding="utf-8"))
     assert outcomes == ["good", "bad"]

@@ -56,6 +56,39 @@ def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) 
     assert actual == expected
 
 
+@pytest.mark.parametrize(
+    ("shown", "number_behind"),
+    [
+        ("1,013", 1013.0),
+        ("1.50e-07", 1.5e-7),
+        ("-3.40", -3.4),
+        ("1.01 ms", 1.01e-3),
+        ("2.50 µs", 2.5e-6),
+        ("48.2k", 48_200.0),
+        ("16.0 GiB", 16.0 * 2**30),
+        ("1.81×", 1.81),
+        ("83.8 %", 83.8),
+        ("≤ 0.5", 0.5),
+        ("88.72283935546875 *", 88.72283935546875),
+        ("-inf", -math.inf),
+        ("–", None),
+        ("", None),
+        ("nan", None),
+    ],
+)
+def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
+    """Units compare; what is unknown has no number."""
+    found = number.magnitude(shown)
+    assert found == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
+
+
+@pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
+def test_a_formatted_number_keeps_its_order(value: float) -> None:
+    """What is written as a time or a rate is read back to three digits."""
+    assert number.magnitude(number.duration(value)) == pytest.approx(value, rel=5e-3)
+    assert number.magnitude(number.rate(value)) == pytest.approx(value, rel=5e-3)
+
+
 @pytest.mark.parametrize("low", [1.0, 3.05, 6.9, 9.5e-7, 2.2e4])
 @pytest.mark.parametrize("span", [1.57, 3.0, 40.0, 1e5, 1e9])
 def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:

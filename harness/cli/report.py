@@ -2,25 +2,57 @@
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import run_folder
-from harness.error import UsageError
+
+if TYPE_CHECKING:
+    from harness.record import RunFolder
 
 
 def report(
-    runs: Annotated[list[str] | None, typer.Argument(help="Run to report; the latest when absent.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Runs, or folders of runs; the newest is reported, beside the others. The latest if absent."
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the page; inside the run when absent.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Turn a run into one page that opens offline, its Markdown and its data."""
-    from harness.record import RUNS, RunFolder
+    """Turn a run into one page that opens offline, its Markdown, its data and a badge.
 
-    if runs and len(runs) > 1:
-        raise UsageError(rule="one run is reported at a time", value=f"{len(runs)} runs")
-    folder = run_folder(runs[0]) if runs else RunFolder.latest(RUNS)
+    With several runs, the page is about the newest one: it says what changed since the one before, and shows all of
+    them side by side and over time.
+    """
+    from harness.output import to_junit
+    from harness.record import RUNS, RunFolder, Verdict, write_atomically
+
+    *earlier, run = _found(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")
-    page, line = point.load()(folder, output)
+    page, lines = point.load()(run, output, earlier)
+    if junit is not None:
+        write_atomically(junit, to_junit(run.read(Verdict)))
     print(f"report: {page}")
-    print(line)
+    for line in lines:
+        print(line)
+    if open_:
+        typer.launch(page.resolve().as_uri())
+
+
+def _found(names: list[str]) -> "list[RunFolder]":
+    """Return the runs that are named, and those in the folders of runs, oldest first and each once."""
+    from harness.record import RunFolder
+
+    paths = [path for name in names for path in _runs(run_folder(name).path)]
+    found = {path.resolve(): RunFolder(path) for path in paths}
+    return sorted(found.values(), key=lambda run: (run.head().created, str(run.path)))
+
+
+def _runs(path: Path) -> list[Path]:
+    """Return the folder if it is a run, else the runs in it."""
+    below = [head.parent for head in path.glob("*/run.json")]
+    return [path] if (path / "run.json").is_file() or not below else below

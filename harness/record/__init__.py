@@ -20,7 +20,7 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
-from harness.record.folder import RUNS, Row, RunFolder, write_atomically
+from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
@@ -54,6 +54,7 @@ from harness.record.survey_text import (
 from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
 
 __all__ = [
+    "FILES",
     "RUNS",
     "SCHEMA",
     "Accumulator",

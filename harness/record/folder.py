@@ -33,6 +33,7 @@ FILES: Mapping[type[Row], str] = {
     Estimate: "estimates.jsonl",
     Image: "images.jsonl",
 }
+"""The file of each kind of record within a run."""
 
 
 class RunFolder:
@@ -101,6 +102,11 @@ class RunFolder:
         with file.open(encoding="utf-8") as lines:
             return [_parse(kind, line, place=f"{file}:{number}") for number, line in enumerate(lines, 1)]
 
+    def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
+        """Yield every record of one kind with its place in the run, as ``verdicts.jsonl:17``."""
+        for number, row in enumerate(self.read(kind), 1):
+            yield f"{FILES[kind]}:{number}", row
+
     def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
         for file in sorted(self.path.glob("bench-*.json")):
@@ -163,13 +169,13 @@ def _parse(kind: type[ParsedT], text: str, *, place: str) -> ParsedT:
         ) from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part; text as UTF-8."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

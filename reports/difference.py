@@ -1,0 +1,145 @@
+"""What changed between two runs: laws, breaking points and times, one row for each that either run has.
+
+Laws and breaking points are exact. Times are not: the same code differs by up to half from one process to the next, so
+that two runs call a time changed only beyond that, and only where the quartiles of the rounds are apart as well. The
+gate, which measures both states of the code at once, sees a twentieth.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+from harness.record import Status
+from reports.frame import Frames
+from reports.number import UNKNOWN, duration, times
+from reports.schema import KEYS
+
+NOISE = 1.5
+"""Ratio of two runs' times that the same code reaches: processes of one build differ by up to 49 %."""
+
+TIMED = ("steps", "loaders", "vectorization", "screening")
+"""The frames whose rows are times."""
+
+
+class Change(StrEnum):
+    """What became of one law, breaking point or time, the most urgent first."""
+
+    BROKEN = "newly broken"
+    EARLIER = "breaks earlier"
+    SLOWER = "slower"
+    UNMEASURED = "not measured"
+    """The earlier run has it, the later one does not."""
+    MENDED = "mended"
+    LATER = "breaks later"
+    FASTER = "faster"
+    NEW = "new"
+    UNCHANGED = "unchanged"
+
+
+_BROKEN = {Status.BROKEN.value, Status.EXPECTED.value, Status.ERROR.value}
+"""Declared or not: a declaration does not mend a law."""
+
+COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")
+
+
+def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.DataFrame:
+    """Return what changed from one run to another.
+
+    Parameters
+    ----------
+    before, after
+        The frames of the earlier and of the later run.
+    same_machine
+        Whether both were made on one kind of processor; else times are not compared.
+
+    Returns
+    -------
+    changes
+        Columns ``kind`` (law, breaking point or time), ``case``, ``what``, ``where``, ``before``, ``after`` and
+        ``change``, all text, the most urgent first.
+    """
+    parts = [_laws(before.verdicts, after.verdicts), _points(before.breakings, after.breakings)]
+    if same_machine:
+        parts += [_times(name, getattr(before, name), getattr(after, name)) for name in TIMED]
+    found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+    urgency = {change.value: place for place, change in enumerate(Change)}
+    return found.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
+
+
+def tally(changes: pd.DataFrame) -> dict[Change, int]:
+    """Return how many there are of each change, the most urgent first; those of which there are none left out."""
+    counts = changes["change"].value_counts()
+    return {change: int(counts[change.value]) for change in Change if change.value in counts}
+
+
+def _paired(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
+    """Return the rows of both runs side by side, with who has them; those of the later run come first."""
+    keys = list(KEYS[name])
+    merged = after.merge(before, on=keys, how="outer", suffixes=("", "_before"), indicator="who", sort=False)
+    return list(merged.astype({"who": str}).itertuples())
+
+
+def _laws(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    skipped = Status.SKIPPED.value
+    both = _paired("verdicts", before[before["status"] != skipped], after[after["status"] != skipped])
+    rows = []
+    for row in both:
+        was, now = row.status_before in _BROKEN, row.status in _BROKEN
+        change = Change.UNCHANGED if was == now else Change.BROKEN if now else Change.MENDED
+        where = row.dtype if row.device == "cpu" else f"{row.dtype} on {row.device}"
+        rows.append(("law", row.case, row.law, where, *_shown(row, row.status_before, row.status), _known(row, change)))
+    return _table(rows)
+
+
+def _points(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    both = _paired("breakings", before, after)
+    rows = []
+    for row in both:
+        was, now = _end(row.value_before), _end(row.value)
+        change = Change.UNCHANGED if was == now else Change.EARLIER if now < was else Change.LATER
+        ends = ("holds" if value == float("inf") else repr(value) for value in (was, now))
+        what = f"{row.law}, {row.ray}"
+        rows.append(("breaking point", row.case, what, row.dtype, *_shown(row, *ends), _known(row, change)))
+    return _table(rows)
+
+
+def _end(value: float) -> float:
+    return float("inf") if pd.isna(value) else float(value)
+
+
+def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    both = _paired(name, before, after)
+    keys = [key for key in KEYS[name] if key != "case"]
+    rows = []
+    for row in both:
+        where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)
+        taken = f"{duration(row.median_s)} ({times(row.median_s / row.median_s_before)})"
+        shown = _shown(row, duration(row.median_s_before), taken if row.who == "both" else duration(row.median_s))
+        rows.append(("time", row.case, name, where, *shown, _known(row, _time_change(row))))
+    return _table(rows)
+
+
+def _time_change(row: Any) -> Change:
+    """Say whether a time is beyond what the same code may take."""
+    ratio = row.median_s / row.median_s_before
+    if ratio > NOISE and row.q1_s > row.q3_s_before:
+        return Change.SLOWER
+    if ratio < 1 / NOISE and row.q3_s < row.q1_s_before:
+        return Change.FASTER
+    return Change.UNCHANGED
+
+
+def _known(row: Any, change: Change) -> str:
+    """Return the change where both runs have the row."""
+    return {"left_only": Change.NEW, "right_only": Change.UNMEASURED}.get(row.who, change).value
+
+
+def _shown(row: Any, before: str, after: str) -> tuple[str, str]:
+    """Return what either run says; a dash for the one that does not have the row."""
+    return (UNKNOWN if row.who == "left_only" else before, UNKNOWN if row.who == "right_only" else after)
+
+
+def _table(rows: Iterable[tuple[object, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=COLUMNS).astype("string")

@@ -1,0 +1,119 @@
+"""The trend over runs: verdicts that fail, step times and loader rates, run by run, oldest first."""
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above, legend_rows, logarithmic
+from reports.figures.name import names_of
+from reports.history import BATCH, Digest
+from reports.number import duration, rate, times
+from reports.style import DASHES, PENS, pen
+from reports.svg import drawn
+from reports.text import count
+
+MOST_LABELS = 8
+"""Runs that are named on an axis; of more, every second, third and so on."""
+
+HEIGHT_IN, ROW_IN = 2.5, 0.16
+"""Height of a panel, and of each row of its legend beyond the first, inches."""
+
+
+def trend(digests: Sequence[Digest]) -> Figure:
+    """Return the trend over runs, oldest first.
+
+    Times of runs on another processor than the latest one's are left out.
+    """
+    processor = digests[-1].head.environment.processor
+    comparable = [digest for digest in digests if digest.head.environment.processor == processor]
+    steps = _gathered([digest.step_times for digest in comparable])
+    rates = _gathered([digest.best_rates for digest in comparable])
+    panels = [_failures(digests)]
+    for family, frame in steps.groupby("family", sort=False):
+        panels.append(_panel(f"{family}: step at batch {BATCH}", frame, comparable, duration, number=len(panels)))
+    for family, frame in rates.groupby("family", sort=False):
+        panels.append(_panel(f"{family}: best samples/s", frame, comparable, rate, number=len(panels)))
+    other = len(digests) - len(comparable)
+    left_out = f" {count(other, 'run')} on other processors left out of the times." if other else ""
+    return Figure(
+        name="trend-figure",
+        title="Trend over runs",
+        panels=tuple(panels),
+        caption=f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}",
+    )
+
+
+def _gathered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return one row for each run and case, with the place of the run."""
+    placed = [part.assign(place=place) for place, part in enumerate(parts) if len(part)]
+    return pd.concat(placed, ignore_index=True) if placed else pd.DataFrame(columns=["family", "case", "place"])
+
+
+def _failures(digests: Sequence[Digest]) -> Panel:
+    failing = [digest.failing for digest in digests]
+
+    def draw(axes: Axes) -> None:
+        axes.plot(failing, color=PENS["scratch"].color, marker="o", linewidth=1.8)
+        axes.set(ylabel="verdicts that fail", ylim=(-0.2, max(1.0, 1.1 * max(failing))))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        _named(axes, digests)
+
+    label = f"Failures over {count(len(digests), 'run')}: {failing[0]} in the first, {failing[-1]} in the last."
+    return Panel("failures", drawn(draw, name="trend-failures", label=label))
+
+
+def _panel(
+    title: str, frame: pd.DataFrame, digests: Sequence[Digest], text: Callable[[float], str], *, number: int
+) -> Panel:
+    """Return one line for each case of a family, on a logarithmic scale."""
+    names = names_of(frame)
+
+    def draw(axes: Axes) -> None:
+        dashes = {style: cycle(DASHES) for style in frame["style"].unique()}
+        for case, line in frame.groupby("case", sort=False):
+            style = str(line["style"].iloc[0])
+            color, marker, width, _, order = pen(style)
+            axes.plot(
+                line["place"],
+                line["value"],
+                label=names[str(case)],
+                linestyle=next(dashes[style]),
+                color=color,
+                marker=marker,
+                markersize=3,
+                linewidth=width,
+                zorder=order,
+            )
+        logarithmic(axes.yaxis, list(frame["value"]), text=text)
+        legend_above(axes)
+        _named(axes, digests)
+
+    height = HEIGHT_IN + ROW_IN * legend_rows(list(names.values()))
+    label = f"{title}, over {count(len(digests), 'run')}: {count(len(names), 'case')}."
+    return Panel(title, drawn(draw, name=f"trend-{number}", label=label, height_in=height))
+
+
+def _named(axes: Axes, digests: Sequence[Digest]) -> None:
+    """Name the runs along x, the latest always, as many as fit."""
+    every = -(-len(digests) // MOST_LABELS)
+    places = list(range(len(digests)))[::-1][::every][::-1]
+    axes.set_xticks(places, [digests[place].label[:10] for place in places], rotation=40, ha="right")
+    axes.set_xlim(-0.4, len(digests) - 0.6)
+
+
+def _moved(steps: pd.DataFrame) -> str:
+    """Say whose step moved most between the first and the last run that have it."""
+    ratios = {}
+    for case, line in steps.groupby("case", sort=False):
+        if len(line) > 1:
+            ratios[str(case)] = line["value"].iloc[-1] / line["value"].iloc[0]
+    if not ratios:
+        return ""
+    case = max(ratios, key=lambda name: max(ratios[name], 1 / ratios[name]))
+    return (
+        f" The step that moved most from its first run to its last is that of {case}: {times(ratios[case])} the time."
+    )

@@ -1,0 +1,149 @@
+"""Observations: every number of one or many runs in one tidy frame, one row a number.
+
+This is what a notebook starts from::
+
+    import reports
+
+    found = reports.load("report")
+    rates = found.query("frame == 'loaders' and measure == 'samples_per_s'")
+    rates.pivot_table(index="batch_size", columns="workers", values="value")
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from harness.error import UsageError
+from harness.record import RUNS, Run, RunFolder
+from reports.frame import Frames, frames
+from reports.schema import KEYS, REAL, SCHEMAS, TEXT, WHOLE, Column
+
+_HEAD = (
+    Column("run", TEXT, "name of the run"),
+    Column("created", "datetime64[ns, UTC]", "when the run was begun"),
+    Column("machine", TEXT, "processor of the machine it was made on"),
+    Column("torch", TEXT, "version of torch"),
+    Column("commit", TEXT, "commit of the code that ran"),
+    Column("frame", TEXT, "frame that the number is from"),
+)
+_CONSTANT = ("family", "style", "contract", "status")
+_TAIL = (
+    Column("measure", TEXT, "what was measured: the name of the frame's column"),
+    Column("value", REAL, "the number"),
+    Column("unit", TEXT, "its unit; 1 where it has none"),
+    SCHEMAS["verdicts"][-1],
+)
+
+
+def _keys() -> tuple[Column, ...]:
+    """Return the columns that identify a row of any frame; a whole number is one that may be missing."""
+    named = {column.name: column for schema in SCHEMAS.values() for column in schema}
+    wanted = dict.fromkeys(["case", *_CONSTANT, *(key for keys in KEYS.values() for key in keys)])
+    found = (named[name] for name in wanted)
+    return tuple(Column(it.name, "Int64" if it.dtype == WHOLE else it.dtype, it.meaning) for it in found)
+
+
+OBSERVATIONS = (*_HEAD, *_keys(), *_TAIL)
+"""The columns of :func:`load`, in order."""
+
+
+def load(*runs: str | Path) -> pd.DataFrame:
+    """Read runs into one tidy frame.
+
+    Parameters
+    ----------
+    *runs
+        Each the name of a run below ``.harness/runs``, the folder of a run, or a folder of runs.
+
+    Returns
+    -------
+    observations
+        One row for each number: the run, what the number is about, ``measure``, ``value``, ``unit``, and the ``record``
+        it is from. Its columns are :data:`OBSERVATIONS`; what does not concern a number is missing. Rows stand in the
+        order of the runs' creation.
+
+    Raises
+    ------
+    UsageError
+        If there is no such run, or a record in one is damaged.
+    """
+    found = [observed(run.head(), frames(run)) for run in find(*runs)]
+    return pd.concat(found, ignore_index=True) if found else _typed(pd.DataFrame())
+
+
+def find(*runs: str | Path) -> list[RunFolder]:
+    """Return the runs that names, folders of a run and folders of runs stand for, oldest first and each once.
+
+    Raises
+    ------
+    UsageError
+        If one of them is no run and holds none.
+    """
+    paths = {path.resolve(): RunFolder(path) for run in runs for path in _paths(run)}
+    return sorted(paths.values(), key=lambda run: (run.head().created, str(run.path)))
+
+
+def _paths(run: str | Path) -> list[Path]:
+    path = RUNS / run if isinstance(run, str) and "/" not in run and not Path(run).is_dir() else Path(run)
+    below = [head.parent for head in path.glob("*/run.json")]
+    if not (path / "run.json").is_file() and not below:
+        raise UsageError(
+            rule="a run is a folder with a `run.json`, or a folder of such folders",
+            value=str(path),
+            remedy="name a run made by `harness check`, `harness survey`, `harness train` or `harness bench`",
+        )
+    return [path] if (path / "run.json").is_file() else below
+
+
+def observed(head: Run, found: Frames) -> pd.DataFrame:
+    """Return the observations of one run."""
+    long = [_melted(field.name, getattr(found, field.name)) for field in fields(found)]
+    rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
+    facts = (head.name, pd.Timestamp(head.created), head.environment.processor, head.environment.torch)
+    names = ("run", "created", "machine", "torch", "commit")
+    return rows.assign(**dict(zip(names, (*facts, head.environment.git_commit), strict=True))).astype(
+        {column.name: column.dtype for column in _HEAD}
+    )
+
+
+def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each number of a frame that is not missing."""
+    measures = [column.name for column in SCHEMAS[name] if column.name not in KEYS[name] and _is_number(column)]
+    known = {column.name for column in OBSERVATIONS}
+    about = [column for column in frame.columns if column in known and column not in measures and column != "unit"]
+    units = frame.get("unit")
+    parts = [
+        frame[about].assign(frame=name, measure=measure, value=frame[measure].astype(float), unit=_unit(measure, units))
+        for measure in measures
+    ]
+    return pd.concat(parts, ignore_index=True).dropna(subset="value") if parts else pd.DataFrame()
+
+
+def _is_number(column: Column) -> bool:
+    return column.dtype in {REAL, WHOLE}
+
+
+def _unit(measure: str, units: pd.Series | None) -> pd.Series | str:
+    """Return the unit that the end of a name gives, or that the frame has for its deviations."""
+    if units is not None and measure in {"deviation", "bound"}:
+        return units
+    return next((unit for part, unit in _UNITS if part in f"{measure}_"), "1")
+
+
+_UNITS = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
+"""Parts of the name of a measure, and the unit each stands for."""
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of an observation with their types, those of the run still empty."""
+    wanted = frame.reindex(columns=[column.name for column in OBSERVATIONS])
+    return wanted.astype({column.name: column.dtype for column in OBSERVATIONS})
+
+
+def documented() -> Iterator[tuple[str, str, str, str]]:
+    """Yield frame, column, type and meaning of every column there is, :func:`load`'s first."""
+    for name, columns in (("observations", OBSERVATIONS), *SCHEMAS.items()):
+        for column in columns:
+            yield (name, *column)

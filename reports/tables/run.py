@@ -1,0 +1,135 @@
+"""Tables on several runs: what changed since the one before, and all of them side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.record import Status
+from reports.difference import NOISE, Change, tally
+from reports.history import BATCH, Digest
+from reports.number import UNKNOWN, duration, plain, rate, size
+from reports.table import Column, Table
+from reports.text import count, listing
+
+BESIDE = 6
+"""Most runs that stand beside each other; what came before is in the trend alone."""
+
+
+def changes(found: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
+    """Return what is not as it was before, the most urgent first.
+
+    Parameters
+    ----------
+    found
+        As :func:`reports.difference.differences` returns it.
+    before
+        Name of the earlier run.
+    same_machine
+        Whether times were compared.
+    """
+    apart = [Change.UNCHANGED.value, *(change.value for change in _ONE_SIDED)]
+    rows = [tuple(map(str, row)) for row in found.loc[~found["change"].isin(apart), _ORDER].itertuples(index=False)]
+    return Table(
+        name="changes-table",
+        title=f"Changes since {before}",
+        columns=(
+            *(Column("change"), Column("kind"), Column("case", "code"), Column("what", "code"), Column("where")),
+            *(Column("before", "number"), Column("after", "number")),
+        ),
+        rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(found, change))),
+        caption=f"{sentence(found)} {_on_times(same_machine=same_machine)}",
+    )
+
+
+_ONE_SIDED = (Change.UNMEASURED, Change.NEW)
+"""Changes of what one of the runs does not have."""
+
+_ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
+
+
+def sentence(found: pd.DataFrame) -> str:
+    """Return how many there are of each change."""
+    counts = [f"{number:,} {change.value}" for change, number in tally(found).items()]
+    return f"{listing(counts)}." if counts else "Nothing that both runs have can be compared."
+
+
+def _on_times(*, same_machine: bool) -> str:
+    if not same_machine:
+        return "The runs were made on different processors, so that their times are not compared."
+    return (
+        f"Times within a factor of {NOISE:g} are called unchanged: the same code differs by as much from one process "
+        "to the next. The gate, which measures both at once, sees smaller ones."
+    )
+
+
+def _one_sided(found: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
+    """Return a row for each case and thing that only one run has; one row where it has nothing else of that kind."""
+    rows: list[tuple[str, ...]] = []
+    for kind, group in found[found["change"] == change.value].groupby("kind", sort=False):
+        if len(group) == len(found[found["kind"] == kind]):
+            rows.append((change.value, str(kind), f"all {len(group):,}", "", "", "", ""))
+            continue
+        for (case, what), places in group.groupby(["case", "what"], sort=False):
+            where = listing([str(place) for place in places["where"]], at_most=4)
+            shown = (listing(list(dict.fromkeys(map(str, places[side]))), at_most=2) for side in ("before", "after"))
+            rows.append((change.value, str(kind), str(case), str(what), where, *shown))
+    return rows
+
+
+def side_by_side(digests: Sequence[Digest]) -> Table:
+    """Return the runs in columns, the latest first: where they were made, their laws, and their times.
+
+    Parameters
+    ----------
+    digests
+        Of every run, oldest first.
+    """
+    shown = list(digests)[: -BESIDE - 1 : -1]
+    rows = [*_facts(shown), *_times(shown)]
+    left = len(digests) - len(shown)
+    older = f" {count(left, 'older run')} not shown." if left else ""
+    return Table(
+        name="runs-table",
+        title="Runs side by side",
+        columns=(Column("fact"), *(Column(digest.head.name) for digest in shown)),
+        rows=tuple(row for row in rows if any(cell != UNKNOWN for cell in row[1:])),
+        caption=f"The latest run is on the left. Times are medians; runs on other machines are not comparable.{older}",
+    )
+
+
+def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
+    heads = [digest.head for digest in shown]
+    environments = [head.environment for head in heads]
+    facts: list[tuple[str, list[Any]]] = [
+        ("created", [head.created for head in heads]),
+        ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in shown]),
+        ("processor", [it.processor for it in environments]),
+        ("usable cores", [plain(it.usable_cores) for it in environments]),
+        ("memory", [size(it.memory_bytes) for it in environments]),
+        ("accelerator", [it.accelerator or "none" for it in environments]),
+        ("torch", [it.torch for it in environments]),
+        ("laws that hold", [f"{digest.statuses[Status.HOLDS]:,}" for digest in shown]),
+        ("declared failures", [f"{digest.statuses[Status.EXPECTED]:,}" for digest in shown]),
+        ("failures", [f"{digest.failing:,}" for digest in shown]),
+        ("skipped", [f"{digest.statuses[Status.SKIPPED]:,}" for digest in shown]),
+        ("breaking points", [UNKNOWN if digest.points is None else f"{digest.points:,}" for digest in shown]),
+    ]
+    return [(name, *cells) for name, cells in facts]
+
+
+def _times(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
+    """Return the step time of each case at one batch size, and the best rate of each loader."""
+    steps, rates = ([_by_case(getattr(it, name)) for it in shown] for name in ("step_times", "best_rates"))
+    return [
+        *((f"step, batch {BATCH}: {case}", *(duration(it.get(case)) for it in steps)) for case in _cases(steps)),
+        *((f"best samples/s: {case}", *(rate(it.get(case)) for it in rates)) for case in _cases(rates)),
+    ]
+
+
+def _by_case(frame: pd.DataFrame) -> dict[str, float]:
+    return {str(case): float(value) for case, value in zip(frame["case"], frame["value"], strict=True)}
+
+
+def _cases(found: Sequence[dict[str, float]]) -> list[str]:
+    return list(dict.fromkeys(case for values in found for case in values))

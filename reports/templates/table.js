@@ -1,0 +1,39 @@
+// Long tables: a heading sorts by its column, up and down; a field above keeps the rows that have every word.
+for (const table of document.querySelectorAll("table.long")) {
+  const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
+  const box = table.parentElement, label = document.createElement("label");
+  const field = document.createElement("input"), shown = document.createElement("output");
+  label.className = "filter";
+  field.type = "search";
+  label.append("Filter ", field, shown);
+  box.before(label);
+  const texts = rows.map(row => row.textContent.toLowerCase());
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    rows.forEach((row, i) => { row.hidden = !words.every(word => texts[i].includes(word)); });
+    const left = rows.filter(row => !row.hidden).length;
+    shown.textContent = field.value ? ` ${left} of ${rows.length} rows` : "";
+  });
+  headings.forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    const key = row => {
+      const cell = row.cells[column], number = cell.dataset.key;
+      return number === undefined ? cell.textContent : number === "" ? NaN : Number(number);
+    };
+    button.addEventListener("click", () => {
+      const down = heading.ariaSort === "ascending";
+      headings.forEach(other => { other.ariaSort = null; });
+      heading.ariaSort = down ? "descending" : "ascending";
+      const keys = new Map(rows.map(row => [row, key(row)]));
+      // What has no number stays last either way.
+      const compare = (a, b) => typeof a === "string" ? a.localeCompare(b, undefined, {numeric: true}) : a - b;
+      body.append(...[...rows].sort((p, q) => {
+        const a = keys.get(p), b = keys.get(q), lost = Number.isNaN(a) - Number.isNaN(b);
+        return lost || (down ? compare(b, a) : compare(a, b)) || 0;
+      }));
+    });
+  });
+}
