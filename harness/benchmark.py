@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.discovery import SHIPPED
 from harness.error import UsageError
@@ -22,11 +24,17 @@ from harness.record import write_atomically
 USUAL = ("steps", "loaders", "balance", "vectorization", "screening")
 """The suites that run where none is named."""
 
-SUITES = (*USUAL, "tuner", "search")
+SUITES = (*USUAL, "agreement", "tuner", "search")
 """The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
 
 PIECEWISE = ("tuner",)
 """The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
+
+FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
+"""The whole range of batch sizes of a training step, for who asks for it."""
+
+Watch = Callable[[str, int, int], None]
+"""Is told what runs, how many items are done, and how many there are."""
 
 GOODBYE_S = 30.0
 """How long a suite that is stopped has for writing down what it finished."""
@@ -60,6 +68,12 @@ class Settings:
         Seeds of each way of searching, and of the tuner.
     data_sets
         Data sets of the tuner, by name.
+    split
+        ``train`` or ``test``: which images loaders load.
+    dataset
+        A user's data set, as :func:`harness.loading.target.dataset` takes it, in place of cases of loaders.
+    prefetch, persistent, pin, start_method
+        Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
     """
 
     contract: str | None = None
@@ -71,6 +85,12 @@ class Settings:
     seconds: float | None = None
     seeds: int | None = None
     data_sets: Sequence[str] = ()
+    split: str | None = None
+    dataset: str | None = None
+    prefetch: Sequence[int] = ()
+    persistent: bool | None = None
+    pin: bool = False
+    start_method: str | None = None
 
     def arguments(self) -> list[str]:
         """The options of the suites' pytest plugin."""
@@ -84,8 +104,15 @@ class Settings:
             "seconds": self.seconds,
             "seeds": self.seeds,
             "data-sets": ",".join(self.data_sets) or None,
+            "split": self.split,
+            "dataset": self.dataset,
+            "prefetch": _commas(self.prefetch),
+            "start-method": self.start_method,
         }
-        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None]
+        flags = ["--harness-pin"] * self.pin
+        if self.persistent is not None:
+            flags.append("--harness-persistent" if self.persistent else "--no-harness-persistent")
+        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None] + flags
 
 
 def run_suite(
@@ -95,6 +122,7 @@ def run_suite(
     run_folder: Path,
     settings: Settings | None = None,
     limit_s: float | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Run one suite, show its progress and failures, and write ``bench-<name>.json`` into the run's folder.
 
@@ -110,6 +138,8 @@ def run_suite(
         What differs from the suite's own settings.
     limit_s
         Seconds after which the suite is stopped.
+    watch
+        Told how far the suite is. What pytest writes is then held back, and shown only where something went wrong.
 
     Returns
     -------
@@ -135,7 +165,8 @@ def run_suite(
         result = Path(scratch, "result.json")
         options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
         try:
-            code = _run(_command(name, Path(scratch), result) + options, limit_s)
+            command = _command(name, Path(scratch), result) + options
+            code = _run(command, limit_s) if watch is None else _watched(command, limit_s, watch, Path(scratch))
         finally:
             kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
     if code == _PASSED and kept:
@@ -150,7 +181,8 @@ def _commas(numbers: Sequence[int]) -> str | None:
 def _command(name: str, scratch: Path, result: Path) -> list[str]:
     """Pytest on one suite; ``-P`` keeps the working directory from standing in for what is installed."""
     settings = scratch / "pytest.ini"
-    settings.write_text("[pytest]\n", encoding="utf-8")
+    # Torch's compiler uses what torch itself says is on its way out.
+    settings.write_text("[pytest]\nfilterwarnings =\n    ignore:.*torch.jit:DeprecationWarning\n", encoding="utf-8")
     return [
         *(sys.executable, "-P", "-m", "pytest", "--pyargs", f"harness.suites.test_{name}"),
         *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
@@ -177,9 +209,45 @@ def _environment() -> dict[str, str]:
     return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-def _run(command: Sequence[str], limit_s: float | None) -> int:
+def _watched(command: Sequence[str], limit_s: float | None, watch: Watch, scratch: Path) -> int:
+    """Run, pass on how far it is, and show what pytest wrote if it did not end well."""
+    source, sink = os.pipe()
+    listener = threading.Thread(target=_listen, args=(source, watch), daemon=True)
+    output, code = scratch / "output.txt", None
+    try:
+        with output.open("wb") as written:
+            told = {"stdout": written, "stderr": subprocess.STDOUT, "pass_fds": (sink,)}
+            code = _run(
+                [*command, f"--harness-progress={sink}"], limit_s, started=lambda: _begin(listener, sink), **told
+            )
+    finally:
+        listener.join(1.0)
+        if code != _PASSED:
+            sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
+    return code
+
+
+def _begin(listener: threading.Thread, sink: int) -> None:
+    """Listen, and close this end of what the suite writes to, so that its end is the end."""
+    os.close(sink)
+    listener.start()
+
+
+def _listen(source: int, watch: Watch) -> None:
+    total, done, running = 0, 0, ""
+    with os.fdopen(source, encoding="utf-8") as lines:
+        for line in lines:
+            told = json.loads(line)
+            total, running, done = told.get("total", total), told.get("running", running), done + told.get("done", 0)
+            watch(running, done, total)
+
+
+def _run(
+    command: Sequence[str], limit_s: float | None, *, started: Callable[[], None] = lambda: None, **options: Any
+) -> int:
     """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
-    with subprocess.Popen(command, env=_environment()) as process:
+    with subprocess.Popen(command, env=_environment(), **options) as process:
+        started()
         try:
             return process.wait(limit_s)
         except subprocess.TimeoutExpired:

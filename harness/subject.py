@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.adapter import NO_AUTOGRAD, NotApplicable, as_tensors, called, no_numpy
 from harness.case import Case
+from harness.compiler import no_compiler
 from harness.device import CPU, MisplacedError, called_on
 from harness.isolation.place import place
 from harness.isolation.watch import Watch
@@ -145,8 +146,10 @@ class Subject:
         # Raised here, so that what the frames of the failed call hold, which may be all of the memory, is let go.
         raise trouble
 
-    def misfit(self, error: BaseException) -> CaseError:
+    def misfit(self, error: BaseException) -> CaseError | NotApplicable:
         """What a law stumbled over in a result that is not checked before it."""
+        if reason := no_compiler(error):
+            return NotApplicable(reason)
         told = f"{self.contract.signature}: {_told(error)}{_at(error)}"
         return CaseError(f"{self.case.name} does not return what the contract says, {told}")
 
@@ -156,7 +159,7 @@ class Subject:
             return CaseError(f"{what} ends the program: {told}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in told:
             return CaseError(f"{what} asks for more memory than it may have: {told}", Fault.MEMORY)
-        if reason := no_numpy(self.case, error):
+        if reason := no_numpy(self.case, error) or no_compiler(error):
             return NotApplicable(reason)
         return CaseError(f"{what} raises {told}{_at(error)}", Fault.RAISED)
 

@@ -6,11 +6,14 @@ that the order of things can be tested on a machine that has none.
 
 import gc
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from harness.graph import captured
 
 Clock = Callable[[], float]
 """Returns seconds since some fixed moment."""
@@ -170,6 +173,9 @@ class Accelerator(Protocol):
     def event(self) -> Event:
         """Return a fresh mark that can be timed."""
 
+    def capture(self, function: Callable[[], object], /) -> Callable[[], object]:
+        """Return what replays, as one launch, the work that a function queues; see :func:`harness.graph.captured`."""
+
 
 @dataclass(frozen=True)
 class TorchAccelerator:
@@ -195,6 +201,10 @@ class TorchAccelerator:
 
         return torch.Event(device=self.name, enable_timing=True)
 
+    def capture(self, function: Callable[[], object]) -> Callable[[], object]:
+        """Return the replay of a CUDA graph."""
+        return captured(function, self.name)
+
 
 def current_accelerator() -> TorchAccelerator | None:
     """Return the accelerator that can be used here and now; ``None`` where there is none."""
@@ -219,6 +229,20 @@ class DeviceTime:
 
     launch_s: float
     device_s: float
+
+
+def waited_time(
+    function: Callable[[], object], accelerator: Accelerator, *, calls: int, clock: Clock = time.perf_counter
+) -> float:
+    """Median seconds, by the host's clock, of a call that is waited for."""
+    durations = []
+    accelerator.synchronize()
+    for _ in range(calls):
+        start = clock()
+        function()
+        accelerator.synchronize()
+        durations.append(clock() - start)
+    return statistics.median(durations)
 
 
 def device_time(

@@ -29,6 +29,7 @@ class Stats(_Part):
     mean: float = Field(gt=0)
     rounds: int = Field(gt=0)
     iterations: int = Field(gt=0)
+    data: tuple[float, ...] | None = None
 
 
 class Subject(_Part):
@@ -41,13 +42,37 @@ class Subject(_Part):
 
 
 class Step(Subject):
-    """One training step: forward, loss, backward, update."""
+    """One training step: forward, loss, backward, update; what older runs lack is unknown."""
 
+    contract: str | None = None
     device: str
     batch_size: int = Field(gt=0)
     dtype: str
     threads: int
+    phases_s: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    bytes: int | None = None
+    operations: int | None = None
+    bytes_per_s: tuple[float, ...] = ()
+    operations_per_s: tuple[float, ...] = ()
+    floor_s: tuple[float, ...] = ()
+    launch_s: float | None = None
     device_s: float | None = None
+    graph_s: float | None = None
+    graph_device_s: float | None = None
+    graph_absent: str | None = None
+    steps_compared: int | None = None
+    deviation: float | None = None
+    bound: float | None = None
+
+
+class Agreement(Subject):
+    """One step timed by us and by ``torch.utils.benchmark.Timer``."""
+
+    contract: str
+    batch_size: int = Field(gt=0)
+    dtype: str
+    timer_s: tuple[float, ...]
+    tolerance: float
 
 
 class Loader(Subject):
@@ -89,6 +114,7 @@ class Search(Subject):
 
 SUITES: Mapping[str, type[Subject]] = {
     "steps": Step,
+    "agreement": Agreement,
     "loaders": Loader,
     "vectorization": Vectorization,
     "screening": Screening,
@@ -137,5 +163,6 @@ def _row(suite: str, entry: Any, *, place: str) -> dict[str, Any]:
             place=place,
             remedy="run `harness bench` again",
         ) from error
-    timing = {f"{name}_s": value for name, value in stats if name not in {"rounds", "iterations"}}
-    return {**subject.model_dump(), **timing, "rounds": stats.rounds, "iterations": stats.iterations}
+    timing = {f"{name}_s": value for name, value in stats if name not in {"rounds", "iterations", "data"}}
+    counts = {"rounds": stats.rounds, "iterations": stats.iterations, "rounds_s": stats.data or ()}
+    return {**subject.model_dump(), **timing, **counts}

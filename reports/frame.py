@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
-from reports import benchmark, surveyed
+from reports import benchmark, surveyed, timed
 from reports.schema import SCHEMAS
 
 
@@ -25,6 +25,9 @@ class Frames:
     epochs: pd.DataFrame
     estimates: pd.DataFrame
     steps: pd.DataFrame
+    step_ratios: pd.DataFrame
+    phases: pd.DataFrame
+    agreement: pd.DataFrame
     loaders: pd.DataFrame
     vectorization: pd.DataFrame
     screening: pd.DataFrame
@@ -44,9 +47,10 @@ def frames(run: RunFolder) -> Frames:
     UsageError
         If a record or a benchmark is damaged.
     """
-    made = (verdicts, proofs, epochs, estimates, steps, loaders, vectorization, screening)
+    made = (verdicts, proofs, epochs, estimates)
+    times = (steps, step_ratios, phases, agreement, loaders, vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
-    return Frames(*(make(run) for make in (*made, *survey)))
+    return Frames(*(make(run) for make in (*made, *times, *survey)))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
@@ -78,8 +82,23 @@ def estimates(run: RunFolder) -> pd.DataFrame:
 
 def steps(run: RunFolder) -> pd.DataFrame:
     """Return one row for each timed training step."""
-    frame = _frame("steps", benchmark.rows(run, "steps"))
+    frame = _frame("steps", timed.steps(run))
     return frame.assign(samples_per_s=frame["batch_size"] / frame["median_s"])
+
+
+def step_ratios(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed step and each reference it was measured in turns with."""
+    return _frame("step_ratios", timed.ratios(run))
+
+
+def phases(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each phase of each timed step that tells its phases."""
+    return _frame("phases", timed.phases(run))
+
+
+def agreement(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each step that torch's own timer timed too."""
+    return _frame("agreement", timed.agreement(run))
 
 
 def loaders(run: RunFolder) -> pd.DataFrame:

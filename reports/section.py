@@ -12,6 +12,7 @@ from reports.figures.law import room
 from reports.figures.loader import throughput
 from reports.figures.overfitting import overfitting
 from reports.figures.step import step_times
+from reports.figures.step_ratio import floor, phases, step_ratios
 from reports.figures.survey import DTYPE, histogram, magnitudes
 from reports.figures.training import training_curves
 from reports.figures.trend import trend
@@ -19,7 +20,7 @@ from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import benchmark, environment, law, proof, run, survey, training
+from reports.tables import benchmark, environment, law, proof, run, step, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -156,11 +157,29 @@ def _survey(reading: Reading) -> tuple[Part, ...]:
 
 
 def _steps(reading: Reading) -> tuple[Part, ...]:
-    """Return step times as figure and table."""
-    frame, accelerator = reading.frames.steps, reading.head.environment.accelerator
-    if frame.empty:
-        return ()
-    return (step_times(frame, accelerator=accelerator), benchmark.steps(frame, accelerator=accelerator))
+    """Return step times, ratios, distances to the floor and phases, as far as the run has them."""
+    found, accelerator = reading.frames, reading.head.environment.accelerator
+    frame, parts = found.steps, list[Part]()
+    if len(frame):
+        parts += [step_times(frame, accelerator=accelerator)]
+        parts += [*_in_turns(reading), step.steps(frame, accelerator=accelerator)]
+        parts += [step.crossovers(frame)] if (frame["device"] != "cpu").any() else []
+    parts += [step.agreement(found.agreement)] if len(found.agreement) else []
+    return tuple(parts)
+
+
+def _in_turns(reading: Reading) -> tuple[Part, ...]:
+    """Return what only steps have that were measured in turns; a sentence where they were not."""
+    found = reading.frames
+    if found.steps["floor_s"].isna().all():
+        return (
+            Note("These steps were timed one after the other: no ratios, no floor and no phases are known of them."),
+        )
+    figures = [step_ratios(found.step_ratios)] if len(found.step_ratios) else []
+    by_phase = [phases(found.phases)] if len(found.phases) else []
+    tables = (step.ratios(found.step_ratios, found.steps), step.floors(found.steps), step.equality(found.steps))
+    apart = [step.phases(found.phases, found.steps)] if len(found.phases) else []
+    return (*figures, floor(found.steps), *by_phase, *tables, *apart)
 
 
 def _loaders(reading: Reading) -> tuple[Part, ...]:

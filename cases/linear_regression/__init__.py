@@ -14,7 +14,10 @@ CASES = [
     Case(scratch.sgd, "sgd", breaks_at=_STOPS_AT),
     Case(scratch.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
     Case(scratch.compensated_sgd_with_momentum, "sgd_with_momentum"),
-    Case(scratch.training_step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS),
+    *(
+        Case(step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS)
+        for step in (scratch.training_step, scratch.closed_form_step)
+    ),
     Case(scratch.train, "linear_regression", declares={"factor": 0.5}, dtypes=_FLOATS),
     Case(scratch.normal_equation, "least_squares", dtypes=_FLOATS),
     Case(concise.linear, "linear"),
@@ -22,7 +25,10 @@ CASES = [
     Case(concise.sgd, "sgd", breaks_at=_STOPS_AT),
     Case(concise.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
     Case(concise.sgd_with_a_master_copy, "sgd_with_momentum", dtypes=("float32", "bfloat16", "float16")),
-    Case(concise.training_step, "linear_regression_step", dtypes=_FLOATS),
+    *(
+        Case(step, "linear_regression_step", dtypes=_FLOATS)
+        for step in (concise.training_step, concise.fused_step, concise.foreach_step)
+    ),
     Case(concise.train, "linear_regression", dtypes=_FLOATS),
     Case(concise.least_squares, "least_squares", dtypes=_FLOATS),
 ]

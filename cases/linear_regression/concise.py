@@ -71,6 +71,46 @@ def initialised_net(features: int) -> nn.Linear:
     return net
 
 
+class TrainingStep:
+    """One minibatch step and its four phases."""
+
+    def __init__(self, net: Callable[[Tensor], Tensor], trainer: torch.optim.Optimizer) -> None:
+        self.net, self.trainer, self.loss_function = net, trainer, nn.MSELoss()
+
+    def forward(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+        """Predictions."""
+        return self.net(X)
+
+    def loss(self, y_hat: Float[Tensor, "n 1"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean of the squared differences."""
+        loss: Tensor = self.loss_function(y_hat.squeeze(1), y)
+        return loss
+
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Clear the gradients, then autograd."""
+        self.trainer.zero_grad()
+        loss.backward()
+
+    def update(self) -> None:
+        """One step of the optimizer."""
+        self.trainer.step()
+
+    def __call__(self, X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss.detach()
+
+
+def started_net(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"]) -> tuple[nn.Linear, Parameters]:
+    """Return the network with a copy of given parameters, and these."""
+    net = initialised_net(weight.shape[1]).to(device=weight.device, dtype=weight.dtype)
+    net.weight.data.copy_(weight)
+    net.bias.data.copy_(bias)
+    return net, (net.weight.detach(), net.bias.detach())
+
+
 def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
     """Return the step of one minibatch, and the parameters it updates in place.
 
@@ -81,20 +121,20 @@ def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: f
     lr
         Learning rate.
     """
-    net = initialised_net(weight.shape[1]).to(device=weight.device, dtype=weight.dtype)
-    net.weight.data.copy_(weight)
-    net.bias.data.copy_(bias)
-    loss_function = nn.MSELoss()
-    trainer = torch.optim.SGD(net.parameters(), lr=lr)
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr)), parameters
 
-    def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-        loss: Tensor = loss_function(net(X).squeeze(1), y)
-        trainer.zero_grad()
-        loss.backward()
-        trainer.step()
-        return loss.detach()
 
-    return step, (net.weight.detach(), net.bias.detach())
+def fused_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
+    """The same with ``fused=True``: one kernel updates all parameters."""
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr, fused=True)), parameters
+
+
+def foreach_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
+    """The same with ``foreach=True``: one call updates all parameters."""
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr, foreach=True)), parameters
 
 
 def train(

@@ -96,6 +96,40 @@ def compensated_sgd_with_momentum(
     return parameter.clone()
 
 
+class TrainingStep:
+    """One minibatch step and its four phases; the parameters are updated in place."""
+
+    def __init__(self, w: Float[Tensor, "d 1"], b: Float[Tensor, " 1"], lr: float) -> None:
+        self.w, self.b, self.lr = w, b, lr
+
+    def forward(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+        """Predictions."""
+        return linreg(X, self.w, self.b)
+
+    def loss(self, y_hat: Float[Tensor, "n 1"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean of the halved squared differences."""
+        return squared_loss(y_hat, y)
+
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Gradients, by autograd."""
+        loss.backward()
+
+    def update(self) -> None:
+        """Against the gradients, which are then cleared."""
+        with torch.no_grad():
+            for param in (self.w, self.b):
+                assert param.grad is not None
+                param.copy_(sgd(param, param.grad, self.lr))
+                param.grad.zero_()
+
+    def __call__(self, X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss.detach()
+
+
 def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
     """Return the step of one minibatch, and the parameters it updates in place.
 
@@ -108,18 +142,46 @@ def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: f
     """
     w = weight.T.clone().requires_grad_()
     b = bias.clone().requires_grad_()
+    return TrainingStep(w, b, lr), (w.detach().T, b.detach())
 
-    def step(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-        loss = squared_loss(linreg(X, w, b), y)
-        loss.backward()
-        with torch.no_grad():
-            for param in (w, b):
-                assert param.grad is not None
-                param.copy_(sgd(param, param.grad, lr))
-                param.grad.zero_()
-        return loss.detach()
 
-    return step, (w.detach().T, b.detach())
+class ClosedFormStep:
+    """One minibatch step with the gradient worked out by hand, ``(X w + b - y) X / n``."""
+
+    def __init__(self, w: Float[Tensor, " d"], b: Float[Tensor, " 1"], lr: float) -> None:
+        self.w, self.b, self.lr = w, b, lr
+
+    def forward(self, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Predictions."""
+        self.X = X
+        return torch.mv(X, self.w).add_(self.b)
+
+    def loss(self, y_hat: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean of the halved squared differences."""
+        self.residual = y_hat.sub_(y)
+        return torch.dot(self.residual, self.residual) / (2 * len(y))
+
+    def backward(self, _: Float[Tensor, ""]) -> None:
+        """The residual is the slope of the loss already."""
+
+    def update(self) -> None:
+        """Gradient and update are one product, and the gradient is never stored."""
+        rate = self.lr / len(self.X)
+        self.w.addmv_(self.X.T, self.residual, alpha=-rate)
+        self.b.sub_(self.residual.sum(), alpha=rate)
+
+    def __call__(self, X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss
+
+
+def closed_form_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
+    """Return the step without autograd, and the parameters it updates in place; see :func:`training_step`."""
+    w, b = weight.flatten().clone(), bias.clone()
+    return ClosedFormStep(w, b, lr), (w[None], b)
 
 
 def train(

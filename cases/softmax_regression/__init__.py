@@ -209,8 +209,15 @@ CASES = [
         breaks={"loss_not_lost": _LOST, "value_on_long_rows": _HALF_SUM},
         breaks_at={("loss_not_lost", "two-point gap"): _ROUNDS_AWAY},
     ),
-    Case(scratch.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
-    Case(concise.training_step, "softmax_regression_step", dtypes=("float64", "float32")),
+    *(
+        Case(step, "softmax_regression_step", dtypes=("float64", "float32"))
+        for step in (
+            *(scratch.training_step, scratch.closed_form_step, concise.training_step),
+            *(concise.fused_step, concise.foreach_step),
+        )
+    ),
+    # Compiling takes as long as all the other steps together, a dtype.
+    Case(concise.compiled_step, "softmax_regression_step", dtypes=("float32",)),
     Case(scratch.train, "softmax_regression", dtypes=("float64", "float32")),
     Case(concise.train, "softmax_regression", dtypes=("float64", "float32")),
 ]

@@ -45,6 +45,47 @@ def initialised_net(features: int, classes: int, *, std: float = 0.01) -> nn.Seq
     return nn.Sequential(nn.Flatten(), layer)
 
 
+class TrainingStep:
+    """One minibatch step and its four phases."""
+
+    def __init__(self, net: Callable[[Tensor], Tensor], trainer: torch.optim.Optimizer) -> None:
+        self.net, self.trainer = net, trainer
+
+    def forward(self, X: Float[Tensor, "n ..."]) -> Float[Tensor, "n k"]:
+        """Logits."""
+        return self.net(X)
+
+    def loss(self, logits: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean cross-entropy."""
+        return F.cross_entropy(logits, y)
+
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Clear the gradients, then autograd."""
+        self.trainer.zero_grad()
+        loss.backward()
+
+    def update(self) -> None:
+        """One step of the optimizer."""
+        self.trainer.step()
+
+    def __call__(self, X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss.detach()
+
+
+def started_net(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> tuple[nn.Sequential, Parameters]:
+    """Return the network with a copy of given parameters, and these."""
+    classes, features = weight.shape
+    net = initialised_net(features, classes).to(device=weight.device, dtype=weight.dtype)
+    W, b = net.parameters()
+    W.data.copy_(weight)
+    b.data.copy_(bias)
+    return net, (W.detach(), b.detach())
+
+
 def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
     """Return the step of one minibatch, and the parameters it updates in place.
 
@@ -55,15 +96,37 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
     lr
         Learning rate.
     """
-    classes, features = weight.shape
-    net = initialised_net(features, classes).to(device=weight.device, dtype=weight.dtype)
-    W, b = net.parameters()
-    W.data.copy_(weight)
-    b.data.copy_(bias)
-    trainer = torch.optim.SGD(net.parameters(), lr=lr)
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr)), parameters
+
+
+def fused_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
+    """The same with ``fused=True``: one kernel updates all parameters."""
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr, fused=True)), parameters
+
+
+def foreach_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
+    """The same with ``foreach=True``: one call updates all parameters."""
+    net, parameters = started_net(weight, bias)
+    return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr, foreach=True)), parameters
+
+
+def mean_loss(
+    X: Float[Tensor, "n ..."], y: Int[Tensor, " n"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]
+) -> Float[Tensor, ""]:
+    """Forward and loss in one function, for the compiler to see both."""
+    return F.cross_entropy(F.linear(X.flatten(1), weight, bias), y)
+
+
+def compiled_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
+    """The same through ``torch.compile``, which needs a C++ compiler, and many seconds at the first call."""
+    W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    trainer = torch.optim.SGD([W, b], lr=lr)
+    compiled = torch.compile(mean_loss, dynamic=True)
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-        loss = F.cross_entropy(net(X), y)
+        loss = compiled(X, y, W, b)
         trainer.zero_grad()
         loss.backward()
         trainer.step()

@@ -148,6 +148,36 @@ def sgd(params: Iterable[Tensor], lr: float) -> None:
             param.grad.zero_()
 
 
+class TrainingStep:
+    """One minibatch step and its four phases; the parameters are updated in place."""
+
+    def __init__(self, W: Float[Tensor, "d k"], b: Float[Tensor, " k"], lr: float) -> None:
+        self.W, self.b, self.lr = W, b, lr
+
+    def forward(self, X: Float[Tensor, "n ..."]) -> Float[Tensor, "n k"]:
+        """Probabilities."""
+        return net(X, self.W, self.b)
+
+    def loss(self, y_hat: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean cross-entropy."""
+        return nll_of_probabilities(y_hat, y).mean()
+
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Gradients, by autograd."""
+        loss.backward()
+
+    def update(self) -> None:
+        """Against the gradients, which are then cleared."""
+        sgd([self.W, self.b], self.lr)
+
+    def __call__(self, X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss.detach()
+
+
 def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
     """Return the step of one minibatch, and the parameters it updates in place.
 
@@ -160,14 +190,55 @@ def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: f
     """
     W = weight.T.contiguous().clone().requires_grad_()
     b = bias.clone().requires_grad_()
+    return TrainingStep(W, b, lr), (W.detach().T, b.detach())
 
-    def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-        loss = nll_of_probabilities(net(X, W, b), y).mean()
-        loss.backward()
-        sgd([W, b], lr)
-        return loss.detach()
 
-    return step, (W.detach().T, b.detach())
+class ClosedFormStep:
+    """One minibatch step with the gradient worked out by hand, ``(softmax(W X^T + b) - Y) X / n``.
+
+    Notes
+    -----
+    There is no graph to record and none to walk back. The weight is stored classes by features and the scores classes
+    by samples, so that both products read ``X`` along its rows and the softmax runs over columns, many at a time.
+    """
+
+    def __init__(self, W: Float[Tensor, "k d"], b: Float[Tensor, " k"], lr: float) -> None:
+        self.W, self.b, self.lr = W, b, lr
+
+    def forward(self, X: Float[Tensor, "n ..."]) -> Float[Tensor, "k n"]:
+        """Scores, a column a sample."""
+        self.X = X.reshape(len(X), -1)
+        return torch.addmm(self.b[:, None], self.W, self.X.T)
+
+    def loss(self, scores: Float[Tensor, "k n"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Mean cross-entropy, from the logarithms that the gradient needs too."""
+        self.at = (y, torch.arange(len(y), device=y.device))
+        self.log_p = torch.log_softmax(scores, dim=0)
+        return -self.log_p[self.at].mean()
+
+    def backward(self, _: Float[Tensor, ""]) -> None:
+        """Slope of each sample's loss in its scores: its probabilities, less one at the label."""
+        self.slope = self.log_p.exp_()
+        self.slope[self.at] -= 1.0
+
+    def update(self) -> None:
+        """Gradient and update are one product, and the gradient is never stored."""
+        rate = self.lr / len(self.X)
+        self.W.addmm_(self.slope, self.X, alpha=-rate)
+        self.b.sub_(self.slope.sum(dim=1), alpha=rate)
+
+    def __call__(self, X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """Forward, loss, backward, update; return the loss before the update."""
+        loss = self.loss(self.forward(X), y)
+        self.backward(loss)
+        self.update()
+        return loss
+
+
+def closed_form_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
+    """Return the step without autograd, and the parameters it updates in place; see :func:`training_step`."""
+    W, b = weight.clone(memory_format=torch.contiguous_format), bias.clone()
+    return ClosedFormStep(W, b, lr), (W, b)
 
 
 def train(

@@ -116,25 +116,27 @@ def _gradient_error(plan: Plan, X: Array, y: Array, W: Array, b: Array, format_:
     shifted = np.exp(scores - scores.max(-1, keepdims=True))
     p = shifted / shifted.sum(-1, keepdims=True)
     at_label = _one_hot(y, len(W))
-    error = backward_amplified(p, scores, format_) + 2.0 * p * score_error.max(-1, keepdims=True) + 6.0 * u * at_label
-    return p - at_label, error
+    through = backward_amplified(p, scores, format_) + 2.0 * p * score_error.max(-1, keepdims=True)
+    return p - at_label, through + 6.0 * u * at_label
 
 
 def trajectory_bound(plan: Plan, X: Array, y: Array, weight: Array, bias: Array, format_: Format) -> float:
     """2-norm of the distance from the exact trajectory after the last step: see the module's notes."""
     W, b, distance, u = weight.copy(), bias.copy(), 0.0, format_.u
-    for batch in plan.batches:
-        rows, targets = X[list(batch)], y[list(batch)]
+    for batch in map(list, plan.batches):
+        rows, targets, n = X[batch], y[batch], len(batch)
         slope, error = _gradient_error(plan, rows, targets, W, b, format_)
-        n, design = len(batch), np.concatenate([rows, np.ones((len(batch), 1))], axis=1)
+        design = np.concatenate([rows, np.ones((n, 1))], axis=1)
         gradient = slope.T @ design / n
         gradient_error = (error + (n + 4) * u * np.abs(slope)).T @ np.abs(design) / n
         step = plan.lr * (gradient_error + 3.0 * u * np.abs(gradient))
-        parameters = np.concatenate([W, b[:, None]], axis=1)
         curvature = 2.0 * plan.factor if plan.kind == "linear" else 0.5
-        largest = float(np.linalg.eigvalsh(design.T @ design / n)[-1]) * curvature
-        growth = max(1.0, abs(1.0 - plan.lr * largest))
-        distance = growth * distance + float(np.linalg.norm(step + 2.0 * u * np.abs(parameters)))
+        largest = plan.lr * float((design**2).sum()) / n * curvature  # the trace: up to 2 it serves too, and is cheap
+        if largest > 2.0:
+            largest = plan.lr * float(np.linalg.eigvalsh(design.T @ design / n)[-1]) * curvature
+        growth = max(1.0, abs(1.0 - largest))
+        parameters = np.abs(np.concatenate([W, b[:, None]], axis=1))
+        distance = growth * distance + float(np.linalg.norm(step + 2.0 * u * parameters))
         W, b = W - plan.lr * gradient[:, :-1], b - plan.lr * gradient[:, -1]
     return distance
 
@@ -146,8 +148,7 @@ def _flat(case: str, parameters: Any) -> Array:
     """Weight and bias as one vector."""
     if not (isinstance(parameters, tuple) and len(parameters) == 2):
         raise CaseError(f"{case} returns {type(parameters).__name__}, not a pair of weight and bias")
-    weight, bias = parameters
-    return np.concatenate([to_array(weight).ravel(), to_array(bias).ravel()])
+    return np.concatenate([to_array(part).ravel() for part in parameters])
 
 
 def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: Plan) -> Any:
@@ -179,9 +180,8 @@ def follows_gradient_descent(
 ) -> Measurement:
     """Compare all parameters after the last step, by the 2-norm that the bound is one of."""
     plan = _plan(train, batches, lr)
-    features, targets = to_array(X), to_array(y)
     exact = trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
-    bound = trajectory_bound(plan, features, targets, to_array(weight), to_array(bias), train.format)
+    bound = trajectory_bound(plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format)
     actual = _flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")

@@ -258,7 +258,8 @@ def _children() -> set[psutil.Process]:
 
 def _left(before: set[psutil.Process]) -> set[psutil.Process]:
     """The processes started since that do not end by themselves in time."""
-    gc.collect()
+    if _children() - before:
+        gc.collect()  # what is let go of may be part of a cycle
     until = time.monotonic() + GOODBYE_S
     while left := {one for one in _children() - before if runs(one)}:
         if time.monotonic() >= until:

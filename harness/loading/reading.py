@@ -4,7 +4,7 @@ A loader is anything that yields batches each time it is iterated over. Batches 
 the time on the wall stands the CPU time of this process and of its workers.
 """
 
-import gc
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -170,7 +170,7 @@ class Reading:
         sizes = filter(None, self._started())
         samples = read = 0
         cpu, began = CpuWindow(), time.perf_counter()
-        until = began + (float("inf") if seconds is None else seconds)
+        until = began + (math.inf if seconds is None else seconds)
         for size in sizes:
             samples, read = samples + size, read + 1
             if read == batches or time.perf_counter() >= until:
@@ -182,10 +182,12 @@ class Reading:
         """Read so many batches outside the time."""
         deque(islice(filter(None, self._started()), batches), maxlen=0)
 
-    def finish(self) -> None:
-        """Read what is left of the epoch, so that the next one begins with the next batch."""
+    def finish(self, *, seconds: float = math.inf) -> None:
+        """Read what is left of the epoch, so that the next one begins with the next batch; or for so many seconds."""
+        until = time.perf_counter() + seconds
         for _ in iter(partial(next, self._started()), END):
-            pass
+            if time.perf_counter() >= until:
+                return
 
     def epoch(self) -> Slice:
         """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
@@ -202,7 +204,6 @@ class Reading:
         if self._sizes is not None:
             self._sizes.close()
             self._sizes = None
-        gc.collect()
         return time.perf_counter() - began
 
     def _started(self) -> Generator[int]:

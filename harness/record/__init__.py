@@ -24,6 +24,7 @@ from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
+from harness.record.ratio import LEVEL, Ratio, ratio
 from harness.record.schema import (
     SCHEMA,
     Counterexample,
@@ -55,6 +56,7 @@ from harness.record.text import census_line, failing, skip_lines, verdict_line, 
 
 __all__ = [
     "FILES",
+    "LEVEL",
     "RUNS",
     "SCHEMA",
     "Accumulator",
@@ -71,6 +73,7 @@ __all__ = [
     "LawOutcome",
     "Profile",
     "Proof",
+    "Ratio",
     "Record",
     "Row",
     "Run",
@@ -93,6 +96,7 @@ __all__ = [
     "how_sure",
     "laws_held",
     "proof_line",
+    "ratio",
     "skip_lines",
     "summing",
     "survey_line",

@@ -12,9 +12,14 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
+from harness.suites.progress import Progress
 from harness.suites.tuning_data import DATA_SETS
 
-OPTIONS = ("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "seconds", "seeds", "data_sets")
+OPTIONS = (
+    *("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "split", "seconds", "seeds"),
+    "data_sets",
+    *("dataset", "prefetch", "persistent", "pin", "start_method", "progress"),
+)
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -56,6 +61,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-sizes", metavar="N,N", type=sizes, help="elements, or side of the matrices")
     group.addoption("--harness-data", metavar="FOLDER", help="folder of Fashion-MNIST, or `synthetic`")
     group.addoption("--harness-images", metavar="N", type=int, help="load no more than N images an epoch")
+    group.addoption("--harness-split", choices=("train", "test"), help="which images loaders load")
+    group.addoption("--harness-dataset", metavar="TARGET", help="a data set of one's own, instead of cases of loaders")
+    group.addoption("--harness-prefetch", metavar="N,N", type=sizes, help="batches each worker keeps ahead")
+    group.addoption(
+        "--harness-persistent", action=argparse.BooleanOptionalAction, help="whether workers outlive an epoch"
+    )
+    group.addoption("--harness-pin", action="store_true", default=None, help="batches in page-locked memory")
+    group.addoption("--harness-start-method", choices=("fork", "spawn", "forkserver"), help="how workers are started")
+    group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching, and of the tuner")
     group.addoption("--harness-data-sets", metavar="A,B", type=data_sets, help="data sets of the tuner")
 
@@ -70,6 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config.option, f"harness_{name}"):
             setattr(config.option, f"harness_{name}", SHIPPED if name == "cases" else None)
     config.pluginmanager.register(Outcome(), "harness-outcome")
+    if config.option.harness_progress is not None:
+        config.pluginmanager.register(Progress(config.option.harness_progress), "harness-progress")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,10 +104,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data(pytestconfig: pytest.Config) -> Iterator[ImageData]:
-    """The test set, cut to the number of images asked for, for as long as the session lasts."""
+    """The images, cut to the number of images asked for, for as long as the session lasts."""
     try:
         with tempfile.TemporaryDirectory(prefix="harness-images-") as scratch:
             folder = pytestconfig.getoption("harness_data")
-            yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch))
+            train = pytestconfig.getoption("harness_split") == "train"
+            yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch), train=train)
     except UsageError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

@@ -1,8 +1,11 @@
-"""The images the loaders are timed on: the test set of what :mod:`harness.dataset` finds, or its first images."""
+"""The images the loaders are timed on: one of the sets that :mod:`harness.dataset` finds, or its first images."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness import idx
 from harness.dataset import arrays, prepare
@@ -15,7 +18,7 @@ Sample = tuple[bytes, int]
 
 @dataclass(frozen=True)
 class ImageData:
-    """A test set on disk.
+    """A set on disk.
 
     Parameters
     ----------
@@ -27,16 +30,23 @@ class ImageData:
         What an epoch delivers, order aside.
     size
         How many images an epoch has.
+    train
+        Whether it is the training set.
     """
 
     root: Path
     name: str
     samples: AbstractSet[Sample]
     size: int
+    train: bool = False
+
+    def arrays(self) -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
+        """Return images and labels."""
+        return arrays(self.root, train=self.train)
 
 
-def image_data(folder: str | None, count: int | None, scratch: Path) -> ImageData:
-    """Find the test set, and cut it to its first images where fewer are wanted.
+def image_data(folder: str | None, count: int | None, scratch: Path, *, train: bool = False) -> ImageData:
+    """Find the set, and cut it to its first images where fewer are wanted.
 
     Parameters
     ----------
@@ -46,9 +56,11 @@ def image_data(folder: str | None, count: int | None, scratch: Path) -> ImageDat
         How many images are wanted; all where absent.
     scratch
         Where the cut set is written.
+    train
+        Whether the training set is wanted, or the test set.
     """
     prepared = prepare(folder)
-    images, labels = arrays(prepared.root, train=False)
+    images, labels = arrays(prepared.root, train=train)
     if count is not None and count < 1:
         raise UsageError(rule="`--harness-images` is 1 or more", value=str(count))
     root = prepared.root
@@ -59,4 +71,4 @@ def image_data(folder: str | None, count: int | None, scratch: Path) -> ImageDat
             for name, array in zip(pair, (images, labels), strict=True):
                 idx.write(root / LAYOUT / name, array)
     samples = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
-    return ImageData(root, prepared.source.name, samples, len(labels))
+    return ImageData(root, prepared.source.name, samples, len(labels), train)

@@ -1,129 +1,255 @@
-"""Loaders: one steady epoch over the test set, against batch size and number of workers."""
+"""Loaders: the steady state against batch size and workers, from the first batch to the end, beside the limit.
 
-import gc
-import multiprocessing
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+The loaders are the cases of the contract ``loader``, and their peers where those are installed; or, for a data set of
+one's own, torch's ``DataLoader`` of it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from harness.case import Case
+from harness.error import UsageError
+from harness.loading import target
+from harness.loading.configuration import PREFETCH, Configuration
+from harness.loading.fault import Fault, Kind, LoadingError, within
+from harness.loading.reading import samples_in
+from harness.loading.watched import diagnose
 from harness.suites.image_data import ImageData
-from harness.suites.measurement import measure, refuse, subject_info
-from harness.suites.selection import cases_of, option, parametrize
+from harness.suites.loader_cell import Cell, measure_cell
+from harness.suites.measurement import refuse, subject_info
+from harness.suites.memory_limit import MemoryLimit
+from harness.suites.peers import PEERS
+from harness.suites.selection import cases_of, option
+from harness.suites.tape import Tape
 from harness.timing import threads
 
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
-FEWEST_EPOCHS = 3
-SECONDS = 0.3
-"""Seconds measured a loader: enough for a hundred epochs from memory, and the fewest of those that decode."""
-GOODBYE_S = 3.0
-"""How long workers have for ending by themselves."""
+SECONDS = 0.2
+"""Seconds measured a loader; what is slow takes as long as two batches of each worker nine times."""
+
+CELL_S = 120.0
+"""Seconds within which a loader is measured in one configuration."""
+
+FINISH_S = 2.0
+"""Seconds for reading an epoch of a user's data set to its end: some have epochs of hours."""
+
+
+# What there is to measure
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each case, batch size and number of workers."""
-    batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
-    workers = option(metafunc.config, "workers", WORKERS)
-    parametrize(metafunc, tuple(cases_of(metafunc.config, "loader")), batch_size=batch_sizes, workers=workers)
+    """Make an item for each loader and configuration; those who are not here have one item, which says so."""
+    names = _loaders(metafunc.config)
+    settings = _configurations(metafunc.config)
+    absent = {peer.case.name for peer in PEERS if peer.absence}
+    items = [(name, setting) for name in names for setting in (settings[:1] if name in absent else settings)]
+    varied = len({setting.prefetch for setting in settings}) > 1
+    ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
+    metafunc.parametrize(("case", "configuration"), items, ids=ids)
 
 
-def test_steady_epoch(
-    benchmark: Any, pytestconfig: pytest.Config, data: ImageData, case: str, batch_size: int, workers: int
-) -> None:
-    """Time whole epochs after a first one, then look at what was delivered."""
-    declared = cases_of(pytestconfig, "loader")[case]
-    benchmark.group = f"loader, batch {batch_size:4}, workers {workers}"
-    with threads(1), no_worker_left(declared, where=f"workers {workers}"):
-        reading = Reading(declared, data, batch_size=batch_size, workers=workers)
-        try:
-            _time_and_validate(benchmark, reading, option(pytestconfig, "seconds", SECONDS))
-        finally:
-            reading.close()
+def _loaders(config: pytest.Config) -> list[str]:
+    if config.getoption("harness_dataset"):
+        return [config.getoption("harness_dataset")]
+    found = list(cases_of(config, "loader"))
+    return found + [peer.case.name for peer in PEERS] if found else []
 
 
-class Reading:
-    """A loader that is made and run through, epoch by epoch, when it is called.
+def _configurations(config: pytest.Config) -> list[Configuration]:
+    """Every combination of the axes; without workers, what only workers know does not vary."""
+    axes = product(
+        option(config, "batch_sizes", BATCH_SIZES),
+        option(config, "workers", WORKERS),
+        option(config, "prefetch", (PREFETCH,)),
+    )
+    given = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
+    persistent = option(config, "persistent", True)  # noqa: FBT003
+    found = (
+        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **given)
+        for size, workers, ahead in axes
+    )
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that loads.
 
     Parameters
     ----------
     case
-        The loader's case.
+        What it is called in the report.
+    make
+        Makes the loader of a configuration.
+    count
+        Counts the samples of a batch.
+    samples
+        Samples an epoch.
     data
-        What it loads.
-    batch_size, workers
-        As the loader is told.
+        What they are.
+    limit
+        The limit of memory; ``None`` for that of its own batches.
+    dataset
+        The user's data set; ``None`` for a case.
     """
 
-    def __init__(self, case: Case, data: ImageData, *, batch_size: int, workers: int) -> None:
-        self.case = case
-        self.data = data
-        self.batch_size = batch_size
-        self.workers = workers
-        self.first_batch_s: float | None = None
-        self.epochs: list[tuple[int, int]] = []
-        self._batches: Iterable[tuple[Tensor, Tensor]] | None = None
-
-    def __call__(self) -> None:
-        """Run through one epoch and note its samples and batches; the first one also makes the loader."""
-        if self._batches is None:
-            self._epoch(self._made(), start=time.perf_counter())
-        else:
-            self._epoch(self._batches)
-
-    def _made(self) -> Iterator[tuple[Tensor, Tensor]]:
-        self._batches = self.case.function(self.data.root, False, self.batch_size, self.workers, True)  # noqa: FBT003
-        yield from self._batches
-
-    def _epoch(self, batches: Iterable[tuple[Tensor, Tensor]], start: float | None = None) -> None:
-        samples = count = 0
-        for _, labels in batches:
-            if count == 0 and start is not None:
-                self.first_batch_s = time.perf_counter() - start
-            samples += len(labels)
-            count += 1
-        self.epochs.append((samples, count))
-
-    def one_batch(self) -> tuple[Tensor, Tensor]:
-        """Return the first batch of one more epoch."""
-        assert self._batches is not None
-        images, labels = next(iter(self._batches))
-        return images, labels
-
-    def close(self) -> None:
-        """Let go of the loader, and so of its workers."""
-        self._batches = None
+    case: Case
+    make: Callable[[Configuration], Iterable[Any]]
+    count: Callable[[Any], int]
+    samples: int
+    data: str
+    limit: MemoryLimit | None = None
+    dataset: Any = None
 
 
-def _time_and_validate(benchmark: Any, reading: Reading, seconds: float) -> None:
-    data, size = reading.data, reading.batch_size
-    warmed = measure(benchmark, reading, budget_s=seconds, fewest=FEWEST_EPOCHS, warm_calls=1, warm_s=0.0)
-    expected = (data.size, -(-data.size // size))
-    benchmark.extra_info.update(
-        subject_info(reading.case),
-        batch_size=size,
-        workers=reading.workers,
-        samples=expected[0],
-        batches=expected[1],
-        first_batch_s=reading.first_batch_s,
-        cold_s=warmed.cold_s,
-        data=data.name,
+_DATASET = pytest.StashKey[Any]()
+
+
+def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
+    if config.getoption("harness_dataset"):
+        dataset = _dataset(config, name)
+        case = Case(type(dataset), "loader", style="foreign", name=name)
+
+        def load(it: Configuration) -> Iterable[Any]:
+            return DataLoader(dataset, shuffle=True, **it.arguments())
+
+        return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
+    data: ImageData = request.getfixturevalue("data")
+    peers = {peer.case.name: peer for peer in PEERS}
+    if name in peers and (absence := peers[name].absence):
+        pytest.skip(absence)
+    case = peers[name].case if name in peers else cases_of(config, "loader")[name]
+    return Source(
+        case,
+        lambda it: case.function(data.root, data.train, it.batch_size, it.workers, True),  # noqa: FBT003
+        lambda batch: len(batch[1]),
+        data.size,
+        data.name,
+        request.getfixturevalue("image_limit"),
     )
-    where = f"batch {size}, workers {reading.workers}"
-    if wrong := [epoch for epoch in reading.epochs if epoch != expected]:
+
+
+def _dataset(config: pytest.Config, name: str) -> Any:
+    if _DATASET not in config.stash:
+        try:
+            config.stash[_DATASET] = target.dataset(name)
+        except UsageError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+    return config.stash[_DATASET]
+
+
+@pytest.fixture(scope="session")
+def image_limit(data: ImageData) -> MemoryLimit:
+    """The limit of memory for the images."""
+    return MemoryLimit.of_images(*data.arrays())
+
+
+# Measuring it
+
+TAPE = Tape()
+"""Shows pytest-benchmark the seconds that an epoch takes at the rate of each slice."""
+
+
+@pytest.mark.benchmark(timer=TAPE.clock)
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # where there was nothing to measure
+def test_steady_state(
+    benchmark: Any,
+    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
+    case: str,
+    configuration: Configuration,
+) -> None:
+    """Time slices of the steady state in turns with the limit, then look at what was delivered."""
+    source = _source(pytestconfig, case, request)
+    benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
+    fewest = min(option(pytestconfig, "workers", WORKERS))
+    given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
+    if case in given_up:
+        _fail(source, configuration, given_up[case], "not tried again: it hung before")
+    try:
+        with threads(1), within(CELL_S):
+            cell = measure_cell(
+                lambda: source.make(configuration),
+                configuration,
+                count=source.count,
+                limit=source.limit,
+                seconds=option(pytestconfig, "seconds", SECONDS),
+                finish_s=FINISH_S if source.dataset is not None else float("inf"),
+                needs_workers=configuration.workers > fewest,
+            )
+    except LoadingError as error:
+        fault = _diagnosed(source, configuration) or error.fault
+        if fault.kind is Kind.HUNG:
+            given_up[case] = fault
+        _fail(source, configuration, fault)
+    if cell is None:
+        pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
+    TAPE.play(benchmark, [1e-6 * one.wall_us * source.samples for one in cell.slices], calls=1)
+    benchmark.extra_info.update(subject_info(source.case), **cell.facts(), **_settings(configuration))
+    batches = -(-source.samples // configuration.batch_size)
+    benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches)
+    if source.dataset is None:
+        _validate(source.case, cell, request.getfixturevalue("data"), configuration)
+    else:
+        _validate_lengths(source, cell, configuration)
+
+
+_GIVEN_UP = pytest.StashKey[dict[str, Fault]]()
+
+
+def _settings(configuration: Configuration) -> dict[str, Any]:
+    names = ("batch_size", "workers", "prefetch", "persistent", "pin", "start_method")
+    return {name: getattr(configuration, name) for name in names}
+
+
+def _diagnosed(source: Source, configuration: Configuration) -> Fault | None:
+    """Run a user's data set once more, watched, and say which sample it is."""
+    if source.dataset is None:
+        return None
+
+    def load(dataset: Any) -> Iterable[Any]:
+        return DataLoader(dataset, **configuration.arguments())
+
+    return diagnose(source.dataset, load, workers=configuration.workers)
+
+
+def _fail(source: Source, configuration: Configuration, fault: Fault, *remarks: str) -> None:
+    lines = [f"{source.case.name} does not deliver [{configuration}]"]
+    lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("way out", fault.remedy))]
+    pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)
+
+
+# Looking at what was delivered
+
+
+def _validate(case: Case, cell: Cell, data: ImageData, configuration: Configuration) -> None:
+    where, size = str(configuration), configuration.batch_size
+    expected = (data.size, -(-data.size // size))
+    if wrong := [epoch for epoch in cell.epochs if epoch != expected]:
         rule = "an epoch delivers every sample once, in batches of the size asked for"
-        refuse(reading.case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
-    images, labels = reading.one_batch()
+        refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
+    images, labels = cell.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
-        refuse(reading.case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
+        refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
     if (strange := _strangers(images, labels, data)) > 0:
         rule = "a sample is an image of the data, each byte divided by 255, with its label"
-        refuse(reading.case, rule, where=where, actual=f"{strange} of {len(labels)} are not")
+        refuse(case, rule, where=where, actual=f"{strange} of {len(labels)} are not")
+
+
+def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:
+    """Epochs of a user's data set have as many samples as it says; where it has more than that, that is said."""
+    length = len(source.dataset)
+    if wrong := [epoch for epoch in cell.epochs if epoch[0] != length]:
+        rule = "an epoch delivers as many samples as `len` of the data set says"
+        refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
 
 
 def _counted(samples: int, batches: int) -> str:
@@ -135,34 +261,3 @@ def _strangers(images: Tensor, labels: Tensor, data: ImageData) -> int:
     grey = (images.double() * 255.0).round().clamp(0, 255).to(torch.uint8).numpy()
     samples = [(image.tobytes(), int(label)) for image, label in zip(grey, labels, strict=True)]
     return sum(sample not in data.samples for sample in samples)
-
-
-@contextmanager
-def no_worker_left(case: Case, *, where: str) -> Iterator[None]:
-    """Wait until the processes started within have ended; end those that stay, and fail if nothing else did."""
-    before = set(multiprocessing.active_children())
-    try:
-        yield
-    except BaseException:
-        _end(_started_since(before))
-        raise
-    gc.collect()
-    until = time.monotonic() + GOODBYE_S
-    while (left := _started_since(before)) and time.monotonic() < until:
-        time.sleep(0.01)
-    if left:
-        _end(left)
-        refuse(case, "a loader that is let go ends its workers", where=where, actual=f"{len(left)} still run")
-
-
-def _started_since(before: set[Any]) -> set[Any]:
-    return set(multiprocessing.active_children()) - before
-
-
-def _end(processes: set[Any]) -> None:
-    for process in processes:
-        process.terminate()
-        process.join(1.0)
-        if process.is_alive():
-            process.kill()
-            process.join()

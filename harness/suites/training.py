@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.regression import NOISE, TRUE_BIAS, TRUE_WEIGHT, Plan, trajectory_bound
@@ -18,11 +20,19 @@ from harness.suites.selection import DTYPE
 
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
 PIXELS, CLASSES = 784, 10
-STEPS = 3
-"""Steps that are compared, each on a minibatch of its own, so that a gradient that was not cleared shows."""
+MOST_STEPS, FEWEST_STEPS, SAMPLES = 64, 3, 65_536
+"""Steps that are compared: as many as see so many samples in all."""
+
+STRIDE = 16
+"""Samples by which a minibatch is ahead of the one before: each is another, and the data of all stays small."""
 
 
-@dataclass(frozen=True)
+def steps_compared(batch_size: int) -> int:
+    """Return how many steps are compared: 64 up to a batch of 1024, never fewer than 3."""
+    return min(max(SAMPLES // batch_size, FEWEST_STEPS), MOST_STEPS)
+
+
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Data, start and plan of a training.
 
@@ -61,31 +71,41 @@ def problem(case: Case, batch_size: int) -> Problem:
     The rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The classes are
     unequally frequent, so that each bias has a gradient far above its rounding errors.
     """
+    conventions = {**contract_named(case.contract).defaults, **case.declares}
+    return _problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
+
+
+@lru_cache(maxsize=4)
+def _problem(contract: str, factor: float, batch_size: int) -> Problem:
     generator = torch.Generator().manual_seed(batch_size)
-    n = STEPS * batch_size
-    batches = tuple(tuple(range(start, start + batch_size)) for start in range(0, n, batch_size))
-    if case.contract == "linear_regression_step":
-        conventions = {**contract_named(case.contract).defaults, **case.declares}
+    starts = range(0, steps_compared(batch_size) * min(STRIDE, batch_size), min(STRIDE, batch_size))
+    batches, n = tuple(tuple(range(start, start + batch_size)) for start in starts), starts[-1] + batch_size
+    if contract == "linear_regression_step":
         X = torch.randn(n, len(TRUE_WEIGHT), generator=generator)
         y = X @ torch.tensor(TRUE_WEIGHT) + TRUE_BIAS + NOISE * torch.randn(n, generator=generator)
         start = 0.01 * torch.randn(1, len(TRUE_WEIGHT), generator=generator)
-        return Problem(X, y, start, torch.zeros(1), Plan("linear", batches, 0.03, float(conventions["factor"])))
+        return Problem(X, y, start, torch.zeros(1), Plan("linear", batches, 0.03, factor))
     X = torch.rand(n, PIXELS, generator=generator)
     y = torch.randint(CLASSES, (2, n), generator=generator).amin(0)
     start = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
     return Problem(X, y, start, torch.zeros(CLASSES), Plan("softmax", batches, 0.001, 1.0))
 
 
-class Disagreement(NamedTuple):
-    """How a step differs from gradient descent: the rule it breaks, the difference (2-norm), and what is allowed."""
+class Comparison(NamedTuple):
+    """How a step compares with gradient descent: the rule, the difference (2-norm), and what is allowed."""
 
     rule: str
     deviation: float
     bound: float
 
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is a number within the bound."""
+        return self.deviation <= self.bound
 
-def disagreement(case: Case, given: Problem, device: str) -> Disagreement | None:
-    """Run a few steps from the start and compare loss and parameters with gradient descent in float64.
+
+def comparisons(case: Case, given: Problem, device: str) -> tuple[Comparison, Comparison]:
+    """Run some steps from the start and compare the first loss and the last parameters with those of float64.
 
     Notes
     -----
@@ -94,18 +114,34 @@ def disagreement(case: Case, given: Problem, device: str) -> Disagreement | None
     in the scores.
     """
     there = given.to(device)
-    step, parameters = case.function(there.weight.clone(), there.bias.clone(), given.plan.lr)
-    losses = [step(*there.minibatch(number)) for number in range(STEPS)]
+    step, parameters = started(case, there)
+    losses = [step(*there.minibatch(number)) for number in range(len(given.plan.batches))]
     expected_loss, expected = _gradient_descent(given)
-    loss_error = abs(float(losses[0]) - expected_loss)
-    if not loss_error <= (bound := _loss_bound(given, expected_loss)):
-        return Disagreement("the step returns the loss of its minibatch, before the update", loss_error, bound)
     error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
-    if not error <= (bound := _parameter_bound(given)):
-        return Disagreement(f"after {STEPS} steps weight and bias are those of gradient descent", error, bound)
-    return None
+    return (
+        Comparison(
+            "the step returns the loss of its minibatch, before the update",
+            abs(float(losses[0]) - expected_loss),
+            _loss_bound(given, expected_loss),
+        ),
+        Comparison(
+            f"after {len(losses)} steps weight and bias are those of gradient descent", error, _parameter_bound(given)
+        ),
+    )
 
 
+def disagreement(case: Case, given: Problem, device: str) -> Comparison | None:
+    """Return the first comparison with gradient descent that fails; ``None`` where none does."""
+    return next((found for found in comparisons(case, given, device) if not found.holds), None)
+
+
+def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
+    """Return a fresh step of a case with the parameters it updates, from copies of the start."""
+    step, parameters = called(case, (given.weight.clone(), given.bias.clone(), given.plan.lr))
+    return step, parameters
+
+
+@lru_cache(maxsize=4)
 def _parameter_bound(given: Problem) -> float:
     X, y, weight, bias = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
     return trajectory_bound(given.plan, X, y, weight, bias, FORMATS[DTYPE])
@@ -125,11 +161,12 @@ def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda scores, y: factor * F.mse_loss(scores.squeeze(1), y.double())
 
 
+@lru_cache(maxsize=4)
 def _gradient_descent(given: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     """The first loss, and weight and bias after the last step, in float64."""
     loss_of = _loss(given.plan.kind, given.plan.factor)
     weight, bias, losses = given.weight.double(), given.bias.double(), []
-    for number in range(STEPS):
+    for number in range(len(given.plan.batches)):
         X, y = given.minibatch(number)
         weight, bias = weight.detach().requires_grad_(), bias.detach().requires_grad_()
         loss = loss_of(X.double() @ weight.T + bias, y)

@@ -1,13 +1,14 @@
 """Step time against batch size: scratch beside concise, a panel for each family on the CPU and on the accelerator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import categories, legend_above, logarithmic
+from reports.figures.axis import categories, legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
 from reports.number import duration, times
 from reports.style import DASHES, pen
@@ -57,23 +58,42 @@ def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Pan
     sizes = sorted(frame["batch_size"].unique())
     span = [*frame["q1_s"], *frame["q3_s"]]
     label = _label(title, here)
-    svg = drawn(lambda axes: _draw(axes, here, sizes=sizes, span=span), name=f"step-{number}", label=label)
+    svg = drawn(
+        lambda axes: curves(axes, here, TIME, sizes=sizes, span=span),
+        name=f"step-{number}",
+        label=label,
+        height_in=height(here),
+    )
     return Panel(title, svg)
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, sizes: Sequence[int], span: Sequence[float]) -> None:
+class Quantity(NamedTuple):
+    """What is drawn against the batch size: the columns of its value and of the ends of its bar, label and ticks."""
+
+    middle: str
+    low: str
+    high: str
+    label: str
+    text: Callable[[float], str]
+
+
+TIME = Quantity("median_s", "q1_s", "q3_s", "time of one step", duration)
+
+
+def curves(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, sizes: Sequence[int], span: Sequence[float]) -> None:
     """Draw a curve with bars for each case, dtype and number of threads."""
-    places, names = categories(axes, sizes), names_of(frame)
+    places = categories(axes, sizes)
     dashes = {style: cycle(DASHES) for style in frame["style"].unique()}
-    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_series(frame), sort=False):
+    for label, curve in _curves(frame):
         style = str(curve["style"].iloc[0])
         color, marker, linewidth, markersize, zorder = pen(style)
-        bars = [curve["median_s"] - curve["q1_s"], curve["q3_s"] - curve["median_s"]]
+        middle = curve[quantity.middle]
+        bars = [middle - curve[quantity.low], curve[quantity.high] - middle]
         axes.errorbar(
             [places[size] for size in curve["batch_size"]],
-            curve["median_s"],
+            middle,
             yerr=[bar.clip(lower=0) for bar in bars],
-            label=", ".join([names[str(key[0])], *(str(part) for part in key[1:])]),
+            label=label,
             linestyle=next(dashes[style]),
             color=color,
             marker=marker,
@@ -84,9 +104,20 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, sizes: Sequence[int], span: Sequen
             elinewidth=1.0,
             capsize=2.5,
         )
-    logarithmic(axes.yaxis, span, text=duration)
-    axes.set(xlabel="batch size (samples)", ylabel="time of one step")
+    logarithmic(axes.yaxis, span, text=quantity.text)
+    axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
     legend_above(axes)
+
+
+def height(frame: pd.DataFrame) -> float:
+    """Return the inches that a drawing of such curves needs: the axes, and a line for each row of the legend."""
+    return 2.1 + 0.17 * legend_rows([label for label, _ in _curves(frame)])
+
+
+def _curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    names = names_of(frame)
+    for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_series(frame), sort=False):
+        yield ", ".join([names[str(key[0])], *(str(part) for part in key[1:])]), curve
 
 
 def _series(frame: pd.DataFrame) -> list[str]:
@@ -104,11 +135,11 @@ def _label(title: str, frame: pd.DataFrame) -> str:
 def _comparison(frame: pd.DataFrame) -> str:
     """Return, for each family and device, how scratch compares with concise at the largest common batch.
 
-    Of several cases of one style the fastest counts.
+    Of several cases of one style the first counts: the chapter's.
     """
     sentences = []
     for (family, device), group in frame.groupby(["family", "device"], sort=False):
-        rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="min")
+        rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")
         if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
             scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
             place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"

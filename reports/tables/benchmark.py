@@ -1,12 +1,11 @@
-"""Tables on time: training steps, loaders and vectorisation, medians with their interquartile range."""
+"""Tables on time: loaders and the speed of checking, medians with their interquartile range."""
 
 import pandas as pd
 
 from harness.record import DataSource
-from reports.number import UNKNOWN, approximate, duration, times
+from reports.number import approximate, duration, times
 from reports.source import caveats
 from reports.table import Column, Table
-from reports.text import count
 
 SCATTER = (
     "Medians with the interquartile range of the rounds of one process: the range says how rounds scatter, not how "
@@ -15,45 +14,6 @@ SCATTER = (
 """What stands below every table and figure of times."""
 
 NO_ACCELERATOR = "no accelerator on this machine"
-
-
-def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
-    """Return the step times, a row for each case, batch size, dtype and number of threads; CPU beside accelerator.
-
-    What does not vary stands in the caption; without an accelerator its columns shrink to one that says so.
-    """
-    keys = ["case", "batch_size", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
-    wide = accelerator is not None or any(frame["device"] != "cpu")
-    rows = [
-        (*(str(part) for part in key), *_cpu(group), *_accelerated(group)[: 3 if wide else 1])
-        for key, group in frame.groupby(keys, sort=False)
-    ]
-    return Table(
-        name="steps-table",
-        title="Time of one training step",
-        columns=(
-            *(Column(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
-            *(Column("CPU step", "number"), Column("CPU, quartiles", "number")),
-            *(Column("CPU samples/s", "number"), Column("CPU first call", "number")),
-            *(_ACCELERATED if wide else (Column(f"accelerator: {NO_ACCELERATOR}", "number"),)),
-        ),
-        rows=tuple(rows),
-        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {SCATTER}",
-    )
-
-
-def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
-    """Return dtype and threads in words, those that vary by name only."""
-    dtype = "several dtypes" if "dtype" in keys else str(frame["dtype"].iloc[0])
-    threads = "several numbers of threads" if "threads" in keys else count(int(frame["threads"].iloc[0]), "thread")
-    return f"{dtype}, {threads}"
-
-
-_ACCELERATED = (
-    Column("accelerator step", "number"),
-    Column("by device events", "number"),
-    Column("CPU / accelerator", "number"),
-)
 
 
 def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
@@ -127,27 +87,6 @@ def screening(frame: pd.DataFrame) -> Table:
         rows=tuple(rows),
         caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",
     )
-
-
-def _cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
-    """Return step time, quartiles, throughput and first call on the CPU."""
-    rows = group[group["device"] == "cpu"]
-    if rows.empty:
-        return (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
-    row = rows.iloc[0]
-    quartiles = f"{duration(row['q1_s'])} – {duration(row['q3_s'])}"
-    return (duration(row["median_s"]), quartiles, approximate(row["samples_per_s"]), duration(row["cold_s"]))
-
-
-def _accelerated(group: pd.DataFrame) -> tuple[str, str, str]:
-    """Return step time, time by device events and the ratio of the CPU's time to it."""
-    rows = group[group["device"] != "cpu"]
-    if rows.empty:
-        return (UNKNOWN, UNKNOWN, UNKNOWN)
-    row = rows.iloc[0]
-    cpu = group[group["device"] == "cpu"]["median_s"]
-    ratio = cpu.iloc[0] / row["median_s"] if len(cpu) else float("nan")
-    return (duration(row["median_s"]), duration(row["device_s"]), times(ratio))
 
 
 def _labels(frame: pd.DataFrame) -> list[str | None]:

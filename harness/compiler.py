@@ -1,0 +1,17 @@
+"""The compiler that ``torch.compile`` needs: where the machine has none, what needs one is skipped and not wrong."""
+
+NO_COMPILER = "torch.compile finds no compiler on this machine"
+"""Why a compiled implementation is skipped."""
+
+_MISSING = {"InvalidCxxCompiler", "TritonMissing"}
+"""What torch raises where the C++ compiler for the CPU, or Triton for an accelerator, is not there."""
+
+
+def no_compiler(error: BaseException) -> str | None:
+    """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if type(seen).__name__ in _MISSING and type(seen).__module__.startswith("torch."):
+            return NO_COMPILER
+        seen = seen.__cause__ or seen.__context__
+    return None

@@ -1,0 +1,126 @@
+"""Step times in the terminal: each case beside the chapter's, with intervals, and the floor. It imports no torch."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.record import Ratio, ratio
+
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def print_steps(console: Console, document: Mapping[str, Any]) -> None:
+    """Print a table for each contract and device: times, and what they are as multiples of others.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    document
+        What pytest-benchmark wrote of the suite ``steps``.
+    """
+    entries = document["benchmarks"]
+    for (contract, device), own in groupby(entries, key=lambda it: _facts(it, "contract", "device")):
+        console.print(_table(f"{contract}, {device}: one step", list(own)))
+    skipped: dict[str, int] = {}
+    for skip in document.get("harness", {}).get("skipped", ()):
+        skipped[skip["reason"]] = skipped.get(skip["reason"], 0) + 1
+    for reason, number in skipped.items():
+        console.print(f"skipped: {reason} ({number} benchmarks)", markup=False, soft_wrap=True)
+    console.print(
+        "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
+        "bytes and operations at the rates measured in the same rounds.",
+        soft_wrap=True,
+    )
+
+
+def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
+    """Print our times beside those of torch's own timer; ``document`` is that of the suite ``agreement``."""
+    table = Table(Column("batch", justify="right"), Column("case", overflow="fold"))
+    for heading in ("ours", "torch.utils.benchmark.Timer", "ours / Timer", "rounds"):
+        table.add_column(heading, justify="right")
+    table.add_column("apart")
+    for entry in document["benchmarks"]:
+        info, ours = entry["extra_info"], entry["stats"]["data"]
+        found = ratio(ours, info["timer_s"])
+        times = (_duration(statistics.median(ours)), _duration(statistics.median(info["timer_s"])))
+        interval = f"{found.ratio:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        case, rounds = escape(info["case"]), str(len(ours))
+        table.add_row(str(info["batch_size"]), case, *times, interval, rounds, agreement(found, info["tolerance"]))
+    console.print(table)
+
+
+def agreement(found: Ratio, tolerance: float) -> str:
+    """Say whether two times agree within a tolerance, as far as the interval of their ratio tells."""
+    if abs(found.low - 1) <= tolerance and abs(found.high - 1) <= tolerance:
+        return f"within {tolerance:.0%}"
+    return "undecided" if found.low <= 1 + tolerance and found.high >= 1 - tolerance else f"beyond {tolerance:.0%}"
+
+
+def _facts(entry: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
+    return tuple(entry["extra_info"][name] for name in names)
+
+
+def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    references = _references(entries)
+    table = Table(Column("batch", justify="right"), Column("case", overflow="fold"), title=title, title_justify="left")
+    for heading in ("step", "samples/s", *(f"/ {short}" for short in references), "/ floor", "first call"):
+        table.add_column(heading, justify="right")
+    for _, group in groupby(entries, key=lambda it: _facts(it, "batch_size")):
+        together = list(group)
+        for entry in together:
+            table.add_row(*_row(entry, together, list(references.values())))
+        table.add_section()
+    return table
+
+
+def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The first case from scratch and the first concise one, by style; else the first case."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        style, case = _facts(entry, "style", "case")
+        if style in {"scratch", "concise"}:
+            found.setdefault(style, case)
+    return found or {"first": entries[0]["extra_info"]["case"]}
+
+
+def _row(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
+    info, rounds_s = entry["extra_info"], entry["stats"]["data"]
+    by_case = {other["extra_info"]["case"]: other["stats"]["data"] for other in together}
+    step_s = statistics.median(rounds_s)
+    rate = info["batch_size"] / step_s
+    yield f"{info['batch_size']:,}"
+    yield escape(info["case"])
+    yield _duration(step_s)
+    yield f"{rate:,.0f}"
+    for reference in references:
+        yield "1" if reference == info["case"] else _ratio(ratio(rounds_s, by_case.get(reference, ())))
+    yield _number(ratio(rounds_s, info["floor_s"]).ratio)
+    yield _duration(info["cold_s"])
+
+
+def _ratio(found: Ratio) -> str:
+    """The ratio with its interval; a dash where the other was not measured."""
+    return "–" if math.isnan(found.ratio) else f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _duration(value_s: float) -> str:
+    factor, unit = next((pair for pair in _UNITS if value_s >= pair[0]), _UNITS[-1])
+    return f"{value_s / factor:.3g} {unit}" if value_s / factor < 100 else f"{value_s / factor:.0f} {unit}"
+
+
+SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
+    "steps": print_steps,
+    "agreement": print_agreement,
+}
+"""What is printed of a suite when it is done, by its name."""

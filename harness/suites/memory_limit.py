@@ -1,0 +1,69 @@
+"""The limit of loading: gathering rows of tensors in memory, and converting them where bytes are to become floats."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.loading.reading import Slice
+
+
+class MemoryLimit:
+    """Gathers the rows of random batches, and nothing else.
+
+    Parameters
+    ----------
+    arrays
+        Tensors with as many rows; bytes become float32, divided by 255.
+    """
+
+    def __init__(self, arrays: Sequence[Tensor]) -> None:
+        self.arrays = tuple(arrays)
+        self.n = len(self.arrays[0])
+
+    @classmethod
+    def of_images(cls, images: Any, labels: Any) -> "MemoryLimit":
+        """Return the limit of a set of images in bytes."""
+        return cls([torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()])
+
+    @classmethod
+    def of_batch(cls, batch: Any, samples: int) -> "MemoryLimit | None":
+        """Return the limit of batches like this one, gathered from its own rows; ``None`` where it has no tensor."""
+        found = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
+        return cls(found) if found else None
+
+    def slice(self, batch_size: int, seconds: float) -> Slice:
+        """Gather batches for so many seconds, after a first one that is not timed.
+
+        Notes
+        -----
+        Which rows is decided beforehand, and takes none of the time.
+        """
+        orders = torch.randperm(self.n).split(batch_size)
+        self._batch(orders[0])
+        samples = batches = 0
+        cpu, began = time.process_time(), time.perf_counter()
+        until = began + seconds
+        while True:
+            for rows in orders:
+                self._batch(rows)
+                samples, batches = samples + len(rows), batches + 1
+                if time.perf_counter() >= until:
+                    wall = time.perf_counter() - began
+                    return Slice(samples, batches, wall, time.process_time() - cpu)
+
+    def _batch(self, rows: Tensor) -> list[Tensor]:
+        gathered = [array.index_select(0, rows) for array in self.arrays]
+        return [part.float().div_(255) if part.dtype == torch.uint8 else part for part in gathered]
+
+
+def _tensors(part: Any) -> list[Tensor]:
+    if isinstance(part, Tensor):
+        return [part]
+    if isinstance(part, Mapping):
+        part = list(part.values())
+    if isinstance(part, Sequence) and not isinstance(part, str | bytes):
+        return [found for inner in part for found in _tensors(inner)]
+    return []

@@ -1,0 +1,181 @@
+"""Steps beside the chapter's, beside the floor, and phase by phase."""
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above
+from reports.figures.name import names_of
+from reports.figures.step import Quantity, curves, height
+from reports.number import duration, times
+from reports.style import MUTED
+from reports.svg import drawn
+from reports.text import listing
+
+INTERVAL = "95 % interval over the rounds of one process, which were measured in turns"
+"""What the bars of these figures are."""
+
+RATIO = Quantity("ratio", "low", "high", "time / first from scratch", times)
+OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
+
+PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
+"""Colours of the phases; they are named in the legend and stand in this order too."""
+
+
+def step_ratios(frame: pd.DataFrame) -> Figure:
+    """Return the time of each step as a multiple of the first step from scratch, against the batch size.
+
+    Parameters
+    ----------
+    frame
+        The frame ``step_ratios``.
+    """
+    beside = _beside_scratch(frame)
+    return Figure(
+        name="step-ratio-figure",
+        title="Time of a step as a multiple of the chapter's step from scratch",
+        panels=_panels(beside, RATIO, name="step-ratio", one=True),
+        caption=f"{_closed_forms(frame)} Bars are the {INTERVAL}.",
+    )
+
+
+def floor(frame: pd.DataFrame) -> Figure:
+    """Return the distance of each step to the floor against the batch size.
+
+    Parameters
+    ----------
+    frame
+        The frame ``steps``.
+    """
+    known = frame[frame["over_floor"].notna()]
+    return Figure(
+        name="floor-figure",
+        title="Time of a step as a multiple of the floor",
+        panels=_panels(known, OVER_FLOOR, name="step-floor", one=False),
+        caption=f"The floor is the time of the least bytes and operations at the rates measured in the same rounds. "
+        f"{_nearest(known)} What is left at batch 1 is the cost of calling operators. Bars are the {INTERVAL}.",
+    )
+
+
+def phases(frame: pd.DataFrame) -> Figure:
+    """Return what each phase takes, a bar a case, at the batch size nearest to the chapter's 256.
+
+    Parameters
+    ----------
+    frame
+        The frame ``phases``.
+    """
+    size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
+    here = frame[frame["batch_size"] == size]
+    panels = []
+    for number, ((contract, device), group) in enumerate(here.groupby(["contract", "device"], sort=False)):
+        label = f"Phases of a step, {contract} on {device}: {_spelled(group)}."
+        rows = group["case"].nunique()
+        svg = drawn(
+            partial(_bars, frame=group),
+            name=f"phase-{number}",
+            label=label,
+            height_in=1.2 + 0.28 * rows,
+        )
+        panels.append(Panel(f"{_title(contract, device)}, batch {size}", svg))
+    return Figure(
+        name="phases-figure",
+        title="Forward, loss, backward and update apart",
+        panels=tuple(panels),
+        caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
+        "accelerator each phase is waited for. A step that does not tell its phases is left out.",
+    )
+
+
+def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratios to the first reference of each contract and device, which is the one from scratch."""
+    first = frame.groupby(["contract", "device"], sort=False)["reference"].transform("first")
+    return frame[frame["reference"] == first]
+
+
+def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, one: bool) -> tuple[Panel, ...]:
+    """Return a panel for each contract and device."""
+    panels = []
+    for number, ((contract, device), group) in enumerate(frame.groupby(["contract", "device"], sort=False)):
+        svg = drawn(
+            partial(_draw, frame=group, quantity=quantity, one=one),
+            name=f"{name}-{number}",
+            label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
+            height_in=height(group),
+        )
+        panels.append(Panel(_title(contract, device), svg))
+    return tuple(panels)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, one: bool) -> None:
+    span = [*frame[quantity.low].dropna(), *frame[quantity.high].dropna(), *frame[quantity.middle], *([1.0] * one)]
+    if one:
+        axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
+    curves(axes, frame, quantity, sizes=sorted(frame["batch_size"].unique()), span=span)
+
+
+def _bars(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw the phases of each case end to end."""
+    names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
+    begun = [0.0] * len(cases)
+    for phase, color in PHASES.items():
+        rows = frame[frame["phase"] == phase].set_index("case")["median_s"].reindex(cases)
+        axes.barh(range(len(cases)), rows * 1e6, left=begun, color=color, height=0.62, label=phase)
+        begun = [start + float(value) * 1e6 for start, value in zip(begun, rows, strict=True)]
+    axes.set_yticks(range(len(cases)), [names[case] for case in cases])
+    axes.set(xlabel="time of one step (µs)", ylim=(len(cases) - 0.5, -0.5))
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    legend_above(axes)
+
+
+def _title(contract: object, device: object) -> str:
+    return f"{str(contract).removesuffix('_step')}, {'CPU' if device == 'cpu' else device}"
+
+
+def _extremes(frame: pd.DataFrame, quantity: Quantity) -> str:
+    """Return the range of each case over the batch sizes."""
+    phrases = []
+    for case, group in frame.groupby("case", sort=False):
+        low, high = group[quantity.middle].min(), group[quantity.middle].max()
+        phrases.append(f"{case} {times(low)} to {times(high)}")
+    return listing(phrases)
+
+
+def _spelled(frame: pd.DataFrame) -> str:
+    rows = (
+        f"{case} " + ", ".join(f"{row['phase']} {duration(row['median_s'])}" for _, row in group.iterrows())
+        for case, group in frame.groupby("case", sort=False)
+    )
+    return "; ".join(rows)
+
+
+def _closed_forms(frame: pd.DataFrame) -> str:
+    """Return what the fastest step of each contract and device gains over the chapter's two, near batch 256."""
+    sentences = []
+    for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
+        size = min(group["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
+        here = group[group["batch_size"] == size]
+        fastest = here[here["case"] != here["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
+        own = here[(here["case"] == fastest) & (here["reference"] != fastest)]
+        gains = [
+            f"{row['reference']} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
+            f"{1 / row['low']:.2f})"
+            for _, row in own.iterrows()
+        ]
+        sentences.append(f"{_title(contract, device)}, batch {size}: {fastest} is the fastest; {listing(gains)}.")
+    return " ".join(sentences)
+
+
+def _nearest(frame: pd.DataFrame) -> str:
+    """Return which step comes nearest to the floor."""
+    sentences = []
+    for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
+        best = group.sort_values("over_floor", kind="stable").iloc[0]
+        sentences.append(
+            f"{_title(contract, device)}: {best['case']} comes nearest, {times(best['over_floor'])} the floor of "
+            f"{duration(best['floor_s'])} at batch {best['batch_size']}."
+        )
+    return " ".join(sentences)

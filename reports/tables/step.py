@@ -1,0 +1,266 @@
+"""Tables on training steps: times, ratios to the chapter's steps, the floor, phases, agreement, and the accelerator."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
+from reports.table import Column, Table
+from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
+from reports.text import count
+
+INTERVALS = (
+    "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process: how well this "
+    "process knows the ratio, not how it differs from one process to the next."
+)
+"""What stands below tables of ratios."""
+
+
+def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
+    """Return the step times, a row for each case, batch size, dtype and number of threads; CPU beside accelerator.
+
+    What does not vary stands in the caption; without an accelerator its columns shrink to one that says so.
+    """
+    keys = ["case", "batch_size", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
+    wide = accelerator is not None or any(frame["device"] != "cpu")
+    rows = [
+        (*(str(part) for part in key), *_cpu(group), *_accelerated(group)[: len(_ACCELERATED) if wide else 1])
+        for key, group in frame.groupby(keys, sort=False)
+    ]
+    return Table(
+        name="steps-table",
+        title="Time of one training step",
+        columns=(
+            *(Column(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
+            *(Column("CPU step", "number"), Column("CPU, quartiles", "number")),
+            *(Column("CPU samples/s", "number"), Column("CPU first call", "number")),
+            *(_ACCELERATED if wide else (Column(f"accelerator: {NO_ACCELERATOR}", "number"),)),
+        ),
+        rows=tuple(rows),
+        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {SCATTER}",
+    )
+
+
+def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
+    """Return dtype and threads in words, those that vary by name only."""
+    dtype = "several dtypes" if "dtype" in keys else str(frame["dtype"].iloc[0])
+    threads = "several numbers of threads" if "threads" in keys else count(int(frame["threads"].iloc[0]), "thread")
+    return f"{dtype}, {threads}"
+
+
+_ACCELERATED = (
+    *(Column("accelerator step", "number"), Column("to launch it", "number"), Column("by device events", "number")),
+    *(Column("as a CUDA graph", "number"), Column("graph, by events", "number"), Column("CPU / accelerator", "number")),
+)
+
+
+def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
+    """Return each step as a multiple of the first from scratch, of the first concise one, and of the floor."""
+    keys = ["case", "device", "batch_size", "dtype", "threads"]
+    beside = {(*key, reference): row for *key, reference, row in _rows(frame, [*keys, "reference"])}
+    known, rows = steps[steps["floor_s"].notna()], []
+    devices = (known["device"] != "cpu").any()
+    for _, row in known.iterrows():
+        key = tuple(row[name] for name in keys)
+        cells = [_interval(beside.get((*key, reference))) for reference in _references(frame, row)]
+        floor = f"{times(row['over_floor'])} ({plain(row['over_floor_low'])} – {plain(row['over_floor_high'])})"
+        place = (*([str(row["device"])] if devices else []), f"{row['batch_size']:,}", duration(row["median_s"]))
+        rows.append((str(row["case"]), *place, *cells, floor))
+    return Table(
+        name="step-ratios",
+        title="Steps beside the chapter's, and beside the floor",
+        columns=(
+            *(Column("case", "code"), *([Column("device")] if devices else [])),
+            *(Column("batch size", "number"), Column("step", "number")),
+            *(Column("time / from scratch", "number"), Column("time / concise", "number")),
+            Column("time / floor", "number"),
+        ),
+        rows=tuple(rows),
+        caption=f"The chapter's steps are the first from scratch and the first concise one. {INTERVALS}",
+    )
+
+
+def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
+    for _, row in frame.iterrows():
+        yield (*(row[key] for key in keys), row)
+
+
+def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
+    """Return the two references of a step's contract, each an empty name where there is none."""
+    own = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
+    styles = {**dict.fromkeys(("scratch", "concise"), "")}
+    for reference in own["reference"].unique():
+        style = next((part for part in str(reference).split(".") if part in styles), None)
+        if style is not None:
+            styles[style] = str(reference)
+    return tuple(styles.values())
+
+
+def _interval(row: object) -> str:
+    if not isinstance(row, pd.Series):
+        return UNKNOWN
+    if row["case"] == row["reference"]:
+        return times(1.0)
+    return f"{times(row['ratio'])} ({plain(row['low'])} – {plain(row['high'])})"
+
+
+def floors(frame: pd.DataFrame) -> Table:
+    """Return the floor of each contract, device and batch size: what must be done, how fast it can be, what binds."""
+    rows = []
+    for (contract, device, size), group in frame[frame["floor_s"].notna()].groupby(
+        ["contract", "device", "batch_size"], sort=False
+    ):
+        row = group.iloc[0]
+        moving_s, multiplying_s = row["bytes"] / row["bytes_per_s"], row["operations"] / row["operations_per_s"]
+        best = group.sort_values("over_floor", kind="stable").iloc[0]
+        work = (f"{rate(row['bytes'])}B", f"{rate(row['bytes_per_s'])}B/s", rate(row["operations"]))
+        binds = "memory" if moving_s > multiplying_s else "arithmetic"
+        cells = (*work, f"{rate(row['operations_per_s'])}/s", duration(row["floor_s"]), binds)
+        rows.append((str(contract), str(device), f"{size:,}", *cells, times(best["over_floor"]), str(best["case"])))
+    return Table(
+        name="floor-table",
+        title="The floor of a step",
+        columns=(
+            *(Column("contract", "code"), Column("device"), Column("batch size", "number")),
+            *(Column("bytes", "number"), Column("bandwidth", "number"), Column("operations", "number")),
+            *(Column("rate", "number"), Column("floor", "number"), Column("what binds")),
+            *(Column("nearest step / floor", "number"), Column("nearest step", "code")),
+        ),
+        rows=tuple(rows),
+        caption="Features and targets are read once, parameters read and written once: 4 (n d + 2 (m d + m)) + n t + 4 "
+        "bytes; both products take 4 n d m multiplications and additions. Bandwidth is the faster of a sum over and a "
+        "copy within so many bytes, in whichever cache they fit; the rate is that of 512 x 512 matrices; one thread.",
+        folded=True,
+    )
+
+
+def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
+    """Return the phases of each step beside the whole."""
+    whole = steps.set_index(["case", "device", "batch_size", "dtype", "threads"])["median_s"]
+    rows = []
+    for key, group in frame.groupby(["case", "device", "batch_size", "dtype", "threads"], sort=False):
+        parts = group.set_index("phase")["median_s"]
+        cells = (*(duration(parts.get(name)) for name in _PHASES), duration(parts.sum()), duration(whole.get(key)))
+        rows.append((str(key[0]), str(key[1]), f"{key[2]:,}", *cells))
+    return Table(
+        name="phases-table",
+        title="Phases of a step",
+        columns=(
+            *(Column("case", "code"), Column("device"), Column("batch size", "number")),
+            *(Column(name, "number") for name in (*_PHASES, "sum", "whole step")),
+        ),
+        rows=tuple(rows),
+        caption="Medians. The phases are timed in turns of their own; reading the clock between them is in their sum.",
+        folded=True,
+    )
+
+
+_PHASES = ("forward", "loss", "backward", "update")
+
+
+def equality(frame: pd.DataFrame) -> Table:
+    """Return how far each step's parameters are from gradient descent after some steps, beside what rounding allows."""
+    rows = [
+        (
+            *(str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}"),
+            *(plain(row["deviation"]), plain(row["bound"])),
+        )
+        for _, row in frame[frame["deviation"].notna()].iterrows()
+    ]
+    return Table(
+        name="step-equality",
+        title="Parameters after some steps, beside gradient descent in float64",
+        columns=(
+            *(Column("case", "code"), Column("device"), Column("batch size", "number"), Column("steps", "number")),
+            *(Column("difference (2-norm)", "number"), Column("bound", "number")),
+        ),
+        rows=tuple(rows),
+        caption="From the same start on the same minibatches. A step beyond its bound is wrong; its time is not kept.",
+        folded=True,
+    )
+
+
+def agreement(frame: pd.DataFrame) -> Table:
+    """Return our times beside those of torch's own timer."""
+    rows = []
+    for _, row in frame.iterrows():
+        low, high, tolerance = row["low"], row["high"], row["tolerance"]
+        within = 1 - tolerance <= low and high <= 1 + tolerance
+        beyond = low > 1 + tolerance or high < 1 - tolerance
+        verdict = f"within {tolerance:.0%}" if within else f"beyond {tolerance:.0%}" if beyond else "undecided"
+        times_ = (duration(row["median_s"]), duration(row["timer_s"]))
+        ratio = f"{plain(row['ratio'], digits=4)} ({plain(low, digits=4)} – {plain(high, digits=4)})"
+        rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))
+    return Table(
+        name="agreement-table",
+        title="Our step times beside those of torch.utils.benchmark.Timer",
+        columns=(
+            *(Column("case", "code"), Column("batch size", "number"), Column("ours", "number")),
+            *(Column("Timer", "number"), Column("ours / Timer", "number"), Column("rounds", "number"), Column("apart")),
+        ),
+        rows=tuple(rows),
+        caption=f"Both take turns on one step, with as many calls a turn. {INTERVALS}",
+    )
+
+
+def crossovers(frame: pd.DataFrame) -> Table:
+    """Return the batch size from which the accelerator is faster than the CPU, for each case and accelerator."""
+    rows = []
+    for (case, device), group in frame[frame["device"] != "cpu"].groupby(["case", "device"], sort=False):
+        cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].set_index("batch_size")["median_s"]
+        found = crossover((cpu / group.set_index("batch_size")["median_s"]).dropna())
+        rows.append((str(case), str(device), found))
+    return Table(
+        name="crossover-table",
+        title="Batch size from which the accelerator is faster",
+        columns=(Column("case", "code"), Column("device"), Column("faster from batch size", "number")),
+        rows=tuple(rows),
+        caption="Medians of steps that are waited for, data on the device already. Between two measured batch sizes "
+        "the crossing is interpolated on logarithmic scales.",
+    )
+
+
+def crossover(gain: pd.Series) -> str:
+    """Return where a ratio of times, indexed by batch size, rises above one for good.
+
+    Parameters
+    ----------
+    gain
+        CPU time / accelerator time.
+    """
+    ordered = gain.sort_index()
+    if ordered.empty:
+        return UNKNOWN
+    slower = ordered[ordered <= 1.0]
+    if slower.empty:
+        return f"{ordered.index[0]:,} or less"
+    before = slower.index[-1]
+    after = ordered[ordered.index > before]
+    if after.empty:
+        return f"not up to {before:,}"
+    here, there = math.log(ordered[before]), math.log(after.iloc[0])
+    share = -here / (there - here)
+    return f"about {approximate(before * (after.index[0] / before) ** share, digits=2)}"
+
+
+def _cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:
+    """Return step time, quartiles, throughput and first call on the CPU."""
+    rows = group[group["device"] == "cpu"]
+    if rows.empty:
+        return (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    row = rows.iloc[0]
+    quartiles = f"{duration(row['q1_s'])} – {duration(row['q3_s'])}"
+    return (duration(row["median_s"]), quartiles, approximate(row["samples_per_s"]), duration(row["cold_s"]))
+
+
+def _accelerated(group: pd.DataFrame) -> tuple[str, ...]:
+    """Return the times on the accelerator by the host's clock and by events, and the ratio of the CPU's to it."""
+    rows = group[group["device"] != "cpu"]
+    if rows.empty:
+        return (UNKNOWN,) * len(_ACCELERATED)
+    row = rows.iloc[0]
+    cpu = group[group["device"] == "cpu"]["median_s"]
+    ratio = cpu.iloc[0] / row["median_s"] if len(cpu) else float("nan")
+    measured = ("median_s", "launch_s", "device_s", "graph_s", "graph_device_s")
+    return (*(duration(row[name]) for name in measured), times(ratio))
