@@ -260,11 +260,13 @@ class Search:
         here = getattr(leader, axis)
         if axis == "workers" and not leader.workers:
             here = self._rival(leader)
+            if not here:
+                return False
         values = sorted({getattr(it, axis) for it in self.grid} | {here})
         return abs(values.index(getattr(one, axis)) - values.index(here)) == 1
 
     def _rival(self, leader: Choice) -> int:
-        """The number of workers that came near a leader without any; none where they are not worth it."""
+        """The number of workers that came near a leader without any; 0 where none did, and they are not worth it."""
         least = self.settings.dominated * self._value(leader)
         rivals = [
             one for one in self._slices if one == replace(leader, workers=one.workers) and self._value(one) >= least
