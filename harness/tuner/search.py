@@ -77,6 +77,8 @@ class Settings:
         Seconds after which it ends with the best so far; none where absent.
     slice_s
         Seconds of a slice in the first round; later rounds have longer ones.
+    passes
+        Slices of each contender a round, in passes over all of them.
     dominated
         What has less than this share of the leader's rate leaves at once.
     tie
@@ -92,7 +94,8 @@ class Settings:
     cores: int
     budget_s: float | None = None
     slice_s: float = 0.1
-    dominated: float = 0.6
+    passes: int = 2
+    dominated: float = 0.55
     tie: float = 0.03
     couples: tuple[int, int] = (3, 6)
     step_s: Mapping[int, float] = field(default_factory=dict)
@@ -232,21 +235,30 @@ class Search:
         return estimate(loads) / self.settings.step_s[one.batch_size] if loads else Estimate(0.0, 0.0, math.inf)
 
     def _halve(self, contenders: Sequence[Choice]) -> Iterator[None]:
-        """Measure in rounds of slices that become longer, until the two fastest are left."""
-        seconds, left = self.settings.slice_s, list(contenders)
+        """Measure in rounds of slices that become longer, until the two fastest are left.
+
+        Notes
+        -----
+        A round has several passes, each in an order of its own, so that one noisy moment throws nobody out.
+        """
+        seconds, left = self.settings.slice_s, tuple(contenders)
         rates: dict[Choice, list[float]] = {one: [] for one in left}
         while True:
-            for one in self._random.sample(left, len(left)):
-                rates[one].append(self._look(one, seconds))
-                yield
-            left.sort(key=lambda one: -estimate(rates[one]).value)
-            least = self.settings.dominated * estimate(rates[left[0]]).value
-            left = [one for one in left if estimate(rates[one]).value >= least]
-            left = left[: max(2, math.ceil(len(left) / 2))]
-            self._leaders = tuple(left)
+            for _ in range(self.settings.passes):
+                for one in self._random.sample(left, len(left)):
+                    rates[one].append(self._look(one, seconds))
+                    yield
+                left = self._undominated({one: rates[one] for one in left})
+            self._leaders = left = left[: max(2, math.ceil(len(left) / 2))]
             if len(left) <= 2:
                 return
             seconds *= 2
+
+    def _undominated(self, rates: Mapping[Choice, Sequence[float]]) -> tuple[Choice, ...]:
+        """Those that come near the fastest, in order of their rates."""
+        values = {one: estimate(found).value for one, found in rates.items()}
+        least = self.settings.dominated * max(values.values())
+        return tuple(sorted((one for one in values if values[one] >= least), key=lambda one: -values[one]))
 
     def _around(self, leader: Choice) -> tuple[Choice, ...]:
         """What differs from the leader in one respect, by one step, and was not measured yet."""
