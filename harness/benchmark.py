@@ -74,6 +74,8 @@ class Settings:
         A user's data set, as :func:`harness.loading.target.dataset` takes it, in place of cases of loaders.
     prefetch, persistent, pin, start_method
         Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
+    timeout
+        Seconds within which a loader is measured in one configuration.
     """
 
     contract: str | None = None
@@ -91,6 +93,7 @@ class Settings:
     persistent: bool | None = None
     pin: bool = False
     start_method: str | None = None
+    timeout: float | None = None
 
     def arguments(self) -> list[str]:
         """The options of the suites' pytest plugin."""
@@ -108,6 +111,7 @@ class Settings:
             "dataset": self.dataset,
             "prefetch": _commas(self.prefetch),
             "start-method": self.start_method,
+            "timeout": self.timeout,
         }
         flags = ["--harness-pin"] * self.pin
         if self.persistent is not None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harness.loader_summary import print_loaders
 from harness.record import Ratio, ratio
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -120,6 +121,7 @@ def _duration(value_s: float) -> str:
 
 
 SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
+    "loaders": print_loaders,
     "steps": print_steps,
     "agreement": print_agreement,
 }

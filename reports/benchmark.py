@@ -76,7 +76,7 @@ class Agreement(Subject):
 
 
 class Loader(Subject):
-    """One steady epoch of ``samples`` samples."""
+    """Epochs of ``samples`` samples in the steady state; what older runs lack is unknown."""
 
     batch_size: int = Field(gt=0)
     workers: int = Field(ge=0)
@@ -84,6 +84,20 @@ class Loader(Subject):
     batches: int = Field(ge=0)
     first_batch_s: float | None = None
     data: str | None = None
+    loader: str | None = None
+    made_s: float | None = None
+    iterator_s: float | None = None
+    start_cpu_s: float | None = None
+    shutdown_s: float | None = None
+    wall_us: tuple[float, ...] = ()
+    cpu_us: tuple[float, ...] = ()
+    limit_wall_us: tuple[float, ...] = ()
+    pss_bytes: int | None = None
+    shared_bytes: int | None = None
+    prefetch: int | None = None
+    persistent: bool | None = None
+    pin: bool | None = None
+    start_method: str | None = None
 
 
 class Balance(Subject):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
-from reports import benchmark, surveyed, timed
+from reports import benchmark, loading, surveyed, timed
 from reports.schema import SCHEMAS
 
 
@@ -105,7 +105,7 @@ def agreement(run: RunFolder) -> pd.DataFrame:
 
 def loaders(run: RunFolder) -> pd.DataFrame:
     """Return one row for each timed loader configuration."""
-    frame = _frame("loaders", benchmark.rows(run, "loaders"))
+    frame = _frame("loaders", loading.loaders(run))
     return frame.assign(
         samples_per_s=frame["samples"] / frame["median_s"],
         samples_per_s_q1=frame["samples"] / frame["q3_s"],

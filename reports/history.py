@@ -1,14 +1,13 @@
 """Digests: what a report keeps of each of the many runs before the one that it is about."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
 
-from harness.record import Run, RunFolder, Status, Verdict, failing
-from reports.frame import Frames, frames
+from harness.record import Breaking, Run, RunFolder, Status, Verdict, failing
+from reports import frame
 
 BATCH = 256
 """The batch size at which the steps of several runs are compared."""
@@ -41,15 +40,23 @@ class Digest:
     best_rates: pd.DataFrame
 
     @classmethod
-    def of(cls, head: Run, verdicts: Sequence[Verdict], found: Frames) -> Self:
-        """Return the digest of a run."""
+    def of(cls, run: RunFolder) -> Self:
+        """Read what is kept of a run, and no more: a hundred runs are read in half a minute.
+
+        Raises
+        ------
+        UsageError
+            If a record is damaged.
+        """
+        verdicts, breakings = run.read(Verdict), run.read(Breaking)
+        steps = frame.steps(run).query(f"device == 'cpu' and batch_size == {BATCH}")
         return cls(
-            head=head,
+            head=run.head(),
             statuses=Counter(verdict.status for verdict in verdicts),
             failing=len(failing(verdicts)),
-            points=int(found.breakings["value"].notna().sum()) if len(found.breakings) else None,
-            step_times=_best(found.steps.query(f"device == 'cpu' and batch_size == {BATCH}"), "median_s", fewest=True),
-            best_rates=_best(found.loaders, "samples_per_s", fewest=False),
+            points=sum(it.value is not None for it in breakings) if breakings else None,
+            step_times=_best(steps, "median_s", fewest=True),
+            best_rates=_best(frame.loaders(run), "samples_per_s", fewest=False),
         )
 
     @property
@@ -59,18 +66,7 @@ class Digest:
         return commit[:7] if commit else self.head.name
 
 
-def _best(frame: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
+def _best(found: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
     """Return the least or the largest value of each case."""
-    groups = frame.groupby(["family", "case", "style"], sort=False)[column]
+    groups = found.groupby(["family", "case", "style"], sort=False)[column]
     return (groups.min() if fewest else groups.max()).rename("value").reset_index()
-
-
-def digests(runs: Sequence[RunFolder]) -> tuple[Digest, ...]:
-    """Return the digest of each run, in their order.
-
-    Raises
-    ------
-    UsageError
-        If a record in one is damaged.
-    """
-    return tuple(Digest.of(run.head(), run.read(Verdict), frames(run)) for run in runs)

@@ -8,7 +8,7 @@ import pandas as pd
 from harness.record import Image, Proof, Run, RunFolder, Verdict
 from reports.difference import differences
 from reports.frame import Frames, frames
-from reports.history import Digest, digests
+from reports.history import Digest
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Reading:
     ----------
     head, verdicts, proofs, images, frames
         Of the run.
-    earlier
-        A digest of each run before it, oldest first.
+    digests
+        A digest of each run, oldest first, this one last; none where it alone is reported.
     changes
         What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
     """
@@ -30,18 +30,18 @@ class Reading:
     proofs: tuple[Proof, ...]
     images: tuple[Image, ...]
     frames: Frames
-    earlier: tuple[Digest, ...] = ()
+    digests: tuple[Digest, ...] = ()
     changes: pd.DataFrame | None = None
 
     @property
-    def digests(self) -> tuple[Digest, ...]:
-        """A digest of each run, oldest first, this one last."""
-        return (*self.earlier, Digest.of(self.head, self.verdicts, self.frames))
+    def before(self) -> Run:
+        """The head of the run that the changes are since."""
+        return self.digests[-2].head
 
     @property
     def same_machine(self) -> bool:
         """Whether the run before was made on the same kind of processor."""
-        return self.earlier[-1].head.environment.processor == self.head.environment.processor
+        return self.before.environment.processor == self.head.environment.processor
 
 
 def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
@@ -56,7 +56,6 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     found = frames(run)
     if not earlier:
         return Reading(run.head(), verdicts, proofs, images, found)
-    before = digests(earlier)
-    same = before[-1].head.environment.processor == run.head().environment.processor
+    same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), found, same_machine=same)
-    return Reading(run.head(), verdicts, proofs, images, found, before, changes)
+    return Reading(run.head(), verdicts, proofs, images, found, tuple(map(Digest.of, (*earlier, run))), changes)

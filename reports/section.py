@@ -11,6 +11,7 @@ from reports.figures.balance import waiting
 from reports.figures.image import Grid, grid
 from reports.figures.law import room
 from reports.figures.loader import throughput
+from reports.figures.loader_scaling import scaling
 from reports.figures.overfitting import overfitting
 from reports.figures.step import step_times
 from reports.figures.step_ratio import floor, phases, step_ratios
@@ -21,7 +22,7 @@ from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import balance, benchmark, environment, law, proof, run, step, survey, training
+from reports.tables import balance, benchmark, environment, law, loader, proof, run, step, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -95,14 +96,13 @@ def _changes(reading: Reading) -> tuple[Part, ...]:
     """Return what changed since the run before."""
     if reading.changes is None:
         return ()
-    before = reading.earlier[-1].head.name
+    before = reading.before.name
     return (run.changes(reading.changes, before=before, same_machine=reading.same_machine),)
 
 
 def _runs(reading: Reading) -> tuple[Part, ...]:
     """Return the runs side by side, and the trend over them."""
-    digests = reading.digests
-    return (run.side_by_side(digests), trend(digests)) if len(digests) > 1 else ()
+    return (run.side_by_side(reading.digests), trend(reading.digests)) if reading.digests else ()
 
 
 def _declared(reading: Reading) -> tuple[Part, ...]:
@@ -132,12 +132,9 @@ def _proofs(reading: Reading) -> tuple[Part, ...]:
     """Return what was visited input by input, the kernels, the laws that held, and what is broken."""
     if not reading.proofs:
         return ()
-    texts = [(one, text) for one in reading.proofs for text in broken_blocks(one)]
     blocks = [
-        Block(
-            f"proof-{number}", f"{one.case} [{one.dtype}, {one.layout}]", cut(text, most=MOST_CHARACTERS), folded=True
-        )
-        for number, (one, text) in enumerate(texts[:MOST_BLOCKS], 1)
+        Block(f"proof-{number}", text.partition("\n")[0], cut(text, most=MOST_CHARACTERS), folded=True)
+        for number, text in enumerate(broken_blocks(reading.proofs)[:MOST_BLOCKS], 1)
     ]
     return (proof.proofs(reading.proofs), proof.kernels(reading.proofs), proof.held(reading.proofs), *blocks)
 
@@ -188,7 +185,10 @@ def _loaders(reading: Reading) -> tuple[Part, ...]:
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return ()
-    return (throughput(frame, source), benchmark.best_loaders(frame, source), benchmark.loaders(frame, source))
+    shares = (loader.shares(frame, source),) if frame["share"].notna().any() else ()
+    lines = (scaling(frame, source),) if frame["workers"].nunique() > 1 else ()
+    tables = (loader.best_loaders(frame, source), *shares, loader.loaders(frame, source))
+    return (throughput(frame, source), *lines, *tables)
 
 
 def _balance(reading: Reading) -> tuple[Part, ...]:

@@ -23,7 +23,7 @@ def since(reading: Reading) -> list[str]:
     if reading.changes is None:
         return []
     counts = {change: number for change, number in tally(reading.changes).items() if change is not Change.UNCHANGED}
-    before = reading.earlier[-1].head.name
+    before = reading.before.name
     if not counts:
         return [
             f"Since {before}: all {count(len(reading.changes), 'law and figure', plural='laws and figures')} unchanged."

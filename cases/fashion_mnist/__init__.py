@@ -7,9 +7,9 @@ _DTYPES = ("float32",)
 """A loader delivers float32 and nothing else."""
 
 CASES = [
+    Case(concise.torchvision_loader, "loader", dtypes=_DTYPES),  # the book's, with which the others are compared
     Case(scratch.item_by_item, "loader", dtypes=_DTYPES),
     Case(scratch.in_memory, "loader", dtypes=_DTYPES),
-    Case(concise.torchvision_loader, "loader", dtypes=_DTYPES),
     Case(concise.transforms_v2_loader, "loader", dtypes=_DTYPES),
     Case(concise.tensor_dataset_loader, "loader", dtypes=_DTYPES),
     Case(concise.batched_fetch_loader, "loader", dtypes=_DTYPES),

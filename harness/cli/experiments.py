@@ -1,11 +1,14 @@
 """The commands that run for real: ``train`` and ``bench``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.cli.options import DataOption, RunOption, Target, console, progress, session
 from harness.error import UsageError
+
+Split = Literal["train", "test"]
+StartMethod = Literal["fork", "spawn", "forkserver"]
 
 if TYPE_CHECKING:
     from harness.benchmark import Settings
@@ -57,6 +60,16 @@ def bench(
     batch_sizes: Annotated[
         str | None, typer.Option(help="Batch sizes, separated by commas; `full` is 1 to 65,536.", metavar="N,N")
     ] = None,
+    workers: Annotated[str | None, typer.Option(help="Workers of loaders, separated by commas.", metavar="N,N")] = None,
+    split: Annotated[Split | None, typer.Option(help="Images that loaders load; the test set when absent.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="A data set of your own, module:factory or file.py:factory.", metavar="TARGET")
+    ] = None,
+    start_method: Annotated[StartMethod | None, typer.Option(help="How its workers are started.")] = None,
+    prefetch: Annotated[str | None, typer.Option(help="Batches a worker keeps ahead.", metavar="N,N")] = None,
+    persistent: Annotated[bool | None, typer.Option(help="Whether its workers outlive an epoch.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of a loader in one configuration.")] = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Have its batches in page-locked memory.")] = False,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
     data_sets: Annotated[
@@ -65,6 +78,7 @@ def bench(
 ) -> None:
     """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
 
+    `harness bench loaders --dataset file.py:factory` times torch's loader of a data set of your own.
     `--cases model.py:Net --contract softmax_regression_step` times a model of your own. `harness bench agreement` holds
     our step times against those of torch.utils.benchmark. `harness bench search` compares how much of the worst several
     ways of drawing inputs find in equal time, `harness bench tuner` how near `harness tune` comes to the best loader.
@@ -78,17 +92,26 @@ def bench(
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
     opened = session(run)
     assert opened is not None
-    if {"loaders", "balance"} & set(wanted):
+    if "balance" in wanted or ("loaders" in wanted and dataset is None):
         opened.note_data(prepare(data).source)
     worst = 0
     settings = benchmark.Settings(
         contract=contract,
         batch_sizes=_batch_sizes(batch_sizes),
+        workers=_counts("--workers", workers, least=0),
         data=data,
         seconds=seconds,
         seeds=seeds,
+        split=split,
+        dataset=dataset,
+        start_method=start_method,
+        prefetch=_counts("--prefetch", prefetch, least=1),
+        persistent=persistent,
+        pin=pin,
+        timeout=timeout,
         data_sets=tuple(data_sets.split(",")) if data_sets else (),
     )
+    _check_loader_options(wanted, settings)
     for suite in wanted:
         worst = max(worst, _one_suite(suite, target, opened.folder, settings))
     raise typer.Exit(worst)
@@ -100,12 +123,33 @@ def _batch_sizes(text: str | None) -> tuple[int, ...]:
 
     if text is None or text == "full":
         return FULL if text else ()
-    numbers = text.split(",")
-    if not all(number.strip().isdecimal() and int(number) > 0 for number in numbers):
+    return _counts("--batch-sizes", text, least=1, others=", or `full`")
+
+
+def _counts(option: str, text: str | None, *, least: int, others: str = "") -> tuple[int, ...]:
+    """Read whole numbers; nothing where the option is absent."""
+    numbers = [] if text is None else [number.strip() for number in text.split(",")]
+    if not all(number.isdecimal() and int(number) >= least for number in numbers):
         raise UsageError(
-            rule="`--batch-sizes` takes whole numbers from 1 separated by commas, or `full`", value=f"`{text}`"
+            rule=f"`{option}` takes whole numbers from {least} separated by commas{others}", value=f"`{text}`"
         )
     return tuple(map(int, numbers))
+
+
+def _check_loader_options(suites: list[str], settings: "Settings") -> None:
+    """Refuse what would have no effect: these options are of torch's loader of a data set."""
+    given = {
+        "--start-method": settings.start_method is not None,
+        "--prefetch": bool(settings.prefetch),
+        "--persistent": settings.persistent is not None,
+        "--pin": settings.pin,
+    }
+    for option in (name for name, is_given in given.items() if is_given and settings.dataset is None):
+        raise UsageError(
+            rule=f"`{option}` sets the loader of a data set", value="no data set", remedy="add `--dataset TARGET`"
+        )
+    if settings.dataset is not None and "loaders" not in suites:
+        raise UsageError(rule="`--dataset` is for loaders", value=", ".join(suites), remedy="name `loaders`")
 
 
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings") -> int:

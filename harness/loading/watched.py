@@ -143,8 +143,9 @@ def length_fault(dataset: Any) -> Fault | None:
     """
     length = len(dataset)
     try:
-        dataset[length]
-    except Exception:  # noqa: BLE001 - whatever it raises, it does not deliver
+        with within(LIMIT_S):
+            dataset[length]
+    except LoadingError:  # whatever it does, it does not deliver
         return None
     return Fault(
         Kind.LENGTH,

@@ -18,7 +18,7 @@ from harness.suites.tuning_data import DATA_SETS
 OPTIONS = (
     *("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "split", "seconds", "seeds"),
     "data_sets",
-    *("dataset", "prefetch", "persistent", "pin", "start_method", "progress"),
+    *("dataset", "prefetch", "persistent", "pin", "start_method", "timeout", "progress"),
 )
 
 
@@ -68,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-persistent", action=argparse.BooleanOptionalAction, help="whether workers outlive an epoch"
     )
     group.addoption("--harness-pin", action="store_true", default=None, help="batches in page-locked memory")
+    group.addoption("--harness-timeout", metavar="S", type=float, help="seconds of a loader in one configuration")
     group.addoption("--harness-start-method", choices=("fork", "spawn", "forkserver"), help="how workers are started")
     group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching, and of the tuner")

@@ -87,6 +87,7 @@ def measure_cell(
     *,
     count: Callable[[Any], int],
     limit: MemoryLimit | None,
+    epoch_batches: int,
     seconds: float,
     finish_s: float = math.inf,
     needs_workers: bool = False,
@@ -103,6 +104,8 @@ def measure_cell(
         Counts the samples of a batch.
     limit
         The limit of memory; that of its own batches where absent.
+    epoch_batches
+        Batches an epoch.
     seconds
         Seconds of all slices, about.
     finish_s
@@ -130,7 +133,7 @@ def measure_cell(
         if limit is None:
             batch = _one_batch(reading)
             limit = MemoryLimit.of_batch(batch, count(batch))
-        plan = _plan(reading, configuration, seconds / ROUNDS)
+        plan = _plan(reading, configuration, seconds / ROUNDS, epoch_batches)
         slices, limits = _rounds(reading, configuration, limit, plan)
         used = memory()
         last = _one_batch(reading)
@@ -162,14 +165,18 @@ class _Plan(NamedTuple):
     batch_s: float
 
 
-def _plan(reading: Reading, configuration: Configuration, slice_s: float) -> _Plan:
+SHORT_EPOCH = 4
+"""An epoch of no more slices than these is read as a whole: some shuffle all samples before the first batch."""
+
+
+def _plan(reading: Reading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
     """Plan a slice: each worker has as many turns as the others, and what is fast is read by whole epochs."""
     warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
     batch_s = warm.wall_s / warm.batches
     workers = configuration.workers
     batches = max(2 * workers, workers * round(slice_s / batch_s / workers)) if workers else round(slice_s / batch_s)
-    if reading.epochs and batches >= (whole := reading.epochs[0][1]):
-        batches = whole * round(batches / whole)
+    if SHORT_EPOCH * batches >= epoch_batches:
+        batches = epoch_batches * max(1, round(batches / epoch_batches))
     return _Plan(max(1, batches), batch_s)
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.discovery import SHIPPED, load
+from harness.loading.configuration import PREFETCH
+from harness.loading.fault import LoadingError, within
 from harness.suites.image_data import ImageData
 from harness.suites.measurement import refuse, subject_info
 from harness.suites.selection import cases_of, option, parametrize
@@ -29,6 +31,9 @@ RATE = 0.001
 
 BATCH_SIZES = (256,)
 WORKERS = (0, 2)
+TIMEOUT_S = 120.0
+"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+
 ROUNDS, SECONDS = 5, 0.5
 """Stretches, and the seconds of all of them; of each, a fifth belongs to the step alone."""
 
@@ -51,12 +56,20 @@ def test_training_loop(
     stretches: list[Stretch] = []
 
     def make() -> Any:
-        return loader.function(data.root, False, batch_size, workers, True)  # noqa: FBT003
+        return loader.function(data.root, data.train, batch_size, workers, True)  # noqa: FBT003
 
-    with threads(1), without_garbage_collection(), more_workers_than_cores(), Loop(make, step) as loop:
-        loop.run(seconds, fewest=2 * workers + 1)  # what workers laid ready at the start
-        ahead = 2 * workers + 1
-        benchmark.pedantic(lambda: stretches.append(_stretch(loop, seconds, ahead)), rounds=ROUNDS, iterations=1)
+    def measure() -> None:
+        ahead = PREFETCH * workers + 1
+        with more_workers_than_cores(), Loop(make, step) as loop:
+            loop.run(seconds, fewest=ahead)  # what workers laid ready at the start
+            benchmark.pedantic(lambda: stretches.append(_stretch(loop, seconds, ahead)), rounds=ROUNDS, iterations=1)
+
+    try:
+        with threads(1), without_garbage_collection(), within(option(pytestconfig, "timeout", TIMEOUT_S)):
+            measure()
+    except LoadingError as error:
+        where = f"batch {batch_size}, workers {workers}"
+        refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
     if not all(bool(part.isfinite().all()) for part in parameters):
         refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
     benchmark.extra_info.update(

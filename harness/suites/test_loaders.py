@@ -4,10 +4,11 @@ The loaders are the cases of the contract ``loader``, and their peers where thos
 one's own, torch's ``DataLoader`` of it.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from harness.loading import target
 from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import Fault, Kind, LoadingError, within
 from harness.loading.reading import samples_in
-from harness.loading.watched import diagnose
+from harness.loading.watched import diagnose, length_fault
 from harness.suites.image_data import ImageData
 from harness.suites.loader_cell import Cell, measure_cell
 from harness.suites.measurement import refuse, subject_info
@@ -35,8 +36,8 @@ WORKERS = (0, 1, 2)
 SECONDS = 0.2
 """Seconds measured a loader; what is slow takes as long as two batches of each worker nine times."""
 
-CELL_S = 120.0
-"""Seconds within which a loader is measured in one configuration."""
+TIMEOUT_S = 120.0
+"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
 
 FINISH_S = 2.0
 """Seconds for reading an epoch of a user's data set to its end: some have epochs of hours."""
@@ -146,6 +147,12 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     return config.stash[_DATASET]
 
 
+def _remark(source: Source) -> str | None:
+    """What is to be said of a user's data set though it is measured."""
+    fault = None if source.dataset is None else length_fault(source.dataset)
+    return None if fault is None else str(fault)
+
+
 @pytest.fixture(scope="session")
 def image_limit(data: ImageData) -> MemoryLimit:
     """The limit of memory for the images."""
@@ -170,23 +177,29 @@ def test_steady_state(
     """Time slices of the steady state in turns with the limit, then look at what was delivered."""
     source = _source(pytestconfig, case, request)
     benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
+    batches = -(-source.samples // configuration.batch_size)
     fewest = min(option(pytestconfig, "workers", WORKERS))
+    timeout_s = option(pytestconfig, "timeout", TIMEOUT_S)
     given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
     if case in given_up:
-        _fail(source, configuration, given_up[case], "not tried again: it hung before")
+        _fail(source, configuration, given_up[case], "not tried here: it hung before")
+    fault, cell = None, None
     try:
-        with threads(1), within(CELL_S):
+        with threads(1), within(timeout_s):
             cell = measure_cell(
                 lambda: source.make(configuration),
                 configuration,
                 count=source.count,
                 limit=source.limit,
+                epoch_batches=batches,
                 seconds=option(pytestconfig, "seconds", SECONDS),
-                finish_s=FINISH_S if source.dataset is not None else float("inf"),
+                finish_s=FINISH_S if source.dataset is not None else math.inf,
                 needs_workers=configuration.workers > fewest,
             )
     except LoadingError as error:
-        fault = _diagnosed(source, configuration) or error.fault
+        fault = error.fault
+    if fault is not None:
+        fault = _diagnosed(source, configuration, timeout_s) or fault
         if fault.kind is Kind.HUNG:
             given_up[case] = fault
         _fail(source, configuration, fault)
@@ -194,8 +207,7 @@ def test_steady_state(
         pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
     TAPE.play(benchmark, [1e-6 * one.wall_us * source.samples for one in cell.slices], calls=1)
     benchmark.extra_info.update(subject_info(source.case), **cell.facts(), **_settings(configuration))
-    batches = -(-source.samples // configuration.batch_size)
-    benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches)
+    benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches, remark=_remark(source))
     if source.dataset is None:
         _validate(source.case, cell, request.getfixturevalue("data"), configuration)
     else:
@@ -210,7 +222,7 @@ def _settings(configuration: Configuration) -> dict[str, Any]:
     return {name: getattr(configuration, name) for name in names}
 
 
-def _diagnosed(source: Source, configuration: Configuration) -> Fault | None:
+def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> Fault | None:
     """Run a user's data set once more, watched, and say which sample it is."""
     if source.dataset is None:
         return None
@@ -218,10 +230,10 @@ def _diagnosed(source: Source, configuration: Configuration) -> Fault | None:
     def load(dataset: Any) -> Iterable[Any]:
         return DataLoader(dataset, **configuration.arguments())
 
-    return diagnose(source.dataset, load, workers=configuration.workers)
+    return diagnose(source.dataset, load, workers=configuration.workers, limit_s=limit_s)
 
 
-def _fail(source: Source, configuration: Configuration, fault: Fault, *remarks: str) -> None:
+def _fail(source: Source, configuration: Configuration, fault: Fault, *remarks: str) -> NoReturn:
     lines = [f"{source.case.name} does not deliver [{configuration}]"]
     lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("way out", fault.remedy))]
     pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)

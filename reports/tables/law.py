@@ -1,5 +1,6 @@
 """Tables on laws: contracts at a glance, the least room below a bound, declared failures, and what was skipped."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -74,10 +75,11 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
 def declared(verdicts: Sequence[Verdict]) -> Table:
     """Return the declared failures that were found, a row for each case, reason and set of dtypes."""
     alike: dict[tuple[str, str, str], list[Verdict]] = {}
+    checked = Counter((it.case, it.law, it.device) for it in verdicts)
     for group in declared_groups(verdicts):
         witness = representative(group)
         reason = witness.reason or "no reason declared"
-        alike.setdefault((witness.case, reason, _where(group, verdicts)), []).append(witness)
+        alike.setdefault((witness.case, reason, _where(group, checked)), []).append(witness)
     rows = []
     for (case, reason, where), witnesses in alike.items():
         seen = witnesses[0].violation
@@ -96,11 +98,10 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
     )
 
 
-def _where(group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
     """Return the dtypes in which a case breaks a law; in words where it breaks it in every one it was checked in."""
-    one = group[0]
-    checked = [it for it in verdicts if (it.case, it.law, it.device) == (one.case, one.law, one.device)]
-    return "every dtype" if len(group) == len(checked) > 1 else listing([it.dtype for it in group])
+    number = checked[group[0].case, group[0].law, group[0].device]
+    return "every dtype" if len(group) == number > 1 else listing([it.dtype for it in group])
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:

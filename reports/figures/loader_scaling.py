@@ -1,0 +1,96 @@
+"""Loader throughput against the number of workers: a panel a loader, a line a batch size, intervals as bars."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures.axis import categories, legend_above, logarithmic
+from reports.number import percent, rate
+from reports.source import caveats
+from reports.style import DASHES, MUTED, pen
+from reports.svg import drawn
+from reports.text import count, listing
+
+
+def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return a panel for each loader that was measured with several numbers of workers."""
+    several = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
+    span = [*several["samples_per_s"], *several["samples_per_s_low"].dropna(), *several["samples_per_s_high"].dropna()]
+    workers = sorted(several["workers"].unique())
+    panels = [
+        _panel(str(case), group, workers=workers, span=span, number=number)
+        for number, (case, group) in enumerate(several.groupby("case", sort=False))
+    ]
+    return Figure(
+        name="loader-scaling",
+        title="Loader throughput against the number of workers",
+        panels=tuple(panels),
+        caption=_sentences(frame, several),
+        caveat=caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source),
+    )
+
+
+def _panel(case: str, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequence[float], number: int) -> Panel:
+    best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+    sizes = count(len(frame["batch_size"].unique()), "batch size")
+    label = (
+        f"Throughput of {case} against workers, a line for each of {sizes}: "
+        f"at most {rate(best['samples_per_s'])} samples a second, at batch {best['batch_size']} "
+        f"with {count(int(best['workers']), 'worker')}."
+    )
+    svg = drawn(
+        lambda axes: _draw(axes, frame, workers=workers, span=span), name=f"loader-scaling-{number}", label=label
+    )
+    return Panel(case, svg)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequence[float]) -> None:
+    """Draw a line with bars for each batch size, and a faint one at the limit of the largest rate."""
+    places = categories(axes, workers)
+    color, marker, linewidth, markersize, zorder = pen(str(frame["style"].iloc[0]))
+    for index, (batch_size, line) in enumerate(frame.groupby("batch_size")):
+        best = line.sort_values("samples_per_s", ascending=False, kind="stable").drop_duplicates("workers")
+        best = best.sort_values("workers", kind="stable")
+        axes.errorbar(
+            [places[number] for number in best["workers"]],
+            best["samples_per_s"],
+            yerr=_bars(best),
+            label=f"batch {batch_size}",
+            linestyle=DASHES[index % len(DASHES)],
+            color=color if index < len(DASHES) else MUTED,
+            marker=marker,
+            linewidth=linewidth,
+            markersize=markersize,
+            zorder=zorder,
+            elinewidth=1.0,
+            capsize=2.5,
+        )
+    logarithmic(axes.yaxis, span, text=rate)
+    axes.set(xlabel="workers (processes)", ylabel="samples/s")
+    legend_above(axes)
+
+
+def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
+    """Return the lengths of the bars; ``None`` where a run has no intervals."""
+    if frame["samples_per_s_low"].isna().all():
+        return None
+    down = frame["samples_per_s"] - frame["samples_per_s_low"]
+    up = frame["samples_per_s_high"] - frame["samples_per_s"]
+    return [down.clip(lower=0).fillna(0), up.clip(lower=0).fillna(0)]
+
+
+def _sentences(frame: pd.DataFrame, several: pd.DataFrame) -> str:
+    """Return the efficiency of the most workers, and who has none."""
+    most = several["workers"].max()
+    best = several[several["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
+    phrases = [f"{case} {percent(value)}" for case, value in best.items()]
+    words = f"Efficiency of {count(int(most), 'worker')} each, at its best batch size: {listing(phrases)}. "
+    alone = [str(case) for case in frame["case"].unique() if case not in set(several["case"])]
+    once = f"Without workers only: {listing(alone)}. " if alone else ""
+    bars = "Points are medians of slices, bars 95 % intervals within one process."
+    if several["samples_per_s_low"].isna().all():
+        bars = "Points are medians of steady epochs; this run has no intervals."
+    return f"{words if phrases else ''}{once}{bars}"

@@ -1,0 +1,156 @@
+"""Tables on loaders: the best of each, batch size x workers beside the limit, and every configuration in full."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from harness.record import DataSource
+from reports.number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
+from reports.source import caveats
+from reports.table import Column, Table
+from reports.tables.benchmark import SCATTER
+from reports.text import count
+
+INTERVALS = (
+    "Medians of slices of the steady state with 95 % intervals over the slices of one process: how well this process "
+    "knows them, not how they differ from one process to the next."
+)
+"""What stands below tables of rates and shares."""
+
+LIMIT = (
+    "The limit gathers rows of tensors in memory and converts them, nothing else; it was measured in turns with each "
+    "loader."
+)
+"""What shares are shares of."""
+
+
+def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return the fastest configuration of each loader beside its fastest one without workers."""
+    rows: list[tuple[str, ...]] = []
+    base = float("nan")
+    for number, (case, group) in enumerate(frame.groupby("case", sort=False)):
+        best = group.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+        alone = group[group["workers"] == 0]["samples_per_s"].max()
+        base = best["samples_per_s"] if number == 0 else base
+        place = (f"{best['batch_size']:,}", f"{best['workers']}")
+        rates = (approximate(best["samples_per_s"]), times(best["samples_per_s"] / base), approximate(alone))
+        rows.append((str(case), *place, *rates, duration(best["first_batch_s"])))
+    return Table(
+        name="best-loaders",
+        title="Fastest configuration of each loader",
+        columns=(
+            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
+            *(Column("samples/s", "number"), Column("to the first loader", "number")),
+            *(Column("best without workers", "number"), Column("first batch", "number")),
+        ),
+        rows=tuple(rows),
+        caption="The largest of several medians is biased upwards: two configurations that differ by less than their "
+        "intervals are not told apart.",
+        caveat=caveats(_labels(frame), source),
+    )
+
+
+def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return rate and share of the limit, a row for each loader and batch size, a column for each number of workers."""
+    workers = sorted(frame["workers"].unique())
+    rows = []
+    for (case, batch_size), group in frame.groupby(["case", "batch_size"], sort=False):
+        best = group.sort_values("samples_per_s", ascending=False, kind="stable").drop_duplicates("workers")
+        cells = {row["workers"]: f"{rate(row['samples_per_s'])}, {percent(row['share'])}" for _, row in best.iterrows()}
+        limit = 1e6 / group["limit_us"].median()
+        rows.append((str(case), f"{batch_size:,}", *(cells.get(number, UNKNOWN) for number in workers), rate(limit)))
+    return Table(
+        name="loader-shares",
+        title="Samples a second and share of the limit, batch size × workers",
+        columns=(
+            *(Column("loader", "code"), Column("batch size", "number")),
+            *(Column(count(number, "worker") if number else "no workers", "number") for number in workers),
+            Column("the limit", "number"),
+        ),
+        rows=tuple(rows),
+        caption=f"{LIMIT} A loader that starts no workers is measured once.",
+        caveat=caveats(_labels(frame), source),
+    )
+
+
+def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return every configuration: rate, CPU time, share of the limit, start, end and memory.
+
+    Runs that were made before these were measured keep the columns they have.
+    """
+    first = frame[frame["case"] == frame["case"].iloc[0]] if len(frame) else frame
+    base = first.drop_duplicates(["batch_size", "workers"]).set_index(["batch_size", "workers"])["samples_per_s"]
+    full = bool(frame["cpu_us"].notna().any())
+    settings = [name for name in _SETTINGS if len(frame[name].unique()) > 1]
+    rows = []
+    for _, row in frame.iterrows():
+        reference = float(base.get((row["batch_size"], row["workers"]), float("nan")))
+        place = (
+            row["case"],
+            f"{row['batch_size']:,}",
+            f"{row['workers']}",
+            *(_setting(row[name]) for name in settings),
+        )
+        rates = (approximate(row["samples_per_s"]), _rate_interval(row), times(row["samples_per_s"] / reference))
+        rows.append((*place, *rates, *(_full(row) if full else (duration(row["first_batch_s"]),))))
+    return Table(
+        name="loaders-table",
+        title="Throughput of every loader configuration",
+        columns=(
+            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
+            *(Column(name.replace("_", " ")) for name in settings),
+            *(Column("samples/s", "number"), Column("95 % interval" if full else "quartiles", "number")),
+            *(Column("to the first loader", "number"), *(_FULL if full else (Column("first batch", "number"),))),
+        ),
+        rows=tuple(rows),
+        caption=f"{INTERVALS} {LIMIT} {_WORDS}" if full else f"Steady epochs. {SCATTER}",
+        folded=True,
+        caveat=caveats(_labels(frame), source),
+    )
+
+
+_SETTINGS = ("prefetch", "persistent", "pin", "start_method")
+
+_FULL = (
+    *(Column("CPU a sample", "number"), Column("share of the limit", "number"), Column("efficiency", "number")),
+    *(Column("made in", "number"), Column("workers started in", "number"), Column("first batch", "number")),
+    *(Column("CPU to there", "number"), Column("shutdown", "number")),
+    *(Column("memory", "number"), Column("shared memory", "number")),
+)
+
+_WORDS = (
+    "CPU time counts the workers. Efficiency is the rate over that without workers, divided by the workers: 100 % "
+    "where each worker adds a whole loader. Memory is that of the process and its workers, shared pages counted once."
+)
+
+
+def _full(row: pd.Series) -> Iterator[str]:
+    """Yield what newer runs have measured of a configuration."""
+    yield duration(1e-6 * row["cpu_us"])
+    yield (
+        UNKNOWN
+        if pd.isna(row["share"])
+        else (f"{percent(row['share'])} ({plain(100 * row['share_low'])} – {plain(100 * row['share_high'])})")
+    )
+    yield percent(row["efficiency"])
+    for name in ("made_s", "iterator_s", "first_batch_s", "start_cpu_s", "shutdown_s"):
+        yield duration(row[name])
+    for name in ("pss_bytes", "shared_bytes"):
+        yield UNKNOWN if pd.isna(row[name]) else size(int(row[name]))
+
+
+def _setting(value: object) -> str:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return UNKNOWN
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _rate_interval(row: pd.Series) -> str:
+    """Return the interval of a rate; the quartiles of a run that has none."""
+    ends = ("low", "high") if pd.notna(row["samples_per_s_low"]) else ("q1", "q3")
+    return " – ".join(approximate(row[f"samples_per_s_{end}"]) for end in ends)
+
+
+def _labels(frame: pd.DataFrame) -> list[str | None]:
+    """Return the labels of the data, missing ones as ``None``."""
+    return [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
