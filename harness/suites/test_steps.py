@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from harness.adapter import NotApplicable
 from harness.case import Case
 from harness.compiler import no_compiler
 from harness.graph import NotCapturableError
@@ -93,9 +94,11 @@ def _group(config: pytest.Config, key: Key, accelerator: Accelerator | None) -> 
 
 
 def _explain(error: Exception) -> None:
-    """Skip where the machine lacks the compiler; else the step's own error is the benchmark's."""
+    """Skip where the machine lacks the compiler; else what went wrong with the step is the benchmark's failure."""
     if reason := no_compiler(error):
         pytest.skip(reason)
+    if isinstance(error, (NotApplicable, TimeoutError)):
+        pytest.fail(str(error), pytrace=False)
     raise error
 
 
