@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports.number import UNKNOWN, approximate, duration, plain, rate, times
+from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
 from reports.table import Column, Table
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
 from reports.text import count
