@@ -82,13 +82,14 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The first case from scratch and the first concise one, by style; else the first case."""
+    """The first case from scratch and the first concise one, by style; else the first of several cases."""
     found: dict[str, str] = {}
     for entry in entries:
         style, case = _facts(entry, "style", "case")
         if style in {"scratch", "concise"}:
             found.setdefault(style, case)
-    return found or {"first": entries[0]["extra_info"]["case"]}
+    cases = list(dict.fromkeys(entry["extra_info"]["case"] for entry in entries))
+    return found or ({"first": cases[0]} if len(cases) > 1 else {})
 
 
 def _row(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:

@@ -364,6 +364,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Estimate, estimates())
     run.write(Image, images(data=data))
     sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries())
+    sample_benchmarks.write_suite(run, "agreement", sample_benchmarks.agreement_entries())
     sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
     sample_benchmarks.write_suite(run, "balance", sample_balance.balance_entries(data=data))
     sample_benchmarks.write_suite(run, "tuner", sample_balance.tuner_entries())
