@@ -85,11 +85,6 @@ def bench(
     for suite in wanted:
         if suite not in benchmark.SUITES:
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
-    opened = session(run)
-    assert opened is not None
-    if "loaders" in wanted and dataset is None:
-        opened.note_data(prepare(data).source)
-    worst = 0
     settings = benchmark.Settings(
         contract=contract,
         batch_sizes=_batch_sizes(batch_sizes),
@@ -106,6 +101,11 @@ def bench(
         timeout=timeout,
     )
     _check_loader_options(wanted, settings)
+    opened = session(run)
+    assert opened is not None
+    if "loaders" in wanted and dataset is None:
+        opened.note_data(prepare(data).source)
+    worst = 0
     for suite in wanted:
         worst = max(worst, _one_suite(suite, target, opened.folder, settings))
     raise typer.Exit(worst)
