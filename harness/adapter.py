@@ -6,8 +6,10 @@ which may be an array of NumPy's or of any library that speaks DLPack. One is gi
 """
 
 import copy
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -135,6 +137,45 @@ def _steps(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, l
         moved.grad = one.detach().clone()
         stepping.step()
     return moved.detach()
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A case as one function, which calls the implementation through its adapter, or as the module that it is.
+
+    Parameters
+    ----------
+    case
+        The case.
+    """
+
+    case: Case
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call the implementation; options are the adapter's."""
+        if self.case.call is None:
+            return called(self.case, inputs)
+        return as_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the adapter, without the function; of a module, that it takes anything."""
+        if self.case.call is None:
+            return inspect.signature(lambda *_: None)
+        signature = inspect.signature(adapter_of(self.case.call))
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def bridged(case: Case) -> Case:
+    """Return the case as one that is called as it is, with the signature of its contract."""
+    if case.call is None and not isinstance(case.function, (nn.Module, type)):
+        return case
+    return replace(case, function=Bridge(case), call=None)
+
+
+def unbridged(case: Case) -> Case:
+    """Return the case as it was declared."""
+    return case.function.case if isinstance(case.function, Bridge) else case
 
 
 # What comes back

@@ -16,9 +16,10 @@ from harness.case import Break, Case
 from harness.discovery import SHIPPED, load
 from harness.error import UsageError
 from harness.isolation.limits import Limits
-from harness.record import Verdict
+from harness.record import Status, Verdict
 
 if TYPE_CHECKING:
+    from harness.isolation.pool import Answer
     from harness.job import Job
 
 SEED = 20240229
@@ -111,10 +112,15 @@ class Campaign:
             Of time and memory, for code that runs in processes of its own; in this one when absent.
         """
         if limits is not None:
-            from harness.isolation.pool import decided
-
-            return decided(self, limits, processes)
+            return self._isolated(processes, limits)
         return self._here(processes)
+
+    def _isolated(self, processes: int, limits: Limits) -> Iterator[Verdict]:
+        from harness.isolation.pool import Pool
+
+        with Pool(self, limits, processes) as pool:
+            for answer in pool.answers(range(len(pool.pieces))):
+                yield _verdict(pool.pieces[answer.index], answer)
 
     def _here(self, processes: int) -> Iterator[Verdict]:
         from harness.timing import threads
@@ -134,6 +140,16 @@ class Campaign:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _verdict(unreached: Mapping[str, Any], answer: "Answer") -> Verdict:
+    """The verdict that a worker reached, or how it was lost."""
+    if answer.said is not None:
+        return Verdict.model_validate(answer.said)
+    facts = {"reason": answer.reason, "duration_s": answer.duration_s}
+    if answer.loss is not None:
+        facts |= {"status": Status.ERROR, "fault": answer.loss.fault}
+    return Verdict.model_validate(unreached).model_copy(update=facts)
 
 
 def _spelled_out(example: str, job: "Job") -> dict[str, Any]:

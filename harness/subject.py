@@ -94,7 +94,7 @@ class Subject:
         NotApplicable
             If its adapter says that there is nothing to check.
         """
-        output = self._attempt(self.case.name, lambda: self._called(inputs))
+        output = self.attempt(self.case.name, lambda: self._called(inputs))
         if self.case.call is None:
             return output
         converted = as_tensors(output)
@@ -135,8 +135,16 @@ class Subject:
             )
         return output
 
-    def _attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Carry out something of the implementation's, and say in plain words where it does not come to its end."""
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Carry out something of the implementation's, and say in plain words where it does not come to its end.
+
+        Raises
+        ------
+        CaseError
+            Where it does not.
+        NotApplicable
+            If its adapter says that there is nothing to check.
+        """
         try:
             return self.watch.call(action)
         except (CaseError, NotApplicable, KeyboardInterrupt):
@@ -216,7 +224,7 @@ class Subject:
             raise CaseError(
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )
-        (found,) = self._attempt(
+        (found,) = self.attempt(
             f"the backward pass of {self.case.name}",
             lambda: torch.autograd.grad(output, arguments[of], weights, allow_unused=True),
         )

@@ -131,12 +131,9 @@ def _proofs(reading: Reading) -> tuple[Part, ...]:
     """Return what was visited input by input, the kernels, the laws that held, and what is broken."""
     if not reading.proofs:
         return ()
-    texts = [(one, text) for one in reading.proofs for text in broken_blocks(one)]
     blocks = [
-        Block(
-            f"proof-{number}", f"{one.case} [{one.dtype}, {one.layout}]", cut(text, most=MOST_CHARACTERS), folded=True
-        )
-        for number, (one, text) in enumerate(texts[:MOST_BLOCKS], 1)
+        Block(f"proof-{number}", text.partition("\n")[0], cut(text, most=MOST_CHARACTERS), folded=True)
+        for number, text in enumerate(broken_blocks(reading.proofs)[:MOST_BLOCKS], 1)
     ]
     return (proof.proofs(reading.proofs), proof.kernels(reading.proofs), proof.held(reading.proofs), *blocks)
 

@@ -71,7 +71,7 @@ def test_seconds_bound_the_search_of_a_law(workplace: Path) -> None:
     Path("slow.py").write_text(code, encoding="utf-8")
     done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.5", "--no-replay")
     assert done.returncode == 0
-    examples = int(done.stdout.split(" examples")[0].split()[-1])
+    examples = int(done.stdout.split(" example")[0].split()[-1])
     assert 1 <= examples <= 5
 
 

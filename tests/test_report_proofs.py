@@ -7,7 +7,17 @@ import pytest
 import sample_run
 
 from harness.error import UsageError
-from harness.record import Proof, RunFolder, broken_blocks, extent, laws_held, proof_line, witness, worst
+from harness.record import (
+    Proof,
+    RunFolder,
+    broken_blocks,
+    extent,
+    laws_held,
+    proof_line,
+    unanswered_proofs,
+    witness,
+    worst,
+)
 from reports.page import write_report
 from reports.tables import proof as tables
 
@@ -26,7 +36,7 @@ def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
     assert proof_line([]) == "proofs: none, no input was visited"
     assert proof_line([sample_run.proof()]) == "proofs: all 1 proved (4,030,726,144 inputs visited)"
     assert proof_line([*sample_run.proofs(), sample_run.refutation()]) == (
-        "proofs: 2 of 3 proved; broken: homework.softmax value [float16, rows] (8,502,312,960 inputs visited)"
+        "proofs: 2 of 3 proved; 1 law broken (8,502,312,960 inputs visited)"
     )
 
 
@@ -40,11 +50,35 @@ def test_the_witness_is_spelled_in_hexadecimal() -> None:
 def test_a_broken_law_has_a_block_with_its_kernel() -> None:
     """As the terminal prints it."""
     broken = sample_run.refutation()
-    (block,) = broken_blocks(broken)
+    (block,) = broken_blocks([broken])
     assert block.startswith("homework.softmax breaks value [float16, rows]")
     assert "kernel     classes along the last axis" in block
+    assert "replay     harness check" in block
+    assert "of this input alone" in block
     assert laws_held(broken) == "none holds, value (broken)"
     assert laws_held(sample_run.proof()) == "2 hold"
+
+
+def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
+    """With the others named in its last line."""
+    broken = sample_run.refutation()
+    (block,) = broken_blocks([broken, broken.model_copy(update={"layout": "spread"})])
+    assert block.splitlines()[-1] == "  likewise   [float16, spread]"
+
+
+def test_what_was_done_instead_of_answering_is_said_once() -> None:
+    """With the proofs that it concerns, a dtype alone standing for all of its layouts."""
+    errors = [
+        sample_run.proof(error="it hangs", quantity=quantity, layout=layout, dtype=dtype)
+        for quantity in ("value", "gradient")
+        for dtype in ("float16", "bfloat16")
+        for layout in ("rows", "columns")
+    ]
+    answered = sample_run.proof(quantity="gradient", layout="columns", dtype="bfloat16")
+    assert unanswered_proofs([*errors[:-1], answered]) == [
+        "it hangs\n  concerns  value [everywhere]; gradient [float16; bfloat16 rows]"
+    ]
+    assert proof_line([*errors[:-1], answered]).startswith("proofs: 1 of 8 proved; 7 without an answer (")
 
 
 def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> None:
@@ -52,7 +86,7 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
     run = sample_run.full_run(tmp_path)
     run.write(Proof, [*sample_run.proofs(), sample_run.refutation()])
     path, (verdict, *_) = write_report(run)
-    assert "proofs: 2 of 3 proved; broken: homework.softmax value" in verdict
+    assert "proofs: 2 of 3 proved; 1 law broken" in verdict
     for text in (path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")):
         assert "a part, 10.9%" in text
         assert "4,030,726,144" in text

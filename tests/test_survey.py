@@ -42,7 +42,7 @@ def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     (workplace / "homework.py").write_text(HOMEWORK, encoding="utf-8")
 
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        monkeypatch.setattr(sys, "argv", ["harness", *words, "--no-isolate"])
         try:
             cli.main()
             code: object = 0

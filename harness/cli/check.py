@@ -10,8 +10,12 @@ import typer
 
 from harness.cli.claims import declared_breaks, names
 from harness.cli.options import (
+    CallOption,
+    IsolateOption,
+    MemoryOption,
     RunOption,
     Target,
+    TimeoutOption,
     complete_contract,
     complete_law,
     console,
@@ -62,12 +66,7 @@ def check(
         str | None,
         Option(help="Contract that the function claims.", autocompletion=complete_contract),
     ] = None,
-    call: Annotated[
-        str | None,
-        Option(
-            help="How to call what has another signature: numpy, jax, file.py:adapter, or an expression.",
-        ),
-    ] = None,
+    call: CallOption = None,
     declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
     breaks: Annotated[
         list[str] | None,
@@ -87,9 +86,9 @@ def check(
     jobs: Annotated[int | None, Option(min=1, help="Processes; 1 for the shipped cases, else 2 at most.")] = None,
     seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
-    isolate: Annotated[bool, Option(help="Run code that is not shipped in a process of its own.")] = True,
-    timeout: Annotated[float, Option(min=0.01, help="Seconds within which a call of such code returns.")] = 10.0,
-    memory: Annotated[float, Option(min=0.1, help="GiB that such code may have.")] = 4.0,
+    isolate: IsolateOption = True,
+    timeout: TimeoutOption = 10.0,
+    memory: MemoryOption = 4.0,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
     json: Annotated[Path | None, Option(help="Write the verdicts as JSON.")] = None,

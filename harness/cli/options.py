@@ -50,6 +50,19 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
 ]
+CallOption = Annotated[
+    str | None,
+    typer.Option(
+        "--call", help="How to call what has another signature: numpy, jax, file.py:adapter, or an expression."
+    ),
+]
+IsolateOption = Annotated[
+    bool, typer.Option("--isolate/--no-isolate", help="Run code that is not shipped in a process of its own.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.01, help="Seconds within which a call of such code returns.")
+]
+MemoryOption = Annotated[float, typer.Option("--memory", min=0.1, help="GiB that such code may have.")]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),

@@ -1,25 +1,44 @@
 """The command ``prove``."""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Target, console, conventions, progress, session
+from harness.cli.claims import names
+from harness.cli.options import (
+    CallOption,
+    IsolateOption,
+    MemoryOption,
+    Target,
+    TimeoutOption,
+    console,
+    conventions,
+    progress,
+    session,
+)
 from harness.error import UsageError
 
 if TYPE_CHECKING:
+    from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
+    from harness.record import Proof
 
 
 def prove(
     target: Target = "cases",
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims.")] = None,
+    call: CallOption = None,
     dtypes: Annotated[str | None, typer.Option(help="Only these dtypes, comma-separated.")] = None,
     layouts: Annotated[str | None, typer.Option(help="Only these layouts, comma-separated: rows, columns, ...")] = None,
     of: Annotated[str | None, typer.Option(help="Only `value`, or only `gradient`.")] = None,
     declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes; each computes on one thread.")] = 1,
+    isolate: IsolateOption = True,
+    timeout: TimeoutOption = 10.0,
+    memory: MemoryOption = 4.0,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Begin nothing more after so many seconds.")] = None,
     run: Annotated[str, typer.Option("--run", help="Run to write into, and to go on with.")] = "prove",
     fresh: Annotated[bool, typer.Option("--fresh", help="Clear the run first.")] = False,
@@ -30,6 +49,7 @@ def prove(
     thousand million a kernel, take minutes. What is finished is kept, so that the same command goes on after an
     interrupt.
     """
+    from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.terminal import print_proofs
     from harness.record import proof_line
@@ -39,17 +59,22 @@ def prove(
     shards = opened.folder.path / "shards"
     if fresh:
         shutil.rmtree(shards, ignore_errors=True)
-    names = [tuple(name.strip() for name in text.split(",")) if text else () for text in (dtypes, layouts, of)]
-    exhaustion = Exhaustion(target, shards, contract, conventions(declare or []), *names)
-    interrupted = False
-    try:
-        _progressed(exhaustion, jobs, seconds)
-    except KeyboardInterrupt:
-        interrupted = True
-    proofs = exhaustion.proofs()
+    dtype_names, layout_names, quantities = (names(text) for text in (dtypes, layouts, of))
+    exhaustion = Exhaustion(
+        target,
+        shards.absolute(),
+        contract,
+        conventions(declare or []),
+        dtype_names,
+        layout_names,
+        quantities,
+        call,
+    )
+    limits = Limits(timeout, memory, law_s=60.0 * timeout) if isolate and exhaustion.is_foreign else None
+    found, waiting, interrupted = _exhausted(exhaustion, limits, jobs, seconds)
+    proofs = [proof for proof in found if proof.skipped is None]
     opened.add_proofs(proofs)
-    print_proofs(console(), proofs)
-    waiting = len(exhaustion.tasks) - len(proofs)
+    print_proofs(console(), found)
     complete = not waiting and all(proof.proved or proof.error for proof in proofs)
     begun = f", {waiting} not begun" if waiting else ""
     go_on = (
@@ -58,18 +83,35 @@ def prove(
     print(proof_line(proofs) + go_on)
     if interrupted:
         raise typer.Exit(130)
-    if not proofs:
+    if not found:
         raise UsageError(rule="at least one input is visited", value=f"`--seconds {seconds:g}`")
-    raise typer.Exit(int(any(proof.fails for proof in proofs)))
+    raise typer.Exit(2 if not proofs else int(any(proof.fails for proof in proofs)))
 
 
-def _progressed(exhaustion: "Exhaustion", jobs: int, seconds: float | None) -> None:
+def _exhausted(
+    exhaustion: "Exhaustion", limits: "Limits | None", jobs: int, seconds: float | None
+) -> "tuple[list[Proof], int, bool]":
+    """Go on with the proofs; return what they say, how many are not begun, and whether there was an interrupt."""
+    from harness.proof.isolated import Isolated
+
+    with contextlib.ExitStack() as stack:
+        work = exhaustion if limits is None else stack.enter_context(Isolated(exhaustion, limits, jobs))
+        titles = work.run(seconds=seconds) if isinstance(work, Isolated) else _titles(work, jobs, seconds)
+        interrupted = False
+        try:
+            _progressed(titles, len(work.shards), sum(map(work.is_kept, work.shards)))
+        except KeyboardInterrupt:
+            interrupted = True
+        return work.proofs(), work.waiting, interrupted
+
+
+def _titles(exhaustion: "Exhaustion", jobs: int, seconds: float | None) -> Iterator[str]:
+    return map(exhaustion.title, exhaustion.run(processes=jobs, seconds=seconds))
+
+
+def _progressed(titles: Iterator[str], total: int, done: int) -> None:
     """Go on with a progress bar."""
-    shards = exhaustion.shards
-    done = sum(exhaustion.kept(shard) is not None for shard in shards)
     with progress() as bar:
-        task = bar.add_task("visiting every input", total=len(shards), completed=done)
-        for shard in exhaustion.run(processes=jobs, seconds=seconds):
-            of = exhaustion.tasks[shard.task]
-            name = f"{of.case.name} {of.quantity} [{of.format_.name}, {of.layout.name}]"
-            bar.update(task, advance=1, description=name)
+        task = bar.add_task("visiting every input", total=total, completed=done)
+        for title in titles:
+            bar.update(task, advance=1, description=title)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -10,113 +11,150 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from harness.campaign import Campaign
 from harness.error import UsageError
+from harness.isolation.errand import Document, Plan
 from harness.isolation.limits import Limits
 from harness.isolation.loss import SILENT, Loss, loss
-from harness.record import Fault, Status, Verdict
+from harness.record import Fault
 
 LOSSES = 3
-"""Workers that a case may cost; its other laws are skipped then."""
+"""Workers that a case may cost; its other pieces are not tried then."""
 
 HURRY = 0.1
 """Share of the time for a call that is left to a case of which one has hung."""
 
 
-def decided(campaign: Campaign, limits: Limits, processes: int) -> Iterator[Verdict]:
-    """Yield the verdicts of a campaign in the order of its jobs, whatever becomes of the workers.
+@dataclass(frozen=True)
+class Answer:
+    """What came of one piece.
 
     Parameters
     ----------
-    campaign
-        What to decide.
+    index
+        Of the piece.
+    said
+        The worker's answer; ``None`` where there is none.
+    loss
+        How the worker was lost; ``None`` where it was not.
+    reason
+        Why there is no answer, naming the case; ``None`` where there is one, or the piece was not begun.
+    duration_s
+        From question to answer.
+    """
+
+    index: int
+    said: Document | None = None
+    loss: Loss | None = None
+    reason: str | None = None
+    duration_s: float = 0.0
+
+
+class Pool:
+    """Workers that carry out one errand.
+
+    Parameters
+    ----------
+    plan
+        What to do.
     limits
         Under which the code runs.
     processes
-        How many workers decide at a time.
+        How many workers there are.
 
-    Raises
-    ------
-    UsageError
-        If the code cannot be loaded.
+    Notes
+    -----
+    It is a context: on entering it the code is loaded, and its pieces are known; on leaving it every process is ended.
     """
-    workers = [_Worker(campaign, limits) for _ in range(processes)]
-    try:
-        for worker in workers:
-            worker.start()
-        desk = _Desk(workers, workers[0].ready(), limits)
-        with ThreadPoolExecutor(processes) as threads:
-            try:
-                yield from threads.map(desk.decide, range(len(desk.verdicts)))
-            except BaseException:
-                desk.close()
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        for worker in workers:
-            worker.end()
 
-
-class _Desk:
-    """Hands jobs to idle workers, and gives a case up that costs too many of them."""
-
-    def __init__(self, workers: list["_Worker"], verdicts: list[Verdict], limits: Limits) -> None:
-        self.verdicts = verdicts
+    def __init__(self, plan: Plan, limits: Limits, processes: int) -> None:
         self._limits = limits
-        self._workers = workers
+        self._workers = [_Worker(plan, limits) for _ in range(processes)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in workers:
+        for worker in self._workers:
             self._idle.put(worker)
         self._lost: Counter[str] = Counter()
         self._hung: set[str] = set()
+        self.pieces: list[Document] = []
 
-    def close(self) -> None:
-        """Let nobody wait any longer."""
+    def __enter__(self) -> Self:
+        """Start the workers, and wait until the first of them has loaded the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        try:
+            for worker in self._workers:
+                worker.start()
+            self.pieces = self._workers[0].ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
         for worker in self._workers:
-            worker.retire()
+            worker.end()
 
-    def decide(self, index: int) -> Verdict:
-        """Reach one verdict, or say why it cannot be."""
-        unreached = self.verdicts[index]
-        case = unreached.case
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield what comes of some pieces, in their order, whatever becomes of the workers.
+
+        Parameters
+        ----------
+        indices
+            Of the pieces.
+        seconds
+            Time after which no further piece is begun.
+        """
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        with ThreadPoolExecutor(len(self._workers)) as threads:
+            try:
+                yield from threads.map(lambda index: self._answer(index, until), indices)
+            except BaseException:
+                # Nobody waits any longer.
+                for worker in self._workers:
+                    worker.retire()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _answer(self, index: int, until: float) -> Answer:
+        """Have one piece done, or say why it cannot be."""
+        case = self.pieces[index]["case"]
         worker = self._idle.get()
         try:
+            if time.monotonic() >= until:
+                return Answer(index)
             if self._lost[case] >= LOSSES:
-                reason = f"not tried: {LOSSES} calls of {case} before did not come back"
-                return unreached.model_copy(update={"reason": reason})
+                return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
             call_s = self._limits.call_s * (HURRY if case in self._hung else 1.0)
             started = time.perf_counter()
-            answer = worker.ask(index, call_s)
+            said = worker.ask(index, call_s)
         finally:
             self._idle.put(worker)
-        if isinstance(answer, Verdict):
-            return answer
+        duration_s = time.perf_counter() - started
+        if not isinstance(said, Loss):
+            return Answer(index, said, duration_s=duration_s)
         self._lost[case] += 1
-        if answer.fault is Fault.HUNG:
+        if said.fault is Fault.HUNG:
             self._hung.add(case)
-        return unreached.model_copy(
-            update={
-                "status": Status.ERROR,
-                "fault": answer.fault,
-                "reason": f"{case} {answer.sentence}",
-                "duration_s": time.perf_counter() - started,
-            }
-        )
+        return Answer(index, loss=said, reason=f"{case} {said.sentence}", duration_s=duration_s)
 
 
 @dataclass
 class _Worker:
     """One process, started anew when it was lost."""
 
-    campaign: Campaign
+    plan: Plan
     limits: Limits
     process: subprocess.Popen[bytes] | None = None
     retired: bool = False
@@ -125,7 +163,7 @@ class _Worker:
         """Start the process; what it prints goes into a file without a name."""
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.received = b""
-        self.verdicts: list[Verdict] | None = None
+        self.pieces: list[Document] | None = None
         self.process = subprocess.Popen(
             # Without the working directory on the path, so that no file in it stands in for a module of ours.
             [sys.executable, "-P", "-c", "from harness.isolation.worker import main; main()"],
@@ -134,31 +172,32 @@ class _Worker:
             stderr=self.printed,
             start_new_session=True,
         )
-        campaign = TypeAdapter(Campaign).dump_python(self.campaign, mode="json")
-        self._send({"campaign": campaign, "limits": asdict(self.limits)})
+        plan = TypeAdapter(type(self.plan)).dump_python(self.plan, mode="json")
+        self._send({"errand": type(self.plan).__name__, "plan": plan, "limits": asdict(self.limits)})
 
-    def ready(self) -> list[Verdict]:
-        """Wait until the code is loaded, and return the verdicts there will be.
+    def ready(self) -> list[Document]:
+        """Wait until the code is loaded, and return the pieces there are.
 
         Raises
         ------
         UsageError
             If it cannot be loaded.
         """
-        if self.verdicts is None:
+        if self.pieces is None:
             answer = self._answer(replace(self.limits, law_s=self.limits.load_s))
             if isinstance(answer, Loss):
                 self.end()
                 raise UsageError(
                     rule="the file or module can be imported",
                     value=f"one that {answer.sentence} while it is",
-                    place=f"`{self.campaign.target}`",
+                    place=f"`{self.plan.target}`",
                 )
-            self.verdicts = [Verdict.model_validate(document) for document in answer]
-        return self.verdicts
+            self.pieces = answer
+        assert self.pieces is not None
+        return self.pieces
 
-    def ask(self, index: int, call_s: float) -> Verdict | Loss:
-        """Have one verdict reached."""
+    def ask(self, index: int, call_s: float) -> Document | Loss:
+        """Have one piece done."""
         if self.process is None:
             self.start()
         self.ready()
@@ -166,8 +205,7 @@ class _Worker:
         answer = self._answer(replace(self.limits, call_s=call_s))
         if isinstance(answer, Loss):
             self.end()
-            return answer
-        return Verdict.model_validate(answer)
+        return answer  # type: ignore[no-any-return]
 
     def end(self) -> None:
         """End the process and whatever it has started."""

@@ -92,14 +92,18 @@ class Watch:
 
 
 class Trust(Watch):
-    """Looks at nothing: for implementations that are ours, whose laws are decided by the thousand."""
+    """Looks at nothing but the time: for implementations that are ours, or are called by the hundred thousand."""
 
     def __init__(self) -> None:
         super().__init__(draws=False)
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Carry a call out and return what it does."""
-        return action()
+        _start_timers()
+        try:
+            return action()
+        finally:
+            _stop_timers()
 
     @contextmanager
     def law(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The process in which foreign code runs: it reaches one verdict after the other, and may be lost at any of them.
+"""The process in which foreign code runs: it does one piece of work after the other, and may be lost at any.
 
 It is a fresh interpreter, not a fork: a fork of a process that has used torch's threads may hang, and would share with
 the side that reports what foreign code is to be kept away from. Both sides speak lines of JSON, so that nothing which
@@ -10,23 +10,21 @@ import json
 import os
 import resource
 import signal
-import sys
 import traceback
 import warnings
 from typing import IO, Any
 
 import psutil
-from pydantic import TypeAdapter
 
-from harness.campaign import Campaign
 from harness.error import UsageError
+from harness.isolation import watch
+from harness.isolation.errand import errand_of
 from harness.isolation.limits import GIBIBYTE, Limits
 from harness.isolation.loss import OUT_OF_MEMORY, SILENT
-from harness.record import Fault, Status, Verdict
 
 
 def main() -> None:
-    """Read what to decide from standard input, and answer on standard output, until there is no more to read."""
+    """Read what to do from standard input, and answer on standard output, until there is no more to read."""
     requests, answers = _lines()
     code = 1
     try:
@@ -44,12 +42,14 @@ def main() -> None:
 def _converse(requests: IO[str], answers: IO[str]) -> None:
     setup = json.loads(requests.readline())
     try:
-        worker = Worker(TypeAdapter(Campaign).validate_python(setup["campaign"]), Limits(**setup["limits"]))
-        _say(answers, "ready", [verdict.model_dump(mode="json") for verdict in worker.unreached()])
+        errand = errand_of(setup["errand"], setup["plan"])
+        pieces = errand.pieces()
+        _prepare(Limits(**setup["limits"]))
+        _say(answers, "ready", pieces)
         for line in requests:
             request = json.loads(line)
-            verdict = worker.decide(request["index"], request["call_s"])
-            _say(answers, "verdict", verdict.model_dump(mode="json"))
+            watch.limit_calls(request["call_s"])
+            _say(answers, "done", errand.do(request["index"]))
     except UsageError as error:
         facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}
         _say(answers, "usage", facts)
@@ -80,68 +80,17 @@ def _say(answers: IO[str], kind: str, what: Any) -> None:
         raise _Silenced from error
 
 
-class Worker:
-    """The jobs of a campaign, under limits.
+def _prepare(limits: Limits) -> None:
+    """Set the limits, once the code is loaded."""
+    import torch
 
-    Parameters
-    ----------
-    campaign
-        What to decide.
-    limits
-        Of time and memory.
-    """
-
-    def __init__(self, campaign: Campaign, limits: Limits) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        # A warning is no failure, and the stream it would be printed to is listened to.
-        warnings.simplefilter("ignore")
-        self._campaign = campaign
-        self._jobs = campaign.jobs()
-        _warm_up()
-        _limit_memory(limits)
-        # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
-        faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
-
-    def unreached(self) -> list[Verdict]:
-        """The verdicts there will be, as long as they are not reached."""
-        from harness.verdict import unreached
-
-        return [unreached(job) for job in self._jobs]
-
-    def decide(self, index: int, call_s: float) -> Verdict:
-        """Reach one verdict."""
-        from harness.isolation import watch
-
-        watch.limit_calls(call_s)
-        sys.stdout.flush()
-        before = os.fstat(2).st_size
-        try:
-            verdict = self._campaign.decide(self._jobs[index])
-        except KeyboardInterrupt:
-            # None of the user's: the terminal sends that to the other side alone.
-            return _spoilt(self.unreached()[index], Fault.RAISED, "raises KeyboardInterrupt")
-        if verdict.status not in {Status.HOLDS, Status.EXPECTED}:
-            return verdict
-        sys.stdout.flush()
-        if printed := os.pread(2, 4 * watch.KEPT, before):
-            return _spoilt(verdict, Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed)))
-        if self._jobs[index].contract.output is not None and _has_children():
-            return _spoilt(verdict, Fault.STATE, "starts a process and leaves it to itself")
-        return verdict
-
-
-def _spoilt(verdict: Verdict, fault: Fault, sentence: str) -> Verdict:
-    return verdict.model_copy(update={"status": Status.ERROR, "fault": fault, "reason": f"{verdict.case} {sentence}"})
-
-
-def _has_children() -> bool:
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
+    torch.set_num_threads(1)
+    # A warning is no failure, and the stream it would be printed to is listened to.
+    warnings.simplefilter("ignore")
+    _warm_up()
+    _limit_memory(limits)
+    # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
+    faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
 
 
 def _warm_up() -> None:

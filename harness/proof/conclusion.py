@@ -87,13 +87,14 @@ def conclude(task: Task, tally: Tally) -> Proof:
         not_finite=tally.not_finite,
         reference=None if task.reference == task.layout.name else task.reference,
         differing=tally.differing,
-        laws=tuple(_outcomes(task, tally)) if tally.error is None else (),
+        laws=tuple(_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),
         threads=torch.get_num_threads(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__,
         duration_s=tally.duration_s,
         floor_s=tally.floor_s,
         error=tally.error,
+        skipped=tally.skipped,
     )
 
 

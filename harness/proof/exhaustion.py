@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
+from harness.adapter import Bridge, bridged, unbridged
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.discovery import load
+from harness.discovery import SHIPPED, load
 from harness.error import UsageError
 from harness.law import Contract
 from harness.precision import format_of
@@ -31,6 +32,7 @@ from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
+from harness.proof.sweep import REMEDY, ROW_BY_ROW
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
 from harness.timing import threads
@@ -64,7 +66,7 @@ class Exhaustion:
 
     Parameters
     ----------
-    target, contract, declares
+    target, contract, declares, call
         As :func:`harness.discovery.load` takes them.
     folder
         Where finished shards are kept.
@@ -79,6 +81,12 @@ class Exhaustion:
     dtypes: Sequence[str] = ()
     layouts: Sequence[str] = ()
     quantities: Sequence[str] = ()
+    call: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is somebody else's, which is run in a process of its own."""
+        return self.target != SHIPPED
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -94,18 +102,21 @@ class Exhaustion:
                 raise UsageError(
                     rule=f"the dtypes whose inputs can be exhausted are {_listed(DTYPES)}", value=f"`{name}`"
                 )
+        cases = load(self.target, contract=self.contract, declares=self.declares, call=self.call)
         found = [
             task
-            for case in load(self.target, contract=self.contract, declares=self.declares)
+            for case in cases
             for dtype in self.dtypes or DTYPES
             if dtype in case.dtypes
             for task in _tasks(case, dtype)
         ]
+        if not found and any(case.contract in CONTRACTS for case in cases):
+            value = f"`{self.target}`, which takes no `reduction`"
+            raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=REMEDY)
         if not found:
             raise UsageError(
                 rule=f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}",
                 value=f"none of them in `{self.target}`",
-                remedy='a loss is called with `reduction="none"`, or declared so with `--declare reduction=none`',
             )
         found = _restricted(found, "layouts", self.layouts, lambda task: task.layout.name)
         return _restricted(found, "of", self.quantities, lambda task: task.quantity.split(",")[0])
@@ -132,6 +143,10 @@ class Exhaustion:
         task = self.tasks[shard.task]
         kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=task.tally(shard.number))
         write_atomically(self._file(shard), kept.model_dump_json())
+
+    def is_kept(self, shard: Shard) -> bool:
+        """Whether a shard is finished."""
+        return self.kept(shard) is not None
 
     def run(self, *, processes: int = 1, seconds: float | None = None) -> Iterator[Shard]:
         """Do what is not done yet; yield each shard when it is kept.
@@ -162,9 +177,20 @@ class Exhaustion:
 
     def proofs(self) -> list[Proof]:
         """Return what the finished shards say, task by task; a task of which none is finished is left out."""
-        return [proof for i in range(len(self.tasks)) if (proof := self._proof(i)) is not None]
+        return [proof for i in range(len(self.tasks)) if (proof := self.proof(i)) is not None]
 
-    def _proof(self, index: int) -> Proof | None:
+    def title(self, shard: Shard) -> str:
+        """What a shard is part of."""
+        task = self.tasks[shard.task]
+        return f"{task.case.name} {task.quantity} [{task.format_.name}, {task.layout.name}]"
+
+    @property
+    def waiting(self) -> int:
+        """How many proofs are not begun."""
+        return len(self.tasks) - len(self.proofs())
+
+    def proof(self, index: int) -> Proof | None:
+        """Return what the finished shards of one task say; ``None`` where none is finished."""
         task = self.tasks[index]
         tallies = [tally for number in range(task.shards) if (tally := self.kept(Shard(index, number))) is not None]
         with threads(1):
@@ -191,21 +217,23 @@ def _tasks(case: Case, dtype: str) -> Iterator[Task]:
     if contract.name in values.CONTRACTS:
         for quantity in values.QUANTITIES:
             for layout in VALUE_LAYOUTS:
-                yield values.Values(case, contract, format_, layout, quantity)
-    if contract.name in pairs.CONTRACTS and (answering := _row_by_row(case, contract)) is not None:
+                yield values.Values(bridged(case), contract, format_, layout, quantity)
+    if contract.name in pairs.CONTRACTS and (found := _row_by_row(case, contract)) is not None:
+        answering = bridged(found)
         for operation in OPERATIONS[contract.name]:
-            for pair_layout in operation.layouts(case.function):
+            for pair_layout in operation.layouts(answering.function):
                 yield pairs.Pairs(answering, contract, format_, pair_layout, operation)
 
 
 def _row_by_row(case: Case, contract: Contract) -> Case | None:
     """The case with an answer for each row; ``None`` where it only gives the mean or the sum of many."""
-    if "reduction" not in contract.conventions or case.declares.get("reduction") == "none":
+    if "reduction" not in contract.conventions:
         return case
-    if not takes(case.function, "reduction"):
-        return None
-    declares = {**case.declares, "reduction": "none"}
-    return replace(case, function=partial(case.function, reduction="none"), declares=declares)
+    asked = replace(case, declares={**case.declares, "reduction": "none"})
+    if case.call is None and takes(case.function, "reduction"):
+        return replace(asked, call=ROW_BY_ROW)
+    # What an adapter returns is seen when it is called.
+    return asked if case.call is not None or case.declares.get("reduction") == "none" else None
 
 
 def fingerprint(task: Task) -> str:
@@ -217,12 +245,15 @@ def fingerprint(task: Task) -> str:
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
     facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
-    return hashlib.sha256(repr((*facts, declares, source)).encode()).hexdigest()
+    call = unbridged(task.case).call
+    adapted = () if call in {None, ROW_BY_ROW} else (str(call),)
+    return hashlib.sha256(repr((*facts, declares, source, *adapted)).encode()).hexdigest()
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself, without what wraps it."""
-    plain: Callable[..., Any] = function.func if isinstance(function, partial) else function
+    plain: Callable[..., Any] = function.case.function if isinstance(function, Bridge) else function
+    plain = plain.func if isinstance(plain, partial) else plain
     unwrapped: Callable[..., Any] = inspect.unwrap(plain)
     return unwrapped
 

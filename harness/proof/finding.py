@@ -14,6 +14,7 @@ from harness.job import Job
 from harness.law import Example, Law
 from harness.measurement import Measurement
 from harness.oracle import confirming
+from harness.proof.replay import as_declared
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
@@ -185,9 +186,10 @@ class Finding:
         close = np.flatnonzero(ratio > _CLOSE)
         for i in close[np.argsort(-ratio[close], kind="stable")]:
             one = suspects.at([i])
-            verdict = decide(self._job(law, one), example=self._example(one), corpora=())
-            if verdict.violation is not None:
-                self.broken[law.name] = verdict.violation
+            job, example = self._job(law, one), self._example(one)
+            violation = decide(job, example=example, corpora=()).violation
+            if violation is not None:
+                self.broken[law.name] = as_declared(violation, replace(job, case=self.task.case), example)
                 return
 
     def _witness(self, one: Suspects) -> Witness:

@@ -1,24 +1,33 @@
 """A sweep: one block of pairs after the other through the implementation and the table, in buffers that are reused."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.adapter import NotApplicable
 from harness.double_double import Array
+from harness.isolation.watch import Trust
 from harness.proof.finding import Finding, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
 from harness.proof.space import Codes
 from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
-from harness.subject import CaseError
+from harness.subject import CaseError, Subject
 
 if TYPE_CHECKING:
     from harness.proof.pairs import Pairs
+
+
+ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
+"""The adapter of a loss that takes a reduction, where there is no other."""
+
+REMEDY = f"for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=none` where it has one number a row"
+"""What is to be done about a loss of many rows."""
 
 
 class Caller:
@@ -40,29 +49,36 @@ class Caller:
         self.operands = layout.pairs(memory).view(torch.int16)
         self.argument = memory.detach().requires_grad_(task.operation.is_gradient)
         self.labels = () if task.operation.label is None else (task.operation.labels(size),)
+        self.subject = Subject(task.case, task.contract, task.format_, Trust())
         self.spent_s = 0.0
 
     def __call__(self) -> Codes:
         """Call it on the operands; return the outputs' codes, classes first."""
         name = self.task.case.name
         started = time.process_time()
-        try:
-            output = self.layout.call(self.task.case.function, self.argument, *self.labels)
-            if self.task.operation.is_gradient:
-                weights = self.task.operation.cotangent(output, self.layout.pairs)
-                (output,) = torch.autograd.grad(output, self.argument, weights)
-        except Exception as error:
-            raise CaseError(f"{name} raises {type(error).__name__}: {error}") from error
+        output = self.subject.attempt(name, self._output)
         self.spent_s += time.process_time() - started
         if not isinstance(output, Tensor):
             raise CaseError(f"{name} returns {type(output).__name__}, not a tensor")
         is_loss = len(self.task.outputs) == 1
         wanted = self.argument.shape[:1] if is_loss else self.argument.shape
+        if is_loss and output.shape == ():
+            told = f"{name} returns one number for {len(self.argument):,} rows"
+            raise CaseError(f"{told}, where a proof needs the loss of each: {REMEDY}")
         if output.shape != wanted or output.dtype != self.argument.dtype:
             expected = f"{list(wanted)} in {self.argument.dtype}"
             raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")
         classes = output.detach()[None] if is_loss else self.layout.pairs(output.detach())
         return codes_of(classes.view(torch.int16))
+
+    def _output(self) -> Any:
+        """What is to be proved: the output, or the gradient."""
+        output = self.layout.call(self.task.case.function, self.argument, *self.labels)
+        if not self.task.operation.is_gradient:
+            return output
+        weights = self.task.operation.cotangent(output, self.layout.pairs)
+        (gradient,) = torch.autograd.grad(output, self.argument, weights)
+        return gradient
 
 
 def codes_of(bits: Tensor) -> Codes:
@@ -100,6 +116,8 @@ class Sweep:
                 self._block(self.space.shard(shard), block)
         except CaseError as error:
             return Tally(error=str(error), duration_s=time.process_time() - started)
+        except NotApplicable as reason:
+            return Tally(skipped=str(reason))
         moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
         facts = {"moments": moments, "differing": None if self.other is None else self.differing}
         return self.finding.tally(duration_s=time.process_time() - started, floor_s=self.caller.spent_s, **facts)

@@ -29,6 +29,8 @@ class Tally(Record):
     duration_s: float = 0.0
     floor_s: float = 0.0
     error: str | None = None
+    skipped: str | None = None
+    """Why there is nothing to prove."""
 
     @property
     def visited(self) -> int:
@@ -49,6 +51,7 @@ class Tally(Record):
             duration_s=self.duration_s + other.duration_s,
             floor_s=self.floor_s + other.floor_s,
             error=self.error or other.error,
+            skipped=self.skipped or other.skipped,
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.adapter import NotApplicable
 from harness.case import Case
 from harness.double_double import Array
 from harness.job import Job
@@ -16,6 +17,7 @@ from harness.measurement import Measurement
 from harness.oracle import confirming
 from harness.precision import Format, to_ordinal
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
+from harness.proof.replay import as_declared
 from harness.proof.tally import LIMITS, MOMENTS, Tally
 from harness.record import Violation, Witness
 from harness.replay import to_text
@@ -100,6 +102,8 @@ class Values:
                 found = self._tally(x)
         except CaseError as error:
             found = Tally(error=str(error))
+        except NotApplicable as reason:
+            found = Tally(skipped=str(reason))
         return found.model_copy(update={"duration_s": time.process_time() - started})
 
     def _tally(self, x: Tensor) -> Tally:
@@ -148,7 +152,7 @@ class Values:
 
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
-        return decide(job, example=minimal, corpora=()).violation
+        return as_declared(decide(job, example=minimal, corpora=()).violation, replace(job, case=self.case), minimal)
 
 
 def _is_pointwise(law: Law) -> bool:

@@ -23,7 +23,17 @@ finished. This package imports neither torch nor pandas.
 from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
 from harness.record.grade import Grade, grade, grades
 from harness.record.proof import LawOutcome, Proof, Witness
-from harness.record.proof_text import broken_blocks, differing, extent, laws_held, proof_line, witness, worst
+from harness.record.proof_text import (
+    broken_blocks,
+    differing,
+    extent,
+    laws_held,
+    proof_line,
+    unanswered_proofs,
+    where,
+    witness,
+    worst,
+)
 from harness.record.ratio import LEVEL, Ratio, ratio
 from harness.record.schema import (
     SCHEMA,
@@ -49,6 +59,7 @@ from harness.record.survey_text import (
     how_sure,
     summing,
     survey_line,
+    unanswered,
     undeclared,
     what_happens,
 )
@@ -100,10 +111,13 @@ __all__ = [
     "skip_lines",
     "summing",
     "survey_line",
+    "unanswered",
+    "unanswered_proofs",
     "undeclared",
     "verdict_line",
     "violation_block",
     "what_happens",
+    "where",
     "witness",
     "worst",
     "write_atomically",

@@ -82,6 +82,8 @@ class Proof(Record):
     """Of this, time in the implementation alone."""
     error: str | None = None
     """What the implementation did instead of answering."""
+    skipped: str | None = None
+    """Why there is nothing to prove; such a proof is told, and not kept."""
 
     @property
     def proved(self) -> bool:

@@ -14,20 +14,43 @@ def proof_line(proofs: Sequence[Proof]) -> str:
     proved = [proof for proof in proofs if proof.proved]
     rest = [proof for proof in proofs if not proof.proved]
     parts = [f"{len(proved):,} of {len(proofs):,} proved" if rest else f"all {len(proofs):,} proved"]
-    parts += [f"broken: {name}" for name in _broken(proofs)]
+    broken = {(proof.case, outcome.law) for proof in proofs for outcome in proof.laws if outcome.status.fails}
+    parts += [f"{count(len(broken), 'law')} broken"] if broken else []
+    silent = sum(proof.error is not None for proof in proofs)
+    parts += [f"{silent:,} without an answer"] if silent else []
     visited = sum(proof.visited for proof in proofs)
     return f"proofs: {'; '.join(parts)} ({count(visited, 'input')} visited)"
 
 
-def _broken(proofs: Sequence[Proof]) -> list[str]:
-    names = [
-        f"{proof.case} {outcome.law} [{proof.dtype}, {proof.layout}]"
-        for proof in proofs
-        for outcome in proof.laws
-        if outcome.status is Status.BROKEN
-    ]
-    names += [f"{proof.case} [{proof.dtype}, {proof.layout}]: {proof.error}" for proof in proofs if proof.error]
-    return names
+def where(found: Sequence[Proof], among: Sequence[Proof]) -> str:
+    """Name the dtypes and layouts of some proofs among others: a dtype alone where it is about all of its layouts."""
+    if len(found) == len(among) > 1:
+        return "everywhere"
+    parts = []
+    for dtype in dict.fromkeys(proof.dtype for proof in found):
+        layouts = [proof.layout for proof in found if proof.dtype == dtype]
+        every = sum(proof.dtype == dtype for proof in among) == len(layouts) > 1
+        parts.append(dtype if every else f"{dtype} {', '.join(layouts)}")
+    return "; ".join(parts)
+
+
+def unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
+    """Return each thing that an implementation did instead of answering, once, with the proofs that it concerns."""
+    lines = []
+    for error in dict.fromkeys(proof.error for proof in proofs if proof.error is not None):
+        concerned = [proof for proof in proofs if proof.error == error]
+        lines.append(f"{error}\n  concerns  {'; '.join(_quantities(concerned, proofs))}")
+    return lines
+
+
+def _quantities(found: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
+    """Name the quantities of some proofs, each with where."""
+    names = dict.fromkeys(proof.quantity for proof in found)
+    return [f"{name} [{where(_of(found, name), _of(among, name))}]" for name in names]
+
+
+def _of(proofs: Sequence[Proof], quantity: str) -> list[Proof]:
+    return [proof for proof in proofs if proof.quantity == quantity]
 
 
 def extent(proof: Proof) -> str:
@@ -67,12 +90,23 @@ def differing(proof: Proof) -> str:
     return "–" if proof.differing is None else f"{proof.differing:,}"
 
 
-def broken_blocks(proof: Proof) -> list[str]:
-    """Return a block of text on each law that broke and was not declared to."""
-    return [_block(proof, outcome) for outcome in proof.laws if outcome.status is Status.BROKEN]
+def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
+    """Return a block of text on each law of a case that broke and was not declared to, and where else it did."""
+    first: dict[tuple[str, str], tuple[Proof, LawOutcome]] = {}
+    others: dict[tuple[str, str], list[Proof]] = {}
+    for proof in proofs:
+        for outcome in proof.laws:
+            if outcome.status is Status.BROKEN:
+                first.setdefault((proof.case, outcome.law), (proof, outcome))
+                others.setdefault((proof.case, outcome.law), []).append(proof)
+    return [_block(*first[key], others[key][1:]) for key in first]
 
 
-def _block(proof: Proof, outcome: LawOutcome) -> str:
+REPLAYED = "of this input alone: torch may run another kernel on it than this one, on which the law holds"
+"""What is said beside a replay, since a failure may depend on the layout."""
+
+
+def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
     found = outcome.violation
     assert found is not None
     facts = [
@@ -82,7 +116,10 @@ def _block(proof: Proof, outcome: LawOutcome) -> str:
         ("expected", f"{found.expected!r}"),
         ("deviation", f"{found.deviation:.6g}, bound {found.bound:.6g}"),
         *(("example", f"{name} = {spelled(value)}") for name, value in found.example.items()),
+        ("replay", found.replay),
+        ("", REPLAYED),
         ("look at", found.cause),
+        *([("likewise", ", ".join(f"[{one.dtype}, {one.layout}]" for one in others))] if others else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
     return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in facts)])

@@ -41,11 +41,16 @@ def disagreeing(breakings: Sequence[Breaking]) -> list[Breaking]:
     return [found for found in breakings if found.declared and not found.agrees]
 
 
+def unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
+    """Return those along which the implementation did not answer."""
+    return [found for found in breakings if found.reason is not None]
+
+
 def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
-    """Return what is broken although the case does not declare it, one for each law and dtype; errors too."""
+    """Return what is broken although the case does not declare it, one for each law and dtype."""
     found: dict[tuple[str, str, str], Breaking | Worst] = {}
     for one in breakings:
-        if one.reason is not None or (one.value is not None and not one.expected_break):
+        if one.value is not None and not one.expected_break:
             found.setdefault((one.case, one.law, one.dtype), one)
     for other in worst:
         if other.broken and other.declared is None:
@@ -57,7 +62,7 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     """Return the outcome of a survey as one plain sentence."""
     points = sum(found.value is not None for found in breakings)
     forms = [found for found in breakings if found.declared]
-    wrong, broken = disagreeing(breakings), undeclared(breakings, worst)
+    wrong, broken, silent = disagreeing(breakings), undeclared(breakings, worst), unanswered(breakings)
     parts = [f"{points:,} breaking points on {len(breakings):,} rays", f"{len(worst):,} worst cases"]
     if forms:
         parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")
@@ -65,6 +70,8 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
         names = ", ".join(f"{one.case} {one.law} [{one.dtype}]" for one in broken[:3])
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         parts.append(f"broken and not declared: {names}{more}")
+    if silent:
+        parts.append(f"no answer on {len(silent):,}")
     return f"survey: {'; '.join(parts)}"
 
 

@@ -2,24 +2,38 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from harness.record import Accumulator, Breaking, Profile, Worst, survey_line
+from pydantic import Field
+
+from harness.record import Accumulator, Breaking, Profile, Record, Worst, survey_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Finding = Breaking | Worst | Profile | Accumulator
+
+class Skip(Record):
+    """A law that has nothing to say of a case in a dtype. It is told, and not kept."""
+
+    kind: Literal["skip"] = "skip"
+    case: str
+    law: str
+    dtype: str
+    reason: str
+
+
+Finding = Annotated[Breaking | Worst | Profile | Accumulator | Skip, Field(discriminator="kind")]
 
 
 @dataclass
 class Findings:
-    """Breaking points, worst cases, profiles and accumulators, in the order they were found."""
+    """Breaking points, worst cases, profiles and accumulators, and what was skipped, in the order they were found."""
 
     breakings: list[Breaking] = field(default_factory=list)
     worst: list[Worst] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     accumulators: list[Accumulator] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
 
     def add(self, found: Iterable[Finding]) -> None:
         """Sort findings in by kind."""
@@ -33,6 +47,8 @@ class Findings:
                     self.profiles.append(one)
                 case Accumulator():
                     self.accumulators.append(one)
+                case Skip():
+                    self.skips.append(one)
 
     def _doubted(self, found: Breaking) -> Breaking:
         """Drop a closed form that was recognised in 16 bits alone, where coincidences are many."""

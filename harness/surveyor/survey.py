@@ -1,11 +1,10 @@
-"""A survey: every case in every dtype is explored on its own, on one process or several.
+"""A survey: what there is to find out of every case in every dtype, on one process or several.
 
-Explorations are independent and seeded by what they are about, so what comes out depends neither on the number of
-processes nor on the order in which they finish.
+Its parts are independent and seeded by what they are about, so what comes out depends neither on the number of
+processes nor on the order in which they finish, nor on whether the code runs in a process of its own.
 """
 
 import multiprocessing
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,20 +13,18 @@ from typing import Any
 import torch
 
 from harness.campaign import SEED
-from harness.case import Case
+from harness.case import Break, Case
 from harness.discovery import SHIPPED, load
 from harness.error import UsageError
+from harness.isolation.limits import Limits
+from harness.isolation.pool import Pool
 from harness.job import Job, jobs
 from harness.law import Contract, Law
 from harness.ray import Ray, rays_of
-from harness.subject import CaseError
-from harness.surveyor.accumulator import accumulator
-from harness.surveyor.breaking import breaking, follows, is_followed
+from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.findings import Finding, Findings
 from harness.surveyor.genome import is_searchable
-from harness.surveyor.profile import profile
-from harness.surveyor.search import Objective, Settings, search
-from harness.surveyor.worst import witness
+from harness.surveyor.part import FINDINGS, Part, unanswered
 from harness.timing import threads
 
 
@@ -37,8 +34,10 @@ class Survey:
 
     Parameters
     ----------
-    target, contract, declares
+    target, contract
         As :func:`harness.discovery.load` takes them.
+    declares, breaks, call
+        What a single function claims: see :class:`harness.case.Case`.
     laws, dtypes, rays
         Names to restrict to; all where empty.
     batches
@@ -52,6 +51,8 @@ class Survey:
     target: str = SHIPPED
     contract: str | None = None
     declares: Mapping[str, Any] = field(default_factory=dict)
+    breaks: Mapping[str, str | Break] = field(default_factory=dict)
+    call: str | None = None
     laws: Sequence[str] = ()
     dtypes: Sequence[str] = ()
     rays: Sequence[str] = ()
@@ -59,31 +60,60 @@ class Survey:
     seconds: float | None = None
     seed: int = SEED
 
-    def explorations(self) -> list["Exploration"]:
-        """List what there is to explore, in a fixed order; cases of contracts without rays are left out."""
-        return explorations(load(self.target, contract=self.contract, declares=self.declares), self)
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is somebody else's, which is run in a process of its own."""
+        return self.target != SHIPPED
 
-    def run(self, *, processes: int = 1) -> Iterator[list[Finding]]:
-        """Yield what is found on each case in each dtype.
+    def explorations(self) -> list["Exploration"]:
+        """List what there is to explore, in a fixed order; cases of contracts without rays are left out.
+
+        Raises
+        ------
+        UsageError
+            If there is nothing.
+        """
+        cases = load(self.target, contract=self.contract, declares=self.declares, breaks=self.breaks, call=self.call)
+        return explorations(cases, self)
+
+    def parts(self) -> list[Part]:
+        """List the parts, in a fixed order."""
+        return [part for exploration in self.explorations() for part in exploration.parts]
+
+    def run(self, *, processes: int = 1, limits: Limits | None = None) -> Iterator[tuple[str, list[Finding]]]:
+        """Yield of each part what it is about and what is found.
 
         Parameters
         ----------
         processes
             How many processes explore; each computes on one thread.
+        limits
+            Of time and memory, for code that runs in processes of its own; in this one when absent.
         """
-        listed = self.explorations()
-        if processes <= 1 or len(listed) < 2:
+        if limits is not None:
+            yield from self._isolated(processes, limits)
+            return
+        listed = self.parts()
+        if processes <= 1:
             with threads(1):
-                for exploration in listed:
-                    yield exploration.findings()
+                for part in listed:
+                    yield part.title, part.findings()
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(self,)) as pool:
             try:
-                yield from pool.map(_explore, range(len(listed)))
+                found = pool.map(_explore, range(len(listed)), chunksize=4)
+                yield from zip((part.title for part in listed), found, strict=True)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def _isolated(self, processes: int, limits: Limits) -> Iterator[tuple[str, list[Finding]]]:
+        with Pool(self, limits, processes) as pool:
+            for answer in pool.answers(range(len(pool.pieces))):
+                piece = pool.pieces[answer.index]
+                found = unanswered(piece, str(answer.reason)) if answer.said is None else answer.said["findings"]
+                yield piece["title"], FINDINGS.validate_python(found)
 
 
 @dataclass(frozen=True)
@@ -94,40 +124,21 @@ class Exploration:
     survey: Survey
 
     @property
-    def title(self) -> str:
-        """What is explored."""
-        return f"{self.jobs[0].case.name} [{self.jobs[0].format.name}]"
+    def parts(self) -> list[Part]:
+        """The laws along the rays, the searches for the worst, and how it sums."""
+        found = [Part(job, self.survey, "ray", ray) for job in self.jobs for ray in self._rays(job)]
+        if self.survey.batches or self.survey.seconds is not None:
+            searched = (job for job in self.jobs if job.law in _searched(job.contract) and is_searchable(job))
+            found += [Part(job, self.survey, "search") for job in searched]
+        return [*found, Part(self.jobs[0], self.survey, "sums")]
 
     def findings(self) -> list[Finding]:
-        """Follow the laws along the rays, search for the worst, and look at how it sums."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.survey.seed)
-            found: list[Finding] = [breaking(job, ray) for job in self.jobs for ray in self._rays(job)]
-            for job in self.jobs:
-                if job.law in _searched(job.contract) and is_searchable(job):
-                    found += self._searched(job)
-            summed = accumulator(self.jobs[0])
-        return found if summed is None else [*found, summed]
+        """Find all of it out."""
+        return [one for part in self.parts for one in part.findings()]
 
     def _rays(self, job: Job) -> list[Ray]:
         wanted = self.survey.rays
         return [ray for ray in rays_of(job.contract) if follows(job, ray) and (not wanted or ray.name in wanted)]
-
-    def _searched(self, job: Job) -> list[Finding]:
-        if not self.survey.batches and self.survey.seconds is None:
-            return []
-        subject = f"{self.survey.seed} {job.case.name} {job.law.name} {job.format.name}"
-        # In ulp of a tiny gradient a deviation says nothing: its bound is absolute.
-        objectives: tuple[Objective, ...] = ("deviation", "ratio") if job.law.group == "value" else ("ratio",)
-        settings = Settings(self.survey.batches, self.survey.seconds, objectives, seed=zlib.crc32(subject.encode()))
-        try:
-            outcome = search(job, settings)
-            found: list[Finding] = [witness(job, outcome, one.objective) for one in outcome.best]
-            if job.law.group == "value":
-                found.append(profile(job, self.survey.seed))
-        except CaseError:  # the breaking points carry its text
-            return []
-        return found
 
 
 def _searched(contract: Contract) -> list[Law]:
@@ -143,7 +154,8 @@ def explorations(cases: Sequence[Case], survey: Survey) -> list[Exploration]:
     Raises
     ------
     UsageError
-        If a name matches nothing, or a case declares a breaking point that its contract does not have.
+        If a name matches nothing, no contract has rays, or a case declares a breaking point that its contract does not
+        have.
     """
     groups: dict[tuple[str, str, str], list[Job]] = {}
     known: set[str] = set()
@@ -163,6 +175,9 @@ def explorations(cases: Sequence[Case], survey: Survey) -> list[Exploration]:
         raise UsageError(
             rule=f"`--ray` is one of {', '.join(f'`{name}`' for name in sorted(known))}", value=f"`{min(unknown)}`"
         )
+    if not groups:
+        without = ", ".join(dict.fromkeys(f"`{case.contract}`" for case in cases))
+        raise UsageError(rule="a survey needs a contract that has rays", value=without or "no case")
     return [Exploration(tuple(group), survey) for group in groups.values()]
 
 
@@ -190,7 +205,8 @@ def survey(
     *,
     dtypes: Sequence[str] = (),
     declares: Mapping[str, Any] | None = None,
-    breaks: Mapping[str, str] | None = None,
+    breaks: Mapping[str, str | Break] | None = None,
+    call: str | Callable[..., Any] | None = None,
     batches: int = 40,
     seed: int = SEED,
 ) -> Findings:
@@ -208,6 +224,8 @@ def survey(
         Conventions in which the contract leaves a choice.
     breaks
         Laws it is known to break, with the reason.
+    call
+        How it is called where it has another signature, or computes on other arrays, as :func:`harness.check` takes it.
     batches
         Batches of each search for the worst.
     seed
@@ -223,10 +241,8 @@ def survey(
     UsageError
         If the contract or a dtype does not exist, or the contract has no rays.
     """
-    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign")
+    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Survey(dtypes=dtypes, batches=batches, seed=seed))
-    if not listed:
-        raise UsageError(rule="a survey needs a contract that has rays", value=f"`{contract}`")
     found = Findings()
     with threads(1):
         for exploration in listed:
@@ -234,12 +250,12 @@ def survey(
     return found
 
 
-_worker: list[Exploration] = []
+_worker: list[Part] = []
 
 
 def _prepare(survey: Survey) -> None:
     torch.set_num_threads(1)
-    _worker[:] = survey.explorations()
+    _worker[:] = survey.parts()
 
 
 def _explore(index: int) -> list[Finding]:

@@ -1,6 +1,6 @@
 """What a person reads of a survey in the terminal: breaking points, the worst that was found, accumulators."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.control import strip_control_codes
@@ -8,7 +8,17 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
-from harness.record import Accumulator, Breaking, Worst, closed_form, disagreeing, summing, undeclared, what_happens
+from harness.record import (
+    Accumulator,
+    Breaking,
+    Worst,
+    closed_form,
+    disagreeing,
+    summing,
+    unanswered,
+    undeclared,
+    what_happens,
+)
 from harness.surveyor.findings import Findings
 
 
@@ -36,7 +46,7 @@ def print_survey(console: Console, found: Findings, *, single: bool) -> None:
         console.print(_worst_table(found.worst, single=single))
     for text in _sums(found.accumulators):
         console.print(strip_control_codes(text), markup=False, soft_wrap=True)
-    for text in _alarms(found):
+    for text in (*_skips(found), *_silences(found), *_alarms(found)):
         console.print(strip_control_codes(text), markup=False, soft_wrap=True)
 
 
@@ -48,12 +58,35 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     return [f"{case} sums: {'; '.join(texts)}" for case, texts in found.items()]
 
 
+def _skips(found: Findings) -> list[str]:
+    """Return why laws have nothing to say, each reason once."""
+    by_reason: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for one in found.skips:
+        dtypes = by_reason.setdefault((one.case, one.reason), {}).setdefault(one.law, [])
+        dtypes += [one.dtype] if one.dtype not in dtypes else []
+    return [f"{case}: not surveyed, {reason}: {_by_law(laws)}" for (case, reason), laws in by_reason.items()]
+
+
+def _silences(found: Findings) -> list[str]:
+    """Return what the implementation did instead of answering, each sentence once, with the laws that it concerns."""
+    by_reason: dict[str, dict[str, list[str]]] = {}
+    for one in unanswered(found.breakings):
+        dtypes = by_reason.setdefault(str(one.reason), {}).setdefault(one.law, [])
+        dtypes += [one.dtype] if one.dtype not in dtypes else []
+    return [f"{reason}\n  concerns  {_by_law(laws)}" for reason, laws in by_reason.items()]
+
+
+def _by_law(laws: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(f"{law} [{', '.join(dtypes)}]" for law, dtypes in laws.items())
+
+
 def _alarms(found: Findings) -> list[str]:
     """Return what is broken and not declared, the first of each case and law with its replay; and wrong forms."""
     texts: dict[tuple[str, str], str] = {}
     for one in sorted(undeclared(found.breakings, found.worst), key=lambda it: it.dtype != "float32"):
-        what = f"replay  {one.replay}" if one.replay else getattr(one, "reason", None)
-        texts.setdefault((one.case, one.law), f"{one.case} breaks {one.law} [{one.dtype}]\n  {what}")
+        place = f" along {one.ray} at t = {one.value!r}" if isinstance(one, Breaking) else ""
+        replay = f"\n  replay  {one.replay}" if one.replay else ""
+        texts.setdefault((one.case, one.law), f"{one.case} breaks {one.law} [{one.dtype}]{place}{replay}")
     wrong = [
         f"{one.case} {one.law} [{one.dtype}] along {one.ray}: {closed_form(one)}, found {one.value!r}"
         for one in disagreeing(found.breakings)

@@ -19,6 +19,9 @@ from reports.text import count
 MOST_LABELS = 8
 """Runs that are named on an axis; of more, every second, third and so on."""
 
+MOST_MARKERS = 30
+"""Runs whose points are marked; of more, lines alone tell more."""
+
 HEIGHT_IN, ROW_IN = 2.5, 0.16
 """Height of a panel, and of each row of its legend beyond the first, inches."""
 
@@ -57,7 +60,7 @@ def _failures(digests: Sequence[Digest]) -> Panel:
     failing = [digest.failing for digest in digests]
 
     def draw(axes: Axes) -> None:
-        axes.plot(failing, color=PENS["scratch"].color, marker="o", linewidth=1.8)
+        axes.plot(failing, color=PENS["scratch"].color, marker=_marker("o", len(digests)), linewidth=1.8)
         axes.set(ylabel="verdicts that fail", ylim=(-0.2, max(1.0, 1.1 * max(failing))))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         _named(axes, digests)
@@ -83,7 +86,7 @@ def _panel(
                 label=names[str(case)],
                 linestyle=next(dashes[style]),
                 color=color,
-                marker=marker,
+                marker=_marker(marker, len(digests)),
                 markersize=3,
                 linewidth=width,
                 zorder=order,
@@ -95,6 +98,10 @@ def _panel(
     height = HEIGHT_IN + ROW_IN * legend_rows(list(names.values()))
     label = f"{title}, over {count(len(digests), 'run')}: {count(len(names), 'case')}."
     return Panel(title, drawn(draw, name=f"trend-{number}", label=label, height_in=height))
+
+
+def _marker(marker: str, runs: int) -> str:
+    return marker if runs <= MOST_MARKERS else ""
 
 
 def _named(axes: Axes, digests: Sequence[Digest]) -> None:
