@@ -92,6 +92,7 @@ class Loader(Subject):
     wall_us: tuple[float, ...] = ()
     cpu_us: tuple[float, ...] = ()
     limit_wall_us: tuple[float, ...] = ()
+    limit_cpu_us: tuple[float, ...] = ()
     pss_bytes: int | None = None
     shared_bytes: int | None = None
     prefetch: int | None = None

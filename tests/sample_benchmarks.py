@@ -118,8 +118,16 @@ def agreement_entries() -> list[dict[str, Any]]:
     return entries
 
 
-def loader_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
-    """Return the throughput of six loaders over three batch sizes and three numbers of workers."""
+def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
+    """Return the throughput of six loaders over three batch sizes and three numbers of workers.
+
+    Parameters
+    ----------
+    data
+        Label of the data.
+    limit
+        Whether slices were measured in turns with the limit of memory; older runs have whole epochs and no more.
+    """
     speed = {
         "scratch.item_by_item": 2.0e4,
         "concise.torchvision": 1.0e4,
@@ -131,7 +139,7 @@ def loader_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
     entries = []
     for name, rate in speed.items():
         for batch_size in (32, 256, 1024):
-            for workers in (0, 2, 4):
+            for workers in (0, 2, 4) if name != "scratch.slices" else (0,):
                 scale = (batch_size / 256) ** 0.3 * (1 if not workers else 1.6 if rate < 3e4 else 0.2 / workers**0.2)
                 entries.append(
                     benchmark(
@@ -145,10 +153,33 @@ def loader_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
                         data=data,
                         batches=math.ceil(10_000 / batch_size),
                         first_batch_s=0.002 + 0.04 * workers,
-                        cold_s=0.02 + 10_000 / (rate * scale),
+                        cold_s=None if limit else 0.02 + 10_000 / (rate * scale),
+                        **(loader_slices(1e6 / (rate * scale), workers) if limit else {}),
                     )
                 )
     return entries
+
+
+def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
+    """Return what a newer run says of a loader: nine slices in turns with the limit, start, end and memory."""
+    scatter = [1 + (turn % 5 - 2) / 50 for turn in range(9)]
+    return {
+        "loader": "torch.utils.data.dataloader.DataLoader",
+        "wall_us": [wall_us * factor for factor in scatter],
+        "cpu_us": [wall_us * max(1, workers) * factor for factor in scatter],
+        "limit_wall_us": [0.31 * factor for factor in reversed(scatter)],
+        "limit_cpu_us": [0.31] * 9,
+        "made_s": 0.001,
+        "iterator_s": 0.03 * workers,
+        "start_cpu_s": 0.05 * workers + 0.002,
+        "shutdown_s": 0.02 * workers,
+        "pss_bytes": (300 + 40 * workers) * 2**20,
+        "shared_bytes": workers * 2**20,
+        "prefetch": 2,
+        "persistent": True,
+        "pin": False,
+        "start_method": None,
+    }
 
 
 def vectorization_entries() -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from harness.cli.options import DataOption, RunOption, Target, console, progress, session
 from harness.error import UsageError
@@ -90,11 +91,6 @@ def bench(
     for suite in wanted:
         if suite not in benchmark.SUITES:
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
-    opened = session(run)
-    assert opened is not None
-    if "balance" in wanted or ("loaders" in wanted and dataset is None):
-        opened.note_data(prepare(data).source)
-    worst = 0
     settings = benchmark.Settings(
         contract=contract,
         batch_sizes=_batch_sizes(batch_sizes),
@@ -112,6 +108,11 @@ def bench(
         data_sets=tuple(data_sets.split(",")) if data_sets else (),
     )
     _check_loader_options(wanted, settings)
+    opened = session(run)
+    assert opened is not None
+    if "balance" in wanted or ("loaders" in wanted and dataset is None):
+        opened.note_data(prepare(data).source)
+    worst = 0
     for suite in wanted:
         worst = max(worst, _one_suite(suite, target, opened.folder, settings))
     raise typer.Exit(worst)
@@ -165,7 +166,7 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings"
             task = bar.add_task(name, total=None)
 
             def watch(running: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, description=f"{name} {running}")
+                bar.update(task, completed=done, total=total, description=escape(f"{name} {running}"))
 
             return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
     finally:  # an interrupt keeps what was measured, and shows it

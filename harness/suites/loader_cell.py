@@ -21,7 +21,7 @@ from harness.timing import without_garbage_collection
 ROUNDS = 9
 """Slices of a cell: the fewest whose second smallest and second largest enclose the median with 95 % confidence."""
 
-LIMIT_S = 4e-3
+LIMIT_S = 8e-3
 """Seconds of a turn of the limit."""
 
 REST_S = 0.1

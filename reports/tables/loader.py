@@ -112,7 +112,8 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
 _SETTINGS = ("prefetch", "persistent", "pin", "start_method")
 
 _FULL = (
-    *(Column("CPU a sample", "number"), Column("share of the limit", "number"), Column("efficiency", "number")),
+    *(Column("CPU a sample", "number"), Column("share of the limit", "number")),
+    *(Column("the same in CPU time", "number"), Column("efficiency", "number")),
     *(Column("made in", "number"), Column("workers started in", "number"), Column("first batch", "number")),
     *(Column("CPU to there", "number"), Column("shutdown", "number")),
     *(Column("memory", "number"), Column("shared memory", "number")),
