@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from harness.loader_summary import print_loaders
 from harness.record import Ratio, ratio
+from harness.tuner.summary import print_balance, print_tuner
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
@@ -125,5 +126,7 @@ SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "loaders": print_loaders,
     "steps": print_steps,
     "agreement": print_agreement,
+    "balance": print_balance,
+    "tuner": print_tuner,
 }
 """What is printed of a suite when it is done, by its name."""

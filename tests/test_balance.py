@@ -1,10 +1,12 @@
 """Balance: waiting and stepping in the real loop, on loaders and steps of known length, and what the report says."""
 
+import io
 import json
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import sample_balance
 import sample_benchmarks
 import sample_run
 import torch
+from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
 from harness import benchmark
@@ -25,6 +28,7 @@ from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import Probe
 from harness.tuner.step import Synthetic, load_step, step_s
+from harness.tuner.summary import print_balance, print_tuner
 from reports import frame
 from reports.tables import balance
 
@@ -343,3 +347,28 @@ def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_pat
     entries = [one for one in sample_balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
     sample_benchmarks.write_suite(folder, "tuner", entries)
     assert frame.tuner(folder).empty
+
+
+def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, Any]]) -> str:
+    stream = io.StringIO()
+    printer(Console(file=stream, width=160), {"benchmarks": entries})
+    return stream.getvalue()
+
+
+def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
+    """As the report does."""
+    printed = _printed(print_balance, sample_balance.balance_entries())
+    assert "starves the step by 23" in printed
+    assert "not decided" in printed
+    assert "loading keeps ahead" in printed
+    assert "cheapest that keeps ahead: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
+    starving = _printed(print_balance, sample_balance.balance_entries()[:2])
+    assert "none of these keeps ahead" in starving
+
+
+def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
+    """Run by run, and the medians of each data set."""
+    printed = _printed(print_tuner, sample_balance.tuner_entries())
+    assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time" in printed
+    assert "98.0%" in printed
+    assert "30.0%" in printed
