@@ -34,7 +34,7 @@ WORKERS = (0, 2)
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""
 
-ROUNDS, SECONDS = 5, 0.5
+ROUNDS, SECONDS = 10, 0.5
 """Stretches, and the seconds of all of them; of each, a fifth belongs to the step alone."""
 
 
