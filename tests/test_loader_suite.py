@@ -148,7 +148,7 @@ class Pairs:
 def cell(**more: Any) -> Any:
     """Measure it with a small budget."""
     given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
-    return measure_cell(Pairs, Configuration(5, more.pop("workers", 0)), **given)
+    return measure_cell(Pairs, Configuration(5), **given)
 
 
 def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
