@@ -15,8 +15,8 @@ TORCH = "torch.utils.data.dataloader.DataLoader"
 """What a loader is called that is torch's own."""
 
 _WORDS = (
-    "Medians of slices of the steady state, with 95 % intervals within this process; CPU time counts the workers and minds "
-    "no other load. "
+    "Medians of slices of the steady state, with 95 % intervals within this process; CPU time counts the workers, and "
+    "minds no other load. "
 )
 _LIMIT = "The limit gathers rows of tensors in memory and converts them, in turns with each loader."
 
@@ -84,6 +84,9 @@ def _wall_us(info: Mapping[str, Any]) -> float:
 
 def _median(values: Sequence[float]) -> float:
     return float(statistics.median(values))
+
+
+_HEADINGS = ("batch", "workers", "samples/s", "CPU us/sample", "of the limit", "in CPU time", "first batch", "memory")
 
 
 def _table(infos: Sequence[Mapping[str, Any]]) -> Table:

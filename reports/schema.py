@@ -189,9 +189,7 @@ _FRAMES: Mapping[str, tuple[Column, ...]] = {
         Column("share", REAL, "limit over loader: the share of the limit's rate that is reached"),
         Column("share_low", REAL, "lower end of its 95 % interval"),
         Column("share_high", REAL, "upper end"),
-        Column(
-            "cpu_share", REAL, "CPU time of the limit over that of the loader: the same, whatever else the machine does"
-        ),
+        Column("cpu_share", REAL, "CPU time of the limit over that of the loader, which minds no other load"),
         Column("cpu_share_low", REAL, "lower end of its 95 % interval"),
         Column("cpu_share_high", REAL, "upper end"),
         Column("efficiency", REAL, "rate over that without workers, divided by the workers"),

@@ -20,7 +20,7 @@ from harness.discovery import load
 from harness.error import UsageError
 from harness.interleaving import FEWEST_ROUNDS
 from harness.suites import training
-from harness.suites.loader_cell import ROUNDS
+from harness.suites.loader_cell import FEWEST, ROUNDS
 from harness.suites.test_search import WAYS
 from harness.suites.training import disagreement, problem
 
@@ -276,7 +276,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     timed = ran.timed["mine.right-4-1"]
     info = timed["extra_info"]
     rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
-    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} == {ROUNDS}
+    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= {FEWEST, ROUNDS}
     assert timed["stats"]["data"] == pytest.approx([30e-6 * wall_us for wall_us in rounds[0]])
     parts = info.pop("made_s") + info.pop("iterator_s")
     assert 0.0 < parts < info.pop("first_batch_s")

@@ -14,7 +14,7 @@ from harness import benchmark
 from harness.benchmark import Settings, run_suite
 from harness.loader_summary import print_loaders
 from harness.loading.configuration import Configuration
-from harness.suites.loader_cell import ROUNDS, measure_cell
+from harness.suites.loader_cell import FEWEST, ROUNDS, measure_cell
 from harness.suites.memory_limit import MemoryLimit
 from harness.suites.peers import PEERS
 
@@ -81,7 +81,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert {info["start_method"] for info in found} == {"fork"}
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
-    assert all(len(info["limit_wall_us"]) == ROUNDS for info in found)
+    assert {len(info["limit_wall_us"]) for info in found} <= {FEWEST, ROUNDS}
     assert "says that it has 20 samples, and delivers one at index 20 too" in found[0]["remark"]
 
 
@@ -148,7 +148,7 @@ class Pairs:
 def cell(**more: Any) -> Any:
     """Measure it with a small budget."""
     given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
-    return measure_cell(Pairs, Configuration(5, more.pop("workers", 0)), **given)
+    return measure_cell(Pairs, Configuration(5), **given)
 
 
 def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:

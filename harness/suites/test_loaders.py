@@ -34,8 +34,8 @@ from harness.timing import threads
 
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
-SECONDS = 0.2
-"""Seconds measured a loader; what is slow takes as long as two batches of each worker nine times."""
+SECONDS = 0.15
+"""Seconds measured a loader; what is slow takes longer, as each worker loads two batches a slice."""
 
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""

@@ -128,11 +128,9 @@ _WORDS = (
 def _full(row: pd.Series) -> Iterator[str]:
     """Yield what newer runs have measured of a configuration."""
     yield duration(1e-6 * row["cpu_us"])
-    yield (
-        UNKNOWN
-        if pd.isna(row["share"])
-        else (f"{percent(row['share'])} ({plain(100 * row['share_low'])} – {plain(100 * row['share_high'])})")
-    )
+    for name in ("share", "cpu_share"):
+        ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
+        yield UNKNOWN if pd.isna(row[name]) else f"{percent(row[name])} {ends}"
     yield percent(row["efficiency"])
     for name in ("made_s", "iterator_s", "first_batch_s", "start_cpu_s", "shutdown_s"):
         yield duration(row[name])
