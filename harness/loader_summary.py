@@ -14,7 +14,10 @@ from harness.record import Ratio, ratio
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """What a loader is called that is torch's own."""
 
-_WORDS = "Medians of slices of the steady state, with 95 % intervals within this process; CPU time counts the workers. "
+_WORDS = (
+    "Medians of slices of the steady state, with 95 % intervals within this process; CPU time counts the workers, and "
+    "minds no other load. "
+)
 _LIMIT = "The limit gathers rows of tensors in memory and converts them, in turns with each loader."
 
 
@@ -54,8 +57,11 @@ def remarks(infos: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _compared(size: int, words: str, best: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
-    times = f", {_wall_us(base) / _wall_us(best):,.1f} times the rate of {_place(base)}" if best is not base else ""
-    yield f"batch {size}: {words} is {_place(best)}{times}"
+    line = f"batch {size}: {words} is {_place(best)}"
+    if best is not base:
+        rates, costs = _wall_us(base) / _wall_us(best), _median(base["cpu_us"]) / _median(best["cpu_us"])
+        line += f", {rates:,.1f} times the rate of {_place(base)}, which takes {costs:,.1f} times its CPU time"
+    yield line
 
 
 def _place(info: Mapping[str, Any]) -> str:
@@ -73,12 +79,28 @@ def _size(info: Mapping[str, Any]) -> int:
 
 
 def _wall_us(info: Mapping[str, Any]) -> float:
-    return float(statistics.median(info["wall_us"]))
+    return _median(info["wall_us"])
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(statistics.median(values))
+
+
+_HEADINGS = ("batch", "workers", "samples/s", "CPU us/sample", "of the limit", "in CPU time", "first batch", "memory")
 
 
 def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(Column("loader", overflow="fold", min_width=24))
-    for heading in ("batch", "workers", "samples/s", "CPU us/sample", "share of the limit", "first batch", "memory"):
+    for heading in (
+        "batch",
+        "workers",
+        "samples/s",
+        "CPU us/sample",
+        "of the limit",
+        "CPU of the limit",
+        "first batch",
+        "memory",
+    ):
         table.add_column(heading, justify="right")
     for _, group in groupby(infos, key=lambda info: info["case"]):
         for info in group:
@@ -95,6 +117,7 @@ def _row(info: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_rate(wall.ratio)} [{_rate(wall.high)}, {_rate(wall.low)}]"
     yield f"{statistics.median(info['cpu_us']):.3g}"
     yield _share(ratio(info["limit_wall_us"], info["wall_us"]))
+    yield _share(ratio(info["limit_cpu_us"], info["cpu_us"]))
     yield f"{1e3 * info['first_batch_s']:.0f} ms"
     yield "–" if info["pss_bytes"] is None else f"{info['pss_bytes'] / 2**20:,.0f} MiB"
 

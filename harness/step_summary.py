@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from harness.loader_summary import print_loaders
 from harness.record import Ratio, ratio
+from harness.tuner.summary import print_balance, print_tuner
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
@@ -82,13 +83,14 @@ def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The first case from scratch and the first concise one, by style; else the first case."""
+    """The first case from scratch and the first concise one, by style; else the first of several cases."""
     found: dict[str, str] = {}
     for entry in entries:
         style, case = _facts(entry, "style", "case")
         if style in {"scratch", "concise"}:
             found.setdefault(style, case)
-    return found or {"first": entries[0]["extra_info"]["case"]}
+    cases = list(dict.fromkeys(entry["extra_info"]["case"] for entry in entries))
+    return found or ({"first": cases[0]} if len(cases) > 1 else {})
 
 
 def _row(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
@@ -124,5 +126,7 @@ SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "loaders": print_loaders,
     "steps": print_steps,
     "agreement": print_agreement,
+    "balance": print_balance,
+    "tuner": print_tuner,
 }
 """What is printed of a suite when it is done, by its name."""

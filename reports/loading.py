@@ -19,6 +19,7 @@ def loaders(run: RunFolder) -> Iterator[dict[str, Any]]:
             "cpu_us": _median(row["cpu_us"]),
             "limit_us": _median(row["limit_wall_us"]),
             **_interval("share", row["limit_wall_us"], row["wall_us"]),
+            **_interval("cpu_share", row["limit_cpu_us"], row["cpu_us"]),
             **_rate(row["wall_us"]),
             "efficiency": _efficiency(row, alone.get(_key(row))),
         }

@@ -273,6 +273,7 @@ def index_tensor_loader(
         sampler=IndexBatches(len(dataset), batch_size, shuffle=shuffle),
         num_workers=workers,
         persistent_workers=workers > 0,
+        collate_fn=unchanged,
     )
 
 

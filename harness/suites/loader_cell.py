@@ -21,7 +21,10 @@ from harness.timing import without_garbage_collection
 ROUNDS = 9
 """Slices of a cell: the fewest whose second smallest and second largest enclose the median with 95 % confidence."""
 
-LIMIT_S = 4e-3
+FEWEST, LONG_S = 5, 0.1
+"""Rounds that last longer than so many seconds are so few: the fewest that have an interval."""
+
+LIMIT_S = 8e-3
 """Seconds of a turn of the limit."""
 
 REST_S = 0.1
@@ -159,10 +162,11 @@ def _one_batch(reading: Reading) -> Any:
 
 
 class _Plan(NamedTuple):
-    """Batches a slice, and seconds a batch."""
+    """Batches a slice, seconds a batch, and rounds."""
 
     batches: int
     batch_s: float
+    rounds: int
 
 
 SHORT_EPOCH = 4
@@ -177,7 +181,9 @@ def _plan(reading: Reading, configuration: Configuration, slice_s: float, epoch_
     batches = max(2 * workers, workers * round(slice_s / batch_s / workers)) if workers else round(slice_s / batch_s)
     if SHORT_EPOCH * batches >= epoch_batches:
         batches = epoch_batches * max(1, round(batches / epoch_batches))
-    return _Plan(max(1, batches), batch_s)
+    batches = max(1, batches)
+    round_s = (configuration.ahead + 1 + batches) * batch_s
+    return _Plan(batches, batch_s, FEWEST if round_s > LONG_S else ROUNDS)
 
 
 def _rounds(
@@ -187,7 +193,7 @@ def _rounds(
     limits: list[Slice] = []
 
     with without_garbage_collection():
-        for _ in range(ROUNDS):
+        for _ in range(plan.rounds):
             if configuration.workers:
                 time.sleep(min(REST_S, configuration.ahead * plan.batch_s))
             if limit is not None:

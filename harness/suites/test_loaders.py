@@ -1,7 +1,7 @@
 """Loaders: the steady state against batch size and workers, from the first batch to the end, beside the limit.
 
-The loaders are the cases of the contract ``loader``, and their peers where those are installed; or, for a data set of
-one's own, torch's ``DataLoader`` of it.
+The loaders are the cases of the contract ``loader``; beside the shipped ones their peers, where those are installed;
+or, for a data set of one's own, torch's ``DataLoader`` of it.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from harness.case import Case
+from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.loading import target
 from harness.loading.configuration import PREFETCH, Configuration
@@ -33,8 +34,8 @@ from harness.timing import threads
 
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
-SECONDS = 0.2
-"""Seconds measured a loader; what is slow takes as long as two batches of each worker nine times."""
+SECONDS = 0.15
+"""Seconds measured a loader; what is slow takes longer, as each worker loads two batches a slice."""
 
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""
@@ -61,7 +62,8 @@ def _loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
     found = list(cases_of(config, "loader"))
-    return found + [peer.case.name for peer in PEERS] if found else []
+    shipped = option(config, "cases", SHIPPED) == SHIPPED
+    return found + [peer.case.name for peer in PEERS] if found and shipped else found
 
 
 def _configurations(config: pytest.Config) -> list[Configuration]:

@@ -112,7 +112,8 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
 _SETTINGS = ("prefetch", "persistent", "pin", "start_method")
 
 _FULL = (
-    *(Column("CPU a sample", "number"), Column("share of the limit", "number"), Column("efficiency", "number")),
+    *(Column("CPU a sample", "number"), Column("share of the limit", "number")),
+    *(Column("the same in CPU time", "number"), Column("efficiency", "number")),
     *(Column("made in", "number"), Column("workers started in", "number"), Column("first batch", "number")),
     *(Column("CPU to there", "number"), Column("shutdown", "number")),
     *(Column("memory", "number"), Column("shared memory", "number")),
@@ -127,11 +128,9 @@ _WORDS = (
 def _full(row: pd.Series) -> Iterator[str]:
     """Yield what newer runs have measured of a configuration."""
     yield duration(1e-6 * row["cpu_us"])
-    yield (
-        UNKNOWN
-        if pd.isna(row["share"])
-        else (f"{percent(row['share'])} ({plain(100 * row['share_low'])} – {plain(100 * row['share_high'])})")
-    )
+    for name in ("share", "cpu_share"):
+        ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
+        yield UNKNOWN if pd.isna(row[name]) else f"{percent(row[name])} {ends}"
     yield percent(row["efficiency"])
     for name in ("made_s", "iterator_s", "first_batch_s", "start_cpu_s", "shutdown_s"):
         yield duration(row[name])
