@@ -105,6 +105,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
     assert frame.steps(run)["over_floor"].isna().all()
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
     assert "These steps were timed one after the other" in html
+    assert "scratch takes 1.61× the time of concise" in html
     assert 'id="steps-table"' in html
     for absent in ("step-ratios", "floor-table", "phases-table", "step-ratio-figure", "agreement-table"):
         assert f'id="{absent}"' not in html
