@@ -171,7 +171,8 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings"
             task = bar.add_task(name, total=None)
 
             def watch(running: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, description=escape(f"{name} {running}"))
+                about = escape(running.partition("[")[2].removesuffix("]"))
+                bar.update(task, completed=done, total=total, description=f"{name} {about}")
 
             return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
     finally:  # an interrupt keeps what was measured, and shows it
