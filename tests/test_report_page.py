@@ -32,7 +32,7 @@ from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention changes declared laws proofs survey steps loaders vectorization screening "
+    "attention changes gate declared laws proofs survey steps loaders vectorization screening "
     "training estimates overfitting images runs environment data"
 )
 
