@@ -264,12 +264,14 @@ def _run(
 
 
 def _last_words(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return process.wait(GOODBYE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
-        return process.wait()
+    for _ in range(2):
+        try:
+            return process.wait(GOODBYE_S / 2)
+        except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: it is said once more
+            process.send_signal(signal.SIGINT)
+    process.kill()
+    sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
+    return process.wait()
 
 
 def _keep(result: Path, file: Path, *, added: bool = False) -> int:

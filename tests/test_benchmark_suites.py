@@ -433,6 +433,19 @@ def test_what_pytest_writes_is_shown_where_something_went_wrong(
     assert ("a long story" in capfd.readouterr().out) is shown
 
 
+def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
+    monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
+    child = (
+        "import time\n"
+        "for code in (None, 7):\n"
+        "    try: time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        if code: raise SystemExit(code)"
+    )
+    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
+
+
 def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
     """The run's file stays as it was."""
     result, file = tmp_path / "result.json", tmp_path / "bench-steps.json"
