@@ -20,6 +20,11 @@ ENTRY_POINTS = "harness.cases"
 """The entry-point group by which an installed package offers cases of its own."""
 
 
+def is_shipped(target: str) -> bool:
+    """Whether a target is among the reference cases, and so nobody else's code."""
+    return target == SHIPPED or target.startswith(f"{SHIPPED}.")
+
+
 def load(target: str = SHIPPED, *, contract: str | None = None, **claims: Any) -> list[Case]:
     """Load the cases a target names.
 

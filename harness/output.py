@@ -43,7 +43,7 @@ def _test_case(verdict: Verdict) -> TestCase:
 
 
 def _result(verdict: Verdict) -> Error | Failure | Skipped | None:
-    message = _printable(verdict.reason or verdict.statement)
+    message = printable(verdict.reason or verdict.statement)
     match verdict.status:
         case Status.HOLDS:
             return None
@@ -53,18 +53,18 @@ def _result(verdict: Verdict) -> Error | Failure | Skipped | None:
             return Error(message, verdict.fault.value if verdict.fault else "error")
     failure = Failure(message, verdict.status.value)
     if verdict.violation is not None:
-        failure.text = _printable(violation_block(verdict))
+        failure.text = printable(violation_block(verdict))
     return failure
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
     """Return the verdict, a table of laws and dtypes for each case, and a block for each failure."""
-    parts = [f"**{_cell(verdict_line(verdicts))}**", _cell(census_line(verdicts))]
+    parts = [f"**{cell(verdict_line(verdicts))}**", cell(census_line(verdicts))]
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
-        parts += [f"### {_cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
+        parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
     for verdict in failing(verdicts):
         text = violation_block(verdict) if verdict.violation is not None else _sentence(verdict)
-        parts.append(_fenced(_printable(text)))
+        parts.append(_fenced(printable(text)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,16 +84,16 @@ def _law_table(verdicts: Sequence[Verdict]) -> str:
     return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what no document may contain, since some of the text is somebody else's."""
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in strip_control_codes(text)
     )
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A text in which no character has a meaning in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", _printable(text).replace("\n", " "))
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text).replace("\n", " "))
 
 
 def _fenced(text: str) -> str:

@@ -1,14 +1,23 @@
 """Everything a report reads from a run and from those before it, read once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.record import Image, Proof, Run, RunFolder, Verdict
+from harness.record import Comparison, Finding, Image, Proof, Run, RunFolder, Slices, Verdict
 from reports.difference import differences
 from reports.frame import Frames, frames
 from reports.history import Digest
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What the gate found in a run, and what its verdicts on time rest on."""
+
+    findings: tuple[Finding, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[Slices, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,8 @@ class Reading:
         A digest of each run, oldest first, this one last; none where it alone is reported.
     changes
         What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
+    gate
+        What the gate found.
     """
 
     head: Run
@@ -32,6 +43,7 @@ class Reading:
     frames: Frames
     digests: tuple[Digest, ...] = ()
     changes: pd.DataFrame | None = None
+    gate: Gated = field(default_factory=Gated)
 
     @property
     def before(self) -> Run:
@@ -54,8 +66,9 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
     found = frames(run)
+    gate = Gated(tuple(run.read(Finding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     if not earlier:
-        return Reading(run.head(), verdicts, proofs, images, found)
+        return Reading(run.head(), verdicts, proofs, images, found, gate=gate)
     same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), found, same_machine=same)
-    return Reading(run.head(), verdicts, proofs, images, found, tuple(map(Digest.of, (*earlier, run))), changes)
+    return Reading(run.head(), verdicts, proofs, images, found, tuple(map(Digest.of, (*earlier, run))), changes, gate)

@@ -8,6 +8,7 @@ from harness.record import Status, Verdict, broken_blocks, failing, violation_bl
 from reports import summary
 from reports.figure import Figure
 from reports.figures.balance import waiting
+from reports.figures.gate import evidence
 from reports.figures.image import Grid, grid
 from reports.figures.law import room
 from reports.figures.loader import throughput
@@ -22,7 +23,7 @@ from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import balance, benchmark, environment, law, loader, proof, run, step, survey, training
+from reports.tables import balance, benchmark, environment, gate, law, loader, proof, run, step, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -68,6 +69,7 @@ def _attention(reading: Reading) -> tuple[Part, ...]:
         items.append((f"{count(len(found) - len(shown), 'further failure')} in the law matrix below.", "laws"))
     items += [(sentence, "proofs") for one in reading.proofs for sentence in summary.refuted(one)]
     items += [(sentence, "changes") for sentence in summary.since(reading)]
+    items += [(one.sentence, "gate") for one in reading.gate.findings if one.outcome in gate.ORDER[:2]]
     items += [(remark, "") for remark in summary.remarks(reading.head)]
     return (_tally(reading), Findings(tuple(items), _calm(reading)), *blocks)
 
@@ -103,6 +105,16 @@ def _changes(reading: Reading) -> tuple[Part, ...]:
 def _runs(reading: Reading) -> tuple[Part, ...]:
     """Return the runs side by side, and the trend over them."""
     return (run.side_by_side(reading.digests), trend(reading.digests)) if reading.digests else ()
+
+
+def _gate(reading: Reading) -> tuple[Part, ...]:
+    """Return what the gate found, and what its verdicts on time rest on."""
+    found = reading.gate
+    if not found.findings:
+        return ()
+    timed = any(one.arm == "candidate" for one in found.comparisons)
+    rest = (evidence(found.comparisons, found.slices), gate.comparisons(found.comparisons)) if timed else ()
+    return (gate.findings(found.findings), *rest)
 
 
 def _declared(reading: Reading) -> tuple[Part, ...]:
@@ -260,6 +272,7 @@ def _text(verdict: Verdict) -> str:
 _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ...] = (
     ("attention", "What needs attention", _attention, ""),
     ("changes", "What changed", _changes, "This run alone is reported: name an earlier one beside it to see changes."),
+    ("gate", "Gate", _gate, "The gate has not compared this run with anything."),
     ("declared", "Declared failures", _declared, "No declared failure was found in this run."),
     ("laws", "Laws", _laws, "No law was checked in this run."),
     ("proofs", "Proofs", _proofs, "Nothing was proved in this run: not every input of a 16-bit format was visited."),

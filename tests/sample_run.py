@@ -8,21 +8,25 @@ from typing import Any
 
 import sample_balance
 import sample_benchmarks
+import sample_gate
 import sample_survey
 
 from harness.record import (
     Accumulator,
     Breaking,
+    Comparison,
     DataSource,
     Environment,
     Epoch,
     Estimate,
+    Finding,
     Image,
     LawOutcome,
     Profile,
     Proof,
     Run,
     RunFolder,
+    Slices,
     Status,
     TensorText,
     Verdict,
@@ -375,4 +379,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Worst, sample_survey.worst())
     run.write(Profile, sample_survey.profiles())
     run.write(Accumulator, sample_survey.accumulators())
+    run.write(Finding, sample_gate.findings())
+    run.write(Comparison, sample_gate.comparisons())
+    run.write(Slices, sample_gate.slices())
     return run

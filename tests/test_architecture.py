@@ -14,7 +14,7 @@ import harness
 import harness.contracts
 from harness.law import Contract
 
-SHARED = {"binary_logits", "entropy_bound", "labelled_logits", "logistic_function", "logits", "moments"}
+SHARED = {"binary_logits", "entropy_bound", "labelled_logits", "logistic_function", "logits", "masked_rays", "moments"}
 """Modules beside the contracts that hold what several of them share."""
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,7 @@
 """The benchmark suites, on a user's own cases: what was right is kept with its rounds, what was wrong fails."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from harness.error import UsageError
 from harness.interleaving import FEWEST_ROUNDS
 from harness.suites import training
 from harness.suites.loader_cell import FEWEST, ROUNDS
+from harness.suites.progress import Progress
 from harness.suites.test_search import WAYS
 from harness.suites.training import disagreement, problem
 
@@ -399,6 +401,36 @@ def test_a_suite_that_does_not_let_go_is_killed(
     child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
     assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) < 0
     assert "nothing it measured is kept" in capfd.readouterr().err
+
+
+def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
+    """What runs, how many are done, and how many there are, until the suite closes its end."""
+    source, sink = os.pipe()
+    telling = Progress(sink)
+    telling._tell(total=2)
+    for nodeid in ("suite.py::test_it[a]", "suite.py::test_it[b]"):
+        telling.pytest_runtest_logstart(nodeid)
+        telling.pytest_runtest_logfinish()
+    telling._stream.close()
+    seen: list[tuple[str, int, int]] = []
+    benchmark._listen(source, lambda *told: seen.append(told))
+    assert seen == [
+        ("", 0, 2),
+        ("test_it[a]", 0, 2),
+        ("test_it[a]", 1, 2),
+        ("test_it[b]", 1, 2),
+        ("test_it[b]", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize(("code", "shown"), [(0, False), (1, True)])
+def test_what_pytest_writes_is_shown_where_something_went_wrong(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, code: int, shown: bool
+) -> None:
+    """And held back where all is well; the end of the suite does not wait for its progress."""
+    child = f"print('a long story'); raise SystemExit({code})"
+    assert benchmark._watched([sys.executable, "-S", "-c", child], None, lambda *_: None, tmp_path) == code
+    assert ("a long story" in capfd.readouterr().out) is shown
 
 
 def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:

@@ -239,3 +239,10 @@ def test_a_bridge_has_the_signature_of_its_adapter() -> None:
     assert torch.equal(bridged(module).function(x), x.softmax(-1))
     assert unbridged(bridge) is adapted
     assert bridged(Case(torch.softmax, "softmax")).function is torch.softmax
+
+
+def test_a_subpackage_of_the_reference_cases_is_not_foreign() -> None:
+    """It is surveyed and proved where the command runs; what merely begins alike is somebody else's."""
+    targets = ("cases", "cases.softmax_regression", "cases.softmax_regression.concise:softmax", "casesx:f", "mine.py:f")
+    assert [Survey(target).is_foreign for target in targets] == [False, False, False, True, True]
+    assert [Exhaustion(target, Path("shards")).is_foreign for target in targets] == [False, False, False, True, True]

@@ -33,7 +33,7 @@ from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention changes declared laws proofs survey steps loaders balance vectorization screening "
+    "attention changes gate declared laws proofs survey steps loaders balance vectorization screening "
     "training estimates overfitting images runs environment data"
 )
 
@@ -314,7 +314,7 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
 def test_captions_are_computed_from_the_run(tmp_path: Path) -> None:
     """The sentence below a figure carries this run's numbers."""
     html = unbroken(written(sample_run.full_run(tmp_path))[0])
-    assert "one softmax_regression step takes 3.31 ms from scratch and 2.05 ms concise: scratch takes 1.61×" in html
+    assert "one softmax_regression step takes 3.31 ms from scratch and 2.05 ms concise." in html
     assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
     assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7" in html
     assert "21 of 24 classified rightly" in html

@@ -105,6 +105,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
     assert frame.steps(run)["over_floor"].isna().all()
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
     assert "These steps were timed one after the other" in html
+    assert "scratch takes 1.61× the time of concise" in html
     assert 'id="steps-table"' in html
     for absent in ("step-ratios", "floor-table", "phases-table", "step-ratio-figure", "agreement-table"):
         assert f'id="{absent}"' not in html
@@ -146,6 +147,7 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
         "CPU / accelerator",
     ]
     assert all("–" not in row[-1] for row in table.rows)
+    assert "No graph" not in table.caption
     rows = step.crossovers(steps).rows
     assert {row[2] for row in rows} == {"about 36"}
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
@@ -157,3 +159,15 @@ def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> No
     found = frame.steps(run_of(tmp_path, steps=sample_benchmarks.step_entries()))
     assert found["floor_s"].gt(0).all()
     assert all(math.isfinite(value) for value in found["over_floor"])
+
+
+def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:
+    """Once for all its batch sizes, with the case."""
+    entries = sample_benchmarks.step_entries(("cpu", "cuda"))
+    for entry in entries:
+        info = entry["extra_info"]
+        if info["device"] == "cuda" and info["case"] == "softmax_regression.scratch.training_step":
+            info |= {"graph_s": None, "graph_device_s": None, "graph_absent": "it cannot be recorded: it waits"}
+    table = step.steps(frame.steps(run_of(tmp_path, steps=entries)), accelerator="NVIDIA H100")
+    told = "No graph of softmax_regression.scratch.training_step: it cannot be recorded: it waits. "
+    assert table.caption.count(told) == 1

@@ -32,6 +32,9 @@ _LOST = (
     "-14.56 in float32, -33.27 in float64, -6.24 in float16, -4.16 in bfloat16"
 )
 
+_RIGHT_1, _WRONG_1 = "positive logit of class 1", "negative logit of class 1"
+_RIGHT_0, _WRONG_0 = "negative logit of class 0", "positive logit of class 0"
+
 CASES = [
     Case(
         scratch.sigmoid,
@@ -42,6 +45,10 @@ CASES = [
             "gradient_at_infinity": _NAN_GRADIENT,
             "gradient_not_lost": _SQUARE_UNDERFLOWS,
         },
+        breaks_at={
+            ("value", "negative"): "ln(max + ulp/2)",
+            ("gradient_not_lost", "negative"): Break("-ln(sub/2) / 2", _WIDE),
+        },
     ),
     Case(scratch.stable_sigmoid, "sigmoid"),
     Case(
@@ -51,6 +58,10 @@ CASES = [
             "value": Break(_ONE_OVER_INFINITY, _WIDE),
             "gradient": Break(f"{_ONE_OVER_INFINITY}; the gradient is formed of the value", _WIDE),
             "gradient_not_lost": _ROUNDS_TO_ONE,
+        },
+        breaks_at={
+            **{(law, "negative"): Break("ln(max + ulp/2)", _WIDE) for law in ("value", "gradient")},
+            ("gradient_not_lost", "positive"): Break("p ln 2", ("float64", "float32")),
         },
     ),
     Case(
@@ -65,12 +76,17 @@ CASES = [
             "gradient_at_infinity": _NAN_GRADIENT,
             "value_on_extreme_numbers": _EXP_OVERFLOWS,
         },
+        breaks_at={
+            **{(law, "positive"): "ln(max + ulp/2)" for law in ("value", "finite_on_extreme_inputs", "gradient")},
+            ("tail_not_lost", "negative"): "p ln 2",
+        },
     ),
     Case(scratch.stable_softplus, "softplus"),
     Case(
         concise.softplus,
         "softplus",
         breaks={"value": _THRESHOLD, "difference_is_argument": _THRESHOLD, "gradient": _SLOPE_ABOVE_THRESHOLD},
+        breaks_at={(law, "positive"): Break("20 (1 + u)", ("float64",)) for law in ("value", "gradient")},
     ),
     Case(
         scratch.logsigmoid,
@@ -83,6 +99,10 @@ CASES = [
             "gradient": _NAN_GRADIENT,
             "gradient_at_infinity": _NAN_GRADIENT,
             "value_on_extreme_numbers": _EXP_OVERFLOWS,
+        },
+        breaks_at={
+            **{(law, "negative"): "ln(max + ulp/2)" for law in ("value", "finite_on_extreme_inputs")},
+            ("tail_not_lost", "positive"): "p ln 2",
         },
     ),
     Case(scratch.stable_logsigmoid, "logsigmoid"),
@@ -102,6 +122,17 @@ CASES = [
             "value_on_extreme_numbers": _ONE_MINUS_P,
             "value_on_long_rows": Break("1 - p cancels: 5 ulp at x = 2.8, y = 0", ("bfloat16",)),
         },
+        breaks_at={
+            ("value", _RIGHT_1): "p ln 2",
+            ("value", _WRONG_1): "ln(max + ulp/2)",
+            ("value", _RIGHT_0): "ln(max + ulp/2)",
+            ("digits_not_lost", _WRONG_1): "ln(max + ulp/2)",
+            ("loss_not_lost", _RIGHT_0): "(p + 1) ln 2",
+            **{("finite_on_extreme_logits", ray): "p ln 2" for ray in (_RIGHT_1, _WRONG_0)},
+            **{("finite_on_extreme_logits", ray): "ln(max + ulp/2)" for ray in (_WRONG_1, _RIGHT_0)},
+            ("gradient", _RIGHT_1): "p ln 2",
+            **{("gradient_not_lost", ray): Break("-ln(sub/2) / 2", _WIDE) for ray in (_WRONG_1, _RIGHT_0)},
+        },
     ),
     Case(
         scratch.cross_entropy_of_max,
@@ -112,6 +143,10 @@ CASES = [
             "gradient_at_zero": _KINK,
             "gradient_not_lost": "at zero the gradient is 1 - y, which is zero for y = 1, where it is -1/2",
             "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is not a number",
+        },
+        breaks_at={
+            **{("gradient", ray): "0" for ray in (_RIGHT_1, _WRONG_1, _RIGHT_0, _WRONG_0)},
+            **{("gradient_not_lost", ray): "0" for ray in (_RIGHT_1, _WRONG_1)},
         },
     ),
     Case(scratch.accurate_binary_cross_entropy, "binary_cross_entropy_with_logits"),
@@ -124,6 +159,11 @@ CASES = [
             "gradient": Break(_ONE_OVER_INFINITY, _WIDE),
             "gradient_not_lost": "sigmoid(x) - 1 is zero as soon as the sigmoid rounds to one: from p ln 2 for y = 1",
             "certain_and_wrong": "0 * inf and inf - inf at x = -inf, where the loss of y = 1 is infinite",
+        },
+        breaks_at={
+            ("loss_not_lost", _RIGHT_0): "-ln(exp(2^(e - p)) - 1), e = floor(log2 t)",
+            ("gradient", _RIGHT_0): Break("ln(max + ulp/2)", _WIDE),
+            ("gradient_not_lost", _RIGHT_1): Break("p ln 2", ("float64", "float32")),
         },
     ),
 ]

@@ -105,6 +105,7 @@ CASES = [
             "value_on_long_rows": Break(_CLAMPED, ("bfloat16", "float16")),
             "any_layout": Break(_CLAMPED, ("float64", "float32")),
         },
+        breaks_at={("value", "unlikely class"): "-ln(sub/2)"},
     ),
     Case(
         concise.kl_divergence,

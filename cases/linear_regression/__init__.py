@@ -12,8 +12,8 @@ CASES = [
     Case(scratch.linear, "linear"),
     Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
     Case(scratch.sgd, "sgd", breaks_at=_STOPS_AT),
-    Case(scratch.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
-    Case(scratch.compensated_sgd_with_momentum, "sgd_with_momentum"),
+    Case(scratch.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}, breaks_at=_STOPS_AT),
+    Case(scratch.compensated_sgd_with_momentum, "sgd_with_momentum", breaks_at=_STOPS_AT),
     *(
         Case(step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS)
         for step in (scratch.training_step, scratch.closed_form_step)
@@ -23,8 +23,13 @@ CASES = [
     Case(concise.linear, "linear"),
     Case(concise.squared_loss, "squared_error"),
     Case(concise.sgd, "sgd", breaks_at=_STOPS_AT),
-    Case(concise.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}),
-    Case(concise.sgd_with_a_master_copy, "sgd_with_momentum", dtypes=("float32", "bfloat16", "float16")),
+    Case(concise.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}, breaks_at=_STOPS_AT),
+    Case(
+        concise.sgd_with_a_master_copy,
+        "sgd_with_momentum",
+        dtypes=("float32", "bfloat16", "float16"),
+        breaks_at=_STOPS_AT,
+    ),
     *(
         Case(step, "linear_regression_step", dtypes=_FLOATS)
         for step in (concise.training_step, concise.fused_step, concise.foreach_step)

@@ -36,6 +36,7 @@ CASES = [
             "gradient_ignores_masked_values": _NAN,
             "fully_masked_row": "0 * p is zero, not NaN, where nothing is kept",
         },
+        breaks_at={("value", "masked spike"): "0", ("value", "uniform offset"): "0"},
     ),
     Case(
         scratch.renormalised,
@@ -59,6 +60,7 @@ CASES = [
             "masked_values_do_not_matter": _NAN,
             "gradient_ignores_masked_values": _NAN,
         },
+        breaks_at={("value", "masked spike"): "-ln(sub/2)"},
     ),
     Case(
         scratch.additive,
@@ -80,6 +82,10 @@ CASES = [
             "masked_values_do_not_matter": _NAN,
             "gradient_ignores_masked_values": _NAN,
             "fully_masked_row": _NOTHING,
+        },
+        breaks_at={
+            ("value", "masked spike"): Break("1e9 + ln((k - 1) sub/2)", _WIDE),
+            ("value", "uniform offset"): Break("2^(p + 30) (1 + u)", _WIDE),
         },
     ),
     Case(

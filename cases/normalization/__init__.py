@@ -32,6 +32,10 @@ _IN_16_BITS = Break("every step is rounded to 16 bits, and the mean's rounding i
 _EACH_STEP = Break("every step is rounded to 16 bits, and not the result alone", _HALF)
 _FROM_256 = Break("squares overflow from 256: everything is divided by infinity", ("float16",))
 
+_EXTREME = ("value_on_extreme_numbers", "extreme size")
+_OVERFLOWS_AT = {_EXTREME: "sqrt((max + ulp/2) / k), k = 1 in float16"}
+_OVERFLOWS_IN_FLOAT32_AT = {_EXTREME: Break("sqrt((max + ulp/2) / k) in float32", _WIDE)}
+
 CASES = [
     Case(
         scratch.variance_of_squares,
@@ -66,8 +70,14 @@ CASES = [
             "doubling_at_most_doubles": _FROM_256,
             "value_on_extreme_numbers": _SQUARES_OR_256,
         },
+        breaks_at=_OVERFLOWS_AT,
     ),
-    Case(scratch.layer_norm, "layer_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(
+        scratch.layer_norm,
+        "layer_norm",
+        breaks={"value_on_extreme_numbers": _SQUARES},
+        breaks_at=_OVERFLOWS_IN_FLOAT32_AT,
+    ),
     Case(scratch.scaled_layer_norm, "layer_norm"),
     Case(
         concise.layer_norm,
@@ -78,6 +88,8 @@ CASES = [
             "gradient": _SAVED,
             "value_on_extreme_numbers": _SQUARES,
         },
+        # In float32 itself one float earlier: the running variance is rounded before.
+        breaks_at={_EXTREME: Break("sqrt((max + ulp/2) / k) in float32", ("float64", "bfloat16"))},
     ),
     Case(
         scratch.textbook_rms_norm,
@@ -87,8 +99,19 @@ CASES = [
             "doubling_at_most_doubles": _FROM_256,
             "value_on_extreme_numbers": _SQUARES_OR_256,
         },
+        breaks_at=_OVERFLOWS_AT,
     ),
-    Case(scratch.rms_norm, "rms_norm", breaks={"value_on_extreme_numbers": _SQUARES}),
+    Case(
+        scratch.rms_norm,
+        "rms_norm",
+        breaks={"value_on_extreme_numbers": _SQUARES},
+        breaks_at=_OVERFLOWS_IN_FLOAT32_AT,
+    ),
     Case(scratch.scaled_rms_norm, "rms_norm"),
-    Case(concise.rms_norm, "rms_norm", breaks={"gradient": _CUBED, "value_on_extreme_numbers": _SQUARES}),
+    Case(
+        concise.rms_norm,
+        "rms_norm",
+        breaks={"gradient": _CUBED, "value_on_extreme_numbers": _SQUARES},
+        breaks_at=_OVERFLOWS_IN_FLOAT32_AT,
+    ),
 ]

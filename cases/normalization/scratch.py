@@ -48,9 +48,9 @@ def layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def scaled_layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Scale rows of large numbers by a power of two first, so that no square overflows; eps is scaled with them."""
+    """Scale rows of large deviations by a power of two first, so that no square overflows; eps is scaled with them."""
     wide = widened(x)
-    scale = power_of_two(wide)
+    scale = power_of_two(wide - wide.mean(dim=1, keepdim=True))
     centred = wide * scale - (wide * scale).mean(dim=1, keepdim=True)
     var = (centred**2).mean(dim=1, keepdim=True) + 1e-5 * scale**2
     # Equal large numbers have no variance, and eps underflows beside them: zero is divided by anything but zero.
@@ -68,17 +68,17 @@ def rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def scaled_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Take squares of rows scaled by a power of two, and scale the root back."""
+    """Scale rows of large numbers by a power of two first, and eps with them."""
     wide = widened(x)
     scale = power_of_two(wide)
     square = ((wide * scale) ** 2).mean(dim=1, keepdim=True) + 1e-5 * scale**2
-    return (wide / (torch.sqrt(square) / scale)).to(x.dtype)
+    return (wide * scale / torch.sqrt(square)).to(x.dtype)
 
 
 def power_of_two(x: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
-    """One for each row, and a small power of two for those whose squares might overflow."""
+    """One for each row, and a small power of two for those whose squares might overflow, or that are not finite."""
     bits = math.frexp(torch.finfo(x.dtype).max)[1]
-    large = x.detach().abs().amax(dim=1, keepdim=True) > 2.0 ** (bits // 2 - 10)
+    large = ~(x.detach().abs().amax(dim=1, keepdim=True) <= 2.0 ** (bits // 2 - 10))
     return torch.ones_like(x[:, :1]).masked_fill(large, 2.0 ** (-bits // 2 - 10))
 
 

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.binary_logits import (
+    RAYS,
     every_third_infinite,
     extreme_groups,
     groups,
@@ -337,6 +338,7 @@ BINARY_CROSS_ENTROPY = Contract(
     ),
     axes={"logits": Axes(("g", "n")), "targets": Axes(("g", "n"))},
     output=(),
+    rays=RAYS,
     conventions={"reduction": ("mean", "sum", "none"), "certain_and_right": ("nan", "zero")},
     grouped=True,
 )

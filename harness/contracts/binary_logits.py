@@ -9,6 +9,7 @@ from torch import Tensor
 from harness.contracts.logistic_function import arguments, around_zero, drawn
 from harness.law import Example, Inputs
 from harness.precision import Format, to_array
+from harness.ray import LONGEST, Ray
 from harness.strategies import ONE_SEED, SEEDS, extremes, long_rows
 
 _LONGEST = 32
@@ -79,3 +80,30 @@ def every_third_infinite(target_of_positive: float) -> Inputs:
         return st.builds(expand, groups(format_), SEEDS)
 
     return inputs
+
+
+# Rays
+
+
+def _ray(name: str, sign: float, target: float) -> Ray:
+    """A logit of one sign and one class, one row a group."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        return {"logits": (sign * t)[:, None], "targets": torch.full_like(t, target)[:, None]}
+
+    return Ray(name, f"x = {'-' if sign < 0 else ''}t, y = {target:g}", example, lambda format_: format_.max / 64.0)
+
+
+def _many(t: Tensor, format_: Format) -> Example:
+    zeros = torch.zeros(1, int(t), dtype=format_.dtype)
+    return {"logits": zeros, "targets": torch.ones_like(zeros)}
+
+
+RAYS = (
+    _ray("positive logit of class 1", 1.0, 1.0),
+    _ray("positive logit of class 0", 1.0, 0.0),
+    _ray("negative logit of class 1", -1.0, 1.0),
+    _ray("negative logit of class 0", -1.0, 0.0),
+    Ray("rows", "t zeros of class 1", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
+)
+"""Right and wrong, certain in either direction; and many rows."""

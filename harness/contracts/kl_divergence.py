@@ -34,6 +34,7 @@ from harness.law import Axes, Contract, Example, Inputs, law
 from harness.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.oracle import Oracle, exp, log
 from harness.precision import Format, to_array
+from harness.ray import Ray
 from harness.strategies import SEEDS, batches, companions, long_rows, masked
 from harness.subject import Subject
 
@@ -292,6 +293,24 @@ def gradient_in_p(kl: Subject, log_q: Tensor, p: Tensor, cotangent: Tensor) -> M
     return compare(actual, expected, in_ulp(absolute, expected, kl.format), kl.format)
 
 
+# Rays
+
+
+def _two(log_q: Tensor, p: Tensor) -> Example:
+    """Logarithm and probability of the second of two classes; the first one has the rest of either."""
+    rest = torch.log1p(-log_q.double().exp()).to(log_q.dtype)
+    rows = {"log_q": torch.stack([rest, log_q], 1), "p": torch.stack([1.0 - p, p], 1)}
+    return {**rows, "cotangent": torch.ones_like(p)}
+
+
+def _unlikely(t: Tensor, _: Format) -> Example:
+    return _two(-t, torch.full_like(t, 0.5))
+
+
+def _rare(t: Tensor, _: Format) -> Example:
+    return _two(torch.full_like(t, -1.0), t)
+
+
 # Contract
 
 KL_DIVERGENCE = Contract(
@@ -345,4 +364,20 @@ KL_DIVERGENCE = Contract(
     ),
     axes={"log_q": Axes(("n", "k")), "p": Axes(("n", "k"), positive=True), "cotangent": Axes(("n",))},
     output=("n",),
+    rays=(
+        Ray(
+            "unlikely class",
+            "log_q = (ln(1 - exp(-t)), -t), p = (1/2, 1/2)",
+            _unlikely,
+            lambda format_: format_.max / 16.0,
+            lambda _: 1.0,
+        ),
+        Ray(
+            "rare class",
+            "log_q = (ln(1 - 1/e), -1), p = (1 - t, t)",
+            _rare,
+            start=lambda _: 0.5,
+            end=lambda format_: format_.smallest,
+        ),
+    ),
 )

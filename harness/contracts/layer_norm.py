@@ -325,6 +325,23 @@ def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
 
 # Contract
 
+_DROWNED_ROWS_STAY_BOUNDED = value.on(
+    _drowned,
+    "drowned_rows_stay_bounded",
+    "Where the spread of a row drowns in the rounding of its mean, its entries stay of order one.",
+    cause="the variance is that about a running mean, and not of the deviations that are divided; or "
+    "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
+)
+
+_VALUE_ON_EXTREME_NUMBERS = value.on(
+    moments.extreme_rows(lambda format_: format_.max),
+    "value_on_extreme_numbers",
+    "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+    group="special",
+    cause=moments.SQUARES_OVERFLOW,
+    non_finite=moments.SQUARES_OVERFLOW,
+)
+
 LAYER_NORM = Contract(
     "layer_norm",
     signature="(x[n,d]) -> [n,d]",
@@ -340,26 +357,19 @@ LAYER_NORM = Contract(
         doubling_at_most_doubles,
         constant_rows_become_zeros,
         gradient,
-        value.on(
-            _drowned,
-            "drowned_rows_stay_bounded",
-            "Where the spread of a row drowns in the rounding of its mean, its entries stay of order one.",
-            cause="the variance is that about a running mean, and not of the deviations that are divided; or "
-            "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
-        ),
+        _DROWNED_ROWS_STAY_BOUNDED,
         infinite_entry,
-        value.on(
-            moments.extreme_rows(lambda format_: format_.max),
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-            cause=moments.SQUARES_OVERFLOW,
-            non_finite=moments.SQUARES_OVERFLOW,
-        ),
+        _VALUE_ON_EXTREME_NUMBERS,
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
         *implementation_laws(value),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
+    rays=(
+        moments.sized("size", lambda _: 0.0, moments.largest_normalised),
+        moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
+        moments.moved(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED, gradient),
+        moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
+    ),
     conventions={"eps": _EPS},
 )

@@ -23,6 +23,7 @@ from harness.contracts.logits import (
     logits_and_cotangents,
     long_logits,
 )
+from harness.contracts.masked_rays import MASKED_RAYS
 from harness.contracts.softmax import (
     BHH,
     OVERFLOW,
@@ -384,5 +385,6 @@ MASKED_SOFTMAX = Contract(
     ),
     axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},
     output=("n", "k"),
+    rays=MASKED_RAYS,
     conventions={"fully_masked": ("nan", "zeros", "uniform")},
 )

@@ -26,9 +26,10 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.double_double import Array, DoubleDouble
-from harness.law import Example, Inputs
+from harness.law import Example, Inputs, Law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.precision import FORMATS, Format, from_ordinal, to_array, to_ordinal
+from harness.ray import COLUMNS, Limit, Ray
 from harness.strategies import (
     SEEDS,
     Shape,
@@ -313,3 +314,39 @@ def between_once_and_twice(normalise: Subject, x: Tensor, absolute: Array) -> Me
     with np.errstate(over="ignore"):
         nearest = np.clip(doubled, np.minimum(once, 2.0 * once), np.maximum(once, 2.0 * once))
     return in_units_of_one(doubled, nearest, absolute, normalise.format)
+
+
+# Rays
+
+
+def sized(name: str, start: Limit, end: Limit, *laws: Law) -> Ray:
+    """Rows of one magnitude and both signs."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        return _with_cotangent(t[:, None] * torch.tensor([1.0, -1.0], dtype=t.dtype).repeat(COLUMNS // 2))
+
+    return Ray(name, "t (1, -1, ..., 1, -1)", example, end, start, columns=COLUMNS, laws=laws)
+
+
+def moved(end: Limit, *laws: Law) -> Ray:
+    """Rows that move away from zero with a spread that stays, until it is below their last digit."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        return _with_cotangent(t[:, None] + torch.tensor([1.0, 0.0], dtype=t.dtype).repeat(COLUMNS // 2))
+
+    return Ray("offset", "t + (1, 0, ..., 1, 0)", example, end, columns=COLUMNS, laws=laws)
+
+
+def neighbouring(end: Limit, *laws: Law) -> Ray:
+    """Rows of two numbers next to each other."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        beside = torch.nextafter(t, torch.full_like(t, torch.inf))
+        return _with_cotangent(torch.stack([t, beside], 1).repeat(1, COLUMNS // 2))
+
+    return Ray("neighbours", "(t, t + ulp, ..., t, t + ulp)", example, end, lambda _: 1.0, columns=COLUMNS, laws=laws)
+
+
+def _with_cotangent(rows: Tensor) -> Example:
+    """Rows with a cotangent of one at their first output."""
+    return {"x": rows, "cotangent": torch.nn.functional.pad(torch.ones_like(rows[:, :1]), (0, COLUMNS - 1))}

@@ -27,6 +27,7 @@ error analysis and section 4.3 on compensated summation. P. Micikevicius et al. 
 ICLR, on a master copy of the weights in float32.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,10 +38,11 @@ from torch import Tensor
 from harness import double_double as dd
 from harness.derived import implementation_laws
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
+from harness.law import Axes, Contract, Example, Law, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, to_arb
 from harness.precision import FORMATS, Format, to_array
+from harness.ray import Ray
 from harness.strategies import SEEDS, batches, companions
 from harness.subject import Subject
 
@@ -285,6 +287,39 @@ def updates_accumulate(sgd: Subject, **run: Any) -> Measurement:
     return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
+@law(
+    "A step that is not zero changes the parameter.",
+    source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
+    bound="none",
+    cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
+    group="training",
+    reads=RUN,
+)
+def update_not_lost(sgd: Subject, **run: Any) -> Measurement:
+    """Measure ``inf`` where the parameter stays as it is: a property of the format, followed in a survey only."""
+    before, actual, expected = to_array(run["parameter"]), to_array(sgd(*run.values())), momentum_oracle(*run.values())
+    lost = (actual == before) & (to_array(run["gradients"]) != 0.0).any(0)
+    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, expected.hi)
+
+
+# Rays
+
+
+def _equal_steps(steps: int) -> Callable[[Tensor, Format], Example]:
+    """Equal gradients from a parameter of one, with momentum 1/2: what it adds is exact."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        gradients = t.expand(steps, -1).clone()
+        hyper = {"lr": 1.0, "momentum": 0.5, "weight_decay": 0.0, "nesterov": False}
+        return {"parameter": torch.ones_like(t), "gradients": gradients, **hyper}
+
+    return example
+
+
+def _ray(name: str, formula: str, steps: int, *laws: Law) -> Ray:
+    return Ray(name, formula, _equal_steps(steps), lambda f: f.smallest, lambda _: 1.0 / 64.0, laws=laws)
+
+
 # Inputs
 
 STEPS = (1, 12)
@@ -352,4 +387,8 @@ SGD_WITH_MOMENTUM = Contract(
     ),
     axes={"parameter": Axes(("n",)), "gradients": Axes(("t", "n"))},
     output=("n",),
+    rays=(
+        _ray("learning rate against weight", "weight 1, one step, lr g = t", 1, update_not_lost, value),
+        _ray("many steps against weight", "weight 1, 32 steps, momentum 1/2, lr g = t", 32, updates_accumulate),
+    ),
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare, in_ulp
 from harness.oracle import Oracle, log
 from harness.precision import Format
+from harness.ray import Ray
 from harness.strategies import SEEDS, batches, labels_for
 from harness.subject import Subject
 
@@ -99,6 +101,10 @@ def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
     return st.builds(expand, batches(format_, largest=2.0 * -format_.log_smallest), SEEDS)
 
 
+def _rare(t: Tensor, _: Format) -> Example:
+    return {"probabilities": torch.stack([t, 1.0 - t], 1), "labels": torch.zeros(len(t), dtype=torch.int64)}
+
+
 NLL_OF_PROBABILITIES = Contract(
     "nll_of_probabilities",
     signature="(probabilities[n,k], labels[n]) -> [n]",
@@ -109,4 +115,5 @@ NLL_OF_PROBABILITIES = Contract(
     laws=(value, certain_and_impossible, gradient, *implementation_laws(value, nan=False)),
     axes={"probabilities": Axes(("n", "k"), positive=True), "labels": Axes(("n",), index_of="k")},
     output=("n",),
+    rays=(Ray("rare class", "(t, 1 - t), label of t", _rare, lambda format_: format_.smallest, lambda _: 0.5),),
 )

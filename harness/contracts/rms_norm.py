@@ -222,6 +222,15 @@ def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
 
 # Contract
 
+_VALUE_ON_EXTREME_NUMBERS = value.on(
+    moments.extreme_rows(lambda format_: format_.max),
+    "value_on_extreme_numbers",
+    "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
+    group="special",
+    cause=moments.SQUARES_OVERFLOW,
+    non_finite=moments.SQUARES_OVERFLOW,
+)
+
 RMS_NORM = Contract(
     "rms_norm",
     signature="(x[n,d]) -> [n,d]",
@@ -236,18 +245,15 @@ RMS_NORM = Contract(
         zeros_stay,
         gradient,
         infinite_entry,
-        value.on(
-            moments.extreme_rows(lambda format_: format_.max),
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-            cause=moments.SQUARES_OVERFLOW,
-            non_finite=moments.SQUARES_OVERFLOW,
-        ),
+        _VALUE_ON_EXTREME_NUMBERS,
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
         *implementation_laws(value),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),
+    rays=(
+        moments.sized("size", lambda _: 0.0, moments.largest_normalised),
+        moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
+    ),
     conventions={"eps": (1e-5, 1e-6, 1e-8, 1e-12)},
 )

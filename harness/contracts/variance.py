@@ -20,9 +20,12 @@ that only the first keeps. The textbook's :math:`\mathrm{mean}(x^2) - m^2` errs 
 keeps neither.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from harness import double_double as dd
@@ -38,7 +41,7 @@ from harness.contracts.moments import (
 )
 from harness.derived import implementation_laws, on_long_rows
 from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, law
+from harness.law import Axes, Contract, Example, law
 from harness.measurement import Measurement, compare
 from harness.oracle import Oracle
 from harness.precision import Format, to_array
@@ -265,6 +268,11 @@ def _largest(format_: Format) -> float:
     return min(moments.largest_square_root(format_), float(np.sqrt(format_.max)) / 4.0)
 
 
+def _of_rows(example: Callable[[Tensor, Format], Example]) -> Callable[[Tensor, Format], Example]:
+    """The rows of a ray, with a cotangent of one."""
+    return lambda t, format_: {**example(t, format_), "cotangent": torch.ones_like(t)}
+
+
 VARIANCE = Contract(
     "variance",
     signature="(x[n,d]) -> [n]",
@@ -292,5 +300,9 @@ VARIANCE = Contract(
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n",))},
     output=("n",),
+    rays=tuple(
+        replace(ray, example=_of_rows(ray.example))
+        for ray in (moments.sized("size", lambda _: 0.0, _largest), moments.moved(_largest))
+    ),
     conventions={"correction": (0, 1)},
 )

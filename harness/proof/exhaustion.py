@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from harness.adapter import Bridge, bridged, unbridged
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.discovery import SHIPPED, load
+from harness.discovery import is_shipped, load
 from harness.error import UsageError
 from harness.law import Contract
 from harness.precision import format_of
@@ -86,7 +86,7 @@ class Exhaustion:
     @property
     def is_foreign(self) -> bool:
         """Whether the code is somebody else's, which is run in a process of its own."""
-        return self.target != SHIPPED
+        return not is_shipped(self.target)
 
     @cached_property
     def tasks(self) -> list[Task]:

@@ -13,6 +13,9 @@ A run is one folder of plain files:
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
+``findings.jsonl``     one :class:`Finding` a line: what the gate compared, and what came of it
+``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
+``slices.jsonl``       one :class:`Slices` a line: what a process of a couple measured of a case
 ``bench-*.json``       pytest-benchmark's own JSON, one file a suite
 =====================  =======================================================================
 
@@ -21,6 +24,7 @@ finished. This package imports neither torch nor pandas.
 """
 
 from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
+from harness.record.gate import Comparison, Finding, Gate, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import (
@@ -72,16 +76,20 @@ __all__ = [
     "SCHEMA",
     "Accumulator",
     "Breaking",
+    "Comparison",
     "Counterexample",
     "DataSource",
     "Environment",
     "Epoch",
     "Estimate",
     "Fault",
+    "Finding",
+    "Gate",
     "Grade",
     "Image",
     "Input",
     "LawOutcome",
+    "Outcome",
     "Profile",
     "Proof",
     "Ratio",
@@ -89,6 +97,7 @@ __all__ = [
     "Row",
     "Run",
     "RunFolder",
+    "Slices",
     "Status",
     "TensorText",
     "Verdict",

@@ -10,12 +10,40 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.error import UsageError
+from harness.record.gate import Comparison, Finding, Slices
 from harness.record.proof import Proof
 from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Run, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
-Row = Verdict | Proof | Breaking | Worst | Profile | Accumulator | Epoch | Estimate | Image
-RowT = TypeVar("RowT", Verdict, Proof, Breaking, Worst, Profile, Accumulator, Epoch, Estimate, Image)
+Row = (
+    Verdict
+    | Proof
+    | Breaking
+    | Worst
+    | Profile
+    | Accumulator
+    | Epoch
+    | Estimate
+    | Image
+    | Finding
+    | Comparison
+    | Slices
+)
+RowT = TypeVar(
+    "RowT",
+    Verdict,
+    Proof,
+    Breaking,
+    Worst,
+    Profile,
+    Accumulator,
+    Epoch,
+    Estimate,
+    Image,
+    Finding,
+    Comparison,
+    Slices,
+)
 KeyedT = TypeVar("KeyedT", Verdict, Proof, Breaking, Worst, Profile, Accumulator)
 ParsedT = TypeVar("ParsedT", bound=Record)
 
@@ -32,6 +60,9 @@ FILES: Mapping[type[Row], str] = {
     Epoch: "epochs.jsonl",
     Estimate: "estimates.jsonl",
     Image: "images.jsonl",
+    Finding: "findings.jsonl",
+    Comparison: "comparisons.jsonl",
+    Slices: "slices.jsonl",
 }
 """The file of each kind of record within a run."""
 

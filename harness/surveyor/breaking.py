@@ -50,8 +50,11 @@ def is_followed(law: Law) -> bool:
 def follows(job: Job, ray: Ray) -> bool:
     """Whether a ray has what the job's law reads."""
     example = ray.example(_parameters(ray, job, [ray.start(job.format)]), job.format)
-    if ray.laws or not is_followed(job.law):
-        return job.law in (ray.laws or job.contract.laws) and set(job.law.reads) <= set(example)
+    if ray.laws or job.law.inputs is not None:
+        # A law about other inputs than the contract's is followed where a ray of such inputs names it.
+        return job.law in ray.laws and set(job.law.reads) <= set(example)
+    if not is_followed(job.law):
+        return set(job.law.reads) <= set(example)
     # How many rows or entries there are is of interest to the value alone.
     return set(job.law.reads) <= set(example) and (not ray.whole or job.law == _first_value(job))
 

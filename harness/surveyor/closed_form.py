@@ -11,7 +11,7 @@ import torch
 from flint import arb, ctx
 
 from harness.error import UsageError
-from harness.precision import Format
+from harness.precision import FORMATS, Format
 
 _BITS = 200
 
@@ -36,6 +36,29 @@ def _below(number: float, format_: Format) -> Any:
     return (arb(float(constant)) + arb(float(lower))) / 2
 
 
+def _summed(format_: Format, columns: int) -> int:
+    """Entries whose sum overflows before any of them does; float16's sums are formed in float32."""
+    return 1 if format_.name == "float16" else columns
+
+
+def _at_least_float32(format_: Format) -> Format:
+    """The format in which numbers of this one are widened."""
+    return max(format_, FORMATS["float32"], key=lambda one: one.precision)
+
+
+def _rounds_away(format_: Format, _: int) -> Any:
+    """Where ``ln(1 + exp(-t))`` is half an ulp of ``t``: to be solved for the exponent of ``t`` too."""
+    exponents = range(1, format_.emax.bit_length() + 1)
+    found = {e: -(arb(2) ** (e - format_.precision)).expm1().log() for e in exponents}
+    return next(t for e, t in found.items() if arb(2) ** e <= t < arb(2) ** (e + 1))
+
+
+def _leaks(format_: Format, columns: int) -> Any:
+    """Where a logit less the constant of the format is the first whose share of the others is not zero."""
+    constant = float(torch.tensor(1e9, dtype=torch.float64).to(format_.dtype))
+    return arb(constant) + (_half_smallest(format_) * (columns - 1)).log()
+
+
 FORMS: dict[str, Form] = {
     "ln(max + ulp/2)": lambda format_, _: _largest(format_).log(),
     "ln((max + ulp/2) / k)": lambda format_, k: (_largest(format_) / k).log(),
@@ -48,6 +71,15 @@ FORMS: dict[str, Form] = {
     "2^p": lambda format_, _: arb(2) ** format_.precision,
     "2^-p": lambda format_, _: arb(2) ** -format_.precision,
     "2^-(p + 1)": lambda format_, _: arb(2) ** -(format_.precision + 1),
+    "0": lambda *_: arb(0),
+    "-ln(exp(2^(e - p)) - 1), e = floor(log2 t)": _rounds_away,
+    "1e9 + ln((k - 1) sub/2)": _leaks,
+    "2^(p + 30) (1 + u)": lambda format_, _: arb(2) ** (format_.precision + 30) * (1 + arb(2) ** -format_.precision),
+    "20 (1 + u)": lambda format_, _: 20 * (1 + arb(2) ** -format_.precision),
+    "(p + 1) ln 2": lambda format_, _: (format_.precision + 1) * arb(2).log(),
+    "-ln(sub/2) / 2": lambda format_, _: -_half_smallest(format_).log() / 2,
+    "sqrt((max + ulp/2) / k), k = 1 in float16": lambda format_, k: (_largest(format_) / _summed(format_, k)).sqrt(),
+    "sqrt((max + ulp/2) / k) in float32": lambda format_, k: (_largest(_at_least_float32(format_)) / k).sqrt(),
     "max + ulp/2": lambda format_, _: _largest(format_),
 }
 """The forms by the text that tables print; ``sub`` is the smallest subnormal number, ``p`` the precision."""

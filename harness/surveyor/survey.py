@@ -14,7 +14,7 @@ import torch
 
 from harness.campaign import SEED
 from harness.case import Break, Case
-from harness.discovery import SHIPPED, load
+from harness.discovery import SHIPPED, is_shipped, load
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 from harness.isolation.pool import Pool
@@ -63,7 +63,7 @@ class Survey:
     @property
     def is_foreign(self) -> bool:
         """Whether the code is somebody else's, which is run in a process of its own."""
-        return self.target != SHIPPED
+        return not is_shipped(self.target)
 
     def explorations(self) -> list["Exploration"]:
         """List what there is to explore, in a fixed order; cases of contracts without rays are left out.

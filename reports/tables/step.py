@@ -8,7 +8,7 @@ import pandas as pd
 from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
 from reports.table import Column, Table
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
-from reports.text import count
+from reports.text import count, listing
 
 INTERVALS = (
     "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process: how well this "
@@ -38,8 +38,15 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
             *(_ACCELERATED if wide else (Column(f"accelerator: {NO_ACCELERATOR}", "number"),)),
         ),
         rows=tuple(rows),
-        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {SCATTER}",
+        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
     )
+
+
+def _without_graph(frame: pd.DataFrame) -> str:
+    """Return why steps have no CUDA graph, where some were to have one."""
+    reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
+    phrases = [f"No graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()]
+    return "".join(phrases)
 
 
 def _settings(frame: pd.DataFrame, keys: list[str]) -> str:

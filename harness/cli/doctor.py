@@ -1,0 +1,62 @@
+"""The command ``doctor``: what this machine can see."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.cli.options import DataOption, console, progress
+
+if TYPE_CHECKING:
+    from harness.gate.doctor import Diagnosis
+
+Option = typer.Option
+NO_SIGHT = 2
+"""Exit code where nothing could be measured."""
+
+
+def doctor(
+    target: Annotated[
+        str | None, typer.Argument(help="Cases, as `check` takes them; else as pyproject.toml says.", metavar="TARGET")
+    ] = None,
+    contract: Annotated[str | None, Option(help="Contract of a single function.")] = None,
+    budget: Annotated[float | None, Option(min=1.0, help="Seconds it takes.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Time identical code against itself: the noise of this machine, and the smallest slowdown it can see."""
+    from harness.gate.doctor import advice, diagnose
+    from harness.gate.policy import project_root, read_policy
+
+    root = project_root(Path.cwd())
+    given = {"target": target, "budget_s": budget}
+    policy = read_policy(root).model_copy(update={name: value for name, value in given.items() if value is not None})
+    with progress() as bar:
+        task = bar.add_task("time", total=None)
+        diagnosis = diagnose(
+            root, policy, contract=contract, data=data, progress=lambda what: bar.update(task, description=what)
+        )
+    if diagnosis.sights:
+        console().print(_table(diagnosis))
+    if diagnosis.control is not None:
+        print(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {diagnosis.control}")
+    for sentence in advice(diagnosis, policy):
+        print(f"advice: {sentence}")
+    raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
+
+
+def _table(diagnosis: "Diagnosis") -> Table:
+    couples = diagnosis.sights[0].bias.couples
+    table = Table(
+        Column("case", overflow="fold"),
+        title=f"What can be seen in five couples of processes; measured on {couples}",
+        title_justify="left",
+    )
+    for heading in ("one call", "spread of couples", "smallest slowdown seen", "identical code differs by"):
+        table.add_column(heading, justify="right")
+    for one in diagnosis.sights:
+        table.add_row(
+            escape(one.case), f"{1e6 * one.call_s:,.1f} us", f"{one.spread:.1%}", f"{one.visible:.1%}", str(one.bias)
+        )
+    return table

@@ -1,0 +1,169 @@
+"""The command ``gate``: whether a change may replace what it is compared with."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.control import strip_control_codes
+
+from harness.cli.options import DataOption, console, progress, run_folder, session
+from harness.error import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.gate.policy import Policy
+    from harness.record import Finding, RunFolder
+
+Option = typer.Option
+SUMMARY = "GITHUB_STEP_SUMMARY"
+"""The environment variable that names the file of a CI's summary."""
+
+EXAMPLES = """
+\b
+Examples:
+  a run's laws, breaking points and deviations against the baseline
+    harness check --run report
+    harness gate --run report
+  what changed is meant
+    harness gate --run report --update
+  the time of every case against the commit before
+    harness gate --against HEAD~1
+  what a branch did to the time since it left main, in a minute
+    harness gate --against main --budget 60
+
+\b
+Exit codes:
+  0  pass
+  1  something got worse
+  2  no verdict: a case is gone or is not measured any more, nothing was
+     compared, or the measurement does not trust itself
+  3  inconclusive, with --strict
+"""
+"""What ``--help`` says at its end."""
+
+RUN = "gate"
+"""The run that is written where only time is measured."""
+
+
+def gate(
+    target: Annotated[
+        str | None, typer.Argument(help="Cases, as `check` takes them; else as pyproject.toml says.", metavar="TARGET")
+    ] = None,
+    run: Annotated[str | None, Option("--run", help="Run whose numerics are held against the baseline.")] = None,
+    against: Annotated[
+        str | None, Option(help="Compare the time with this commit, branch or tag, or with where they part.")
+    ] = None,
+    update: Annotated[bool, Option("--update", help="Make the run the baseline.")] = False,
+    baseline: Annotated[Path | None, Option(help="File of the baseline; else as pyproject.toml says.")] = None,
+    into: Annotated[str | None, Option(help="Run to write the findings into; the one that is read, or `gate`.")] = None,
+    contract: Annotated[str | None, Option(help="Contract of a single function.")] = None,
+    budget: Annotated[float | None, Option(min=1.0, help="Seconds that measuring time takes at most.")] = None,
+    data: DataOption = None,
+    seed: Annotated[int, Option(min=0, help="Seed of the order in which things are measured.")] = 0,
+    strict: Annotated[bool, Option("--strict", help="Exit with 3 where something is inconclusive.")] = False,
+    allow_noise: Annotated[
+        bool, Option("--allow-noise", help="Pass where the machine is too noisy for a verdict on time.")
+    ] = False,
+    json: Annotated[Path | None, Option(help="Write the findings as JSON.")] = None,
+    junit: Annotated[Path | None, Option(help="Write them as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, Option(help="Write them as Markdown.")] = None,
+) -> None:
+    """Say whether a change made anything worse: numerics, counts and time, in one exit code."""
+    from harness.gate.finding import exit_code
+    from harness.gate.policy import project_root, read_policy
+    from harness.record import Finding
+
+    if run is None and (against is None or update):
+        rule = "`--update` takes the run it makes the baseline" if update else "`harness gate` is told what to compare"
+        raise UsageError(rule=rule, value="none", remedy="add `--run RUN`" + ("" if update else " or `--against REF`"))
+    root = project_root(Path.cwd())
+    policy = read_policy(root)
+    given = {"target": target, "budget_s": budget}
+    policy = policy.model_copy(update={name: value for name, value in given.items() if value is not None})
+    if run is not None:
+        run_folder(run).head()
+    opened = session(into or run or RUN)
+    assert opened is not None
+    findings: list[Finding] = []
+    if run is not None:
+        file = baseline or policy.baseline_file(root)
+        findings += _exact(run, policy, file, contract=contract, data=data, update=update)
+    if against is not None:
+        findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
+    opened.folder.write(Finding, findings)
+    code = exit_code(findings, strict=strict, blind=allow_noise)
+    _show(findings, code)
+    _write(findings, code, {"json": json, "junit": junit, "markdown": markdown})
+    raise typer.Exit(code)
+
+
+def _exact(
+    run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
+) -> "Sequence[Finding]":
+    from harness.discovery import load
+    from harness.gate.baseline import read_baseline, summarised, write_baseline
+    from harness.gate.counts import counts
+    from harness.gate.images import provide
+    from harness.gate.numerics import compare, kept
+    from harness.record import Breaking, Verdict
+
+    folder = run_folder(run)
+    head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
+    counted = counts(load(policy.target, contract=contract), lambda where: provide(data, where))
+    now = summarised(head, verdicts, breakings, counted)
+    if not update:
+        return compare(read_baseline(file), now, policy)
+    before = read_baseline(file) if file.is_file() else now
+    write_baseline(file, now)
+    print(f"baseline: {os.path.relpath(file)}")
+    return kept(compare(before, now, policy))
+
+
+def _time(
+    reference: str, policy: "Policy", *, contract: str | None, data: str | None, seed: int, into: "RunFolder"
+) -> "Sequence[Finding]":
+    from harness.gate.against import against
+    from harness.record import Comparison, Slices
+
+    with progress() as bar:
+        task = bar.add_task("time", total=None)
+        verdict = against(
+            reference,
+            policy,
+            contract=contract,
+            data=data,
+            seed=seed,
+            progress=lambda what: bar.update(task, description=what),
+        )
+    into.write(Comparison, verdict.comparisons)
+    into.write(Slices, verdict.evidence.slices if verdict.evidence else [])
+    return verdict.findings
+
+
+def _show(findings: "Sequence[Finding]", code: int) -> None:
+    from harness.gate.output import gate_line, spoken
+    from harness.record import Outcome
+
+    screen = console()
+    calm = [one for one in findings if one.outcome is Outcome.UNCHANGED]
+    for one in (*calm, *reversed(spoken(findings))):
+        screen.print(strip_control_codes(f"{one.outcome:<12}  {one.sentence}"), markup=False, soft_wrap=True)
+    print(gate_line(findings, code))
+
+
+def _write(findings: "Sequence[Finding]", code: int, wanted: dict[str, Path | None]) -> None:
+    from harness.gate.output import WRITERS, to_markdown
+    from harness.record import write_atomically
+
+    for kind, file in wanted.items():
+        if file is not None:
+            write_atomically(file, WRITERS[kind](findings, code))
+            print(f"{kind}: {file}")
+    if SUMMARY in os.environ:
+        with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as summary:
+            summary.write(to_markdown(findings, code))
+
+
+gate.__doc__ = f"{gate.__doc__}\n{EXAMPLES}"

@@ -1,0 +1,98 @@
+"""The time gate: the working tree against another commit, from the trees to findings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.gate.arm import ArmError, Source
+from harness.gate.couple import BASE, CANDIDATE, NULL
+from harness.gate.finding import comparisons, limits_of, matched, on_time, timed
+from harness.gate.images import provide
+from harness.gate.machine import alone
+from harness.gate.measurement import Evidence, Measurement, Settings
+from harness.gate.policy import Policy, read_policy
+from harness.gate.tree import Trees, trees
+from harness.record import Comparison, Finding, Outcome
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the time gate says.
+
+    Parameters
+    ----------
+    findings
+        A sentence on each case, and on the measurement.
+    comparisons
+        The ratios with their intervals.
+    evidence
+        What they rest on.
+    """
+
+    findings: tuple[Finding, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    evidence: Evidence | None = None
+
+
+def against(
+    reference: str,
+    policy: Policy,
+    *,
+    contract: str | None = None,
+    data: str | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Verdict:
+    """Compare the time of every case with that at another commit.
+
+    Parameters
+    ----------
+    reference
+        A commit, branch or tag.
+    policy
+        What is timed, and what is tolerated.
+    contract
+        Of a target that is a single function.
+    data
+        Folder of the images, as :func:`harness.dataset.prepare` takes it.
+    seed
+        Of the orders that are drawn.
+    progress
+        Told what is done next.
+
+    Raises
+    ------
+    UsageError
+        If there is no such commit, or another measurement is running.
+    """
+    with alone(), trees(reference) as both:
+        old = read_policy(both.base, policy)
+        sources = _sources(both, policy, contract)
+        settings = Settings(policy.budget_s, lambda case: limits_of(policy, case), seed)
+        measurement = Measurement(sources, settings, progress)
+        try:
+            before, here = measurement.cases()
+        except ArmError as error:
+            return Verdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded {error}."),))
+        policy.refuse_unknown(here)
+        if "loader" in here.values():
+            (both.folder / "cut").mkdir()
+            both.images.symlink_to(provide(data, both.folder / "cut"), target_is_directory=True)
+        pairs = matched(before, here, old, policy)
+        evidence = measurement.run(pairs.compared)
+    found = comparisons(evidence, policy)
+    return Verdict((*pairs.findings, *timed(evidence, found)), tuple(found), evidence)
+
+
+def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, Source]:
+    places = {BASE: both.base, CANDIDATE: both.candidate, NULL: both.base}
+    return {
+        arm: Source(
+            tree,
+            policy.target,
+            contract,
+            both.images,
+            compiled=both.folder / "compiled",
+            renamed=policy.renamed if arm != CANDIDATE else {},
+        )
+        for arm, tree in places.items()
+    }

@@ -1,0 +1,179 @@
+"""From slices to verdicts: pure functions, which know neither processes nor torch.
+
+A couple of processes gives one number a case, ``log(fastest round here / fastest round of the base)``. Numbers of
+different couples are independent, those of one couple are not, so that every interval is over couples.
+
+Looks are taken after each block of couples. A case whose lower bound exceeds the margin is suspected; the block after
+it, which had no part in the suspicion, must say the same before the case has regressed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy import stats
+
+BLOCK = 5
+"""Couples between two looks."""
+
+LEVEL = 0.95
+"""Of the one-sided t bounds."""
+
+MARGIN, TOLERANCE = 0.02, 0.05
+"""A slowdown within the margin is none; one below the tolerance is tolerated."""
+
+
+class State(StrEnum):
+    """Where the comparison of a case stands."""
+
+    OPEN = "open"
+    """Neither shown to be slower nor to be within the tolerance."""
+    SUSPECTED = "suspected"
+    """Slower, to be confirmed by fresh couples."""
+    SLOWER = "slower"
+    FASTER = "faster"
+    UNCHANGED = "unchanged"
+    VOID = "void"
+    """The base differs from itself: nothing can be said."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether further couples are of no use."""
+        return self in {State.SLOWER, State.FASTER, State.UNCHANGED}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as slower; 0.02 is two percent.
+
+    Parameters
+    ----------
+    margin
+        A slowdown within it is none.
+    tolerance
+        A slowdown below it is tolerated.
+    """
+
+    margin: float = MARGIN
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean logarithm of ratios, with its standard error.
+
+    Parameters
+    ----------
+    mean
+        Of ``log(time / base's time)``.
+    error
+        Standard error of the mean; infinite for fewer than two couples.
+    couples
+        How many numbers it is the mean of.
+    """
+
+    mean: float
+    error: float
+    couples: int
+
+    @property
+    def reach(self) -> float:
+        """Distance of a one-sided bound from the mean."""
+        return _quantile(self.couples) * self.error if self.couples > 1 else math.inf
+
+    @property
+    def ratio(self) -> float:
+        """The ratio of the times."""
+        return math.exp(self.mean)
+
+    @property
+    def low(self) -> float:
+        """Lower bound of the ratio."""
+        return math.exp(self.mean - self.reach)
+
+    @property
+    def high(self) -> float:
+        """Upper bound of the ratio; infinite where there is none."""
+        return math.exp(self.mean + self.reach) if math.isfinite(self.reach) else math.inf
+
+    def __str__(self) -> str:
+        """Return the slowdown with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
+        mean, low, high = (f"{100.0 * (ratio - 1.0):+.1f}" for ratio in (self.ratio, self.low, self.high))
+        return f"{mean} % ({low} to {high} %)"
+
+    def visible(self, margin: float) -> float | None:
+        """Smallest slowdown that would have been suspected with a probability of about 95 %; ``None`` if none.
+
+        The mean has to exceed the margin by the bound's reach, and does so 19 times of 20 where the truth exceeds it
+        by twice the reach.
+        """
+        return math.expm1(math.log1p(margin) + 2.0 * self.reach) if math.isfinite(self.reach) else None
+
+
+def _quantile(couples: int) -> float:
+    return float(stats.t.ppf(LEVEL, couples - 1))
+
+
+def log_ratio(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
+    """Return the one number of a couple: the logarithm of the ratio of the fastest rounds.
+
+    Parameters
+    ----------
+    base_s, arm_s
+        The fastest round of each slice. There are equally many of each: the minimum of more is smaller.
+    """
+    assert len(base_s) == len(arm_s), "arms have equally many slices"
+    return math.log(min(arm_s) / min(base_s))
+
+
+def estimate(log_ratios: Sequence[float]) -> Estimate:
+    """Return the mean over couples, and its standard error."""
+    values = np.asarray(log_ratios, dtype=np.float64)
+    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
+    return Estimate(float(values.mean()), error, len(values))
+
+
+def is_slower(log_ratios: Sequence[float], margin: float) -> bool:
+    """Whether the lower bound exceeds the margin."""
+    return len(log_ratios) > 1 and estimate(log_ratios).low > 1.0 + margin
+
+
+def is_void(nulls: Sequence[float], margin: float) -> bool:
+    """Whether the base, measured against itself, is beyond the margin on either side."""
+    if len(nulls) < 2:
+        return False
+    found = estimate(nulls)
+    return found.low > 1.0 + margin or found.high < 1.0 / (1.0 + margin)
+
+
+def state(log_ratios: Sequence[float], nulls: Sequence[float], limits: Limits) -> State:
+    """Return where a case stands after some couples, by going through all looks that were taken.
+
+    Parameters
+    ----------
+    log_ratios
+        Of the candidate to the base, one a couple, in the order of the couples.
+    nulls
+        Of the second base to the base, in the same couples.
+    limits
+        What counts as slower.
+    """
+    suspected, reached = False, State.OPEN
+    for end in range(BLOCK, len(log_ratios) + 1, BLOCK):
+        if suspected and is_slower(log_ratios[end - BLOCK : end], limits.margin):
+            reached = State.SLOWER
+            break
+        found = estimate(log_ratios[:end])
+        suspected = found.low > 1.0 + limits.margin
+        reached = State.SUSPECTED if suspected else _without_suspicion(found, limits)
+        if reached.settled:
+            break
+    return State.VOID if reached is not State.OPEN and is_void(nulls, limits.margin) else reached
+
+
+def _without_suspicion(found: Estimate, limits: Limits) -> State:
+    if found.high < 1.0 / (1.0 + limits.margin):
+        return State.FASTER
+    return State.UNCHANGED if found.high < 1.0 + limits.tolerance else State.OPEN

@@ -1,0 +1,232 @@
+"""An arm: a live process that has the cases of one tree, and times slices of them when it is asked to.
+
+Arms of a couple are forked from one parent (:mod:`harness.gate.warm`) and take turns; while one measures, the others
+wait. Where a fork is unsafe they are spawned instead.
+"""
+
+import gc
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an arm finds its cases.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    target
+        As :func:`harness.discovery.load` takes it; a file relative to the tree.
+    contract
+        Of a target that is a single function.
+    images
+        Folder of the images that loaders load.
+    compiled
+        Where Python keeps what it compiles.
+    renamed
+        Cases that are asked for by another name: their own, and that one.
+    """
+
+    tree: Path
+    target: str
+    contract: str | None
+    images: Path
+    compiled: Path
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+class Slice(NamedTuple):
+    """What one slice measured, in seconds a round."""
+
+    minimum_s: float
+    median_s: float
+    cpu_s: float
+    start_s: float
+
+
+class ArmError(Exception):
+    """What a case did instead of being timed."""
+
+
+FORK = "forkserver" if sys.platform == "linux" else "spawn"
+"""How arms begin: forked from a warm parent where that is safe, which it is not on macOS and Windows."""
+
+
+IMPORTS = "HARNESS_GATE_IMPORTS"
+"""The environment variable that names the file with what the parent of all arms imports."""
+
+
+def warm_parent(imports: Iterable[str], file: Path) -> None:
+    """Say what the parent of all arms has imported before it forks the first of them.
+
+    Parameters
+    ----------
+    imports
+        Names of modules, none of them in a tree that is measured.
+    file
+        Where they are written down: there are thousands, more than a command line takes.
+    """
+    file.write_text("\n".join(imports), encoding="utf-8")
+    os.environ[IMPORTS] = str(file)
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.warm"])
+
+
+class Arm:
+    """A process that is alive, seen from the one that asks.
+
+    Parameters
+    ----------
+    source
+        Where it finds its cases.
+    method
+        How it begins.
+    """
+
+    def __init__(self, source: Source, *, method: str = FORK) -> None:
+        context: Any = multiprocessing.get_context(method)
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=serve, args=(there, source), daemon=True)
+        self._process.start()
+        there.close()
+
+    def imports(self) -> list[str]:
+        """Names of the modules that there are with the cases, and are not in their tree."""
+        return list(self._ask("imports"))
+
+    def cases(self) -> dict[str, str]:
+        """Names of the cases that can be timed, each with its contract."""
+        found: dict[str, str] = self._ask("cases")
+        return found
+
+    def prepare(self, case: str) -> float:
+        """Make a case ready and warm, and return the seconds of a warm call."""
+        return float(self._ask("prepare", case))
+
+    def slice(self, rounds: int, iterations: int) -> Slice:
+        """Time some rounds of the case that was prepared last."""
+        return Slice(*self._ask("slice", rounds, iterations))
+
+    def _ask(self, *question: Any) -> Any:
+        try:
+            self._here.send(question)
+            answer, error = self._here.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
+            self._process.join()
+            raise ArmError(f"the process that times it ended with code {self._process.exitcode}") from gone
+        if error is not None:
+            raise ArmError(error)
+        return answer
+
+    def end(self) -> None:
+        """Let the process end, and wait for it."""
+        self._here.close()
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def serve(connection: Connection, source: Source) -> None:
+    """Answer questions until nobody is left to ask any."""
+    import torch
+
+    torch.set_num_threads(1)
+    sys.pycache_prefix = str(source.compiled)
+    bench = Bench(source)
+    while True:
+        try:
+            method, *arguments = connection.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            connection.send((getattr(bench, method)(*arguments), None))
+        except ArmError as error:
+            connection.send((None, str(error)))
+        except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
+            connection.send((None, f"it raises {type(error).__name__}: {error}"))
+
+
+class Bench:
+    """The cases of one tree in this process, of which one at a time is ready to be timed."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._cases: dict[str, Any] | None = None
+        self._timed: Callable[[], Any] | None = None
+
+    def imports(self) -> list[str]:
+        """Load the cases and name all modules there are then, but the tree's, that can be imported by name.
+
+        The command's own are among them: each arm imports the module that was started, whatever it is.
+        """
+        self.cases()
+        specs = {name: getattr(module, "__spec__", None) for name, module in sys.modules.items()}
+        return [name for name, spec in specs.items() if spec and spec.name == name and not self._inside(spec.origin)]
+
+    def _inside(self, file: str | None) -> bool:
+        return file is not None and Path(file).resolve().is_relative_to(self.source.tree.resolve())
+
+    def cases(self) -> dict[str, str]:
+        """Load the cases and name those that can be timed."""
+        from harness.discovery import load
+        from harness.gate.workload import is_timed
+
+        place, _, function = self.source.target.partition(":")
+        target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
+        sys.path.insert(0, str(self.source.tree))
+        found = load(target, contract=self.source.contract)
+        self._stay_inside(place)
+        own = {case.name: case for case in found if is_timed(case)}
+        self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}
+        return {name: case.contract for name, case in own.items()}
+
+    def _stay_inside(self, place: str) -> None:
+        """Refuse to time another tree's code under this one's name."""
+        file = None if place.endswith(".py") else getattr(sys.modules[place.partition(":")[0]], "__file__", None)
+        if file is not None and not self._inside(file):
+            raise ArmError(f"`{place}` is imported from {file}, which is not in the tree")
+
+    def prepare(self, case: str) -> float:
+        """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
+        from harness.gate.workload import workload
+        from harness.timing import warm
+
+        if self._cases is None:
+            self.cases()
+        assert self._cases is not None
+        self._timed = None
+        self._timed = workload(self._cases[case], self.source.images)
+        gc.collect()
+        gc.disable()
+        return warm(self._timed, calls=3, duration_s=0.02).warm_s
+
+    def slice(self, rounds: int, iterations: int) -> tuple[float, float, float, float]:
+        """Time rounds of some calls each, after one call that is not timed."""
+        timed = self._timed
+        assert timed is not None
+        timed()
+        start, cpu = time.perf_counter(), time.process_time()
+        taken = [_round(timed, iterations) for _ in range(rounds)]
+        cpu_s = (time.process_time() - cpu) / rounds
+        return (min(taken), statistics.median(taken), cpu_s, start)
+
+
+def _round(timed: Callable[[], Any], iterations: int) -> float:
+    """Return the seconds of some calls."""
+    calls: Sequence[None] = [None] * iterations
+    start = time.perf_counter()
+    for _ in calls:
+        held = timed()
+    end = time.perf_counter()
+    del held
+    return end - start

@@ -1,0 +1,78 @@
+"""What a call of a case does, counted: operators, bytes of the tensors they return, batches and samples.
+
+Counts are the same on every run of one version of torch, on a machine however noisy: they see what a clock does not.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from harness.case import Case
+from harness.gate.workload import is_timed, workload
+from harness.timing import threads
+
+
+class Counter(TorchDispatchMode):
+    """Counts the operators that run below autograd, backward passes included, and the bytes of new tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operators = 0
+        self.bytes = 0
+        self._seen: set[int] = set()
+        self._held: list[Tensor] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, and count it."""
+        self._see(tree_leaves((args, kwargs)))
+        result = func(*args, **(kwargs or {}))
+        self.operators += 1
+        self.bytes += self._see(tree_leaves(result))
+        return result
+
+    def _see(self, values: Sequence[Any]) -> int:
+        """Note the memory of some tensors, and return how many bytes of it are new; it is held, lest it be reused."""
+        new = 0
+        for value in values:
+            if isinstance(value, Tensor) and value.untyped_storage().data_ptr() not in self._seen:
+                self._seen.add(value.untyped_storage().data_ptr())
+                self._held.append(value)
+                new += value.untyped_storage().nbytes()
+        return new
+
+
+def counted(function: Callable[[], Any]) -> dict[str, int]:
+    """Count what a call does; the first call, which may do more, is not counted."""
+    function()
+    with Counter() as counter:
+        function()
+    return {"bytes": counter.bytes, "operators": counter.operators}
+
+
+def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> dict[str, dict[str, int]]:
+    """Count one call of each case that is timed.
+
+    Parameters
+    ----------
+    cases
+        The cases.
+    images
+        Lays the images that loaders load out in a folder, and returns where they are.
+    """
+    found: dict[str, dict[str, int]] = {}
+    with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
+        chosen = [case for case in cases if is_timed(case)]
+        root = images(Path(name)) if any(case.contract == "loader" for case in chosen) else Path(name)
+        for case in chosen:
+            found[case.name] = _delivered(case, root) if case.contract == "loader" else counted(workload(case, root))
+    return found
+
+
+def _delivered(case: Case, root: Path) -> dict[str, int]:
+    sizes = [len(labels) for _, labels in case.function(root, False, 100, 0, False)]  # noqa: FBT003 - the signature
+    return {"batches": len(sizes), "samples": sum(sizes)}

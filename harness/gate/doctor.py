@@ -1,0 +1,159 @@
+"""What this machine can see: identical code against itself, for as long as one is willing to wait."""
+
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.gate.analysis import BLOCK, Estimate, Limits, estimate
+from harness.gate.arm import Source
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
+from harness.gate.images import provide
+from harness.gate.machine import alone
+from harness.gate.measurement import Evidence, Measurement, Settings
+from harness.gate.policy import Policy
+
+NEVER = 1e-9
+"""A tolerance within which nothing is: the measurement goes on to the end of its budget."""
+
+BUSY = 0.5
+"""Processes that want to run beside the one that measures; more are worth a word."""
+
+STOLEN = 0.01
+"""Share of time; more is worth a word."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be seen of one case.
+
+    Parameters
+    ----------
+    case
+        The case.
+    call_s
+        Its fastest call.
+    spread
+        Standard deviation of the couples' log ratios: 0.01 is one percent.
+    visible
+        Smallest slowdown seen with a probability of 95 % from one block of couples.
+    bias
+        What identical code differs by.
+    """
+
+    case: str
+    call_s: float
+    spread: float
+    visible: float
+    bias: Estimate
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What this machine can see.
+
+    Parameters
+    ----------
+    sights
+        Of each case, the sharpest first.
+    control
+        What ten percent more work was measured as; ``None`` where the time was too short.
+    evidence
+        What it rests on.
+    """
+
+    sights: tuple[Sight, ...]
+    control: Estimate | None
+    evidence: Evidence
+
+
+def diagnose(
+    root: Path,
+    policy: Policy,
+    *,
+    contract: str | None = None,
+    data: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Diagnosis:
+    """Measure the working tree against itself until the budget is spent.
+
+    Parameters
+    ----------
+    root
+        The tree.
+    policy
+        What is timed, and for how long.
+    contract
+        Of a target that is a single function.
+    data
+        Folder of the images, as :func:`harness.dataset.prepare` takes it.
+    progress
+        Told what is done next.
+    """
+    with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
+        folder = Path(name).resolve()
+        images = folder / "images"
+        source = Source(root, policy.target, contract, images, folder / "compiled")
+        settings = Settings(policy.budget_s, lambda _: Limits(policy.margin, NEVER))
+        measurement = Measurement(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
+        _, here = measurement.cases()
+        if "loader" in here.values():
+            (folder / "cut").mkdir()
+            images.symlink_to(provide(data, folder / "cut"), target_is_directory=True)
+        policy.refuse_unknown(here)
+        evidence = measurement.run([case for case in here if policy.is_timed(case)])
+    return seen(evidence, policy)
+
+
+def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
+    """Return what a measurement of identical code says of the machine."""
+    cases = dict.fromkeys(one.case for one in evidence.slices)
+    sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
+    controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
+    found = estimate(controls) if len(controls) > 1 else None
+    return Diagnosis(tuple(sorted(sights, key=lambda one: one.visible)), found, evidence)
+
+
+def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
+    both = [evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL)]
+    spread = statistics.fmean(statistics.stdev(ratios) for ratios in both)
+    one_block = Estimate(0.0, spread / BLOCK**0.5, BLOCK)
+    visible = one_block.visible(policy.allows("margin", case))
+    assert visible is not None
+    fastest_s = min(
+        min(one.minima_s) / one.iterations for one in evidence.slices if one.case == case and one.arm == BASE
+    )
+    return Sight(case, fastest_s, spread, visible, estimate(both[0]))
+
+
+def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
+    """Return what would help, a sentence each; one that says so where nothing is needed."""
+    blind = [one.case for one in diagnosis.sights if one.visible > policy.allows("tolerance", one.case)]
+    loads = [one.load for one in diagnosis.evidence.slices if one.load is not None]
+    steals = [one.steal for one in diagnosis.evidence.slices if one.steal is not None]
+    told = []
+    if blind:
+        listed = ", ".join(blind[:3]) + (f" and {len(blind) - 3} more" if len(blind) > 3 else "")
+        told.append(
+            f"More than the tolerance is needed to be seen in five couples: {listed}. Give the gate a larger budget, "
+            "a quieter machine, or these cases a larger `tolerance`; their counts are gated in any case."
+        )
+    if loads and statistics.median(loads) > 1.0 + BUSY:
+        told.append(
+            f"Other processes are running: the load is {statistics.median(loads):.1f}, where a measurement alone "
+            "makes 1. Stop them."
+        )
+    if steals and statistics.median(steals) > STOLEN:
+        told.append(
+            f"The hypervisor gave {statistics.median(steals):.1%} of the time to others: another machine helps."
+        )
+    told += _dropped(diagnosis.evidence)
+    return told or ["Nothing: this machine sees what the policy asks for."]
+
+
+def _dropped(evidence: Evidence) -> Sequence[str]:
+    missing = [f"{case} cannot be timed {why}." for case, why in evidence.failures.items()]
+    if evidence.unreached:
+        missing.append(f"Not reached within the budget: {', '.join(evidence.unreached)}. Give more.")
+    return missing

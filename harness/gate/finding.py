@@ -1,0 +1,213 @@
+"""From evidence to findings: one sentence on each case, and the exit code of all of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, is_void, state
+from harness.gate.couple import CANDIDATE, CONTROL, NULL
+from harness.gate.measurement import Evidence
+from harness.gate.policy import TABLE, Policy
+from harness.record import Comparison, Finding, Gate, Outcome
+
+PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
+"""The exit codes."""
+
+OUTCOMES = {
+    State.SLOWER: Outcome.REGRESSED,
+    State.FASTER: Outcome.IMPROVED,
+    State.UNCHANGED: Outcome.UNCHANGED,
+    State.SUSPECTED: Outcome.NO_VERDICT,
+    State.OPEN: Outcome.INCONCLUSIVE,
+    State.VOID: Outcome.NO_VERDICT,
+}
+
+
+def exit_code(findings: Sequence[Finding], *, strict: bool = False, blind: bool = False) -> int:
+    """Return the one exit code of all findings.
+
+    Parameters
+    ----------
+    findings
+        Of all gates that ran.
+    strict
+        Whether what is inconclusive has a code of its own.
+    blind
+        Whether it passes that the machine is too noisy for a verdict.
+    """
+    outcomes = {one.outcome for one in findings if not (blind and one.machine)}
+    if Outcome.REGRESSED in outcomes:
+        return REGRESSED
+    if Outcome.NO_VERDICT in outcomes or not findings:
+        return NO_VERDICT
+    return INCONCLUSIVE if strict and Outcome.INCONCLUSIVE in outcomes else PASSED
+
+
+def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> Finding:
+    """Return a finding of the time gate."""
+    return Finding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
+
+
+# Which cases there are
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Which cases are compared, and what is to be said of the others.
+
+    Parameters
+    ----------
+    compared
+        Names here of cases that both trees have.
+    findings
+        On those that only one has.
+    """
+
+    compared: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
+    """Match the cases of both trees by name.
+
+    Parameters
+    ----------
+    before, here
+        The cases of the base and of the working tree that can be timed, each with its contract.
+    old, policy
+        Their policies.
+    """
+    timed_here = [name for name in here if policy.is_timed(name)]
+    timed_before = [name for name in before if old.is_timed(name)]
+    was = {policy.renamed.get(name, name): name for name in before}
+    new = [name for name in timed_here if name not in was]
+    lost = [name for name in timed_before if policy.renamed.get(name, name) not in timed_here]
+    return Matching(
+        tuple(name for name in timed_here if name in was),
+        (*(_lost(name, before, here, new, policy) for name in lost), *(_new(name) for name in new)),
+    )
+
+
+def _new(name: str) -> Finding:
+    return on_time(name, Outcome.NEW, f"{name} is new: there is no time to compare it with.")
+
+
+def _lost(name: str, before: Mapping[str, str], here: Mapping[str, str], new: Sequence[str], policy: Policy) -> Finding:
+    if name in policy.retired:
+        return on_time(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
+    if policy.renamed.get(name, name) in here:
+        sentence = f"{name} was timed and is not any more: time it, or give the reason under `retired` of {TABLE}."
+        return on_time(name, Outcome.NO_VERDICT, sentence)
+    like = [other for other in new if here[other] == before[name]]
+    hint = f"; if it is {' or '.join(like)} now, say so under `renamed`" if like else ""
+    sentence = f"{name} is gone{hint}; if that is meant, give the reason under `retired` of {TABLE}."
+    return on_time(name, Outcome.NO_VERDICT, sentence)
+
+
+# What was measured
+
+
+def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
+    """Return the ratios of every case that was measured, the null arm and the positive control included."""
+    found = []
+    for case in dict.fromkeys(one.case for one in evidence.slices):
+        limits = limits_of(policy, case)
+        ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
+        found.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, limits)], limits))
+        void = state(nulls, nulls, limits) is State.VOID
+        found.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, limits))
+        if controls := evidence.log_ratios(case, CONTROL):
+            seen = Outcome.REGRESSED if is_slower(controls, limits.margin) else Outcome.INCONCLUSIVE
+            found.append(_comparison(case, CONTROL, controls, seen, limits))
+    return found
+
+
+def limits_of(policy: Policy, case: str) -> Limits:
+    """Return what counts as slower, of a case."""
+    return Limits(policy.allows("margin", case), policy.allows("tolerance", case))
+
+
+def _comparison(case: str, arm: str, ratios: Sequence[float], outcome: Outcome, limits: Limits) -> Comparison:
+    found = estimate(ratios)
+    facts = {"ratio": found.ratio, "low": found.low, "high": found.high, "visible": found.visible(limits.margin)}
+    return Comparison.model_validate(
+        {"case": case, "arm": arm, "outcome": outcome, "couples": found.couples, **facts}
+        | {"margin": limits.margin, "tolerance": limits.tolerance}
+    )
+
+
+def timed(evidence: Evidence, found: Sequence[Comparison]) -> list[Finding]:
+    """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
+    findings = [
+        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
+    ]
+    findings += [_unreached(case) for case in evidence.unreached]
+    measured = [one for one in found if one.arm == CANDIDATE and one.case not in evidence.failures]
+    control = next((one for one in found if one.arm == CONTROL), None)
+    if control is None or control.outcome is not Outcome.REGRESSED:
+        return [*findings, _blind(control, measured)]
+    return [*findings, *(_finding(one, evidence) for one in measured), _seen(control)]
+
+
+def _unreached(case: str) -> Finding:
+    sentence = f"{case} was not reached within the budget: give more, or time fewer cases."
+    return on_time(case, Outcome.NO_VERDICT, sentence, machine=True)
+
+
+def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> Finding:
+    if control is None:
+        return on_time("", Outcome.NO_VERDICT, "No case was measured in enough couples.", machine=bool(measured))
+    sentence = (
+        f"No verdict on time: 10 % more work in {control.case} was measured as {interval(control)}, "
+        f"which cannot be told from {_percent(control.margin)}; {len(measured)} cases have no verdict."
+    )
+    return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
+
+
+def _seen(control: Comparison) -> Finding:
+    sentence = f"The gate sees: 10 % more work in {control.case} was measured as {interval(control)}."
+    return on_time(control.case, Outcome.UNCHANGED, sentence)
+
+
+def _finding(one: Comparison, evidence: Evidence) -> Finding:
+    measured = f"{interval(one)} in {one.couples} couples"
+    visible = "" if one.visible is None else f"; from {_percent(one.visible)} on it would have been seen"
+    match one.outcome:
+        case Outcome.REGRESSED:
+            sentence = f"{one.case} got slower: {measured}, the last {BLOCK} of them alone confirm it."
+        case Outcome.IMPROVED:
+            sentence = f"{one.case} got faster: {measured}."
+        case Outcome.UNCHANGED:
+            sentence = f"{one.case} is as fast as it was: {measured}{visible}."
+        case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(one.case, NULL), one.margin):
+            sentence = f"{one.case} has no verdict: the base itself differs from the base by {estimate(nulls)}."
+        case Outcome.NO_VERDICT:
+            sentence = f"{one.case} seems slower: {measured}; the budget did not suffice to confirm it."
+        case _:
+            sentence = f"{one.case} cannot be told from what it was: {measured}{visible}."
+    return on_time(one.case, one.outcome, sentence, machine=one.outcome is Outcome.NO_VERDICT)
+
+
+def interval(one: Comparison) -> str:
+    """Return a slowdown with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
+    return f"{_signed(one.ratio)} % ({_signed(one.low)} to {_signed(one.high)} %)"
+
+
+def _signed(ratio: float) -> str:
+    return f"{100.0 * (ratio - 1.0):+.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g} %"
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings, those that decide the exit code first."""
+    order = [
+        Outcome.REGRESSED,
+        Outcome.NO_VERDICT,
+        Outcome.INCONCLUSIVE,
+        Outcome.NEW,
+        Outcome.IMPROVED,
+        Outcome.UNCHANGED,
+    ]
+    return sorted(findings, key=lambda one: order.index(one.outcome))

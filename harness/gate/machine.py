@@ -1,0 +1,89 @@
+"""What else the machine does meanwhile: one measurement at a time, load, stolen time, clock rate."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness.error import UsageError
+
+PATIENCE_S = 600.0
+"""How long another measurement is waited for."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The state of the machine. Unknown is ``None``.
+
+    Parameters
+    ----------
+    load
+        Processes that ran or waited to, on average over the minute before.
+    stolen_s, total_s
+        Time of all cores since the machine started: given to other virtual machines, and all of it.
+    frequency_hz
+        Clock rate.
+    """
+
+    load: float | None
+    stolen_s: float | None
+    total_s: float
+    frequency_hz: float | None
+
+    def steal_since(self, before: "Condition") -> float | None:
+        """Share of the time since then that the hypervisor gave to others."""
+        if self.stolen_s is None or before.stolen_s is None:
+            return None
+        passed_s = self.total_s - before.total_s
+        return (self.stolen_s - before.stolen_s) / passed_s if passed_s > 0 else None
+
+
+def condition() -> Condition:
+    """Look at the machine now."""
+    times = psutil.cpu_times()
+    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return Condition(
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        stolen_s=getattr(times, "steal", None),
+        total_s=sum(times),
+        frequency_hz=frequency.current * 1e6 if frequency else None,
+    )
+
+
+@contextmanager
+def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Keep other measurements of this user away; two at a time would measure each other.
+
+    Raises
+    ------
+    UsageError
+        If another one is still running after so many seconds.
+    """
+    # In the machine's own folder for temporary files: the lock is the machine's, and not a checkout's.
+    lock = Path(tempfile.gettempdir(), f"harness-measurement-{os.getuid()}.lock")
+    with lock.open("w") as held:
+        until = time.monotonic() + patience_s
+        while not _locked(held.fileno()):
+            if time.monotonic() > until:
+                raise UsageError(
+                    rule="one measurement runs at a time",
+                    value="another one that has not ended",
+                    place=str(lock),
+                    remedy="wait for it",
+                )
+            time.sleep(0.5)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

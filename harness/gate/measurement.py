@@ -1,0 +1,230 @@
+"""The time gate's measurement: couple after couple until every case is decided, or the budget is spent."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.gate.analysis import BLOCK, Limits, State, is_slower, log_ratio, state
+from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Couple, Plan, couple
+from harness.gate.machine import Condition, condition
+from harness.record import Slices
+
+FEWEST_SLICES, MOST_SLICES = 3, 10
+"""Slices of each arm in a couple."""
+
+CONTROL_S = 100e-6
+"""The positive control is the case whose calls are nearest to this: long enough to time, short enough to repeat."""
+
+RESERVE = 0.8
+"""Share of the budget that two blocks of couples may take by plan; the rest is for what takes longer than planned."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a measurement is made.
+
+    Parameters
+    ----------
+    budget_s
+        Seconds it takes at most.
+    limits
+        What counts as slower, of a case.
+    seed
+        Of the orders that are drawn.
+    most_couples
+        So many couples at most.
+    """
+
+    budget_s: float
+    limits: Callable[[str], Limits]
+    seed: int = 0
+    most_couples: int = 40
+
+
+@dataclass
+class Evidence:
+    """What was measured.
+
+    Parameters
+    ----------
+    slices
+        Of all couples, cases and arms.
+    failures
+        Why a case could not be timed, by case.
+    unreached
+        Cases for which the budget was too small.
+    control
+        The case that was the positive control.
+    duration_s
+        What it took.
+    """
+
+    slices: list[Slices] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    unreached: list[str] = field(default_factory=list)
+    control: str | None = None
+    duration_s: float = 0.0
+
+    def log_ratios(self, case: str, arm: str) -> list[float]:
+        """Numbers of a case in an arm, one a couple."""
+        return log_ratios(self.slices, case, arm)
+
+
+def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
+    """Return the numbers of a case in an arm, one a couple, in the order of the couples.
+
+    The control is compared with the base's slices that were taken beside it, which have ten calls a round.
+    """
+    own = [one for one in slices if one.case == case and one.arm == arm]
+    beside = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
+    found = []
+    for one in own:
+        base = beside[one.couple, one.iterations - (arm == CONTROL)]
+        found.append(log_ratio(base.minima_s, one.minima_s))
+    return found
+
+
+class Measurement:
+    """A measurement that goes on couple by couple.
+
+    Parameters
+    ----------
+    sources
+        Where the arms find their cases.
+    settings
+        How it is made.
+    progress
+        Told what is done next, in words.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], settings: Settings, progress: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.settings = settings
+        self.evidence = Evidence()
+        self._sources = sources
+        self._progress = progress
+        self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
+        self._start = time.perf_counter()
+        self._warm_s: dict[str, float] = {}
+        self._plans: dict[str, Plan] = {}
+        self._couple_s = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.settings.budget_s - (time.perf_counter() - self._start)
+
+    def cases(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Names of the cases of the base and of the candidate that are timed, each with its contract."""
+        # Not from the warm parent, which is to import what this one says.
+        probe = Arm(self._sources[CANDIDATE], method="spawn")
+        try:
+            warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
+            candidate = probe.cases()
+        finally:
+            probe.end()
+        with couple({BASE: self._sources[BASE]}, self._draw) as first:
+            return first.cases(BASE), candidate
+
+    def run(self, cases: Sequence[str]) -> Evidence:
+        """Measure some cases of both trees."""
+        self._prepare(cases)
+        number = 0
+        while (wanted := self._wanted()) and number < self.settings.most_couples and self.left_s > self._couple_s:
+            self._progress(f"couple {number + 1}: {len(wanted)} cases")
+            self._one_couple(number, wanted)
+            number += 1
+        self.evidence.duration_s = time.perf_counter() - self._start
+        return self.evidence
+
+    def _prepare(self, cases: Sequence[str]) -> None:
+        """Look how long calls take, and plan slices so that two blocks of couples fit into the budget."""
+        prepare_s: dict[str, float] = {}
+        self._progress("looking how long calls take")
+        began = time.perf_counter()
+        with couple({BASE: self._sources[BASE]}, self._draw) as alone:
+            alone.cases(BASE)
+            begin_s = time.perf_counter() - began
+            for case in cases:
+                before = time.perf_counter()
+                try:
+                    self._warm_s[case] = alone.warm_s(case)
+                except ArmError as error:
+                    self.evidence.failures[case] = str(error)
+                prepare_s[case] = time.perf_counter() - before
+        self._plan(prepare_s, begin_s)
+
+    def _plan(self, prepare_s: Mapping[str, float], begin_s: float) -> None:
+        """Drop the slowest cases while even the fewest slices of all do not fit, then take as many as do."""
+        affordable_s = RESERVE * self.left_s / (2 * BLOCK) - 3 * begin_s
+        cases = sorted(self._warm_s, key=lambda case: self._cost_s(case, FEWEST_SLICES, prepare_s))
+        while cases and sum(self._cost_s(case, FEWEST_SLICES, prepare_s) for case in cases) > affordable_s:
+            self.evidence.unreached.append(cases.pop())
+        slices = FEWEST_SLICES
+        while slices < MOST_SLICES and sum(self._cost_s(case, slices + 1, prepare_s) for case in cases) < affordable_s:
+            slices += 1
+        self._plans = {case: Plan.of(self._warm_s[case], slices) for case in cases}
+        if cases:
+            self.evidence.control = min(cases, key=lambda case: abs(self._warm_s[case] - CONTROL_S))
+
+    def _cost_s(self, case: str, slices: int, prepare_s: Mapping[str, float]) -> float:
+        """Seconds of a case in a couple, about."""
+        return 3.0 * (prepare_s[case] + Plan.of(self._warm_s[case], slices).duration_s(self._warm_s[case]))
+
+    def _wanted(self) -> list[str]:
+        """Cases that are not decided; at the end of a block all are looked at, and within it those of its start."""
+        return [case for case in self._plans if not self._state(case).settled and case not in self.evidence.failures]
+
+    def _state(self, case: str) -> State:
+        log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
+        return state(log_ratios, nulls, self.settings.limits(case))
+
+    def _one_couple(self, number: int, cases: Sequence[str]) -> None:
+        began, before = time.perf_counter(), condition()
+        with couple(self._sources, self._draw) as arms:
+            for case in self._draw.sample(cases, len(cases)):
+                if self.left_s > 0:
+                    self._one_case(number, case, arms, before)
+        self._couple_s = time.perf_counter() - began
+
+    def _one_case(self, number: int, case: str, arms: Couple, before: Condition) -> None:
+        try:
+            self._note(number, case, self._plans[case], arms.measure(case, self._plans[case]), before)
+            if case == self.evidence.control and not self._control_is_seen():
+                plan = Plan.of_control(self._warm_s[case], self._plans[case].slices)
+                self._note(number, case, plan, arms.control(case, plan), before)
+        except ArmError as error:
+            self.evidence.failures[case] = str(error)
+
+    def _control_is_seen(self) -> bool:
+        assert self.evidence.control is not None
+        found = self.evidence.log_ratios(self.evidence.control, CONTROL)
+        return len(found) >= BLOCK and is_slower(found, self.settings.limits(self.evidence.control).margin)
+
+    def _note(
+        self, number: int, case: str, plan: Plan, measured: Mapping[str, Sequence[Slice]], before: Condition
+    ) -> None:
+        now = condition()
+        for arm, slices in measured.items():
+            facts: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
+            facts |= {"iterations": plan.iterations + (arm == CONTROL)}
+            facts |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}
+            self.evidence.slices.append(
+                Slices.model_validate(
+                    facts
+                    | {
+                        "starts_s": tuple(round(one.start_s - self._start, 4) for one in slices),
+                        "minima_s": tuple(_short(one.minimum_s) for one in slices),
+                        "medians_s": tuple(_short(one.median_s) for one in slices),
+                        "cpu_s": tuple(_short(one.cpu_s) for one in slices),
+                    }
+                )
+            )
+
+
+def _short(seconds: float) -> float:
+    """A duration to five digits: finer than any clock's jitter."""
+    return float(f"{seconds:.5g}")

@@ -1,0 +1,235 @@
+"""The numerics gate: what a run says of laws, breaking points and deviations against the baseline, exactly."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from harness.gate.baseline import Baseline, Figures, Standing
+from harness.gate.policy import TABLE, Policy
+from harness.record import Finding, Gate, Outcome, Status
+from harness.record.text import count
+
+LENGTH = "length"
+"""The ray whose parameter is a whole number in every dtype."""
+
+UPDATE = "`harness gate --update` keeps it"
+
+
+def compare(before: Baseline, now: Baseline, policy: Policy) -> list[Finding]:
+    """Return a finding on everything that differs, and one on what was compared.
+
+    Parameters
+    ----------
+    before
+        The baseline.
+    now
+        What a run says, in the same form.
+    policy
+        What is tolerated.
+    """
+    same_origin = before.origin == now.origin
+    findings = list(_cases(before, now, policy))
+    for key, old in before.cases.items():
+        here = now.cases.get((policy.renamed.get(key[0], key[0]), key[1]))
+        if here is not None:
+            findings += _laws(old, here, policy, figures=same_origin)
+            findings += _points(old, here, figures=same_origin, surveyed=_is_surveyed(now))
+            findings += _counts(old, here) if same_origin else []
+    if not same_origin:
+        sentence = (
+            f"Deviations, breaking points and counts are not compared: the baseline's are from {before.origin}, "
+            f"these from {now.origin}."
+        )
+        findings.append(_finding("", "", Outcome.INCONCLUSIVE, sentence))
+    if points := sum(len(one.breaking_points()) for one in before.cases.values() if not _is_surveyed(now)):
+        sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."
+        findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
+    if not now.cases:
+        findings.append(
+            _finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run has no verdict on any law.")
+        )
+    return [*findings, _census(before, now, policy), *(_counted(before) if same_origin else [])]
+
+
+def kept(findings: Sequence[Finding]) -> list[Finding]:
+    """Return what differs as what it is when the run becomes the baseline: said, and no longer held against it."""
+    return [
+        one.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{one.sentence} Kept."})
+        if one.outcome in {Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE}
+        else one
+        for one in findings
+    ]
+
+
+def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> Finding:
+    return Finding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
+
+
+def _is_surveyed(baseline: Baseline) -> bool:
+    return any(one.points for one in baseline.cases.values())
+
+
+def _census(before: Baseline, now: Baseline, policy: Policy) -> Finding:
+    both = [key for key in before.cases if (policy.renamed.get(key[0], key[0]), key[1]) in now.cases]
+    laws = sum(len(before.cases[key].figures()) for key in both)
+    sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} held against the baseline."
+    return _finding("", "", Outcome.UNCHANGED, sentence)
+
+
+def _counted(before: Baseline) -> Iterator[Finding]:
+    if counts := sum(len(one.counts) for one in before.cases.values()):
+        sentence = f"{count(counts, 'count')} held against the baseline."
+        yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
+
+
+# Cases
+
+
+def _cases(before: Baseline, now: Baseline, policy: Policy) -> Iterator[Finding]:
+    was = {(policy.renamed.get(case, case), device) for case, device in before.cases}
+    new = [key for key in now.cases if key not in was]
+    for (case, device), old in before.cases.items():
+        if (policy.renamed.get(case, case), device) not in now.cases:
+            yield _gone(old, [now.cases[key] for key in new], policy)
+    for case, device in new:
+        where = "" if device == "cpu" else f" on {device}"
+        yield _finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
+
+
+def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> Finding:
+    if old.case in policy.retired:
+        sentence = f"{old.case} is gone, as it is to be: {policy.retired[old.case]}."
+        return _finding(old.case, "", Outcome.UNCHANGED, sentence)
+    like = [one.case for one in new if one.contract == old.contract]
+    hint = f"; if it is {' or '.join(like)} now, say so under `renamed` of {TABLE}" if like else ""
+    sentence = f"{old.case} is gone: no verdict on it is in the run{hint}."
+    return _finding(old.case, "", Outcome.NO_VERDICT, sentence)
+
+
+# Laws
+
+
+def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> Iterator[Finding]:
+    was, now = old.figures(), here.figures()
+    lost: dict[str, list[str]] = {}
+    for law, dtype in was.keys() - now.keys():
+        lost.setdefault(law, []).append(dtype)
+    for law, dtypes in sorted(lost.items()):
+        where = ", ".join(sorted(dtypes))
+        yield _finding(
+            here.case, f"{law} [{where}]", Outcome.REGRESSED, f"{here.case} is no longer checked for {law} [{where}]."
+        )
+    if added := sorted(now.keys() - was.keys()):
+        listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
+        sentence = f"{here.case} is checked for what the baseline does not have: {listed}; {UPDATE}."
+        yield _finding(here.case, listed, Outcome.NEW, sentence)
+    for key in sorted(was.keys() & now.keys()):
+        subject = f"{key[0]} [{key[1]}]"
+        found = _status(was[key], now[key]) or _size(was[key], now[key])
+        if found is None and figures:
+            found = _largest(was[key], now[key], _allowed(was[key], here.case, policy))
+        if found is not None:
+            yield _finding(here.case, subject, found[0], f"{here.case} {subject}: {found[1]}.")
+
+
+Said = tuple[Outcome, str] | None
+
+
+def _status(was: Figures, now: Figures) -> Said:
+    if was.status is now.status:
+        return None
+    change = f"{was.status} in the baseline, {now.status} now"
+    order = [Status.HOLDS, Status.EXPECTED, Status.SKIPPED, Status.UNEXPECTED, Status.BROKEN, Status.ERROR]
+    if order.index(now.status) < order.index(was.status):
+        return Outcome.IMPROVED, f"{change}; {UPDATE}"
+    if now.status is Status.EXPECTED:
+        change += ", where the case declares it"
+    return Outcome.REGRESSED, change
+
+
+def _size(was: Figures, now: Figures) -> Said:
+    if now.examples < was.examples:
+        return Outcome.REGRESSED, f"{now.examples} examples are tried, where there were {was.examples}"
+    if now.examples == was.examples and now.rows < was.rows:
+        return Outcome.REGRESSED, f"{now.rows:,} rows are checked, where there were {was.rows:,}"
+    return None
+
+
+def _allowed(was: Figures, case: str, policy: Policy) -> float:
+    worst = was.largest or 0.0
+    return max(worst + policy.allows("ulp", case), worst * (1.0 + policy.allows("growth", case)))
+
+
+def _largest(was: Figures, now: Figures, allowed: float) -> Said:
+    if now.largest is None or was.largest is None or now.largest == was.largest:
+        return None
+    change = f"the largest deviation is {now.largest:g}, where it was {was.largest:g}"
+    if now.largest > allowed or math.isnan(now.largest):
+        return Outcome.REGRESSED, f"{change} and may be {allowed:g}"
+    return (Outcome.IMPROVED, f"{change}; {UPDATE}") if now.largest < was.largest else None
+
+
+# Breaking points
+
+
+def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> Iterator[Finding]:
+    was, now = old.breaking_points(), here.breaking_points()
+    if not surveyed:
+        return
+    for key in sorted(was):
+        law, ray, dtype = key
+        subject = f"{law} along {ray} [{dtype}]"
+        if key not in now:
+            sentence = f"{here.case} {subject}: where it breaks is no longer looked for."
+            yield _finding(here.case, subject, Outcome.REGRESSED, sentence)
+        elif figures and now[key] != was[key]:
+            outcome, told = _moved(was[key], now[key], ray, dtype)
+            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {told}.")
+
+
+def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
+    if not now:
+        return Outcome.IMPROVED, f"holds to the end of the ray, where it broke at {was}; {UPDATE}"
+    if not was:
+        return Outcome.REGRESSED, f"breaks at {now}, where it held to the end of the ray"
+    inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
+    told = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    return (Outcome.REGRESSED, told) if inwards else (Outcome.IMPROVED, f"{told}; {UPDATE}")
+
+
+def _distance(was: str, now: str, ray: str, dtype: str) -> str:
+    a, b = float.fromhex(was), float.fromhex(now)
+    steps = round(abs(a - b)) if ray == LENGTH else abs(ordinal(a, dtype) - ordinal(b, dtype))
+    noun = "element" if ray == LENGTH else "float"
+    return f"{steps:,} {noun}{'' if steps == 1 else 's'}"
+
+
+_FORMATS = {"float64": (np.float64, np.int64, 0), "float32": (np.float32, np.int32, 0)}
+_FORMATS |= {"float16": (np.float16, np.int16, 0), "bfloat16": (np.float32, np.int32, 16)}
+
+
+def ordinal(value: float, dtype: str) -> int:
+    """Return the place of a number among the floats of a dtype, counted from zero."""
+    real, whole, dropped = _FORMATS[dtype]
+    code = int(np.asarray(abs(value), dtype=real).view(whole)) >> dropped
+    return code if value >= 0.0 else -code
+
+
+# Counts
+
+
+def _counts(old: Standing, here: Standing) -> Iterator[Finding]:
+    for name, was in old.counts.items():
+        now = here.counts.get(name)
+        if now == was:
+            continue
+        outcome = Outcome.REGRESSED if now is None or name in MEANT or now > was else Outcome.IMPROVED
+        tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
+        told = "none" if now is None else f"{now:,}"
+        sentence = f"{here.case}: {told} {name} a call, where there were {was:,}{tail}."
+        yield _finding(here.case, name, outcome, sentence, Gate.COUNTS)
+
+
+MEANT = ("batches", "samples")
+"""Counts that are right at one number: fewer are no improvement."""

@@ -1,0 +1,142 @@
+"""The policy: what the gate tolerates, as the table ``[tool.harness.gate]`` of ``pyproject.toml`` says."""
+
+import json
+import tomllib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.error import UsageError
+
+TABLE = "[tool.harness.gate]"
+FILE = "pyproject.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Allowance(_Table):
+    """What is tolerated of some cases; what is absent is as the table above says."""
+
+    margin: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """A slowdown within it is none; 0.02 is two percent."""
+    tolerance: float | None = Field(default=None, gt=0.0)
+    """A slowdown below it is tolerated, where it cannot be told from none."""
+    ulp: float | None = Field(default=None, ge=0.0)
+    """By so much the worst deviation of a law may grow, in the law's unit."""
+    growth: float | None = Field(default=None, ge=0.0)
+    """Or by so much of what it was, whichever is more."""
+
+
+class Policy(_Table):
+    """The whole table."""
+
+    target: str = "cases"
+    """What is gated, as ``harness check`` takes it."""
+    baseline: str | None = None
+    """The file that numerics and counts are held against; beside the target when absent."""
+    budget_s: float = Field(default=120.0, gt=0.0)
+    """Seconds the time gate takes at most."""
+    margin: float = Field(default=0.02, gt=0.0, lt=1.0)
+    tolerance: float = Field(default=0.05, gt=0.0)
+    ulp: float = Field(default=0.0, ge=0.0)
+    growth: float = Field(default=0.0, ge=0.0)
+    timed: tuple[str, ...] = ("*",)
+    """Patterns of the cases that are timed."""
+    retired: dict[str, str] = Field(default_factory=dict)
+    """Cases that are gone, or no longer timed, on purpose, each with the reason."""
+    renamed: dict[str, str] = Field(default_factory=dict)
+    """Cases that have another name now: the old one, and the new one."""
+    cases: dict[str, Allowance] = Field(default_factory=dict)
+    """Allowances by pattern of the cases' names; the last that matches counts."""
+
+    def allows(self, quantity: str, case: str) -> float:
+        """Return one of the allowances of a case."""
+        found = float(getattr(self, quantity))
+        for pattern, allowance in self.cases.items():
+            value = getattr(allowance, quantity)
+            if value is not None and fnmatchcase(case, pattern):
+                found = float(value)
+        return found
+
+    def is_timed(self, case: str) -> bool:
+        """Whether a case is timed, by its name."""
+        return any(fnmatchcase(case, pattern) for pattern in self.timed)
+
+    def baseline_file(self, root: Path) -> Path:
+        """Return the file of the baseline: the one named, or ``baseline.jsonl`` in the target's folder."""
+        if self.baseline is not None:
+            return root / self.baseline
+        place = self.target.partition(":")[0]
+        folder = Path(place).parent if place.endswith(".py") else Path(*place.split("."))
+        return root / folder / "baseline.jsonl"
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Refuse a pattern that matches no case.
+
+        Raises
+        ------
+        UsageError
+            If there is one: a misspelt exception would be none.
+        """
+        known = list(names)
+        for table, patterns in (("timed", self.timed), ("cases", self.cases)):
+            for pattern in patterns:
+                if not any(fnmatchcase(name, pattern) for name in known):
+                    raise UsageError(
+                        rule=f"`{table}` of {TABLE} names cases",
+                        value=f"`{pattern}`, which matches none",
+                        place=FILE,
+                        remedy="`harness list` shows their names",
+                    )
+
+
+def read_policy(root: Path, default: Policy | None = None) -> Policy:
+    """Read the table of a project; a project without one has the default.
+
+    Parameters
+    ----------
+    root
+        Folder with the ``pyproject.toml``.
+    default
+        What a project without a table has; every key's default when absent.
+
+    Raises
+    ------
+    UsageError
+        If it has a key that is unknown, or a value of another type.
+    """
+    file = root / FILE
+    if not file.is_file():
+        return default or Policy()
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(rule=f"`{FILE}` is TOML", value=str(error), place=str(file)) from error
+    table = document.get("tool", {}).get("harness", {}).get("gate")
+    return (default or Policy()) if table is None else _validated(table, file)
+
+
+def _validated(table: dict[str, Any], file: Path) -> Policy:
+    try:
+        # Through JSON, where a list can stand for a tuple and all else is held to its type.
+        return Policy.model_validate_json(json.dumps(table))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(f"`{name}`" for name in Policy.model_fields)
+        raise UsageError(
+            rule=f"`{key}` of {TABLE} is what the gate knows",
+            value=f"{first.get('input')!r} ({first['msg'].lower()})",
+            place=str(file),
+            remedy=f"the keys are {known}",
+        ) from error
+
+
+def project_root(start: Path) -> Path:
+    """Return the nearest folder upwards with a ``pyproject.toml``; the folder itself where there is none."""
+    return next((folder for folder in (start, *start.parents) if (folder / FILE).is_file()), start)

@@ -1,0 +1,95 @@
+"""The two trees a time gate compares: the working tree, and another commit in a folder of its own."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.error import UsageError
+
+BASE, CANDIDATE = "base", "here"
+"""Names of the trees' folders: equally long, as the length of a path changes where things lie in memory."""
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Two trees side by side, and what they are.
+
+    Parameters
+    ----------
+    folder
+        The folder with both, and with what Python compiles of them.
+    commit
+        The commit that is the base.
+    """
+
+    folder: Path
+    commit: str
+
+    @property
+    def base(self) -> Path:
+        """The tree of the base."""
+        return self.folder / BASE
+
+    @property
+    def candidate(self) -> Path:
+        """The working tree."""
+        return self.folder / CANDIDATE
+
+    @property
+    def images(self) -> Path:
+        """Where the images lie that both load."""
+        return self.folder / "images"
+
+
+@contextmanager
+def trees(reference: str) -> Iterator[Trees]:
+    """Check another commit out beside the working tree, for as long as it is needed.
+
+    Parameters
+    ----------
+    reference
+        A commit, branch or tag. The base is where it and the working tree part, so that what happened on a branch
+        since is not held against the change.
+
+    Raises
+    ------
+    UsageError
+        If this is no git repository, or it has no such commit.
+    """
+    top = Path(git("rev-parse", "--show-toplevel"))
+    git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+    commit = git("merge-base", reference, "HEAD")
+    with tempfile.TemporaryDirectory(prefix="harness-gate-") as name:
+        made = Trees(Path(name).resolve(), commit)
+        git("worktree", "add", "--detach", "--quiet", str(made.base), commit)
+        made.candidate.symlink_to(top, target_is_directory=True)
+        try:
+            yield made
+        finally:
+            git("worktree", "remove", "--force", str(made.base))
+
+
+def git(*arguments: str) -> str:
+    """Return what git says.
+
+    Raises
+    ------
+    UsageError
+        If it fails, with its own words.
+    """
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise UsageError(rule="the time gate compares commits", value="no `git` on this machine") from error
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.strip().splitlines()
+        raise UsageError(
+            rule="the base is a commit of this git repository",
+            value=told[-1] if told else "nothing of that name",
+            place=f"`git {' '.join(arguments)}`",
+            remedy="name a commit, branch or tag; a CI's shallow clone needs `fetch-depth: 0`",
+        ) from error
+    return done.stdout.strip()

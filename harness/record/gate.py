@@ -1,0 +1,91 @@
+"""The records of the gate: what it finds, and the slices its verdicts on time rest on."""
+
+from enum import StrEnum
+from typing import Literal
+
+from harness.record.schema import Record
+
+
+class Gate(StrEnum):
+    """Which of the three gates a finding is from."""
+
+    NUMERICS = "numerics"
+    COUNTS = "counts"
+    TIME = "time"
+
+
+class Outcome(StrEnum):
+    """What the gate says of one thing it compared."""
+
+    REGRESSED = "regressed"
+    IMPROVED = "improved"
+    UNCHANGED = "unchanged"
+    NEW = "new"
+    """There is nothing to compare it with."""
+    INCONCLUSIVE = "inconclusive"
+    """Neither a regression nor its absence could be shown."""
+    NO_VERDICT = "no verdict"
+    """It could not be compared, though it was to be."""
+
+
+class Finding(Record):
+    """One thing the gate compared, and what came of it, in one sentence."""
+
+    kind: Literal["finding"] = "finding"
+    gate: Gate
+    case: str
+    """The case; empty where it is about all of them."""
+    subject: str
+    """The law and dtype, the ray, or the quantity that was compared; empty for the case as a whole."""
+    outcome: Outcome
+    sentence: str
+    machine: bool = False
+    """Whether a verdict is missing for want of a quiet machine, and for no other reason."""
+
+
+class Comparison(Record):
+    """The time of a case in one arm over its time in the base, with its interval over couples of processes."""
+
+    kind: Literal["comparison"] = "comparison"
+    case: str
+    arm: Literal["candidate", "null", "control"]
+    """``null``: a second process of the base. ``control``: the base with a tenth more calls."""
+    outcome: Outcome
+    couples: int
+    ratio: float
+    """Geometric mean over the couples."""
+    low: float
+    """Lower 95 % bound, one-sided."""
+    high: float
+    """Upper 95 % bound, one-sided."""
+    visible: float | None
+    """Smallest slowdown that would have been seen with a probability of 95 %; 0.1 is ten percent."""
+    margin: float
+    """A slowdown within it is none."""
+    tolerance: float
+    """A slowdown below it is tolerated: a case is unchanged where its upper bound is below."""
+
+
+class Slices(Record):
+    """What one process of a couple measured of one case."""
+
+    kind: Literal["slices"] = "slices"
+    couple: int
+    case: str
+    arm: Literal["base", "candidate", "null", "control"]
+    rounds: int
+    """Rounds of each slice."""
+    iterations: int
+    """Calls a round."""
+    starts_s: tuple[float, ...]
+    """When each slice began, in seconds since the measurement did."""
+    minima_s: tuple[float, ...]
+    """Fastest round of each slice, in seconds a round."""
+    medians_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    """Time of the process on a core, in seconds a round."""
+    load: float | None
+    """Average load of the machine in the minute before."""
+    steal: float | None
+    """Share of time that the hypervisor gave to others meanwhile."""
+    frequency_hz: float | None

@@ -1,0 +1,117 @@
+"""What the time gate's verdicts rest on: slowdowns with their bounds, and the slices they were computed from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+
+from harness.record import Comparison, Slices
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above
+from reports.style import LINE, MUTED, PENS
+from reports.svg import drawn
+from reports.text import shortened
+
+
+class Look(NamedTuple):
+    """How an arm is drawn."""
+
+    label: str
+    color: str
+    marker: str
+
+
+LOOKS = {
+    "candidate": Look("working tree", PENS["scratch"].color, "o"),
+    "null": Look("second base", PENS["concise"].color, "s"),
+    "control": Look("10 % more work", PENS["foreign"].color, "^"),
+}
+"""The look of each arm; the base is the line at zero."""
+
+ROW_IN = 0.42
+"""Height of a row, inches."""
+
+NAME = 22
+"""Characters of a line of a case's name."""
+
+
+def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Figure:
+    """Return the slowdown of every case in every arm, and the slices of the case that differs most."""
+    cases = list(dict.fromkeys(one.case for one in comparisons))
+    candidates = [one for one in comparisons if one.arm == "candidate"]
+    widest = max(candidates, key=lambda one: abs(one.ratio - 1.0))
+    forest = drawn(
+        lambda axes: _forest(axes, comparisons, cases),
+        name="gate-forest",
+        label=f"Slowdown of {len(cases)} cases with 95 % bounds: {_range(candidates)}.",
+        height_in=1.5 + ROW_IN * len(cases),
+    )
+    return Figure(
+        name="gate-figure",
+        title="Time against the base",
+        panels=(
+            Panel("slowdown, with one-sided 95 % bounds", forest),
+            _slices(widest.case, [one for one in slices if one.case == widest.case]),
+        ),
+        caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted one "
+        "the tolerance. On the right the case that differs most: the fastest round of each slice over the fastest of "
+        "the base, equally many slices of each process.",
+        columns=2,
+    )
+
+
+def _slices(case: str, own: Sequence[Slices]) -> Panel:
+    title = f"{case}, slice by slice"
+    if not own:
+        return Panel(title, note="no slices in this run")
+    label = f"Fastest round of each slice of {case} in the course of the measurement, by arm."
+    return Panel(title, drawn(lambda axes: _course(axes, own), name="gate-slices", label=label))
+
+
+def _range(found: Sequence[Comparison]) -> str:
+    low, high = (100.0 * (pick(one.ratio for one in found) - 1.0) for pick in (min, max))
+    return f"{low:+.1f} % to {high:+.1f} %"
+
+
+def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
+    """Draw a row for each case, its arms a little apart."""
+    first = comparisons[0]
+    axes.axvline(0.0, color=LINE, linewidth=0.9)
+    axes.axvline(100.0 * first.margin, color=MUTED, linewidth=0.9, linestyle="--")
+    axes.axvline(100.0 * first.tolerance, color=MUTED, linewidth=0.9, linestyle=":")
+    for shift, (arm, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
+        own = [one for one in comparisons if one.arm == arm]
+        middle, low, high = ([100.0 * (getattr(one, name) - 1.0) for one in own] for name in ("ratio", "low", "high"))
+        bars = [[m - b for m, b in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
+        places = [cases.index(one.case) + shift for one in own]
+        axes.errorbar(
+            middle, places, xerr=bars, fmt=look.marker, color=look.color, label=look.label, markersize=3.6, capsize=2.0
+        )
+    axes.set_yticks(range(len(cases)), [_two_lines(case) for case in cases])
+    axes.set(xlabel="slowdown (%)", ylim=(len(cases) - 0.5, -0.5))
+    legend_above(axes, columns=1)
+
+
+def _two_lines(case: str) -> str:
+    """Return the family above the rest of a case's name."""
+    return "\n".join(shortened(part, most=NAME) for part in case.split(".", 1))
+
+
+def _course(axes: Axes, slices: Sequence[Slices]) -> None:
+    """Draw the slices of one case over time; those of the control, which are of another length, are left out."""
+    calls = slices[0].iterations
+    own = [one for one in slices if one.iterations == calls]
+    fastest = min(min(one.minima_s) for one in own if one.arm == "base")
+    looks = {"base": Look("base", MUTED, "x")} | LOOKS
+    for arm, look in looks.items():
+        points = [
+            (start, 100.0 * (minimum / fastest - 1.0))
+            for one in own
+            if one.arm == arm
+            for start, minimum in zip(one.starts_s, one.minima_s, strict=True)
+        ]
+        if points:
+            starts, above = zip(*points, strict=True)
+            axes.scatter(starts, above, s=9, marker=look.marker, color=look.color, label=look.label)
+    axes.set(xlabel="time since the measurement began (s)", ylabel="above the fastest (%)")
+    legend_above(axes, columns=3)

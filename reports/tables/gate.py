@@ -1,0 +1,58 @@
+"""What the gate found: a row for each finding, those that decide first."""
+
+from collections.abc import Sequence
+
+from harness.record import Comparison, Finding, Outcome
+from reports.number import percent
+from reports.table import Column, Table
+
+ORDER = (
+    Outcome.REGRESSED,
+    Outcome.NO_VERDICT,
+    Outcome.INCONCLUSIVE,
+    Outcome.NEW,
+    Outcome.IMPROVED,
+    Outcome.UNCHANGED,
+)
+"""From what decides to what does not."""
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """Return every finding as its sentence."""
+    ordered = sorted(found, key=lambda one: ORDER.index(one.outcome))
+    return Table(
+        name="gate-findings",
+        title="What the gate found",
+        columns=(Column("gate"), Column("outcome"), Column("finding", "prose")),
+        rows=tuple((str(one.gate), str(one.outcome), one.sentence) for one in ordered),
+        caption="Numerics and counts are compared exactly with a baseline, time by statistics with another commit.",
+    )
+
+
+def comparisons(found: Sequence[Comparison]) -> Table:
+    """Return the ratios of all arms, with their bounds and the smallest slowdown that would have been seen."""
+    rows = [
+        (
+            *(one.case, one.arm, str(one.outcome), f"{one.couples}"),
+            *(_change(ratio) for ratio in (one.ratio, one.low, one.high)),
+            percent(one.visible),
+        )
+        for one in found
+    ]
+    headings = ("couples", "slowdown", "lower bound", "upper bound", "smallest seen")
+    return Table(
+        name="gate-times",
+        title="Time over the base's, arm by arm",
+        columns=(
+            *(Column("case", "code"), Column("arm"), Column("outcome")),
+            *(Column(heading, "number") for heading in headings),
+        ),
+        rows=tuple(rows),
+        caption="One-sided 95 % bounds of Student's t over couples of processes. The null arm is a second base, the "
+        "control the base with a tenth more calls.",
+        folded=True,
+    )
+
+
+def _change(ratio: float) -> str:
+    return f"{100.0 * (ratio - 1.0):+.1f} %"

@@ -1,0 +1,43 @@
+"""How much is a tenth of a call? Counted in numbers that are added up beside it."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from injected import work
+
+from harness.discovery import load
+from harness.gate.images import provide
+from harness.gate.policy import read_policy
+from harness.gate.workload import is_timed, workload
+from harness.timing import warm
+
+PASSES, TURNS = 3, 10
+
+
+def calibrate(share: str) -> None:
+    """Print how many numbers take that share of a call, by case."""
+    torch.set_num_threads(1)
+    policy = read_policy(Path.cwd())
+    cases = [case for case in load() if policy.is_timed(case.name) and is_timed(case)]
+    with tempfile.TemporaryDirectory() as folder:
+        images = provide(None, Path(folder))
+        counts = {case.name: _numbers(workload(case, images), float(share)) for case in cases}
+    print(json.dumps(counts))
+
+
+def _numbers(call: Callable[[], object], share: float) -> int:
+    """Go from a guess to how many numbers take a share of a call; both are timed in turns."""
+    count = 1000
+    for _ in range(PASSES):
+        guess = count
+        pairs = [(_fastest_s(call), _fastest_s(lambda guess=guess: work(guess))) for _ in range(TURNS)]
+        call_s, work_s = (min(times) for times in zip(*pairs, strict=True))
+        count = max(1, round(guess * share * call_s / work_s))
+    return count
+
+
+def _fastest_s(function: Callable[[], object]) -> float:
+    return warm(function, calls=20, duration_s=0.02).warm_s

@@ -1,0 +1,68 @@
+"""Ten percent more work in every case: real work, done by the case itself at each call.
+
+The experiment copies this module into a copy of the package ``cases`` and has every family slow its cases down with it.
+How many numbers a case adds up beside its own work is in ``injected.json`` beside it.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.case import Case
+
+
+@functools.cache
+def extra() -> dict[str, int]:
+    """Return how many numbers to add up at each call, by case."""
+    counts: dict[str, int] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return counts
+
+
+def work(count: int) -> int:
+    """Add some numbers up."""
+    return sum(range(count))
+
+
+def slowed(case: Case) -> Case:
+    """Return the case with more work to do at each call; one that is not in the list as it is."""
+    count = extra().get(case.name)
+    if count is None:
+        return case
+    slower = {"loader": _loader}.get(case.contract, _step if case.contract.endswith("_step") else _function)
+    return replace(case, function=functools.wraps(case.function)(slower(case.function, count)))
+
+
+def _function(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    def more(*arguments: Any) -> Any:
+        work(count)
+        return function(*arguments)
+
+    return more
+
+
+def _step(factory: Callable[..., Any], count: int) -> Callable[..., Any]:
+    def made(*arguments: Any) -> Any:
+        step, parameters = factory(*arguments)
+        return _function(step, count), parameters
+
+    return made
+
+
+class _Loader:
+    def __init__(self, batches: Any, count: int) -> None:
+        self.batches = batches
+        self.count = count
+
+    def __iter__(self) -> Iterator[Any]:
+        work(self.count)
+        yield from self.batches
+
+
+def _loader(factory: Callable[..., Any], count: int) -> Callable[..., Any]:
+    def made(*arguments: Any) -> Any:
+        return _Loader(factory(*arguments), count)
+
+    return made

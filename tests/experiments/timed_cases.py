@@ -1,0 +1,25 @@
+"""The same workloads as the gate's, through pytest-benchmark: what its ``--benchmark-compare-fail`` has to go by."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.discovery import load
+from harness.gate.images import provide
+from harness.gate.policy import read_policy
+from harness.gate.workload import is_timed, workload
+
+POLICY = read_policy(Path.cwd())
+CASES = {case.name: case for case in load() if POLICY.is_timed(case.name) and is_timed(case)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_call(benchmark: Any, case: str) -> None:
+    """One call of a case on its standard input, on one thread."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        images = provide(None, Path(folder)) if CASES[case].contract == "loader" else Path(folder)
+        benchmark(workload(CASES[case], images))

@@ -1,0 +1,63 @@
+"""Slices that were never measured: machines of every bad kind, with a slowdown that is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+SLICES = 6
+"""Of each arm in a couple."""
+
+CALL_S = 1e-4
+
+Machine = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
+"""``machine(rng, start, arm)`` returns how much longer slices take that start at some fraction of a run, in an arm."""
+
+
+def quiet(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """Half a percent of noise, which only lengthens."""
+    return 1.0 + rng.exponential(0.005, start.shape)
+
+
+def drifting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """The clock slows down by a fifth in the course of a run."""
+    return quiet(rng, start, arm) * (1.0 + 0.2 * start)
+
+
+def bursting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """A neighbour takes half of the core in a third of the time, several times a couple.
+
+    Bursts that last as long as a couple cost power, and make no alarm: a couple at the edge of one is an outlier.
+    """
+    return quiet(rng, start, arm) * np.where(np.sin(400.0 * start + 1.0) > 0.5, 1.5, 1.0)
+
+
+def long_bursting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """The same, for as long as several couples."""
+    return quiet(rng, start, arm) * np.where(np.sin(40.0 * start + 1.0) > 0.5, 1.5, 1.0)
+
+
+def laid_out(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """Each process has a bias of its own for all its life, of two percent: where its memory happens to lie."""
+    return quiet(rng, start, arm) * np.exp(rng.normal(0.0, 0.02))
+
+
+def heavy_tailed(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """Most slices are fine, and some take many times as long."""
+    return 1.0 + 0.01 * rng.pareto(1.0, start.shape)
+
+
+def slow_arm(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """The second base is always four percent slow: the machine favours one process."""
+    return quiet(rng, start, arm) * (1.04 if arm == 2 else 1.0)
+
+
+HONEST = {"quiet": quiet, "drift": drifting, "bursts": bursting, "layout bias": laid_out, "heavy tails": heavy_tailed}
+"""Machines that treat all processes alike."""
+
+
+def couple(rng: np.random.Generator, machine: Machine, slowdown: float, when: float) -> list[list[float]]:
+    """Return the fastest rounds of base, candidate and second base, slices in random order."""
+    order = rng.permutation(np.repeat(np.arange(3), SLICES))
+    starts = when + np.arange(len(order)) / len(order) / 20.0
+    work = (1.0, 1.0 + slowdown, 1.0)
+    return [list(CALL_S * work[arm] * machine(rng, starts[order == arm], arm)) for arm in range(3)]

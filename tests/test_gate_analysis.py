@@ -1,0 +1,169 @@
+"""The time gate's analysis, on slices that were simulated and on slices that were recorded."""
+
+import gzip
+import json
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_slices import HONEST, Machine, couple, long_bursting, slow_arm
+
+from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, log_ratio, state
+
+RECORDED = Path(__file__).parent / "recorded" / "slices.jsonl.gz"
+LIMITS = Limits()
+MOST_BLOCKS = 4
+Ratios = tuple[list[float], list[float]]
+
+
+def decided(draw: Callable[[int], Ratios]) -> State:
+    """Go on, block by block, as a measurement does, until the case is settled or the couples are spent."""
+    ratios: list[float] = []
+    nulls: list[float] = []
+    reached = State.OPEN
+    for block in range(MOST_BLOCKS):
+        more, beside = draw(block)
+        ratios, nulls = ratios + more, nulls + beside
+        reached = state(ratios, nulls, LIMITS)
+        if reached.settled:
+            break
+    return reached
+
+
+def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> State:
+    """Decide a case on a machine."""
+
+    def block(number: int) -> Ratios:
+        times = (number * BLOCK + np.arange(BLOCK)) / (MOST_BLOCKS * BLOCK)
+        measured = [couple(rng, machine, slowdown, when) for when in times]
+        ratios = [log_ratio(base, candidate) for base, candidate, _ in measured]
+        return ratios, [log_ratio(base, null) for base, _, null in measured]
+
+    return decided(block)
+
+
+def share(machine: Machine, slowdown: float, wanted: State, runs: int) -> float:
+    """Return how often a case ends in a state."""
+    rng = np.random.default_rng(20240229)
+    return sum(simulated(rng, machine, slowdown) is wanted for _ in range(runs)) / runs
+
+
+@pytest.mark.parametrize("machine", [*HONEST.values(), long_bursting], ids=[*HONEST, "long bursts"])
+def test_identical_code_is_not_slower_on_any_machine(machine: Machine) -> None:
+    """At most one false alarm in a thousand cases; on most of these machines there is none."""
+    assert share(machine, 0.0, State.SLOWER, 1000) <= 0.001
+
+
+@pytest.mark.parametrize("machine", HONEST.values(), ids=HONEST)
+def test_a_tenth_more_work_is_found_on_every_machine(machine: Machine) -> None:
+    """In 99 of 100 cases at least."""
+    assert share(machine, 0.10, State.SLOWER, 300) >= 0.99
+
+
+def test_a_slowdown_within_the_margin_is_none() -> None:
+    """One percent on a quiet machine."""
+    assert share(HONEST["quiet"], 0.01, State.UNCHANGED, 200) == 1.0
+
+
+def test_faster_code_is_called_so() -> None:
+    """It passes, and is said."""
+    assert share(HONEST["quiet"], -0.10, State.FASTER, 200) == 1.0
+
+
+def test_a_machine_that_favours_a_process_voids_the_case() -> None:
+    """The base differs from itself by four percent, so nothing is said of the candidate."""
+    assert share(slow_arm, 0.0, State.VOID, 50) == 1.0
+    assert share(slow_arm, 0.10, State.VOID, 50) == 1.0
+
+
+def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
+    """Five slow couples make a suspicion; the next five decide, by themselves."""
+    slow = [0.10, 0.101, 0.099, 0.10, 0.102]
+    same = [0.001, -0.001, 0.0, 0.002, -0.002]
+    assert state(slow, same, LIMITS) is State.SUSPECTED
+    assert state(slow + slow, same + same, LIMITS) is State.SLOWER
+    assert state(slow + same, same + same, LIMITS) is not State.SLOWER
+
+
+def test_what_was_decided_at_a_look_stays_decided() -> None:
+    """Couples that come later are not looked at, so that waiting longer makes no regression."""
+    same, slow = [0.001, -0.001, 0.0, 0.002, -0.002], [0.3] * BLOCK
+    assert state(same + slow + slow, same * 3, LIMITS) is State.UNCHANGED
+
+
+def test_fewer_than_five_couples_decide_nothing() -> None:
+    """However slow they are."""
+    assert state([0.5] * (BLOCK - 1), [0.0] * (BLOCK - 1), LIMITS) is State.OPEN
+
+
+def test_the_bounds_are_those_of_students_t() -> None:
+    """Of five numbers with mean 0.03 and standard deviation 0.0158: the quantile is 2.132."""
+    found = estimate([0.01, 0.02, 0.03, 0.04, 0.05])
+    assert found.ratio == pytest.approx(math.exp(0.03))
+    assert found.low == pytest.approx(math.exp(0.03 - 2.1318 * 0.0158114 / math.sqrt(5)), abs=1e-6)
+    assert not is_slower([0.01, 0.02, 0.03, 0.04, 0.05], 0.02)
+    assert estimate([0.1]).high == math.inf
+
+
+def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
+    """By simulation, of couples that vary by two percent."""
+    rng = np.random.default_rng(7)
+    spread = 0.02
+    visible = estimate([-spread, -spread, 0.0, spread, spread]).visible(0.02)
+    assert visible is not None
+    found = [is_slower(list(rng.normal(math.log1p(visible), spread, BLOCK)), 0.02) for _ in range(2000)]
+    assert np.mean(found) >= 0.93
+
+
+def test_arms_with_unequally_many_slices_are_refused() -> None:
+    """The minimum of more slices is smaller, on identical code."""
+    with pytest.raises(AssertionError, match="equally many"):
+        log_ratio([1.0, 2.0], [1.0])
+
+
+# Recorded slices
+
+
+@cache
+def recorded(kind: str) -> dict[str, np.ndarray]:
+    """Return, by case, a row for each couple: the log ratios of the candidate and of the second base."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            run, case, arms = json.loads(line)
+            if run.startswith(kind):
+                couples = zip(arms["base"], arms["candidate"], arms["null"], strict=True)
+                found.setdefault(case, []).extend((log_ratio(b, c), log_ratio(b, n)) for b, c, n in couples)
+    return {case: np.asarray(rows) for case, rows in found.items()}
+
+
+def _in_turn(cases: dict[str, np.ndarray], count: int) -> Iterator[np.ndarray]:
+    return islice(cycle(cases.values()), count)
+
+
+def resampled(rows: np.ndarray, rng: np.random.Generator) -> State:
+    """Decide a case on couples drawn from those that were recorded."""
+
+    def block(_: int) -> Ratios:
+        drawn = rows[rng.integers(len(rows), size=BLOCK)]
+        return list(drawn[:, 0]), list(drawn[:, 1])
+
+    return decided(block)
+
+
+def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
+    """At most one false alarm in a thousand cases."""
+    rng = np.random.default_rng(1)
+    found = [resampled(rows, rng) for rows in _in_turn(recorded("same"), 2000)]
+    assert np.mean([one is State.SLOWER for one in found]) <= 0.001
+
+
+def test_recorded_slices_of_slower_code_are_found() -> None:
+    """A tenth more work, in 99 of 100 cases at least."""
+    rng = np.random.default_rng(1)
+    found = [resampled(rows, rng) for rows in _in_turn(recorded("slower"), 1000)]
+    assert np.mean([one is State.SLOWER for one in found]) >= 0.99
