@@ -123,7 +123,7 @@ class Standing:
     spent_s
         Seconds so far.
     slices
-        Measureds so far.
+        Slices so far.
     """
 
     best: Choice
