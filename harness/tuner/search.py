@@ -123,7 +123,7 @@ class Standing:
     spent_s
         Seconds so far.
     slices
-        Measureds so far.
+        Slices so far.
     """
 
     best: Choice
@@ -325,7 +325,7 @@ class Search:
 
 _AXES = tuple(one.name for one in fields(Choice))
 _LONGER = 4
-"""Measureds of the two leaders are so many times as long as those of the first round."""
+"""Slices of the two leaders are so many times as long as those of the first round."""
 
 
 def _parts(lead: Estimate) -> bool:
