@@ -112,7 +112,7 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     found = re.findall(r'<section id="(\w+)">', html)
     assert found == [*SECTIONS.split(), "skipped"]
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
-        *("What needs attention", "What changed", "Declared failures", "Laws", "Proofs"),
+        *("What needs attention", "What changed", "Gate", "Declared failures", "Laws", "Proofs"),
         "Where it breaks, and the worst found",
         *("Training steps", "Data loaders", "Loading against the step", "Vectorisation", "Speed of checking"),
         *("Training curves", "Learned parameters", "Overfitting", "Images", "Runs", "Environment", "Data"),

@@ -175,8 +175,10 @@ class Measurement:
         return 3.0 * (prepare_s[case] + Plan.of(self._warm_s[case], slices).duration_s(self._warm_s[case]))
 
     def _wanted(self) -> list[str]:
-        """Cases that are not decided; at the end of a block all are looked at, and within it those of its start."""
-        return [case for case in self._plans if not self._state(case).settled and case not in self.evidence.failures]
+        """Cases that are not decided, and the control until it is seen: what is decided once, stays so."""
+        able = [case for case in self._plans if case not in self.evidence.failures]
+        unseen = None if self._control_is_seen() else self.evidence.control
+        return [case for case in able if case == unseen or not self._state(case).settled]
 
     def _state(self, case: str) -> State:
         log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
@@ -200,7 +202,8 @@ class Measurement:
             self.evidence.failures[case] = str(error)
 
     def _control_is_seen(self) -> bool:
-        assert self.evidence.control is not None
+        if self.evidence.control is None:
+            return False
         found = self.evidence.log_ratios(self.evidence.control, CONTROL)
         return len(found) >= BLOCK and is_slower(found, self.settings.limits(self.evidence.control).margin)
 
