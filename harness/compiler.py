@@ -3,6 +3,9 @@
 NO_COMPILER = "torch.compile finds no compiler on this machine"
 """Why a compiled implementation is skipped."""
 
+NO_HEADERS = "torch.compile finds no Python.h on this machine"
+"""The same where there is a compiler, but what it includes of Python is not installed."""
+
 _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 """What torch raises where the C++ compiler for the CPU, or Triton for an accelerator, is not there."""
 
@@ -11,7 +14,10 @@ def no_compiler(error: BaseException) -> str | None:
     """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
     seen: BaseException | None = error
     while seen is not None:
-        if type(seen).__name__ in _MISSING and type(seen).__module__.startswith("torch."):
-            return NO_COMPILER
+        if type(seen).__module__.startswith("torch."):
+            if type(seen).__name__ in _MISSING:
+                return NO_COMPILER
+            if type(seen).__name__ == "CppCompileError" and "Python.h: No such file" in str(seen):
+                return NO_HEADERS
         seen = seen.__cause__ or seen.__context__
     return None

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from torch import Tensor
-from torch._inductor.exc import InvalidCxxCompiler
+from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
-from harness.compiler import NO_COMPILER, no_compiler
+from harness.compiler import NO_COMPILER, NO_HEADERS, no_compiler
 from harness.record import Status
 
 
@@ -26,6 +26,13 @@ def test_another_error_is_another_error() -> None:
 
     assert no_compiler(RuntimeError("no")) is None
     assert no_compiler(TritonMissing()) is None
+
+
+def test_a_compiler_without_the_headers_of_python_is_none() -> None:
+    """Code that does not compile for another reason is wrong."""
+    missing = "main.cpp:1:10: fatal error: Python.h: No such file or directory"
+    assert no_compiler(CppCompileError(["g++"], missing)) == NO_HEADERS
+    assert no_compiler(CppCompileError(["g++"], "error: expected ';'")) is None
 
 
 def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
