@@ -21,6 +21,7 @@ from torch.utils.dlpack import from_dlpack
 from harness.case import Case
 from harness.discovery import attribute
 from harness.error import UsageError
+from harness.model import UnfitModelError, step_of_model
 
 Adapter = Callable[..., Any]
 """``adapter(function, *inputs)`` returns what the function says of the inputs."""
@@ -104,6 +105,8 @@ def _evaluated(expression: str) -> Any:
 def called(case: Case, inputs: Sequence[Any]) -> Any:
     """Call a case on the inputs of its contract."""
     function = case.function
+    if case.call is None and case.contract.endswith("_step") and _is_model(function):
+        return _model_step(function, case.contract, *inputs)
     if isinstance(function, nn.Module):
         function = _like(function, inputs)
     if case.call is not None:
@@ -113,6 +116,18 @@ def called(case: Case, inputs: Sequence[Any]) -> Any:
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
     return function(*inputs)
+
+
+def _is_model(function: Any) -> bool:
+    return isinstance(function, nn.Module) or _is_class(function, nn.Module)
+
+
+def _model_step(model: Any, contract: str, weight: Tensor, bias: Tensor, lr: float) -> Any:
+    """Take a model for the step that trains it."""
+    try:
+        return step_of_model(model, weight, bias, lr, squared=contract.startswith("linear"))
+    except UnfitModelError as error:
+        raise NotApplicable(str(error)) from error
 
 
 def _is_class(function: Any, base: type) -> bool:

@@ -21,11 +21,14 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.record import write_atomically
 
-USUAL = ("steps", "loaders", "vectorization", "screening")
+USUAL = ("steps", "loaders", "balance", "vectorization", "screening")
 """The suites that run where none is named."""
 
-SUITES = (*USUAL, "agreement", "search")
-"""The suites, by name; a comparison of ways of searching takes most of an hour."""
+SUITES = (*USUAL, "agreement", "tuner", "search")
+"""The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
+
+PIECEWISE = ("tuner",)
+"""The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
 
 FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
 """The whole range of batch sizes of a training step, for who asks for it."""
@@ -62,7 +65,9 @@ class Settings:
     seconds
         Seconds measured a benchmark.
     seeds
-        Seeds of each way of searching.
+        Seeds of each way of searching, and of the tuner.
+    data_sets
+        Data sets of the tuner, by name.
     split
         ``train`` or ``test``: which images loaders load.
     dataset
@@ -81,6 +86,7 @@ class Settings:
     images: int | None = None
     seconds: float | None = None
     seeds: int | None = None
+    data_sets: Sequence[str] = ()
     split: str | None = None
     dataset: str | None = None
     prefetch: Sequence[int] = ()
@@ -100,6 +106,7 @@ class Settings:
             "images": self.images,
             "seconds": self.seconds,
             "seeds": self.seeds,
+            "data-sets": ",".join(self.data_sets) or None,
             "split": self.split,
             "dataset": self.dataset,
             "prefetch": _commas(self.prefetch),
@@ -165,7 +172,7 @@ def run_suite(
             command = _command(name, Path(scratch), result) + options
             code = _run(command, limit_s) if watch is None else _watched(command, limit_s, watch, Path(scratch))
         finally:
-            kept = _keep(result, run_folder / f"bench-{name}.json")
+            kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
     if code == _PASSED and kept:
         return 0
     return 1 if code == _FAILED else 2
@@ -267,15 +274,24 @@ def _last_words(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def _keep(result: Path, file: Path) -> int:
-    """Move the document into the run, unless it is empty, and return how many benchmarks it holds."""
+def _keep(result: Path, file: Path, *, added: bool = False) -> int:
+    """Move the document into the run, unless it is empty, and return how many benchmarks were measured.
+
+    Where it is added, the benchmarks that the file has and the document has not are kept.
+    """
     if not result.is_file():
         return 0
     text = result.read_text(encoding="utf-8")
     try:
-        kept = len(json.loads(text)["benchmarks"])
+        document = json.loads(text)
+        kept = len(document["benchmarks"])
     except json.JSONDecodeError:  # killed while it wrote
         return 0
+    if kept and added and file.is_file():
+        measured = {one["fullname"] for one in document["benchmarks"]}
+        before = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+        document["benchmarks"] = [one for one in before if one["fullname"] not in measured] + document["benchmarks"]
+        text = json.dumps(document)
     if kept:
         write_atomically(file, text)
     return kept

@@ -12,8 +12,10 @@ from rich.table import Column, Table
 
 from harness.loader_summary import print_loaders
 from harness.record import Ratio, ratio
+from harness.tuner.summary import print_balance, print_tuner
 
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
@@ -70,36 +72,45 @@ def _facts(entry: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
 
 def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
     references = _references(entries)
-    table = Table(Column("batch", justify="right"), Column("case", overflow="fold"), title=title, title_justify="left")
+    short = _short_names(entries)
+    table = Table(Column("batch", justify="right"), Column("case", no_wrap=True), title=title, title_justify="left")
     for heading in ("step", "samples/s", *(f"/ {short}" for short in references), "/ floor", "first call"):
         table.add_column(heading, justify="right")
     for _, group in groupby(entries, key=lambda it: _facts(it, "batch_size")):
         together = list(group)
         for entry in together:
-            table.add_row(*_row(entry, together, list(references.values())))
+            info = entry["extra_info"]
+            cells = _cells(entry, together, list(references.values()))
+            table.add_row(f"{info['batch_size']:,}", escape(short[info["case"]]), *cells)
         table.add_section()
     return table
 
 
 def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The first case from scratch and the first concise one, by style; else the first case."""
+    """The first case from scratch and the first concise one, by style; else the first of several cases."""
     found: dict[str, str] = {}
     for entry in entries:
         style, case = _facts(entry, "style", "case")
         if style in {"scratch", "concise"}:
             found.setdefault(style, case)
-    return found or {"first": entries[0]["extra_info"]["case"]}
+    cases = list(dict.fromkeys(entry["extra_info"]["case"] for entry in entries))
+    return found or ({"first": cases[0]} if len(cases) > 1 else {})
 
 
-def _row(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
+def _short_names(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Each case without its family, where all are of one: the title names it."""
+    families = {entry["extra_info"]["family"] for entry in entries}
+    cases = {entry["extra_info"]["case"] for entry in entries}
+    return {case: case.partition(".")[2] if len(families) == 1 and "." in case else case for case in cases}
+
+
+def _cells(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
     info, rounds_s = entry["extra_info"], entry["stats"]["data"]
     by_case = {other["extra_info"]["case"]: other["stats"]["data"] for other in together}
     step_s = statistics.median(rounds_s)
     rate = info["batch_size"] / step_s
-    yield f"{info['batch_size']:,}"
-    yield escape(info["case"])
     yield _duration(step_s)
-    yield f"{rate:,.0f}"
+    yield _scaled(rate, _THOUSANDS, gap="")
     for reference in references:
         yield "1" if reference == info["case"] else _ratio(ratio(rounds_s, by_case.get(reference, ())))
     yield _number(ratio(rounds_s, info["floor_s"]).ratio)
@@ -116,13 +127,21 @@ def _number(value: float) -> str:
 
 
 def _duration(value_s: float) -> str:
-    factor, unit = next((pair for pair in _UNITS if value_s >= pair[0]), _UNITS[-1])
-    return f"{value_s / factor:.3g} {unit}" if value_s / factor < 100 else f"{value_s / factor:.0f} {unit}"
+    return _scaled(value_s, _SECONDS, gap=" ")
+
+
+def _scaled(value: float, units: Sequence[tuple[float, str]], *, gap: str) -> str:
+    """Three digits in the largest unit that leaves one before the point."""
+    factor, unit = next((pair for pair in units if value >= pair[0]), units[-1])
+    number = f"{value / factor:.3g}" if value / factor < 100 else f"{value / factor:.0f}"
+    return f"{number}{gap}{unit}"
 
 
 SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "loaders": print_loaders,
     "steps": print_steps,
     "agreement": print_agreement,
+    "balance": print_balance,
+    "tuner": print_tuner,
 }
 """What is printed of a suite when it is done, by its name."""

@@ -101,6 +101,37 @@ class Loader(Subject):
     start_method: str | None = None
 
 
+class Balance(Subject):
+    """A training loop of one loader and one step: the share of it that waits, and loading alone to the step alone."""
+
+    batch_size: int = Field(gt=0)
+    workers: int = Field(ge=0)
+    data: str | None = None
+    step: str
+    load_s: float = Field(gt=0)
+    step_s: float = Field(gt=0)
+    load_to_step: float = Field(gt=0)
+    load_to_step_low: float = Field(ge=0)
+    load_to_step_high: float
+    wait_share: float = Field(ge=0, le=1)
+    wait_share_low: float = Field(ge=0, le=1)
+    wait_share_high: float = Field(ge=0, le=1)
+    most_waiting: float = Field(gt=0, lt=1)
+    batches: int = Field(gt=0)
+
+
+class Tuned(Subject):
+    """The loader chosen for a data set by measuring every one, with the rates of all, or by the tuner."""
+
+    way: str
+    seed: int
+    choice: str
+    spent_s: float = Field(gt=0)
+    rates: dict[str, float] | None = None
+    reason: str | None = None
+    slices: int | None = None
+
+
 class Vectorization(Subject):
     """One call at size ``n``."""
 
@@ -131,6 +162,8 @@ SUITES: Mapping[str, type[Subject]] = {
     "steps": Step,
     "agreement": Agreement,
     "loaders": Loader,
+    "balance": Balance,
+    "tuner": Tuned,
     "vectorization": Vectorization,
     "screening": Screening,
     "search": Search,

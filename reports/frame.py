@@ -29,6 +29,8 @@ class Frames:
     phases: pd.DataFrame
     agreement: pd.DataFrame
     loaders: pd.DataFrame
+    balance: pd.DataFrame
+    tuner: pd.DataFrame
     vectorization: pd.DataFrame
     screening: pd.DataFrame
     breakings: pd.DataFrame
@@ -48,7 +50,7 @@ def frames(run: RunFolder) -> Frames:
         If a record or a benchmark is damaged.
     """
     made = (verdicts, proofs, epochs, estimates)
-    times = (steps, step_ratios, phases, agreement, loaders, vectorization, screening)
+    times = (steps, step_ratios, phases, agreement, loaders, balance, tuner, vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
     return Frames(*(make(run) for make in (*made, *times, *survey)))
 
@@ -109,6 +111,34 @@ def loaders(run: RunFolder) -> pd.DataFrame:
         samples_per_s_q1=frame["samples"] / frame["q3_s"],
         samples_per_s_q3=frame["samples"] / frame["q1_s"].where(frame["q1_s"] > 0),
     )
+
+
+def balance(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each training loop of a loader and a step."""
+    frame = _frame("balance", benchmark.rows(run, "balance"))
+    ahead = frame["wait_share_high"] <= frame["most_waiting"]
+    undecided = ~ahead & (frame["wait_share_low"] <= frame["most_waiting"])
+    words = np.select([ahead, undecided], ["keeps ahead", "not decided"], "starves the step")
+    return frame.assign(verdict=pd.Series(words, index=frame.index, dtype="string"))
+
+
+def tuner(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each run of the tuner whose data set was measured exhaustively too."""
+    rows = benchmark.rows(run, "tuner")
+    everything = {row["case"]: row for row in rows if row["way"] == "exhaustive"}
+    tuned = [row for row in rows if row["way"] != "exhaustive" and row["case"] in everything]
+    return _frame("tuner", [{**row, **_beside(row, everything[row["case"]])} for row in tuned])
+
+
+def _beside(tuned: Mapping[str, Any], everything: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a choice of the tuner compares with the best of all."""
+    rates = everything["rates"] or {}
+    return {
+        "best": everything["choice"],
+        "share_of_best": rates.get(tuned["choice"], float("nan")) / max(rates.values(), default=float("nan")),
+        "exhaustive_s": everything["spent_s"],
+        "share_of_time": tuned["spent_s"] / everything["spent_s"],
+    }
 
 
 def vectorization(run: RunFolder) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.record import Status, Verdict, broken_blocks, failing, violation_block
 from reports import summary
 from reports.figure import Figure
+from reports.figures.balance import waiting
 from reports.figures.gate import evidence
 from reports.figures.image import Grid, grid
 from reports.figures.law import room
@@ -22,7 +23,7 @@ from reports.figures.vectorization import ratios, speedup
 from reports.part import Block, Findings, Legend, Note, Tally
 from reports.reading import Reading
 from reports.table import Table
-from reports.tables import benchmark, environment, gate, law, loader, proof, run, step, survey, training
+from reports.tables import balance, benchmark, environment, gate, law, loader, proof, run, step, survey, training
 from reports.tables.matrix import MEANINGS, SYMBOLS, Matrix, matrices
 from reports.text import count, cut
 
@@ -202,6 +203,13 @@ def _loaders(reading: Reading) -> tuple[Part, ...]:
     return (throughput(frame, source), *lines, *tables)
 
 
+def _balance(reading: Reading) -> tuple[Part, ...]:
+    """Return whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
+    frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
+    kept = (waiting(frame, source), balance.balance(frame, source)) if len(frame) else ()
+    return (*kept, *((balance.tuner(tuned),) if len(tuned) else ()))
+
+
 def _vectorization(reading: Reading) -> tuple[Part, ...]:
     """Return the gain of vectorisation."""
     return (speedup(reading.frames.vectorization),) if ratios(reading.frames.vectorization) else ()
@@ -271,6 +279,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("survey", "Where it breaks, and the worst found", _survey, "No case was surveyed in this run."),
     ("steps", "Training steps", _steps, "No training step was timed in this run."),
     ("loaders", "Data loaders", _loaders, "No loader was timed in this run."),
+    ("balance", "Loading against the step", _balance, "No training loop was timed in this run."),
     ("vectorization", "Vectorisation", _vectorization, "No vectorised operation was timed in this run."),
     ("screening", "Speed of checking", _screening, "The speed of checking was not measured in this run."),
     ("training", "Training curves", _training, "There is no training in this run."),

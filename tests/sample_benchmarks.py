@@ -1,7 +1,8 @@
-"""Benchmarks as pytest-benchmark writes them, made up: steps, loaders, vectorisation, screening."""
+"""Benchmarks as pytest-benchmark writes them, made up: steps, agreement, loaders, vectorisation, screening."""
 
 import json
 import math
+import random
 from typing import Any
 
 from harness.record import RunFolder
@@ -21,28 +22,99 @@ def write_suite(run: RunFolder, suite: str, entries: list[dict[str, Any]]) -> No
     (run.path / f"bench-{suite}.json").write_text(json.dumps(document), encoding="utf-8")
 
 
+def rounds(median_s: float, *, seed: int, number: int = 21, spread: float = 0.04) -> list[float]:
+    """Return made-up rounds of a step: a drift that all steps share, and a scatter of their own."""
+    own = random.Random(seed)
+    return [median_s * (1 + 0.2 * math.sin(place / 3)) * own.uniform(1 - spread, 1 + spread) for place in range(number)]
+
+
+STEPS = (
+    ("scratch", "training_step", 1.0),
+    ("scratch", "closed_form_step", 0.25),
+    ("concise", "training_step", 0.62),
+)
+"""Style, function, and time as a multiple of the first."""
+
+_WORK_S, _FLOOR_SEED = 1e-9, 99
+
+
 def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
-    """Return the step times of two families, scratch and concise, over five batch sizes."""
+    """Return the step times of two families, measured in turns over five batch sizes."""
     entries = []
     for family, base_s, sample_s in [("linear_regression", 1.1e-4, 4e-8), ("softmax_regression", 2.4e-4, 3e-6)]:
-        for style, factor in [("scratch", 1.0), ("concise", 0.62 if family.startswith("soft") else 1.3)]:
+        for device in devices:
             for batch_size in (1, 16, 64, 256, 1024):
-                for device in devices:
-                    time_s = (base_s + sample_s * batch_size) * factor * (1.0 if device == "cpu" else 0.4)
-                    entries.append(
-                        benchmark(
-                            time_s,
-                            case=f"{family}.{style}.step",
-                            family=family,
-                            style=style,
-                            device=device,
-                            batch_size=batch_size,
-                            dtype="float32",
-                            threads=1,
-                            cold_s=18 * time_s,
-                            device_s=None if device == "cpu" else 0.8 * time_s,
-                        )
+                floor_s = rounds(1e-7 + _WORK_S * batch_size, seed=_FLOOR_SEED)
+                for style, name, factor in STEPS:
+                    on_device = 1.0 if device == "cpu" else 2.0 / (1 + batch_size / 40)
+                    time_s = (base_s + sample_s * batch_size) * factor * on_device
+                    entry = benchmark(
+                        time_s,
+                        case=f"{family}.{style}.{name}",
+                        family=family,
+                        style=style,
+                        contract=f"{family}_step",
+                        device=device,
+                        batch_size=batch_size,
+                        dtype="float32",
+                        threads=1,
+                        cold_s=18 * time_s,
+                        phases_s={
+                            phase: rounds(time_s * share, seed=place)
+                            for place, (phase, share) in enumerate(PHASES.items())
+                        },
+                        bytes=4000 * batch_size,
+                        operations=30_000 * batch_size,
+                        bytes_per_s=[1e11] * 21,
+                        operations_per_s=[1e11] * 21,
+                        floor_s=floor_s,
+                        steps_compared=64,
+                        deviation=1e-7,
+                        bound=1e-4,
+                        **(device_facts(time_s) if device != "cpu" else {}),
                     )
+                    entry["stats"]["data"] = rounds(time_s, seed=len(entries))
+                    entries.append(entry)
+    return entries
+
+
+PHASES = {"forward": 0.3, "loss": 0.1, "backward": 0.5, "update": 0.1}
+
+
+def device_facts(time_s: float) -> dict[str, Any]:
+    """Return what is known of a step on an accelerator only."""
+    times = {"launch_s": 0.5, "device_s": 0.8, "graph_s": 0.7, "graph_device_s": 0.6}
+    return {name: share * time_s for name, share in times.items()}
+
+
+def old_step_entries() -> list[dict[str, Any]]:
+    """Return step times as an older version wrote them, timed one after the other."""
+    known = ("case", "family", "style", "device", "batch_size", "dtype", "threads", "cold_s")
+    entries = step_entries()
+    for entry in entries:
+        entry["extra_info"] = {name: entry["extra_info"][name] for name in known}
+        del entry["stats"]["data"]
+    return entries
+
+
+def agreement_entries() -> list[dict[str, Any]]:
+    """Return steps timed by us and by torch's timer: one that agrees, one that does not, one that does not tell."""
+    entries = []
+    for number, (factor, spread) in enumerate([(1.0, 0.005), (1.2, 0.005), (1.02, 0.2)]):
+        entry = benchmark(
+            1e-4,
+            case=f"softmax_regression.scratch.step_{number}",
+            family="softmax_regression",
+            style="scratch",
+            contract="softmax_regression_step",
+            batch_size=256,
+            dtype="float32",
+            cold_s=1e-3,
+            timer_s=rounds(1e-4 / factor, seed=number, spread=spread),
+            tolerance=0.03,
+        )
+        entry["stats"]["data"] = rounds(1e-4, seed=number + 10, spread=spread)
+        entries.append(entry)
     return entries
 
 

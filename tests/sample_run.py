@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import sample_balance
 import sample_benchmarks
 import sample_gate
 import sample_survey
@@ -367,7 +368,10 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Estimate, estimates())
     run.write(Image, images(data=data))
     sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries())
+    sample_benchmarks.write_suite(run, "agreement", sample_benchmarks.agreement_entries())
     sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
+    sample_benchmarks.write_suite(run, "balance", sample_balance.balance_entries(data=data))
+    sample_benchmarks.write_suite(run, "tuner", sample_balance.tuner_entries())
     sample_benchmarks.write_suite(run, "vectorization", sample_benchmarks.vectorization_entries())
     sample_benchmarks.write_suite(run, "screening", sample_benchmarks.screening_entries())
     sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from harness.cli import check, doctor, experiments, gate, laws, prove, report, survey
+from harness.cli import check, doctor, experiments, gate, laws, prove, report, survey, tune
 from harness.error import UsageError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command()(laws.freeze)
 app.command()(prove.prove)
 app.command()(experiments.train)
 app.command()(experiments.bench)
+app.command()(tune.tune)
 app.command()(gate.gate)
 app.command()(doctor.doctor)
 app.command()(report.report)

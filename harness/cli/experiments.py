@@ -50,7 +50,9 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
 def bench(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(help="steps, loaders, vectorization, screening (all when absent); agreement, search."),
+        typer.Argument(
+            help="steps, loaders, balance, vectorization, screening (all when absent); agreement, tuner, search."
+        ),
     ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
     data: DataOption = None,
@@ -71,6 +73,9 @@ def bench(
     pin: Annotated[bool, typer.Option("--pin", help="Have its batches in page-locked memory.")] = False,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
+    data_sets: Annotated[
+        str | None, typer.Option(help="Data sets of the tuner, comma-separated; what others gave stays in the run.")
+    ] = None,
 ) -> None:
     """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
 
@@ -81,6 +86,8 @@ def bench(
     `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time: five ways
     from five seeds for ten seconds each, and one search four times as long. These are 290 s for each implementation,
     44 minutes for the chapter's nine; `--seconds 3` takes 13 minutes, and its table says that it had 3 s.
+
+    `harness bench tuner` measures how near `harness tune` comes to the best loader.
     """
     from harness import benchmark
     from harness.dataset import prepare
@@ -103,11 +110,12 @@ def bench(
         persistent=persistent,
         pin=pin,
         timeout=timeout,
+        data_sets=tuple(data_sets.split(",")) if data_sets else (),
     )
     _check_loader_options(wanted, settings)
     opened = session(run)
     assert opened is not None
-    if "loaders" in wanted and dataset is None:
+    if "balance" in wanted or ("loaders" in wanted and dataset is None):
         opened.note_data(prepare(data).source)
     worst = 0
     for suite in wanted:
@@ -163,7 +171,8 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings"
             task = bar.add_task(name, total=None)
 
             def watch(running: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, description=escape(f"{name} {running}"))
+                about = escape(running.partition("[")[2].removesuffix("]"))
+                bar.update(task, completed=done, total=total, description=f"{name} {about}")
 
             return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
     finally:  # an interrupt keeps what was measured, and shows it

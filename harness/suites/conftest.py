@@ -13,9 +13,11 @@ from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
 from harness.suites.progress import Progress
+from harness.suites.tuning_data import DATA_SETS
 
 OPTIONS = (
     *("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "split", "seconds", "seeds"),
+    "data_sets",
     *("dataset", "prefetch", "persistent", "pin", "start_method", "timeout", "progress"),
 )
 
@@ -37,6 +39,14 @@ def sizes(text: str) -> tuple[int, ...]:
     if min(numbers) < 1:
         raise argparse.ArgumentTypeError(f"whole numbers from 1 separated by commas, got `{text}`")
     return numbers
+
+
+def data_sets(text: str) -> tuple[str, ...]:
+    """Parse names of the tuner's data sets separated by commas."""
+    names = tuple(part.strip() for part in text.split(","))
+    if unknown := [name for name in names if name not in DATA_SETS]:
+        raise argparse.ArgumentTypeError(f"a data set is one of {', '.join(DATA_SETS)}, got `{unknown[0]}`")
+    return names
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-timeout", metavar="S", type=float, help="seconds of a loader in one configuration")
     group.addoption("--harness-start-method", choices=("fork", "spawn", "forkserver"), help="how workers are started")
     group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
-    group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching")
+    group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching, and of the tuner")
+    group.addoption("--harness-data-sets", metavar="A,B", type=data_sets, help="data sets of the tuner")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,11 +4,13 @@ The steps of one contract, device and batch size are measured in turns, by the f
 benchmark then records its own rounds. Ratios between them are those within the rounds.
 """
 
+import time
 from typing import Any
 
 import pytest
 import torch
 
+from harness.adapter import NotApplicable
 from harness.case import Case
 from harness.compiler import no_compiler
 from harness.graph import NotCapturableError
@@ -17,7 +19,7 @@ from harness.suites.selection import DTYPE, cases_of, option
 from harness.suites.step_group import Group, Timed, measure_group
 from harness.suites.tape import Tape
 from harness.suites.training import CONTRACTS, comparisons, problem
-from harness.timing import NO_ACCELERATOR, Accelerator, current_accelerator, device_time, threads, waited_time
+from harness.timing import NO_ACCELERATOR, Accelerator, Clock, current_accelerator, device_time, threads, waited_time
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
 """Batch sizes unless others are asked for; 1 to 65,536 are possible."""
@@ -76,7 +78,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             cold_s=timed.warmed.cold_s,
             phases_s=timed.phases_s,
             **_floor(group),
-            **_on_the_device(timed, accelerator),
+            **on_the_device(timed, accelerator),
         )
         benchmark.extra_info.update(_validated(declared, timed, accelerator, batch_size))
 
@@ -93,9 +95,11 @@ def _group(config: pytest.Config, key: Key, accelerator: Accelerator | None) -> 
 
 
 def _explain(error: Exception) -> None:
-    """Skip where the machine lacks the compiler; else the step's own error is the benchmark's."""
+    """Skip where the machine lacks the compiler; else what went wrong with the step is the benchmark's failure."""
     if reason := no_compiler(error):
         pytest.skip(reason)
+    if isinstance(error, (NotApplicable, TimeoutError)):
+        pytest.fail(str(error), pytrace=False)
     raise error
 
 
@@ -110,18 +114,18 @@ def _floor(group: Group) -> dict[str, Any]:
     }
 
 
-def _on_the_device(timed: Timed, accelerator: Accelerator | None) -> dict[str, Any]:
-    """Host and device time apart, and both again for the step captured as a graph."""
+def on_the_device(timed: Timed, accelerator: Accelerator | None, *, clock: Clock = time.perf_counter) -> dict[str, Any]:
+    """Return host and device time apart, and both again for the step captured as a graph."""
     if accelerator is None:
         return {"launch_s": None, "device_s": None, "graph_s": None, "graph_device_s": None, "graph_absent": None}
-    eager = device_time(timed.launch, accelerator, calls=DEVICE_CALLS)
+    eager = device_time(timed.launch, accelerator, calls=DEVICE_CALLS, clock=clock)
     found = {"launch_s": eager.launch_s, "device_s": eager.device_s}
     try:
         replay = accelerator.capture(timed.launch)
     except NotCapturableError as error:
         return {**found, "graph_s": None, "graph_device_s": None, "graph_absent": str(error)}
-    waited = waited_time(replay, accelerator, calls=DEVICE_CALLS)
-    graph = device_time(replay, accelerator, calls=DEVICE_CALLS)
+    waited = waited_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
+    graph = device_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
     return {**found, "graph_s": waited, "graph_device_s": graph.device_s, "graph_absent": None}
 
 

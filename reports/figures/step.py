@@ -143,11 +143,11 @@ def _comparison(frame: pd.DataFrame) -> str:
         if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
             scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
             place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
-            ratio = times(scratch / concise)
-            sentences.append(
-                f"{place}, one {family} step takes {duration(scratch)} from scratch and {duration(concise)} concise: "
-                f"scratch takes {ratio} the time of concise."
-            )
+            # Where steps were measured in turns, their ratio is the one within the rounds, in a figure of its own.
+            in_turns = group["floor_s"].notna().any()
+            ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} the time of concise"
+            times_ = f"{duration(scratch)} from scratch and {duration(concise)} concise"
+            sentences.append(f"{place}, one {family} step takes {times_}{ratio}.")
     return " ".join(sentences)
 
 

@@ -12,7 +12,7 @@ from reports.figures.step import Quantity, curves, height
 from reports.number import duration, times
 from reports.style import MUTED
 from reports.svg import drawn
-from reports.text import listing
+from reports.text import listing, shortened
 
 INTERVAL = "95 % interval over the rounds of one process, which were measured in turns"
 """What the bars of these figures are."""
@@ -22,6 +22,9 @@ OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time /
 
 PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
 """Colours of the phases; they are named in the legend and stand in this order too."""
+
+MOST_CHARACTERS = 26
+"""Characters of a name beside a bar."""
 
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
@@ -121,10 +124,10 @@ def _bars(axes: Axes, frame: pd.DataFrame) -> None:
     names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
     begun = [0.0] * len(cases)
     for phase, color in PHASES.items():
-        rows = frame[frame["phase"] == phase].set_index("case")["median_s"].reindex(cases)
+        rows = frame[frame["phase"] == phase].groupby("case")["median_s"].first().reindex(cases).fillna(0.0)
         axes.barh(range(len(cases)), rows * 1e6, left=begun, color=color, height=0.62, label=phase)
         begun = [start + float(value) * 1e6 for start, value in zip(begun, rows, strict=True)]
-    axes.set_yticks(range(len(cases)), [names[case] for case in cases])
+    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
     axes.set(xlabel="time of one step (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")

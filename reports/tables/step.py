@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports.number import UNKNOWN, approximate, duration, plain, rate, times
+from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
 from reports.table import Column, Table
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
-from reports.text import count
+from reports.text import count, listing
 
 INTERVALS = (
     "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process: how well this "
@@ -38,8 +38,15 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
             *(_ACCELERATED if wide else (Column(f"accelerator: {NO_ACCELERATOR}", "number"),)),
         ),
         rows=tuple(rows),
-        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {SCATTER}",
+        caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
     )
+
+
+def _without_graph(frame: pd.DataFrame) -> str:
+    """Return why steps have no CUDA graph, where some were to have one."""
+    reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
+    phrases = [f"No graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()]
+    return "".join(phrases)
 
 
 def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
@@ -114,7 +121,7 @@ def floors(frame: pd.DataFrame) -> Table:
         row = group.iloc[0]
         moving_s, multiplying_s = row["bytes"] / row["bytes_per_s"], row["operations"] / row["operations_per_s"]
         best = group.sort_values("over_floor", kind="stable").iloc[0]
-        work = (f"{rate(row['bytes'])}B", f"{rate(row['bytes_per_s'])}B/s", rate(row["operations"]))
+        work = (tick(f"{rate(row['bytes'])}B"), f"{rate(row['bytes_per_s'])}B/s", tick(rate(row["operations"])))
         binds = "memory" if moving_s > multiplying_s else "arithmetic"
         cells = (*work, f"{rate(row['operations_per_s'])}/s", duration(row["floor_s"]), binds)
         rows.append((str(contract), str(device), f"{size:,}", *cells, times(best["over_floor"]), str(best["case"])))
@@ -137,10 +144,10 @@ def floors(frame: pd.DataFrame) -> Table:
 
 def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
     """Return the phases of each step beside the whole."""
-    whole = steps.set_index(["case", "device", "batch_size", "dtype", "threads"])["median_s"]
+    whole = steps.groupby(["case", "device", "batch_size", "dtype", "threads"])["median_s"].first()
     rows = []
     for key, group in frame.groupby(["case", "device", "batch_size", "dtype", "threads"], sort=False):
-        parts = group.set_index("phase")["median_s"]
+        parts = group.groupby("phase")["median_s"].first()
         cells = (*(duration(parts.get(name)) for name in _PHASES), duration(parts.sum()), duration(whole.get(key)))
         rows.append((str(key[0]), str(key[1]), f"{key[2]:,}", *cells))
     return Table(
@@ -208,8 +215,8 @@ def crossovers(frame: pd.DataFrame) -> Table:
     """Return the batch size from which the accelerator is faster than the CPU, for each case and accelerator."""
     rows = []
     for (case, device), group in frame[frame["device"] != "cpu"].groupby(["case", "device"], sort=False):
-        cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].set_index("batch_size")["median_s"]
-        found = crossover((cpu / group.set_index("batch_size")["median_s"]).dropna())
+        cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].groupby("batch_size")["median_s"].first()
+        found = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
         rows.append((str(case), str(device), found))
     return Table(
         name="crossover-table",

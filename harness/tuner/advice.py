@@ -1,0 +1,221 @@
+"""Whether the kind of loader is the problem rather than its settings: looked at before anything is tuned.
+
+Settings gain a factor of the cores at most. A data set that gives a whole batch at once may gain a factor of ten, and
+where handing a batch from a worker to the process that trains takes longer than making it, no number of workers helps.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from harness.loading.reading import Reading
+from harness.tuner.batch import copied, equal, tensors
+
+WORTH_IT = 1.2
+"""A batched fetch is taken where it is so many times as fast as item by item."""
+
+CLEARLY = 1.25
+"""Receiving and making a batch are told apart where one takes so many times as long."""
+
+ALREADY = "it fetches batches by `__getitems__` already"
+
+_REPEATS, _ENOUGH_S = 3, 0.1
+"""Calls that are timed, unless one takes so long that it is enough."""
+
+_HOPS = 8
+"""Batches that lie ready, and that are received."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What was found out about a data set, in seconds a batch.
+
+    Parameters
+    ----------
+    batch_size
+        Samples of the batches that were looked at.
+    items_s
+        Fetching the items one by one, and collating them.
+    batch_s
+        Fetching the batch at once; ``None`` where that is not possible, or is done already.
+    obstacle
+        Why it is not possible; empty where it is.
+    gather_s
+        Gathering as many bytes from memory: what no loader can beat.
+    busy
+        The share of ``items_s`` in which the processor computed.
+    hop_s
+        What the process that trains spends on receiving one batch from a worker.
+    cores
+        Cores that may be used.
+    step_s
+        A training step; ``None`` where it is not known.
+    """
+
+    batch_size: int
+    items_s: float
+    batch_s: float | None
+    obstacle: str
+    gather_s: float
+    busy: float
+    hop_s: float
+    cores: int
+    step_s: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast a batched fetch is; 1 where there is none."""
+        return 1.0 if self.batch_s is None else self.items_s / self.batch_s
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether batches are to be fetched at once."""
+        return self.gain >= WORTH_IT
+
+    @property
+    def made_s(self) -> float:
+        """Making a batch in the process that trains, the faster way."""
+        return self.batch_s if self.batch_s is not None and self.takes_batches else self.items_s
+
+    @property
+    def rules_workers_out(self) -> bool:
+        """Whether receiving a batch from a worker clearly takes longer than making it."""
+        return self.hop_s >= CLEARLY * self.made_s
+
+    def sentences(self) -> list[str]:
+        """What the user should know, the kind of loader first."""
+        return [one for one in (self._on_batches(), self._on_items(), self._on_workers()) if one]
+
+    def _on_batches(self) -> str:
+        if not self.takes_batches:
+            return ""
+        return (
+            "the kind of loader is the problem, not its settings: `dataset[indices]` gives a whole batch, equal to its "
+            f"items bit for bit, {self.gain:.3g} times as fast; the line fetches so"
+        )
+
+    def _on_items(self) -> str:
+        """Where no batched fetch is there, and what the items cost is beyond what settings can gain."""
+        times = self.items_s / self.gather_s
+        if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
+            return ""
+        item = f"an item takes {_us(self.items_s / self.batch_size)}"
+        if self.busy < 0.5:
+            return f"{item}, most of it waiting, not computing: workers beyond the number of cores are worth a try"
+        return (
+            f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times what gathering its bytes "
+            f"from memory takes, and {self.cores} cores gain no more than {self.cores} times; {self.obstacle}; where "
+            "the data fit into memory, give the data set a `__getitems__(indices)` that makes a batch at once"
+        )
+
+    def _on_workers(self) -> str:
+        hop = f"receiving a batch of {self.batch_size} from a worker takes {_us(self.hop_s)} of the process that trains"
+        cheaper = "fewer and larger arrays a batch make that cheaper"
+        if self.rules_workers_out:
+            return f"workers are ruled out: {hop}, and making it there {_us(self.made_s)}; {cheaper}"
+        if self.step_s is not None and self.hop_s >= self.step_s:
+            return f"no number of workers keeps ahead: {hop}, a step {_us(self.step_s)}; {cheaper}"
+        return ""
+
+
+def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None = None, seed: int = 0) -> Advice:
+    """Look at how a data set gives its samples, for about a second.
+
+    Parameters
+    ----------
+    dataset
+        Map-style.
+    batch_size
+        Samples of the batches that are looked at.
+    cores
+        Cores that may be used.
+    step_s
+        Seconds of a training step, where known.
+    seed
+        Seed of the indices.
+    """
+    indices = random.Random(seed).choices(range(len(dataset)), k=batch_size)  # noqa: S311 - a sample, no secret
+
+    def fetch_items() -> Any:
+        if hasattr(dataset, "__getitems__"):
+            return default_collate(dataset.__getitems__(indices))
+        return default_collate([dataset[index] for index in indices])
+
+    items = fetch_items()
+    obstacle = _obstacle(dataset, indices, items, fetch_items)
+    items_s, busy = _timed(fetch_items)
+    batch_s = None if obstacle else _timed(lambda: dataset[indices])[0]
+    gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
+    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop_s(items), cores, step_s)
+
+
+def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:
+    """Say why a batch cannot be fetched at once; nothing where it can, and is equal to its items."""
+    if hasattr(dataset, "__getitems__"):
+        return ALREADY
+    try:
+        batch = dataset[indices]
+    except Exception as error:  # noqa: BLE001 - not taking a list is the usual case, and any error says so
+        return f"`dataset[indices]` raises {type(error).__name__}"
+    if equal(batch, items):
+        return ""
+    if not equal(fetch_items(), items):
+        return "its items differ from call to call, so that a batch cannot be compared with them"
+    return "`dataset[indices]` gives something else than its items collated"
+
+
+def _timed(function: Callable[[], object]) -> tuple[float, float]:
+    """The fastest of a few calls in seconds, and the share of it in which this process computed, or wanted to."""
+    calls: list[tuple[float, float]] = []
+    while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
+        computed, began = _computing_s(), time.perf_counter()
+        function()
+        calls.append((max(time.perf_counter() - began, 1e-9), _computing_s() - computed))
+    wall_s, busy_s = min(calls)
+    return wall_s, min(busy_s / wall_s, 1.0)
+
+
+def _computing_s() -> float:
+    """Seconds in which this process computed; on Linux also those in which it waited for a core to do so."""
+    file = Path("/proc/thread-self/schedstat")
+    if not file.is_file():
+        return time.process_time()
+    ran, waited, _ = file.read_text(encoding="ascii").split()
+    return (int(ran) + int(waited)) / 1e9
+
+
+class _Same(Dataset[Any]):
+    """Gives copies of one batch, made in the worker, so that only handing it over is left."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 4 * _HOPS
+
+    def __getitem__(self, index: int) -> Any:
+        return copied(self.batch)
+
+
+def hop_s(batch: Any) -> float:
+    """Measure what the receiving process computes for one batch from a worker, in seconds."""
+
+    def make() -> DataLoader[Any]:
+        return DataLoader(_Same(batch), batch_size=None, num_workers=1, prefetch_factor=_HOPS)
+
+    with Reading(make) as reading:
+        reading.start()
+        reading.steady(batches=_HOPS)
+        before = time.process_time()
+        batches = reading.steady(batches=_HOPS).batches
+        return (time.process_time() - before) / batches
+
+
+def _us(seconds: float) -> str:
+    return f"{1e6 * seconds:.3g} us" if seconds < 1e-3 else f"{1e3 * seconds:.3g} ms"

@@ -1,0 +1,121 @@
+"""What the tuner chooses from: settings of a ``DataLoader`` and the kind of fetch, as a line and as a loader."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from harness.loading.configuration import PREFETCH, Configuration
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+
+class Kind(StrEnum):
+    """How the data set is asked."""
+
+    ITEMS = "items"
+    """One index after another; what it returns is collated."""
+    BATCHES = "batches"
+    """A list of indices at once; what it returns is the batch."""
+
+
+@dataclass(frozen=True)
+class Choice(Configuration):
+    """A loader to choose.
+
+    Parameters
+    ----------
+    kind
+        How the data set is asked.
+    """
+
+    kind: Kind = Kind.ITEMS
+
+    @property
+    def samples_held(self) -> int:
+        """Samples in memory at once, at most: what the workers have laid ready, and the batch in use."""
+        return (self.ahead + 1) * self.batch_size
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """What is to be small where two choices are equally fast: workers, then memory."""
+        return self.workers, self.samples_held
+
+    def line(self, name: str = "dataset", *, shuffle: bool = True) -> str:
+        """Return the expression that makes the loader of the data set of a name.
+
+        Parameters
+        ----------
+        name
+            What the data set is called.
+        shuffle
+            Whether each epoch has an order of its own.
+        """
+        given = [f"{key}={value!r}" for key, value in self._given(shuffle=shuffle).items()]
+        if self.kind is Kind.BATCHES:
+            order = f"{'RandomSampler' if shuffle else 'SequentialSampler'}({name})"
+            given[:1] = ["batch_size=None", f"sampler=BatchSampler({order}, {self.batch_size}, drop_last=False)"]
+        return f"DataLoader({', '.join([name, *given])})"
+
+    def imports(self, *, shuffle: bool = True) -> str:
+        """Return the import that the line needs."""
+        order = "RandomSampler" if shuffle else "SequentialSampler"
+        names = ["BatchSampler", "DataLoader", order] if self.kind is Kind.BATCHES else ["DataLoader"]
+        return f"from torch.utils.data import {', '.join(names)}"
+
+    def load(self, dataset: Any, *, shuffle: bool = True) -> "DataLoader[Any]":
+        """Make the loader: what the line evaluates to."""
+        from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+
+        given = self._given(shuffle=shuffle)
+        if self.kind is Kind.BATCHES:
+            order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+            given |= {"batch_size": None, "sampler": BatchSampler(order, self.batch_size, drop_last=False)}
+        return DataLoader(dataset, **given)
+
+    def _given(self, *, shuffle: bool) -> dict[str, Any]:
+        """The arguments beside the data set; where batches are asked for, the sampler knows the order."""
+        size, *others = self.arguments().items()
+        shuffled = {"shuffle": True} if shuffle and self.kind is Kind.ITEMS else {}
+        return {**dict([size]), **shuffled, **dict(others)}
+
+
+def grid(
+    batch_sizes: Sequence[int],
+    workers: Sequence[int],
+    *,
+    kinds: Sequence[Kind] = (Kind.ITEMS,),
+    prefetch: Sequence[int] = (PREFETCH,),
+    pin: Sequence[bool] = (False,),
+    start_method: str | None = None,
+) -> tuple[Choice, ...]:
+    """Return every combination once; without workers, what only workers know does not vary."""
+    return tuple(
+        dict.fromkeys(
+            Choice(
+                batch_size,
+                number,
+                ahead if number else PREFETCH,
+                pin=pins,
+                start_method=start_method if number else None,
+                kind=kind,
+            )
+            for kind in kinds
+            for batch_size in batch_sizes
+            for number in workers
+            for ahead in prefetch
+            for pins in pin
+        )
+    )
+
+
+def worker_counts(cores: float) -> tuple[int, ...]:
+    """Return the numbers of workers that are worth a try: none, one, two, the cores, and more than the cores.
+
+    Notes
+    -----
+    Data sets that wait rather than compute gain from more workers than there are cores.
+    """
+    whole = max(1, round(cores))
+    return tuple(sorted({0, 1, 2, max(1, whole // 2), whole, 2 * whole}))

@@ -1,0 +1,88 @@
+"""Measuring a choice, live: its loader stays open and warm between slices, and ends when others need its place."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.loading.reading import Reading
+from harness.tuner.configuration import Choice
+from harness.tuner.search import Measured
+
+MOST_WORKERS = 4
+"""Workers that may be open at a time, by core; of those that wait, the ones that waited longest end first."""
+
+
+@contextmanager
+def more_workers_than_cores() -> Iterator[None]:
+    """Let torch not warn of them: they are tried on purpose, for data sets that wait."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+        yield
+
+
+class Probe:
+    """Measures slices of the loaders of one data set.
+
+    Parameters
+    ----------
+    dataset
+        Map-style.
+    cores
+        Cores that may be used.
+    most_workers
+        Workers that may be open at a time; :data:`MOST_WORKERS` a core where absent.
+    """
+
+    def __init__(self, dataset: Any, *, cores: int, most_workers: int | None = None) -> None:
+        self.dataset = dataset
+        self.most_workers = MOST_WORKERS * cores if most_workers is None else most_workers
+        self._open: dict[Choice, Reading] = {}
+
+    def __enter__(self) -> "Probe":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            self._close(next(iter(self._open)))
+
+    def __call__(self, one: Choice, seconds: float) -> Measured:
+        """Measure a slice of about so many seconds, starting and warming up where that is needed.
+
+        Notes
+        -----
+        Workers deliver in bursts, one batch each. So a slice begins with the arrival of a batch that none of them had
+        laid ready, and lasts whole turns of the workers.
+        """
+        began = time.perf_counter()
+        if one in self._open:
+            reading = self._open[one] = self._open.pop(one)  # now the last to end
+            samples, wall_s = _slice(reading, one, seconds, skip=one.ahead + 1)
+        else:
+            reading = self._opened(one)
+            first_s = reading.start().first_batch_s
+            if not one.workers and first_s >= seconds:
+                samples, wall_s = min(one.batch_size, len(self.dataset)), first_s
+            else:
+                skip = one.workers if first_s < seconds else 0
+                samples, wall_s = _slice(reading, one, seconds, skip=skip)
+        return Measured(samples, wall_s, time.perf_counter() - began)
+
+    def _opened(self, one: Choice) -> Reading:
+        while self._open and sum(it.workers for it in self._open) + one.workers > self.most_workers:
+            self._close(next(iter(self._open)))
+        self._open[one] = Reading(lambda: one.load(self.dataset))
+        return self._open[one]
+
+    def _close(self, one: Choice) -> None:
+        self._open.pop(one).close()
+
+
+def _slice(reading: Reading, one: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
+    """Samples and seconds of whole turns of the workers."""
+    parts = [reading.steady(seconds=seconds, skip=skip)]
+    turn = max(1, one.workers)
+    if missing := -parts[0].batches % turn:
+        parts.append(reading.steady(batches=missing))
+    return sum(part.samples for part in parts), sum(part.wall_s for part in parts)

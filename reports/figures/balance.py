@@ -1,0 +1,62 @@
+"""The share of the training loop that waits for its loader: a bar for each loader, a panel for each configuration."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures.name import names_of
+from reports.number import percent
+from reports.source import caveats
+from reports.style import INK, MUTED, pen
+from reports.svg import drawn
+from reports.tables.balance import cheapest, verdict
+from reports.text import count, listing
+
+
+def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the share that waits, with its interval and the limit up to which loading keeps ahead."""
+    panels = [
+        _panel(group, number=number)
+        for number, (_, group) in enumerate(frame.groupby(["batch_size", "workers"], sort=True))
+    ]
+    labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
+    return Figure(
+        name="balance-figure",
+        title="Share of the training loop spent waiting for the next batch",
+        panels=tuple(panels),
+        caption=f"{_starving(frame)} {cheapest(frame)} Bars end at the estimate, whiskers are 95 % intervals over "
+        "stretches of one process, and the dashed line is what loading that keeps ahead stays below.",
+        caveat=caveats(labels, source),
+    )
+
+
+def _starving(frame: pd.DataFrame) -> str:
+    """Return by how much the loaders without workers starve the step that do."""
+    found = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
+    phrases = [f"{row['case']} {verdict(row).removeprefix('starves the step by ')}" for _, row in found.iterrows()]
+    return f"Without workers a batch takes longer than a step from {listing(phrases)}." if phrases else ""
+
+
+def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
+    first = frame.iloc[0]
+    title = f"batch {first['batch_size']}, {count(int(first['workers']), 'worker')}"
+    low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
+    label = f"Share of the training loop that waits, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
+    svg = drawn(
+        lambda axes: _draw(axes, frame), name=f"balance-{number}", label=label, height_in=0.7 + 0.3 * len(frame)
+    )
+    return Panel(title, svg)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame) -> None:
+    names = names_of(frame)
+    for place, (_, row) in enumerate(frame.iterrows()):
+        share = 100 * row["wait_share"]
+        whisker = [[share - 100 * row["wait_share_low"]], [100 * row["wait_share_high"] - share]]
+        axes.barh(place, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
+        axes.errorbar(share, place, xerr=whisker, color=INK, elinewidth=1.0, capsize=2.5)
+    axes.axvline(100 * float(frame["most_waiting"].max()), color=MUTED, linestyle="--", linewidth=1.0)
+    axes.set_yticks(range(len(frame)), [names[str(case)] for case in frame["case"]])
+    axes.set(xlim=(0, 100), ylim=(len(frame) - 0.4, -0.6), xlabel="time spent waiting (%)")
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,93 @@
+"""Tables on balance: whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
+
+from typing import Any
+
+import pandas as pd
+
+from harness.record import DataSource
+from reports.number import duration, percent, times
+from reports.source import caveats
+from reports.table import Column, Table
+from reports.text import count
+
+NEAR, QUICK = 0.95, 0.25
+"""What the tuner is held to: this share of the best rate, in this share of the exhaustive time."""
+
+
+def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
+    """Return how long each training loop waits for its loader, and the verdict."""
+    rows = []
+    for _, row in frame.iterrows():
+        place = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
+        alone = (duration(row["load_s"]), duration(row["step_s"]), times(row["load_to_step"]))
+        rows.append((*place, verdict(row), *_waits(row), *alone, _interval(row, "load_to_step")))
+    steps = " and ".join(map(str, frame["step"].unique()))
+    limit = percent(float(frame["most_waiting"].max()))
+    return Table(
+        name="balance-table",
+        title="Does loading keep ahead of the step?",
+        columns=(
+            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
+            *(Column("verdict"), Column("loop waits", "number"), Column("95 % interval", "number")),
+            *(Column("batch alone", "number"), Column("step alone", "number"), Column("batch / step", "number")),
+            Column("95 % interval", "number"),
+        ),
+        rows=tuple(rows),
+        caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
+        f"below {limit}. {cheapest(frame)} Intervals are over stretches of one process.",
+        caveat=caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source),
+    )
+
+
+def verdict(row: Any) -> str:
+    """Return the verdict on one loop, with by how much a batch that takes longer than a step starves it."""
+    if row["verdict"] == "starves the step" and row["load_to_step"] >= 1:
+        return f"starves the step by {times(row['load_to_step'])}"
+    words = {"keeps ahead": "loading keeps ahead", "not decided": "not decided", "starves the step": "the step waits"}
+    return words[str(row["verdict"])]
+
+
+def cheapest(frame: pd.DataFrame) -> str:
+    """Return the cheapest configuration that keeps ahead: fewest workers, smallest batch, then least waiting."""
+    ahead = frame[frame["verdict"] == "keeps ahead"]
+    if ahead.empty:
+        return "None of these keeps ahead."
+    row = ahead.sort_values(["workers", "batch_size", "wait_share"], kind="stable").iloc[0]
+    place = f"{row['case']} at batch {row['batch_size']} with {count(int(row['workers']), 'worker')}"
+    return f"The cheapest that does is {place}: the loop waits {percent(row['wait_share'])} of its time."
+
+
+def _interval(row: Any, name: str) -> str:
+    return f"{times(row[f'{name}_low'])} – {times(row[f'{name}_high'])}"
+
+
+def _waits(row: Any) -> tuple[str, str]:
+    return percent(row["wait_share"]), f"{percent(row['wait_share_low'])} – {percent(row['wait_share_high'])}"
+
+
+def tuner(frame: pd.DataFrame) -> Table:
+    """Return how near each data set's runs of the tuner come to the best, and in what share of the time."""
+    rows, whole = [], 0
+    for name, group in frame.groupby("case", sort=False):
+        reached = ((group["share_of_best"] >= NEAR) & (group["share_of_time"] <= QUICK)).sum()
+        whole += int(reached == len(group))
+        chosen = group["choice"].value_counts()
+        choices = "; ".join(f"{choice} ({number})" for choice, number in chosen.items())
+        rate, time = group["share_of_best"], group["share_of_time"]
+        shares = (percent(rate.median()), percent(rate.min()), percent(time.median()), percent(time.max()))
+        best = str(group["best"].iloc[0])
+        rows.append((str(name), f"{reached} of {len(group)}", *shares, best, choices))
+    return Table(
+        name="tuner-table",
+        title="How near the tuner comes to the best loader, and how soon",
+        columns=(
+            *(Column("data set"), Column("runs that reach both", "number"), Column("rate, median", "number")),
+            *(Column("rate, least", "number"), Column("time, median", "number"), Column("time, most", "number")),
+            *(Column("best when all are measured"), Column("chosen (runs)")),
+        ),
+        rows=tuple(rows),
+        caption=f"Both: at least {percent(NEAR)} of the best rate in at most {percent(QUICK)} of the time that "
+        f"measuring every configuration takes; every run does so on {whole} of {count(len(rows), 'data set')}. The "
+        "rates are those of the exhaustive measurement, whose best is the largest of many and so biased upwards; of "
+        "its time only the slices count, of the tuner's everything.",
+    )

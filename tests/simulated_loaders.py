@@ -1,0 +1,104 @@
+"""Loaders that exist on paper only: a rate for each choice, noise, drift, starting, and batches that take time."""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.tuner.configuration import Choice, grid
+from harness.tuner.search import Measured, Search, Settings, Standing
+
+GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
+CORES = 2
+EXHAUSTIVE_S = 3.0
+"""Seconds in which somebody who measures every configuration measures one: an epoch of the book's loader."""
+
+START_S, HOP_S, OVERHEAD_S = 0.05, 3e-4, 4e-5
+"""Starting a worker; handing a batch from a worker to the process that trains; making any batch."""
+
+
+def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> Callable[[Choice], float]:
+    """Rate of a data set that takes so many seconds an item, computing on one of the cores or waiting."""
+
+    def rate(one: Choice) -> float:
+        made_s = OVERHEAD_S + one.batch_size * work_s
+        if not one.workers:
+            return one.batch_size / made_s
+        hop_s = tensors_hop_s + one.batch_size * 1e-7
+        # The process that receives computes too: of two cores, one and a bit are left to workers.
+        at_once = min(one.workers, CORES - hop_s / (hop_s + made_s)) if computes else one.workers
+        crowded = 1.0 + 0.04 * max(0, one.workers - CORES) if computes else 1.0
+        return one.batch_size / max(hop_s, made_s / at_once * crowded + 0.1 * hop_s)
+
+    return rate
+
+
+RATES: Mapping[str, Callable[[Choice], float]] = {
+    "unimodal": lambda one: (
+        2e4 * math.exp(-((math.log2(one.batch_size / 128) / 4) ** 2) - 0.3 * (one.workers - 2) ** 2)
+    ),
+    "flat and noisy": lambda one: 2e4 * (1 + 0.03 * math.sin(7 * one.workers + one.batch_size + one.prefetch)),
+    "one worker worse than none": per_item(25e-6, computes=True, tensors_hop_s=2e-3),
+    "in memory": per_item(5e-7, computes=True),
+    "decode-heavy": per_item(200e-6, computes=True),
+    "sleepy": per_item(5e-4, computes=False),
+}
+"""Samples a second of a configuration, without noise."""
+
+NOISE: Mapping[str, float] = {"flat and noisy": 0.12}
+
+
+@dataclass
+class Simulated:
+    """A loader on paper.
+
+    Parameters
+    ----------
+    name
+        One of :data:`RATES`.
+    seed
+        Seed of noise and drift.
+    """
+
+    name: str
+    seed: int
+    now_s: float = 0.0
+    started: dict[Choice, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.phase = self.random.uniform(0.0, 2.0 * math.pi)
+
+    def __call__(self, one: Choice, seconds: float) -> Measured:
+        """Whole turns of the workers, as the live probe counts them."""
+        rate = RATES[self.name](one)
+        turn_s = one.batch_size * max(1, one.workers) / rate
+        # A batch that takes as long as a slice is the slice; else a turn of the workers is thrown away.
+        warming_s = 0.0 if not one.workers and turn_s >= seconds else turn_s
+        warming_s += 0.0 if one in self.started else START_S * (1 + one.workers)
+        self.started[one] = True
+        turns = max(1, math.ceil(seconds / turn_s))
+        noise = NOISE.get(self.name, 0.05)
+        drift = 0.1 * math.sin(2.0 * math.pi * self.now_s / 20.0 + self.phase)
+        error = self.random.gauss(0.0, noise * math.sqrt(0.1 / (0.05 + turns * turn_s)))
+        took_s = turns * turn_s * math.exp(error + drift)
+        self.now_s += took_s + warming_s
+        return Measured(turns * one.batch_size * max(1, one.workers), took_s, took_s + warming_s)
+
+
+def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
+    """Seconds of measuring every configuration for as long as it takes to be sure."""
+    loader = Simulated(name, 0)
+    return sum(loader(one, EXHAUSTIVE_S).spent_s for one in configurations)
+
+
+def tuned(name: str, seed: int, **settings: object) -> Standing:
+    """The answer of one search."""
+    search = Search(GRID, Simulated(name, seed), Settings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
+    (*_, last) = search.run()
+    return last
+
+
+def share_of_best(name: str, found: Choice) -> float:
+    """The rate of what was found to that of the best, both without noise."""
+    return RATES[name](found) / max(map(RATES[name], GRID))

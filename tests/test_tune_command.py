@@ -1,0 +1,248 @@
+"""``harness tune``: the line to paste, what it says on the way, faults by name, and no process left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import cli
+from harness.loading.fault import LoadingError
+from harness.tuner.configuration import Choice
+from harness.tuner.tuning import Tuning, Wish
+
+SETS = """
+import os, time
+import torch
+from torch.utils.data import TensorDataset
+
+def tensors():
+    return TensorDataset(torch.rand(2000, 4), torch.arange(2000))
+
+class Waiting:
+    def __len__(self):
+        return 400
+    def __getitem__(self, index):
+        time.sleep(1e-3)
+        return torch.zeros(4), index
+
+class Raising(Waiting):
+    def __getitem__(self, index):
+        if index == 321:
+            raise ValueError("a corrupt image")
+        return torch.zeros(4), index
+
+class Dying(Waiting):
+    def __getitem__(self, index):
+        if index == 321 and torch.utils.data.get_worker_info() is not None:
+            os._exit(3)
+        return super().__getitem__(index)
+
+def step(batch):
+    X, y = batch
+    return (X @ X.T).sum()
+
+def broken(batch):
+    raise RuntimeError("shapes do not fit")
+
+number = 3
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run ``harness tune`` in this process, in a folder with a user's data sets."""
+    (workplace / "sets.py").write_text(SETS, encoding="utf-8")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", "tune", *words])
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        assert not _children()
+        return int(str(code or 0)), out, err
+
+    return run
+
+
+def _children() -> list[psutil.Process]:
+    """Processes of ours that still run, those that serve ``multiprocessing`` as long as we live left aside."""
+    found = psutil.Process().children(recursive=True)
+    return [one for one in found if "multiprocessing.resource_tracker" not in " ".join(one.cmdline())]
+
+
+def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -> None:
+    """Tensors give a batch at once, which is said to be the point; what was measured is shown with intervals."""
+    code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "3", "--workers", "0,2")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        "from torch.utils.data import BatchSampler, DataLoader, RandomSampler",
+        "DataLoader(dataset, batch_size=None, sampler=BatchSampler(RandomSampler(dataset), 100, drop_last=False))",
+    ]
+    assert "choice: batch 100, workers 0" in out
+    assert "the kind of loader is the problem, not its settings" in out
+    assert "95% interval" in out
+
+
+def test_items_that_wait_are_given_workers(command: Command) -> None:
+    """A data set of a millisecond an item is loaded twice as fast by two workers as by none."""
+    code, out, _ = command("sets.py:Waiting", "--batch-size", "20", "--seconds", "6", "--workers", "0,2")
+    assert code == 0
+    assert "num_workers=2" in out.splitlines()[-1]
+    assert "most of it waiting, not computing" in out
+
+
+def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
+    """The search ends at once with the cheapest, and the training loop is run with it."""
+    code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "100", "--seconds", "6")
+    assert code == 0
+    assert "why: it keeps ahead of the step" in out
+    assert "training loop: loading keeps ahead: a step takes" in out
+    assert out.splitlines()[-1] == "DataLoader(dataset, batch_size=4, shuffle=True)"
+
+
+def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
+    """Microseconds of computing against milliseconds of waiting: by how much is said."""
+    code, out, _ = command(
+        "sets.py:Waiting", "--batch-size", "20", "--step", "sets.py:step", "--seconds", "4", "--workers", "0"
+    )
+    assert code == 0
+    assert "training loop: loading starves the step by" in out
+
+
+def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
+    """Line, rates with intervals, notes; and the file is named."""
+    code, out, _ = command(
+        "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "2", "--json", "found.json"
+    )
+    found = json.loads((workplace / "found.json").read_text())
+    assert code == 0
+    assert "json: found.json" in out
+    assert found["line"] in out
+    assert found["choice"]["kind"] == "batches"
+    assert {one["line"] for one in found["measured"]} >= {found["line"]}
+    assert found["samples_per_s"]["value"] > 0
+    assert found["spent_s"] > 0
+    assert found["wait_share"] is None
+
+
+def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> None:
+    """One line, exit code 2, no traceback."""
+    code, _, err = command("sets.py:Raising", "--batch-size", "50", "--seconds", "2", "--workers", "0,1")
+    assert code == 2
+    assert "index 321" in err
+    assert "ValueError: a corrupt image" in err
+    assert "`sets.py:Raising`" in err
+    assert "Traceback" not in err
+
+
+def test_a_worker_that_dies_is_named(command: Command) -> None:
+    """It dies in every epoch that has workers, and says nothing itself."""
+    code, _, err = command("sets.py:Dying", "--batch-size", "50", "--seconds", "4", "--workers", "2")
+    assert code == 2
+    assert "index 321" in err
+    assert "worker" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sets.py:absent",), "no `absent`"),
+        (("sets.py:number",), "the target is a data set, or makes one"),
+        (("sets.py:tensors", "--batch-size", "3", "--batch-sizes", "4,5"), "exclude each other, got both"),
+        (("sets.py:tensors", "--batch-sizes", "4,x"), "`--batch-sizes` takes whole numbers from 1"),
+        (("sets.py:tensors", "--workers", "-1"), "`--workers` takes whole numbers from 0"),
+        (("sets.py:tensors", "--prefetch", "0"), "`--prefetch` takes whole numbers from 1"),
+        (("sets.py:tensors", "--start-method", "magic"), "`--start-method` is one of"),
+        (("sets.py:tensors", "--step", "sets.py:step", "--step-ms", "1"), "`--step` and `--step-ms` exclude"),
+        (("sets.py:tensors", "--step-ms", "1", "--batch-sizes", "4,5"), "got 2 batch sizes; give `--step`"),
+        (("sets.py:tensors", "--step", "step"), "a step is named as `module:function`"),
+        (("sets.py:tensors", "--step", "sets.py:number"), "a step is called with a batch, got int"),
+        (("sets.py:tensors", "--step", "sets.py:broken"), "got RuntimeError: shapes do not fit in `--step`"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_one_plain_line(
+    command: Command, words: tuple[str, ...], message: str
+) -> None:
+    """Code 2; rule, value, and the way out where there is one."""
+    code, _, err = command(*words)
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Path) -> None:
+    """Ctrl-C reaches the command and its workers, as from a terminal."""
+    (workplace / "sets.py").write_text(SETS, encoding="utf-8")
+    words = ["tune", "sets.py:Waiting", "--batch-size", "50", "--seconds", "60", "--workers", "0,2,4"]
+    with subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.argv[1:] = {words!r}; from harness.cli import main; main()"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        parent = psutil.Process(process.pid)
+        seen: list[psutil.Process] = []
+        until = time.monotonic() + 60.0
+        while len(seen) < 3 and time.monotonic() < until:
+            seen = parent.children(recursive=True)
+            time.sleep(0.02)
+        time.sleep(1.0)
+        seen = parent.children(recursive=True) or seen
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted: this is the best so far" in out
+    assert "DataLoader(dataset, batch_size=50, shuffle=True" in out
+    _, alive = psutil.wait_procs(seen, timeout=10)
+    assert alive == []
+
+
+def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a second look at the data set finds nothing, what was raised keeps its traceback."""
+
+    def failing(*_: object) -> None:
+        raise ArithmeticError("ours")
+
+    monkeypatch.setattr("harness.tuner.tuning.Search", failing)
+    with pytest.raises(LoadingError) as raised:
+        command("sets.py:tensors", "--seconds", "1", "--workers", "0")
+    assert isinstance(raised.value.__cause__, ArithmeticError)
+
+
+def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no best so far, and that is said."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.tuner.tuning.examine", interrupted)
+    code, _, err = command("sets.py:tensors", "--seconds", "1")
+    assert code == 2
+    assert "an interrupt before the first slice" in err
+
+
+def test_workers_are_left_out_where_they_are_ruled_out() -> None:
+    """Unless nothing else was allowed."""
+    wish = Wish((64,), (0, 2))
+    assert [one.workers for one in wish.grid(workers=False)] == [0]
+    assert {one.workers for one in Wish((64,), (1, 2)).grid(workers=False)} == {1, 2}
+    assert Tuning([], Wish((32, 128), (0,)), cores=2, seconds=1.0).looked_at == Choice(128)
+
+
+def test_the_help_of_the_command_loads_no_torch() -> None:
+    """It is quick."""
+    code = (
+        "import sys; sys.argv[1:] = ['tune', '--help']\nfrom harness.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,170 @@
+"""What the tuner says of a data set: whether its kind of loader is the problem, and whether workers can help."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from harness.tuner.advice import ALREADY, Advice, examine, hop_s
+from harness.tuner.batch import copied, equal, tensors
+
+
+class Items:
+    """Sixty samples; what one is, a function says."""
+
+    def __init__(self, item: Callable[[int], Any]) -> None:
+        self.item = item
+
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.item(index)
+
+
+def _one(index: Any) -> tuple[Tensor, int]:
+    if not isinstance(index, int):
+        raise TypeError("one at a time")
+    return torch.full((3,), float(index)), index
+
+
+def _drawn(index: Any) -> Tensor:
+    return torch.rand(3) if isinstance(index, int) else torch.rand(len(index), 3)
+
+
+def _squared(index: Any) -> Tensor:
+    return torch.tensor(float(index)) if isinstance(index, int) else torch.tensor(index).float() ** 2
+
+
+class Batched(Items):
+    """One that says itself how a batch is fetched."""
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Fetch the items."""
+        return [self.item(index) for index in indices]
+
+
+def test_a_batched_fetch_that_equals_the_items_is_found_and_is_faster() -> None:
+    """Tensors are indexed at once; the sentence says that the kind of loader is the problem, and by how much."""
+    rows = TensorDataset(torch.rand(500, 3), torch.arange(500))
+    found = examine(rows, 256, cores=2)
+    assert found.obstacle == ""
+    assert found.takes_batches
+    assert found.gain > 2.0
+    assert found.made_s == found.batch_s
+    assert any("the kind of loader is the problem, not its settings" in one for one in found.sentences())
+    assert any(f"{found.gain:.3g} times as fast" in one for one in found.sentences())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "obstacle"),
+    [
+        (Items(_one), "`dataset[indices]` raises TypeError"),
+        (Items(_squared), "`dataset[indices]` gives something else than its items collated"),
+        (Items(_drawn), "its items differ from call to call, so that a batch cannot be compared with them"),
+        (Batched(_one), ALREADY),
+    ],
+    ids=["raises", "differs", "random", "already"],
+)
+def test_why_a_batch_cannot_be_fetched_at_once_is_said(dataset: Items, obstacle: str) -> None:
+    """Then the items are loaded one by one."""
+    found = examine(dataset, 16, cores=2)
+    assert found.obstacle == obstacle
+    assert not found.takes_batches
+    assert found.gain == 1.0
+
+
+def test_items_that_are_waited_for_are_told_from_items_that_are_computed() -> None:
+    """Sleeping is no computing; workers beyond the cores are then worth a try."""
+
+    def slept(index: int) -> Tensor:
+        time.sleep(2e-3)
+        return torch.zeros(3)
+
+    found = examine(Items(slept), 16, cores=2)
+    assert found.busy < 0.5
+    assert "most of it waiting, not computing" in found.sentences()[0]
+
+
+def test_items_that_compute_far_more_than_gathering_are_the_problem() -> None:
+    """Where no batch can be fetched, the sentence says what to give the data set."""
+
+    def computed(index: int) -> Tensor:
+        until = time.thread_time() + 1e-3
+        while time.thread_time() < until:
+            pass
+        return torch.zeros(3)
+
+    found = examine(Items(computed), 16, cores=2)
+    assert found.busy > 0.5
+    assert found.items_s > 10 * found.gather_s
+    assert "give the data set a `__getitems__(indices)`" in found.sentences()[0]
+
+
+def _advice(**changed: Any) -> Advice:
+    facts: dict[str, Any] = {"batch_size": 64, "items_s": 1e-3, "batch_s": None, "obstacle": "x", "gather_s": 9e-4}
+    return Advice(**{**facts, "busy": 1.0, "hop_s": 5e-4, "cores": 2, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "ruled_out", "sentences"),
+    [
+        ({}, False, []),
+        ({"hop_s": 2e-3}, True, ["workers are ruled out: receiving a batch of 64"]),
+        ({"hop_s": 1.1e-3}, False, []),
+        ({"step_s": 4e-4}, False, ["no number of workers keeps ahead: receiving a batch of 64"]),
+        ({"step_s": 6e-4}, False, []),
+        ({"batch_s": 1e-4}, True, ["the kind of loader", "workers are ruled out"]),
+        ({"batch_s": 9.5e-4}, False, []),
+    ],
+)
+def test_workers_are_ruled_out_where_receiving_a_batch_clearly_costs_more_than_making_it(
+    changed: dict[str, Any], ruled_out: bool, sentences: list[str]
+) -> None:
+    """A hop that costs a step is said too, but does not rule them out: loading may be slower still without them."""
+    found = _advice(**changed)
+    assert found.rules_workers_out is ruled_out
+    assert [one[: len(start)] for one, start in zip(found.sentences(), sentences, strict=True)] == sentences
+
+
+def test_receiving_a_batch_from_a_worker_costs_the_receiver_time() -> None:
+    """Ten thousand tensors cost far more than one of the same bytes; the worker is gone afterwards."""
+    many, one = hop_s([torch.zeros(4) for _ in range(300)]), hop_s([torch.zeros(1200)])
+    assert many > 5 * one > 0.0
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "same"),
+    [
+        (torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("nan")]), True),
+        (torch.tensor([0.0]), torch.tensor([-0.0]), False),
+        (torch.tensor([1.0]), torch.tensor([1.0], dtype=torch.float64), False),
+        (torch.zeros(2, 1), torch.zeros(2), False),
+        (torch.zeros(0, 3), torch.zeros(0, 3), True),
+        ((torch.ones(2), [3]), [torch.ones(2), (3,)], True),
+        ([torch.ones(2)], [torch.ones(2), 3], False),
+        ({"x": torch.ones(2)}, {"x": torch.ones(2)}, True),
+        ({"x": torch.ones(2)}, {"y": torch.ones(2)}, False),
+        (np.ones(3), np.ones(3), True),
+        (np.ones(3), torch.ones(3, dtype=torch.float64), False),
+        (["a", "b"], ["a", "b"], True),
+        (["a"], ["b"], False),
+    ],
+)
+def test_batches_are_equal_bit_for_bit(actual: Any, expected: Any, same: bool) -> None:
+    """Types and shapes count; whether a tuple or a list holds the parts does not."""
+    assert equal(actual, expected) is same
+
+
+def test_a_copy_of_a_batch_shares_no_memory_with_it() -> None:
+    """So that each is handed over as if it had just been made."""
+    batch = {"x": [torch.ones(2), "text"], "n": 3}
+    copy = copied(batch)
+    assert equal(copy, batch)
+    assert copy["x"][0].data_ptr() != batch["x"][0].data_ptr()
+    assert tensors(batch) == [batch["x"][0]]
