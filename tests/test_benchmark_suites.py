@@ -403,6 +403,19 @@ def test_a_suite_that_does_not_let_go_is_killed(
     assert "nothing it measured is kept" in capfd.readouterr().err
 
 
+def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
+    monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
+    child = (
+        "import time\n"
+        "for code in (None, 7):\n"
+        "    try: time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        if code: raise SystemExit(code)"
+    )
+    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
+
+
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """What runs, how many are done, and how many there are, until the suite closes its end."""
     source, sink = os.pipe()
@@ -431,19 +444,6 @@ def test_what_pytest_writes_is_shown_where_something_went_wrong(
     child = f"print('a long story'); raise SystemExit({code})"
     assert benchmark._watched([sys.executable, "-S", "-c", child], None, lambda *_: None, tmp_path) == code
     assert ("a long story" in capfd.readouterr().out) is shown
-
-
-def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
-    monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
-    child = (
-        "import time\n"
-        "for code in (None, 7):\n"
-        "    try: time.sleep(60)\n"
-        "    except KeyboardInterrupt:\n"
-        "        if code: raise SystemExit(code)"
-    )
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
 
 
 def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
