@@ -5,9 +5,7 @@ which they finish, nor on whether the code that is checked runs in a process of 
 no torch, so that a process which only reports what others decide starts at once.
 """
 
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from harness.discovery import SHIPPED, load
 from harness.error import UsageError
 from harness.isolation.limits import Limits
 from harness.record import Status, Verdict
+from harness.workers import workers
 
 if TYPE_CHECKING:
     from harness.isolation.pool import Answer
@@ -132,9 +131,7 @@ class Campaign:
                 for job in listed:
                     yield self.decide(job)
             return
-        # Workers start afresh: a fork of a process that has used torch's threads may hang.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(self,)) as pool:
+        with workers(processes, _prepare, self) as pool:
             try:
                 yield from pool.map(_decide, range(len(listed)), chunksize=4)
             except BaseException:
@@ -168,9 +165,6 @@ _worker_campaign: list[Campaign] = []
 
 
 def _prepare(campaign: Campaign) -> None:
-    import torch
-
-    torch.set_num_threads(1)
     _worker_jobs[:] = campaign.jobs()
     _worker_campaign[:] = [campaign]
 

@@ -6,11 +6,10 @@ another implementation or machine. So a run that is killed goes on where it was,
 
 import hashlib
 import inspect
-import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
@@ -36,6 +35,7 @@ from harness.proof.sweep import REMEDY, ROW_BY_ROW
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
 from harness.timing import threads
+from harness.workers import workers
 
 DTYPES = ("float16", "bfloat16")
 """The formats whose inputs can be exhausted."""
@@ -168,11 +168,7 @@ class Exhaustion:
                     self.finish(shard)
                     yield shard
             return
-        # Workers start afresh: a fork of a process that has used torch's threads may hang.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_prepare, initargs=(replace(self),)
-        ) as pool:
+        with workers(processes, _prepare, replace(self)) as pool:
             yield from _fed(pool, remaining, processes, deadline)
 
     def proofs(self) -> list[Proof]:
@@ -284,7 +280,6 @@ _worker: list[Exhaustion] = []
 def _prepare(exhaustion: Exhaustion) -> None:
     # An interrupt is the parent's business: it lets the running shards finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
     _worker[:] = [exhaustion]
 
 

@@ -4,13 +4,9 @@ Its parts are independent and seeded by what they are about, so what comes out d
 processes nor on the order in which they finish, nor on whether the code runs in a process of its own.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import torch
 
 from harness.campaign import SEED
 from harness.case import Break, Case
@@ -26,6 +22,7 @@ from harness.surveyor.findings import Finding, Findings
 from harness.surveyor.genome import is_searchable
 from harness.surveyor.part import FINDINGS, Part, unanswered
 from harness.timing import threads
+from harness.workers import workers
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,7 @@ class Survey:
                 for part in listed:
                     yield part.title, part.findings()
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(self,)) as pool:
+        with workers(processes, _prepare, self) as pool:
             try:
                 found = pool.map(_explore, range(len(listed)), chunksize=4)
                 yield from zip((part.title for part in listed), found, strict=True)
@@ -254,7 +250,6 @@ _worker: list[Part] = []
 
 
 def _prepare(survey: Survey) -> None:
-    torch.set_num_threads(1)
     _worker[:] = survey.parts()
 
 
