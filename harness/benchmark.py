@@ -21,7 +21,7 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.record import write_atomically
 
-USUAL = ("steps", "loaders", "balance", "vectorization", "screening")
+USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
 """The suites that run where none is named."""
 
 SUITES = (*USUAL, "agreement", "tuner", "search")

@@ -28,6 +28,9 @@ _PACKAGES = (
 _SETTINGS = ("BLAS_INFO", "LAPACK_INFO", "BUILD_TYPE", "COMMIT_SHA", "USE_CUDA", "USE_MKLDNN", "USE_OPENMP", "USE_ROCM")
 """Of torch's build settings, those that change results or speed."""
 
+_DISPATCHED = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve")
+"""Instructions that MKL and oneDNN choose a kernel by, beyond those that torch's own kernels are built for."""
+
 
 def environment() -> Environment:
     """Describe this process's machine, torch build and versions."""
@@ -76,6 +79,7 @@ def accelerator_name() -> str | None:
 def _torch_build() -> dict[str, str]:
     build = {
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
+        "instructions": _instructions(),
         "mkl": str(torch.backends.mkl.is_available()),
         "onednn": str(torch.backends.mkldnn.is_available()),
         "deterministic": str(torch.are_deterministic_algorithms_enabled()),
@@ -87,6 +91,13 @@ def _torch_build() -> dict[str, str]:
         if name in _SETTINGS:
             build[name] = value.rstrip(",")
     return build
+
+
+def _instructions() -> str:
+    """Vendor and vector instructions of the processor: libraries of linear algebra round by both."""
+    known = get_cpu_info()
+    flags = set(known.get("flags", ()))
+    return " ".join((str(known.get("vendor_id_raw", "unknown")), *(name for name in _DISPATCHED if name in flags)))
 
 
 def _version(name: str) -> str | None:

@@ -139,6 +139,12 @@ class Vectorization(Subject):
     n: int = Field(gt=0)
 
 
+class Timed(Subject):
+    """One call on the standard input of a contract, with its gradient where there is one."""
+
+    contract: str
+
+
 class Screening(Subject):
     """Checking ``rows`` rows of so many classes, one way."""
 
@@ -164,6 +170,7 @@ SUITES: Mapping[str, type[Subject]] = {
     "loaders": Loader,
     "balance": Balance,
     "tuner": Tuned,
+    "operations": Timed,
     "vectorization": Vectorization,
     "screening": Screening,
     "search": Search,

@@ -19,7 +19,7 @@ from reports.schema import KEYS
 NOISE = 1.5
 """Ratio of two runs' times that the same code reaches: processes of one build differ by up to 49 %."""
 
-TIMED = ("steps", "loaders", "vectorization", "screening")
+TIMED = ("steps", "loaders", "operations", "vectorization", "screening")
 """The frames whose rows are times."""
 
 

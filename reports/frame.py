@@ -31,6 +31,7 @@ class Frames:
     loaders: pd.DataFrame
     balance: pd.DataFrame
     tuner: pd.DataFrame
+    operations: pd.DataFrame
     vectorization: pd.DataFrame
     screening: pd.DataFrame
     breakings: pd.DataFrame
@@ -50,7 +51,7 @@ def frames(run: RunFolder) -> Frames:
         If a record or a benchmark is damaged.
     """
     made = (verdicts, proofs, epochs, estimates)
-    times = (steps, step_ratios, phases, agreement, loaders, balance, tuner, vectorization, screening)
+    times = (steps, step_ratios, phases, agreement, loaders, balance, tuner, operations, vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
     return Frames(*(make(run) for make in (*made, *times, *survey)))
 
@@ -139,6 +140,13 @@ def _beside(tuned: Mapping[str, Any], everything: Mapping[str, Any]) -> dict[str
         "exhaustive_s": everything["spent_s"],
         "share_of_time": tuned["spent_s"] / everything["spent_s"],
     }
+
+
+def operations(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each timed operation, with the share of its bound that its values reach in float32."""
+    frame = _frame("operations", benchmark.rows(run, "operations"))
+    checked = verdicts(run).query("law == 'value' and dtype == 'float32' and device == 'cpu'")
+    return frame.assign(ratio=frame["case"].map(checked.set_index("case")["ratio"]).astype("float64"))
 
 
 def vectorization(run: RunFolder) -> pd.DataFrame:

@@ -235,6 +235,12 @@ _FRAMES: Mapping[str, tuple[Column, ...]] = {
         Column("share_of_time", REAL, "spent_s / exhaustive_s"),
         Column("reason", TEXT, "why the tuner ended"),
     ),
+    "operations": (
+        *_CASE,
+        Column("contract", TEXT, "contract the case claims"),
+        *_TIMING,
+        Column("ratio", REAL, "largest deviation of its float32 values / its bound there; missing where not checked"),
+    ),
     "vectorization": (
         *_CASE,
         Column("contract", TEXT, "operation"),
@@ -344,6 +350,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "loaders": ("case", "data", "batch_size", "workers"),
     "balance": ("case", "data", "batch_size", "workers", "step"),
     "tuner": ("case", "seed"),
+    "operations": ("case", "contract"),
     "vectorization": ("case", "contract", "n"),
     "screening": ("case", "way", "classes"),
     "breakings": ("case", "law", "dtype", "ray"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.record import Status, Verdict, broken_blocks, failing, violation_block
 from reports import summary
 from reports.figure import Figure
+from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.balance import waiting
 from reports.figures.gate import evidence
 from reports.figures.image import Grid, grid
@@ -210,6 +211,12 @@ def _balance(reading: Reading) -> tuple[Part, ...]:
     return (*kept, *((balance.tuner(tuned),) if len(tuned) else ()))
 
 
+def _operations(reading: Reading) -> tuple[Part, ...]:
+    """Return how accurate and how fast the implementations of each contract are."""
+    frame = reading.frames.operations
+    return (accuracy_against_speed(frame), benchmark.operations(frame)) if len(frame) else ()
+
+
 def _vectorization(reading: Reading) -> tuple[Part, ...]:
     """Return the gain of vectorisation."""
     return (speedup(reading.frames.vectorization),) if ratios(reading.frames.vectorization) else ()
@@ -280,6 +287,7 @@ _CONTENTS: tuple[tuple[str, str, Callable[[Reading], tuple[Part, ...]], str], ..
     ("steps", "Training steps", _steps, "No training step was timed in this run."),
     ("loaders", "Data loaders", _loaders, "No loader was timed in this run."),
     ("balance", "Loading against the step", _balance, "No training loop was timed in this run."),
+    ("operations", "Accuracy and speed", _operations, "No operation was timed in this run."),
     ("vectorization", "Vectorisation", _vectorization, "No vectorised operation was timed in this run."),
     ("screening", "Speed of checking", _screening, "The speed of checking was not measured in this run."),
     ("training", "Training curves", _training, "There is no training in this run."),

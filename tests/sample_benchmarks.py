@@ -202,6 +202,21 @@ def vectorization_entries() -> list[dict[str, Any]]:
     return entries
 
 
+def operation_entries() -> list[dict[str, Any]]:
+    """Return the time of a call of three softmaxes, and of one loss alone."""
+    found = []
+    for name, contract, time_s in [
+        ("softmax_regression.scratch.softmax", "softmax", 4e-5),
+        ("softmax_regression.scratch.shifted_softmax", "softmax", 6e-5),
+        ("softmax_regression.concise.softmax", "softmax", 2e-5),
+        ("linear_regression.concise.mse_loss", "squared_error", 3e-5),
+    ]:
+        family, style, _ = name.split(".")
+        facts = {"case": name, "family": family, "style": style, "contract": contract}
+        found.append(benchmark(time_s, **facts, cold_s=10 * time_s))
+    return found
+
+
 def screening_entries() -> list[dict[str, Any]]:
     """Return how fast a softmax is checked in each way."""
     return [

@@ -372,6 +372,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
     sample_benchmarks.write_suite(run, "balance", sample_balance.balance_entries(data=data))
     sample_benchmarks.write_suite(run, "tuner", sample_balance.tuner_entries())
+    sample_benchmarks.write_suite(run, "operations", sample_benchmarks.operation_entries())
     sample_benchmarks.write_suite(run, "vectorization", sample_benchmarks.vectorization_entries())
     sample_benchmarks.write_suite(run, "screening", sample_benchmarks.screening_entries())
     sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())

@@ -370,7 +370,7 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
 
 def test_there_are_eight_suites_and_no_other() -> None:
     """A name that is none is refused with those there are; the three comparisons are only made on request."""
-    usual = ("steps", "loaders", "balance", "vectorization", "screening")
+    usual = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
     assert (usual, (*usual, "agreement", "tuner", "search")) == (USUAL, SUITES)
     with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`tuner`, `search`, got `step`"):
         run_suite("step", run_folder=Path("run"))

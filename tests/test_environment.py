@@ -21,6 +21,7 @@ def test_the_environment_is_that_of_this_process(workplace: Path) -> None:
     assert found.git_dirty is None
     assert "torch" in found.versions
     assert "cpu capability" in found.torch_build
+    assert len(found.torch_build["instructions"].split()) >= 2, "a vendor, and at least one that a kernel is chosen by"
 
 
 def test_commit_and_dirtiness_are_those_of_the_working_directory(workplace: Path) -> None:

@@ -176,17 +176,26 @@ def test_a_retired_case_passes_with_its_reason() -> None:
     assert "nobody used it" in " ".join(one.sentence for one in findings)
 
 
-def test_figures_of_another_version_of_torch_are_not_compared_and_that_is_said() -> None:
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"torch": "9.9.9"}, "torch 9.9.9"),
+        ({"torch_build": {"instructions": "AuthenticAMD avx2 fma"}}, "AuthenticAMD avx2 fma"),
+    ],
+)
+def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said(
+    other: dict[str, object], said: str
+) -> None:
     """Laws are; deviations round differently elsewhere."""
     before = of(law(largest=3.0), breakings=(point(),), counts={"operators": 5})
-    other = head().environment.model_copy(update={"torch": "9.9.9"})
-    now = of(law(largest=9.0), breakings=(point(BEFORE),), counts={"operators": 6}, environment=other)
+    elsewhere = head().environment.model_copy(update=other)
+    now = of(law(largest=9.0), breakings=(point(BEFORE),), counts={"operators": 6}, environment=elsewhere)
     one = only(before, now)
     assert one.outcome is Outcome.INCONCLUSIVE
-    assert "torch 9.9.9" in one.sentence
+    assert said in one.sentence
     assert (exit_code([one]), exit_code([one], strict=True)) == (0, 3)
     assert (
-        found(before, of(law(status=Status.BROKEN), breakings=(point(),), environment=other))[0].outcome
+        found(before, of(law(status=Status.BROKEN), breakings=(point(),), environment=elsewhere))[0].outcome
         is Outcome.REGRESSED
     )
 

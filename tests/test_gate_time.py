@@ -12,8 +12,8 @@ from harness.error import UsageError
 from harness.gate.arm import Bench, Source
 from harness.gate.machine import alone, condition
 from harness.gate.tree import trees
-from harness.gate.workload import is_timed, standard_inputs, workload
 from harness.record import Comparison, Finding, RunFolder, Slices
+from harness.workload import is_timed, standard_inputs, workload
 
 KERNELS = '''"""Two kernels."""
 

@@ -14,6 +14,7 @@ import sample_survey
 
 from harness.record import Breaking, DataSource, Profile, RunFolder
 from reports import frame
+from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.image import png
 from reports.figures.overfitting import lowest_epoch, overfits, overfitting
 from reports.figures.survey import histogram, magnitudes
@@ -167,3 +168,23 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
     assert "scratch.softmax 80.0 %" in made.panels[0].svg
     assert "concise.softmax 80.8 %" in made.panels[0].svg
     assert ">inf</text>" in made.panels[0].svg
+
+
+def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
+    """A lost value is drawn on the line, one implementation alone has no panel, and who loses twice is named."""
+    run = sample_run.full_run(tmp_path)
+    found = frame.operations(run)
+    drawn = accuracy_against_speed(found)
+    assert [panel.title for panel in drawn.panels] == ["softmax"]
+    assert "softmax_regression.concise.softmax is the fastest" in drawn.caption
+    ratios = found.set_index("case")["ratio"]
+    assert math.isinf(ratios["softmax_regression.scratch.softmax"])
+    assert math.isnan(ratios["linear_regression.concise.mse_loss"])
+
+
+def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
+    """Times alone are no reason to draw it."""
+    run = sample_run.full_run(tmp_path)
+    found = frame.operations(run).assign(ratio=math.nan)
+    (panel,) = accuracy_against_speed(found).panels
+    assert panel.note.startswith("no contract")

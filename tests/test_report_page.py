@@ -33,7 +33,7 @@ from reports.page import write_report
 from reports.schema import SCHEMAS
 
 SECTIONS = (
-    "attention changes gate declared laws proofs survey steps loaders balance vectorization screening "
+    "attention changes gate declared laws proofs survey steps loaders balance operations vectorization screening "
     "training estimates overfitting images runs environment data"
 )
 
@@ -114,7 +114,8 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
         *("What needs attention", "What changed", "Gate", "Declared failures", "Laws", "Proofs"),
         "Where it breaks, and the worst found",
-        *("Training steps", "Data loaders", "Loading against the step", "Vectorisation", "Speed of checking"),
+        *("Training steps", "Data loaders", "Loading against the step"),
+        *("Accuracy and speed", "Vectorisation", "Speed of checking"),
         *("Training curves", "Learned parameters", "Overfitting", "Images", "Runs", "Environment", "Data"),
         "Skipped, and why",
     ]

@@ -51,7 +51,8 @@ def bench(
     suites: Annotated[
         list[str] | None,
         typer.Argument(
-            help="steps, loaders, balance, vectorization, screening (all when absent); agreement, tuner, search."
+            help="steps, loaders, balance, operations, vectorization, screening (all when absent); "
+            "agreement, tuner, search."
         ),
     ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",

@@ -179,7 +179,7 @@ class Bench:
     def cases(self) -> dict[str, str]:
         """Load the cases and name those that can be timed."""
         from harness.discovery import load
-        from harness.gate.workload import is_timed
+        from harness.workload import is_timed
 
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
@@ -198,8 +198,8 @@ class Bench:
 
     def prepare(self, case: str) -> float:
         """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
-        from harness.gate.workload import workload
         from harness.timing import warm
+        from harness.workload import workload
 
         if self._cases is None:
             self.cases()

@@ -35,17 +35,24 @@ class Origin(Record):
     torch: str
     capability: str
     """Vector instructions that torch uses."""
+    instructions: str
+    """Vendor and instructions that the libraries below torch choose their kernels by."""
     machine: str
 
     @classmethod
     def of(cls, environment: Environment) -> "Origin":
         """Return what of an environment the figures depend on."""
-        capability = environment.torch_build.get("cpu capability", "unknown")
-        return cls(torch=environment.torch, capability=capability, machine=environment.machine)
+        build = environment.torch_build
+        return cls(
+            torch=environment.torch,
+            capability=build.get("cpu capability", "unknown"),
+            instructions=build.get("instructions", "unknown"),
+            machine=environment.machine,
+        )
 
     def __str__(self) -> str:
         """Return it in words."""
-        return f"torch {self.torch}, {self.capability}, {self.machine}"
+        return f"torch {self.torch}, {self.capability}, {self.machine} ({self.instructions})"
 
 
 class Standing(Record):

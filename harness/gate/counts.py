@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.case import Case
-from harness.gate.workload import is_timed, workload
 from harness.timing import threads
+from harness.workload import is_timed, workload
 
 
 class Counter(TorchDispatchMode):

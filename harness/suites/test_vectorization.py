@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from harness.case import Case
-from harness.contracts import contract_named
 from harness.law import Example
-from harness.precision import FORMATS
-from harness.subject import CaseError, Subject
-from harness.suites.measurement import measure, refuse, subject_info
+from harness.suites.measurement import measure, subject_info
 from harness.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.suites.validation import validate
 from harness.timing import threads
 
 SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
@@ -56,26 +54,3 @@ def operands(contract: str, n: int) -> Example:
         {"a": (n,), "b": (n,)} if contract == "add" else {"X": (n, n), "weight": (n, n), "bias": (n,)}
     )
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-
-
-def validate(case: Case, example: Example, *, where: str) -> None:
-    """Fail where a law of value is broken on the very operands that were timed."""
-    contract = contract_named(case.contract)
-    subject = Subject(case, contract, FORMATS[DTYPE])
-    for law in (law for law in contract.laws if law.group == "value"):
-        try:
-            measured = law(subject, example)
-        except CaseError as error:
-            refuse(case, law.statement, where=where, actual=error)
-            return
-        if measured.broken:
-            at = measured.worst
-            refuse(
-                case,
-                law.statement,
-                where=where,
-                actual=f"{measured.actual[at]!r} at {at}",
-                expected=repr(measured.expected[at]),
-                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} over",
-                bound=f"{measured.bound[at]:.6g} {law.unit}",
-            )

@@ -1,8 +1,8 @@
-"""Tables on time: the speed of checking, medians with their interquartile range."""
+"""Tables on time: operations and the speed of checking, medians with their interquartile range."""
 
 import pandas as pd
 
-from reports.number import approximate, times
+from reports.number import approximate, duration, times
 from reports.table import Column, Table
 
 SCATTER = (
@@ -12,6 +12,36 @@ SCATTER = (
 """What stands below every table and figure of times."""
 
 NO_ACCELERATOR = "no accelerator on this machine"
+
+
+def operations(frame: pd.DataFrame) -> Table:
+    """Return the time of a call of each implementation, with its ratio to the fastest of its contract."""
+    fastest = frame.groupby("contract", sort=False)["median_s"].transform("min")
+    rows = [
+        (
+            *(row["contract"], row["case"], duration(row["median_s"])),
+            *(f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio)),
+            *(duration(row["cold_s"]), times(row["ratio"])),
+        )
+        for (_, row), ratio in zip(frame.iterrows(), frame["median_s"] / fastest, strict=True)
+    ]
+    return Table(
+        name="operations-table",
+        title="Time of a call",
+        columns=(
+            *(
+                Column("contract", "code"),
+                Column("case", "code"),
+                Column("call", "number"),
+                Column("quartiles", "number"),
+            ),
+            *(Column("to the fastest", "number"), Column("first call", "number")),
+            Column("worst deviation / bound", "number"),
+        ),
+        rows=tuple(rows),
+        caption=f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {SCATTER}",
+        folded=True,
+    )
 
 
 def screening(frame: pd.DataFrame) -> Table:

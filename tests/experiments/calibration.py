@@ -11,8 +11,8 @@ from injected import work
 from harness.discovery import load
 from harness.gate.images import provide
 from harness.gate.policy import read_policy
-from harness.gate.workload import is_timed, workload
 from harness.timing import warm
+from harness.workload import is_timed, workload
 
 PASSES, TURNS = 3, 10
 

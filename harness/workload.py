@@ -42,6 +42,11 @@ def is_timed(case: Case) -> bool:
     return case.contract in _BUILDERS or (contract.output is not None and standard_inputs(contract) is not None)
 
 
+def is_operation(case: Case) -> bool:
+    """Whether a case is timed by calling it on the standard inputs of its contract."""
+    return is_timed(case) and case.contract not in _BUILDERS
+
+
 def workload(case: Case, images: Path) -> Workload:
     """Return what is timed of a case.
 
@@ -58,8 +63,9 @@ def workload(case: Case, images: Path) -> Workload:
 
 def _function(case: Case) -> Workload:
     contract = contract_named(case.contract)
-    inputs = standard_inputs(contract)
-    assert inputs is not None
+    named = standard_inputs(contract)
+    assert named is not None
+    inputs = tuple(named.values())
     call = _direct(case)
     if not any(law.group == "gradient" for law in contract.laws):
         return lambda: call(*inputs)
@@ -77,8 +83,8 @@ def _direct(case: Case) -> Callable[..., Any]:
     return case.function if case.call is None else lambda *inputs: called(case, inputs)
 
 
-def standard_inputs(contract: Contract) -> tuple[Any, ...] | None:
-    """Return the arguments of one call; ``None`` where the signature has something else than tensors and numbers.
+def standard_inputs(contract: Contract) -> dict[str, Any] | None:
+    """Return the arguments of one call by name, in their order; ``None`` where one is neither tensor nor number.
 
     All values lie between 0.01 and 0.99, and are so logits, targets, variances and, over their sum, probabilities.
     """
@@ -89,8 +95,8 @@ def standard_inputs(contract: Contract) -> tuple[Any, ...] | None:
     vectors = all((match["axes"] or "n") == "n" for match in found)
     sizes = {**SIZES, "n": VECTOR} if vectors else SIZES
     generator = torch.Generator().manual_seed(0)
-    inputs = [_input(match, contract, sizes, generator) for match in found]
-    return None if any(value is None for value in inputs) else tuple(inputs)
+    inputs = {match["name"]: _input(match, contract, sizes, generator) for match in found}
+    return None if any(value is None for value in inputs.values()) else inputs
 
 
 def _input(
