@@ -171,7 +171,7 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
 
 
 def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
-    """A lost value is drawn on the line, one implementation alone has no panel, and who loses twice is named."""
+    """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
     run = sample_run.full_run(tmp_path)
     found = frame.operations(run)
     drawn = accuracy_against_speed(found)
@@ -179,7 +179,7 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
     assert "softmax_regression.concise.softmax is the fastest" in drawn.caption
     ratios = found.set_index("case")["ratio"]
     assert math.isinf(ratios["softmax_regression.scratch.softmax"])
-    assert math.isnan(ratios["linear_regression.concise.mse_loss"])
+    assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
 
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
