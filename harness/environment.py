@@ -94,10 +94,12 @@ def _torch_build() -> dict[str, str]:
 
 
 def _instructions() -> str:
-    """Vendor and vector instructions of the processor: libraries of linear algebra round by both."""
+    """Vendor, model, vector instructions and cache: what libraries of linear algebra choose kernels and blocks by."""
     known = get_cpu_info()
     flags = set(known.get("flags", ()))
-    return " ".join((str(known.get("vendor_id_raw", "unknown")), *(name for name in _DISPATCHED if name in flags)))
+    model = f"{known.get('vendor_id_raw', 'unknown')} {known.get('family', '?')}-{known.get('model', '?')}"
+    cache = f"L3 {int(known.get('l3_cache_size') or 0) >> 20} MiB"
+    return " ".join((model, *(name for name in _DISPATCHED if name in flags), cache))
 
 
 def _version(name: str) -> str | None:

@@ -37,6 +37,8 @@ class Figure:
         In reading order.
     caption
         What the figure shows in this run, in sentences.
+    frames
+        Names of the frames it is drawn from: the page links to them.
     caveat
         What must be said about the data; see :func:`reports.source.caveat`.
     columns
@@ -49,6 +51,7 @@ class Figure:
     title: str
     panels: tuple[Panel, ...]
     caption: str
+    frames: tuple[str, ...]
     caveat: str = ""
     columns: int = 3
 

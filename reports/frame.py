@@ -11,9 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.record import Epoch, Estimate, Proof, RunFolder, Status, Verdict, witness
+from harness.record import (
+    Comparison,
+    Epoch,
+    Estimate,
+    Finding,
+    Proof,
+    RunFolder,
+    Slices,
+    Status,
+    Verdict,
+    witness,
+)
 from reports import benchmark, loading, surveyed, timed
 from reports.schema import SCHEMAS
+
+SLICE = ("slice", "start_s", "minimum_s", "median_s", "cpu_s")
+"""Columns of one slice: its number and what was measured of it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,9 @@ class Frames:
     histograms: pd.DataFrame
     accumulators: pd.DataFrame
     search: pd.DataFrame
+    gate: pd.DataFrame
+    gate_times: pd.DataFrame
+    gate_slices: pd.DataFrame
 
 
 def frames(run: RunFolder) -> Frames:
@@ -53,7 +70,8 @@ def frames(run: RunFolder) -> Frames:
     made = (verdicts, proofs, epochs, estimates)
     times = (steps, step_ratios, phases, agreement, loaders, balance, tuner, operations, vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
-    return Frames(*(make(run) for make in (*made, *times, *survey)))
+    gated = (gate, gate_times, gate_slices)
+    return Frames(*(make(run) for make in (*made, *times, *survey, *gated)))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
@@ -188,6 +206,26 @@ def accumulators(run: RunFolder) -> pd.DataFrame:
 def search(run: RunFolder) -> pd.DataFrame:
     """Return one row for each case, way of drawing and seed."""
     return _frame("search", benchmark.rows(run, "search"))
+
+
+def gate(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each finding of the gate."""
+    return _frame("gate", [{**found.model_dump(), "record": place} for place, found in run.places(Finding)])
+
+
+def gate_times(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each case and arm whose time was compared with another commit's."""
+    return _frame("gate_times", [{**found.model_dump(), "record": place} for place, found in run.places(Comparison)])
+
+
+def gate_slices(run: RunFolder) -> pd.DataFrame:
+    """Return one row for each slice that these comparisons rest on."""
+    rows = [
+        {**found.model_dump(), **dict(zip(SLICE, (number, *times), strict=True)), "record": place}
+        for place, found in run.places(Slices)
+        for number, times in enumerate(zip(found.starts_s, found.minima_s, found.medians_s, found.cpu_s, strict=True))
+    ]
+    return _frame("gate_slices", rows)
 
 
 def _frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

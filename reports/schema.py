@@ -333,6 +333,37 @@ _FRAMES: Mapping[str, tuple[Column, ...]] = {
         Column("rows", WHOLE, "rows looked at"),
         Column("seconds", REAL, "time given"),
     ),
+    "gate": (
+        Column("gate", TEXT, "numerics, counts or time"),
+        Column("case", TEXT, "family.module.function; empty where a finding is about all of them"),
+        Column("subject", TEXT, "law and dtype, ray, or quantity; empty for the case as a whole"),
+        Column("outcome", TEXT, "regressed, improved, unchanged, new, inconclusive, or no verdict"),
+        Column("sentence", TEXT, "what came of it"),
+    ),
+    "gate_times": (
+        Column("case", TEXT, "family.module.function"),
+        Column("arm", TEXT, "candidate, null: a second base, or control: the base with a tenth more calls"),
+        Column("outcome", TEXT, "what the bounds say"),
+        Column("couples", WHOLE, "couples of processes"),
+        Column("ratio", REAL, "time over the base's, geometric mean over the couples"),
+        Column("low", REAL, "lower 95 % bound, one-sided"),
+        Column("high", REAL, "upper 95 % bound, one-sided"),
+        Column("visible", REAL, "smallest slowdown that 95 % of such measurements would have shown"),
+        Column("margin", REAL, "a slowdown within it is none"),
+        Column("tolerance", REAL, "what the upper bound has to be below"),
+    ),
+    "gate_slices": (
+        Column("case", TEXT, "family.module.function"),
+        Column("couple", WHOLE, "number of the couple of processes"),
+        Column("arm", TEXT, "base, candidate, null or control"),
+        Column("slice", WHOLE, "number of the slice in its process"),
+        Column("rounds", WHOLE, "rounds of the slice"),
+        Column("iterations", WHOLE, "calls a round"),
+        Column("start_s", REAL, "when the slice began, since the measurement did"),
+        Column("minimum_s", REAL, "fastest round"),
+        Column("median_s", REAL, "median round"),
+        Column("cpu_s", REAL, "time of the process on a core, a round"),
+    ),
 }
 
 SCHEMAS: Mapping[str, tuple[Column, ...]] = {name: (*columns, RECORD) for name, columns in _FRAMES.items()}
@@ -359,5 +390,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "histograms": ("case", "law", "dtype", "up_to"),
     "accumulators": ("case", "dtype"),
     "search": ("case", "way", "seed"),
+    "gate": ("case", "gate", "subject"),
+    "gate_times": ("case", "arm"),
+    "gate_slices": ("case", "couple", "arm", "slice"),
 }
 """The columns that say what a row of each frame is about; the other numbers are what was measured."""

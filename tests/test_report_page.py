@@ -91,11 +91,14 @@ def written(run: RunFolder) -> tuple[str, str]:
 
 def test_a_full_run_gives_a_well_formed_page(tmp_path: Path) -> None:
     """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched."""
-    outline = Outline(written(sample_run.full_run(tmp_path))[0])
+    page = write_report(sample_run.full_run(tmp_path))[0]
+    outline = Outline(page.read_text(encoding="utf-8"))
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
-    assert all(link.startswith(("#", "data:image/png;base64,")) for link in outline.links)
+    beside = {link for link in outline.links if not link.startswith(("#", "data:image/png;base64,"))}
+    assert len(beside) >= 12, "figures link to the frames they are drawn from"
+    assert all((page.parent / link).read_text(encoding="utf-8").count("\n") > 1 for link in beside)
 
 
 def test_no_script_runs_but_the_one_that_sorts_tables(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sample_benchmarks
 import sample_run
@@ -187,8 +188,12 @@ def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: P
         )
         for number in range(100)
     ]
-    html = write_report(runs[-1], earlier=runs[:-1])[0].read_text(encoding="utf-8")
+    page = write_report(runs[-1], earlier=runs[:-1])[0]
+    html = page.read_text(encoding="utf-8")
     assert "100 runs, oldest first." in html
+    drawn = pd.read_csv(page.parent / "data" / "trend.csv").query("measure == 'verdicts that fail'")
+    assert list(drawn.query("value > 0")["run"]) == ["run-040"]
+    assert len(drawn) == 100
     assert f"{100 - BESIDE} older runs not shown." in html
     assert html.count('scope="col" class="text">run-') == BESIDE
     assert "0000063" in html  # the latest commit is named on the axis

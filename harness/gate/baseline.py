@@ -36,7 +36,7 @@ class Origin(Record):
     capability: str
     """Vector instructions that torch uses."""
     instructions: str
-    """Vendor and instructions that the libraries below torch choose their kernels by."""
+    """Vendor, model, instructions and cache, by which the libraries below torch choose their kernels."""
     machine: str
 
     @classmethod

@@ -35,6 +35,7 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
     panels = [_panel(contract, group, number) for number, (contract, group) in enumerate(groups.items())]
     return Figure(
         name="accuracy-figure",
+        frames=("operations",),
         title="Accuracy against speed",
         panels=tuple(panels)
         or (Panel("accuracy", note="no contract has two timed implementations with checked values"),),

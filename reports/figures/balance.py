@@ -23,6 +23,7 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
     return Figure(
         name="balance-figure",
+        frames=("balance",),
         title="Share of the training loop spent waiting for the next batch",
         panels=tuple(panels),
         caption=f"{_starving(frame)} {cheapest(frame)} Bars end at the estimate, whiskers are 95 % intervals over "

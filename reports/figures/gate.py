@@ -48,6 +48,7 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
     )
     return Figure(
         name="gate-figure",
+        frames=("gate_times", "gate_slices"),
         title="Time against the base",
         panels=(
             Panel("slowdown, with one-sided 95 % bounds", forest),

@@ -33,6 +33,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
     )
     return Figure(
         name="laws-figure",
+        frames=("verdicts",),
         title="Worst deviation as a share of its bound",
         panels=(Panel("one mark for each case, law and dtype", svg),),
         caption=f"{_sentence(measured)} Right of the line a law is broken. Circles are laws that hold, diamonds "

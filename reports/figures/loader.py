@@ -29,6 +29,7 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
     return Figure(
         name="loaders-figure",
+        frames=("loaders",),
         title="Loader throughput against batch size and workers",
         panels=(*panels, _scale(norm)),
         caption=_sentences(frame),

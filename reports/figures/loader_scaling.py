@@ -26,6 +26,7 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     ]
     return Figure(
         name="loader-scaling",
+        frames=("loaders",),
         title="Loader throughput against the number of workers",
         panels=tuple(panels),
         caption=_sentences(frame, several),

@@ -53,6 +53,7 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
     sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
     return Figure(
         name=f"{name}-figure",
+        frames=("epochs",),
         title=f"{experiment[:1].upper()}{experiment[1:]}: held-out loss turns up",
         panels=tuple(panels),
         caption=f"{sentences} Data: {', '.join(labels)}.",

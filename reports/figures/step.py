@@ -36,6 +36,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
         panels.append(Panel("accelerator", note=_absence(accelerator)))
     return Figure(
         name="steps-figure",
+        frames=("steps",),
         title="Time of one training step against batch size",
         panels=tuple(panels),
         caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.",

@@ -38,6 +38,7 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
     beside = _beside_scratch(frame)
     return Figure(
         name="step-ratio-figure",
+        frames=("step_ratios",),
         title="Time of a step as a multiple of the chapter's step from scratch",
         panels=_panels(beside, RATIO, name="step-ratio", one=True),
         caption=f"{_closed_forms(frame)} Bars are the {INTERVAL}.",
@@ -55,6 +56,7 @@ def floor(frame: pd.DataFrame) -> Figure:
     known = frame[frame["over_floor"].notna()]
     return Figure(
         name="floor-figure",
+        frames=("steps",),
         title="Time of a step as a multiple of the floor",
         panels=_panels(known, OVER_FLOOR, name="step-floor", one=False),
         caption=f"The floor is the time of the least bytes and operations at the rates measured in the same rounds. "
@@ -85,6 +87,7 @@ def phases(frame: pd.DataFrame) -> Figure:
         panels.append(Panel(f"{_title(contract, device)}, batch {size}", svg))
     return Figure(
         name="phases-figure",
+        frames=("phases",),
         title="Forward, loss, backward and update apart",
         panels=tuple(panels),
         caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "

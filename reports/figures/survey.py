@@ -32,6 +32,7 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     ]
     return Figure(
         name="magnitude-figure",
+        frames=("profiles", "breakings"),
         title="Worst deviation against the largest input",
         panels=tuple(panels),
         caption=f"{DTYPE}; the worst over all rays in each quarter of a power of two, relative to the bound there. The "
@@ -99,6 +100,7 @@ def histogram(histograms: pd.DataFrame) -> Figure:
     ]
     return Figure(
         name="histogram-figure",
+        frames=("histograms",),
         title="Deviations by size",
         panels=tuple(panels),
         caption=f"{DTYPE}; share of the outputs' elements on {count(len(own['case'].unique()), 'case')}, rows drawn "

@@ -39,6 +39,7 @@ def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, 
     ]
     return Figure(
         name=f"{name}-figure",
+        frames=("epochs",),
         title=f"{experiment[:1].upper()}{experiment[1:]}",
         panels=tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),),
         caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",

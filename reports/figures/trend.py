@@ -26,15 +26,29 @@ HEIGHT_IN, ROW_IN = 2.5, 0.16
 """Height of a panel, and of each row of its legend beyond the first, inches."""
 
 
+MEASURES = {"step_times": f"step at batch {BATCH}, s", "best_rates": "best samples/s"}
+"""Frames of a digest whose values are drawn, and what the values are."""
+
+
+def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
+    """Return what :func:`trend` draws: a row for each run and failures, step time or loader rate."""
+    comparable = _comparable(digests)
+    failures = pd.DataFrame({"run": [one.head.name for one in digests], "value": [one.failing for one in digests]})
+    parts = [failures.assign(case="", measure="verdicts that fail")]
+    for name, measure in MEASURES.items():
+        found = _gathered([getattr(digest, name) for digest in comparable])
+        runs = [comparable[place].head.name for place in found["place"]]
+        parts += [found.assign(run=runs, measure=measure)] if len(found) else []
+    return pd.concat(parts, ignore_index=True)[["run", "measure", "case", "value"]]
+
+
 def trend(digests: Sequence[Digest]) -> Figure:
     """Return the trend over runs, oldest first.
 
     Times of runs on another processor than the latest one's are left out.
     """
-    processor = digests[-1].head.environment.processor
-    comparable = [digest for digest in digests if digest.head.environment.processor == processor]
-    steps = _gathered([digest.step_times for digest in comparable])
-    rates = _gathered([digest.best_rates for digest in comparable])
+    comparable = _comparable(digests)
+    steps, rates = (_gathered([getattr(digest, name) for digest in comparable]) for name in MEASURES)
     panels = [_failures(digests)]
     for family, frame in steps.groupby("family", sort=False):
         panels.append(_panel(f"{family}: step at batch {BATCH}", frame, comparable, duration, number=len(panels)))
@@ -44,10 +58,17 @@ def trend(digests: Sequence[Digest]) -> Figure:
     left_out = f" {count(other, 'run')} on other processors left out of the times." if other else ""
     return Figure(
         name="trend-figure",
+        frames=("trend",),
         title="Trend over runs",
         panels=tuple(panels),
         caption=f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}",
     )
+
+
+def _comparable(digests: Sequence[Digest]) -> list[Digest]:
+    """Return those made on the processor of the latest: times of others say nothing beside its."""
+    processor = digests[-1].head.environment.processor
+    return [digest for digest in digests if digest.head.environment.processor == processor]
 
 
 def _gathered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -49,6 +49,7 @@ def speedup(frame: pd.DataFrame) -> Figure:
     ]
     return Figure(
         name="vectorization-figure",
+        frames=("vectorization",),
         title="Time of the loop over time of the vectorised operation, against the size n",
         panels=tuple(panels),
         caption=f"{_sentences(found)} Points are ratios of medians; bars run from the ratio of the nearest quartiles "
