@@ -16,6 +16,7 @@ from harness.record import Breaking, DataSource, Profile, RunFolder
 from reports import frame
 from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.image import png
+from reports.figures.name import names_of
 from reports.figures.overfitting import lowest_epoch, overfits, overfitting
 from reports.figures.survey import histogram, magnitudes
 from reports.figures.training import training_curves
@@ -180,6 +181,13 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
     ratios = found.set_index("case")["ratio"]
     assert math.isinf(ratios["softmax_regression.scratch.softmax"])
     assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
+
+
+def test_names_are_as_short_as_tells_cases_apart() -> None:
+    """The style, else the case in its family, else all of it."""
+    cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
+    found = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
+    assert list(found.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
 
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:

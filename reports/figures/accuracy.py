@@ -66,6 +66,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
                 markersize=size + 1,
                 zorder=order,
                 elinewidth=1.0,
+                clip_on=False,
             )
         logarithmic(axes.xaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
         logarithmic(axes.yaxis, [LOWEST, HIGHEST], text=plain)

@@ -1,11 +1,18 @@
 """The shortest names that tell the cases of one figure apart."""
 
+from collections import Counter
+
 import pandas as pd
 
 
 def names_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the name of each case: its style where no other case has it, else the case without its family."""
+    """Return the first name of each case that no other has: its style, it without its family, the whole of it."""
     cases = frame.drop_duplicates("case")
-    styles = {str(case): str(style) for case, style in zip(cases["case"], cases["style"], strict=True)}
-    unique = [style for style in styles.values() if list(styles.values()).count(style) == 1]
-    return {case: style if style in unique else case.partition(".")[2] or case for case, style in styles.items()}
+    names = [
+        (str(case), (str(style), str(case).partition(".")[2] or str(case), str(case)))
+        for case, style in zip(cases["case"], cases["style"], strict=True)
+    ]
+    shared = [Counter(level) for level in zip(*(own for _, own in names), strict=True)]
+    return {
+        case: next(name for name, known in zip(own, shared, strict=True) if known[name] == 1) for case, own in names
+    }
