@@ -95,6 +95,7 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         rows=tuple(rows),
         caption="Actual and expected are those of the smallest counterexample to the first law named, in float32 where "
         "it fails there.",
+        folded=True,
     )
 
 

@@ -22,7 +22,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
     return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        columns=(Column("case", "code"), Column("law, ray"), Column("closed form"), *_NUMBERS),
+        columns=(Column("case", "code"), Column("law, ray", "code"), Column("closed form"), *_NUMBERS),
         rows=tuple(
             (case, f"{law}, {ray}", _forms(group), *_cells(group))
             for (case, law, ray), group in _broken(frame[frame["declared"]])
