@@ -6,11 +6,11 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
 
@@ -132,7 +132,6 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
             if line.startswith("verdict"):
                 verdicts.append(line)
             if line.startswith("watching") and len(verdicts) == 1:
-                time.sleep(1.0)
                 homework.write_text(STABLE, encoding="utf-8")
             elif line.startswith("watching"):
                 process.send_signal(signal.SIGINT)
@@ -140,6 +139,21 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
         assert process.wait(30.0) == 0
     assert "1 law broken" in verdicts[0]
     assert "holds or fails as declared" in verdicts[1]
+
+
+def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
+    """No event tells of it: the file was not watched yet."""
+    checks: list[str] = []
+
+    def checked() -> int:
+        checks.append(homework.read_text(encoding="utf-8"))
+        if len(checks) == 1:
+            homework.write_text(STABLE, encoding="utf-8")
+            return 1
+        raise KeyboardInterrupt
+
+    assert again_and_again("homework.py:softmax", checked) == 1, "the exit code of the last check that ended"
+    assert checks == [NAIVE, STABLE]
 
 
 def test_only_a_file_can_be_watched(workplace: Path) -> None:

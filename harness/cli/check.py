@@ -133,7 +133,7 @@ def check(
             raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
         return _code(verdicts)
 
-    raise typer.Exit(_again_and_again(target, checked) if watch else checked())
+    raise typer.Exit(again_and_again(target, checked) if watch else checked())
 
 
 INTERRUPTED, STOPPED = "interrupted", "stopped at the first failure"
@@ -194,7 +194,11 @@ def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: di
     print(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
 
 
-def _again_and_again(target: str, checked: Callable[[], int]) -> int:
+WAIT_MS = 500
+"""Longest time in which a save is not noticed."""
+
+
+def again_and_again(target: str, checked: Callable[[], int]) -> int:
     """Check now and after each time the file was saved, until interrupted; return the last exit code."""
     from watchfiles import watch
 
@@ -203,14 +207,24 @@ def _again_and_again(target: str, checked: Callable[[], int]) -> int:
         raise UsageError(
             rule="`--watch` waits for a file to be saved", value=f"`{target}`", remedy="name `file.py:function`"
         )
-    code = _survived(checked)
+    seen, code = _stamp(file), _survived(checked)
     print(f"watching {file}; Ctrl-C ends it", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
-        for changes in watch(file.parent, recursive=False):
-            if any(Path(changed).name == file.name for _, changed in changes):
-                code = _survived(checked)
+        for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
+            # The file decides, not the event: none tells of what was saved while it was being checked.
+            if (found := _stamp(file)) not in {seen, None}:
+                seen, code = found, _survived(checked)
                 print(f"watching {file}; Ctrl-C ends it", flush=True)
     return code
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is saved; ``None`` while there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _survived(checked: Callable[[], int]) -> int:
