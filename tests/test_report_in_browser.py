@@ -53,6 +53,19 @@ DEAD_LINKS = """() => [...document.querySelectorAll('a[href^="#"]')]
   .map(it => it.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))"""
 
 
+def beyond(page: Any) -> list[str]:
+    """Return the texts that begin to the right of the paper."""
+    found: list[str] = []
+
+    def visit(text: str, user: list[float], own: list[float], _font: Any, _size: float) -> None:
+        x = user[0] * own[4] + user[2] * own[5] + user[4]
+        if text.strip() and x > float(page.mediabox.width) - 12.0:
+            found.append(text)
+
+    page.extract_text(visitor_text=visit)
+    return found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start the browser once."""
@@ -163,7 +176,9 @@ def test_a_page_on_paper_is_complete(browser: Any, page_file: Path) -> None:
     view.goto(page_file.as_uri())
     titles = view.locator("h2").all_inner_texts()
     folded = view.evaluate("[...document.querySelectorAll('details pre')].map(it => it.textContent.split('\\n')[0])")
-    printed = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(view.pdf())).pages)
+    paper = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
+    printed = " ".join(page.extract_text() for page in paper)
+    assert [text for page in paper for text in beyond(page)] == []
     squeezed = "".join(unicodedata.normalize("NFKC", printed).split())  # a font may print two letters as one
     wanted = [*(title for title in titles if title != "Contents"), *folded]
     assert len(folded) > 0
