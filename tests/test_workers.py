@@ -6,27 +6,27 @@ import sys
 from pathlib import Path
 
 import psutil
+
+PREPARED = """
 import torch
-
 from harness.workers import workers
-
-_TOLD: list[str] = []
-
-
-def remember(word: str) -> None:
-    """Keep what the workers are prepared with."""
-    _TOLD.append(word)
-
-
-def told(_: int) -> tuple[list[str], int]:
-    """What this process was told, and its threads within one operation."""
-    return _TOLD, torch.get_num_threads()
-
-
-def test_a_worker_is_prepared_once_and_computes_on_one_thread() -> None:
-    """Whatever it is asked afterwards."""
+TOLD = []
+def remember(word):
+    TOLD.append(word)
+def told(_):
+    return TOLD, torch.get_num_threads()
+if __name__ == "__main__":
     with workers(1, remember, "a word") as pool:
-        assert list(pool.map(told, range(3))) == [(["a word"], 1)] * 3
+        print(list(pool.map(told, range(3))))
+"""
+
+
+def test_a_worker_is_prepared_once_and_computes_on_one_thread(tmp_path: Path) -> None:
+    """Whatever it is asked afterwards."""
+    script = tmp_path / "prepared.py"
+    script.write_text(PREPARED, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([(["a word"], 1)] * 3)
 
 
 KILLED = """

@@ -34,7 +34,7 @@ def linreg(X: Float[Tensor, "n d"], w: Float[Tensor, "d 1"], b: Float[Tensor, " 
 
 def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> Float[Tensor, "n m"]:
     """The linear model with ``m`` outputs."""
-    return linreg(X, weight.T, bias)
+    return torch.matmul(X, weight.T) + bias
 
 
 def squared_loss(y_hat: Float[Tensor, "n ..."], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:

@@ -112,21 +112,15 @@ def foreach_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: fl
     return TrainingStep(net, torch.optim.SGD(net.parameters(), lr=lr, foreach=True)), parameters
 
 
-def mean_loss(
-    X: Float[Tensor, "n ..."], y: Int[Tensor, " n"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]
-) -> Float[Tensor, ""]:
-    """Forward and loss in one function, for the compiler to see both."""
-    return F.cross_entropy(F.linear(X.flatten(1), weight, bias), y)
-
-
 def compiled_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
     """The same through ``torch.compile``, which needs a C++ compiler, and many seconds at the first call."""
     W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     trainer = torch.optim.SGD([W, b], lr=lr)
-    compiled = torch.compile(mean_loss, dynamic=True)
+    # Forward and loss together, for the compiler to see both, and without annotations: it cannot trace their check.
+    compiled = torch.compile(lambda X, y, W, b: F.cross_entropy(F.linear(X.flatten(1), W, b), y), dynamic=True)
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-        loss = compiled(X, y, W, b)
+        loss: Tensor = compiled(X, y, W, b)
         trainer.zero_grad()
         loss.backward()
         trainer.step()
