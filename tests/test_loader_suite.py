@@ -1,14 +1,20 @@
 """The suite of loaders, on data sets and loaders of one's own: what is measured once, what fails, and what is said."""
 
 import json
+import time
+from collections import deque
+from collections.abc import Iterator
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from statistics import median
+from threading import Thread
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from harness import benchmark
 from harness.benchmark import Settings, run_suite
@@ -166,6 +172,38 @@ def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
     assert found.batches % 4 == 0
     assert {one.batches for one in found.slices} == {found.batches}
     assert {one.samples for one in found.slices} == {5 * found.batches}
+
+
+class Bursts:
+    """Batches that a thread makes, a millisecond each and up to 16 ahead, and that are looked for every 10 ms only."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        ready: deque[tuple[Tensor, Tensor]] = deque()
+
+        def make() -> None:
+            for _ in range(200):
+                while len(ready) >= 16:
+                    time.sleep(1e-3)
+                time.sleep(1e-3)
+                ready.append((torch.zeros(5, 2), torch.zeros(5)))
+
+        maker = Thread(target=make, daemon=True)
+        maker.start()
+        for _ in range(200):
+            while not ready:
+                time.sleep(1e-2)
+            yield ready.popleft()
+        maker.join()
+
+
+def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
+    """A batch takes a millisecond at least, though most are handed over at once."""
+    limit = MemoryLimit([torch.zeros(100, 2)])
+    found = measure_cell(
+        Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
+    )
+    assert found is not None
+    assert median(one.wall_us * one.samples / one.batches for one in found.slices) > 900.0
 
 
 def test_the_limit_gathers_and_converts() -> None:
