@@ -6,6 +6,7 @@ records. Unknown numbers are NaN, unknown texts are missing.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,12 @@ def frames(run: RunFolder) -> Frames:
     UsageError
         If a record or a benchmark is damaged.
     """
-    made = (verdicts, proofs, epochs, estimates)
-    times = (steps, step_ratios, phases, agreement, loaders, balance, tuner, operations, vectorization, screening)
+    checked = verdicts(run)
+    made = (proofs, epochs, estimates, steps, step_ratios, phases, agreement, loaders, balance, tuner)
+    times = (partial(operations, checked=checked), vectorization, screening)
     survey = (breakings, worst, profiles, histograms, accumulators, search)
     gated = (gate, gate_times, gate_slices)
-    return Frames(*(make(run) for make in (*made, *times, *survey, *gated)))
+    return Frames(checked, *(make(run) for make in (*made, *times, *survey, *gated)))
 
 
 def verdicts(run: RunFolder) -> pd.DataFrame:
@@ -160,11 +162,15 @@ def _beside(tuned: Mapping[str, Any], everything: Mapping[str, Any]) -> dict[str
     }
 
 
-def operations(run: RunFolder) -> pd.DataFrame:
-    """Return one row for each timed operation, with the share of its bound that its values reach in float32."""
+def operations(run: RunFolder, checked: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return one row for each timed operation, with the share of its bound that its values reach in float32.
+
+    The verdicts that say so are read where they are not given.
+    """
     frame = _frame("operations", benchmark.rows(run, "operations"))
-    checked = verdicts(run).query("law == 'value' and dtype == 'float32' and device == 'cpu'")
-    return frame.assign(ratio=frame["case"].map(checked.set_index("case")["ratio"]).astype("float64"))
+    found = verdicts(run) if checked is None else checked
+    values = found.query("law == 'value' and dtype == 'float32' and device == 'cpu'")
+    return frame.assign(ratio=frame["case"].map(values.set_index("case")["ratio"]).astype("float64"))
 
 
 def vectorization(run: RunFolder) -> pd.DataFrame:
