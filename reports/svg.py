@@ -40,9 +40,10 @@ def drawn(draw: Callable[[Axes], None], *, name: str, label: str, height_in: flo
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(WIDTH_IN, height_in))
-        FigureCanvasSVG(figure)
+        canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
         draw(figure.add_subplot())
-        figure.savefig(stream, format="svg", metadata=_NO_METADATA)
+        # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
+        canvas.print_svg(stream, metadata=_NO_METADATA)
     return clean(_inlined(stream.getvalue(), name=name, label=label))
 
 
