@@ -23,15 +23,18 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
 
     Raises
     ------
-    pytest.UsageError
-        If the target cannot be loaded, or two cases of these contracts have one name.
+    pytest.Collector.CollectError
+        If the target cannot be loaded, or two cases of these contracts have one name: of all that is raised while
+        items are made, pytest shows the message alone of this.
     """
     found: dict[str, Case] = {}
     for case in _loaded(config):
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
         if case.name in found:
-            raise pytest.UsageError(f"cases have different names, got `{case.name}` twice; give one a `name`")
+            raise pytest.Collector.CollectError(
+                f"cases have different names, got `{case.name}` twice; give one a `name`"
+            )
         found[case.name] = case
     return found
 
@@ -54,5 +57,5 @@ def _loaded(config: pytest.Config) -> list[Case]:
         try:
             config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=option(config, "contract", None))
         except UsageError as error:
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.Collector.CollectError(str(error)) from error
     return config.stash[_LOADED]
