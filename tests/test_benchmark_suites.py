@@ -1,7 +1,6 @@
 """The benchmark suites, on a user's own cases: what was right is kept with its rounds, what was wrong fails."""
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -13,18 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from harness import benchmark
-from harness.benchmark import SUITES, USUAL, Settings, run_suite
-from harness.case import Case
-from harness.compiler import NO_COMPILER, no_compiler
-from harness.discovery import load
+from harness.benchmark import SUITES, USUAL, run_suite
+from harness.compiler import NO_COMPILER
 from harness.error import UsageError
 from harness.interleaving import FEWEST_ROUNDS
-from harness.suites import training
 from harness.suites.loader_cell import FEWEST, ROUNDS
-from harness.suites.progress import Progress
 from harness.suites.test_search import WAYS
-from harness.suites.training import disagreement, problem
 
 SPECIMENS = """
 import multiprocessing, os, signal, time
@@ -374,182 +367,3 @@ def test_there_are_nine_suites_and_no_other() -> None:
     assert (usual, (*usual, "agreement", "tuner", "search")) == (USUAL, SUITES)
     with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`tuner`, `search`, got `step`"):
         run_suite("step", run_folder=Path("run"))
-
-
-def test_only_what_is_set_is_handed_on() -> None:
-    """An absent setting leaves the suite's own."""
-    assert Settings().arguments() == []
-    assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
-
-
-def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str]) -> None:
-    """It is interrupted, has time to write down what it finished, and its own code is returned."""
-    child = (
-        "import time\nprint('started', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
-    )
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
-    said = capfd.readouterr()
-    assert "started" in said.out
-    assert "stopped after 2 s, as limited" in said.err
-
-
-def test_a_suite_that_does_not_let_go_is_killed(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever ignores the interrupt loses what it has, and that is said."""
-    monkeypatch.setattr(benchmark, "GOODBYE_S", 0.2)
-    child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) < 0
-    assert "nothing it measured is kept" in capfd.readouterr().err
-
-
-def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
-    monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
-    child = (
-        "import time\n"
-        "for code in (None, 7):\n"
-        "    try: time.sleep(60)\n"
-        "    except KeyboardInterrupt:\n"
-        "        if code: raise SystemExit(code)"
-    )
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
-
-
-def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
-    """What runs, how many are done, and how many there are, until the suite closes its end."""
-    source, sink = os.pipe()
-    telling = Progress(sink)
-    telling._tell(total=2)
-    for nodeid in ("suite.py::test_it[a]", "suite.py::test_it[b]"):
-        telling.pytest_runtest_logstart(nodeid)
-        telling.pytest_runtest_logfinish()
-    telling._stream.close()
-    seen: list[tuple[str, int, int]] = []
-    benchmark._listen(source, lambda *told: seen.append(told))
-    assert seen == [
-        ("", 0, 2),
-        ("test_it[a]", 0, 2),
-        ("test_it[a]", 1, 2),
-        ("test_it[b]", 1, 2),
-        ("test_it[b]", 2, 2),
-    ]
-
-
-@pytest.mark.parametrize(("code", "shown"), [(0, False), (1, True)])
-def test_what_pytest_writes_is_shown_where_something_went_wrong(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, code: int, shown: bool
-) -> None:
-    """And held back where all is well; the end of the suite does not wait for its progress."""
-    child = f"print('a long story'); raise SystemExit({code})"
-    assert benchmark._watched([sys.executable, "-S", "-c", child], None, lambda *_: None, tmp_path) == code
-    assert ("a long story" in capfd.readouterr().out) is shown
-
-
-def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
-    """The run's file stays as it was."""
-    result, file = tmp_path / "result.json", tmp_path / "bench-steps.json"
-    result.write_text('{"benchmarks": [')
-    file.write_text("before")
-    assert benchmark._keep(result, file) == 0
-    assert file.read_text() == "before"
-
-
-def test_starting_a_suite_imports_no_torch() -> None:
-    """The process that starts it is light."""
-    code = "import sys, harness.benchmark; raise SystemExit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0
-
-
-SHIPPED_STEPS = [case for case in load("cases") if case.contract in training.CONTRACTS]
-
-MUTATED = [case for case in SHIPPED_STEPS if case.name.endswith((".training_step", ".closed_form_step"))]
-"""Those that others vary by an option are not made wrong again."""
-
-
-@pytest.mark.parametrize("batch_size", [1, 5, 256])
-@pytest.mark.parametrize("case", SHIPPED_STEPS, ids=lambda case: case.name)
-def test_the_shipped_steps_follow_gradient_descent(case: Case, batch_size: int) -> None:
-    """The validation finds nothing to complain of in a right step."""
-    try:
-        found = disagreement(case, problem(case, batch_size), "cpu")
-    except Exception as error:
-        if reason := no_compiler(error):
-            pytest.skip(reason)
-        raise
-    assert found is None
-
-
-def _mutant(base: Case, change: Callable[..., Any]) -> Case:
-    """A case whose step is another's, with the parameters and the loss passed through a change."""
-
-    def factory(weight: Any, bias: Any, lr: float) -> Any:
-        step, (W, b) = base.function(weight, bias, lr)
-
-        def changed(X: Any, y: Any) -> Any:
-            before = (W.clone(), b.clone())
-            loss = step(X, y)
-            with torch.no_grad():
-                return change(before, (W, b), loss)
-
-        return changed, (W, b)
-
-    return Case(factory, base.contract, declares=base.declares, name="mutant.step")
-
-
-def _skips_the_bias(before: Any, after: Any, loss: Any) -> Any:
-    after[1].copy_(before[1])
-    return loss
-
-
-def _skips_the_weight(before: Any, after: Any, loss: Any) -> Any:
-    after[0].copy_(before[0])
-    return loss
-
-
-def _steps_a_hundredth_too_far(before: Any, after: Any, loss: Any) -> Any:
-    for old, new in zip(before, after, strict=True):
-        new.add_(0.01 * (new - old))
-    return loss
-
-
-def _rounds_to_bfloat16(_: Any, after: Any, loss: Any) -> Any:
-    for part in after:
-        part.copy_(part.bfloat16().float())
-    return loss
-
-
-def _returns_no_loss(_: Any, __: Any, loss: Any) -> Any:
-    return torch.zeros_like(loss)
-
-
-def _returns_half_the_loss(_: Any, __: Any, loss: Any) -> Any:
-    return loss / 2
-
-
-def _loses_itself(_: Any, after: Any, loss: Any) -> Any:
-    after[0].fill_(float("nan"))
-    return loss
-
-
-@pytest.mark.parametrize("batch_size", [1, 32, 1024])
-@pytest.mark.parametrize(
-    "change",
-    [
-        _skips_the_bias,
-        _skips_the_weight,
-        _steps_a_hundredth_too_far,
-        _rounds_to_bfloat16,
-        _returns_no_loss,
-        _returns_half_the_loss,
-        _loses_itself,
-    ],
-    ids=lambda change: change.__name__.strip("_"),
-)
-@pytest.mark.parametrize("base", MUTATED, ids=lambda case: case.name)
-def test_every_wrong_step_is_found(base: Case, change: Callable[..., Any], batch_size: int) -> None:
-    """Each mutant is refused at every batch size that is timed."""
-    mutant = _mutant(base, change)
-    found = disagreement(mutant, problem(mutant, batch_size), "cpu")
-    assert found is not None
-    assert found.deviation > found.bound
