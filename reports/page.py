@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from harness.record import RunFolder, Status, failing, proof_line, verdict_line, write_atomically
-from reports.figures.trend import trend_data
+from reports.figures.trend import COLUMNS, trend_data
 from reports.observation import documented, observed
 from reports.reading import Reading, read
 from reports.section import sections
@@ -146,8 +146,10 @@ def _write_data(reading: Reading, folder: Path) -> None:
     for field in fields(reading.frames):
         frame: pd.DataFrame = getattr(reading.frames, field.name)
         write_atomically(folder / f"{field.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    columns = [*documented()]
     if reading.digests:
+        columns += [("trend", *column) for column in COLUMNS]
         write_atomically(folder / "trend.csv", trend_data(reading.digests).to_csv(index=False, lineterminator="\n"))
-    schema = pd.DataFrame(documented(), columns=["frame", "column", "dtype", "meaning"])
+    schema = pd.DataFrame(columns, columns=["frame", "column", "dtype", "meaning"])
     write_atomically(folder / "schema.csv", schema.to_csv(index=False, lineterminator="\n"))
     write_atomically(folder / "observations.parquet", observed(reading.head, reading.frames).to_parquet(index=False))

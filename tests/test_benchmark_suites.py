@@ -295,7 +295,24 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     }
 
 
-def test_operations_are_timed_and_held_against_their_laws(run: Run) -> None:
+def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: Run) -> None:
+    """A wrong one fails and its time is not kept, unless it declares what it breaks; loaders are no operations."""
+    ran = run(
+        "operations",
+        'Case(add, "add", name="mine.right"), Case(add_in_half, "add", name="mine.half"),'
+        'Case(add_in_half, "add", name="mine.known", breaks={"correctly_rounded": "computes in half"}),'
+        'Case(F.softmax, "softmax", name="mine.softmax", call=lambda f, x: f(x, dim=-1)),'
+        'Case(loader, "loader", name="mine.loader")',
+    )
+    assert ran.code == 1
+    assert list(ran.timed) == ["mine.right", "mine.known", "mine.softmax"]
+    assert "mine.half was timed and is wrong [float32, the standard input]" in ran.output
+    info = ran.timed["mine.softmax"]["extra_info"]
+    assert info.pop("cold_s") > 0.0
+    assert info == {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+
+
+def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
     """A sum in half precision is found wrong and a case that raises is an error; neither stops the others."""
     ran = run(
         "vectorization",

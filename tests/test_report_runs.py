@@ -194,6 +194,8 @@ def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: P
     drawn = pd.read_csv(page.parent / "data" / "trend.csv").query("measure == 'verdicts that fail'")
     assert list(drawn.query("value > 0")["run"]) == ["run-040"]
     assert len(drawn) == 100
+    documented = pd.read_csv(page.parent / "data" / "schema.csv").query("frame == 'trend'")
+    assert list(documented["column"]) == list(drawn.columns)
     assert f"{100 - BESIDE} older runs not shown." in html
     assert html.count('scope="col" class="text">run-') == BESIDE
     assert "0000063" in html  # the latest commit is named on the axis

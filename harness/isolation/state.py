@@ -29,7 +29,7 @@ class Setting:
         Puts an earlier value back; ``None`` where that cannot be done.
     describe
         What the change from an earlier value to a later one is.
-    library
+    by_libraries
         Whether a library may change it when it is first used, which is then put back without a word.
     costly
         Whether it takes long to read, or spoils no law, so that it is looked at now and then.
@@ -41,7 +41,7 @@ class Setting:
     read: Callable[[], Any]
     restore: Callable[[Any], object] | None
     describe: Callable[[str, Any, Any], str] = lambda name, before, after: f"changes {name} from {before} to {after}"
-    library: bool = False
+    by_libraries: bool = False
     costly: bool = False
     draws: bool = False
 
@@ -150,11 +150,11 @@ SETTINGS = (
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
     Setting("the limit of recursion", _recursion_limit, sys.setrecursionlimit),
     Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
-    Setting("the filters of warnings", lambda: list(warnings.filters), _restore_filters, _opaque, library=True),
-    Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, library=True),
-    Setting("threads", threading.active_count, None, _threads_left, library=True, costly=True),
-    Setting("handlers of signals", _handlers, _restore_handlers, _opaque, library=True, costly=True),
-    Setting("the environment", _environment, _restore_environment, _keys, library=True, costly=True),
+    Setting("the filters of warnings", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
+    Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
+    Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
+    Setting("handlers of signals", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
+    Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
 )
@@ -183,7 +183,7 @@ def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bo
     changes = []
     for setting, value in zip(settings, before, strict=True):
         if (after := setting.read()) != value:
-            if not (imported and setting.library):
+            if not (imported and setting.by_libraries):
                 changes.append(setting.change(value, after))
             if setting.restore is not None:
                 setting.restore(value)

@@ -41,8 +41,8 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
         or (Panel("accuracy", note="no contract has two timed implementations with checked values"),),
         caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input with its gradient where the "
         "contract has one; bars are the interquartile range of the rounds. Upwards is the largest deviation "
-        "from the exact value on any input, as a share of its bound there: beyond 1 the law of the value is broken, "
-        f"and at {plain(HIGHEST)} a value is lost.",
+        "from the exact value on the inputs that were checked, as a share of its bound there: beyond 1 the law of the "
+        f"value is broken; what is beyond {plain(HIGHEST)} is drawn there, where a value is as good as lost.",
     )
 
 

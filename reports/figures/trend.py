@@ -12,6 +12,7 @@ from reports.figures.axis import legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
 from reports.history import BATCH, Digest
 from reports.number import duration, rate, times
+from reports.schema import REAL, TEXT, Column
 from reports.style import DASHES, PENS, pen
 from reports.svg import drawn
 from reports.text import count
@@ -30,6 +31,15 @@ MEASURES = {"step_times": f"step at batch {BATCH}, s", "best_rates": "best sampl
 """Frames of a digest whose values are drawn, and what the values are."""
 
 
+COLUMNS = (
+    Column("run", TEXT, "name of the run"),
+    Column("measure", TEXT, "verdicts that fail, or what is measured of the case"),
+    Column("case", TEXT, "family.module.function; empty for the verdicts"),
+    Column("value", REAL, "the number, in the unit that the measure names"),
+)
+"""The columns of :func:`trend_data`, in order."""
+
+
 def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
     """Return what :func:`trend` draws: a row for each run and failures, step time or loader rate."""
     comparable = _comparable(digests)
@@ -39,7 +49,7 @@ def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
         found = _gathered([getattr(digest, name) for digest in comparable])
         runs = [comparable[place].head.name for place in found["place"]]
         parts += [found.assign(run=runs, measure=measure)] if len(found) else []
-    return pd.concat(parts, ignore_index=True)[["run", "measure", "case", "value"]]
+    return pd.concat(parts, ignore_index=True)[[column.name for column in COLUMNS]]
 
 
 def trend(digests: Sequence[Digest]) -> Figure:

@@ -1,4 +1,7 @@
-"""Implementations that answer with something else than what was asked, or do something else besides."""
+"""Implementations that answer with something else than what was asked, or do something else besides.
+
+One file, though long: it is a list of a few lines each, imported by name where foreign code is.
+"""
 
 import gc
 import os
