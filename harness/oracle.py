@@ -27,6 +27,7 @@ _ENOUGH_BITS = 118
 _NEGLIGIBLE = arb(2) ** -1200  # far below half the smallest subnormal of float64
 
 _confirming: ContextVar[bool] = ContextVar("confirming", default=False)
+_remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", default=None)
 
 
 class UndecidedError(ArithmeticError):
@@ -41,6 +42,16 @@ def confirming() -> Iterator[None]:
         yield
     finally:
         _confirming.reset(token)
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Work out once what several laws ask in the body of the same tensors, which nothing may change meanwhile."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
 
 
 class Oracle:
@@ -70,6 +81,17 @@ class Oracle:
         """
         if _confirming.get():
             return self._confirm(inputs)
+        remembered = _remembered.get()
+        if remembered is None:
+            return self._screened(inputs)
+        key = (self, *map(id, inputs))
+        if key not in remembered:
+            # With the inputs themselves: what lives has an identity of its own.
+            remembered[key] = inputs, self._screened(inputs)
+        answer: DoubleDouble = remembered[key][1]
+        return answer
+
+    def _screened(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         wide = any(isinstance(value, Tensor) and value.dtype.itemsize == 8 for value in inputs if _is_float(value))
         elementary = dd.DOUBLE if wide else dd.COMPENSATED
         return self._screen(elementary, *map(_plain, inputs))

@@ -124,7 +124,7 @@ def format_of(name: str) -> Format:
 
 def to_array(tensor: Tensor) -> Array:
     """Return the values as float64, exactly; the result shares no memory with the tensor."""
-    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy()
+    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
 
 
 _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.double_double import Array, DoubleDouble, two_sum
+from harness.isolation.watch import Trust
 from harness.job import Job
 from harness.law import Example, Law
 from harness.measurement import Measurement
-from harness.oracle import confirming
+from harness.oracle import confirming, remembering
 from harness.proof.replay import as_declared
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
 from harness.record import Violation, Witness
 from harness.replay import to_text
+from harness.subject import Subject
 from harness.verdict import decide
 
 if TYPE_CHECKING:
@@ -137,13 +139,19 @@ class Finding:
         kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
         if not len(kept):
             return
-        main = self._measured(kept)
-        deviation = _largest(main, len(kept))
+        example = self._example(kept)
+        with remembering():
+            measured = {law.name: self._of_law(law, kept, example) for law in self._to_measure()}
+        deviation = _largest(measured[self.task.main.name], len(kept))
         self._count(deviation)
         self._keep_worst(deviation, kept)
         for law in self.task.laws:
             if law.name not in self.broken:
-                self._judge(law, main if law is self.task.main else self._of_law(law, kept), kept)
+                self._judge(law, measured[law.name], kept)
+
+    def _to_measure(self) -> list[Law]:
+        """The law that counts deviations, and those that are not broken yet."""
+        return [law for law in self.task.laws if law is self.task.main or law.name not in self.broken]
 
     def _count(self, deviation: Array) -> None:
         self.beyond += [np.count_nonzero(deviation > limit) for limit in LIMITS]
@@ -172,10 +180,11 @@ class Finding:
         return _largest(self._measured(suspects), len(suspects))
 
     def _measured(self, suspects: Suspects) -> Measurement:
-        return self._of_law(self.task.main, suspects)
+        return self._of_law(self.task.main, suspects, self._example(suspects))
 
-    def _of_law(self, law: Law, suspects: Suspects) -> Measurement:
-        return law(self._job(law, suspects).subject, self._example(suspects))
+    def _of_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
+        job = self._job(law, suspects)
+        return law(Subject(job.case, job.contract, job.format, Trust()), example)
 
     def _example(self, suspects: Suspects) -> Example:
         return self.task.operation.example(self._tensor(suspects.operands))
@@ -212,8 +221,8 @@ class Finding:
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:
-        """Codes ``[k, n]`` as numbers ``[n, k]``."""
-        return torch.from_numpy(np.ascontiguousarray(codes.T).view(np.int16)).view(self.task.format_.dtype)
+        """Codes ``[k, n]`` as numbers ``[n, k]``, in the same memory order: sums over two classes take whole columns."""
+        return torch.from_numpy(np.ascontiguousarray(codes).view(np.int16)).view(self.task.format_.dtype).T
 
 
 def _largest(measurement: Measurement, count: int) -> Array:
