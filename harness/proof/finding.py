@@ -221,7 +221,7 @@ class Finding:
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:
-        """Codes ``[k, n]`` as numbers ``[n, k]``, in the same memory order: sums over two classes take whole columns."""
+        """Codes ``[k, n]`` as numbers ``[n, k]`` in the same memory: sums over two classes take whole columns."""
         return torch.from_numpy(np.ascontiguousarray(codes).view(np.int16)).view(self.task.format_.dtype).T
 
 

@@ -1,0 +1,81 @@
+"""What is proved of torch's own two-class functions: the records that are kept, and the tables that the docs show.
+
+``python tests/experiments/torch_proofs.py FOLDER`` keeps the proofs of a run of ``harness prove`` beside the tests and
+writes the table anew. The proofs themselves take hours of a core, the commands are on the page.
+"""
+
+import argparse
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness.record import Proof, RunFolder, Status, differing, witness, worst
+
+HERE = Path(__file__).parent
+RECORDED = HERE.parent / "recorded" / "proofs.jsonl.gz"
+PAGE = HERE.parents[1] / "docs" / "what-is-proved-of-torch.md"
+ORDERS = (
+    ("softmax", "log_softmax", "cross_entropy"),
+    ("value", "gradient"),
+    ("0", "1"),
+    ("float16", "bfloat16"),
+    ("columns", "rows", "narrow", "tails"),
+)
+"""Of contracts, quantities, labels, formats and layouts."""
+
+BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("folder", type=Path, help="a run of `harness prove`")
+    proofs = sorted((one for one in RunFolder(parser.parse_args().folder).read(Proof) if one.proved), key=_place)
+    # No time of writing, so that the same proofs make the same bytes.
+    RECORDED.write_bytes(gzip.compress("".join(proof.model_dump_json() + "\n" for proof in proofs).encode(), mtime=0))
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(before + BEGIN + tables(proofs) + END + rest.partition(END)[2], encoding="utf-8")
+    print(f"{RECORDED}: {len(proofs)} proofs, {RECORDED.stat().st_size:,} bytes")
+
+
+def _place(proof: Proof) -> tuple[int, ...]:
+    """Where a proof stands on the page."""
+    names = (proof.contract, proof.quantity.split(",")[0], proof.quantity[-1], proof.dtype, proof.layout)
+    return tuple(known.index(name) if name in known else 0 for known, name in zip(ORDERS, names, strict=True))
+
+
+def recorded() -> list[Proof]:
+    """Return the proofs that are kept."""
+    with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
+        return [Proof.model_validate_json(line) for line in lines]
+
+
+def tables(proofs: Sequence[Proof]) -> str:
+    """Return a table for each function, in Markdown."""
+    parts = []
+    for case in dict.fromkeys(proof.case for proof in proofs):
+        rows = [_row(proof) for proof in proofs if proof.case == case]
+        table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+        parts.append(f"\n## `{case.removeprefix('torch.nn.')}`\n\n{table}\n")
+    return "".join(parts) + "\n"
+
+
+def _row(proof: Proof) -> dict[str, str]:
+    broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
+    return {
+        "of": proof.quantity,
+        "dtype": proof.dtype,
+        "layout": proof.layout,
+        "worst ulp": worst(proof),
+        "at": f"`{witness(proof)}`",
+        "> 1/2 ulp": f"{proof.not_correctly_rounded:,}",
+        "> 1 ulp": f"{proof.beyond['1']:,}",
+        "bits differ": differing(proof),
+        "laws broken": ", ".join(broken) or "none",
+    }
+
+
+if __name__ == "__main__":
+    main()
