@@ -125,8 +125,9 @@ class InMemory:
         n = len(self.labels)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for rows in order.split(self.batch_size):
-            # index_select gathers a batch three times as fast as images[rows] does
-            yield self.images.index_select(0, rows).float().div_(255), self.labels.index_select(0, rows)
+            # index_select gathers a batch several times as fast as images[rows] does, and a processor multiplies two to
+            # three times as fast as it divides
+            yield self.images.index_select(0, rows).float().mul_(1 / 255), self.labels.index_select(0, rows)
 
 
 def in_memory(
@@ -158,7 +159,9 @@ def in_memory(
 
     Notes
     -----
-    Each value is byte / 255 correctly rounded: the byte is exact in float32, and there is one division.
+    Each value is within 1.5 ulp of byte / 255: the byte, exact in float32, is multiplied by the rounded reciprocal of
+    255. These are the bits of torchvision's ``v2.ToDtype``. ``div_(255)`` in place of the product gives those of
+    ``ToTensor``, correctly rounded, and a batch takes a third longer.
     """
     images_file, labels_file = files(root, train=train)
     images, labels = read_images(images_file).unsqueeze(1), read_labels(labels_file).long()

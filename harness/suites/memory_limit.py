@@ -16,7 +16,7 @@ class MemoryLimit:
     Parameters
     ----------
     arrays
-        Tensors with as many rows; bytes become float32, divided by 255.
+        Tensors with as many rows; bytes become float32, multiplied by 1 / 255.
     """
 
     def __init__(self, arrays: Sequence[Tensor]) -> None:
@@ -56,7 +56,7 @@ class MemoryLimit:
 
     def _batch(self, rows: Tensor) -> list[Tensor]:
         gathered = [array.index_select(0, rows) for array in self.arrays]
-        return [part.float().div_(255) if part.dtype == torch.uint8 else part for part in gathered]
+        return [part.float().mul_(1 / 255) if part.dtype == torch.uint8 else part for part in gathered]
 
 
 def _tensors(part: Any) -> list[Tensor]:

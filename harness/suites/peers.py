@@ -74,7 +74,7 @@ def _tensors(root: Path, *, train: bool) -> Batch:
 
 def _converted(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
     for images, labels in batches:
-        yield images.float().div_(255), labels
+        yield images.float().mul_(1 / 255), labels
 
 
 def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch], int]:
@@ -83,7 +83,7 @@ def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch],
 
     def gather(indices: list[int]) -> Batch:
         rows = torch.as_tensor(indices)
-        return images.index_select(0, rows).float().div_(255), labels.index_select(0, rows)
+        return images.index_select(0, rows).float().mul_(1 / 255), labels.index_select(0, rows)
 
     return gather, len(labels)
 

@@ -1,7 +1,8 @@
 """What is proved of torch's own two-class functions: the records that are kept, and the tables that the docs show.
 
-``python tests/experiments/torch_proofs.py FOLDER`` keeps the proofs of a run of ``harness prove`` beside the tests and
-writes the table anew. The proofs themselves take hours of a core, the commands are on the page.
+``python tests/experiments/torch_proofs.py FOLDER`` keeps the proofs of a run of ``harness prove`` beside the tests,
+with those kept before of the same torch and processor that the run does not have, and writes the tables anew. The
+proofs themselves take hours of a core, the commands are on the page.
 """
 
 import argparse
@@ -32,12 +33,19 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path, help="a run of `harness prove`")
-    proofs = sorted((one for one in RunFolder(parser.parse_args().folder).read(Proof) if one.proved), key=_place)
+    run = [proof for proof in RunFolder(parser.parse_args().folder).read(Proof) if proof.proved]
+    kept = [proof for proof in recorded() if _where(proof) in map(_where, run)]
+    proofs = sorted({_place(proof): proof for proof in (*kept, *run)}.values(), key=_place)
     # No time of writing, so that the same proofs make the same bytes.
     RECORDED.write_bytes(gzip.compress("".join(proof.model_dump_json() + "\n" for proof in proofs).encode(), mtime=0))
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(proofs) + END + rest.partition(END)[2], encoding="utf-8")
     print(f"{RECORDED}: {len(proofs)} proofs, {RECORDED.stat().st_size:,} bytes")
+
+
+def _where(proof: Proof) -> tuple[str, str]:
+    """Of which torch it is a proof."""
+    return proof.torch, proof.cpu_capability
 
 
 def _place(proof: Proof) -> tuple[int, ...]:
