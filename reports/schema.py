@@ -214,6 +214,7 @@ _FRAMES: Mapping[str, tuple[Column, ...]] = {
         Column("step", TEXT, "case of the training step"),
         Column("load_s", REAL, "seconds of a batch, loaded without stepping"),
         Column("step_s", REAL, "seconds of a step on one batch, without loading"),
+        Column("loop_s", REAL, "seconds of the training loop for a batch: waiting and stepping"),
         Column("load_to_step", REAL, "load_s / step_s, from stretches shortly after each other"),
         Column("load_to_step_low", REAL, "lower end of its 95 % interval"),
         Column("load_to_step_high", REAL, "upper end of its 95 % interval"),

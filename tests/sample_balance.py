@@ -30,6 +30,7 @@ def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
                     step=STEP,
                     load_s=load * 5e-4,
                     step_s=5e-4,
+                    loop_s=(1 + load) * 5e-4,
                     load_to_step=load,
                     load_to_step_low=load * (1 - wide),
                     load_to_step_high=load * (1 + wide),

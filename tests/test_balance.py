@@ -85,6 +85,7 @@ def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clo
     assert found.starvation == pytest.approx(3.0)
     assert found.share == pytest.approx(0.75)
     assert found.wait_s + found.step_s == pytest.approx(found.batches * 16e-3)
+    assert found.batch_s == pytest.approx(16e-3)
 
 
 def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loop(clock: Clock) -> None:
@@ -244,6 +245,7 @@ def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: 
         assert info["wait_share_low"] <= info["wait_share"] <= info["wait_share_high"]
         assert info["load_s"] > 0.0
         assert info["step_s"] > 0.0
+        assert info["loop_s"] > 0.0
     run = RunFolder(tmp_path / "run")
     run.write_head(sample_run.head())
     assert set(frame.balance(run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}

@@ -29,7 +29,7 @@ STEP = "softmax_regression_step"
 RATE = 0.001
 """So small that thousands of steps neither diverge nor saturate."""
 
-BATCH_SIZES = (256,)
+BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""
@@ -80,6 +80,7 @@ def test_training_loop(
         step=stepper.name,
         load_s=estimate([one.load_s for one in stretches]).value,
         step_s=estimate([one.step_s for one in stretches]).value,
+        loop_s=estimate([one.waiting.batch_s for one in stretches]).value,
         batches=sum(one.waiting.batches for one in stretches),
         most_waiting=MOST_WAITING,
         **_balance(stretches),

@@ -36,6 +36,11 @@ class Waiting:
         return self.wait_s / (self.wait_s + self.step_s)
 
     @property
+    def batch_s(self) -> float:
+        """Seconds of the loop for a batch."""
+        return (self.wait_s + self.step_s) / self.batches
+
+    @property
     def starvation(self) -> float:
         """How many times as long as a step the loop waits for it."""
         return self.wait_s / self.step_s

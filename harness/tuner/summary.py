@@ -23,14 +23,14 @@ def print_balance(console: Console, document: Info) -> None:
     """
     infos = [entry["extra_info"] for entry in document["benchmarks"]]
     table = Table(Column("loader", overflow="fold"), "batch", "workers", "verdict")
-    for heading in ("loop waits", "batch / step", "batch alone", "step alone"):
+    for heading in ("loop waits", "batch / step", "batch alone", "step alone", "loop"):
         table.add_column(heading, justify="right", no_wrap=True)
     for info in infos:
         waits = f"{info['wait_share']:.0%} ({info['wait_share_low']:.0%} to {info['wait_share_high']:.0%})"
         load = f"{info['load_to_step']:.3g} ({info['load_to_step_low']:.3g} to {info['load_to_step_high']:.3g})"
-        alone = (f"{1e6 * info['load_s']:,.0f} us", f"{1e6 * info['step_s']:,.0f} us")
+        times = (f"{1e6 * info[name]:,.0f} us" for name in ("load_s", "step_s", "loop_s"))
         place = (escape(info["case"]), str(info["batch_size"]), str(info["workers"]))
-        table.add_row(*place, _verdict(info), waits, load, *alone)
+        table.add_row(*place, _verdict(info), waits, load, *times)
     console.print(table)
     for line in _remarks(infos):
         console.print(escape(line), soft_wrap=True)

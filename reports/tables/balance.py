@@ -19,8 +19,9 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
     rows = []
     for _, row in frame.iterrows():
         place = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
-        alone = (duration(row["load_s"]), duration(row["step_s"]), times(row["load_to_step"]))
-        rows.append((*place, verdict(row), *_waits(row), *alone, _interval(row, "load_to_step")))
+        took = (duration(row[name]) for name in ("load_s", "step_s", "loop_s"))
+        starved = (times(row["load_to_step"]), _interval(row, "load_to_step"))
+        rows.append((*place, verdict(row), *_waits(row), *took, *starved))
     steps = " and ".join(map(str, frame["step"].unique()))
     limit = percent(float(frame["most_waiting"].max()))
     return Table(
@@ -29,8 +30,8 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         columns=(
             *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
             *(Column("verdict"), Column("loop waits", "number"), Column("95 % interval", "number")),
-            *(Column("batch alone", "number"), Column("step alone", "number"), Column("batch / step", "number")),
-            Column("95 % interval", "number"),
+            *(Column("batch alone", "number"), Column("step alone", "number"), Column("loop, a batch", "number")),
+            *(Column("batch / step", "number"), Column("95 % interval", "number")),
         ),
         rows=tuple(rows),
         caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
