@@ -30,6 +30,7 @@ from harness.tuner.probe import Probe
 from harness.tuner.step import Synthetic, load_step, step_s
 from harness.tuner.summary import print_balance, print_tuner
 from reports import frame
+from reports.figures.balance import waiting
 from reports.tables import balance
 
 
@@ -322,6 +323,18 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
     assert "The cheapest that does is fashion_mnist.scratch.slices at batch 256 with 0 workers" in table.caption
+    cells = dict(zip([column.heading for column in table.columns], table.rows[0], strict=True))
+    assert cells["loop waits"] == "95.8 % (91.0 – 100)"
+    assert cells["batch / step"] == "23.0× (21.8 – 24.2)"
+    assert cells["loop, a batch"] == "12.0 ms"
+
+
+def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
+    """With its factor; a loader that keeps ahead is not among them."""
+    found = waiting(frame.balance(run), None)
+    assert found.caption.startswith(
+        "Without workers a batch takes longer than a step: concise.torchvision 23.0× at batch 256. The"
+    )
 
 
 def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from harness.record import DataSource
 from reports.figure import Figure, Panel
 from reports.figures.name import names_of
-from reports.number import percent
+from reports.number import percent, times
 from reports.source import caveats
 from reports.style import INK, MUTED, pen
 from reports.svg import drawn
-from reports.tables.balance import cheapest, verdict
-from reports.text import count, listing
+from reports.tables.balance import cheapest
+from reports.text import count
 
 
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -35,8 +35,15 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 def _starving(frame: pd.DataFrame) -> str:
     """Return by how much the loaders without workers starve the step that do."""
     found = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
-    phrases = [f"{row['case']} {verdict(row).removeprefix('starves the step by ')}" for _, row in found.iterrows()]
-    return f"Without workers a batch takes longer than a step from {listing(phrases)}." if phrases else ""
+    names = names_of(frame)
+    phrases = [f"{names[str(case)]} {_ratios(rows)}" for case, rows in found.groupby("case", sort=False)]
+    return f"Without workers a batch takes longer than a step: {'; '.join(phrases)}." if phrases else ""
+
+
+def _ratios(rows: pd.DataFrame) -> str:
+    rows = rows.sort_values("batch_size")
+    pairs = zip(rows["load_to_step"], rows["batch_size"], strict=True)
+    return ", ".join(f"{times(ratio)} at batch {size:,}" for ratio, size in pairs)
 
 
 def _panel(frame: pd.DataFrame, *, number: int) -> Panel:

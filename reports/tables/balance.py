@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from harness.record import DataSource
-from reports.number import duration, percent, times
+from reports.number import duration, percent, plain, times
 from reports.source import caveats
 from reports.table import Column, Table
 from reports.text import count
@@ -20,8 +20,9 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
     for _, row in frame.iterrows():
         place = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
         took = (duration(row[name]) for name in ("load_s", "step_s", "loop_s"))
-        starved = (times(row["load_to_step"]), _interval(row, "load_to_step"))
-        rows.append((*place, verdict(row), *_waits(row), *took, *starved))
+        starved = f"{times(row['load_to_step'])} {_interval(row, 'load_to_step')}"
+        waits = f"{percent(row['wait_share'])} {_interval(row, 'wait_share', scale=100)}"
+        rows.append((*place, verdict(row), waits, *took, starved))
     steps = " and ".join(map(str, frame["step"].unique()))
     limit = percent(float(frame["most_waiting"].max()))
     return Table(
@@ -29,13 +30,12 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         title="Does loading keep ahead of the step?",
         columns=(
             *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
-            *(Column("verdict"), Column("loop waits", "number"), Column("95 % interval", "number")),
-            *(Column("batch alone", "number"), Column("step alone", "number"), Column("loop, a batch", "number")),
-            *(Column("batch / step", "number"), Column("95 % interval", "number")),
+            *(Column("verdict"), Column("loop waits", "number"), Column("batch alone", "number")),
+            *(Column("step alone", "number"), Column("loop, a batch", "number"), Column("batch / step", "number")),
         ),
         rows=tuple(rows),
         caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
-        f"below {limit}. {cheapest(frame)} Intervals are over stretches of one process.",
+        f"below {limit}. {cheapest(frame)} In brackets are 95 % intervals, over stretches of one process.",
         caveat=caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source),
     )
 
@@ -58,12 +58,8 @@ def cheapest(frame: pd.DataFrame) -> str:
     return f"The cheapest that does is {place}: the loop waits {percent(row['wait_share'])} of its time."
 
 
-def _interval(row: Any, name: str) -> str:
-    return f"{times(row[f'{name}_low'])} – {times(row[f'{name}_high'])}"
-
-
-def _waits(row: Any) -> tuple[str, str]:
-    return percent(row["wait_share"]), f"{percent(row['wait_share_low'])} – {percent(row['wait_share_high'])}"
+def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:
+    return f"({plain(scale * row[f'{name}_low'])} – {plain(scale * row[f'{name}_high'])})"
 
 
 def tuner(frame: pd.DataFrame) -> Table:
