@@ -34,6 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path, help="a run of `harness prove`")
     run = [proof for proof in RunFolder(parser.parse_args().folder).read(Proof) if proof.proved]
+    if not run:
+        parser.error("the run has no proof")
     kept = [proof for proof in recorded() if _where(proof) in map(_where, run)]
     proofs = sorted({_place(proof): proof for proof in (*kept, *run)}.values(), key=_place)
     # No time of writing, so that the same proofs make the same bytes.
