@@ -110,7 +110,7 @@ class Balance(Subject):
     step: str
     load_s: float = Field(gt=0)
     step_s: float = Field(gt=0)
-    loop_s: float = Field(gt=0)
+    loop_s: float | None = Field(default=None, gt=0)
     load_to_step: float = Field(gt=0)
     load_to_step_low: float = Field(ge=0)
     load_to_step_high: float

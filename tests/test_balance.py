@@ -329,6 +329,18 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
     assert cells["loop, a batch"] == "12.0 ms"
 
 
+def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
+    """The table has no time there, and all else."""
+    entries = sample_balance.balance_entries()
+    for entry in entries:
+        del entry["extra_info"]["loop_s"]
+    folder = RunFolder(tmp_path)
+    sample_benchmarks.write_suite(folder, "balance", entries)
+    table = balance.balance(frame.balance(folder), None)
+    assert {row[7] for row in table.rows} == {"–"}
+    assert table.columns[7].heading == "loop, a batch"
+
+
 def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
     """With its factor; a loader that keeps ahead is not among them."""
     found = waiting(frame.balance(run), None)
