@@ -2,6 +2,7 @@
 
 import json
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -217,6 +218,26 @@ def test_the_limit_gathers_and_converts() -> None:
     assert (found.samples, found.batches) == (4, 1)
     assert MemoryLimit.of_batch({"text": ["a", "b"]}, 2) is None
     assert MemoryLimit.of_batch([images, {"marks": labels}], 10) is not None
+
+
+def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a loop does; the one before that is gone."""
+    limit = MemoryLimit([torch.zeros(12, 2)])
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[list[bool]] = []
+    gather = limit._batch
+
+    def batch(rows: torch.Tensor) -> list[torch.Tensor]:
+        found = gather(rows)
+        alive.append([other() is not None for other in made])
+        made.append(weakref.ref(found[0]))
+        return found
+
+    monkeypatch.setattr(limit, "_batch", batch)
+    limit.slice(4, 0.01)
+    assert len(made) > 2
+    assert [before[-1] for before in alive[1:]] == [True] * (len(made) - 1)
+    assert not any(alive[-1][:-1])
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)

@@ -13,6 +13,7 @@ from flint import ctx
 from samples import tensor
 
 from harness import contracts as contracts_package
+from harness import double_double as dd
 from harness import oracle
 from harness.contracts.cross_entropy import loss_oracle
 from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
@@ -155,3 +156,22 @@ def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
         W, b = (W - 0.1 * gW).detach().requires_grad_(), (b - 0.1 * gb).detach().requires_grad_()
     learned = torch.cat([W.flatten(), b]).detach().numpy()
     assert np.allclose(exact.hi, learned, rtol=1e-14, atol=0)
+
+
+def test_an_oracle_answers_once_where_it_remembers() -> None:
+    """For the same tensors; for others of the same numbers, and afterwards, it works the answer out again."""
+    screened: list[Any] = []
+
+    def screen(_: Any, x: Any) -> dd.DoubleDouble:
+        screened.append(x)
+        return dd.lift(x)
+
+    identity = Oracle(screen, lambda x: x)
+    x = torch.ones(3)
+    with oracle.remembering():
+        assert identity(x) is identity(x)
+        assert len(screened) == 1
+        identity(x.clone())
+        assert len(screened) == 2
+    assert identity(x) is not identity(x)
+    assert len(screened) == 4
