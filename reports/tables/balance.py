@@ -55,7 +55,7 @@ def cheapest(frame: pd.DataFrame) -> str:
         return "None of these keeps ahead."
     row = ahead.sort_values(["workers", "batch_size", "wait_share"], kind="stable").iloc[0]
     place = f"{row['case']} at batch {row['batch_size']} with {count(int(row['workers']), 'worker')}"
-    return f"The cheapest that does is {place}: the loop waits {percent(row['wait_share'])} of its time."
+    return f"The cheapest that keeps ahead is {place}: the loop waits {percent(row['wait_share'])} of its time."
 
 
 def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:
