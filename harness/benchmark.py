@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.discovery import SHIPPED
 from harness.error import UsageError
@@ -33,7 +32,7 @@ PIECEWISE = ("tuner",)
 FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
 """The whole range of batch sizes of a training step, for who asks for it."""
 
-Watch = Callable[[str, int, int], None]
+Watch = Callable[[str, int, int], object]
 """Is told what runs, how many items are done, and how many there are."""
 
 GOODBYE_S = 30.0
@@ -42,6 +41,10 @@ GOODBYE_S = 30.0
 _INSTALLED = Path(__file__).parents[1]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _PASSED, _FAILED = 0, 1
+
+
+class IdleError(UsageError):
+    """A suite for which the target has nothing to time."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,9 @@ def run_suite(
     run_folder: Path,
     settings: Settings | None = None,
     limit_s: float | None = None,
-    watch: Watch | None = None,
+    watch: Watch = lambda *_: None,
 ) -> int:
-    """Run one suite, show its progress and failures, and write ``bench-<name>.json`` into the run's folder.
+    """Run one suite, show what went wrong, and write ``bench-<name>.json`` into the run's folder.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def run_suite(
     limit_s
         Seconds after which the suite is stopped.
     watch
-        Told how far the suite is. What pytest writes is then held back, and shown only where something went wrong.
+        Told how far the suite is. What pytest writes is held back, and shown where something went wrong.
 
     Returns
     -------
@@ -154,7 +157,9 @@ def run_suite(
     Raises
     ------
     UsageError
-        If there is no such suite.
+        If there is no such suite, or the suite cannot load what it is to time.
+    IdleError
+        If the target has nothing for this suite.
     KeyboardInterrupt
         Passed on, after what was finished has been kept.
 
@@ -165,14 +170,19 @@ def run_suite(
     """
     if name not in SUITES:
         raise UsageError(rule=f"a suite is {', '.join(f'`{suite}`' for suite in SUITES)}", value=f"`{name}`")
+    code, kept, listener = None, 0, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
-        result = Path(scratch, "result.json")
+        result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
         options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
         try:
-            command = _command(name, Path(scratch), result) + options
-            code = _run(command, limit_s) if watch is None else _watched(command, limit_s, watch, Path(scratch))
+            code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
         finally:
+            listener.finish()
             kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
+            if listener.refused is None and not (code == _PASSED and kept):
+                sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
+    if listener.refused is not None:
+        raise listener.refused
     if code == _PASSED and kept:
         return 0
     return 1 if code == _FAILED else 2
@@ -201,7 +211,7 @@ def _command(name: str, scratch: Path, result: Path) -> list[str]:
             "-p",
             "no:cacheprovider",
         ),
-        *("--import-mode=importlib", "--no-header", "-rfE"),
+        *("--import-mode=importlib", "--no-header", "-rfEs"),
         *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),
         *("--benchmark-columns=median,iqr,min,rounds,iterations", "--benchmark-group-by=group"),
     ]
@@ -213,45 +223,62 @@ def _environment() -> dict[str, str]:
     return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-def _watched(command: Sequence[str], limit_s: float | None, watch: Watch, scratch: Path) -> int:
-    """Run, pass on how far it is, and show what pytest wrote if it did not end well."""
-    source, sink = os.pipe()
-    listener = threading.Thread(target=_listen, args=(source, watch), daemon=True)
-    output, code = scratch / "output.txt", None
-    try:
-        with output.open("wb") as written:
-            told = {"stdout": written, "stderr": subprocess.STDOUT, "pass_fds": (sink,)}
-            code = _run(
-                [*command, f"--harness-progress={sink}"], limit_s, started=lambda: _begin(listener, sink), **told
-            )
-    finally:
-        listener.join(1.0)
-        if code != _PASSED:
-            sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
-    return code
+class _Listener:
+    """Reads what the suite tells through a pipe: how far it is, or why it measures nothing.
+
+    Parameters
+    ----------
+    watch
+        Told how far it is.
+
+    Attributes
+    ----------
+    sink
+        The end of the pipe that the suite writes to.
+    refused
+        Why nothing is measured, where the suite said so.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        source, self.sink = os.pipe()
+        self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)
+        self.refused: UsageError | None = None
+
+    def begin(self) -> None:
+        """Listen, and close this end of what the suite writes to, so that its end is the end."""
+        os.close(self.sink)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Take what is still in the pipe."""
+        if self._thread.ident is not None:
+            self._thread.join(1.0)
+
+    def _listen(self, source: int) -> None:
+        total, done, running = 0, 0, ""
+        with os.fdopen(source, encoding="utf-8") as lines:
+            for line in lines:
+                told = json.loads(line)
+                if refused := told.get("refused"):
+                    kind = IdleError if refused.pop("idle") else UsageError
+                    self.refused = kind(**refused)
+                    continue
+                total, running = told.get("total", total), told.get("running", running)
+                done += told.get("done", 0)
+                self._watch(running, done, total)
 
 
-def _begin(listener: threading.Thread, sink: int) -> None:
-    """Listen, and close this end of what the suite writes to, so that its end is the end."""
-    os.close(sink)
-    listener.start()
-
-
-def _listen(source: int, watch: Watch) -> None:
-    total, done, running = 0, 0, ""
-    with os.fdopen(source, encoding="utf-8") as lines:
-        for line in lines:
-            told = json.loads(line)
-            total, running, done = told.get("total", total), told.get("running", running), done + told.get("done", 0)
-            watch(running, done, total)
-
-
-def _run(
-    command: Sequence[str], limit_s: float | None, *, started: Callable[[], None] = lambda: None, **options: Any
-) -> int:
+def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: _Listener) -> int:
     """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
-    with subprocess.Popen(command, env=_environment(), **options) as process:
-        started()
+    told = [*command, f"--harness-progress={listener.sink}"]
+    with (
+        output.open("wb") as written,
+        subprocess.Popen(
+            told, env=_environment(), stdout=written, stderr=subprocess.STDOUT, pass_fds=(listener.sink,)
+        ) as process,
+    ):
+        listener.begin()
         try:
             return process.wait(limit_s)
         except subprocess.TimeoutExpired:

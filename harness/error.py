@@ -23,6 +23,11 @@ class UsageError(Exception):
         self.remedy = remedy
         super().__init__(rule, value, place, remedy)
 
+    @property
+    def parts(self) -> dict[str, str | None]:
+        """What it was made of, by the names of the parameters: for making it anew in another process."""
+        return {"rule": self.rule, "value": self.value, "place": self.place, "remedy": self.remedy}
+
     def __str__(self) -> str:
         """Return the message: rule, value, place and way out on one line."""
         where = f" in {self.place}" if self.place else ""

@@ -2,9 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ import sample_balance
 import sample_benchmarks
 import sample_run
 import torch
+from apart import run_apart
 from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,11 +22,12 @@ from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.record import RunFolder
 from harness.suites.tuning_data import DATA_SETS
+from harness.summary.balance import print_balance
+from harness.summary.tuner import print_tuner
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import Probe
 from harness.tuner.step import Synthetic, load_step, step_s
-from harness.tuner.summary import print_balance, print_tuner
 from reports import frame
 from reports.figures.balance import waiting
 from reports.tables import balance
@@ -200,19 +199,8 @@ def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
 def suite(tmp_path: Path) -> Any:
     """Return a function that runs a suite briefly in a process of its own, and its document."""
 
-    def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, dict[str, Any]]:
-        command = f"""
-            from pathlib import Path
-            from harness.benchmark import Settings, run_suite
-            settings = Settings(**{settings!r})
-            raise SystemExit(run_suite({name!r}, target={target!r}, run_folder=Path("run"), settings=settings))
-        """
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", textwrap.dedent(command)],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        file = tmp_path / "run" / f"bench-{name}.json"
-        return done.returncode, done.stdout, json.loads(file.read_text()) if file.is_file() else {}
+    def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, Any]:
+        return run_apart(tmp_path, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
 
     return run
 
@@ -293,7 +281,7 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
     """With those there are."""
     code, output, _ = suite("tuner", data_sets=("cheep",))
     assert code == 2
-    assert "a data set is one of cheap, in memory, decode-heavy, sleepy, got `cheep`" in output
+    assert "a data set of the tuner is one of `cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
     assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
 
 

@@ -1,5 +1,6 @@
 """The process a suite runs in: what it is told, its limit, its end, its progress, and what is kept of it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from harness import benchmark
-from harness.benchmark import Settings
+from harness.benchmark import IdleError, Settings, run_suite
+from harness.error import UsageError
 from harness.suites.progress import Progress
+
+
+def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
+    """Run a program in place of a suite, and return its code."""
+    listener = benchmark._Listener(lambda *_: None)
+    return benchmark._run([sys.executable, "-S", "-c", child], limit_s, folder / "output.txt", listener)
 
 
 def test_only_what_is_set_is_handed_on() -> None:
@@ -18,28 +26,27 @@ def test_only_what_is_set_is_handed_on() -> None:
     assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
 
 
-def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """It is interrupted, has time to write down what it finished, and its own code is returned."""
     child = (
         "import time\nprint('started', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
     )
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
-    said = capfd.readouterr()
-    assert "started" in said.out
-    assert "stopped after 2 s, as limited" in said.err
+    assert ran(child, tmp_path, 2.0) == 7
+    assert (tmp_path / "output.txt").read_text() == "started\n"
+    assert "stopped after 2 s, as limited" in capfd.readouterr().err
 
 
 def test_a_suite_that_does_not_let_go_is_killed(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whoever ignores the interrupt loses what it has, and that is said."""
     monkeypatch.setattr(benchmark, "GOODBYE_S", 0.2)
     child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) < 0
+    assert ran(child, tmp_path, 2.0) < 0
     assert "nothing it measured is kept" in capfd.readouterr().err
 
 
-def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
     monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
     child = (
@@ -49,20 +56,22 @@ def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyP
         "    except KeyboardInterrupt:\n"
         "        if code: raise SystemExit(code)"
     )
-    assert benchmark._run([sys.executable, "-S", "-c", child], 2.0) == 7
+    assert ran(child, tmp_path, 2.0) == 7
 
 
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """What runs, how many are done, and how many there are, until the suite closes its end."""
-    source, sink = os.pipe()
-    telling = Progress(sink)
+    seen: list[tuple[str, int, int]] = []
+    listener = benchmark._Listener(lambda *told: seen.append(told))
+    telling = Progress(os.dup(listener.sink))
+    listener.begin()
     telling._tell(total=2)
     for nodeid in ("suite.py::test_it[a]", "suite.py::test_it[b]"):
         telling.pytest_runtest_logstart(nodeid)
         telling.pytest_runtest_logfinish()
     telling._stream.close()
-    seen: list[tuple[str, int, int]] = []
-    benchmark._listen(source, lambda *told: seen.append(told))
+    listener.finish()
+    assert listener.refused is None
     assert seen == [
         ("", 0, 2),
         ("test_it[a]", 0, 2),
@@ -72,13 +81,38 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     ]
 
 
-@pytest.mark.parametrize(("code", "shown"), [(0, False), (1, True)])
-def test_what_pytest_writes_is_shown_where_something_went_wrong(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, code: int, shown: bool
+@pytest.mark.parametrize("idle", [False, True])
+def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
+    """As the error it was, whole; what leaves the suite without work is told apart."""
+    listener = benchmark._Listener(lambda *_: None)
+    telling = Progress(os.dup(listener.sink))
+    listener.begin()
+    error = UsageError(rule="a rule", value="a value", place="a place", remedy="a way out")
+    telling.refuse(error, idle=idle)
+    telling._stream.close()
+    listener.finish()
+    assert str(listener.refused) == str(error)
+    assert isinstance(listener.refused, IdleError) is idle
+
+
+@pytest.mark.parametrize(("code", "kept", "shown"), [(0, True, False), (0, False, True), (1, True, True)])
+def test_what_pytest_writes_is_shown_unless_all_went_well(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: int,
+    kept: bool,
+    shown: bool,
 ) -> None:
-    """And held back where all is well; the end of the suite does not wait for its progress."""
-    child = f"print('a long story'); raise SystemExit({code})"
-    assert benchmark._watched([sys.executable, "-S", "-c", child], None, lambda *_: None, tmp_path) == code
+    """That nothing was measured has its reason there too; the end of the suite does not wait for its progress."""
+    document = json.dumps({"benchmarks": [{}] * kept})
+
+    def command(name: str, scratch: Path, result: Path) -> list[str]:
+        child = f"print('a long story'); open({str(result)!r}, 'w').write({document!r}); raise SystemExit({code})"
+        return [sys.executable, "-S", "-c", child]
+
+    monkeypatch.setattr(benchmark, "_command", command)
+    assert run_suite("steps", run_folder=tmp_path) == (code if kept else 2)
     assert ("a long story" in capfd.readouterr().out) is shown
 
 

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from harness import benchmark
 from harness.benchmark import Settings, run_suite
-from harness.loader_summary import print_loaders
+from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.suites.loader_cell import FEWEST, ROUNDS, measure_cell
 from harness.suites.memory_limit import MemoryLimit
 from harness.suites.peers import PEERS
+from harness.summary.loader import print_loaders
 
 DATA = """
 import os, signal, time
@@ -130,12 +131,11 @@ def test_a_data_set_that_hangs_is_tried_once(
 def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 2, and nothing is written."""
+    """Of pytest there is nothing to be seen, and nothing is written."""
     monkeypatch.chdir(tmp_path)
-    assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty")) == 2
-    said = capfd.readouterr()
-    assert "a data set has 1 or more samples, got 0" in said.out + said.err
-    assert "Traceback" not in said.out + said.err
+    with pytest.raises(UsageError, match="a data set has 1 or more samples, got 0"):
+        run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
+    assert "".join(capfd.readouterr()) == ""
     assert not (tmp_path / "bench-loaders.json").exists()
 
 
@@ -282,16 +282,14 @@ def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
     torchs = "torch.utils.data.dataloader.DataLoader"
     entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
     entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
-    skipped = [{"name": "x", "reason": "peer is not installed"}]
     stream = StringIO()
-    print_loaders(Console(file=stream, width=160), {"benchmarks": entries, "harness": {"skipped": skipped}})
+    print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
     said = stream.getvalue()
     assert "batch 8: the fastest is memory with no workers, 100.0 times the rate of book with no workers" in said
     assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times the rate of book" in said
     assert "100.0 times its CPU time" in said
     assert said.count("100.0% [100.0%, 100.0%]") == 2
     assert "40.0k [40.0k, 40.0k]" in said
-    assert "skipped: peer is not installed" in said
 
 
 def test_the_suite_of_loaders_is_a_usual_one() -> None:

@@ -56,7 +56,7 @@ from harness.record.schema import (
     Verdict,
     Violation,
 )
-from harness.record.survey import Accumulator, Breaking, Profile, Worst
+from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.survey_text import (
     closed_form,
     disagreeing,
@@ -117,6 +117,7 @@ __all__ = [
     "laws_held",
     "proof_line",
     "ratio",
+    "share_of_best",
     "skip_lines",
     "summing",
     "survey_line",

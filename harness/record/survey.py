@@ -1,5 +1,6 @@
 """The records of surveys: where laws break, and the worst that was found."""
 
+import math
 from typing import Literal
 
 from harness.record.schema import Input, Record
@@ -140,3 +141,10 @@ class Accumulator(Record):
     def key(self) -> tuple[str, ...]:
         """What identifies the finding within a run."""
         return (self.case, self.dtype, self.device)
+
+
+def share_of_best(score: float, best: float) -> float:
+    """Return the share of the best known deviation that a search found; of an infinite one, all or nothing."""
+    if score == best:
+        return 1.0
+    return 0.0 if math.isinf(best) else score / best

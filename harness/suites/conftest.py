@@ -12,8 +12,8 @@ from harness.discovery import SHIPPED
 from harness.error import UsageError
 from harness.suites.image_data import ImageData, image_data
 from harness.suites.outcome import Outcome
-from harness.suites.progress import Progress
-from harness.suites.tuning_data import DATA_SETS
+from harness.suites.progress import NAME, Progress
+from harness.suites.selection import give_up, give_up_if_idle
 
 OPTIONS = (
     *("cases", "contract", "batch_sizes", "workers", "sizes", "data", "images", "split", "seconds", "seeds"),
@@ -41,12 +41,9 @@ def sizes(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def data_sets(text: str) -> tuple[str, ...]:
-    """Parse names of the tuner's data sets separated by commas."""
-    names = tuple(part.strip() for part in text.split(","))
-    if unknown := [name for name in names if name not in DATA_SETS]:
-        raise argparse.ArgumentTypeError(f"a data set is one of {', '.join(DATA_SETS)}, got `{unknown[0]}`")
-    return names
+def names(text: str) -> tuple[str, ...]:
+    """Split names separated by commas."""
+    return tuple(part.strip() for part in text.split(","))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-start-method", choices=("fork", "spawn", "forkserver"), help="how workers are started")
     group.addoption("--harness-progress", metavar="FD", type=int, help="descriptor that progress is written to")
     group.addoption("--harness-seeds", metavar="N", type=int, help="seeds of each way of searching, and of the tuner")
-    group.addoption("--harness-data-sets", metavar="A,B", type=data_sets, help="data sets of the tuner")
+    group.addoption("--harness-data-sets", metavar="A,B", type=names, help="data sets of the tuner")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,7 +83,12 @@ def pytest_configure(config: pytest.Config) -> None:
             setattr(config.option, f"harness_{name}", SHIPPED if name == "cases" else None)
     config.pluginmanager.register(Outcome(), "harness-outcome")
     if config.option.harness_progress is not None:
-        config.pluginmanager.register(Progress(config.option.harness_progress), "harness-progress")
+        config.pluginmanager.register(Progress(config.option.harness_progress), NAME)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """End where there is nothing to do."""
+    give_up_if_idle(session)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -112,4 +114,4 @@ def data(pytestconfig: pytest.Config) -> Iterator[ImageData]:
             train = pytestconfig.getoption("harness_split") == "train"
             yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch), train=train)
     except UsageError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        give_up(pytestconfig, error)

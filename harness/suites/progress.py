@@ -1,10 +1,15 @@
-"""How far a suite has come, told line by line to whoever started it."""
+"""How far a suite has come, or why it was not begun, told line by line to whoever started it."""
 
 import json
 import os
 from typing import TextIO
 
 import pytest
+
+from harness.error import UsageError
+
+NAME = "harness-progress"
+"""What the plugin is registered as."""
 
 
 class Progress:
@@ -33,3 +38,7 @@ class Progress:
     def pytest_runtest_logfinish(self) -> None:
         """Tell that it has ended."""
         self._tell(done=1)
+
+    def refuse(self, error: UsageError, *, idle: bool) -> None:
+        """Tell why nothing is measured."""
+        self._tell(refused={**error.parts, "idle": idle})

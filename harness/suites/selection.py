@@ -1,13 +1,15 @@
 """Which cases a suite runs on: those of its contracts among the ones the target names."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from harness.case import Case
+from harness.contracts import contract_named
 from harness.discovery import SHIPPED, load
 from harness.error import UsageError
+from harness.suites.progress import NAME
 
 DTYPE = "float32"
 """What is timed."""
@@ -16,27 +18,69 @@ SECONDS = 0.5
 """Seconds measured a benchmark, warm-up and validation apart."""
 
 _LOADED = pytest.StashKey[list[Case]]()
+_ASKED = pytest.StashKey[dict[str, None]]()
 
 
 def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
     """Return the cases of some contracts that work in float32, by name, in the order they are declared.
 
-    Raises
-    ------
-    pytest.Collector.CollectError
-        If the target cannot be loaded, or two cases of these contracts have one name: of all that is raised while
-        items are made, pytest shows the message alone of this.
+    The session ends with a plain sentence if the target cannot be loaded, or two cases of these contracts have one
+    name.
     """
     found: dict[str, Case] = {}
+    config.stash.setdefault(_ASKED, {}).update(dict.fromkeys(contracts))
     for case in _loaded(config):
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
         if case.name in found:
-            raise pytest.Collector.CollectError(
-                f"cases have different names, got `{case.name}` twice; give one a `name`"
+            give_up(
+                config,
+                UsageError(rule="cases have different names", value=f"`{case.name}` twice", remedy="give one a `name`"),
             )
         found[case.name] = case
     return found
+
+
+def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> NoReturn:
+    """End the session with a plain sentence: told to whoever started the suite, else on pytest's last line.
+
+    Parameters
+    ----------
+    config
+        Of the session.
+    error
+        Why nothing is measured.
+    idle
+        Whether all is well but for this suite there is nothing to do.
+    """
+    progress = config.pluginmanager.get_plugin(NAME)
+    if progress is not None:
+        progress.refuse(error, idle=idle)
+    pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def give_up_if_idle(session: pytest.Session) -> None:
+    """End the session where the cases that are loaded leave its suite without an item."""
+    contracts = session.config.stash.get(_ASKED, {})
+    if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
+        return
+    wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
+    error = UsageError(
+        rule=f"this suite times cases of {wanted} in {DTYPE}",
+        value="none that it can time",
+        place=f"`{option(session.config, 'cases', SHIPPED)}`",
+        remedy="name other suites, or none for all that have something to time",
+    )
+    give_up(session.config, error, idle=True)
+
+
+_MANY = 10
+"""Contracts from which on their names say less than a word for all of them."""
+
+
+def _stands_for_none(item: pytest.Item) -> bool:
+    """Whether an item is what pytest puts in place of an empty set of parameters: a skip that no suite asks for."""
+    return item.get_closest_marker("skip") is not None
 
 
 def option(config: pytest.Config, name: str, default: Any) -> Any:
@@ -54,8 +98,11 @@ def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequenc
 
 def _loaded(config: pytest.Config) -> list[Case]:
     if _LOADED not in config.stash:
+        contract = option(config, "contract", None)
         try:
-            config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=option(config, "contract", None))
+            if contract is not None:
+                contract_named(contract)
+            config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=contract)
         except UsageError as error:
-            raise pytest.Collector.CollectError(str(error)) from error
+            give_up(config, error)
     return config.stash[_LOADED]

@@ -28,7 +28,7 @@ from harness.suites.loader_cell import Cell, measure_cell
 from harness.suites.measurement import refuse, subject_info
 from harness.suites.memory_limit import MemoryLimit
 from harness.suites.peers import PEERS
-from harness.suites.selection import cases_of, option
+from harness.suites.selection import cases_of, give_up, option
 from harness.suites.tape import Tape
 from harness.timing import threads
 
@@ -145,7 +145,7 @@ def _dataset(config: pytest.Config, name: str) -> Any:
         try:
             config.stash[_DATASET] = target.dataset(name)
         except UsageError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            give_up(config, error)
     return config.stash[_DATASET]
 
 

@@ -13,7 +13,8 @@ import pytest
 from torch.utils.data import Dataset
 
 from harness.environment import usable_cores
-from harness.suites.selection import option
+from harness.error import UsageError
+from harness.suites.selection import give_up, option
 from harness.suites.tuning_data import DATA_SETS
 from harness.timing import threads, without_garbage_collection
 from harness.tuner.configuration import Choice, worker_counts
@@ -34,6 +35,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each data set and way; the exhaustive one first."""
     seeds = range(option(metafunc.config, "seeds", SEEDS))
     names = option(metafunc.config, "data_sets", tuple(DATA_SETS))
+    if unknown := [name for name in names if name not in DATA_SETS]:
+        rule = f"a data set of the tuner is one of {', '.join(f'`{known}`' for known in DATA_SETS)}"
+        give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
     items = [
         (name, way, seed)
         for name in names

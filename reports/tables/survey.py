@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from harness.record import share_of_best
 from reports.number import UNKNOWN, approximate, percent, plain, times
 from reports.table import Column, Table
 
@@ -143,7 +144,7 @@ def ways(frame: pd.DataFrame) -> Table:
     rows = []
     for case, group in frame.groupby("case", sort=False):
         best = group["score"].max()
-        cells = [percent(_share(group[group["way"] == way]["score"].median(), best)) for way in names]
+        cells = [percent(share_of_best(group[group["way"] == way]["score"].median(), best)) for way in names]
         unit = "deviation / bound" if group["objective"].iloc[0] == "ratio" else "ulp"
         rows.append((str(case), f"{plain(best)} {unit}", *cells))
     usual = frame[frame["way"] != "longer"]
@@ -159,9 +160,3 @@ def ways(frame: pd.DataFrame) -> Table:
         "one core, eight classes, float32, no known threshold among the seeds. The best known is the largest that any "
         "way found, a longer search of our own among them.",
     )
-
-
-def _share(score: float, best: float) -> float:
-    if score == best:
-        return 1.0
-    return 0.0 if best == float("inf") else score / best

@@ -1,8 +1,8 @@
-"""Step times in the terminal: each case beside the chapter's, with intervals, and the floor. It imports no torch."""
+"""Step times in the terminal: each case beside the chapter's, with intervals, and the floor."""
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -10,12 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.loader_summary import print_loaders
 from harness.record import Ratio, ratio
-from harness.tuner.summary import print_balance, print_tuner
-
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
-_THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+from harness.summary.number import duration, rate, times
 
 
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
@@ -31,11 +27,6 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     entries = document["benchmarks"]
     for (contract, device), own in groupby(entries, key=lambda it: _facts(it, "contract", "device")):
         console.print(_table(f"{contract}, {device}: one step", list(own)))
-    skipped: dict[str, int] = {}
-    for skip in document.get("harness", {}).get("skipped", ()):
-        skipped[skip["reason"]] = skipped.get(skip["reason"], 0) + 1
-    for reason, number in skipped.items():
-        console.print(f"skipped: {reason} ({number} benchmarks)", markup=False, soft_wrap=True)
     console.print(
         "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
         "bytes and operations at the rates measured in the same rounds.",
@@ -52,10 +43,10 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
     for entry in document["benchmarks"]:
         info, ours = entry["extra_info"], entry["stats"]["data"]
         found = ratio(ours, info["timer_s"])
-        times = (_duration(statistics.median(ours)), _duration(statistics.median(info["timer_s"])))
+        both = (duration(statistics.median(ours)), duration(statistics.median(info["timer_s"])))
         interval = f"{found.ratio:.3f} [{found.low:.3f}, {found.high:.3f}]"
         case, rounds = escape(info["case"]), str(len(ours))
-        table.add_row(str(info["batch_size"]), case, *times, interval, rounds, agreement(found, info["tolerance"]))
+        table.add_row(str(info["batch_size"]), case, *both, interval, rounds, agreement(found, info["tolerance"]))
     console.print(table)
 
 
@@ -108,40 +99,14 @@ def _cells(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], refe
     info, rounds_s = entry["extra_info"], entry["stats"]["data"]
     by_case = {other["extra_info"]["case"]: other["stats"]["data"] for other in together}
     step_s = statistics.median(rounds_s)
-    rate = info["batch_size"] / step_s
-    yield _duration(step_s)
-    yield _scaled(rate, _THOUSANDS, gap="")
+    yield duration(step_s)
+    yield rate(info["batch_size"] / step_s)
     for reference in references:
         yield "1" if reference == info["case"] else _ratio(ratio(rounds_s, by_case.get(reference, ())))
-    yield _number(ratio(rounds_s, info["floor_s"]).ratio)
-    yield _duration(info["cold_s"])
+    yield times(ratio(rounds_s, info["floor_s"]).ratio)
+    yield duration(info["cold_s"])
 
 
 def _ratio(found: Ratio) -> str:
     """The ratio with its interval; a dash where the other was not measured."""
     return "–" if math.isnan(found.ratio) else f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _duration(value_s: float) -> str:
-    return _scaled(value_s, _SECONDS, gap=" ")
-
-
-def _scaled(value: float, units: Sequence[tuple[float, str]], *, gap: str) -> str:
-    """Three digits in the largest unit that leaves one before the point."""
-    factor, unit = next((pair for pair in units if value >= pair[0]), units[-1])
-    number = f"{value / factor:.3g}" if value / factor < 100 else f"{value / factor:.0f}"
-    return f"{number}{gap}{unit}"
-
-
-SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
-    "loaders": print_loaders,
-    "steps": print_steps,
-    "agreement": print_agreement,
-    "balance": print_balance,
-    "tuner": print_tuner,
-}
-"""What is printed of a suite when it is done, by its name."""

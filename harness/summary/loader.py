@@ -1,4 +1,4 @@
-"""Loaders in the terminal: rates with intervals, each beside the limit of memory. It imports no torch."""
+"""Loaders in the terminal: rates with intervals, each beside the limit of memory."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import Ratio, ratio
+from harness.summary.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """What a loader is called that is torch's own."""
@@ -39,9 +40,6 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
         for remark in dict.fromkeys(info["remark"] for info in infos if info["remark"]):
             console.print(escape(remark), soft_wrap=True)
         console.print(_WORDS + _LIMIT, soft_wrap=True)
-    skipped = document.get("harness", {}).get("skipped", ())
-    for reason in dict.fromkeys(skip["reason"] for skip in skipped):
-        console.print(f"skipped: {reason}", markup=False, soft_wrap=True)
 
 
 def remarks(infos: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -86,9 +84,6 @@ def _median(values: Sequence[float]) -> float:
     return float(statistics.median(values))
 
 
-_HEADINGS = ("batch", "workers", "samples/s", "CPU us/sample", "of the limit", "in CPU time", "first batch", "memory")
-
-
 def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(Column("loader", overflow="fold", min_width=24))
     for heading in (
@@ -114,19 +109,12 @@ def _row(info: Mapping[str, Any]) -> Iterator[str]:
     yield escape(_short(info["case"]))
     yield f"{info['batch_size']:,}"
     yield str(info["workers"]) + _settings(info)
-    yield f"{_rate(wall.ratio)} [{_rate(wall.high)}, {_rate(wall.low)}]"
+    yield f"{rate(1e6 / wall.ratio)} [{rate(1e6 / wall.high)}, {rate(1e6 / wall.low)}]"
     yield f"{statistics.median(info['cpu_us']):.3g}"
     yield _share(ratio(info["limit_wall_us"], info["wall_us"]))
     yield _share(ratio(info["limit_cpu_us"], info["cpu_us"]))
     yield f"{1e3 * info['first_batch_s']:.0f} ms"
     yield "–" if info["pss_bytes"] is None else f"{info['pss_bytes'] / 2**20:,.0f} MiB"
-
-
-def _rate(wall_us: float) -> str:
-    """Samples a second in three digits."""
-    rate = 1e6 / wall_us
-    factor, unit = next((pair for pair in ((1e6, "M"), (1e3, "k")) if rate >= pair[0]), (1.0, ""))
-    return f"{rate / factor:#.3g}".rstrip(".") + unit
 
 
 def _settings(info: Mapping[str, Any]) -> str:

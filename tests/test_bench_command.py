@@ -1,4 +1,4 @@
-"""What the command prints of step times, and its options."""
+"""The command `harness bench`: what it hands on to the suites, and how it ends."""
 
 import json
 from pathlib import Path
@@ -6,76 +6,12 @@ from typing import Any
 
 import pytest
 import sample_benchmarks
-from rich.console import Console
 from typer.testing import CliRunner
 
 from harness import benchmark
-from harness.benchmark import FULL, Settings
+from harness.benchmark import FULL, USUAL, IdleError, Settings
 from harness.cli import app
 from harness.error import UsageError
-from harness.record import Ratio
-from harness.step_summary import agreement, print_agreement, print_steps
-
-
-def document(entries: list[dict[str, Any]], **account: Any) -> dict[str, Any]:
-    """A document as pytest-benchmark writes it."""
-    return {"benchmarks": entries, "harness": account}
-
-
-def printed(show: Any, told: dict[str, Any]) -> str:
-    """What is printed on a wide plain console."""
-    console = Console(width=200, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
-    show(console, told)
-    console.file.close()
-    return console.export_text()
-
-
-def test_steps_stand_beside_the_chapters_and_the_floor() -> None:
-    """Each row has its time, its ratio to both with an interval, its distance to the floor, and its first call."""
-    text = printed(print_steps, document(sample_benchmarks.step_entries()))
-    row = next(line for line in text.splitlines() if "scratch.closed_form_step" in line)
-    cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[0] == "1"
-    assert cells[2].endswith("us")
-    low, high = cells[4].partition("[")[2].rstrip("]").split(", ")
-    assert float(low) <= 0.25 <= float(high)
-    assert len(cells) == 8
-    assert "linear_regression_step, cpu: one step" in text
-
-
-def test_cases_of_several_families_keep_their_whole_names() -> None:
-    """Two steps of one contract may differ by the family alone."""
-    first, second = sample_benchmarks.step_entries()[:2]
-    second["extra_info"] |= {"case": "mine.scratch.closed_form_step", "family": "mine"}
-    text = printed(print_steps, document([first, second]))
-    assert "linear_regression.scratch.training_step" in text
-    assert "mine.scratch.closed_form_step" in text
-
-
-def test_what_was_skipped_is_said_with_its_reason() -> None:
-    """Once a reason, with the number."""
-    skipped = [{"name": str(number), "reason": "no accelerator on this machine"} for number in range(3)]
-    text = printed(print_steps, document(sample_benchmarks.step_entries(), skipped=skipped))
-    assert text.count("skipped: no accelerator on this machine (3 benchmarks)") == 1
-
-
-def test_one_case_is_compared_with_nothing() -> None:
-    """There is no column of ones."""
-    entry = sample_benchmarks.step_entries()[0]
-    entry["extra_info"]["style"] = "foreign"
-    text = printed(print_steps, document([entry]))
-    assert "/ first" not in text
-    assert "/ floor" in text
-
-
-def test_agreement_is_decided_by_the_whole_interval() -> None:
-    """Within, beyond, or undecided where the rounds scatter too much."""
-    text = printed(print_agreement, document(sample_benchmarks.agreement_entries()))
-    verdicts = [line.strip("│ ").split("│")[-1].strip() for line in text.splitlines() if "step_" in line]
-    assert verdicts == ["within 3%", "beyond 3%", "undecided"]
-    assert agreement(Ratio(1.0, 0.971, 1.029), 0.03) == "within 3%"
-    assert agreement(Ratio(1.0, 0.969, 1.0), 0.03) == "undecided"
-    assert agreement(Ratio(0.9, 0.89, 0.95), 0.03) == "beyond 3%"
 
 
 class Suites:
@@ -91,7 +27,7 @@ class Suites:
         if watch is not None:
             watch("test_training_step[it]", 1, 2)
         entries = sample_benchmarks.step_entries() if name == "steps" else sample_benchmarks.agreement_entries()
-        (run_folder / f"bench-{name}.json").write_text(json.dumps(document(entries)))
+        (run_folder / f"bench-{name}.json").write_text(json.dumps({"benchmarks": entries, "harness": {}}))
         if isinstance(self.end, BaseException):
             raise self.end
         return self.end
@@ -148,3 +84,38 @@ def test_a_suite_that_measured_nothing_shows_no_older_table(monkeypatch: pytest.
     ended = bench(monkeypatch, tmp_path, Suites(2), "steps")
     assert ended.exit_code == 2
     assert "closed_form_step" not in ended.output
+
+
+class SomeIdle(Suites):
+    """Suites of which some have nothing to time."""
+
+    def __init__(self, idle: tuple[str, ...]) -> None:
+        super().__init__()
+        self.idle = idle
+
+    def __call__(self, name: str, **told: Any) -> int:
+        """Refuse, or do as the others."""
+        if name in self.idle:
+            raise IdleError(rule=f"{name} times its own", value="none")
+        return super().__call__("steps", **told)
+
+
+def test_of_the_usual_suites_those_without_work_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each with a sentence; the others run, and the end is theirs."""
+    suites = SomeIdle(("steps", "loaders", "screening"))
+    ended = bench(monkeypatch, tmp_path, suites)
+    assert ended.exit_code == 0
+    assert len(suites.settings) == len(USUAL) - 3
+    for name in suites.idle:
+        assert f"{name}: {name} times its own, got none\n" in ended.output
+
+
+@pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])
+def test_a_suite_that_is_named_has_work_and_so_has_one_of_the_usual(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
+) -> None:
+    """Else the question cannot be answered."""
+    ended = bench(monkeypatch, tmp_path, SomeIdle(idle), *named)
+    assert isinstance(ended.exception, IdleError)
