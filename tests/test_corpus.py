@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiments.torch_proofs import recorded
 from torch import Tensor
 
 import harness
@@ -97,3 +98,13 @@ def test_a_property_of_the_format_is_no_counterexample(tmp_path: Path) -> None:
     found = harness.survey(lambda parameter, gradient, lr: parameter - lr * gradient, "sgd", batches=0)
     assert any(one.value is not None for one in found.breakings)
     assert corpus.freeze(found.breakings, tmp_path) == 0
+
+
+def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
+    """The pair of each law that does not hold everywhere; a proof without one leaves nothing."""
+    proofs = [proof for proof in recorded() if proof.contract == "log_softmax" and proof.quantity == "value"]
+    broken = {(outcome.law, one.dtype) for one in proofs for outcome in one.laws if outcome.violation is not None}
+    assert corpus.freeze(proofs, tmp_path) == len(broken) == 2
+    known = corpus.known_counterexamples("log_softmax", tmp_path)
+    assert {(one.law, one.dtype) for one in known} == broken
+    assert corpus.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0

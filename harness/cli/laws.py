@@ -45,9 +45,9 @@ def freeze(
     corpus: Annotated[Path, typer.Argument(help="Folder to keep them in, for `harness check --corpus`.")],
 ) -> None:
     """Keep the counterexamples of a run, so that later checks try them first."""
-    from harness.corpus import freeze
-    from harness.record import Breaking, Verdict, Worst
+    from harness.corpus import Found, freeze
+    from harness.record import Breaking, Proof, Verdict, Worst
 
     folder = run_folder(run)
-    found: list[Verdict | Breaking | Worst] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst)]
+    found: list[Found] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
     print(f"{freeze(found, corpus)} new counterexamples in {corpus}")

@@ -5,14 +5,14 @@ the contract: what broke one breaks others of its kind, and a mended one must no
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from harness.contracts import contract_named
 from harness.law import Contract, Example, Law
 from harness.precision import Format
-from harness.record import Breaking, Counterexample, Input, TensorText, Verdict, Worst, write_atomically
+from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
 from harness.replay import from_text
 
 FOLDER = Path(__file__).parent
@@ -46,7 +46,7 @@ def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counter
     return tuple(map(Counterexample.model_validate_json, path.read_text(encoding="utf-8").splitlines()))
 
 
-Found = Verdict | Breaking | Worst
+Found = Verdict | Breaking | Worst | Proof
 
 
 def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
@@ -63,8 +63,8 @@ def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
     added = 0
     found: dict[str, list[Counterexample]] = {}
     for one in findings:
-        if (counterexample := _counterexample(one)) is not None:
-            found.setdefault(one.contract, []).append(counterexample)
+        if broken := list(_counterexamples(one)):
+            found.setdefault(one.contract, []).extend(broken)
     for contract, new in found.items():
         known = {_key(one): one for one in known_counterexamples(contract, folder)}
         merged = {**{_key(one): one for one in new}, **known}
@@ -75,26 +75,31 @@ def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
     return added
 
 
-def _counterexample(found: Found) -> Counterexample | None:
-    example = _broken_on(found)
-    if example is None:
-        return None
-    tensors = [value for value in example.values() if isinstance(value, TensorText)]
-    if any(len(tensor.values) > LARGEST or (not tensor.values and 0 not in tensor.shape) for tensor in tensors):
-        return None
-    return Counterexample(law=found.law, dtype=found.dtype, example=example, found_in=found.case)
+def _counterexamples(found: Found) -> Iterator[Counterexample]:
+    for law, example in _broken_on(found):
+        tensors = [value for value in example.values() if isinstance(value, TensorText)]
+        if all(0 < len(tensor.values) <= LARGEST or 0 in tensor.shape for tensor in tensors):
+            yield Counterexample(law=law, dtype=found.dtype, example=example, found_in=found.case)
 
 
-def _broken_on(found: Found) -> dict[str, Input] | None:
-    """The inputs on which a law was found broken; ``None`` where it was not."""
+def _broken_on(found: Found) -> Iterator[tuple[str, dict[str, Input]]]:
+    """Yield each law that was found broken, with the inputs that it was broken on."""
     match found:
-        case Verdict(violation=violation):
-            return None if violation is None else violation.example
-        case Breaking(example=example):
-            # A property of the format that a ray follows is no law, and every implementation breaks it.
-            return example if any(law.name == found.law for law in contract_named(found.contract).laws) else None
-        case Worst():
-            return found.example if found.broken else None
+        case Verdict(violation=violation) if violation is not None:
+            yield found.law, violation.example
+        # A property of the format that a ray follows is no law, and every implementation breaks it.
+        case Breaking(example=example) if example is not None and _is_law(found):
+            yield found.law, example
+        case Worst() if found.broken:
+            yield found.law, found.example
+        case Proof():
+            yield from (
+                (outcome.law, outcome.violation.example) for outcome in found.laws if outcome.violation is not None
+            )
+
+
+def _is_law(found: Breaking) -> bool:
+    return any(law.name == found.law for law in contract_named(found.contract).laws)
 
 
 def _key(one: Counterexample) -> str:
