@@ -1,59 +1,30 @@
 """The numerics gate: what got worse against a committed baseline, each in one sentence."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_run import head, verdict
-from sample_survey import breaking
+from sample_baseline import BEFORE, CASE, POINT, law, of, point
+from sample_run import head
 
-from harness.error import UsageError
-from harness.gate.baseline import Baseline, read_baseline, rounded_up, summarised, write_baseline
+from harness.gate.baseline import Baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare, kept, ordinal
 from harness.gate.policy import Policy
-from harness.record import Breaking, Finding, Outcome, Status, Verdict
-
-CASE = "softmax_regression.scratch.softmax"
-POINT = "0x1.62e4300000000p+6"
-"""88.72284: the first float32 whose exponential overflows."""
-BEFORE = "0x1.62e42e0000000p+6"
-"""One float32 before it."""
+from harness.gate.standing import Summary, rounded_up
+from harness.record import Finding, Outcome, Status
 
 
-def law(**changes: Any) -> Verdict:
-    """Return a law that holds with a largest deviation of 3 ulp."""
-    return verdict(**({"law": "value", "largest": 3.0} | changes))
+def compared(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
+    """Compare with a baseline that a run made."""
+    return compare(Baseline({}).updated(before), now, Policy(**policy))
 
 
-def point(value_hex: str | None = POINT, **changes: Any) -> Breaking:
-    """Return a breaking point in float32."""
-    value = None if value_hex is None else float.fromhex(value_hex)
-    facts = {
-        "case": CASE,
-        "contract": "softmax",
-        "law": "value",
-        "ray": "spike",
-        "dtype": "float32",
-        "value": value,
-        "value_hex": value_hex,
-    }
-    return breaking(**(facts | changes))
-
-
-def of(
-    *verdicts: Verdict, breakings: tuple[Breaking, ...] = (), counts: dict[str, int] | None = None, **run: Any
-) -> Baseline:
-    """Return the form of a baseline."""
-    return summarised(head(**run), verdicts, breakings, {CASE: counts or {}})
-
-
-def found(before: Baseline, now: Baseline, **policy: Any) -> list[Finding]:
+def found(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
     """Compare, and leave out what is as it was."""
-    return [one for one in compare(before, now, Policy(**policy)) if one.outcome is not Outcome.UNCHANGED]
+    return [one for one in compared(before, now, **policy) if one.outcome is not Outcome.UNCHANGED]
 
 
-def only(before: Baseline, now: Baseline, **policy: Any) -> Finding:
+def only(before: Summary, now: Summary, **policy: Any) -> Finding:
     """Compare, and return the one thing that differs."""
     (one,) = found(before, now, **policy)
     return one
@@ -62,7 +33,7 @@ def only(before: Baseline, now: Baseline, **policy: Any) -> Finding:
 def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
     """Never a silent pass."""
     baseline = of(law(), breakings=(point(),), counts={"operators": 5})
-    findings = compare(baseline, baseline, Policy())
+    findings = compared(baseline, baseline)
     assert [one.sentence for one in findings] == [
         "1 verdict of 1 case held against the baseline.",
         "1 count held against the baseline.",
@@ -171,7 +142,7 @@ def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
 
 def test_a_retired_case_passes_with_its_reason() -> None:
     """Said under `retired`, it is meant."""
-    findings = compare(of(law(), law(case="a.b.old")), of(law()), Policy(retired={"a.b.old": "nobody used it"}))
+    findings = compared(of(law(), law(case="a.b.old")), of(law()), retired={"a.b.old": "nobody used it"})
     assert exit_code(findings) == 0
     assert "nobody used it" in " ".join(one.sentence for one in findings)
 
@@ -209,7 +180,7 @@ def test_a_run_without_a_survey_leaves_the_breaking_points_without_a_verdict() -
 
 def test_a_run_without_verdicts_is_no_verdict() -> None:
     """Nothing was compared."""
-    assert exit_code(compare(of(law()), of(), Policy())) == 2
+    assert exit_code(compared(of(law()), of())) == 2
     assert exit_code([]) == 2
 
 
@@ -229,31 +200,9 @@ def test_counts_are_compared_exactly(name: str, was: int, now: int, outcome: Out
 
 def test_an_update_keeps_what_differs_and_says_so() -> None:
     """What is kept is not held against the run that is kept."""
-    findings = kept(compare(of(law(), law(law="rows_sum_to_one")), of(law()), Policy()))
+    findings = kept(compared(of(law(), law(law="rows_sum_to_one")), of(law())))
     assert exit_code(findings) == 0
     assert any(one.sentence.endswith("Kept.") for one in findings)
-
-
-def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_path: Path) -> None:
-    """Infinite deviations included; the order of the run does not matter."""
-    laws = [law(largest=float("inf")), law(law="rows_sum_to_one"), law(dtype="float16", largest=None)]
-    baseline = of(*laws, breakings=(point(), point(None, ray="offset")), counts={"operators": 5, "bytes": 7})
-    write_baseline(tmp_path / "a", baseline)
-    write_baseline(
-        tmp_path / "b",
-        of(*reversed(laws), breakings=(point(None, ray="offset"), point()), counts={"bytes": 7, "operators": 5}),
-    )
-    assert read_baseline(tmp_path / "a") == baseline
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> None:
-    """With the way to make one."""
-    with pytest.raises(UsageError, match="--update` makes one"):
-        read_baseline(tmp_path / "none")
-    (tmp_path / "damaged").write_text('{"kind": "baseline"}\n', encoding="utf-8")
-    with pytest.raises(UsageError, match="make it again"):
-        read_baseline(tmp_path / "damaged")
 
 
 def test_deviations_are_rounded_up_to_four_digits() -> None:

@@ -103,10 +103,11 @@ def _exact(
     run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
 ) -> "Sequence[Finding]":
     from harness.discovery import load
-    from harness.gate.baseline import read_baseline, summarised, write_baseline
+    from harness.gate.baseline import Baseline, read_baseline, write_baseline
     from harness.gate.counts import counts
     from harness.gate.images import provide
     from harness.gate.numerics import compare, kept
+    from harness.gate.standing import summarised
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
@@ -115,8 +116,8 @@ def _exact(
     now = summarised(head, verdicts, breakings, counted)
     if not update:
         return compare(read_baseline(file), now, policy)
-    before = read_baseline(file) if file.is_file() else now
-    write_baseline(file, now)
+    before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
+    write_baseline(file, before.updated(now))
     print(f"baseline: {os.path.relpath(file)}")
     return kept(compare(before, now, policy))
 

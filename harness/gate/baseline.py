@@ -1,158 +1,123 @@
-"""The baseline of numerics and counts: a compact file of JSON Lines that is committed beside the cases.
+"""The baseline: a compact file of JSON Lines that is committed beside the cases, for every kind of machine that gates.
 
-The first line says what the figures were made with; then there is a line for each case, in order of name. The same
-run gives the same bytes. A figure has four digits, rounded up: what is compared is rounded in the same way.
+The first line names the kinds of machine; then there is a line for each case, in order of name, or several where kinds
+of machines round differently, each with the kinds it is from. The same updates give the same bytes.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record import SCHEMA, Breaking, Environment, Record, Run, Status, Verdict, write_atomically
+from harness.gate.standing import Origin, Standing, Summary
+from harness.record import SCHEMA, Record, write_atomically
 
-DIGITS = 4
-"""Of a deviation."""
-
-
-class Figures(NamedTuple):
-    """What one law says of a case in a dtype: status, examples, rows, and the largest deviation."""
-
-    status: Status
-    examples: int
-    rows: int
-    largest: float | None
+Key = tuple[str, str]
+"""Name and device of a case."""
 
 
-class Origin(Record):
-    """What the figures depend on beside the code: other machines and other versions round differently."""
+class Header(Record):
+    """The first line."""
 
     kind: Literal["baseline"] = "baseline"
     schema_version: int = SCHEMA
-    torch: str
-    capability: str
-    """Vector instructions that torch uses."""
-    instructions: str
-    """Vendor, model, instructions and cache, by which the libraries below torch choose their kernels."""
-    machine: str
-
-    @classmethod
-    def of(cls, environment: Environment) -> "Origin":
-        """Return what of an environment the figures depend on."""
-        build = environment.torch_build
-        return cls(
-            torch=environment.torch,
-            capability=build.get("cpu capability", "unknown"),
-            instructions=build.get("instructions", "unknown"),
-            machine=environment.machine,
-        )
-
-    def __str__(self) -> str:
-        """Return it in words."""
-        return f"torch {self.torch}, {self.capability}, {self.machine} ({self.instructions})"
+    origins: tuple[Origin, ...]
 
 
-class Standing(Record):
-    """What is known of one case on one device."""
+class Line(Standing):
+    """What is known of one case, and where."""
 
-    case: str
-    contract: str
-    device: str = "cpu"
-    dtypes: tuple[str, ...]
-    """The order of the dtypes below; ``None`` where there is nothing in one of them."""
-    laws: dict[str, tuple[Figures | None, ...]]
-    points: dict[str, dict[str, tuple[str | None, ...]]] = Field(default_factory=dict)
-    """By law and ray: the breaking point in hexadecimal, an empty text where the law holds to the end of the ray."""
-    counts: dict[str, int] = Field(default_factory=dict)
-    """Operators, bytes, batches and samples of one call."""
+    on: tuple[int, ...] = (0,)
+    """Places of the kinds of machine among those of the header."""
 
-    def figures(self) -> dict[tuple[str, str], Figures]:
-        """What each law says in each dtype."""
-        return {
-            (law, dtype): found
-            for law, row in self.laws.items()
-            for dtype, found in zip(self.dtypes, row, strict=True)
-            if found is not None
-        }
 
-    def breaking_points(self) -> dict[tuple[str, str, str], str]:
-        """The breaking points by law, ray and dtype."""
-        return {
-            (law, ray, dtype): point
-            for law, rays in self.points.items()
-            for ray, row in rays.items()
-            for dtype, point in zip(self.dtypes, row, strict=True)
-            if point is not None
-        }
+class Held(NamedTuple):
+    """What a case is held against, and whether its figures are from a machine of the same kind: else its laws alone."""
+
+    standing: Standing
+    figures: bool
+
+
+class Seen(NamedTuple):
+    """A standing, and the kinds of machine on which a run gave it."""
+
+    standing: Standing
+    origins: frozenset[Origin]
 
 
 class Baseline(NamedTuple):
-    """All that is known, and what it was made with."""
+    """All that is known of the cases."""
 
-    origin: Origin
-    cases: dict[tuple[str, str], Standing]
-    """By name and device."""
+    cases: dict[Key, tuple[Seen, ...]]
+    """By name and device: no kind of machine is in two of them."""
 
+    @property
+    def origins(self) -> list[Origin]:
+        """The kinds of machine, in order."""
+        return sorted({one for seen in self._all() for one in seen.origins}, key=str)
 
-def summarised(
-    head: Run, verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, dict[str, int]]
-) -> Baseline:
-    """Return what a run says, in the form of a baseline.
+    def _all(self) -> Iterator[Seen]:
+        for several in self.cases.values():
+            yield from several
 
-    Parameters
-    ----------
-    head, verdicts, breakings
-        The run.
-    counts
-        By case.
-    """
-    standings: dict[tuple[str, str], Standing] = {}
-    for case, device in sorted({(one.case, one.device) for one in verdicts}):
-        own = [one for one in verdicts if (one.case, one.device) == (case, device)]
-        points = [one for one in breakings if (one.case, one.device) == (case, device)]
-        standings[case, device] = _standing(own, points, counts.get(case, {}) if device == "cpu" else {})
-    return Baseline(Origin.of(head.environment), standings)
+    def held(self, origin: Origin) -> dict[Key, Held]:
+        """Return what each case is held against on a kind of machine."""
+        return {key: _held(several, origin) for key, several in self.cases.items()}
 
+    def updated(self, now: Summary) -> "Baseline":
+        """Return the baseline that a run makes of this one.
 
-def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, int]) -> Standing:
-    first = verdicts[0]
-    dtypes = tuple(sorted({one.dtype for one in verdicts} | {one.dtype for one in breakings}))
-    said = {(one.law, one.dtype): _figures(one) for one in verdicts}
-    breaks = {(one.law, one.ray, one.dtype): one.value_hex or "" for one in breakings}
-    points: dict[str, dict[str, tuple[str | None, ...]]] = {}
-    for law, ray in sorted({(one.law, one.ray) for one in breakings}):
-        points.setdefault(law, {})[ray] = tuple(breaks.get((law, ray, dtype)) for dtype in dtypes)
-    return Standing(
-        case=first.case,
-        contract=first.contract,
-        device=first.device,
-        dtypes=dtypes,
-        laws={law: tuple(said.get((law, dtype)) for dtype in dtypes) for law in sorted({one.law for one in verdicts})},
-        points=points,
-        counts=dict(sorted(counts.items())),
-    )
+        Parameters
+        ----------
+        now
+            What the run says.
+
+        Notes
+        -----
+        What is known from other kinds of machine is kept where it can still be true: not for a case of which this kind
+        now says something else than before, as then the code is another. Cases that the run does not have are gone,
+        and so is what this kind of machine said with another torch.
+        """
+        return Baseline({key: _updated(self.cases.get(key, ()), one, now.origin) for key, one in now.cases.items()})
 
 
-def _figures(verdict: Verdict) -> Figures:
-    return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest))
+def _held(several: Sequence[Seen], origin: Origin) -> Held:
+    here = next((seen for seen in several if origin in seen.origins), None)
+    return Held(several[0].standing, figures=False) if here is None else Held(here.standing, figures=True)
 
 
-def rounded_up(deviation: float | None) -> float | None:
-    """Return a deviation with the digits a baseline keeps, never smaller than it was."""
-    if deviation is None or deviation == 0.0 or not math.isfinite(deviation):
-        return deviation
-    unit = 10.0 ** (math.floor(math.log10(deviation)) + 1 - DIGITS)
-    shown = float(f"{math.ceil(deviation / unit) * unit:.{DIGITS}g}")
-    return shown if shown >= deviation else float(f"{(math.ceil(deviation / unit) + 1) * unit:.{DIGITS}g}")
+def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[Seen, ...]:
+    others: list[Seen] = []
+    joined = frozenset({origin})
+    for seen in before:
+        same = _text(seen.standing) == _text(now)
+        if origin in seen.origins and not same:
+            return (Seen(now, frozenset({origin})),)
+        left = frozenset(one for one in seen.origins if one != origin and not origin.supersedes(one))
+        if same:
+            joined |= left
+        elif left:
+            others.append(Seen(seen.standing, left))
+    return (*others, Seen(now, joined))
+
+
+def _text(standing: Standing) -> str:
+    """A standing as text, in which NaN equals itself."""
+    return standing.model_dump_json(exclude_defaults=True)
 
 
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
-    lines = [baseline.origin.model_dump_json()]
-    lines += [baseline.cases[key].model_dump_json(exclude_defaults=True) for key in sorted(baseline.cases)]
+    origins = baseline.origins
+    lines = [Header(origins=tuple(origins)).model_dump_json()]
+    for key in sorted(baseline.cases):
+        found = [
+            Line(**dict(seen.standing), on=tuple(i for i, origin in enumerate(origins) if origin in seen.origins))
+            for seen in baseline.cases[key]
+        ]
+        lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(found, key=lambda line: line.on)]
     write_atomically(file, "\n".join(lines) + "\n")
 
 
@@ -173,13 +138,20 @@ def read_baseline(file: Path) -> Baseline:
         )
     first, *rest = file.read_text(encoding="utf-8").splitlines() or [""]
     try:
-        origin = Origin.model_validate_json(first)
-        standings = [Standing.model_validate_json(line) for line in rest]
+        origins = Header.model_validate_json(first).origins
+        lines = [Line.model_validate_json(line) for line in rest]
+        if any(not 0 <= place < len(origins) for line in lines for place in line.on):
+            raise _damaged(file, "a line from a kind of machine that the first line does not name")
     except ValidationError as error:
-        raise UsageError(
-            rule=f"a baseline is what `harness gate --update` writes, of schema {SCHEMA}",
-            value=error.errors(include_url=False)[0]["msg"],
-            place=str(file),
-            remedy="make it again",
-        ) from error
-    return Baseline(origin, {(one.case, one.device): one for one in standings})
+        raise _damaged(file, error.errors(include_url=False)[0]["msg"]) from error
+    cases: dict[Key, tuple[Seen, ...]] = {}
+    for line in lines:
+        key = (line.case, line.device)
+        standing = Standing(**{name: value for name, value in line if name != "on"})
+        cases[key] = (*cases.get(key, ()), Seen(standing, frozenset(origins[place] for place in line.on)))
+    return Baseline(cases)
+
+
+def _damaged(file: Path, value: str) -> UsageError:
+    rule = f"a baseline is what `harness gate --update` writes, of schema {SCHEMA}"
+    return UsageError(rule=rule, value=value, place=str(file), remedy="make it again")

@@ -1,12 +1,13 @@
 """The numerics gate: what a run says of laws, breaking points and deviations against the baseline, exactly."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.gate.baseline import Baseline, Figures, Standing
+from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
+from harness.gate.standing import Figures, Standing, Summary
 from harness.record import Finding, Gate, Outcome, Status
 from harness.record.text import count
 
@@ -16,7 +17,7 @@ LENGTH = "length"
 UPDATE = "`harness gate --update` keeps it"
 
 
-def compare(before: Baseline, now: Baseline, policy: Policy) -> list[Finding]:
+def compare(before: Baseline, now: Summary, policy: Policy) -> list[Finding]:
     """Return a finding on everything that differs, and one on what was compared.
 
     Parameters
@@ -24,32 +25,32 @@ def compare(before: Baseline, now: Baseline, policy: Policy) -> list[Finding]:
     before
         The baseline.
     now
-        What a run says, in the same form.
+        What a run says.
     policy
         What is tolerated.
     """
-    same_origin = before.origin == now.origin
-    findings = list(_cases(before, now, policy))
-    for key, old in before.cases.items():
-        here = now.cases.get((policy.renamed.get(key[0], key[0]), key[1]))
-        if here is not None:
-            findings += _laws(old, here, policy, figures=same_origin)
-            findings += _points(old, here, figures=same_origin, surveyed=_is_surveyed(now))
-            findings += _counts(old, here) if same_origin else []
-    if not same_origin:
-        sentence = (
-            f"Deviations, breaking points and counts are not compared: the baseline's are from {before.origin}, "
-            f"these from {now.origin}."
-        )
-        findings.append(_finding("", "", Outcome.INCONCLUSIVE, sentence))
-    if points := sum(len(one.breaking_points()) for one in before.cases.values() if not _is_surveyed(now)):
+    held = before.held(now.origin)
+    both = {key: here for key in held if (here := now.cases.get(_key_now(key, policy))) is not None}
+    findings = list(_cases(held, now, policy))
+    for key, here in both.items():
+        old, figures = held[key]
+        findings += _laws(old, here, policy, figures=figures)
+        findings += _points(old, here, figures=figures, surveyed=_is_surveyed(now))
+        findings += _counts(old, here) if figures else []
+    findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
+    if points := sum(len(one.standing.breaking_points()) for one in held.values() if not _is_surveyed(now)):
         sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
         findings.append(
             _finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run has no verdict on any law.")
         )
-    return [*findings, _census(before, now, policy), *(_counted(before) if same_origin else [])]
+    return [*findings, *_census([held[key] for key in both])]
+
+
+def _key_now(key: Key, policy: Policy) -> Key:
+    """What a case of the baseline is called now."""
+    return policy.renamed.get(key[0], key[0]), key[1]
 
 
 def kept(findings: Sequence[Finding]) -> list[Finding]:
@@ -66,19 +67,31 @@ def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gat
     return Finding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _is_surveyed(baseline: Baseline) -> bool:
-    return any(one.points for one in baseline.cases.values())
+def _is_surveyed(now: Summary) -> bool:
+    return any(one.points for one in now.cases.values())
 
 
-def _census(before: Baseline, now: Baseline, policy: Policy) -> Finding:
-    both = [key for key in before.cases if (policy.renamed.get(key[0], key[0]), key[1]) in now.cases]
-    laws = sum(len(before.cases[key].figures()) for key in both)
+def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[Finding]:
+    """Say of which cases no figure is known from this kind of machine."""
+    if not unknown:
+        return
+    what = "Deviations, breaking points and counts"
+    if len(unknown) < compared:
+        what += f" of {count(len(unknown), 'case')}"
+    origins = "; ".join(sorted({str(one) for key in unknown for seen in before.cases[key] for one in seen.origins}))
+    sentence = (
+        f"{what} are not compared: the baseline's are from {origins}, these from {now.origin}; "
+        "`harness gate --update` adds them."
+    )
+    yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
+
+
+def _census(both: Sequence[Held]) -> Iterator[Finding]:
+    """Say how much was compared."""
+    laws = sum(len(one.standing.figures()) for one in both)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} held against the baseline."
-    return _finding("", "", Outcome.UNCHANGED, sentence)
-
-
-def _counted(before: Baseline) -> Iterator[Finding]:
-    if counts := sum(len(one.counts) for one in before.cases.values()):
+    yield _finding("", "", Outcome.UNCHANGED, sentence)
+    if counts := sum(len(one.standing.counts) for one in both if one.figures):
         sentence = f"{count(counts, 'count')} held against the baseline."
         yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
@@ -86,11 +99,11 @@ def _counted(before: Baseline) -> Iterator[Finding]:
 # Cases
 
 
-def _cases(before: Baseline, now: Baseline, policy: Policy) -> Iterator[Finding]:
-    was = {(policy.renamed.get(case, case), device) for case, device in before.cases}
+def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[Finding]:
+    was = {_key_now(key, policy) for key in held}
     new = [key for key in now.cases if key not in was]
-    for (case, device), old in before.cases.items():
-        if (policy.renamed.get(case, case), device) not in now.cases:
+    for key, (old, _) in held.items():
+        if _key_now(key, policy) not in now.cases:
             yield _gone(old, [now.cases[key] for key in new], policy)
     for case, device in new:
         where = "" if device == "cpu" else f" on {device}"
