@@ -98,8 +98,17 @@ def _instructions() -> str:
     known = get_cpu_info()
     flags = set(known.get("flags", ()))
     model = f"{known.get('vendor_id_raw', 'unknown')} {known.get('family', '?')}-{known.get('model', '?')}"
-    cache = f"L3 {int(known.get('l3_cache_size') or 0) >> 20} MiB"
-    return " ".join((model, *(name for name in _DISPATCHED if name in flags), cache))
+    level, size = _last_cache() or (3, int(known.get("l3_cache_size") or 0))
+    return " ".join((model, *(name for name in _DISPATCHED if name in flags), f"L{level} {size >> 20} MiB"))
+
+
+def _last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[int, int] | None:
+    """Level and bytes of the outermost cache, as Linux knows it: cpuinfo takes the second one of AMD for the third."""
+    caches = []
+    for cache in (size.parent for size in folder.glob("index*/size")):
+        level, size = ((cache / name).read_text(encoding="ascii").strip() for name in ("level", "size"))
+        caches.append((int(level), int(size.removesuffix("K")) << 10))
+    return max(caches, default=None)
 
 
 def _version(name: str) -> str | None:

@@ -24,6 +24,16 @@ def test_the_environment_is_that_of_this_process(workplace: Path) -> None:
     assert len(found.torch_build["instructions"].split()) >= 2, "a vendor, and at least one that a kernel is chosen by"
 
 
+def test_the_outermost_cache_is_the_one_that_is_named(tmp_path: Path) -> None:
+    """Where the system does not say, it is unknown."""
+    for index, (level, size) in enumerate([(1, "32K"), (1, "32K"), (2, "1024K"), (3, "32768K")]):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "level").write_text(f"{level}\n")
+        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
+    assert module._last_cache(tmp_path) == (3, 32 << 20)
+    assert module._last_cache(tmp_path / "none") is None
+
+
 def test_commit_and_dirtiness_are_those_of_the_working_directory(workplace: Path) -> None:
     """A new file makes it dirty."""
     run = lambda *words: subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: E731
