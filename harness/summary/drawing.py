@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import share_of_best
+from harness.summary.name import short_names
 from harness.summary.number import rate, times
 
 Entry = Mapping[str, Any]
@@ -28,7 +29,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
     document
         What pytest-benchmark wrote of the suite ``screening``.
     """
-    table = Table(Column("case", overflow="fold"), "drawn")
+    table, short = Table(Column("case", no_wrap=True), "drawn"), short_names(document["benchmarks"])
     for heading in ("rows/s", "quartiles", "to one at a time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for _, group in groupby(document["benchmarks"], key=_case):
@@ -38,7 +39,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
             own, low, high = (_rows_per_s(entry, name) for name in ("median", "q3", "q1"))
             beside = times(own / _rows_per_s(alone[0], "median")) if alone else "–"
             cells = (rate(own), f"{rate(low)} to {rate(high)}", beside)
-            table.add_row(escape(_case(entry)), entry["extra_info"]["way"], *cells)
+            table.add_row(escape(short[_case(entry)]), entry["extra_info"]["way"], *cells)
         table.add_section()
     console.print(table)
     console.print("Implementation, oracle and deviation together, float32, on one core.", soft_wrap=True)
@@ -52,11 +53,11 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
     """Print what share of the best known deviation each way finds; ``document`` is that of the suite ``search``."""
     entries = document["benchmarks"]
     ways = [way for way in dict.fromkeys(entry["extra_info"]["way"] for entry in entries) if way != LONGER]
-    table = Table(Column("case", overflow="fold"))
+    table, short = Table(Column("case", no_wrap=True)), short_names(entries)
     for heading in ("best known", *ways):
         table.add_column(heading, justify="right")
     for case, group in groupby(entries, key=_case):
-        table.add_row(escape(case), *_shares(list(group), ways))
+        table.add_row(escape(short[case]), *_shares(list(group), ways))
     console.print(table)
     usual = [entry["extra_info"] for entry in entries if entry["extra_info"]["way"] != LONGER]
     if usual:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import Ratio, ratio
+from harness.summary.name import short_names
 from harness.summary.number import duration, rate, times
 
 
@@ -63,7 +64,7 @@ def _facts(entry: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
 
 def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
     references = _references(entries)
-    short = _short_names(entries)
+    short = short_names(entries)
     table = Table(Column("batch", justify="right"), Column("case", no_wrap=True), title=title, title_justify="left")
     for heading in ("step", "samples/s", *(f"/ {short}" for short in references), "/ floor", "first call"):
         table.add_column(heading, justify="right")
@@ -86,13 +87,6 @@ def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             found.setdefault(style, case)
     cases = list(dict.fromkeys(entry["extra_info"]["case"] for entry in entries))
     return found or ({"first": cases[0]} if len(cases) > 1 else {})
-
-
-def _short_names(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Each case without its family, where all are of one: the title names it."""
-    families = {entry["extra_info"]["family"] for entry in entries}
-    cases = {entry["extra_info"]["case"] for entry in entries}
-    return {case: case.partition(".")[2] if len(families) == 1 and "." in case else case for case in cases}
 
 
 def _cells(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
