@@ -17,12 +17,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from harness.record import RunFolder, Status, failing, proof_line, verdict_line, write_atomically
+from harness.record import RunFolder, Status, failing, proof_line, survey_line, verdict_line, write_atomically
 from reports.figures.trend import COLUMNS, trend_data
 from reports.observation import documented, observed
 from reports.reading import Reading, read
 from reports.section import sections
-from reports.summary import in_short
+from reports.summary import in_short, surveyed
 from reports.text import clean, count, fenced, markdown_text
 
 SUMMARY_BYTES = 1_000_000
@@ -63,20 +63,25 @@ def write_report(
     write_atomically(folder / "report.md", _markdown(environment, page))
     write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
     _write_data(reading, folder / "data")
-    return folder / "report.html", [page["verdict"], *map(clean, in_short(reading))]
+    return folder / "report.html", [page["verdict"], *page["also"], *map(clean, in_short(reading))]
 
 
 def _page(reading: Reading) -> dict[str, Any]:
     """Return what the templates show."""
-    lines = [verdict_line(reading.verdicts)] if reading.verdicts or not reading.proofs else []
+    survey = reading.survey
+    also: list[str] = []
+    lines = [verdict_line(reading.verdicts)] if reading.verdicts or not (reading.proofs or survey) else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
+    if survey:
+        (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
-    fails = bool(failing(reading.verdicts)) or any(proof.fails for proof in reading.proofs)
+    fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
     outcome = "none" if verdict.startswith("verdict: none") else "bad" if fails else "good"
     script = _script()
     return {
         "run": reading.head,
         "verdict": verdict,
+        "also": [clean(line) for line in also],
         "outcome": outcome,
         "sections": sections(reading),
         "script": Markup(script),  # noqa: S704 - our own file

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.record import Comparison, Finding, Image, Proof, Run, RunFolder, Slices, Verdict
+from harness.record import Breaking, Comparison, Finding, Image, Proof, Run, RunFolder, Slices, Verdict, Worst
 from reports.difference import differences
 from reports.frame import Frames, frames
 from reports.history import Digest
@@ -18,6 +18,18 @@ class Gated:
     findings: tuple[Finding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slices, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What a survey found in a run: breaking points, and the worst inputs."""
+
+    breakings: tuple[Breaking, ...] = ()
+    worst: tuple[Worst, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.breakings or self.worst)
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,8 @@ class Reading:
         What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
     gate
         What the gate found.
+    survey
+        What a survey found.
     """
 
     head: Run
@@ -44,6 +58,7 @@ class Reading:
     digests: tuple[Digest, ...] = ()
     changes: pd.DataFrame | None = None
     gate: Gated = field(default_factory=Gated)
+    survey: Surveyed = field(default_factory=Surveyed)
 
     @property
     def before(self) -> Run:
@@ -67,8 +82,10 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
     found = frames(run)
     gate = Gated(tuple(run.read(Finding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
+    survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
     if not earlier:
-        return Reading(run.head(), verdicts, proofs, images, found, gate=gate)
+        return Reading(run.head(), verdicts, proofs, images, found, gate=gate, survey=survey)
     same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), found, same_machine=same)
-    return Reading(run.head(), verdicts, proofs, images, found, tuple(map(Digest.of, (*earlier, run))), changes, gate)
+    digests = tuple(map(Digest.of, (*earlier, run)))
+    return Reading(run.head(), verdicts, proofs, images, found, digests, changes, gate, survey)

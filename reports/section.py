@@ -69,6 +69,7 @@ def _attention(reading: Reading) -> tuple[Part, ...]:
     if len(found) > len(shown):
         items.append((f"{count(len(found) - len(shown), 'further failure')} in the law matrix below.", "laws"))
     items += [(sentence, "proofs") for one in reading.proofs for sentence in summary.refuted(one)]
+    items += [(sentence, "survey") for sentence in summary.surveyed(reading.survey)]
     items += [(sentence, "changes") for sentence in summary.since(reading)]
     items += [(one.sentence, "gate") for one in reading.gate.findings if one.outcome in gate.ORDER[:2]]
     items += [(remark, "") for remark in summary.remarks(reading.head)]
@@ -77,7 +78,9 @@ def _attention(reading: Reading) -> tuple[Part, ...]:
 
 def _calm(reading: Reading) -> str:
     """Return what stands where no finding needs attention."""
-    return "Nothing: every law holds or fails as declared." if reading.verdicts else "No law was checked in this run."
+    if reading.verdicts or reading.survey or reading.proofs:
+        return "Nothing: every law holds or fails as declared."
+    return "No law was checked in this run."
 
 
 def _tally(reading: Reading) -> Tally:

@@ -1,9 +1,9 @@
 """What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
-from harness.record import Proof, Run, Status, Verdict, failing
+from harness.record import Breaking, Proof, Run, Status, Verdict, disagreeing, failing, unanswered, undeclared
 from reports.difference import Change, tally
 from reports.number import plain
-from reports.reading import Reading
+from reports.reading import Reading, Surveyed
 from reports.text import count, cut, listing
 
 IN_SHORT = 5
@@ -14,6 +14,7 @@ def in_short(reading: Reading) -> list[str]:
     """Return what needs attention and what changed, a sentence each, the rest as a number."""
     found = [finding(verdict) for verdict in failing(reading.verdicts)]
     found += [sentence for proof in reading.proofs for sentence in refuted(proof)]
+    found += surveyed(reading.survey)
     more = [f"{count(len(found) - IN_SHORT, 'further finding')} on the page."] if len(found) > IN_SHORT else []
     return [*found[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
 
@@ -52,6 +53,27 @@ def refuted(proof: Proof) -> list[str]:
     return [f"{proof.case} breaks {law} {where}, found by visiting every input." for law in broken]
 
 
+def surveyed(survey: Surveyed) -> list[str]:
+    """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
+    wrong = [_misplaced(one) for one in disagreeing(survey.breakings)]
+    broken = [
+        f"{one.case} breaks {one.law} [{one.dtype}], found by a survey and not declared."
+        for one in undeclared(survey.breakings, survey.worst)
+    ]
+    silent = [
+        f"{one.case} did not answer for {one.law} [{one.dtype}] along {one.ray}: {_first_line(one)}."
+        for one in unanswered(survey.breakings)
+    ]
+    return [*wrong, *broken, *silent]
+
+
+def _misplaced(found: Breaking) -> str:
+    """Return where a law breaks, and where it was declared to."""
+    where = "does not break" if found.value is None else f"breaks at {plain(found.value, digits=10)}"
+    form = f"{found.form} = {plain(found.form_value, digits=10)}"
+    return f"{found.case} {found.law} [{found.dtype}] {where} along {found.ray}, and is declared to break at {form}."
+
+
 def remarks(run: Run) -> list[str]:
     """Return what a reader must know about the run besides the laws, a sentence each."""
     found = []
@@ -69,7 +91,7 @@ def _amount(verdict: Verdict) -> str:
     return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"
 
 
-def _first_line(verdict: Verdict) -> str:
+def _first_line(verdict: Verdict | Breaking) -> str:
     """Return the first line of a reason, without its full stop."""
     lines = (verdict.reason or "").strip().splitlines()
     return cut(lines[0].rstrip("."), most=300) if lines else "no reason was recorded"

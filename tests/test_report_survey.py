@@ -1,5 +1,6 @@
 """What the report says of a survey: exact numbers, closed forms, and what is only a lower bound."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import sample_benchmarks
 import sample_run
 import sample_survey
 
-from harness.record import Breaking, RunFolder, Worst
+from harness.record import Breaking, RunFolder, Verdict, Worst
 from reports import frame
 from reports.page import write_report
 from reports.tables import survey
@@ -89,3 +90,63 @@ def test_a_run_without_a_survey_says_so(run: RunFolder) -> None:
     """One sentence in its place."""
     page, _ = write_report(run)
     assert "No case was surveyed in this run." in page.read_text(encoding="utf-8")
+
+
+def headed(run: RunFolder) -> tuple[str, list[str]]:
+    """Write the report; return the colour of its verdict, and the page in short."""
+    page, lines = write_report(run)
+    (colour,) = re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8"))
+    return colour, lines
+
+
+def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
+    """In green where everything breaks as it is declared to."""
+    run.write(Breaking, sample_survey.breakings())
+    colour, lines = headed(run)
+    assert colour == "good"
+    assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
+
+
+def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
+    """On the page and in Markdown."""
+    run.write(Verdict, [sample_run.verdict()])
+    run.write(Breaking, sample_survey.breakings())
+    colour, lines = headed(run)
+    assert colour == "good"
+    assert [line.partition(":")[0] for line in lines] == ["verdict", "survey"]
+    for name in ("report.html", "report.md"):
+        assert lines[1] in (run.path / "report" / name).read_text(encoding="utf-8").replace("<wbr>", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"agrees": False, "form_value": 80.0},
+            "[float32] breaks at 88.72283936 along spike, and is declared to break at ln(max + ulp/2) = 80.00000000.",
+        ),
+        (
+            {"agrees": False, "value": None, "value_hex": None},
+            "[float32] does not break along spike, and is declared to break at ln(max + ulp/2) = 88.72283936.",
+        ),
+        (
+            {"expected_break": False, "declared": False, "form": None, "form_value": None, "agrees": None},
+            "breaks value [float32], found by a survey and not declared.",
+        ),
+        (
+            {"value": None, "value_hex": None, "declared": False, "form": None, "reason": "it hung for 30 s.\nMore."},
+            "did not answer for value [float32] along spike: it hung for 30 s.",
+        ),
+    ],
+)
+def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
+    """Though every law that was checked holds: red, and a sentence in the terminal and under what needs attention."""
+    run.write(Verdict, [sample_run.verdict()])
+    run.write(Breaking, [sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)])
+    colour, lines = headed(run)
+    assert colour == "bad"
+    assert lines[2].startswith("softmax_regression.scratch.softmax ")
+    assert lines[2].endswith(told)
+    attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## What changed")[0]
+    assert "Nothing: every law holds" not in attention
+    assert "softmax_regression.scratch.softmax" in attention
