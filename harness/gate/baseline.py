@@ -4,7 +4,7 @@ The first line names the kinds of machine; then there is a line for each case, i
 of machines round differently, each with the kinds it is from. The same updates give the same bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,8 +29,8 @@ class Header(Record):
 class Line(Standing):
     """What is known of one case, and where."""
 
-    on: tuple[int, ...] = (0,)
-    """Places of the kinds of machine among those of the header."""
+    on: tuple[int, ...] = ()
+    """Places of the kinds of machine among those of the header; all of them where none is named."""
 
 
 class Held(NamedTuple):
@@ -52,15 +52,14 @@ class Baseline(NamedTuple):
 
     cases: dict[Key, tuple[Seen, ...]]
     """By name and device: no kind of machine is in two of them."""
+    known: tuple[Origin, ...] = ()
+    """Kinds of machine in the order in which they came, so that a new one leaves the lines of the others alone."""
 
     @property
-    def origins(self) -> list[Origin]:
-        """The kinds of machine, in order."""
-        return sorted({one for seen in self._all() for one in seen.origins}, key=str)
-
-    def _all(self) -> Iterator[Seen]:
-        for several in self.cases.values():
-            yield from several
+    def origins(self) -> tuple[Origin, ...]:
+        """The kinds of machine of which something is known, in order."""
+        told = {one for several in self.cases.values() for seen in several for one in seen.origins}
+        return tuple(one for one in self.known if one in told)
 
     def held(self, origin: Origin) -> dict[Key, Held]:
         """Return what each case is held against on a kind of machine."""
@@ -80,7 +79,8 @@ class Baseline(NamedTuple):
         now says something else than before, as then the code is another. Cases that the run does not have are gone,
         and so is what this kind of machine said with another torch.
         """
-        return Baseline({key: _updated(self.cases.get(key, ()), one, now.origin) for key, one in now.cases.items()})
+        cases = {key: _updated(self.cases.get(key, ()), one, now.origin) for key, one in now.cases.items()}
+        return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
 def _held(several: Sequence[Seen], origin: Origin) -> Held:
@@ -111,14 +111,16 @@ def _text(standing: Standing) -> str:
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins = baseline.origins
-    lines = [Header(origins=tuple(origins)).model_dump_json()]
+    lines = [Header(origins=origins).model_dump_json()]
     for key in sorted(baseline.cases):
-        found = [
-            Line(**dict(seen.standing), on=tuple(i for i, origin in enumerate(origins) if origin in seen.origins))
-            for seen in baseline.cases[key]
-        ]
+        found = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(found, key=lambda line: line.on)]
     write_atomically(file, "\n".join(lines) + "\n")
+
+
+def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
+    """Where kinds of machine stand among all; nothing for all of them, so that one more leaves such a line alone."""
+    return () if some.issuperset(origins) else tuple(i for i, one in enumerate(origins) if one in some)
 
 
 def read_baseline(file: Path) -> Baseline:
@@ -148,8 +150,9 @@ def read_baseline(file: Path) -> Baseline:
     for line in lines:
         key = (line.case, line.device)
         standing = Standing(**{name: value for name, value in line if name != "on"})
-        cases[key] = (*cases.get(key, ()), Seen(standing, frozenset(origins[place] for place in line.on)))
-    return Baseline(cases)
+        places = line.on or range(len(origins))
+        cases[key] = (*cases.get(key, ()), Seen(standing, frozenset(origins[place] for place in places)))
+    return Baseline(cases, origins)
 
 
 def _damaged(file: Path, value: str) -> UsageError:
