@@ -1,5 +1,6 @@
 """What a loader does instead of delivering is named, with the sample, in bounded time, and leaves no process behind."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -216,3 +217,23 @@ def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
         (tmp_path / "quick").touch()
     assert signal.getsignal(signal.SIGALRM) is before
     time.sleep(0.3)
+
+
+def without_goodbye(died: list[int]) -> None:
+    """Start a process, see it die, and fail before it is waited for."""
+    worker = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
+    worker.start()
+    assert worker.pid is not None
+    died.append(worker.pid)
+    while psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+    raise ValueError("no goodbye")
+
+
+def test_a_process_that_died_by_itself_is_waited_for() -> None:
+    """Nobody else does where what it was for has failed: not so much as its entry among the processes stays."""
+    died: list[int] = []
+    with pytest.raises(LoadingError, match="no goodbye"), within():
+        without_goodbye(died)
+    assert len(died) == 1
+    assert not psutil.pid_exists(died[0])

@@ -6,6 +6,7 @@ A loader is run within :func:`within`, which ends it when its time is up, turns 
 """
 
 import gc
+import multiprocessing
 import pickle
 import re
 import signal
@@ -296,6 +297,8 @@ def end(processes: set[psutil.Process]) -> None:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(stubborn, timeout=1.0)
+        # A worker that died by itself is waited for by no one where that broke torch's own goodbye.
+        multiprocessing.active_children()
 
 
 @contextmanager
