@@ -118,6 +118,19 @@ def test_a_loader_that_delivers_has_no_fault() -> None:
         assert diagnose(BatchedSquares(), loader(workers), workers=workers) is None
 
 
+@pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
+def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], None], how: str) -> None:
+    """Under load it may look for its workers before their signal comes; here the signal is kept from it."""
+    assert diagnose(Squares(), loader(2), workers=2) is None, "torch listens from the first loader on"
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        fault = diagnosed(Squares(end), 2)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (fault.kind, fault.index) == (Kind.DIED, BAD)
+    assert how in fault.sentence
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
     """The error of the data set is quoted, without the traceback."""

@@ -187,7 +187,7 @@ _NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file"
 
 def named(error: Exception) -> Fault:
     """Say what an error of a loader means."""
-    text = _text(error)
+    text = words_of(error)
     worker = int(match[1]) if (match := _WORKER.search(text)) else None
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
     if any(words in text for words in _NO_SHARED_MEMORY):
@@ -216,10 +216,16 @@ def named(error: Exception) -> Fault:
     )
 
 
-def died(text: str) -> Fault:
-    """Say that a worker is gone, and by what."""
+def died(text: str, exit_code: int | None = None) -> Fault:
+    """Say that a worker is gone, and by what: as torch says, else by its exit code where that is known."""
     match = _HOW.search(text)
-    how = "exits" if match is None else f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
+    if match is not None:
+        how = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
+    elif exit_code is None:
+        how = "exits"
+    else:
+        killed = exit_code < 0
+        how = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
     remedy = "load without workers to see where it ends"
     if "Killed" in how:
         remedy = "memory may have run out: take fewer workers or smaller batches"
@@ -228,10 +234,10 @@ def died(text: str) -> Fault:
 
 def pids(error: BaseException) -> set[int]:
     """The processes that an error of ``DataLoader`` names."""
-    return {int(pid) for match in _PIDS.finditer(_text(error)) for pid in match[1].split(",")}
+    return {int(pid) for match in _PIDS.finditer(words_of(error)) for pid in match[1].split(",")}
 
 
-def _text(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
     """What an error says, and the one it was raised from: torch says there by which signal a worker was ended."""
     return f"{error}\n{error.__cause__ or ''}"
 

@@ -5,14 +5,14 @@ It costs a little for each sample, so nothing is timed through it: a loader that
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from harness.loading.fault import LIMIT_S, Fault, Kind, LoadingError, pids, within
+from harness.loading.fault import LIMIT_S, Fault, Kind, LoadingError, died, pids, within, words_of
 
 _IDLE = -1.0
 
@@ -87,18 +87,30 @@ def diagnose(
         What it did instead of delivering; ``None`` where the epoch is read to its end.
     """
     watch = watched(dataset, workers)
+    batches: Iterator[Any] | None = None
     try:
         with within(limit_s):
-            for _ in load(watch):
+            batches = iter(load(watch))
+            for _ in batches:
                 pass
+            batches = None  # and with it workers that outlive an epoch
     except LoadingError as error:
-        return _placed(error, watch)
+        return _placed(error, watch, _how(error, batches))
     return None
 
 
-def _placed(error: LoadingError, watch: Watched) -> Fault:
+def _how(error: LoadingError, batches: Iterator[Any] | None) -> Fault:
+    """Say how a worker died where torch does not: it looked for its workers before it was told of their end."""
+    cause = error.__cause__
+    if error.fault.kind is not Kind.DIED or cause is None:
+        return error.fault
+    codes = {worker.pid: worker.exitcode for worker in getattr(batches, "_workers", ())}
+    known = [code for pid in pids(cause) if (code := codes.get(pid)) is not None]
+    return died(words_of(cause), known[0]) if known else error.fault
+
+
+def _placed(error: LoadingError, watch: Watched, fault: Fault) -> Fault:
     """Put the sample that a worker was busy with into the sentence."""
-    fault = error.fault
     row = _to_blame(error, watch)
     if row is None:
         return fault
