@@ -4,6 +4,7 @@ It costs a little for each sample, so nothing is timed through it: a loader that
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -100,13 +101,20 @@ def diagnose(
 
 
 def _how(error: LoadingError, batches: Iterator[Any] | None) -> Fault:
-    """Say how a worker died where torch does not: it looked for its workers before it was told of their end."""
+    """Say by the exit code that a worker died, and how, where torch does not.
+
+    It may look for its workers before it is told of their end, or say so where nobody listens; what is left then is a
+    broken connection.
+    """
     cause = error.__cause__
-    if error.fault.kind is not Kind.DIED or cause is None:
+    ours = (None, 0, -signal.SIGTERM)  # still there, at its end, or ended with the loader
+    codes = {it.pid: it.exitcode for it in getattr(batches, "_workers", ()) if it.exitcode not in ours}
+    if cause is None or not codes:
         return error.fault
-    codes = {worker.pid: worker.exitcode for worker in getattr(batches, "_workers", ())}
-    known = [code for pid in pids(cause) if (code := codes.get(pid)) is not None]
-    return died(words_of(cause), known[0]) if known else error.fault
+    if error.fault.kind is Kind.DIED:
+        known = [codes[pid] for pid in pids(cause) if pid in codes]
+        return died(words_of(cause), known[0]) if known else error.fault
+    return died("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 
 def _placed(error: LoadingError, watch: Watched, fault: Fault) -> Fault:
