@@ -76,7 +76,7 @@ def _page(reading: Reading) -> dict[str, Any]:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
-    outcome = "none" if verdict.startswith("verdict: none") else "bad" if fails else "good"
+    outcome = "bad" if fails else "none" if verdict.startswith("verdict: none") else "good"
     script = _script()
     return {
         "run": reading.head,

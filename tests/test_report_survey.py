@@ -8,7 +8,7 @@ import sample_benchmarks
 import sample_run
 import sample_survey
 
-from harness.record import Breaking, RunFolder, Verdict, Worst
+from harness.record import Breaking, RunFolder, Status, Verdict, Worst
 from reports import frame
 from reports.page import write_report
 from reports.tables import survey
@@ -150,3 +150,11 @@ def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: di
     attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## What changed")[0]
     assert "Nothing: every law holds" not in attention
     assert "softmax_regression.scratch.softmax" in attention
+
+
+def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
+    """No verdict on laws is none on the survey."""
+    run.write(Verdict, [sample_run.verdict(Status.SKIPPED)])
+    wrong = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
+    run.write(Breaking, [wrong])
+    assert headed(run)[0] == "bad"
