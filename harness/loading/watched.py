@@ -108,6 +108,7 @@ def _how(error: LoadingError, batches: Iterator[Any] | None) -> Fault:
     """
     cause = error.__cause__
     ours = (None, 0, -signal.SIGTERM)  # still there, at its end, or ended with the loader
+    # Torch's iterator alone has workers of that name; of another loader nothing more is known.
     codes = {it.pid: it.exitcode for it in getattr(batches, "_workers", ()) if it.exitcode not in ours}
     if cause is None or not codes:
         return error.fault
