@@ -202,6 +202,15 @@ def test_nothing_measured_is_no_verdict() -> None:
     assert exit_code(said(Evidence(failures={A: "in the base, it raises ValueError: no"}))) == 2
 
 
+def test_a_budget_that_reaches_no_case_is_one_sentence_with_one_that_does() -> None:
+    """No noise of the machine: a gate that never measures does not pass."""
+    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0))
+    assert [one.sentence for one in findings] == [
+        "None of 2 cases was reached within the budget: the quickest takes about `--budget 130` on this machine."
+    ]
+    assert exit_code(findings, blind=True) == 2
+
+
 def test_a_case_that_cannot_be_timed_says_why() -> None:
     """Whichever tree it is in."""
     found = Evidence(failures={A: "in the candidate, it raises ValueError: no"})

@@ -1,6 +1,8 @@
 """The time gate on live processes: a small repository of cases, and what is done to it."""
 
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,13 @@ def test_the_gate_is_told_what_to_compare(workplace: Path) -> None:
     assert "add `--run RUN`" in gate("--update")[1]
 
 
+def test_a_budget_of_a_second_says_what_would_do(repository: Path) -> None:
+    """It is spent before the first call."""
+    code, text = gate("--against", "HEAD", "--budget", "1", "--allow-noise")
+    assert code == 2, text
+    assert "None of 2 cases was reached within the budget: the quickest takes about `--budget " in text
+
+
 def test_the_base_is_where_the_branches_part(repository: Path) -> None:
     """What happened on the other branch since is not held against this one."""
     git("branch", "ours")
@@ -172,6 +181,22 @@ def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path)
     other = Bench(Source(tmp_path / "other", "their_kernels", None, tmp_path, tmp_path / "compiled"))
     with pytest.raises(Exception, match="is imported from"):
         other.cases()
+
+
+def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed in it is imported once for all arms; else each imports torch, and begins 70 times slower."""
+    packages = tmp_path / ".venv" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "their_dependency.py").write_text("", encoding="utf-8")
+    (tmp_path / "their_own.py").write_text("", encoding="utf-8")
+    head = "import sys\n\nsys.path[:0] = [{!r}, {!r}]\nimport their_dependency\nimport their_own\n"
+    cases = tmp_path / "their_cases.py"
+    cases.write_text(head.format(str(packages), str(tmp_path)) + KERNELS, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr("sysconfig.get_paths", lambda: dict.fromkeys(sysconfig.get_path_names(), str(packages)))
+    imports = Bench(Source(tmp_path, "their_cases.py:softmax", "softmax", tmp_path, tmp_path / "compiled")).imports()
+    assert "their_dependency" in imports
+    assert "their_own" not in imports
 
 
 def test_every_shipped_case_in_float32_is_timed() -> None:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import statistics
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,12 @@ def warm_parent(imports: Iterable[str], file: Path) -> None:
     file.write_text("\n".join(imports), encoding="utf-8")
     os.environ[IMPORTS] = str(file)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.warm"])
+
+
+def installed() -> set[Path]:
+    """Return the folders of this interpreter into which packages are installed, and that of its standard library."""
+    paths = sysconfig.get_paths()
+    return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
 
 
 class Arm:
@@ -174,7 +181,11 @@ class Bench:
         return [name for name, spec in specs.items() if spec and spec.name == name and not self._inside(spec.origin)]
 
     def _inside(self, file: str | None) -> bool:
-        return file is not None and Path(file).resolve().is_relative_to(self.source.tree.resolve())
+        """Whether a file is the tree's own, and not of an environment that lies in it, as tox's and most others do."""
+        if file is None:
+            return False
+        found = Path(file).resolve()
+        return found.is_relative_to(self.source.tree.resolve()) and not any(map(found.is_relative_to, installed()))
 
     def cases(self) -> dict[str, str]:
         """Load the cases and name those that can be timed."""

@@ -55,6 +55,8 @@ class Evidence:
         Why a case could not be timed, by case.
     unreached
         Cases for which the budget was too small.
+    enough_s
+        The budget that had reached the quickest case, where none was reached; else 0.
     control
         The case that was the positive control.
     duration_s
@@ -64,6 +66,7 @@ class Evidence:
     slices: list[Slices] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
+    enough_s: float = 0.0
     control: str | None = None
     duration_s: float = 0.0
 
@@ -159,7 +162,8 @@ class Measurement:
 
     def _plan(self, prepare_s: Mapping[str, float], begin_s: float) -> None:
         """Drop the slowest cases while even the fewest slices of all do not fit, then take as many as do."""
-        affordable_s = RESERVE * self.left_s / (2 * BLOCK) - 3 * begin_s
+        spent_s, couples_s = self.settings.budget_s - self.left_s, 2 * BLOCK / RESERVE
+        affordable_s = self.left_s / couples_s - 3 * begin_s
         cases = sorted(self._warm_s, key=lambda case: self._cost_s(case, FEWEST_SLICES, prepare_s))
         while cases and sum(self._cost_s(case, FEWEST_SLICES, prepare_s) for case in cases) > affordable_s:
             self.evidence.unreached.append(cases.pop())
@@ -169,6 +173,9 @@ class Measurement:
         self._plans = {case: Plan.of(self._warm_s[case], slices) for case in cases}
         if cases:
             self.evidence.control = min(cases, key=lambda case: abs(self._warm_s[case] - CONTROL_S))
+        elif self.evidence.unreached:
+            quickest_s = self._cost_s(self.evidence.unreached[-1], FEWEST_SLICES, prepare_s)
+            self.evidence.enough_s = spent_s + couples_s * (3 * begin_s + quickest_s)
 
     def _cost_s(self, case: str, slices: int, prepare_s: Mapping[str, float]) -> float:
         """Seconds of a case in a couple, about."""
