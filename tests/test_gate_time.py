@@ -174,7 +174,7 @@ def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path)
     bench = Bench(Source(tmp_path / "own", "their_kernels", None, tmp_path, tmp_path / "compiled"))
     assert bench.cases() == {"kernels.softmax": "softmax", "kernels.entropy": "entropy"}
     assert bench.prepare("kernels.softmax") > 0.0
-    minimum_s, median_s, cpu_s, _ = bench.slice(5, 2)
+    minimum_s, median_s, cpu_s, _ = bench.slice("kernels.softmax", 5, 2)
     assert 0.0 < minimum_s <= median_s
     assert cpu_s > 0.0
     (tmp_path / "other").mkdir()

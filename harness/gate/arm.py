@@ -119,9 +119,9 @@ class Arm:
         """Make a case ready and warm, and return the seconds of a warm call."""
         return float(self._ask("prepare", case))
 
-    def slice(self, rounds: int, iterations: int) -> Slice:
-        """Time some rounds of the case that was prepared last."""
-        return Slice(*self._ask("slice", rounds, iterations))
+    def slice(self, case: str, rounds: int, iterations: int) -> Slice:
+        """Time some rounds of a case that was prepared."""
+        return Slice(*self._ask("slice", case, rounds, iterations))
 
     def _ask(self, *question: Any) -> Any:
         try:
@@ -164,12 +164,12 @@ def serve(connection: Connection, source: Source) -> None:
 
 
 class Bench:
-    """The cases of one tree in this process, of which one at a time is ready to be timed."""
+    """The cases of one tree in this process, and those of them that are ready to be timed."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self._cases: dict[str, Any] | None = None
-        self._timed: Callable[[], Any] | None = None
+        self._timed: dict[str, Callable[[], Any]] = {}
 
     def imports(self) -> list[str]:
         """Load the cases and name all modules there are then, but the tree's, that can be imported by name.
@@ -215,16 +215,14 @@ class Bench:
         if self._cases is None:
             self.cases()
         assert self._cases is not None
-        self._timed = None
-        self._timed = workload(self._cases[case], self.source.images)
+        timed = self._timed[case] = workload(self._cases[case], self.source.images)
         gc.collect()
         gc.disable()
-        return warm(self._timed, calls=3, duration_s=0.02).warm_s
+        return warm(timed, calls=3, duration_s=0.02).warm_s
 
-    def slice(self, rounds: int, iterations: int) -> tuple[float, float, float, float]:
+    def slice(self, case: str, rounds: int, iterations: int) -> tuple[float, float, float, float]:
         """Time rounds of some calls each, after one call that is not timed."""
-        timed = self._timed
-        assert timed is not None
+        timed = self._timed[case]
         timed()
         start, cpu = time.perf_counter(), time.process_time()
         taken = [_round(timed, iterations) for _ in range(rounds)]

@@ -1,7 +1,7 @@
 """A couple: a base and a candidate that live at the same time, and a second base beside them."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,28 +33,25 @@ class Plan:
         Rounds a slice.
     iterations
         Calls a round.
-    slices
-        Slices of each arm.
     """
 
     rounds: int
     iterations: int
-    slices: int
 
     @classmethod
-    def of(cls, warm_s: float, slices: int) -> "Plan":
+    def of(cls, warm_s: float) -> "Plan":
         """Plan for a case with calls of so many seconds."""
         iterations = max(1, round(ROUND_S / warm_s))
-        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations, slices)
+        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
 
     @classmethod
-    def of_control(cls, warm_s: float, slices: int) -> "Plan":
+    def of_control(cls, warm_s: float) -> "Plan":
         """Plan for a case to which a tenth is added."""
-        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (FEWER * warm_s))), FEWER, slices)
+        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (FEWER * warm_s))), FEWER)
 
     def duration_s(self, warm_s: float) -> float:
-        """Seconds that the slices of one arm take, about."""
-        return self.slices * (self.rounds * self.iterations + 1) * warm_s
+        """Seconds of a slice, about."""
+        return (self.rounds * self.iterations + 1) * warm_s
 
 
 class Couple:
@@ -81,8 +78,19 @@ class Couple:
         seconds: float = self._of(BASE, lambda arm: arm.prepare(case))
         return seconds
 
-    def measure(self, case: str, plan: Plan) -> Mapping[str, Sequence[Slice]]:
-        """Measure a case in all arms: slices in random order, equally many of each.
+    def prepare(self, case: str) -> None:
+        """Make a case ready in all arms.
+
+        Raises
+        ------
+        ArmError
+            If one of them, which the message names first, cannot.
+        """
+        for name in self._shuffled(self._arms):
+            self._of(name, lambda arm: arm.prepare(case))
+
+    def turn(self, case: str, plan: Plan) -> dict[str, Slice]:
+        """Measure one slice of a case in every arm, in random order.
 
         Raises
         ------
@@ -91,19 +99,16 @@ class Couple:
         """
         return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
 
-    def control(self, case: str, plan: Plan) -> Mapping[str, Sequence[Slice]]:
-        """Measure a case in the base, and in the second base with a tenth more calls a round."""
+    def control(self, case: str, plan: Plan) -> dict[str, Slice]:
+        """Measure one slice of a case in the base, and one in the second base with a tenth more calls a round."""
         measured = self._measured(case, plan, {BASE: FEWER, NULL: MORE})
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
-    def _measured(self, case: str, plan: Plan, iterations: Mapping[str, int]) -> dict[str, list[Slice]]:
-        for name in self._shuffled(iterations):
-            self._of(name, lambda arm: arm.prepare(case))
-        found: dict[str, list[Slice]] = {name: [] for name in iterations}
-        for name in self._shuffled([*iterations] * plan.slices):
-            calls = iterations[name]
-            found[name].append(self._of(name, lambda arm, calls=calls: arm.slice(plan.rounds, calls)))
-        return found
+    def _measured(self, case: str, plan: Plan, iterations: Mapping[str, int]) -> dict[str, Slice]:
+        return {
+            name: self._of(name, lambda arm, calls=iterations[name]: arm.slice(case, plan.rounds, calls))
+            for name in self._shuffled(iterations)
+        }
 
     def _of(self, name: str, ask: Callable[..., AnswerT]) -> AnswerT:
         try:

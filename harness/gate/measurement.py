@@ -2,23 +2,19 @@
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.gate.analysis import BLOCK, Limits, State, is_slower, log_ratio, state
 from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Couple, Plan, couple
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Plan, couple
 from harness.gate.machine import Condition, condition
+from harness.gate.schedule import FEWEST_SLICES, Cost, Schedule, scheduled
 from harness.record import Slices
-
-FEWEST_SLICES, MOST_SLICES = 3, 10
-"""Slices of each arm in a couple."""
 
 CONTROL_S = 100e-6
 """The positive control is the case whose calls are nearest to this: long enough to time, short enough to repeat."""
-
-RESERVE = 0.8
-"""Share of the budget that two blocks of couples may take by plan; the rest is for what takes longer than planned."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +107,7 @@ class Measurement:
         self._progress = progress
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
         self._start = time.perf_counter()
-        self._warm_s: dict[str, float] = {}
-        self._plans: dict[str, Plan] = {}
+        self._schedule = Schedule({}, FEWEST_SLICES)
         self._couple_s = 0.0
 
     @property
@@ -144,8 +139,8 @@ class Measurement:
         return self.evidence
 
     def _prepare(self, cases: Sequence[str]) -> None:
-        """Look how long calls take, and plan slices so that two blocks of couples fit into the budget."""
-        prepare_s: dict[str, float] = {}
+        """Look how long calls take, and plan what is measured."""
+        costs: dict[str, Cost] = {}
         self._progress("looking how long calls take")
         began = time.perf_counter()
         with couple({BASE: self._sources[BASE]}, self._draw) as alone:
@@ -154,36 +149,22 @@ class Measurement:
             for case in cases:
                 before = time.perf_counter()
                 try:
-                    self._warm_s[case] = alone.warm_s(case)
+                    warm_s = alone.warm_s(case)
                 except ArmError as error:
                     self.evidence.failures[case] = str(error)
-                prepare_s[case] = time.perf_counter() - before
-        self._plan(prepare_s, begin_s)
-
-    def _plan(self, prepare_s: Mapping[str, float], begin_s: float) -> None:
-        """Drop the slowest cases while even the fewest slices of all do not fit, then take as many as do."""
-        spent_s, couples_s = self.settings.budget_s - self.left_s, 2 * BLOCK / RESERVE
-        affordable_s = self.left_s / couples_s - 3 * begin_s
-        cases = sorted(self._warm_s, key=lambda case: self._cost_s(case, FEWEST_SLICES, prepare_s))
-        while cases and sum(self._cost_s(case, FEWEST_SLICES, prepare_s) for case in cases) > affordable_s:
-            self.evidence.unreached.append(cases.pop())
-        slices = FEWEST_SLICES
-        while slices < MOST_SLICES and sum(self._cost_s(case, slices + 1, prepare_s) for case in cases) < affordable_s:
-            slices += 1
-        self._plans = {case: Plan.of(self._warm_s[case], slices) for case in cases}
-        if cases:
-            self.evidence.control = min(cases, key=lambda case: abs(self._warm_s[case] - CONTROL_S))
-        elif self.evidence.unreached:
-            quickest_s = self._cost_s(self.evidence.unreached[-1], FEWEST_SLICES, prepare_s)
-            self.evidence.enough_s = spent_s + couples_s * (3 * begin_s + quickest_s)
-
-    def _cost_s(self, case: str, slices: int, prepare_s: Mapping[str, float]) -> float:
-        """Seconds of a case in a couple, about."""
-        return 3.0 * (prepare_s[case] + Plan.of(self._warm_s[case], slices).duration_s(self._warm_s[case]))
+                else:
+                    costs[case] = Cost(time.perf_counter() - before, warm_s)
+        spent_s = self.settings.budget_s - self.left_s
+        made = self._schedule = scheduled(costs, begin_s, self.left_s)
+        self.evidence.unreached += made.unreached
+        if made.costs:
+            self.evidence.control = min(made.costs, key=lambda case: abs(costs[case].warm_s - CONTROL_S))
+        elif made.unreached:
+            self.evidence.enough_s = spent_s + made.enough_s
 
     def _wanted(self) -> list[str]:
         """Cases that are not decided, and the control until it is seen: what is decided once, stays so."""
-        able = [case for case in self._plans if case not in self.evidence.failures]
+        able = [case for case in self._schedule.costs if case not in self.evidence.failures]
         unseen = None if self._control_is_seen() else self.evidence.control
         return [case for case in able if case == unseen or not self._state(case).settled]
 
@@ -192,19 +173,38 @@ class Measurement:
         return state(log_ratios, nulls, self.settings.limits(case))
 
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
+        """Measure cases in turns, so that the slices of each lie all over the couple's time.
+
+        A neighbour on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
+        each other, one arm's would have met it and another's not.
+        """
         began, before = time.perf_counter(), condition()
+        sought = None if self._control_is_seen() else self.evidence.control
+        taken: dict[tuple[str, Plan, bool], list[dict[str, Slice]]] = defaultdict(list)
+
+        def turn(case: str) -> None:
+            cost = self._schedule.costs[case]
+            taken[case, cost.plan, False].append(arms.turn(case, cost.plan))
+            if case == sought:
+                control = Plan.of_control(cost.warm_s)
+                taken[case, control, True].append(arms.control(case, control))
+
         with couple(self._sources, self._draw) as arms:
             for case in self._draw.sample(cases, len(cases)):
-                if self.left_s > 0:
-                    self._one_case(number, case, arms, before)
+                self._try(arms.prepare, case)
+            for _ in range(self._schedule.slices_of(cases)):
+                able = [case for case in cases if case not in self.evidence.failures]
+                for case in self._draw.sample(able, len(able)):
+                    if self.left_s > 0:
+                        self._try(turn, case)
+        for (case, plan, _), turns in taken.items():
+            if len(turns) >= FEWEST_SLICES and case not in self.evidence.failures:
+                self._note(number, case, plan, turns, before)
         self._couple_s = time.perf_counter() - began
 
-    def _one_case(self, number: int, case: str, arms: Couple, before: Condition) -> None:
+    def _try(self, step: Callable[[str], None], case: str) -> None:
         try:
-            self._note(number, case, self._plans[case], arms.measure(case, self._plans[case]), before)
-            if case == self.evidence.control and not self._control_is_seen():
-                plan = Plan.of_control(self._warm_s[case], self._plans[case].slices)
-                self._note(number, case, plan, arms.control(case, plan), before)
+            step(case)
         except ArmError as error:
             self.evidence.failures[case] = str(error)
 
@@ -215,10 +215,11 @@ class Measurement:
         return len(found) >= BLOCK and is_slower(found, self.settings.limits(self.evidence.control).margin)
 
     def _note(
-        self, number: int, case: str, plan: Plan, measured: Mapping[str, Sequence[Slice]], before: Condition
+        self, number: int, case: str, plan: Plan, turns: Sequence[Mapping[str, Slice]], before: Condition
     ) -> None:
         now = condition()
-        for arm, slices in measured.items():
+        for arm in turns[0]:
+            slices = [turn[arm] for turn in turns]
             facts: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
             facts |= {"iterations": plan.iterations + (arm == CONTROL)}
             facts |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}

@@ -1,0 +1,108 @@
+"""What is measured in each couple, so that two blocks of couples fit into the budget: plain arithmetic."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.gate.analysis import BLOCK
+from harness.gate.couple import Plan
+
+ARMS = 3
+"""Base, candidate, and a second base."""
+
+FEWEST_SLICES, MOST_SLICES = 3, 40
+"""Slices of each arm in a couple."""
+
+RESERVE = 0.8
+"""Share of the budget that two blocks of couples may take by plan; the rest is for what takes longer than planned."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a case takes in one process, in seconds.
+
+    Parameters
+    ----------
+    prepare_s
+        To make it ready.
+    warm_s
+        A warm call.
+    """
+
+    prepare_s: float
+    warm_s: float
+
+    @property
+    def plan(self) -> Plan:
+        """How it is measured."""
+        return Plan.of(self.warm_s)
+
+    @property
+    def slice_s(self) -> float:
+        """Seconds of a slice."""
+        return self.plan.duration_s(self.warm_s)
+
+    def couple_s(self, slices: int) -> float:
+        """Seconds it takes in a couple with so many slices of each arm."""
+        return ARMS * (self.prepare_s + slices * self.slice_s)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is measured in each couple.
+
+    Parameters
+    ----------
+    costs
+        Of the cases that are measured.
+    slices
+        Of each arm, while all cases are measured.
+    unreached
+        Cases for which the budget was too small, the slowest first.
+    enough_s
+        The seconds in which the quickest of them had been reached, where none was; else 0.
+    """
+
+    costs: Mapping[str, Cost]
+    slices: int
+    unreached: tuple[str, ...] = ()
+    enough_s: float = 0.0
+
+    def slices_of(self, cases: Sequence[str]) -> int:
+        """Return how many slices of each arm some of the cases have in a couple.
+
+        When others are decided the couple does not become shorter: what is left is what neighbours on the machine
+        disturb, and the fastest of more slices, over as long a time, is disturbed less.
+        """
+        full_s = self.slices * sum(cost.slice_s for cost in self.costs.values())
+        return max(self.slices, min(MOST_SLICES, int(full_s / sum(self.costs[case].slice_s for case in cases))))
+
+
+def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
+    """Drop the slowest cases while even the fewest slices of all do not fit, then take as many as do.
+
+    Parameters
+    ----------
+    costs
+        Of all cases.
+    begin_s
+        Seconds in which a process begins and has loaded the cases.
+    left_s
+        Seconds of the budget that are left.
+    """
+    couples = 2 * BLOCK / RESERVE
+    affordable_s = left_s / couples - ARMS * begin_s
+    cases = sorted(costs, key=lambda case: costs[case].couple_s(FEWEST_SLICES))
+    unreached = []
+
+    def needed_s(slices: int) -> float:
+        return sum(costs[case].couple_s(slices) for case in cases)
+
+    while cases and needed_s(FEWEST_SLICES) > affordable_s:
+        unreached.append(cases.pop())
+    if not cases:
+        quickest_s = costs[unreached[-1]].couple_s(FEWEST_SLICES) if unreached else 0.0
+        return Schedule({}, FEWEST_SLICES, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
+    slices = FEWEST_SLICES
+    while slices < MOST_SLICES and needed_s(slices + 1) < affordable_s:
+        slices += 1
+    return Schedule({case: costs[case] for case in cases}, slices, tuple(unreached))

@@ -1,0 +1,57 @@
+"""What the time gate measures within its budget."""
+
+import pytest
+
+from harness.gate.analysis import BLOCK
+from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
+
+QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
+
+
+def test_two_blocks_of_couples_fit_into_the_budget() -> None:
+    """With as many slices as that leaves room for."""
+    costs = {f"case {number}": QUICK for number in range(14)}
+    made = scheduled(costs, begin_s=0.3, left_s=80.0)
+    couple_s = ARMS * 0.3 + sum(cost.couple_s(made.slices) for cost in costs.values())
+    more_s = ARMS * 0.3 + sum(cost.couple_s(made.slices + 1) for cost in costs.values())
+    assert 2 * BLOCK * couple_s <= RESERVE * 80.0 <= 2 * BLOCK * more_s
+    assert FEWEST_SLICES < made.slices < MOST_SLICES
+    assert (made.unreached, made.enough_s) == ((), 0.0)
+
+
+def test_what_takes_longest_is_not_reached() -> None:
+    """The others are."""
+    made = scheduled({"slow": SLOW, "quick": QUICK}, begin_s=0.1, left_s=20.0)
+    assert (list(made.costs), made.unreached) == (["quick"], ("slow",))
+
+
+def test_the_budget_that_would_do_does() -> None:
+    """Where none was reached: a process that begins slowly takes it all."""
+    costs = {"slow": SLOW, "quick": QUICK}
+    made = scheduled(costs, begin_s=4.0, left_s=80.0)
+    assert (dict(made.costs), set(made.unreached)) == ({}, {"slow", "quick"})
+    assert made.enough_s > 80.0
+    assert list(scheduled(costs, begin_s=4.0, left_s=made.enough_s + 1e-6).costs) == ["quick"]
+    assert not scheduled(costs, begin_s=4.0, left_s=made.enough_s - 1e-3).costs
+
+
+def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
+    """A couple lasts as long as before, or has the most slices there are."""
+    made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
+    assert made.slices_of(list(made.costs)) == made.slices
+    assert made.slices_of(["case 0", "case 1"]) == min(MOST_SLICES, 7 * made.slices)
+    assert made.slices_of(["case 0"]) == MOST_SLICES
+
+
+def test_nothing_to_measure_needs_no_budget() -> None:
+    """No case was left unreached."""
+    made = scheduled({}, begin_s=0.3, left_s=80.0)
+    assert (made.unreached, dict(made.costs)) == ((), {})
+
+
+@pytest.mark.parametrize("warm_s", [1e-7, 1e-5, 1e-3, 0.1])
+def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
+    """Ten milliseconds or five rounds, whichever is longer."""
+    plan = Cost(0.03, warm_s).plan
+    assert plan.rounds >= 5
+    assert plan.rounds * plan.iterations * warm_s >= 0.0099
