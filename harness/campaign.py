@@ -6,6 +6,7 @@ no torch, so that a process which only reports what others decide starts at once
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,9 @@ class Campaign:
             watched=self.is_foreign,
         )
 
-    def run(self, *, processes: int = 1, limits: Limits | None = None) -> Iterator[Verdict]:
+    def run(
+        self, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
+    ) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
 
         Parameters
@@ -109,15 +112,17 @@ class Campaign:
             How many processes decide; each computes on one thread.
         limits
             Of time and memory, for code that runs in processes of its own; in this one when absent.
+        executor
+            Whose workers decide, instead of processes here; it takes limits.
         """
         if limits is not None:
-            return self._isolated(processes, limits)
+            return self._isolated(processes, limits, executor)
         return self._here(processes)
 
-    def _isolated(self, processes: int, limits: Limits) -> Iterator[Verdict]:
-        from harness.isolation.pool import Pool
+    def _isolated(self, processes: int, limits: Limits, executor: Executor | None) -> Iterator[Verdict]:
+        from harness.isolation.crew import crew
 
-        with Pool(self, limits, processes) as pool:
+        with crew(self, limits, processes, executor) as pool:
             for answer in pool.answers(range(len(pool.pieces))):
                 yield _verdict(pool.pieces[answer.index], answer)
 

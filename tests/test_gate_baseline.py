@@ -11,8 +11,8 @@ from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
-from harness.gate.standing import Origin, Summary
-from harness.record import Outcome
+from harness.gate.standing import Summary
+from harness.record import Origin, Outcome
 
 EMPTY = Baseline({})
 OTHER = "linear_regression.scratch.linear"

@@ -11,6 +11,7 @@ import typer
 from harness.cli.claims import declared_breaks, names
 from harness.cli.options import (
     CallOption,
+    ExecutorOption,
     IsolateOption,
     MemoryOption,
     RunOption,
@@ -26,6 +27,8 @@ from harness.cli.options import (
 from harness.error import UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from harness.campaign import Campaign
     from harness.isolation.limits import Limits
     from harness.record import Verdict
@@ -89,6 +92,7 @@ def check(
     isolate: IsolateOption = True,
     timeout: TimeoutOption = 10.0,
     memory: MemoryOption = 4.0,
+    executor: ExecutorOption = None,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
     json: Annotated[Path | None, Option(help="Write the verdicts as JSON.")] = None,
@@ -98,6 +102,7 @@ def check(
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
     from harness.campaign import Campaign
+    from harness.executor import executor_named
     from harness.isolation.limits import Limits
 
     if corpus is not None and not corpus.is_dir():
@@ -118,15 +123,21 @@ def check(
         corpus=corpus,
         example=example,
     )
-    limits = Limits(timeout, memory, law_s=12.0 * timeout) if isolate and campaign.is_foreign else None
+    apart = executor is not None or (isolate and campaign.is_foreign)
+    limits = Limits(timeout, memory, law_s=12.0 * timeout) if apart else None
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
 
     def checked() -> int:
         opened = session(run, seed, fresh=fresh)
-        verdicts, end = _decided(campaign, jobs or _processes(campaign, limits), limits, fail_fast=fail_fast)
+        verdicts: list[Verdict] = []
+        with executor_named(executor) as hands:
+            decided = _progressed(campaign, jobs or _processes(campaign, limits), limits, hands)
+            end, error = _collected(decided, verdicts, fail_fast=fail_fast)
         if opened is not None:
             opened.add_verdicts(verdicts)
         _show(campaign, verdicts, end, written)
+        if error is not None:
+            raise error
         if end == INTERRUPTED:
             return 130
         if not verdicts:
@@ -136,7 +147,7 @@ def check(
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
 
 
-INTERRUPTED, STOPPED = "interrupted", "stopped at the first failure"
+INTERRUPTED, STOPPED, ENDED = "interrupted", "stopped at the first failure", "ended by an error"
 
 
 def _code(verdicts: "list[Verdict]") -> int:
@@ -156,27 +167,32 @@ def _processes(campaign: "Campaign", limits: "Limits | None") -> int:
     return min(2, usable)
 
 
-def _decided(
-    campaign: "Campaign", processes: int, limits: "Limits | None", *, fail_fast: bool
-) -> "tuple[list[Verdict], str]":
-    """Decide with a progress bar, until the end, the first failure where that is asked for, or an interrupt."""
-    verdicts: list[Verdict] = []
-    found = _progressed(campaign, processes, limits)
+def _collected(
+    decided: "Generator[Verdict]", verdicts: "list[Verdict]", *, fail_fast: bool
+) -> "tuple[str, UsageError | None]":
+    """Collect verdicts until the end, the first failure where that is asked for, an interrupt, or an error."""
     try:
-        for verdict in found:
+        for verdict in decided:
             verdicts.append(verdict)
             if fail_fast and verdict.status.fails:
-                found.close()
-                return verdicts, STOPPED
+                decided.close()
+                return STOPPED, None
     except KeyboardInterrupt:
-        return verdicts, INTERRUPTED
-    return verdicts, ""
+        return INTERRUPTED, None
+    except UsageError as error:
+        if not verdicts:
+            raise
+        # What was decided before is not lost.
+        return ENDED, error
+    return "", None
 
 
-def _progressed(campaign: "Campaign", processes: int, limits: "Limits | None") -> "Generator[Verdict]":
+def _progressed(
+    campaign: "Campaign", processes: int, limits: "Limits | None", executor: "Executor | None"
+) -> "Generator[Verdict]":
     with progress() as bar:
         task = bar.add_task("checking laws", total=None if limits else len(campaign.jobs()))
-        for verdict in campaign.run(processes=processes, limits=limits):
+        for verdict in campaign.run(processes=processes, limits=limits, executor=executor):
             bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
             yield verdict
 

@@ -63,6 +63,14 @@ TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.01, help="Seconds within which a call of such code returns.")
 ]
 MemoryOption = Annotated[float, typer.Option("--memory", min=0.1, help="GiB that such code may have.")]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Where it is computed instead: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
+        metavar="EXECUTOR",
+    ),
+]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),

@@ -10,6 +10,7 @@ import typer
 from harness.cli.claims import names
 from harness.cli.options import (
     CallOption,
+    ExecutorOption,
     IsolateOption,
     MemoryOption,
     Target,
@@ -22,6 +23,8 @@ from harness.cli.options import (
 from harness.error import UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
     from harness.record import Proof
@@ -39,6 +42,7 @@ def prove(
     isolate: IsolateOption = True,
     timeout: TimeoutOption = 10.0,
     memory: MemoryOption = 4.0,
+    executor: ExecutorOption = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Begin nothing more after so many seconds.")] = None,
     run: Annotated[str, typer.Option("--run", help="Run to write into, and to go on with.")] = "prove",
     fresh: Annotated[bool, typer.Option("--fresh", help="Clear the run first.")] = False,
@@ -49,6 +53,7 @@ def prove(
     thousand million a kernel, take minutes. What is finished is kept, so that the same command goes on after an
     interrupt.
     """
+    from harness.executor import executor_named
     from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.terminal import print_proofs
@@ -70,8 +75,10 @@ def prove(
         quantities,
         call,
     )
-    limits = Limits(timeout, memory, law_s=60.0 * timeout) if isolate and exhaustion.is_foreign else None
-    found, waiting, interrupted = _exhausted(exhaustion, limits, jobs, seconds)
+    apart = executor is not None or (isolate and exhaustion.is_foreign)
+    limits = Limits(timeout, memory, law_s=60.0 * timeout) if apart else None
+    with executor_named(executor) as hands:
+        found, waiting, interrupted = _exhausted(exhaustion, limits, jobs, seconds, hands)
     proofs = [proof for proof in found if proof.skipped is None]
     opened.add_proofs(proofs)
     print_proofs(console(), found)
@@ -89,13 +96,17 @@ def prove(
 
 
 def _exhausted(
-    exhaustion: "Exhaustion", limits: "Limits | None", jobs: int, seconds: float | None
+    exhaustion: "Exhaustion",
+    limits: "Limits | None",
+    jobs: int,
+    seconds: float | None,
+    executor: "Executor | None",
 ) -> "tuple[list[Proof], int, bool]":
     """Go on with the proofs; return what they say, how many are not begun, and whether there was an interrupt."""
     from harness.proof.isolated import Isolated
 
     with contextlib.ExitStack() as stack:
-        work = exhaustion if limits is None else stack.enter_context(Isolated(exhaustion, limits, jobs))
+        work = exhaustion if limits is None else stack.enter_context(Isolated(exhaustion, limits, jobs, executor))
         titles = work.run(seconds=seconds) if isinstance(work, Isolated) else _titles(work, jobs, seconds)
         interrupted = False
         try:

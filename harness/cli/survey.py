@@ -7,6 +7,7 @@ import typer
 from harness.cli.claims import declared_breaks, names
 from harness.cli.options import (
     CallOption,
+    ExecutorOption,
     IsolateOption,
     MemoryOption,
     RunOption,
@@ -17,6 +18,7 @@ from harness.cli.options import (
     progress,
     session,
 )
+from harness.error import UsageError
 
 
 def survey(
@@ -37,6 +39,7 @@ def survey(
     isolate: IsolateOption = True,
     timeout: TimeoutOption = 10.0,
     memory: MemoryOption = 4.0,
+    executor: ExecutorOption = None,
     run: RunOption = None,
 ) -> None:
     """Find where the laws break, to the exact float, and the inputs on which an implementation is worst.
@@ -44,6 +47,7 @@ def survey(
     `harness survey homework.py:softmax --contract softmax` takes one function in a file, `harness survey` the chapter's
     cases. Exit code 1: something breaks that is not declared, or elsewhere than its closed form says.
     """
+    from harness.executor import executor_named
     from harness.isolation.limits import Limits
     from harness.record import Accumulator, Breaking, Profile, Worst, disagreeing, unanswered, undeclared
     from harness.surveyor.findings import Findings
@@ -64,27 +68,33 @@ def survey(
         seed,
     )
     # A search lasts as long as it is told to, beside what a law may take.
-    limits = (
-        Limits(timeout, memory, law_s=12.0 * timeout + (seconds or 0.0)) if isolate and planned.is_foreign else None
-    )
+    apart = executor is not None or (isolate and planned.is_foreign)
+    limits = Limits(timeout, memory, law_s=12.0 * timeout + (seconds or 0.0)) if apart else None
     opened = session(run, seed)
-    found, interrupted = Findings(), False
+    found, end, lost = Findings(), "", None
     try:
-        with progress() as bar:
+        with executor_named(executor) as hands, progress() as bar:
             task = bar.add_task("surveying", total=None if limits else len(planned.parts()))
-            for title, findings in planned.run(processes=jobs, limits=limits):
+            for title, findings in planned.run(processes=jobs, limits=limits, executor=hands):
                 found.add(findings)
                 bar.update(task, advance=1, description=title)
     except KeyboardInterrupt:
-        interrupted = True
+        end = "interrupted"
+    except UsageError as error:
+        if not (found.breakings or found.worst or found.accumulators):
+            raise
+        # What was found before is not lost.
+        end, lost = "ended by an error", error
     if opened is not None:
         opened.folder.merge(Breaking, found.breakings)
         opened.folder.merge(Worst, found.worst)
         opened.folder.merge(Profile, found.profiles)
         opened.folder.merge(Accumulator, found.accumulators)
     print_survey(console(), found, single=":" in target)
-    print(f"{found}{' -- interrupted, the rest was not surveyed' if interrupted else ''}")
-    if interrupted:
+    print(f"{found}{f' -- {end}, the rest was not surveyed' if end else ''}")
+    if lost is not None:
+        raise lost
+    if end:
         raise typer.Exit(130)
     wrong = (disagreeing(found.breakings), undeclared(found.breakings, found.worst), unanswered(found.breakings))
     raise typer.Exit(int(any(wrong)))

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.gate.standing import Origin, Standing, Summary
-from harness.record import SCHEMA, Record, write_atomically
+from harness.gate.standing import Standing, Summary
+from harness.record import SCHEMA, Origin, Record, write_atomically
 
 Key = tuple[str, str]
 """Name and device of a case."""

@@ -68,15 +68,17 @@ class Pool:
         Under which the code runs.
     processes
         How many workers there are.
+    folder
+        Their working directory; this process's where absent.
 
     Notes
     -----
     It is a context: on entering it the code is loaded, and its pieces are known; on leaving it every process is ended.
     """
 
-    def __init__(self, plan: Plan, limits: Limits, processes: int) -> None:
+    def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
         self._limits = limits
-        self._workers = [_Worker(plan, limits) for _ in range(processes)]
+        self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -156,6 +158,7 @@ class _Worker:
 
     plan: Plan
     limits: Limits
+    folder: str | None = None
     process: subprocess.Popen[bytes] | None = None
     retired: bool = False
 
@@ -171,6 +174,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=self.printed,
             start_new_session=True,
+            cwd=self.folder,
         )
         plan = TypeAdapter(type(self.plan)).dump_python(self.plan, mode="json")
         self._send({"errand": type(self.plan).__name__, "plan": plan, "limits": asdict(self.limits)})

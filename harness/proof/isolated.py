@@ -1,10 +1,11 @@
 """An exhaustion of foreign code: worker processes do the shards, and what they say is collected on this side."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Self
 
+from harness.isolation.crew import crew
 from harness.isolation.limits import Limits
-from harness.isolation.pool import Pool
 from harness.proof.exhaustion import Exhaustion, Shard
 from harness.record import Proof
 
@@ -20,10 +21,14 @@ class Isolated:
         Of time and memory.
     processes
         How many.
+    executor
+        Whose workers do the shards, instead of processes here; they keep them in the same folder.
     """
 
-    def __init__(self, exhaustion: Exhaustion, limits: Limits, processes: int) -> None:
-        self._pool = Pool(exhaustion, limits, processes)
+    def __init__(
+        self, exhaustion: Exhaustion, limits: Limits, processes: int, executor: Executor | None = None
+    ) -> None:
+        self._pool = crew(exhaustion, limits, processes, executor)
         self._blank: list[Proof] = []
         self._found: dict[int, Proof] = {}
         self._lost: dict[int, str] = {}

@@ -26,6 +26,7 @@ finished. This package imports neither torch nor pandas.
 from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
 from harness.record.gate import Comparison, Finding, Gate, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
+from harness.record.origin import Origin
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import (
     broken_blocks,
@@ -89,6 +90,7 @@ __all__ = [
     "Image",
     "Input",
     "LawOutcome",
+    "Origin",
     "Outcome",
     "Profile",
     "Proof",

@@ -5,6 +5,7 @@ processes nor on the order in which they finish, nor on whether the code runs in
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +13,8 @@ from harness.campaign import SEED
 from harness.case import Break, Case
 from harness.discovery import SHIPPED, is_shipped, load
 from harness.error import UsageError
+from harness.isolation.crew import crew
 from harness.isolation.limits import Limits
-from harness.isolation.pool import Pool
 from harness.job import Job, jobs
 from harness.law import Contract, Law
 from harness.ray import Ray, rays_of
@@ -77,7 +78,9 @@ class Survey:
         """List the parts, in a fixed order."""
         return [part for exploration in self.explorations() for part in exploration.parts]
 
-    def run(self, *, processes: int = 1, limits: Limits | None = None) -> Iterator[tuple[str, list[Finding]]]:
+    def run(
+        self, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
+    ) -> Iterator[tuple[str, list[Finding]]]:
         """Yield of each part what it is about and what is found.
 
         Parameters
@@ -86,9 +89,11 @@ class Survey:
             How many processes explore; each computes on one thread.
         limits
             Of time and memory, for code that runs in processes of its own; in this one when absent.
+        executor
+            Whose workers explore, instead of processes here; it takes limits.
         """
         if limits is not None:
-            yield from self._isolated(processes, limits)
+            yield from self._isolated(processes, limits, executor)
             return
         listed = self.parts()
         if processes <= 1:
@@ -104,8 +109,10 @@ class Survey:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _isolated(self, processes: int, limits: Limits) -> Iterator[tuple[str, list[Finding]]]:
-        with Pool(self, limits, processes) as pool:
+    def _isolated(
+        self, processes: int, limits: Limits, executor: Executor | None
+    ) -> Iterator[tuple[str, list[Finding]]]:
+        with crew(self, limits, processes, executor) as pool:
             for answer in pool.answers(range(len(pool.pieces))):
                 piece = pool.pieces[answer.index]
                 found = unanswered(piece, str(answer.reason)) if answer.said is None else answer.said["findings"]

@@ -1,0 +1,33 @@
+"""Where figures come from: what they depend on beside the code that is measured."""
+
+from harness.record.schema import Environment, Record
+
+
+class Origin(Record):
+    """What the figures depend on beside the code: other machines and other versions round differently."""
+
+    torch: str
+    capability: str
+    """Vector instructions that torch uses."""
+    instructions: str
+    """Vendor, model, instructions and cache, by which the libraries below torch choose their kernels."""
+    machine: str
+
+    @classmethod
+    def of(cls, environment: Environment) -> "Origin":
+        """Return what of an environment the figures depend on."""
+        build = environment.torch_build
+        return cls(
+            torch=environment.torch,
+            capability=build.get("cpu capability", "unknown"),
+            instructions=build.get("instructions", "unknown"),
+            machine=environment.machine,
+        )
+
+    def supersedes(self, other: "Origin") -> bool:
+        """Whether it is the same kind of machine with another torch."""
+        return self != other and self == other.model_copy(update={"torch": self.torch})
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"torch {self.torch}, {self.capability}, {self.machine} ({self.instructions})"
