@@ -20,7 +20,7 @@ from harness.isolation import post
 from harness.isolation.crew import Crew
 from harness.isolation.limits import Limits
 from harness.isolation.pool import Answer
-from harness.isolation.post import Order, carried_out, origin_here
+from harness.isolation.post import Order, carried_out, kind_here
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.isolated import Isolated
 from harness.record import RunFolder, Verdict
@@ -155,16 +155,21 @@ def test_a_worker_of_another_kind_is_refused(
     homework: Path, threads: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run would say that its figures are this machine's."""
-    other = origin_here().model_copy(update={"capability": "VSX"})
-    monkeypatch.setattr("harness.isolation.crew.origin_here", lambda: other)
+    here = kind_here()
+    versions = tuple((name, "6.0" if name == "hypothesis" else version) for name, version in here.versions)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
-    with pytest.raises(UsageError, match=r"workers compute as the machine does .* where that has torch .*, VSX, "):
-        list(campaign.run(limits=Limits(), executor=threads))
+    for other, named in (
+        (replace(here, origin=here.origin.model_copy(update={"capability": "VSX"})), r"torch .*, VSX, "),
+        (replace(here, versions=versions), r"6\.0 in the worker on "),
+    ):
+        monkeypatch.setattr("harness.isolation.crew.kind_here", lambda other=other: other)
+        with pytest.raises(UsageError, match=rf"workers compute as the machine does .* where that has {named}"):
+            list(campaign.run(limits=Limits(), executor=threads))
 
 
 def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
     """Files are looked up in it."""
-    order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", origin_here())
+    order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
     reply = carried_out(order, 0)
     assert reply.usage is not None
     assert reply.usage["value"] == "no folder `/there/is/none`"
@@ -211,7 +216,7 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
     """A worker of a cluster lives for months; the next piece starts another."""
     monkeypatch.setattr(post, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
-    order, own = Order(campaign, Limits(), str(Path.cwd()), origin_here()), post._Post()
+    order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), post._Post()
     first = own.answer(order, 0)
     until = time.monotonic() + 20.0
     while own._pool is not None:

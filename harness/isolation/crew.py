@@ -10,7 +10,7 @@ from harness.error import UsageError
 from harness.isolation.errand import Document, Plan
 from harness.isolation.limits import Limits
 from harness.isolation.pool import Answer, Pool
-from harness.isolation.post import Order, Reply, carried_out, origin_here
+from harness.isolation.post import Order, Reply, carried_out, kind_here
 
 
 def crew(plan: Plan, limits: Limits, processes: int, executor: Executor | None = None) -> "Pool | Crew":
@@ -39,7 +39,7 @@ class Crew:
 
     def __init__(self, plan: Plan, limits: Limits, executor: Executor) -> None:
         self._executor = executor
-        self._order = Order(plan, limits, str(Path.cwd()), origin_here())
+        self._order = Order(plan, limits, str(Path.cwd()), kind_here())
         self.pieces: list[Document] = []
 
     def __enter__(self) -> Self:

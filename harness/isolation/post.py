@@ -25,6 +25,33 @@ IDLE_S = 60.0
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What the outcome of a piece depends on beside what is asked.
+
+    Parameters
+    ----------
+    origin
+        Processor and torch: what figures depend on.
+    versions
+        Of the instrument and of the packages it computes and draws with.
+    """
+
+    origin: Origin
+    versions: tuple[tuple[str, str], ...]
+
+    def beside(self, other: "Kind") -> str:
+        """Return what it has that the other one has not, and that one instead."""
+        if self.origin != other.origin:
+            return f"{self.origin}, where that has {other.origin}"
+        own, its = dict(self.versions), dict(other.versions)
+        return ", ".join(
+            f"{name} {own.get(name, 'missing')}, where that has {its.get(name, 'none')}"
+            for name in sorted(own | its)
+            if own.get(name) != its.get(name)
+        )
+
+
+@dataclass(frozen=True)
 class Order:
     """What is done, the same for all pieces.
 
@@ -36,14 +63,14 @@ class Order:
         Under which the code runs.
     folder
         The working directory, in which relative names of files are looked up.
-    origin
-        Of the figures: only a worker of the same kind may do a piece of it.
+    kind
+        Only a worker of this kind may do a piece of it.
     """
 
     plan: Plan
     limits: Limits
     folder: str
-    origin: Origin
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,7 @@ class Reply:
 def carried_out(order: Order, index: int) -> Reply:
     """Do a piece. This is what an executor runs; nothing is raised, since not every executor brings that home."""
     try:
-        _refuse_another_kind(order.origin)
+        _refuse_another_kind(order.kind)
         _refuse_another_place(order.folder)
         return Reply(_post().answer(order, index))
     except UsageError as error:
@@ -78,20 +105,21 @@ def carried_out(order: Order, index: int) -> Reply:
 
 
 @cache
-def origin_here() -> Origin:
-    """Return where figures of this process come from."""
+def kind_here() -> Kind:
+    """Return the kind of this process."""
     from harness.environment import environment
 
-    return Origin.of(environment())
+    found = environment()
+    return Kind(Origin.of(found), tuple(sorted(found.versions.items())))
 
 
-def _refuse_another_kind(wanted: Origin) -> None:
-    if origin_here() != wanted:
+def _refuse_another_kind(wanted: Kind) -> None:
+    if kind_here() != wanted:
         raise UsageError(
             rule="workers compute as the machine does that the run is recorded on",
-            value=f"{origin_here()}, where that has {wanted}",
+            value=kind_here().beside(wanted),
             place=f"the worker on {platform.node()}",
-            remedy="start the command on a machine of the workers' kind, with the same torch",
+            remedy="start the command on a machine of the workers' kind, with the same packages",
         )
 
 
