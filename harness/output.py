@@ -1,7 +1,6 @@
 """Verdicts as text for other programs: JSON, JUnit XML and Markdown. It reads records alone."""
 
 import io
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
@@ -10,17 +9,18 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from rich.control import strip_control_codes
 from tabulate import tabulate
 
-from harness.record import SCHEMA, Status, Verdict, census_line, failing, verdict_line, violation_block
+from harness.record import SCHEMA, Record, Status, Verdict, census_line, failing, verdict_line, violation_block
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: str
+    verdicts: tuple[Verdict, ...]
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
-    """Return one document: the verdict in words, and every record."""
-    document = {
-        "schema_version": SCHEMA,
-        "verdict": verdict_line(verdicts),
-        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
-    }
-    return json.dumps(document, indent=2) + "\n"
+    """Return one document: the verdict in words, and every record; NaN and infinities are text, as JSON has none."""
+    return _Document(verdict=verdict_line(verdicts), verdicts=tuple(verdicts)).model_dump_json(indent=2) + "\n"
 
 
 def to_junit(verdicts: Sequence[Verdict]) -> str:

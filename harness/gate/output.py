@@ -1,7 +1,6 @@
 """Findings as text: a line for the terminal, and JSON, JUnit XML and Markdown for other programs."""
 
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
@@ -11,7 +10,7 @@ from tabulate import tabulate
 
 from harness.gate.finding import worst_first
 from harness.output import cell, printable
-from harness.record import SCHEMA, Finding, Gate, Outcome
+from harness.record import SCHEMA, Finding, Gate, Outcome, Record
 
 ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
 """The exit codes in a word."""
@@ -35,15 +34,17 @@ def spoken(findings: Sequence[Finding]) -> list[Finding]:
     return [one for one in worst_first(findings) if one.outcome not in QUIET]
 
 
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: str
+    exit_code: int
+    findings: tuple[Finding, ...]
+
+
 def to_json(findings: Sequence[Finding], code: int) -> str:
     """Return one document: the verdict in words, the exit code, and every finding."""
-    document = {
-        "schema_version": SCHEMA,
-        "verdict": gate_line(findings, code),
-        "exit_code": code,
-        "findings": [one.model_dump(mode="json") for one in findings],
-    }
-    return json.dumps(document, indent=2) + "\n"
+    document = _Document(verdict=gate_line(findings, code), exit_code=code, findings=tuple(findings))
+    return document.model_dump_json(indent=2) + "\n"
 
 
 def to_junit(findings: Sequence[Finding], code: int) -> str:
