@@ -113,10 +113,10 @@ class Campaign:
         limits
             Of time and memory, for code that runs in processes of its own; in this one when absent.
         executor
-            Whose workers decide, instead of processes here; it takes limits.
+            Whose workers decide, instead of processes here, under the usual limits when none are given.
         """
-        if limits is not None:
-            return self._isolated(processes, limits, executor)
+        if limits is not None or executor is not None:
+            return self._isolated(processes, limits or Limits(), executor)
         return self._here(processes)
 
     def _isolated(self, processes: int, limits: Limits, executor: Executor | None) -> Iterator[Verdict]:

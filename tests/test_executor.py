@@ -100,7 +100,7 @@ def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> No
 def test_shipped_cases_are_decided_as_here(workplace: Path, threads: Executor) -> None:
     """In a process beside the executor's too, where they are decided in this one otherwise."""
     campaign = Campaign("cases.binary", laws=["value", "gradient"], dtypes=["float32"])
-    assert verdicts(campaign, limits=Limits(), executor=threads) == verdicts(campaign)
+    assert verdicts(campaign, executor=threads) == verdicts(campaign)
 
 
 def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Executor) -> None:

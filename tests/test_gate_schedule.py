@@ -38,9 +38,19 @@ def test_the_budget_that_would_do_does() -> None:
 def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
     """A couple lasts as long as before, or has the most slices there are."""
     made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
-    assert made.slices_of(list(made.costs)) == made.slices
-    assert made.slices_of(["case 0", "case 1"]) == min(MOST_SLICES, 7 * made.slices)
-    assert made.slices_of(["case 0"]) == MOST_SLICES
+    assert made.slices_of(list(made.costs), 100.0) == made.slices
+    assert made.slices_of(["case 0", "case 1"], 100.0) == min(MOST_SLICES, 7 * made.slices)
+    assert made.slices_of(["case 0"], 100.0) == MOST_SLICES
+
+
+def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
+    """A block that is not finished says nothing."""
+    made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
+    few = ["case 0", "case 1"]
+    slices = made.slices_of(few, 2.0)
+    assert FEWEST_SLICES < slices < made.slices_of(few, 100.0)
+    assert ARMS * 0.3 + sum(made.costs[case].couple_s(slices) for case in few) <= 2.0
+    assert made.slices_of(few, 0.0) == FEWEST_SLICES
 
 
 def test_nothing_to_measure_needs_no_budget() -> None:

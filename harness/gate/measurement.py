@@ -10,7 +10,7 @@ from harness.gate.analysis import BLOCK, Limits, State, is_slower, log_ratio, st
 from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Plan, couple
 from harness.gate.machine import Condition, condition
-from harness.gate.schedule import FEWEST_SLICES, Cost, Schedule, scheduled
+from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
 from harness.record import Slices
 
 CONTROL_S = 100e-6
@@ -181,6 +181,8 @@ class Measurement:
         began, before = time.perf_counter(), condition()
         sought = None if self._control_is_seen() else self.evidence.control
         taken: dict[tuple[str, Plan, bool], list[dict[str, Slice]]] = defaultdict(list)
+        # A look is taken at the end of a block: what is left of the budget is for all couples until then.
+        affordable_s = RESERVE * self.left_s / (BLOCK - number % BLOCK)
 
         def turn(case: str) -> None:
             cost = self._schedule.costs[case]
@@ -192,7 +194,7 @@ class Measurement:
         with couple(self._sources, self._draw) as arms:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
-            for _ in range(self._schedule.slices_of(cases)):
+            for _ in range(self._schedule.slices_of(cases, affordable_s)):
                 able = [case for case in cases if case not in self.evidence.failures]
                 for case in self._draw.sample(able, len(able)):
                     if self.left_s > 0:

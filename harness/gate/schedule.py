@@ -56,6 +56,8 @@ class Schedule:
         Of the cases that are measured.
     slices
         Of each arm, while all cases are measured.
+    begin_s
+        Seconds in which a process begins and has loaded the cases.
     unreached
         Cases for which the budget was too small, the slowest first.
     enough_s
@@ -64,17 +66,22 @@ class Schedule:
 
     costs: Mapping[str, Cost]
     slices: int
+    begin_s: float = 0.0
     unreached: tuple[str, ...] = ()
     enough_s: float = 0.0
 
-    def slices_of(self, cases: Sequence[str]) -> int:
-        """Return how many slices of each arm some of the cases have in a couple.
+    def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
+        """Return how many slices of each arm some of the cases have in a couple that may take so many seconds.
 
         When others are decided the couple does not become shorter: what is left is what neighbours on the machine
         disturb, and the fastest of more slices, over as long a time, is disturbed less.
         """
-        full_s = self.slices * sum(cost.slice_s for cost in self.costs.values())
-        return max(self.slices, min(MOST_SLICES, int(full_s / sum(self.costs[case].slice_s for case in cases))))
+        costs = [self.costs[case] for case in cases]
+        slice_s = sum(cost.slice_s for cost in costs)
+        as_long = self.slices * sum(cost.slice_s for cost in self.costs.values()) / slice_s
+        fixed_s = ARMS * (self.begin_s + sum(cost.prepare_s for cost in costs))
+        fitting = (affordable_s - fixed_s) / (ARMS * slice_s)
+        return max(FEWEST_SLICES, int(min(MOST_SLICES, as_long, fitting)))
 
 
 def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
@@ -101,8 +108,8 @@ def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Sched
         unreached.append(cases.pop())
     if not cases:
         quickest_s = costs[unreached[-1]].couple_s(FEWEST_SLICES) if unreached else 0.0
-        return Schedule({}, FEWEST_SLICES, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
+        return Schedule({}, FEWEST_SLICES, begin_s, tuple(unreached), couples * (ARMS * begin_s + quickest_s))
     slices = FEWEST_SLICES
     while slices < MOST_SLICES and needed_s(slices + 1) < affordable_s:
         slices += 1
-    return Schedule({case: costs[case] for case in cases}, slices, tuple(unreached))
+    return Schedule({case: costs[case] for case in cases}, slices, begin_s, tuple(unreached))

@@ -90,10 +90,10 @@ class Survey:
         limits
             Of time and memory, for code that runs in processes of its own; in this one when absent.
         executor
-            Whose workers explore, instead of processes here; it takes limits.
+            Whose workers explore, instead of processes here, under the usual limits when none are given.
         """
-        if limits is not None:
-            yield from self._isolated(processes, limits, executor)
+        if limits is not None or executor is not None:
+            yield from self._isolated(processes, limits or Limits(), executor)
             return
         listed = self.parts()
         if processes <= 1:
