@@ -46,18 +46,30 @@ def heavy_tailed(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.nd
     return 1.0 + 0.01 * rng.pareto(1.0, start.shape)
 
 
+def crowded(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
+    """A neighbour shares the core for nine tenths of the time, and goes and comes from slice to slice."""
+    return quiet(rng, start, arm) * np.where(rng.random(start.shape) < 0.1, 1.0, 1.4)
+
+
 def slow_arm(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
     """The second base is always four percent slow: the machine favours one process."""
     return quiet(rng, start, arm) * (1.04 if arm == 2 else 1.0)
 
 
-HONEST = {"quiet": quiet, "drift": drifting, "bursts": bursting, "layout bias": laid_out, "heavy tails": heavy_tailed}
+HONEST = {
+    "quiet": quiet,
+    "drift": drifting,
+    "bursts": bursting,
+    "layout bias": laid_out,
+    "heavy tails": heavy_tailed,
+    "crowded": crowded,
+}
 """Machines that treat all processes alike."""
 
 
 def couple(rng: np.random.Generator, machine: Machine, slowdown: float, when: float) -> list[list[float]]:
-    """Return the fastest rounds of base, candidate and second base, slices in random order."""
-    order = rng.permutation(np.repeat(np.arange(3), SLICES))
+    """Return the fastest rounds of base, candidate and second base, in turns, each in random order."""
+    order = np.concatenate([rng.permutation(3) for _ in range(SLICES)])
     starts = when + np.arange(len(order)) / len(order) / 20.0
     work = (1.0, 1.0 + slowdown, 1.0)
     return [list(CALL_S * work[arm] * machine(rng, starts[order == arm], arm)) for arm in range(3)]

@@ -3,32 +3,33 @@
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_slices import HONEST, Machine, couple, long_bursting, slow_arm
+from simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
 
-from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, log_ratio, state
+from harness.gate.analysis import BLOCK, Limits, State, beside, estimate, fastest, is_slower, sharper, state
 
 RECORDED = Path(__file__).parent / "recorded" / "slices.jsonl.gz"
 LIMITS = Limits()
 MOST_BLOCKS = 4
-Ratios = tuple[list[float], list[float]]
+Slices = Sequence[Sequence[float]]
+"""The fastest rounds of base, candidate and second base in a couple."""
 
 
-def decided(draw: Callable[[int], Ratios]) -> State:
+def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
     """Go on, block by block, as a measurement does, until the case is settled or the couples are spent."""
-    ratios: list[float] = []
-    nulls: list[float] = []
+    couples: list[Slices] = []
     reached = State.OPEN
     for block in range(MOST_BLOCKS):
-        more, beside = draw(block)
-        ratios, nulls = ratios + more, nulls + beside
-        reached = state(ratios, nulls, LIMITS)
+        couples += draw(block)
+        read = sharper([(base, null) for base, _, null in couples])
+        ratios = [read(base, candidate) for base, candidate, _ in couples]
+        reached = state(ratios, [read(base, null) for base, _, null in couples], LIMITS)
         if reached.settled:
             break
     return reached
@@ -37,11 +38,9 @@ def decided(draw: Callable[[int], Ratios]) -> State:
 def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> State:
     """Decide a case on a machine."""
 
-    def block(number: int) -> Ratios:
+    def block(number: int) -> Sequence[Slices]:
         times = (number * BLOCK + np.arange(BLOCK)) / (MOST_BLOCKS * BLOCK)
-        measured = [couple(rng, machine, slowdown, when) for when in times]
-        ratios = [log_ratio(base, candidate) for base, candidate, _ in measured]
-        return ratios, [log_ratio(base, null) for base, _, null in measured]
+        return [couple(rng, machine, slowdown, when) for when in times]
 
     return decided(block)
 
@@ -121,38 +120,50 @@ def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
 
 def test_arms_with_unequally_many_slices_are_refused() -> None:
     """The minimum of more slices is smaller, on identical code."""
-    with pytest.raises(AssertionError, match="equally many"):
-        log_ratio([1.0, 2.0], [1.0])
+    for read in (fastest, beside):
+        with pytest.raises(AssertionError, match="equally many"):
+            read([1.0, 2.0], [1.0])
+
+
+def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
+    """The fastest rounds on a quiet machine; those beside each other where undisturbed ones are rare."""
+    rng = np.random.default_rng(3)
+    for machine, wanted in ((quiet, fastest), (crowded, beside)):
+        couples = [couple(rng, machine, 0.0, when) for when in np.linspace(0.0, 1.0, 200)]
+        assert sharper([(base, null) for base, _, null in couples]) is wanted
+    assert sharper([]) is fastest
+
+
+def test_both_readings_of_a_slowdown_agree() -> None:
+    """Ten percent are ten percent, disturbed or not."""
+    base_s = np.array([1.0, 1.4, 1.4])
+    for read in (fastest, beside):
+        assert read(list(base_s), list(1.1 * base_s)) == pytest.approx(math.log(1.1))
 
 
 # Recorded slices
 
 
 @cache
-def recorded(kind: str) -> dict[str, np.ndarray]:
-    """Return, by case, a row for each couple: the log ratios of the candidate and of the second base."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def recorded(kind: str) -> dict[str, list[Slices]]:
+    """Return the couples by case."""
+    found: dict[str, list[Slices]] = {}
     with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
         for line in lines:
             run, case, arms = json.loads(line)
             if run.startswith(kind):
                 couples = zip(arms["base"], arms["candidate"], arms["null"], strict=True)
-                found.setdefault(case, []).extend((log_ratio(b, c), log_ratio(b, n)) for b, c, n in couples)
-    return {case: np.asarray(rows) for case, rows in found.items()}
+                found.setdefault(case, []).extend(couples)
+    return found
 
 
-def _in_turn(cases: dict[str, np.ndarray], count: int) -> Iterator[np.ndarray]:
+def _in_turn(cases: dict[str, list[Slices]], count: int) -> Iterator[list[Slices]]:
     return islice(cycle(cases.values()), count)
 
 
-def resampled(rows: np.ndarray, rng: np.random.Generator) -> State:
+def resampled(couples: list[Slices], rng: np.random.Generator) -> State:
     """Decide a case on couples drawn from those that were recorded."""
-
-    def block(_: int) -> Ratios:
-        drawn = rows[rng.integers(len(rows), size=BLOCK)]
-        return list(drawn[:, 0]), list(drawn[:, 1])
-
-    return decided(block)
+    return decided(lambda _: [couples[at] for at in rng.integers(len(couples), size=BLOCK)])
 
 
 def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:

@@ -1,14 +1,15 @@
 """From slices to verdicts: pure functions, which know neither processes nor torch.
 
-A couple of processes gives one number a case, ``log(fastest round here / fastest round of the base)``. Numbers of
-different couples are independent, those of one couple are not, so that every interval is over couples.
+A couple of processes gives one number a case, the logarithm of a ratio of times. Numbers of different couples are
+independent, those of one couple are not, so that every interval is over couples. There are two readings of a couple,
+and the null arm says which of them is the sharper on this machine, in this hour.
 
 Looks are taken after each block of couples. A case whose lower bound exceeds the margin is suspected; the block after
 it, which had no part in the suspicion, must say the same before the case has regressed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,8 +117,18 @@ def _quantile(couples: int) -> float:
     return float(stats.t.ppf(LEVEL, couples - 1))
 
 
-def log_ratio(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
-    """Return the one number of a couple: the logarithm of the ratio of the fastest rounds.
+Pair = tuple[Sequence[float], Sequence[float]]
+"""Of the base and of another arm: the fastest round of each slice of a couple, those of one turn in the same place."""
+
+Reading = Callable[[Sequence[float], Sequence[float]], float]
+"""Makes one number of a pair: the logarithm of a ratio."""
+
+
+def fastest(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
+    """Return the logarithm of the ratio of the fastest rounds.
+
+    On a quiet machine nothing is sharper: what disturbs only lengthens. Where nearly all of the time is disturbed, one
+    arm may have had an undisturbed round and the other none.
 
     Parameters
     ----------
@@ -126,6 +137,35 @@ def log_ratio(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     """
     assert len(base_s) == len(arm_s), "arms have equally many slices"
     return math.log(min(arm_s) / min(base_s))
+
+
+def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
+    """Return the logarithm of the ratio of slices that were measured one after the other: the median of all turns.
+
+    Where a neighbour slows everything down for most of the time, it slows both down.
+
+    Parameters
+    ----------
+    base_s, arm_s
+        The fastest round of each slice, turn by turn.
+    """
+    assert len(base_s) == len(arm_s), "arms have equally many slices"
+    return float(np.median(np.log(np.asarray(arm_s) / np.asarray(base_s))))
+
+
+def sharper(nulls: Sequence[Pair]) -> Reading:
+    """Return the reading that varies less from couple to couple where the base is compared with itself.
+
+    The choice looks at no candidate, so that it favours neither slower nor faster.
+
+    Parameters
+    ----------
+    nulls
+        Of the base and the second base, one a couple.
+    """
+    if len(nulls) < 2:
+        return fastest
+    return min((fastest, beside), key=lambda reading: float(np.std([reading(*one) for one in nulls])))
 
 
 def estimate(log_ratios: Sequence[float]) -> Estimate:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.gate.analysis import BLOCK, Limits, State, is_slower, log_ratio, state
+from harness.gate.analysis import BLOCK, Limits, Pair, State, is_slower, sharper, state
 from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Plan, couple
 from harness.gate.machine import Condition, condition
@@ -74,15 +74,20 @@ class Evidence:
 def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
     """Return the numbers of a case in an arm, one a couple, in the order of the couples.
 
+    They are read as the case's null arm is read most sharply.
+    """
+    read = sharper(_pairs(slices, case, NULL))
+    return [read(*pair) for pair in _pairs(slices, case, arm)]
+
+
+def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[Pair]:
+    """The base's slices and an arm's, one pair a couple.
+
     The control is compared with the base's slices that were taken beside it, which have ten calls a round.
     """
+    bases = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
     own = [one for one in slices if one.case == case and one.arm == arm]
-    beside = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
-    found = []
-    for one in own:
-        base = beside[one.couple, one.iterations - (arm == CONTROL)]
-        found.append(log_ratio(base.minima_s, one.minima_s))
-    return found
+    return [(bases[one.couple, one.iterations - (arm == CONTROL)].minima_s, one.minima_s) for one in own]
 
 
 class Measurement:
