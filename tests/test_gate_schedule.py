@@ -49,7 +49,7 @@ def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
     few = ["case 0", "case 1"]
     slices = made.slices_of(few, 2.0)
     assert FEWEST_SLICES < slices < made.slices_of(few, 100.0)
-    assert ARMS * 0.3 + sum(made.costs[case].couple_s(slices) for case in few) <= 2.0
+    assert made.couple_s(few, slices) <= 2.0 < made.couple_s(few, slices + 1)
     assert made.slices_of(few, 0.0) == FEWEST_SLICES
 
 

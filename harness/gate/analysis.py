@@ -156,7 +156,8 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
 def sharper(nulls: Sequence[Pair]) -> Reading:
     """Return the reading that varies less from couple to couple where the base is compared with itself.
 
-    The choice looks at no candidate, so that it favours neither slower nor faster.
+    The choice looks at no candidate, and at how numbers vary, not at what they are: it favours neither slower nor
+    faster.
 
     Parameters
     ----------

@@ -74,9 +74,10 @@ class Evidence:
 def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
     """Return the numbers of a case in an arm, one a couple, in the order of the couples.
 
-    They are read as the case's null arm is read most sharply.
+    They are read as the case's null arm is read most sharply; the control, whose rounds are longer and are disturbed
+    more often, as it is itself.
     """
-    read = sharper(_pairs(slices, case, NULL))
+    read = sharper(_pairs(slices, case, CONTROL if arm == CONTROL else NULL))
     return [read(*pair) for pair in _pairs(slices, case, arm)]
 
 
@@ -113,7 +114,6 @@ class Measurement:
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
         self._start = time.perf_counter()
         self._schedule = Schedule({}, FEWEST_SLICES)
-        self._couple_s = 0.0
 
     @property
     def left_s(self) -> float:
@@ -136,12 +136,16 @@ class Measurement:
         """Measure some cases of both trees."""
         self._prepare(cases)
         number = 0
-        while (wanted := self._wanted()) and number < self.settings.most_couples and self.left_s > self._couple_s:
+        while (wanted := self._wanted()) and number < self.settings.most_couples and self._reaches(wanted):
             self._progress(f"couple {number + 1}: {len(wanted)} cases")
             self._one_couple(number, wanted)
             number += 1
         self.evidence.duration_s = time.perf_counter() - self._start
         return self.evidence
+
+    def _reaches(self, cases: Sequence[str]) -> bool:
+        """Whether what is left of the budget is enough for another couple, be it a short one."""
+        return self.left_s > self._schedule.couple_s(cases)
 
     def _prepare(self, cases: Sequence[str]) -> None:
         """Look how long calls take, and plan what is measured."""
@@ -183,7 +187,7 @@ class Measurement:
         A neighbour on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
         each other, one arm's would have met it and another's not.
         """
-        began, before = time.perf_counter(), condition()
+        before = condition()
         sought = None if self._control_is_seen() else self.evidence.control
         taken: dict[tuple[str, Plan, bool], list[dict[str, Slice]]] = defaultdict(list)
         # A look is taken at the end of a block: what is left of the budget is for all couples until then.
@@ -207,7 +211,6 @@ class Measurement:
         for (case, plan, _), turns in taken.items():
             if len(turns) >= FEWEST_SLICES and case not in self.evidence.failures:
                 self._note(number, case, plan, turns, before)
-        self._couple_s = time.perf_counter() - began
 
     def _try(self, step: Callable[[str], None], case: str) -> None:
         try:

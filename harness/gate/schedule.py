@@ -70,17 +70,19 @@ class Schedule:
     unreached: tuple[str, ...] = ()
     enough_s: float = 0.0
 
+    def couple_s(self, cases: Sequence[str], slices: int = FEWEST_SLICES) -> float:
+        """Return the seconds of a couple of some of the cases, about."""
+        return ARMS * self.begin_s + sum(self.costs[case].couple_s(slices) for case in cases)
+
     def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
         """Return how many slices of each arm some of the cases have in a couple that may take so many seconds.
 
         When others are decided the couple does not become shorter: what is left is what neighbours on the machine
         disturb, and the fastest of more slices, over as long a time, is disturbed less.
         """
-        costs = [self.costs[case] for case in cases]
-        slice_s = sum(cost.slice_s for cost in costs)
+        slice_s = sum(self.costs[case].slice_s for case in cases)
         as_long = self.slices * sum(cost.slice_s for cost in self.costs.values()) / slice_s
-        fixed_s = ARMS * (self.begin_s + sum(cost.prepare_s for cost in costs))
-        fitting = (affordable_s - fixed_s) / (ARMS * slice_s)
+        fitting = (affordable_s - self.couple_s(cases, 0)) / (ARMS * slice_s)
         return max(FEWEST_SLICES, int(min(MOST_SLICES, as_long, fitting)))
 
 
