@@ -1,0 +1,64 @@
+"""What a machine can see, from measurements of identical code that were made up."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from harness.gate.analysis import BLOCK
+from harness.gate.doctor import advice, seen
+from harness.gate.measurement import Evidence
+from harness.gate.policy import Policy
+from harness.record import Slices
+
+SHARP, BLUNT = "cases.sharp", "cases.blunt"
+
+
+def measured(case: str, spread: float, **condition: Any) -> list[Slices]:
+    """Return couples whose ratios lie so far on either side of one."""
+    facts = {"case": case, "rounds": 5, "load": 1.0, "steal": 0.0, "frequency_hz": None, **condition}
+    made = []
+    for couple in range(BLOCK):
+        off = math.exp(spread * (-1) ** couple)
+        for arm, seconds in (("base", 2e-4), ("candidate", 2e-4 * off), ("null", 2e-4 / off)):
+            times = dict.fromkeys(("starts_s", "minima_s", "medians_s", "cpu_s"), (seconds,))
+            made.append(Slices.model_validate({**facts, **times, "couple": couple, "arm": arm, "iterations": 2}))
+    return made
+
+
+def advised(slices: Sequence[Slices], **evidence: Any) -> list[str]:
+    """Return what would help."""
+    return advice(seen(Evidence(list(slices), **evidence), Policy()), Policy())
+
+
+def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
+    """Spread, fastest call, smallest visible slowdown, and the difference of identical code."""
+    found = seen(Evidence([*measured(BLUNT, 0.05), *measured(SHARP, 0.001)]), Policy())
+    assert [one.case for one in found.sights] == [SHARP, BLUNT]
+    sharp, blunt = found.sights
+    assert sharp.call_s == pytest.approx(1e-4)
+    assert sharp.spread == pytest.approx(0.001 * math.sqrt(24 / 20))  # of +1, -1, +1, -1, +1 with n - 1
+    assert 0.02 < sharp.visible < 0.025 < 0.1 < blunt.visible
+    assert sharp.bias.ratio == pytest.approx(1.0, abs=1e-3)
+    assert found.control is None
+
+
+def test_a_machine_that_sees_what_is_asked_needs_nothing() -> None:
+    """One sentence says so."""
+    assert advised(measured(SHARP, 0.001)) == ["Nothing: this machine sees what the policy asks for."]
+
+
+def test_what_is_in_the_way_is_named() -> None:
+    """Cases that would not show the tolerance, others on the machine, and what was not measured."""
+    (blind,) = advised(measured(BLUNT, 0.05))
+    assert f"More than the tolerance is needed to be seen in five couples: {BLUNT}." in blind
+    (busy,) = advised(measured(SHARP, 0.001, load=3.2))
+    assert busy.startswith("Other processes are running: the load is 3.2")
+    (stolen,) = advised(measured(SHARP, 0.001, steal=0.07))
+    assert stolen.startswith("The hypervisor gave 7.0% of the time to others")
+    missing = advised(measured(SHARP, 0.001), unreached=[BLUNT], failures={"cases.c": "in the base, it raises"})
+    assert missing == [
+        "cases.c cannot be timed in the base, it raises.",
+        f"Not reached within the budget: {BLUNT}. Give more.",
+    ]
