@@ -48,13 +48,14 @@ def _scheduler(text: str) -> Iterator[Executor]:
             value="an environment without it",
             remedy="pip install 'stability-harness[dask]'",
         ) from error
-    address = text.removeprefix(DASK)
+    rule, address = "`--executor dask://HOST:PORT` is the address of a Dask scheduler", text.removeprefix(DASK)
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(rule=rule, value=f"`{text}`")
     try:
         client = distributed.Client(f"tcp://{address}", timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            rule="`--executor dask://HOST:PORT` is the address of a Dask scheduler", value=f"{error}", place=f"`{text}`"
-        ) from error
+        raise UsageError(rule=rule, value=f"{error}", place=f"`{text}`") from error
     with client:
         # Two pieces with the same arguments are two pieces, in one command and in the next.
         yield client.get_executor(pure=False)
@@ -68,7 +69,15 @@ def _made(text: str) -> Iterator[Executor]:
             rule="`--executor` is dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
             value=f"`{text}`",
         )
-    made: Any = attribute(place, name)()
+    made = attribute(place, name)
+    try:
+        made = made()
+    except Exception as error:
+        raise UsageError(
+            rule="the function of `--executor` can be called",
+            value=f"{type(error).__name__}: {error}",
+            place=f"`{text}`",
+        ) from error
     if not isinstance(made, Executor):
         raise UsageError(
             rule="the function of `--executor` returns a `concurrent.futures.Executor`",
