@@ -134,6 +134,14 @@ def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
     assert sharper([]) is fastest
 
 
+def test_the_reading_changes_only_when_a_look_is_taken() -> None:
+    """Else a case would be decided after any couple, and not after each fifth."""
+    calm = ([1.0, 1.4, 1.4], [1.0, 1.4, 1.4])
+    rare = ([1.4, 1.4, 1.4], [1.0, 1.4, 1.4])
+    couples = [calm] * BLOCK + [rare, calm] * BLOCK
+    assert [sharper(couples[:end]) is beside for end in (BLOCK, 2 * BLOCK - 1, 2 * BLOCK)] == [False, False, True]
+
+
 def test_both_readings_of_a_slowdown_agree() -> None:
     """Ten percent are ten percent, disturbed or not."""
     base_s = np.array([1.0, 1.4, 1.4])
