@@ -7,7 +7,7 @@ Where the value is wrong in both runs alike, these laws are silent: the value's 
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from harness.double_double import Array
 from harness.law import Example, Inputs, Law
 from harness.measurement import Measurement, compare_runs
 from harness.precision import to_array
+from harness.repetition import repeated, worse
 from harness.subject import Subject
 
 EXAMPLES = 8
@@ -29,6 +30,9 @@ _BEGINNING = 256
 
 _ROWS = 16
 """Rows that are called one at a time."""
+
+UNREPEATABLE = "uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads"
+"""Why an implementation answers the same question differently."""
 
 Call = Callable[..., Any]
 
@@ -62,8 +66,9 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
         ),
         _law(
             calls_agree,
-            "Two calls on the same inputs give the same bits.",
-            "uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads",
+            "Calls on the same inputs give the same bits, whatever freed memory holds.",
+            UNREPEATABLE,
+            intermittent=True,
         ),
         _law(
             inputs_unmodified, "The inputs are the same bits after the call.", "an operation in place: work on a copy"
@@ -155,6 +160,7 @@ def _law(
     *,
     bound: str = "none",
     group: str = "implementation",
+    intermittent: bool = False,
 ) -> Law:
     return Law(
         measure.__name__,
@@ -165,6 +171,7 @@ def _law(
         group=group,
         measure=measure,
         examples=EXAMPLES,
+        intermittent=intermittent,
     )
 
 
@@ -248,35 +255,22 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     return compare_runs(actual, reference, first, subject.format)
 
 
-def calls_agree(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Call twice, with one call more in between, or every second one could be another; NaN agrees with NaN."""
-    exactly = value(subject, inputs)
-    exactly = replace(exactly, bound=np.zeros(exactly.bound.shape))
-    again = to_array(subject(*inputs.values()))
-    subject.run(*_calls(subject, inputs)[0])
-    at_last = to_array(subject(*inputs.values()))
-    found = [compare_runs(run, exactly.actual, exactly, subject.format) for run in (again, at_last)]
-    return _worse(found)
+def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
+    """Call three times, with one call more before the last, or every second one could be another."""
+    return repeated(
+        lambda: to_array(subject(*inputs.values())),
+        subject.format,
+        between=lambda: subject.run(*_calls(subject, inputs)[0]),
+        sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
+        device=subject.device,
+    )
 
 
 def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
     """Compare other ways of calling with the plain one."""
     first = value(subject, inputs)
     found = [compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others]
-    return _worse(found)
-
-
-def _worse(found: Sequence[Measurement]) -> Measurement:
-    """The worse of several runs, element by element."""
-    worst = found[0]
-    for other in found[1:]:
-        worse = other.deviation > worst.deviation
-        worst = replace(
-            worst,
-            deviation=np.where(worse, other.deviation, worst.deviation),
-            actual=np.where(worse, other.actual, worst.actual),
-        )
-    return worst
+    return worse(*found)
 
 
 def _rows(subject: Subject, value: Law) -> tuple[list[int | None], bool]:

@@ -70,6 +70,8 @@ class Law:
         Hypothesis examples where the user names no number; the contract's number when absent.
     reads
         Names of the inputs it reads; those that ``measure`` names when empty.
+    intermittent
+        Whether what breaks it need not show whenever it is measured, so that once is enough.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Law:
     inputs: Inputs | None = None
     examples: int | None = None
     reads: tuple[str, ...] = ()
+    intermittent: bool = False
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

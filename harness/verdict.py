@@ -34,6 +34,10 @@ PATIENCE = 16
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
 
 
+ATTEMPTS = 16
+"""So often a law that broke is measured again, where what breaks it does not show each time."""
+
+
 @dataclass
 class Census:
     """What ran, and the worst that was seen."""
@@ -44,6 +48,8 @@ class Census:
     deviation: float | None = None
     bound: float | None = None
     largest: float | None = None
+    witness: tuple[Example, Measurement] | None = None
+    """Where an intermittent law was first seen to break."""
 
     def count(self, measurement: Measurement) -> None:
         """Count one example and its rows."""
@@ -133,6 +139,8 @@ def decide(
                 if minimal:
                     failing = _minimal(job, subject, failing, clock)
                 violation = _measured(job, subject, failing, draws)
+                if violation is None and census.witness is not None:
+                    violation = _violation(job, *census.witness, draws)
                 if violation is None:
                     raise CaseError(
                         f"{job.case.name} breaks the law, and no longer where it is called again", Fault.UNREPEATABLE
@@ -260,6 +268,10 @@ def _tried(job: Job, subject: Subject, example: Example, census: Census) -> Exam
     """Measure one example; return its worst row where it breaks the law and ball arithmetic agrees."""
     measurement = _measurement(job, subject, example)
     census.count(measurement)
+    if measurement.broken and job.law.intermittent:
+        census.note(measurement)
+        census.witness = example, measurement
+        return example
     if measurement.broken:
         row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
         with confirming():
@@ -302,9 +314,19 @@ def _agree(job: Job, subject: Subject, row: Example, confirmed: Measurement) -> 
 
 def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = False) -> bool:
     if not confirm:
-        return _measurement(job, subject, example).broken
+        return _again(job, subject, example).broken
     with confirming():
-        return _measurement(job, subject, example).broken
+        return _again(job, subject, example).broken
+
+
+def _again(job: Job, subject: Subject, example: Example) -> Measurement:
+    """Measure where the law is expected to break; until it does, where that does not show each time."""
+    measurement = _measurement(job, subject, example)
+    for _ in range(ATTEMPTS - 1 if job.law.intermittent else 0):
+        if measurement.broken:
+            break
+        measurement = _measurement(job, subject, example)
+    return measurement
 
 
 def _measurement(job: Job, subject: Subject, example: Example) -> Measurement:
@@ -340,12 +362,14 @@ def _measured(
 ) -> Violation | None:
     """Measure with ball arithmetic; ``None`` where the law holds on the example."""
     with confirming():
-        measurement = _measurement(job, subject, example)
+        measurement = _again(job, subject, example)
     if census is not None:
         census.count(measurement)
         census.note(measurement)
-    if not measurement.broken:
-        return None
+    return _violation(job, example, measurement, draws) if measurement.broken else None
+
+
+def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     place = measurement.worst
     read = {name: example[name] for name in job.law.reads}
     return Violation(

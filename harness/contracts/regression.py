@@ -1,4 +1,4 @@
-r"""Training linear and softmax regression by minibatch gradient descent, and least squares in one step.
+r"""Training linear and softmax regression by minibatch gradient descent.
 
 The oracle is the exact trajectory: the same start, the same minibatches, every operation exact. An implementation's
 distance from it is bounded step by step. With the gradient's rounding error :math:`e_t` (from the bounds of the model
@@ -22,11 +22,13 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.softmax import backward_amplified, softmax_exact
+from harness.derived import EXAMPLES, UNREPEATABLE
 from harness.double_double import Array, DoubleDouble
 from harness.law import Contract, Example, Law, law
 from harness.measurement import Measurement, compare_absolute
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
+from harness.repetition import repeated
 from harness.strategies import SEEDS
 from harness.subject import CaseError, Subject
 
@@ -48,7 +50,7 @@ class Plan(NamedTuple):
 # Oracle
 
 
-def _matmul(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+def matmul(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     """``a @ b`` of small matrices in double-double."""
     return dd.total(a[:, None, :] * DoubleDouble(b.hi.T[None], b.lo.T[None]))
 
@@ -72,13 +74,13 @@ def _screen(elementary: dd.Elementary, X: Array, y: Array, weight: Array, bias: 
     W, b = dd.lift(weight), dd.lift(bias)
     for batch in plan.batches:
         rows, targets = dd.lift(X[list(batch)]), y[list(batch)]
-        scores = _matmul(rows, _transposed(W)) + b
+        scores = matmul(rows, _transposed(W)) + b
         if plan.kind == "linear":
             slope = (scores - targets[:, None]) * (2.0 * plan.factor)
         else:
             slope = _softmax(elementary, scores) - _one_hot(targets, len(weight))
         rate = dd.lift(np.asarray(plan.lr)) / float(len(batch))
-        W = W - _matmul(_transposed(slope), rows) * rate
+        W = W - matmul(_transposed(slope), rows) * rate
         b = b - dd.total(_transposed(slope)) * rate
     return DoubleDouble(*(np.concatenate([w.ravel(), c]) for w, c in zip(W.pair, b.pair, strict=True)))
 
@@ -144,7 +146,7 @@ def trajectory_bound(plan: Plan, X: Array, y: Array, weight: Array, bias: Array,
 # Laws
 
 
-def _flat(case: str, parameters: Any) -> Array:
+def flat(case: str, parameters: Any) -> Array:
     """Weight and bias as one vector."""
     if not (isinstance(parameters, tuple) and len(parameters) == 2):
         raise CaseError(f"{case} returns {type(parameters).__name__}, not a pair of weight and bias")
@@ -182,7 +184,7 @@ def follows_gradient_descent(
     plan = _plan(train, batches, lr)
     exact = trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
     bound = trajectory_bound(plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format)
-    actual = _flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
+    actual = flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")
     distance = np.atleast_1d(np.linalg.norm((actual - exact.hi) - exact.lo))
@@ -208,13 +210,35 @@ def inputs_unmodified(
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
 
+@law(
+    "Trainings from the same start on the same minibatches end in the same bits, whatever freed memory holds.",
+    source="definition of a function of its inputs",
+    bound="none",
+    cause=UNREPEATABLE,
+    group="implementation",
+    examples=EXAMPLES,
+    intermittent=True,
+)
+def calls_agree(
+    train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
+) -> Measurement:
+    """Train three times."""
+    plan = _plan(train, batches, lr)
+    return repeated(
+        lambda: flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan)),
+        train.format,
+        sizes={part.nbytes for part in (X, y, weight, bias)},
+    )
+
+
 def standard_errors(X: Array) -> Array:
     """Standard errors of the least-squares estimates of the weights and the bias, at the chapter's noise."""
     design = np.concatenate([X, np.ones((len(X), 1))], axis=1)
     return np.asarray(NOISE * np.sqrt(np.diag(np.linalg.inv(design.T @ design))))
 
 
-def _distance_from_truth(learned: Array, spread: Array, allowed: float) -> Measurement:
+def distance_from_truth(learned: Array, spread: Array, allowed: float) -> Measurement:
+    """Distance of the learned parameters from the true ones, in standard errors ``spread``."""
     true = np.array([*TRUE_WEIGHT, TRUE_BIAS])
     with np.errstate(invalid="ignore"):
         deviation = np.where(np.isfinite(learned), np.abs(learned - true) / spread, np.inf)
@@ -234,44 +258,10 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
     shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
     start = (book_X.new_zeros(1, len(TRUE_WEIGHT)), book_X.new_zeros(1))
-    learned = _flat(train.case.name, _trained(train, book_X, book_y, start, _plan(train, shuffled, lr)))
+    learned = flat(train.case.name, _trained(train, book_X, book_y, start, _plan(train, shuffled, lr)))
     rate = 2.0 * float(train.declares["factor"]) * lr
     wandering = NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
-    return _distance_from_truth(learned, np.hypot(standard_errors(to_array(book_X)), wandering), 7.0)
-
-
-@law(
-    "The least-squares fit recovers the true parameters within the noise.",
-    source="Gauss-Markov",
-    bound="6 standard errors",
-    cause="the column of ones is missing, or the system solved is another one",
-    group="training",
-    unit="standard errors",
-)
-def fit_recovers_the_true_parameters(fit: Subject, book_X: Tensor, book_y: Tensor) -> Measurement:
-    """Fit the chapter's synthetic data."""
-    learned = _flat(fit.case.name, fit.run(book_X, book_y))
-    return _distance_from_truth(learned, standard_errors(to_array(book_X)), 6.0)
-
-
-@law(
-    "The residual of the least-squares fit is orthogonal to every feature.",
-    source="normal equations; Higham (2002), chapter 20",
-    bound="(n + 6 d^2) u |A|^T (|A| |theta| + |y|)",
-    cause="the system solved is another one, or a badly conditioned one was solved without pivoting",
-    group="value",
-    unit="ulp of 1",
-)
-def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
-    """Form the residual in double-double, so that what is measured is the fit's."""
-    theta = _flat(fit.case.name, fit.run(X, y))
-    A = np.concatenate([to_array(X), np.ones((len(X), 1))], axis=1)
-    residual = dd.lift(to_array(y)) - _matmul(dd.lift(A), dd.lift(theta[:, None]))[:, 0]
-    normal = _matmul(dd.lift(A.T), DoubleDouble(residual.hi[:, None], residual.lo[:, None]))[:, 0]
-    n, d = A.shape
-    size = float(np.linalg.norm(np.abs(A).T @ (np.abs(A) @ np.abs(theta) + np.abs(to_array(y)))))
-    bound = np.full(d, (n + 6 * d * d) * fit.format.u * size)
-    return compare_absolute(normal.hi, np.zeros(d), bound, fit.format)
+    return distance_from_truth(learned, np.hypot(standard_errors(to_array(book_X)), wandering), 7.0)
 
 
 # Inputs
@@ -322,22 +312,8 @@ def book_data(format_: Format, seed: int) -> Example:
     }
 
 
-def _designs(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(n: int, d: int, offset: float, seed: int) -> Example:
-        rng = np.random.default_rng(seed)
-        X = rng.standard_normal((n, d)) + offset
-        y = rng.standard_normal(n) + X.sum(1)
-        return {
-            "X": torch.from_numpy(X).to(format_.dtype),
-            "y": torch.from_numpy(y).to(format_.dtype),
-            **book_data(format_, seed),
-        }
-
-    return st.builds(expand, st.integers(8, 64), st.integers(1, 4), st.sampled_from([0.0, 1.0, 4.0]), SEEDS)
-
-
-_FLOATS = ("float64", "float32")
-_SGD_LAWS: tuple[Law, ...] = (follows_gradient_descent, inputs_unmodified)
+FLOATS = ("float64", "float32")
+_SGD_LAWS: tuple[Law, ...] = (follows_gradient_descent, inputs_unmodified, calls_agree)
 _STEP = "(weight[m,d], bias[m], lr) -> (step, (weight, bias)), step(X[n,d], y[n]) -> loss, parameters updated in place"
 _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias)"
 _SAMPLES = "standard normal features, rates up to 0.1"
@@ -350,7 +326,7 @@ LINEAR_REGRESSION = Contract(
     inputs=_training("linear"),
     laws=(*_SGD_LAWS, recovers_the_true_parameters),
     conventions={"factor": (1.0, 0.5)},
-    dtypes=_FLOATS,
+    dtypes=FLOATS,
     examples=10,
 )
 
@@ -362,7 +338,7 @@ LINEAR_REGRESSION_STEP = Contract(
     inputs=_training("linear"),
     laws=_SGD_LAWS,
     conventions={"factor": (1.0, 0.5)},
-    dtypes=_FLOATS,
+    dtypes=FLOATS,
     examples=20,
 )
 
@@ -373,7 +349,7 @@ SOFTMAX_REGRESSION = Contract(
     domain=_SAMPLES,
     inputs=_training("softmax"),
     laws=_SGD_LAWS,
-    dtypes=_FLOATS,
+    dtypes=FLOATS,
     examples=20,
 )
 
@@ -384,17 +360,6 @@ SOFTMAX_REGRESSION_STEP = Contract(
     domain=_SAMPLES,
     inputs=_training("softmax"),
     laws=_SGD_LAWS,
-    dtypes=_FLOATS,
-    examples=20,
-)
-
-LEAST_SQUARES = Contract(
-    "least_squares",
-    signature="(X[n,d], y[n]) -> (weight[1,d], bias[1])",
-    summary="the minimiser of the squared error in one step",
-    domain="well-conditioned features, n > d",
-    inputs=_designs,
-    laws=(residual_is_orthogonal, fit_recovers_the_true_parameters),
-    dtypes=_FLOATS,
+    dtypes=FLOATS,
     examples=20,
 )

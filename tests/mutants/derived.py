@@ -58,6 +58,16 @@ def state_is_kept(sound: Implementation) -> Implementation:
     return mutant
 
 
+def memory_is_unset(sound: Implementation) -> Implementation:
+    """A sum starts from what is in memory."""
+
+    def mutant(*inputs: Any) -> Any:
+        start = torch.empty((), dtype=inputs[0].dtype)
+        return sound(*inputs) + start
+
+    return mutant
+
+
 def works_in_place(sound: Implementation) -> Implementation:
     """The first input is used as scratch memory."""
 
@@ -102,30 +112,32 @@ def promotes(sound: Implementation) -> Implementation:
     return lambda *inputs: sound(*inputs).double()
 
 
-WRONG: dict[str, Callable[[Implementation], Implementation]] = {
-    "any_position": last_row_is_another,
-    "any_layout": strides_are_ignored,
-    "row_alone": batch_matters,
-    "calls_agree": state_is_kept,
-    "inputs_unmodified": works_in_place,
-    "output_is_its_own": returns_its_input,
-    "no_rows": empty_raises,
-    "nan_stays_in_its_row": drops_nan,
-    "output_like_input": promotes,
+Spoil = Callable[[Implementation], Implementation]
+
+WRONG: dict[str, tuple[Spoil, ...]] = {
+    "any_position": (last_row_is_another,),
+    "any_layout": (strides_are_ignored,),
+    "row_alone": (batch_matters,),
+    "calls_agree": (state_is_kept, memory_is_unset),
+    "inputs_unmodified": (works_in_place,),
+    "output_is_its_own": (returns_its_input,),
+    "no_rows": (empty_raises,),
+    "nan_stays_in_its_row": (drops_nan,),
+    "output_like_input": (promotes,),
 }
 
 
-def _mutant(contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
-    function = WRONG[law](sound)
-    function.__name__ = WRONG[law].__name__
+def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
+    function = spoil(sound)
+    function.__name__ = spoil.__name__
     status = Status.ERROR if law == "no_rows" else Status.BROKEN
     dtype = contract_named(contract).dtypes[0] if "float32" not in contract_named(contract).dtypes else "float32"
     return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status, generic=True)
 
 
 MUTANTS = [
-    _mutant(control.contract, law.name, control.stable, control.declares)
+    _mutant(spoil, control.contract, law.name, control.stable, control.declares)
     for control in CONTROLS
     for law in contract_named(control.contract).laws
-    if law.name in WRONG
+    for spoil in WRONG.get(law.name, ())
 ]

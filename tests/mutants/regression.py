@@ -79,16 +79,39 @@ _in_place_linear_step = _step(_linear_slope, keep_start=False, bias_moves=True)
 _in_place_softmax_step = _step(_softmax_slope, keep_start=False, bias_moves=True)
 
 
-def fit_through_the_origin(X: Tensor, y: Tensor) -> Any:
-    """The column of ones is missing."""
-    return torch.linalg.lstsq(X, y.unsqueeze(1)).solution.T, X.new_zeros(1)
+def _goes_on(slope: Callable[..., Tensor]) -> Callable[..., Any]:
+    """Start where the training before it ended."""
+    ended: list[tuple[Tensor, Tensor]] = []
+
+    def train(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:
+        weight, bias = ended.pop() if ended and ended[0][0].shape == start[0].shape else start
+        for batch in batches:
+            s = slope(X[batch], y[batch], weight, bias)
+            weight, bias = weight - lr * s.T @ X[batch] / len(batch), bias - lr * s.sum(0) / len(batch)
+        ended[:] = [(weight, bias)]
+        return weight.clone(), bias.clone()
+
+    return train
 
 
-def ridge(X: Tensor, y: Tensor) -> Any:
-    """A penalty nobody asked for."""
-    A = torch.cat([X, X.new_ones(len(X), 1)], 1)
-    theta = torch.linalg.solve(A.T @ A + torch.eye(A.shape[1], dtype=X.dtype), A.T @ y)
-    return theta[:-1].unsqueeze(0), theta[-1:]
+def _unset_gradient(slope: Callable[..., Tensor]) -> Callable[..., Any]:
+    """The gradient is added to memory that was never set to zero."""
+
+    def make(weight: Tensor, bias: Tensor, lr: float) -> Any:
+        weight, bias = weight.clone(), bias.clone()
+        gradient = torch.empty_like(weight)
+
+        def step(X: Tensor, y: Tensor) -> Tensor:
+            s = slope(X, y, weight, bias)
+            gradient.add_(s.T @ X / len(X))
+            weight.sub_(lr * gradient)
+            bias.sub_(lr * s.sum(0) / len(X))
+            gradient.zero_()
+            return s.sum()
+
+        return step, (weight, bias)
+
+    return make
 
 
 MUTANTS = [
@@ -105,6 +128,8 @@ MUTANTS = [
         _step(_softmax_slope, keep_start=True, bias_moves=False), "softmax_regression_step", "follows_gradient_descent"
     ),
     Mutant(_in_place_softmax_step, "softmax_regression_step", "inputs_unmodified"),
-    Mutant(ridge, "least_squares", "residual_is_orthogonal"),
-    Mutant(fit_through_the_origin, "least_squares", "fit_recovers_the_true_parameters"),
+    Mutant(_goes_on(_linear_slope), "linear_regression", "calls_agree"),
+    Mutant(_goes_on(_softmax_slope), "softmax_regression", "calls_agree"),
+    Mutant(_unset_gradient(_linear_slope), "linear_regression_step", "calls_agree"),
+    Mutant(_unset_gradient(_softmax_slope), "softmax_regression_step", "calls_agree"),
 ]

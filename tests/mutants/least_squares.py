@@ -1,0 +1,36 @@
+"""Deliberately wrong implementations of least squares."""
+
+from typing import Any
+
+import torch
+from mutants.mutant import Mutant
+from torch import Tensor
+
+
+def fit_through_the_origin(X: Tensor, y: Tensor) -> Any:
+    """The column of ones is missing."""
+    return torch.linalg.lstsq(X, y.unsqueeze(1)).solution.T, X.new_zeros(1)
+
+
+def ridge(X: Tensor, y: Tensor) -> Any:
+    """A penalty nobody asked for."""
+    A = torch.cat([X, X.new_ones(len(X), 1)], 1)
+    theta = torch.linalg.solve(A.T @ A + torch.eye(A.shape[1], dtype=X.dtype), A.T @ y)
+    return theta[:-1].unsqueeze(0), theta[-1:]
+
+
+def pivots_on_unset_memory(X: Tensor, y: Tensor) -> Any:
+    """Which columns stay in their place nobody says, as to LAPACK's ``gelsy`` where ``jpvt`` is left as it was."""
+    A = torch.cat([X, X.new_ones(len(X), 1)], 1)
+    stays = torch.empty(A.shape[1], dtype=torch.int32) != 0
+    order = torch.argsort(torch.where(stays, torch.inf, A.norm(dim=0)), descending=True, stable=True)
+    theta = A.new_empty(A.shape[1])
+    theta[order] = torch.linalg.lstsq(A[:, order], y.unsqueeze(1), driver="gels").solution.squeeze(1)
+    return theta[:-1].unsqueeze(0), theta[-1:]
+
+
+MUTANTS = [
+    Mutant(ridge, "least_squares", "residual_is_orthogonal"),
+    Mutant(fit_through_the_origin, "least_squares", "fit_recovers_the_true_parameters"),
+    Mutant(pivots_on_unset_memory, "least_squares", "calls_agree"),
+]
