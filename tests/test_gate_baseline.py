@@ -118,3 +118,15 @@ def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> No
     moved = Summary(environment, of(law(largest=nan), breakings=(point(BEFORE),), counts={"operators": 5}).cases)
     (seen,) = both.updated(moved).cases[CASE, "cpu"]
     assert seen.origins == {Origin(**dict(environment))}
+
+
+def test_a_new_law_leaves_what_other_machines_know() -> None:
+    """It says nothing of the code: there it is new, and all else is held to."""
+    both = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
+    standing = on("AMD", largest=4.0)
+    ((key, case),) = standing.cases.items()
+    more = case.model_copy(update={"laws": {**case.laws, "calls_agree": case.laws["value"]}})
+    added = both.updated(standing._replace(cases={key: more}))
+    assert told(added, on("Intel")) == []
+    assert told(added, on("Intel", largest=4.0))[0][0] is Outcome.REGRESSED
+    assert [outcome for outcome, _ in told(added, on("AMD", largest=4.0))] == [Outcome.REGRESSED], "the law is gone"

@@ -76,8 +76,8 @@ class Baseline(NamedTuple):
         Notes
         -----
         What is known from other kinds of machine is kept where it can still be true: not for a case of which this kind
-        now says something else than before, as then the code is another. Cases that the run does not have are gone,
-        and so is what this kind of machine said with another torch.
+        now says something else than before, as then the code is another; a law that is new is no such thing. Cases that
+        the run does not have are gone, and so is what this kind of machine said with another torch.
         """
         cases = {key: _updated(self.cases.get(key, ()), one, now.origin) for key, one in now.cases.items()}
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
@@ -93,7 +93,7 @@ def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[See
     joined = frozenset({origin})
     for seen in before:
         same = _text(seen.standing) == _text(now)
-        if origin in seen.origins and not same:
+        if origin in seen.origins and not same and not _is_added_to(seen.standing, now):
             return (Seen(now, frozenset({origin})),)
         left = frozenset(one for one in seen.origins if one != origin and not origin.supersedes(one))
         if same:
@@ -101,6 +101,12 @@ def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[See
         elif left:
             others.append(Seen(seen.standing, left))
     return (*others, Seen(now, joined))
+
+
+def _is_added_to(before: Standing, now: Standing) -> bool:
+    """Whether the only difference is laws that were not checked before."""
+    old = {law: row for law, row in now.laws.items() if law in before.laws}
+    return _text(before) == _text(now.model_copy(update={"laws": old}))
 
 
 def _text(standing: Standing) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
-from harness.gate.standing import Figures, Standing, Summary
+from harness.gate.standing import AGREE, Figures, Standing, Summary
 from harness.record import Finding, Gate, Outcome, Status
 from harness.record.text import count
 
@@ -35,10 +35,10 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[Finding]:
     for key, here in both.items():
         old, figures = held[key]
         findings += _laws(old, here, policy, figures=figures)
-        findings += _points(old, here, figures=figures, surveyed=_is_surveyed(now))
+        findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
     findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
-    if points := sum(len(one.standing.breaking_points()) for one in held.values() if not _is_surveyed(now)):
+    if points := sum(len(one.standing.breaking_points()) for one in held.values() if not now.surveyed):
         sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
@@ -67,10 +67,6 @@ def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gat
     return Finding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _is_surveyed(now: Summary) -> bool:
-    return any(one.points for one in now.cases.values())
-
-
 def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[Finding]:
     """Say of which cases no figure is known from this kind of machine."""
     if not unknown:
@@ -88,6 +84,10 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
 
 def _census(both: Sequence[Held]) -> Iterator[Finding]:
     """Say how much was compared."""
+    for one in (one.standing for one in both if one.standing.by_chance):
+        where = f"{AGREE} [{', '.join(sorted(one.by_chance))}]"
+        sentence = f"{one.case} answers by chance, as its {where} says: its laws are held to, its figures are not."
+        yield _finding(one.case, where, Outcome.UNCHANGED, sentence)
     laws = sum(len(one.standing.figures()) for one in both)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} held against the baseline."
     yield _finding("", "", Outcome.UNCHANGED, sentence)
@@ -139,7 +139,9 @@ def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> It
         yield _finding(here.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
-        found = _status(was[key], now[key]) or _size(was[key], now[key])
+        found = _status(was[key], now[key])
+        if found is None and key[1] not in here.by_chance:
+            found = _size(was[key], now[key])
         if found is None and figures:
             found = _largest(was[key], now[key], _allowed(was[key], here.case, policy))
         if found is not None:
@@ -193,6 +195,8 @@ def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> 
     for key in sorted(was):
         law, ray, dtype = key
         subject = f"{law} along {ray} [{dtype}]"
+        if dtype in here.by_chance:
+            continue
         if key not in now:
             sentence = f"{here.case} {subject}: where it breaks is no longer looked for."
             yield _finding(here.case, subject, Outcome.REGRESSED, sentence)

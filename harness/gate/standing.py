@@ -1,6 +1,7 @@
 """What a run says of numerics and counts, in the form in which it is compared and committed.
 
-A figure has four digits, rounded up: what is compared is rounded in the same way.
+A figure has four digits, rounded up: what is compared is rounded in the same way. Where calls on the same inputs do not
+agree, deviations and breaking points are none: there the status of the laws is all that is kept.
 """
 
 import math
@@ -13,6 +14,9 @@ from harness.record import Breaking, Origin, Record, Run, Status, Verdict
 
 DIGITS = 4
 """Of a deviation."""
+
+AGREE = "calls_agree"
+"""The law without which a deviation is a chance."""
 
 
 class Figures(NamedTuple):
@@ -47,6 +51,12 @@ class Standing(Record):
             if found is not None
         }
 
+    @property
+    def by_chance(self) -> frozenset[str]:
+        """The dtypes in which calls on the same inputs do not agree."""
+        agree = zip(self.dtypes, self.laws.get(AGREE, ()), strict=False)
+        return frozenset(dtype for dtype, found in agree if found is not None and _is_chance(found.status))
+
     def breaking_points(self) -> dict[tuple[str, str, str], str]:
         """The breaking points by law, ray and dtype."""
         return {
@@ -64,6 +74,8 @@ class Summary(NamedTuple):
     origin: Origin
     cases: dict[tuple[str, str], Standing]
     """By name and device."""
+    surveyed: bool = False
+    """Whether breaking points were looked for."""
 
 
 def summarised(
@@ -83,13 +95,15 @@ def summarised(
         own = [one for one in verdicts if (one.case, one.device) == (case, device)]
         points = [one for one in breakings if (one.case, one.device) == (case, device)]
         standings[case, device] = _standing(own, points, counts.get(case, {}) if device == "cpu" else {})
-    return Summary(Origin.of(head.environment), standings)
+    return Summary(Origin.of(head.environment), standings, surveyed=bool(breakings))
 
 
 def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, int]) -> Standing:
     first = verdicts[0]
+    chance = {one.dtype for one in verdicts if one.law == AGREE and _is_chance(one.status)}
+    breakings = [one for one in breakings if one.dtype not in chance]
     dtypes = tuple(sorted({one.dtype for one in verdicts} | {one.dtype for one in breakings}))
-    said = {(one.law, one.dtype): _figures(one) for one in verdicts}
+    said = {(one.law, one.dtype): _figures(one, by_chance=one.dtype in chance) for one in verdicts}
     breaks = {(one.law, one.ray, one.dtype): one.value_hex or "" for one in breakings}
     points: dict[str, dict[str, tuple[str | None, ...]]] = {}
     for law, ray in sorted({(one.law, one.ray) for one in breakings}):
@@ -105,8 +119,17 @@ def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts
     )
 
 
-def _figures(verdict: Verdict) -> Figures:
-    return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest))
+def _is_chance(status: Status) -> bool:
+    return status not in {Status.HOLDS, Status.SKIPPED}
+
+
+def _figures(verdict: Verdict, *, by_chance: bool) -> Figures:
+    """A verdict in short; where it is a chance on which example a law breaks, no number of examples either."""
+    if not by_chance:
+        return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest))
+    if verdict.status is Status.HOLDS:
+        return Figures(verdict.status, verdict.examples, verdict.rows, None)
+    return Figures(verdict.status, 0, 0, None)
 
 
 def rounded_up(deviation: float | None) -> float | None:
