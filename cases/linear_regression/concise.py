@@ -153,7 +153,8 @@ def train(
 
 
 def least_squares(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Parameters:
-    """``torch.linalg.lstsq`` on ``[X, 1]``."""
+    """``torch.linalg.lstsq`` on ``[X, 1]``, by a QR factorisation."""
     A = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
-    theta = torch.linalg.lstsq(A, y.unsqueeze(1)).solution.squeeze(1)
+    # The default on the CPU, "gelsy", reads uninitialised memory: https://github.com/pytorch/pytorch/issues/71222.
+    theta = torch.linalg.lstsq(A, y.unsqueeze(1), driver="gels").solution.squeeze(1)
     return theta[:-1].unsqueeze(0), theta[-1:]
