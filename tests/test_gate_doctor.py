@@ -62,3 +62,11 @@ def test_what_is_in_the_way_is_named() -> None:
         "cases.c cannot be timed in the base, it raises.",
         f"Not reached within the budget: {BLUNT}. Give more.",
     ]
+
+
+def test_a_budget_that_reaches_nothing_is_one_sentence_with_one_that_does() -> None:
+    """As of the gate, and no list of all cases."""
+    (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0)
+    assert sentence == (
+        "None of 2 cases was reached within the budget: the quickest takes about `--budget 40` on this machine."
+    )

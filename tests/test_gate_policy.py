@@ -9,6 +9,7 @@ from junitparser import JUnitXml
 
 from harness.error import UsageError
 from harness.gate.analysis import BLOCK
+from harness.gate.couple import FEWER, MORE
 from harness.gate.finding import comparisons, exit_code, matched, timed
 from harness.gate.measurement import Evidence
 from harness.gate.output import gate_line, to_json, to_junit, to_markdown
@@ -138,7 +139,7 @@ def measured(case: str, ratios: list[float], arm: str = "candidate", iterations:
     for couple, ratio in enumerate(ratios):
         for name, seconds in (("base", 1.0), (arm, ratio)):
             times = dict.fromkeys(("starts_s", "minima_s", "medians_s", "cpu_s"), (seconds,))
-            calls = iterations + (name == "control")
+            calls = iterations * MORE // FEWER if name == "control" else iterations
             made.append(Slices(couple=couple, arm=name, iterations=calls, **times, **facts))
     return made
 

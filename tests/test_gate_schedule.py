@@ -3,6 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
+from harness.gate.couple import FEWER, MORE, ROUND_S, Plan
 from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
 
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
@@ -65,3 +66,19 @@ def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
     plan = Cost(0.03, warm_s).plan
     assert plan.rounds >= 5
     assert plan.rounds * plan.iterations * warm_s >= 0.0099
+
+
+@pytest.mark.parametrize("warm_s", [1e-7, 1.3e-6, 4.9e-6, 5e-6, 2e-5, 1e-4, 0.3])
+def test_the_control_has_a_tenth_more_calls_in_rounds_as_short_as_can_be(warm_s: float) -> None:
+    """And another number of calls than the case's own slices, by which they are told apart."""
+    control, own = Plan.of_control(warm_s), Plan.of(warm_s)
+    assert control.more * FEWER == control.iterations * MORE
+    assert control.iterations not in {own.iterations, own.iterations - 1}
+    assert control.iterations * warm_s <= max(FEWER * warm_s, 2.5 * ROUND_S)
+    assert control.rounds >= 5
+
+
+def test_the_control_has_the_shortest_rounds_of_all() -> None:
+    """A case of quick calls has, and of very quick ones too, of which a round has many."""
+    tiny, quick, slow = (Cost(0.03, warm_s) for warm_s in (1e-6, 2e-5, 1e-3))
+    assert tiny.control_round_s < quick.control_round_s < slow.control_round_s

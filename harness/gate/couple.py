@@ -18,7 +18,7 @@ BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""
 
 FEWER, MORE = 10, 11
-"""Calls a round of the base and of the positive control."""
+"""The positive control does so many calls where the base does so many: a tenth more work."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -46,8 +46,18 @@ class Plan:
 
     @classmethod
     def of_control(cls, warm_s: float) -> "Plan":
-        """Plan for a case to which a tenth is added."""
-        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (FEWER * warm_s))), FEWER)
+        """Plan for a case to which a tenth is added: rounds as short as that allows.
+
+        It has another number of calls than the case's own slices, by which they are told apart.
+        """
+        tens = max(1, round(ROUND_S / (FEWER * warm_s)))
+        iterations = FEWER * (tens + 1 if FEWER * tens == cls.of(warm_s).iterations else tens)
+        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
+
+    @property
+    def more(self) -> int:
+        """Calls a round with a tenth added."""
+        return self.iterations // FEWER * MORE
 
     def duration_s(self, warm_s: float) -> float:
         """Seconds of a slice, about."""
@@ -101,7 +111,7 @@ class Couple:
 
     def control(self, case: str, plan: Plan) -> dict[str, Slice]:
         """Measure one slice of a case in the base, and one in the second base with a tenth more calls a round."""
-        measured = self._measured(case, plan, {BASE: FEWER, NULL: MORE})
+        measured = self._measured(case, plan, {BASE: plan.iterations, NULL: plan.more})
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
     def _measured(self, case: str, plan: Plan, iterations: Mapping[str, int]) -> dict[str, Slice]:

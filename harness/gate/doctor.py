@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.gate.analysis import BLOCK, Estimate, Limits, estimate
 from harness.gate.arm import Source
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
+from harness.gate.finding import none_reached
 from harness.gate.images import provide
 from harness.gate.machine import alone
 from harness.gate.measurement import Evidence, Measurement, Settings
@@ -154,6 +155,8 @@ def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
 
 def _dropped(evidence: Evidence) -> Sequence[str]:
     missing = [f"{case} cannot be timed {why}." for case, why in evidence.failures.items()]
-    if evidence.unreached:
+    if evidence.enough_s:
+        missing.append(none_reached(evidence))
+    elif evidence.unreached:
         missing.append(f"Not reached within the budget: {', '.join(evidence.unreached)}. Give more.")
     return missing

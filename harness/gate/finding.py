@@ -142,7 +142,8 @@ def timed(evidence: Evidence, found: Sequence[Comparison]) -> list[Finding]:
         on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
     ]
     if evidence.enough_s:
-        return [*findings, _none_reached(evidence)]
+        # No noise: a gate that never measures is not to pass.
+        return [*findings, on_time("", Outcome.NO_VERDICT, none_reached(evidence))]
     findings += [_unreached(case) for case in evidence.unreached]
     measured = [one for one in found if one.arm == CANDIDATE and one.case not in evidence.failures]
     control = next((one for one in found if one.arm == CONTROL), None)
@@ -156,13 +157,12 @@ def _unreached(case: str) -> Finding:
     return on_time(case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
-def _none_reached(evidence: Evidence) -> Finding:
-    """Return that nothing was measured, which is no noise: a gate that never measures is not to pass."""
-    sentence = (
+def none_reached(evidence: Evidence) -> str:
+    """Return the sentence on a budget that reached nothing, with one that would."""
+    return (
         f"None of {len(evidence.unreached)} cases was reached within the budget: the quickest takes about "
         f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine."
     )
-    return on_time("", Outcome.NO_VERDICT, sentence)
 
 
 def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> Finding:

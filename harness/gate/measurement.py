@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 
 from harness.gate.analysis import BLOCK, Limits, Pair, State, is_slower, sharper, state
 from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Plan, couple
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, Plan, couple
 from harness.gate.machine import Condition, condition
 from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
 from harness.record import Slices
-
-CONTROL_S = 100e-6
-"""The positive control is the case whose calls are nearest to this: long enough to time, short enough to repeat."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,8 @@ class Evidence:
 def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
     """Return the numbers of a case in an arm, one a couple, in the order of the couples.
 
-    They are read as the case's null arm is read most sharply; the control, whose rounds are longer and are disturbed
-    more often, as it is itself.
+    They are read as the case's null arm is read most sharply; the control, whose rounds are of another length and
+    disturbed more often or less, as it is itself.
     """
     read = sharper(_pairs(slices, case, CONTROL if arm == CONTROL else NULL))
     return [read(*pair) for pair in _pairs(slices, case, arm)]
@@ -84,11 +81,12 @@ def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
 def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[Pair]:
     """The base's slices and an arm's, one pair a couple.
 
-    The control is compared with the base's slices that were taken beside it, which have ten calls a round.
+    The control is compared with the base's slices that were taken beside it, which have fewer calls a round.
     """
     bases = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
     own = [one for one in slices if one.case == case and one.arm == arm]
-    return [(bases[one.couple, one.iterations - (arm == CONTROL)].minima_s, one.minima_s) for one in own]
+    calls = [one.iterations // MORE * FEWER if arm == CONTROL else one.iterations for one in own]
+    return [(bases[one.couple, fewer].minima_s, one.minima_s) for one, fewer in zip(own, calls, strict=True)]
 
 
 class Measurement:
@@ -167,7 +165,8 @@ class Measurement:
         made = self._schedule = scheduled(costs, begin_s, self.left_s)
         self.evidence.unreached += made.unreached
         if made.costs:
-            self.evidence.control = min(made.costs, key=lambda case: abs(costs[case].warm_s - CONTROL_S))
+            # The shortest rounds: what disturbs the cases is not to hide the control first.
+            self.evidence.control = min(made.costs, key=lambda case: costs[case].control_round_s)
         elif made.unreached:
             self.evidence.enough_s = spent_s + made.enough_s
 
@@ -197,8 +196,7 @@ class Measurement:
             cost = self._schedule.costs[case]
             taken[case, cost.plan, False].append(arms.turn(case, cost.plan))
             if case == sought:
-                control = Plan.of_control(cost.warm_s)
-                taken[case, control, True].append(arms.control(case, control))
+                taken[case, cost.control, True].append(arms.control(case, cost.control))
 
         with couple(self._sources, self._draw) as arms:
             for case in self._draw.sample(cases, len(cases)):
@@ -231,7 +229,7 @@ class Measurement:
         for arm in turns[0]:
             slices = [turn[arm] for turn in turns]
             facts: dict[str, object] = {"couple": number, "case": case, "arm": arm, "rounds": plan.rounds}
-            facts |= {"iterations": plan.iterations + (arm == CONTROL)}
+            facts |= {"iterations": plan.more if arm == CONTROL else plan.iterations}
             facts |= {"load": now.load, "steal": now.steal_since(before), "frequency_hz": now.frequency_hz}
             self.evidence.slices.append(
                 Slices.model_validate(

@@ -37,6 +37,16 @@ class Cost:
         return Plan.of(self.warm_s)
 
     @property
+    def control(self) -> Plan:
+        """How it is measured as the positive control."""
+        return Plan.of_control(self.warm_s)
+
+    @property
+    def control_round_s(self) -> float:
+        """Seconds of a round of the base beside the positive control."""
+        return self.control.iterations * self.warm_s
+
+    @property
     def slice_s(self) -> float:
         """Seconds of a slice."""
         return self.plan.duration_s(self.warm_s)
