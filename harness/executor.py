@@ -17,7 +17,7 @@ PATIENCE_S = 10.0
 
 
 @contextmanager
-def executor_named(text: str | None) -> Iterator[Executor | None]:
+def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Executor | None]:
     """Open an executor, and shut it down at the end.
 
     Parameters
@@ -25,15 +25,23 @@ def executor_named(text: str | None) -> Iterator[Executor | None]:
     text
         ``dask://host:port``, the address of a Dask scheduler; or ``file.py:function`` or ``module:function``, a
         function that returns an executor; ``None`` for none.
+    jobs
+        Processes that were asked for on this machine.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or processes of this machine are asked for beside it.
     """
     if text is None:
         yield None
         return
+    if jobs is not None:
+        raise UsageError(
+            rule="`--jobs` counts processes of this machine, and an executor has its own",
+            value=f"`--jobs {jobs}` and `--executor {text}`",
+            remedy="leave one of them out",
+        )
     with _scheduler(text) if text.startswith(DASK) else _made(text) as executor:
         yield executor
 

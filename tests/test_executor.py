@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
+from harness import cli
 from harness.campaign import Campaign
 from harness.error import UsageError
 from harness.executor import executor_named
@@ -260,6 +261,19 @@ def test_what_is_no_executor_is_one_plain_message(
     with pytest.raises(UsageError) as caught, executor_named(text):
         pass
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["check", "survey", "prove"])
+def test_processes_of_this_machine_beside_an_executor_are_refused(
+    homework: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """They would have no effect."""
+    asked = ["harness", command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b"]
+    monkeypatch.setattr(sys, "argv", asked)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "got `--jobs 2` and `--executor a.py:b`; leave one of them out" in capsys.readouterr().err
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

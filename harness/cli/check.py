@@ -130,7 +130,7 @@ def check(
     def checked() -> int:
         opened = session(run, seed, fresh=fresh)
         verdicts: list[Verdict] = []
-        with executor_named(executor) as hands:
+        with executor_named(executor, jobs) as hands:
             decided = _progressed(campaign, jobs or _processes(campaign, limits), limits, hands)
             end, error = _collected(decided, verdicts, fail_fast=fail_fast)
         if opened is not None:

@@ -38,7 +38,9 @@ def prove(
     layouts: Annotated[str | None, typer.Option(help="Only these layouts, comma-separated: rows, columns, ...")] = None,
     of: Annotated[str | None, typer.Option(help="Only `value`, or only `gradient`.")] = None,
     declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes; each computes on one thread.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes, each of which computes on one thread; 1 when absent.")
+    ] = None,
     isolate: IsolateOption = True,
     timeout: TimeoutOption = 10.0,
     memory: MemoryOption = 4.0,
@@ -77,8 +79,8 @@ def prove(
     )
     apart = executor is not None or (isolate and exhaustion.is_foreign)
     limits = Limits(timeout, memory, law_s=60.0 * timeout) if apart else None
-    with executor_named(executor) as hands:
-        found, waiting, interrupted = _exhausted(exhaustion, limits, jobs, seconds, hands)
+    with executor_named(executor, jobs) as hands:
+        found, waiting, interrupted = _exhausted(exhaustion, limits, jobs or 1, seconds, hands)
     proofs = [proof for proof in found if proof.skipped is None]
     opened.add_proofs(proofs)
     print_proofs(console(), found)

@@ -35,7 +35,7 @@ def survey(
         float | None, typer.Option(min=0.0, help="Seconds of each search instead: depends on the machine.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 20240229,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; 1 when absent.")] = None,
     isolate: IsolateOption = True,
     timeout: TimeoutOption = 10.0,
     memory: MemoryOption = 4.0,
@@ -73,9 +73,9 @@ def survey(
     opened = session(run, seed)
     found, end, lost = Findings(), "", None
     try:
-        with executor_named(executor) as hands, progress() as bar:
+        with executor_named(executor, jobs) as hands, progress() as bar:
             task = bar.add_task("surveying", total=None if limits else len(planned.parts()))
-            for title, findings in planned.run(processes=jobs, limits=limits, executor=hands):
+            for title, findings in planned.run(processes=jobs or 1, limits=limits, executor=hands):
                 found.add(findings)
                 bar.update(task, advance=1, description=title)
     except KeyboardInterrupt:
