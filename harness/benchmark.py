@@ -146,7 +146,8 @@ def run_suite(
     limit_s
         Seconds after which the suite is stopped.
     watch
-        Told how far the suite is. What pytest writes is held back, and shown where something went wrong.
+        Told how far the suite is. What pytest writes is held back, and shown where something went wrong; who interrupts
+        knows what did.
 
     Returns
     -------
@@ -170,16 +171,19 @@ def run_suite(
     """
     if name not in SUITES:
         raise UsageError(rule=f"a suite is {', '.join(f'`{suite}`' for suite in SUITES)}", value=f"`{name}`")
-    code, kept, listener = None, 0, _Listener(watch)
+    code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
         options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
         try:
             code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
         finally:
             listener.finish()
             kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
-            if listener.refused is None and not (code == _PASSED and kept):
+            if listener.refused is None and not interrupted and not (code == _PASSED and kept):
                 sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
     if listener.refused is not None:
         raise listener.refused

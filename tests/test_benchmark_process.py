@@ -59,6 +59,27 @@ def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyP
     assert ran(child, tmp_path, 2.0) == 7
 
 
+@pytest.mark.parametrize("end", ["interrupted", "failed"])
+def test_pytests_words_are_shown_where_something_went_wrong(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
+) -> None:
+    """Not to who interrupts, who knows what happened."""
+
+    def run(_: object, __: object, output: Path, ___: object) -> int:
+        output.write_text("!!!!! the words of pytest !!!!!", encoding="utf-8")
+        if end == "interrupted":
+            raise KeyboardInterrupt
+        return 1
+
+    monkeypatch.setattr(benchmark, "_run", run)
+    if end == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            run_suite("steps", run_folder=tmp_path)
+    else:
+        assert run_suite("steps", run_folder=tmp_path) == 1
+    assert ("words of pytest" in capfd.readouterr().out) == (end == "failed")
+
+
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """What runs, how many are done, and how many there are, until the suite closes its end."""
     seen: list[tuple[str, int, int]] = []
