@@ -35,7 +35,10 @@ PATIENCE = 16
 
 
 ATTEMPTS = 16
-"""So often a law that broke is measured again, where what breaks it does not show each time."""
+"""So often a law that broke is measured again at most, where what breaks it need not show each time."""
+
+TRIES = 4
+"""In so many of so many measurements it has to show before a failing example is made minimal."""
 
 
 @dataclass
@@ -136,7 +139,7 @@ def decide(
             if example is not None:
                 violation = _measured(job, subject, example, draws, census)
             elif (failing := _search(job, subject, census, remembered, budget, seed, clock)) is not None:
-                if minimal:
+                if minimal and _shows_each_time(job, subject, failing):
                     failing = _minimal(job, subject, failing, clock)
                 violation = _measured(job, subject, failing, draws)
                 if violation is None and census.witness is not None:
@@ -314,9 +317,13 @@ def _agree(job: Job, subject: Subject, row: Example, confirmed: Measurement) -> 
 
 def _breaks(job: Job, subject: Subject, example: Example, *, confirm: bool = False) -> bool:
     if not confirm:
-        return _again(job, subject, example).broken
+        return _measurement(job, subject, example).broken
     with confirming():
-        return _again(job, subject, example).broken
+        return _measurement(job, subject, example).broken
+
+
+def _shows_each_time(job: Job, subject: Subject, example: Example) -> bool:
+    return not job.law.intermittent or all(_breaks(job, subject, example) for _ in range(TRIES))
 
 
 def _again(job: Job, subject: Subject, example: Example) -> Measurement:
