@@ -17,22 +17,16 @@ from torch import Tensor
 
 from harness.double_double import Array
 from harness.law import Example, Inputs, Law
-from harness.measurement import Measurement, compare_runs
+from harness.measurement import Measurement, compare_runs, worse
 from harness.precision import to_array
-from harness.repetition import repeated, worse
+from harness.repetition import EXAMPLES, repeatable, repeated
 from harness.subject import Subject
-
-EXAMPLES = 8
-"""Hypothesis examples a law: what these laws look for shows on any batch."""
 
 _BEGINNING = 256
 """Entries of a long row that are tried before all of them."""
 
 _ROWS = 16
 """Rows that are called one at a time."""
-
-UNREPEATABLE = "uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads"
-"""Why an implementation answers the same question differently."""
 
 Call = Callable[..., Any]
 
@@ -64,12 +58,7 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
             "memory is read without regard to strides: use them, or call contiguous()",
             bound="twice the value's bound",
         ),
-        _law(
-            calls_agree,
-            "Calls on the same inputs give the same bits, whatever freed memory holds.",
-            UNREPEATABLE,
-            intermittent=True,
-        ),
+        repeatable("Calls on the same inputs give the same bits, whatever freed memory holds.")(calls_agree),
         _law(
             inputs_unmodified, "The inputs are the same bits after the call.", "an operation in place: work on a copy"
         ),
@@ -160,7 +149,6 @@ def _law(
     *,
     bound: str = "none",
     group: str = "implementation",
-    intermittent: bool = False,
 ) -> Law:
     return Law(
         measure.__name__,
@@ -171,7 +159,6 @@ def _law(
         group=group,
         measure=measure,
         examples=EXAMPLES,
-        intermittent=intermittent,
     )
 
 

@@ -1,6 +1,6 @@
 """Measurements: what a law found on one example, element by element, and the ways to compare with what is exact."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -128,6 +128,19 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
     error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
     error = np.where(np.isnan(error), np.inf, error)
     return Measurement(error, bound, actual, reference)
+
+
+def worse(first: Measurement, *others: Measurement) -> Measurement:
+    """The worse of several runs, element by element."""
+    worst = first
+    for other in others:
+        is_worse = other.deviation > worst.deviation
+        worst = replace(
+            worst,
+            deviation=np.where(is_worse, other.deviation, worst.deviation),
+            actual=np.where(is_worse, other.actual, worst.actual),
+        )
+    return worst
 
 
 def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:

@@ -12,15 +12,38 @@ import torch
 
 from harness.device import CPU
 from harness.double_double import Array
-from harness.measurement import Measurement, compare_runs
+from harness.law import Law, law
+from harness.measurement import Measurement, compare_runs, worse
 from harness.precision import Format
 
 CONTENTS = (0x00, 0xFF, 0x42)
 """Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
 
+EXAMPLES = 8
+"""Hypothesis examples of a law on how an operation is implemented: what it looks for shows on any batch."""
+
 _SIZES = tuple(2**power for power in range(4, 17))
 _SMALL, _FEW, _MANY = 1024, 4, 12
 """So many blocks of each size, and of small ones more than the seven that glibc lays aside for other calls."""
+
+
+def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
+    """Make the law of the function below that calls on the same inputs agree.
+
+    Parameters
+    ----------
+    statement
+        One sentence.
+    """
+    return law(
+        statement,
+        source="definition of a function of its inputs",
+        bound="none",
+        cause="uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads",
+        group="implementation",
+        examples=EXAMPLES,
+        intermittent=True,
+    )
 
 
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
@@ -88,16 +111,3 @@ def _bits(found: Measurement) -> Measurement:
         return found
     other_zero = (found.actual == found.expected) & (np.signbit(found.actual) != np.signbit(found.expected))
     return replace(found, deviation=np.where(other_zero, 1.0, found.deviation))
-
-
-def worse(first: Measurement, *others: Measurement) -> Measurement:
-    """The worse of several runs, element by element."""
-    worst = first
-    for other in others:
-        is_worse = other.deviation > worst.deviation
-        worst = replace(
-            worst,
-            deviation=np.where(is_worse, other.deviation, worst.deviation),
-            actual=np.where(is_worse, other.actual, worst.actual),
-        )
-    return worst

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.regression import FLOATS, book_data, distance_from_truth, flat, matmul, standard_errors
-from harness.derived import EXAMPLES, UNREPEATABLE
 from harness.double_double import DoubleDouble
 from harness.law import Contract, Example, law
 from harness.measurement import Measurement, compare_absolute
 from harness.precision import Format, to_array
-from harness.repetition import repeated
+from harness.repetition import repeatable, repeated
 from harness.strategies import SEEDS
 from harness.subject import Subject
 
@@ -56,15 +55,7 @@ def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     return compare_absolute(normal.hi, np.zeros(d), bound, fit.format)
 
 
-@law(
-    "Fits of the same data give the same bits, whatever freed memory holds.",
-    source="definition of a function of its inputs",
-    bound="none",
-    cause=UNREPEATABLE,
-    group="implementation",
-    examples=EXAMPLES,
-    intermittent=True,
-)
+@repeatable("Fits of the same data give the same bits, whatever freed memory holds.")
 def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     """Fit three times."""
     return repeated(lambda: flat(fit.case.name, fit.run(X, y)), fit.format, sizes={X.nbytes, y.nbytes})

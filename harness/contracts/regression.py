@@ -22,13 +22,12 @@ from torch import Tensor
 
 from harness import double_double as dd
 from harness.contracts.softmax import backward_amplified, softmax_exact
-from harness.derived import EXAMPLES, UNREPEATABLE
 from harness.double_double import Array, DoubleDouble
 from harness.law import Contract, Example, Law, law
 from harness.measurement import Measurement, compare_absolute
 from harness.oracle import Oracle, to_arb
 from harness.precision import Format, to_array
-from harness.repetition import repeated
+from harness.repetition import repeatable, repeated
 from harness.strategies import SEEDS
 from harness.subject import CaseError, Subject
 
@@ -210,15 +209,7 @@ def inputs_unmodified(
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
 
-@law(
-    "Trainings from the same start on the same minibatches end in the same bits, whatever freed memory holds.",
-    source="definition of a function of its inputs",
-    bound="none",
-    cause=UNREPEATABLE,
-    group="implementation",
-    examples=EXAMPLES,
-    intermittent=True,
-)
+@repeatable("Trainings from the same start on the same minibatches end in the same bits, whatever freed memory holds.")
 def calls_agree(
     train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
 ) -> Measurement:
