@@ -115,7 +115,8 @@ def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> No
     write_baseline(tmp_path / "again", both.updated(on("AMD", largest=nan)))
     assert (tmp_path / "both").read_bytes() == (tmp_path / "again").read_bytes()
     environment = on("AMD").origin
-    moved = Summary(environment, of(law(largest=nan), breakings=(point(BEFORE),), counts={"operators": 5}).cases)
+    elsewhere = of(law(largest=nan), breakings=(point(BEFORE),), counts={"operators": 5})
+    moved = elsewhere._replace(origin=environment)
     (seen,) = both.updated(moved).cases[CASE, "cpu"]
     assert seen.origins == {Origin(**dict(environment))}
 

@@ -224,34 +224,45 @@ def test_neighbours_are_one_float_apart_in_every_format(dtype: str, eps: float) 
     assert ordinal(-1.0, dtype) == -ordinal(1.0, dtype)
 
 
-def by_chance(status: Status = Status.EXPECTED, **changes: Any) -> Summary:
-    """Return what a run says of a case whose calls do not agree."""
-    declared = law(law="finite_on_extreme_logits", status=Status.EXPECTED, examples=changes.pop("examples", 2))
-    agree = law(law="calls_agree", status=status, largest=changes.get("largest"))
-    return of(law(**changes), declared, agree, breakings=(point(changes.pop("at", POINT)),))
+def by_chance(
+    agree: Status = Status.EXPECTED,
+    *,
+    status: Status = Status.HOLDS,
+    largest: float = 3.0,
+    examples: int = 2,
+    at: str = POINT,
+) -> Summary:
+    """Return what a run says of a case whose calls do not agree; and of one whose calls do."""
+    declared = law(law="finite_on_extreme_logits", status=Status.EXPECTED, examples=examples)
+    agreement = law(law="calls_agree", status=agree, largest=0.0 if agree is Status.HOLDS else largest)
+    return of(law(status=status, largest=largest), declared, agreement, breakings=(point(at),))
 
 
 def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_said() -> None:
     """Its deviations, its breaking points, and on which example a law breaks; with calls that agree they are."""
-    before, after = {"largest": 3.0, "examples": 9}, {"largest": 5.0, "examples": 2}
-    findings = compared(by_chance(**before), by_chance(**after))
+    agree = Status.EXPECTED
+    findings = compared(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
     assert exit_code(findings) == 0
     assert f"{CASE} answers by chance, as its calls_agree [float32] says" in findings[0].sentence
-    agreeing = found(by_chance(Status.HOLDS, **before), by_chance(Status.HOLDS, **after))
-    assert [one.outcome for one in agreeing] == [Outcome.REGRESSED] * 3
+    agree = Status.HOLDS
+    worse = found(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
+    assert [(one.outcome, one.subject) for one in worse] == [
+        (Outcome.REGRESSED, "finite_on_extreme_logits [float32]"),
+        (Outcome.REGRESSED, "value [float32]"),
+        (Outcome.REGRESSED, "value along spike [float32]"),
+    ]
+
+
+def test_a_case_that_does_not_answer_does_not_answer_by_chance() -> None:
+    """Its calls were not compared: what is known of it is held to."""
+    worse = found(by_chance(Status.ERROR), by_chance(Status.ERROR, largest=5.0))
+    assert [one.subject for one in worse] == ["calls_agree [float32]", "value [float32]"]
 
 
 def test_a_law_that_a_case_breaks_by_chance_is_a_regression() -> None:
     """The status of its laws is held to all the same."""
-    one = only(by_chance(), of(law(status=Status.BROKEN), *_others(), breakings=(point(),)))
-    assert "holds in the baseline, broken now" in one.sentence
-
-
-def _others() -> tuple[Any, ...]:
-    return (
-        law(law="finite_on_extreme_logits", status=Status.EXPECTED),
-        law(law="calls_agree", status=Status.EXPECTED),
-    )
+    one = only(by_chance(), by_chance(status=Status.BROKEN))
+    assert one.sentence == f"{CASE} value [float32]: holds in the baseline, broken now."
 
 
 def test_calls_that_no_longer_agree_are_the_one_regression() -> None:

@@ -74,7 +74,7 @@ class Summary(NamedTuple):
     origin: Origin
     cases: dict[tuple[str, str], Standing]
     """By name and device."""
-    surveyed: bool = False
+    surveyed: bool
     """Whether breaking points were looked for."""
 
 
@@ -120,7 +120,7 @@ def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts
 
 
 def _is_chance(status: Status) -> bool:
-    return status not in {Status.HOLDS, Status.SKIPPED}
+    return status in {Status.BROKEN, Status.EXPECTED}
 
 
 def _figures(verdict: Verdict, *, by_chance: bool) -> Figures:
