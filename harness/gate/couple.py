@@ -18,7 +18,7 @@ BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""
 
 FEWER, MORE = 10, 11
-"""The positive control does so many calls where the base does so many: a tenth more work."""
+"""Calls of the base, and of the positive control beside it: a tenth more work."""
 
 AnswerT = TypeVar("AnswerT")
 

@@ -164,10 +164,8 @@ class Measurement:
         spent_s = self.settings.budget_s - self.left_s
         made = self._schedule = scheduled(costs, begin_s, self.left_s)
         self.evidence.unreached += made.unreached
-        if made.costs:
-            # The shortest rounds: what disturbs the cases is not to hide the control first.
-            self.evidence.control = min(made.costs, key=lambda case: costs[case].control_round_s)
-        elif made.unreached:
+        self.evidence.control = made.control
+        if made.unreached and not made.costs:
             self.evidence.enough_s = spent_s + made.enough_s
 
     def _wanted(self) -> list[str]:

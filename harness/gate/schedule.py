@@ -80,6 +80,11 @@ class Schedule:
     unreached: tuple[str, ...] = ()
     enough_s: float = 0.0
 
+    @property
+    def control(self) -> str | None:
+        """The case that is the positive control: of the shortest rounds, or what hides it would not hide the cases."""
+        return min(self.costs, key=lambda case: self.costs[case].control_round_s, default=None)
+
     def couple_s(self, cases: Sequence[str], slices: int = FEWEST_SLICES) -> float:
         """Return the seconds of a couple of some of the cases, about."""
         return ARMS * self.begin_s + sum(self.costs[case].couple_s(slices) for case in cases)
