@@ -2,7 +2,7 @@
 
 ``python tests/experiments/believe.py measure FOLDER`` makes the runs that FOLDER lacks, one after the other, and can be
 cut and started again. ``... table FOLDER`` says what came of them, and ``... record FOLDER FILE`` writes the slices in
-the compact form that the gate's own tests read. Nothing else should run meanwhile: it takes about 35 minutes.
+the compact form that the gate's own tests read. Nothing else should run meanwhile: it takes 35 to 50 minutes.
 
 Both trees are clones of the repository's last commit. In the one with more work each case does it itself
 (``injected.py``); how much is calibrated once, and what the gate measured of it is in the table.
