@@ -101,7 +101,7 @@ def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 
 def reads_uninitialised_memory() -> bool:
-    """Whether this torch's ``gelsy`` calls a regular matrix singular when freed memory is not zero.
+    """Whether the rank that this torch's ``gelsy`` finds of a matrix depends on what freed memory holds.
 
     https://github.com/pytorch/pytorch/issues/71222: columns that ``jpvt`` names by chance are not pivoted.
     """
