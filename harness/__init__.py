@@ -11,8 +11,8 @@ from harness.case import Break, Case
 
 if TYPE_CHECKING:
     from harness.api import check
-    from harness.listing import explain
     from harness.plugin import parametrize_laws
+    from harness.show.listing import explain
     from harness.surveyor.survey import survey
 
 __all__ = ["Break", "Case", "__version__", "check", "explain", "parametrize_laws", "survey"]
@@ -21,7 +21,7 @@ __version__ = version("stability-harness")
 
 _HOMES = {
     "check": "harness.api",
-    "explain": "harness.listing",
+    "explain": "harness.show.listing",
     "parametrize_laws": "harness.plugin",
     "survey": "harness.surveyor.survey",
 }

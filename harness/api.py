@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import SEED
 from harness.case import Break, Case
-from harness.corpus import FOLDER
-from harness.job import Job, jobs
 from harness.record import Status, Verdict
-from harness.timing import threads
-from harness.verdict import decide
-from harness.verdicts import Verdicts, block
+from harness.show.notebook import Verdicts, block
+from harness.timing.clock import threads
+from harness.verdict.campaign import SEED
+from harness.verdict.corpus import FOLDER
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
 
 
 def check(
@@ -119,7 +119,7 @@ class Check:
     job
         The law, on an implementation that is not named yet.
     settings
-        As :func:`harness.verdict.decide` takes them.
+        As :func:`harness.verdict.decide.decide` takes them.
     """
 
     job: Job

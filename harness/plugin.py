@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say with which seed, and within what time."""
     from harness import __version__
-    from harness.campaign import SEED
+    from harness.verdict.campaign import SEED
 
     seed, seconds = config.getoption("harness_seed"), config.getoption("harness_seconds")
     limit = "" if seconds is None else f", {seconds:g} s a law"

@@ -12,7 +12,7 @@ import pytest
 
 import harness
 import harness.contracts
-from harness.law import Contract
+from harness.laws.law import Contract
 
 SHARED = {"binary_logits", "entropy_bound", "labelled_logits", "logistic_function", "logits", "masked_rays", "moments"}
 """Modules beside the contracts that hold what several of them share."""

@@ -29,9 +29,9 @@ from harness.error import UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from harness.campaign import Campaign
-    from harness.isolation.limits import Limits
     from harness.record import Verdict
+    from harness.verdict.campaign import Campaign
+    from harness.work.limits import Limits
 
 Option = typer.Option
 EXAMPLES = """
@@ -101,9 +101,9 @@ def check(
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
-    from harness.campaign import Campaign
-    from harness.executor import executor_named
-    from harness.isolation.limits import Limits
+    from harness.verdict.campaign import Campaign
+    from harness.work.executor import executor_named
+    from harness.work.limits import Limits
 
     if corpus is not None and not corpus.is_dir():
         raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{corpus}`")
@@ -198,9 +198,9 @@ def _progressed(
 
 
 def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path]) -> None:
-    from harness.output import WRITERS
     from harness.record import census_line, verdict_line, write_atomically
-    from harness.terminal import print_verdicts
+    from harness.show.document import WRITERS
+    from harness.show.verdict import print_verdicts
 
     print_verdicts(console(), verdicts, single=":" in campaign.target)
     for kind, file in written.items():

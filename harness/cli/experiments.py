@@ -12,18 +12,18 @@ Split = Literal["train", "test"]
 StartMethod = Literal["fork", "spawn", "forkserver"]
 
 if TYPE_CHECKING:
-    from harness.benchmark import Settings
+    from harness.bench.run import Settings
     from harness.record import RunFolder
 
 
 def train(target: Target = "cases", data: DataOption = None, run: RunOption = None) -> None:
     """Train the chapter's models for real: curves, learned parameters, overfitting."""
-    from harness import experiment
-    from harness.dataset import prepare
-    from harness.discovery import load
+    from harness.bench import experiment
+    from harness.calling.discovery import load
+    from harness.data.dataset import prepare
     from harness.record import Epoch, Estimate, Image
-    from harness.terminal import print_training
-    from harness.timing import threads
+    from harness.show.verdict import print_training
+    from harness.timing.clock import threads
 
     cases, prepared = load(target), prepare(data)
     opened = session(run)
@@ -90,8 +90,8 @@ def bench(
 
     `harness bench tuner` measures how near `harness tune` comes to the best loader.
     """
-    from harness import benchmark
-    from harness.dataset import prepare
+    from harness.bench import run as benchmark
+    from harness.data.dataset import prepare
 
     wanted = suites or list(benchmark.USUAL)
     for suite in wanted:
@@ -132,7 +132,7 @@ def bench(
 
 def _batch_sizes(text: str | None) -> tuple[int, ...]:
     """Read what ``--batch-sizes`` says; nothing where it is absent."""
-    from harness.benchmark import FULL
+    from harness.bench.run import FULL
 
     if text is None or text == "full":
         return FULL if text else ()
@@ -167,8 +167,8 @@ def _check_loader_options(suites: list[str], settings: "Settings") -> None:
 
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings") -> int:
     """Run one suite under a progress bar, and print its summary."""
-    from harness.benchmark import run_suite
-    from harness.summary import print_summary
+    from harness.bench.run import run_suite
+    from harness.show.bench import print_summary
 
     before = dict(folder.benchmarks()).get(name)
     try:

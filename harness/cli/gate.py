@@ -102,10 +102,10 @@ def gate(
 def _exact(
     run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
 ) -> "Sequence[Finding]":
-    from harness.discovery import load
+    from harness.calling.discovery import load
+    from harness.data.gate_images import provide
     from harness.gate.baseline import Baseline, read_baseline, write_baseline
     from harness.gate.counts import counts
-    from harness.gate.images import provide
     from harness.gate.numerics import compare, kept
     from harness.gate.standing import summarised
     from harness.record import Breaking, Verdict
@@ -144,8 +144,8 @@ def _time(
 
 
 def _show(findings: "Sequence[Finding]", code: int) -> None:
-    from harness.gate.output import gate_line, spoken
     from harness.record import Outcome
+    from harness.show.gate import gate_line, spoken
 
     screen = console()
     calm = [one for one in findings if one.outcome is Outcome.UNCHANGED]
@@ -155,8 +155,8 @@ def _show(findings: "Sequence[Finding]", code: int) -> None:
 
 
 def _write(findings: "Sequence[Finding]", code: int, wanted: dict[str, Path | None]) -> None:
-    from harness.gate.output import WRITERS, to_markdown
     from harness.record import write_atomically
+    from harness.show.gate import WRITERS, to_markdown
 
     for kind, file in wanted.items():
         if file is not None:

@@ -15,8 +15,8 @@ def list_(
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,
 ) -> None:
     """Name every case, contract and law with its statement."""
-    from harness import listing
-    from harness.discovery import load
+    from harness.calling.discovery import load
+    from harness.show import listing
 
     every = not (cases or contracts or laws)
     out = console()
@@ -35,7 +35,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
-    from harness import listing
+    from harness.show import listing
 
     print(listing.explain(law, contract))
 
@@ -45,8 +45,8 @@ def freeze(
     corpus: Annotated[Path, typer.Argument(help="Folder to keep them in, for `harness check --corpus`.")],
 ) -> None:
     """Keep the counterexamples of a run, so that later checks try them first."""
-    from harness.corpus import Found, freeze
     from harness.record import Breaking, Proof, Verdict, Worst
+    from harness.verdict.corpus import Found, freeze
 
     folder = run_folder(run)
     found: list[Found] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]

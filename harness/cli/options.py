@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from harness.error import UsageError
 
 if TYPE_CHECKING:
+    from harness.cli.session import Session
     from harness.record import RunFolder
-    from harness.session import Session
 
 PLAIN_WIDTH = 160
 
@@ -88,8 +88,8 @@ def session(run: str | None, seed: int | None = None, *, fresh: bool = False) ->
     """Open the run that ``--run`` names; ``None`` where it names none."""
     if run is None:
         return None
-    from harness.campaign import SEED
-    from harness.session import Session
+    from harness.cli.session import Session
+    from harness.verdict.campaign import SEED
 
     return Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 

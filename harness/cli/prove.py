@@ -25,9 +25,9 @@ from harness.error import UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
     from harness.record import Proof
+    from harness.work.limits import Limits
 
 
 def prove(
@@ -55,11 +55,11 @@ def prove(
     thousand million a kernel, take minutes. What is finished is kept, so that the same command goes on after an
     interrupt.
     """
-    from harness.executor import executor_named
-    from harness.isolation.limits import Limits
     from harness.proof.exhaustion import Exhaustion
-    from harness.proof.terminal import print_proofs
     from harness.record import proof_line
+    from harness.show.proof import print_proofs
+    from harness.work.executor import executor_named
+    from harness.work.limits import Limits
 
     opened = session(run, fresh=fresh)
     assert opened is not None

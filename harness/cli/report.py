@@ -28,8 +28,8 @@ def report(
     With several runs, the page is about the newest one: it says what changed since the one before, and shows all of
     them side by side and over time.
     """
-    from harness.output import to_junit
     from harness.record import RUNS, RunFolder, Verdict, write_atomically
+    from harness.show.document import to_junit
 
     *earlier, run = _found(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")

@@ -47,12 +47,12 @@ def survey(
     `harness survey homework.py:softmax --contract softmax` takes one function in a file, `harness survey` the chapter's
     cases. Exit code 1: something breaks that is not declared, or elsewhere than its closed form says.
     """
-    from harness.executor import executor_named
-    from harness.isolation.limits import Limits
     from harness.record import Accumulator, Breaking, Profile, Worst, disagreeing, unanswered, undeclared
+    from harness.show.survey import print_survey
     from harness.surveyor.findings import Findings
     from harness.surveyor.survey import Survey
-    from harness.surveyor.table import print_survey
+    from harness.work.executor import executor_named
+    from harness.work.limits import Limits
 
     planned = Survey(
         target,

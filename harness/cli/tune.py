@@ -56,8 +56,8 @@ def tune(
 ) -> None:
     """Find a near-best DataLoader configuration with few measurements, and print the line to paste."""
     from harness.loading.target import dataset as load
+    from harness.show.tuning import print_tuning
     from harness.tuner.step import load_step
-    from harness.tuner.terminal import print_tuning
     from harness.tuner.tuning import Tuning
 
     if step is not None and step_ms is not None:
@@ -78,7 +78,7 @@ def tune(
     print_tuning(console(), tuning)
     if json is not None:
         from harness.record import write_atomically
-        from harness.tuner.terminal import as_json
+        from harness.show.tuning import as_json
 
         write_atomically(json, as_json(tuning))
         print(f"json: {json}")
@@ -129,7 +129,7 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
 
 
 def _cores() -> int:
-    from harness.environment import usable_cores
+    from harness.work.environment import usable_cores
 
     return max(1, round(usable_cores()))
 

@@ -1,6 +1,6 @@
 """The contracts: one module for each family of operations, each readable alone.
 
-Adding a contract is adding a module here that defines a :class:`~harness.law.Contract`; nothing else changes.
+Adding a contract is adding a module here that defines a :class:`~harness.laws.law.Contract`; nothing else changes.
 """
 
 import pkgutil
@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 
 from harness.error import UsageError
-from harness.law import Contract
+from harness.laws.law import Contract
 
 
 @cache

@@ -3,7 +3,8 @@ r"""Binary cross-entropy of logits: :math:`\ln(1 + e^x) - x y`, meaned over the 
 With :math:`w = |x| (1 - y)` where :math:`x \ge 0` and :math:`w = |x| y` elsewhere, :math:`z = e^{-|x|}`,
 :math:`L = \ln(1 + z)` and :math:`s = \sigma(-|x|)`, the loss of a row is :math:`l = w + L`: two terms of one sign, so
 that a few ulp are possible everywhere. In the notation and with the errors of
-:mod:`harness.contracts.logistic_function`, where :math:`1 - y` is exact, as it is for the targets drawn here:
+:mod:`harness.contracts.building_blocks.logistic_function`, where :math:`1 - y` is exact, as it is for
+the targets drawn here:
 
 * :math:`w + L` errs by :math:`u w + 2us + 2uL + ul = u (2l + L + 2s)`: the bound of ``digits_not_lost``;
 * the usual forms cancel larger terms: :math:`(1 - y) x - \ln \sigma(x)` by
@@ -28,8 +29,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.binary_logits import (
+from harness.contracts.building_blocks.binary_logits import (
     RAYS,
     every_third_infinite,
     extreme_groups,
@@ -37,7 +37,7 @@ from harness.contracts.binary_logits import (
     long_groups,
     zero_groups,
 )
-from harness.contracts.logistic_function import (
+from harness.contracts.building_blocks.logistic_function import (
     choose,
     not_lost,
     sigma,
@@ -47,16 +47,17 @@ from harness.contracts.logistic_function import (
     softplus_screen,
     tail,
 )
-from harness.contracts.logits import compare_policy
+from harness.contracts.building_blocks.logits import compare_policy
 from harness.contracts.softmax import finite
 from harness.contracts.squared_error import reduced
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle
-from harness.precision import to_array
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, law
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -5,13 +5,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.derived import implementation_laws, on_long_rows
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare
-from harness.precision import Format, to_array
-from harness.strategies import LENGTHS, SEEDS, batches, labels_for
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.strategies import LENGTHS, SEEDS, batches, labels_for
+from harness.laws.subject import Subject
 
 
 @law(

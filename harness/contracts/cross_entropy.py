@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.labelled_logits import groups_of_logits, masked_at_label, masked_off_label, single_rows
-from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.labelled_logits import (
+    groups_of_logits,
+    masked_at_label,
+    masked_off_label,
+    single_rows,
+)
+from harness.contracts.building_blocks.logits import (
     DOMAIN,
     LONG_ROWS,
     all_masked,
@@ -26,6 +29,7 @@ from harness.contracts.logits import (
     long_logits,
     one_infinite,
 )
+from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
 from harness.contracts.logsumexp import compare_near
 from harness.contracts.nll_of_probabilities import pick
 from harness.contracts.softmax import (
@@ -39,14 +43,15 @@ from harness.contracts.softmax import (
     sum_of_others,
 )
 from harness.contracts.squared_error import reduced
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle, to_arb
-from harness.precision import to_array
-from harness.strategies import ONE_SEED
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import to_array
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle, to_arb
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, law
+from harness.laws.strategies import ONE_SEED
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -9,7 +9,7 @@ two terms that are not negative. So the entropy is known to a small *relative* e
 :math:`-\sum p \ln p` has no such accuracy, since :math:`\ln p` of the dominating class is itself a small difference.
 The gradient is :math:`-p_i (\ln p_i + H) = p_i (g_i - G)`.
 
-The bound is derived in :mod:`harness.contracts.entropy_bound`.
+The bound is derived in :mod:`harness.contracts.building_blocks.entropy_bound`.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,13 @@ from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.entropy_bound import (
+from harness.contracts.building_blocks.entropy_bound import (
     entropy_absolute_bound,
     gradient_bound,
     log_softmax_form_bound,
     subnormals,
 )
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.logits import (
     DOMAIN,
     LONG_ROWS,
     all_masked,
@@ -48,14 +47,15 @@ from harness.contracts.softmax import (
     softmax_exact,
     sum_of_others,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle, exp, log
-from harness.precision import Format, to_array
-from harness.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle, exp, log
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
+from harness.laws.subject import Subject
 
 SOURCE = "Shannon's definition; the bound is derived in the module"
 

@@ -26,17 +26,17 @@ from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import LONG_ROWS, largest_logit
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Inputs, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle, exp, log
-from harness.precision import Format, to_array
-from harness.ray import Ray
-from harness.strategies import SEEDS, batches, companions, long_rows, masked
-from harness.subject import Subject
+from harness.contracts.building_blocks.logits import LONG_ROWS, largest_logit
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle, exp, log
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, Inputs, law
+from harness.laws.standard_rays import Ray
+from harness.laws.strategies import SEEDS, batches, companions, long_rows, masked
+from harness.laws.subject import Subject
 
 SOURCE = "definition; the bound is derived in the module"
 

@@ -3,8 +3,8 @@ r"""Layer normalisation of each row, without weight and bias.
 :math:`y_i = (x_i - m) / s` with :math:`s = \sqrt{V + \epsilon}`, :math:`V = \mathrm{mean}\,(x - m)^2`, and the
 :math:`\epsilon` a case declares.
 
-In the notation of :mod:`harness.contracts.moments`, with :math:`t = \delta / s`: the computed deviations are
-:math:`(x_i - m - \delta)(1 + u_a)`, and the mean of their squares is :math:`V + \delta^2` (see
+In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`t = \delta / s`: the computed
+deviations are :math:`(x_i - m - \delta)(1 + u_a)`, and the mean of their squares is :math:`V + \delta^2` (see
 :mod:`harness.contracts.variance`) but for :math:`(d + 3) u_a`. Adding :math:`\epsilon`, itself rounded, adds
 :math:`2 u_a`, and the root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp)
 and a product :math:`3 u_a`, the deviation :math:`u_a` and storing :math:`u`: together
@@ -34,9 +34,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts import moments
-from harness.contracts.moments import (
+from harness.contracts.building_blocks import moments
+from harness.contracts.building_blocks.moments import (
     accumulator,
     compare_within,
     deviations,
@@ -44,14 +43,15 @@ from harness.contracts.moments import (
     mean_error,
     root,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement
-from harness.oracle import Oracle, elementwise, exact_sum
-from harness.precision import Format, to_array
-from harness.strategies import SEEDS, Shape
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import Oracle, elementwise, exact_sum
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.strategies import SEEDS, Shape
+from harness.laws.subject import Subject
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 

@@ -18,17 +18,17 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
 from harness.contracts.squared_error import LONG, alternating, infinite_pairs, predictions_and_targets, reduced
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle, exact_sum, log
-from harness.precision import Format, to_array
-from harness.ray import Ray
-from harness.strategies import SEEDS, long_rows
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle, exact_sum, log
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.standard_rays import Ray
+from harness.laws.strategies import SEEDS, long_rows
+from harness.laws.subject import Subject
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (

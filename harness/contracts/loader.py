@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import double_double as dd
-from harness import idx
-from harness.law import Contract, Example, law
-from harness.measurement import Measurement, compare
-from harness.precision import Format
-from harness.strategies import SEEDS
-from harness.subject import CaseError, Subject
+from harness.data import idx
+from harness.floats import double_double as dd
+from harness.floats.format import Format
+from harness.floats.measurement import Measurement, compare
+from harness.laws.law import Contract, Example, law
+from harness.laws.strategies import SEEDS
+from harness.laws.subject import CaseError, Subject
 
 SIDE = 28
 _FILES = {True: "train", False: "t10k"}

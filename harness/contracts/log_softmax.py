@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.logits import (
     AXES,
     DOMAIN,
     LONG_ROWS,
@@ -40,13 +39,14 @@ from harness.contracts.softmax import (
     softmax_screen,
     sum_of_others,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Contract, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle, exp, log
-from harness.precision import Format, to_array
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle, exp, log
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Contract, law
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import DOMAIN, largest_logit, largest_weight
+from harness.contracts.building_blocks.logits import DOMAIN, largest_logit, largest_weight
 from harness.contracts.logsumexp import (
     at_the_limits,
     compare_near,
@@ -32,15 +31,16 @@ from harness.contracts.logsumexp import (
     normalised,
 )
 from harness.contracts.softmax import BHH, OVERFLOW, exact_shift, finite, softmax_exact, softmax_screen
-from harness.derived import implementation_laws
-from harness.double_double import Array
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle
-from harness.precision import Format, from_ordinal, to_array, to_ordinal
-from harness.ray import Ray
-from harness.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array
+from harness.floats.format import Format, from_ordinal, to_array, to_ordinal
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle
+from harness.laws.every_operation import implementation_laws
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.standard_rays import Ray
+from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -1,6 +1,7 @@
 """The logistic family, element by element: the sigmoid, its logarithm, and the softplus.
 
-Bounds, with their derivation, exact values and inputs are those of :mod:`harness.contracts.logistic_function`.
+Bounds, with their derivation, exact values and inputs are those of
+:mod:`harness.contracts.building_blocks.logistic_function`.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logistic_function import (
+from harness.contracts.building_blocks.logistic_function import (
     choose,
     extreme_vectors,
     logsigmoid_oracle,
@@ -28,15 +28,16 @@ from harness.contracts.logistic_function import (
     vectors_around_zero,
     vectors_with_infinities,
 )
-from harness.contracts.logits import largest_logit, largest_weight
+from harness.contracts.building_blocks.logits import largest_logit, largest_weight
 from harness.contracts.softmax import finite
-from harness.derived import implementation_laws
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Law, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle
-from harness.precision import Format, to_array
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle
+from harness.laws.every_operation import implementation_laws
+from harness.laws.law import Axes, Contract, Law, law
+from harness.laws.subject import Subject
 
 # Laws
 

@@ -29,8 +29,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.logits import (
     DOMAIN,
     LONG_ROWS,
     all_masked,
@@ -53,14 +52,15 @@ from harness.contracts.softmax import (
     softmax_relative_bound,
     sum_of_others,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.oracle import Oracle, elementwise, exp, log
-from harness.precision import Format, to_array
-from harness.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
+from harness.floats.oracle import Oracle, elementwise, exp, log
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -15,15 +15,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.logits import (
     LONG_ROWS,
     compare_policy,
     extreme_logits,
     logits_and_cotangents,
     long_logits,
 )
-from harness.contracts.masked_rays import MASKED_RAYS
+from harness.contracts.building_blocks.masked_rays import MASKED_RAYS
 from harness.contracts.softmax import (
     BHH,
     OVERFLOW,
@@ -34,14 +33,15 @@ from harness.contracts.softmax import (
     softmax_oracle,
     softmax_pullback,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Inputs, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import exact_sum
-from harness.precision import Format, to_array
-from harness.strategies import ONE_SEED, SEEDS
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import exact_sum
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, Inputs, law
+from harness.laws.strategies import ONE_SEED, SEEDS
+from harness.laws.subject import Subject
 
 
 def filled(logits: Tensor, keep: Tensor) -> Tensor:

@@ -35,16 +35,16 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.derived import implementation_laws
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, Law, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle, to_arb
-from harness.precision import FORMATS, Format, to_array
-from harness.ray import Ray
-from harness.strategies import SEEDS, batches, companions
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import FORMATS, Format, to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle, to_arb
+from harness.laws.every_operation import implementation_laws
+from harness.laws.law import Axes, Contract, Example, Law, law
+from harness.laws.standard_rays import Ray
+from harness.laws.strategies import SEEDS, batches, companions
+from harness.laws.subject import Subject
 
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 

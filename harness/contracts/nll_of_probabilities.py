@@ -7,16 +7,16 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.derived import implementation_laws
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle, log
-from harness.precision import Format
-from harness.ray import Ray
-from harness.strategies import SEEDS, batches, labels_for
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle, log
+from harness.laws.every_operation import implementation_laws
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.standard_rays import Ray
+from harness.laws.strategies import SEEDS, batches, labels_for
+from harness.laws.subject import Subject
 
 
 def pick(values: Any, labels: Any) -> Any:

@@ -20,16 +20,16 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness import double_double as dd
 from harness.contracts.softmax import backward_amplified, softmax_exact
-from harness.double_double import Array, DoubleDouble
-from harness.law import Contract, Example, Law, law
-from harness.measurement import Measurement, compare_absolute
-from harness.oracle import Oracle, to_arb
-from harness.precision import Format, to_array
-from harness.repetition import repeatable, repeated
-from harness.strategies import SEEDS
-from harness.subject import CaseError, Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare_absolute
+from harness.floats.oracle import Oracle, to_arb
+from harness.laws.law import Contract, Example, Law, law
+from harness.laws.repetition import repeatable, repeated
+from harness.laws.strategies import SEEDS
+from harness.laws.subject import CaseError, Subject
 
 Kind = Literal["linear", "softmax"]
 

@@ -3,9 +3,9 @@ r"""Normalisation of each row by its root mean square, without weight.
 :math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares;
 the default of torch is the dtype's ``eps``, which a case has to replace.
 
-Nothing cancels. In the notation of :mod:`harness.contracts.moments`, squares err by :math:`u_a`, their sum by
-:math:`(d - 1) u_a`, the division by :math:`u_a`, adding :math:`\epsilon`, itself rounded, by :math:`2 u_a`; the root
-halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp) and a product
+Nothing cancels. In the notation of :mod:`harness.contracts.building_blocks.moments`, squares err by :math:`u_a`, their
+sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, adding :math:`\epsilon`, itself rounded, by :math:`2 u_a`; the
+root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp) and a product
 :math:`3 u_a`, storing :math:`u`: together :math:`R = (d + 9) u_a / 2 + u` relatively, and two subnormals. Squares that
 underflow are nothing beside :math:`\epsilon`.
 
@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts import moments
-from harness.contracts.moments import accumulator, compare_within, root
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, law
-from harness.measurement import Measurement
-from harness.oracle import Oracle, elementwise
-from harness.precision import Format, to_array
-from harness.subject import Subject
+from harness.contracts.building_blocks import moments
+from harness.contracts.building_blocks.moments import accumulator, compare_within, root
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import Oracle, elementwise
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, law
+from harness.laws.subject import Subject
 
 SOURCE = "Zhang & Sennrich (2019)"
 

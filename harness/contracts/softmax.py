@@ -27,8 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts.logits import (
+from harness.contracts.building_blocks.logits import (
     AXES,
     DOMAIN,
     LONG_ROWS,
@@ -42,13 +41,14 @@ from harness.contracts.logits import (
     masked_logits,
     one_infinite,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Contract, law
-from harness.measurement import Measurement, compare, in_ulp
-from harness.oracle import Oracle, exact_sum, exp
-from harness.precision import Format, to_array
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare, in_ulp
+from harness.floats.oracle import Oracle, exact_sum, exp
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Contract, law
+from harness.laws.subject import Subject
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
 

@@ -3,7 +3,8 @@ r"""Variance of each row.
 :math:`V = \sum_i (x_i - m)^2 / (d - c)` with the correction :math:`c` a case declares: 0, the mean square that
 normalisations use and that one entry has too, or 1, the unbiased estimate and torch's default.
 
-In the notation of :mod:`harness.contracts.moments`, with :math:`D = d / (d - c)` and :math:`\sigma^2 = V / D`:
+In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`D = d / (d - c)` and
+:math:`\sigma^2 = V / D`:
 
 * **two passes.** :math:`\sum_i (x_i - m - \delta)^2 = \sum_i (x_i - m)^2 + d \delta^2`, since the deviations add up to
   zero: the mean's error enters squared. The differences err by :math:`u_a` each, which the square doubles, the squares
@@ -28,9 +29,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import double_double as dd
-from harness.contracts import moments
-from harness.contracts.moments import (
+from harness.contracts.building_blocks import moments
+from harness.contracts.building_blocks.moments import (
     CGL,
     accumulator,
     compare_within,
@@ -39,13 +39,14 @@ from harness.contracts.moments import (
     mean_error,
     spread,
 )
-from harness.derived import implementation_laws, on_long_rows
-from harness.double_double import Array, DoubleDouble
-from harness.law import Axes, Contract, Example, law
-from harness.measurement import Measurement, compare
-from harness.oracle import Oracle
-from harness.precision import Format, to_array
-from harness.subject import Subject
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
+from harness.floats.measurement import Measurement, compare
+from harness.floats.oracle import Oracle
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import Axes, Contract, Example, law
+from harness.laws.subject import Subject
 
 # Oracle
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from harness.data.gate_images import provide
 from harness.gate.arm import ArmError, Source
 from harness.gate.couple import BASE, CANDIDATE, NULL
 from harness.gate.finding import comparisons, limits_of, matched, on_time, timed
-from harness.gate.images import provide
 from harness.gate.machine import alone
 from harness.gate.measurement import Evidence, Measurement, Settings
 from harness.gate.policy import Policy, read_policy
@@ -53,7 +53,7 @@ def against(
     contract
         Of a target that is a single function.
     data
-        Folder of the images, as :func:`harness.dataset.prepare` takes it.
+        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
     seed
         Of the orders that are drawn.
     progress

@@ -27,7 +27,7 @@ class Source:
     tree
         The tree.
     target
-        As :func:`harness.discovery.load` takes it; a file relative to the tree.
+        As :func:`harness.calling.discovery.load` takes it; a file relative to the tree.
     contract
         Of a target that is a single function.
     images
@@ -189,8 +189,8 @@ class Bench:
 
     def cases(self) -> dict[str, str]:
         """Load the cases and name those that can be timed."""
-        from harness.discovery import load
-        from harness.workload import is_timed
+        from harness.bench.workload import is_timed
+        from harness.calling.discovery import load
 
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
@@ -209,8 +209,8 @@ class Bench:
 
     def prepare(self, case: str) -> float:
         """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
-        from harness.timing import warm
-        from harness.workload import workload
+        from harness.bench.workload import workload
+        from harness.timing.clock import warm
 
         if self._cases is None:
             self.cases()

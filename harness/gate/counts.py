@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from harness.bench.workload import is_timed, workload
 from harness.case import Case
-from harness.timing import threads
-from harness.workload import is_timed, workload
+from harness.timing.clock import threads
 
 
 class Counter(TorchDispatchMode):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.gate_images import provide
 from harness.gate.analysis import BLOCK, Estimate, Limits, estimate
 from harness.gate.arm import Source
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
 from harness.gate.finding import none_reached
-from harness.gate.images import provide
 from harness.gate.machine import alone
 from harness.gate.measurement import Evidence, Measurement, Settings
 from harness.gate.policy import Policy
@@ -88,7 +88,7 @@ def diagnose(
     contract
         Of a target that is a single function.
     data
-        Folder of the images, as :func:`harness.dataset.prepare` takes it.
+        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
     progress
         Told what is done next.
     """

@@ -6,8 +6,8 @@ from typing import Protocol
 import torch
 
 from harness.case import Case
-from harness.law import Contract, Law
-from harness.precision import Format
+from harness.floats.format import Format
+from harness.laws.law import Contract, Law
 from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation

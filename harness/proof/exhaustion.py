@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
-from harness.adapter import Bridge, bridged, unbridged
+from harness.calling.adapter import Bridge, bridged, unbridged
+from harness.calling.discovery import is_shipped, load
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.discovery import is_shipped, load
 from harness.error import UsageError
-from harness.law import Contract
-from harness.precision import format_of
+from harness.floats.format import format_of
+from harness.laws.law import Contract
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.layout import VALUE_LAYOUTS, takes
@@ -34,8 +34,8 @@ from harness.proof.operation import OPERATIONS
 from harness.proof.sweep import REMEDY, ROW_BY_ROW
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
-from harness.timing import threads
-from harness.workers import workers
+from harness.timing.clock import threads
+from harness.work.processes import workers
 
 DTYPES = ("float16", "bfloat16")
 """The formats whose inputs can be exhausted."""
@@ -67,7 +67,7 @@ class Exhaustion:
     Parameters
     ----------
     target, contract, declares, call
-        As :func:`harness.discovery.load` takes them.
+        As :func:`harness.calling.discovery.load` takes them.
     folder
         Where finished shards are kept.
     dtypes, layouts, quantities

@@ -9,20 +9,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.double_double import Array, DoubleDouble, two_sum
-from harness.isolation.watch import Trust
-from harness.job import Job
-from harness.law import Example, Law
-from harness.measurement import Measurement
-from harness.oracle import confirming, remembering
+from harness.calling.watch import Trust
+from harness.floats.double_double import Array, DoubleDouble, two_sum
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming, remembering
+from harness.laws.law import Example, Law
+from harness.laws.subject import Subject
 from harness.proof.replay import as_declared
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
 from harness.record import Violation, Witness
-from harness.replay import to_text
-from harness.subject import Subject
-from harness.verdict import decide
+from harness.verdict.decide import decide
+from harness.verdict.job import Job
+from harness.verdict.replay import to_text
 
 if TYPE_CHECKING:
     from harness.proof.pairs import Pairs

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Self
 
-from harness.isolation.crew import crew
-from harness.isolation.limits import Limits
 from harness.proof.exhaustion import Exhaustion, Shard
 from harness.record import Proof
+from harness.work.executor_pool import crew
+from harness.work.limits import Limits
 
 
 class Isolated:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.double_double import DoubleDouble
-from harness.law import Example
-from harness.precision import Format
+from harness.floats.double_double import DoubleDouble
+from harness.floats.format import Format
+from harness.laws.law import Example
 from harness.proof.layout import LAYOUTS_OF_ROWS, Function, PairLayout, pair_layouts
 from harness.proof.threshold import SIGMOID, SLOPE, SOFTPLUS, Increasing, Interval, intervals
 

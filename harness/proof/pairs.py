@@ -20,8 +20,8 @@ each one's bound is at least what outputs within one ulp can reach. With the bou
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.law import Contract, Law
-from harness.precision import Format
+from harness.floats.format import Format
+from harness.laws.law import Contract, Law
 from harness.proof.layout import PairLayout
 from harness.proof.operation import OPERATIONS, Operation, Output
 from harness.proof.space import Space, every_pair

@@ -2,11 +2,11 @@
 
 from typing import overload
 
-from harness.adapter import unbridged
-from harness.job import Job
-from harness.law import Example
+from harness.calling.adapter import unbridged
+from harness.laws.law import Example
 from harness.record import Violation
-from harness.replay import replay_command
+from harness.verdict.job import Job
+from harness.verdict.replay import replay_command
 
 
 @overload

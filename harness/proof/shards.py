@@ -7,11 +7,11 @@ from typing import Self
 
 from pydantic import TypeAdapter
 
-from harness.isolation.errand import Document
 from harness.proof.conclusion import conclude
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.tally import Tally
-from harness.timing import threads
+from harness.timing.clock import threads
+from harness.work.task import Document
 
 
 class Shards:

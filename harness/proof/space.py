@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.double_double import Array
-from harness.precision import Format, to_array
+from harness.floats.double_double import Array
+from harness.floats.format import Format, to_array
 from harness.proof.layout import FEW
 from harness.proof.tally import MOMENTS
 

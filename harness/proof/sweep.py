@@ -8,16 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.adapter import NotApplicable
-from harness.double_double import Array
-from harness.isolation.watch import Trust
+from harness.calling.adapter import NotApplicable
+from harness.calling.watch import Trust
+from harness.floats.double_double import Array
+from harness.laws.subject import CaseError, Subject
 from harness.proof.finding import Finding, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
 from harness.proof.space import Codes
 from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
-from harness.subject import CaseError, Subject
 
 if TYPE_CHECKING:
     from harness.proof.pairs import Pairs

@@ -20,8 +20,8 @@ import torch
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from harness.double_double import Array, DoubleDouble
-from harness.precision import Format, to_array
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, to_array
 
 Flags = NDArray[np.bool_]
 

@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.adapter import NotApplicable
+from harness.calling.adapter import NotApplicable
 from harness.case import Case
-from harness.double_double import Array
-from harness.job import Job
-from harness.law import Contract, Example, Law
-from harness.measurement import Measurement
-from harness.oracle import confirming
-from harness.precision import Format, to_ordinal
+from harness.floats.double_double import Array
+from harness.floats.format import Format, to_ordinal
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
+from harness.laws.law import Contract, Example, Law
+from harness.laws.subject import CaseError, Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
 from harness.proof.replay import as_declared
 from harness.proof.tally import LIMITS, MOMENTS, Tally
 from harness.record import Violation, Witness
-from harness.replay import to_text
-from harness.shrink import minimise, worst_row
-from harness.subject import CaseError, Subject
-from harness.verdict import decide
+from harness.verdict.decide import decide
+from harness.verdict.job import Job
+from harness.verdict.replay import to_text
+from harness.verdict.shrink import minimise, worst_row
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
 """Contracts of one number whose every value can be visited."""

@@ -12,8 +12,7 @@
 :mod:`~harness.surveyor.accumulator`   how sums are formed
 :mod:`~harness.surveyor.survey`        all of it, on one process or several
 :mod:`~harness.surveyor.findings`      what came out, by kind
-:mod:`~harness.surveyor.table`         what a person reads of it
 =====================================  =========================================================================
 
-The rays themselves are in :mod:`harness.ray`: contracts declare them.
+The rays themselves are in :mod:`harness.laws.standard_rays`: contracts declare them.
 """

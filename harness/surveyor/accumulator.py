@@ -5,7 +5,7 @@ them together are seen in the output. Where nothing of them arrives, the sum is 
 other; where a part of them is missing, the sum is formed in parts, and only those that met the large term in its own
 part are lost; where all of them arrive, the sum is kept wider, or in parts so short that it makes no difference.
 
-A contract says how the sum is read off an implementation's output: :attr:`harness.law.Contract.total`.
+A contract says how the sum is read off an implementation's output: :attr:`harness.laws.law.Contract.total`.
 """
 
 import math
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.job import Job
-from harness.precision import FORMATS, Format
+from harness.floats.format import FORMATS, Format
+from harness.laws.subject import CaseError
 from harness.record import Accumulator
-from harness.subject import CaseError
+from harness.verdict.job import Job
 
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 """The widths in question, from the coarsest."""

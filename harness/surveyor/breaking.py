@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.job import Job
-from harness.law import Example, Law
-from harness.measurement import Measurement
-from harness.oracle import confirming
-from harness.precision import from_ordinal, to_ordinal
-from harness.ray import Ray
+from harness.floats.format import from_ordinal, to_ordinal
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
+from harness.laws.law import Example, Law
+from harness.laws.standard_rays import Ray
+from harness.laws.subject import CaseError
 from harness.record import Breaking
-from harness.replay import MOST, hexadecimal, replay_command, to_text
-from harness.subject import CaseError
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.surveyor.closed_form import FORMS, form_value, reaches
+from harness.verdict.job import Job
+from harness.verdict.replay import MOST, hexadecimal, replay_command, to_text
 
 GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""

@@ -11,7 +11,7 @@ import torch
 from flint import arb, ctx
 
 from harness.error import UsageError
-from harness.precision import FORMATS, Format
+from harness.floats.format import FORMATS, Format
 
 _BITS = 200
 

@@ -13,11 +13,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.job import Job
-from harness.law import Example
-from harness.precision import Format, from_ordinal, to_ordinal
-from harness.ray import COLUMNS, Ray, rays_of
-from harness.strategies import Shape, thresholds
+from harness.floats.format import Format, from_ordinal, to_ordinal
+from harness.laws.law import Example
+from harness.laws.standard_rays import COLUMNS, Ray, rays_of
+from harness.laws.strategies import Shape, thresholds
+from harness.verdict.job import Job
 
 Ordinals = NDArray[np.int64]
 

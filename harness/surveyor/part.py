@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from pydantic import TypeAdapter
 
-from harness.adapter import NotApplicable
-from harness.isolation.errand import Document
-from harness.job import Job
-from harness.ray import Ray
+from harness.calling.adapter import NotApplicable
+from harness.laws.standard_rays import Ray
+from harness.laws.subject import CaseError
 from harness.record import Accumulator, Breaking
-from harness.subject import CaseError
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
 from harness.surveyor.findings import Finding, Skip
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Objective, Settings, search
 from harness.surveyor.worst import witness
+from harness.verdict.job import Job
+from harness.work.task import Document
 
 if TYPE_CHECKING:
     from harness.surveyor.survey import Survey

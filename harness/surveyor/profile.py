@@ -5,12 +5,12 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.job import Job
-from harness.measurement import Measurement
-from harness.ray import Ray, rays_of
+from harness.floats.measurement import Measurement
+from harness.laws.standard_rays import Ray, rays_of
 from harness.record import Profile
 from harness.surveyor.genome import Genome, rounded
 from harness.surveyor.search import ROWS
+from harness.verdict.job import Job
 
 PER_DOUBLING = 4
 """Intervals of magnitude in each power of two."""

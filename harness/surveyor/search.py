@@ -14,10 +14,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.job import Job
-from harness.law import Example
+from harness.laws.law import Example
 from harness.surveyor.genome import Genome, Ordinals
 from harness.surveyor.mutation import mutated
+from harness.verdict.job import Job
 
 Objective = Literal["deviation", "ratio"]
 """What is made large: the deviation in the law's unit, or its share of the bound."""

@@ -9,21 +9,21 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.campaign import SEED
+from harness.calling.discovery import SHIPPED, is_shipped, load
 from harness.case import Break, Case
-from harness.discovery import SHIPPED, is_shipped, load
 from harness.error import UsageError
-from harness.isolation.crew import crew
-from harness.isolation.limits import Limits
-from harness.job import Job, jobs
-from harness.law import Contract, Law
-from harness.ray import Ray, rays_of
+from harness.laws.law import Contract, Law
+from harness.laws.standard_rays import Ray, rays_of
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.findings import Finding, Findings
 from harness.surveyor.genome import is_searchable
 from harness.surveyor.part import FINDINGS, Part, unanswered
-from harness.timing import threads
-from harness.workers import workers
+from harness.timing.clock import threads
+from harness.verdict.campaign import SEED
+from harness.verdict.job import Job, jobs
+from harness.work.executor_pool import crew
+from harness.work.limits import Limits
+from harness.work.processes import workers
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Survey:
     Parameters
     ----------
     target, contract
-        As :func:`harness.discovery.load` takes them.
+        As :func:`harness.calling.discovery.load` takes them.
     declares, breaks, call
         What a single function claims: see :class:`harness.case.Case`.
     laws, dtypes, rays

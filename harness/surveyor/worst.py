@@ -3,15 +3,15 @@
 import numpy as np
 from torch import Tensor
 
-from harness.double_double import Array
-from harness.job import Job
-from harness.law import Example
-from harness.measurement import Measurement
-from harness.oracle import confirming
+from harness.floats.double_double import Array
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
+from harness.laws.law import Example
 from harness.record import Worst
-from harness.replay import replay_command, to_text
-from harness.shrink import minimise
 from harness.surveyor.search import Objective, Outcome
+from harness.verdict.job import Job
+from harness.verdict.replay import replay_command, to_text
+from harness.verdict.shrink import minimise
 
 _SLACK = 1e-9
 """By how much the screen may see less in a simpler witness."""

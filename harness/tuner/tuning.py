@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.loading.configuration import PREFETCH
-from harness.timing import threads, without_garbage_collection
+from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
 from harness.tuner.configuration import Choice, Kind, grid
 from harness.tuner.loop import Loop, Waiting

@@ -3,7 +3,7 @@
 import torch
 from controls.control import Control, rounded, scaled
 from controls.logistic import exp_of_minus_abs
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.binary_cross_entropy import gradient_oracle, loss_oracle

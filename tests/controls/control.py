@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.double_double import DoubleDouble
-from harness.oracle import confirming
-from harness.precision import FORMATS, Format, round_to, ulp
+from harness.floats.double_double import DoubleDouble
+from harness.floats.format import FORMATS, Format, round_to, ulp
+from harness.floats.oracle import confirming
 
 Exact = Callable[..., DoubleDouble]
 

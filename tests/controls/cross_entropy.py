@@ -2,7 +2,7 @@
 
 import torch
 from controls.control import Control, rounded, scaled
-from samples import labels, tensor
+from samples.tensors import labels, tensor
 from torch import Tensor
 
 from harness.contracts.cross_entropy import gradient_oracle, loss_oracle

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from controls.control import Control, correctly_rounded, format_of
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.kl_divergence import gradient_in_log_q_oracle, gradient_in_p_oracle, value_oracle

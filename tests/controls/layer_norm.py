@@ -4,7 +4,7 @@ import math
 
 import torch
 from controls.control import Control, rounded
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.layer_norm import layer_norm_oracle, layer_norm_pullback

@@ -1,7 +1,7 @@
 """Sound implementations of the Gaussian likelihood, and inputs of their oracles."""
 
 from controls.control import Control, rounded, scaled
-from samples import positive, tensor
+from samples.tensors import positive, tensor
 from torch import Tensor
 
 from harness.contracts.likelihood import gradient_oracle, value_oracle, variance_gradient_oracle

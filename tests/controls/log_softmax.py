@@ -2,7 +2,7 @@
 
 import torch
 from controls.control import Control, rounded
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback

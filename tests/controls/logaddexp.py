@@ -4,7 +4,7 @@ import math
 
 import torch
 from controls.control import Control, rounded, scaled
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.logaddexp import gradient_oracle, logaddexp_oracle

@@ -2,10 +2,10 @@
 
 import torch
 from controls.control import Control, rounded
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.logistic_function import (
+from harness.contracts.building_blocks.logistic_function import (
     logsigmoid_oracle,
     logsigmoid_pullback,
     sigmoid_oracle,

@@ -2,7 +2,7 @@
 
 import torch
 from controls.control import Control, rounded, scaled
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.logsumexp import logsumexp_oracle

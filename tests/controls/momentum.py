@@ -1,7 +1,7 @@
 """Sound implementations of gradient descent with momentum, and inputs of their oracles."""
 
 from controls.control import Control, rounded
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.momentum import momentum_oracle

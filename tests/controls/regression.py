@@ -1,7 +1,7 @@
 """Sound implementations of the trainings, and inputs of their oracles."""
 
 from controls.control import Control
-from samples import labels, tensor
+from samples.tensors import labels, tensor
 
 from harness.contracts.regression import Plan
 

@@ -2,7 +2,7 @@
 
 from controls.control import Control, rounded
 from controls.layer_norm import EPS, scale_of
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.rms_norm import rms_norm_oracle, rms_norm_pullback

@@ -1,7 +1,7 @@
 """Sound implementations of the softmax, and inputs of their oracles."""
 
 from controls.control import Control, rounded
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.softmax import softmax_oracle, softmax_pullback

@@ -1,7 +1,7 @@
 """Sound implementations of the squared error, and inputs of their oracles."""
 
 from controls.control import Control, rounded, scaled
-from samples import tensor
+from samples.tensors import tensor
 from torch import Tensor
 
 from harness.contracts.squared_error import gradient_oracle, value_oracle

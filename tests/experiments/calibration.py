@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from injected import work
 
-from harness.discovery import load
-from harness.gate.images import provide
+from harness.bench.workload import is_timed, workload
+from harness.calling.discovery import load
+from harness.data.gate_images import provide
 from harness.gate.policy import read_policy
-from harness.timing import warm
-from harness.workload import is_timed, workload
+from harness.timing.clock import warm
 
 PASSES, TURNS = 3, 10
 

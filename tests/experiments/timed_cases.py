@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.discovery import load
-from harness.gate.images import provide
+from harness.bench.workload import is_timed, workload
+from harness.calling.discovery import load
+from harness.data.gate_images import provide
 from harness.gate.policy import read_policy
-from harness.workload import is_timed, workload
 
 POLICY = read_policy(Path.cwd())
 CASES = {case.name: case for case in load() if POLICY.is_timed(case.name) and is_timed(case)}

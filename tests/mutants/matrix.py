@@ -20,10 +20,10 @@ from rich.table import Table
 
 from harness.case import Case
 from harness.contracts import contract_named, contracts
-from harness.job import Job, jobs
-from harness.precision import format_of
+from harness.floats.format import format_of
 from harness.record import Status, Verdict
-from harness.verdict import decide
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
 
 ELSEWHERE = 6
 """Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""

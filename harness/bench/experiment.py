@@ -1,0 +1,220 @@
+"""Training for real: the chapter's experiments, with curves and estimates as records.
+
+Each experiment trains every case of one contract from the same start on the same minibatches, and evaluates all of
+them with one and the same float64 code, so that curves differ only by what the cases do.
+"""
+
+import base64
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts.regression import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
+from harness.data.dataset import CLASSES, Prepared, arrays
+from harness.floats.format import FORMATS, to_array
+from harness.record import Epoch, Estimate, Image
+
+Parameters = tuple[Tensor, Tensor]
+Split = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of an experiment; the defaults are the chapter's for softmax regression."""
+
+    epochs: int = 10
+    batch_size: int = 256
+    lr: float = 0.1
+    seed: int = 0
+
+    def batches(self, n: int, epoch: int) -> list[Tensor]:
+        """Positions of the minibatches of one epoch: the same for every case."""
+        generator = torch.Generator().manual_seed(self.seed + epoch)
+        return list(torch.randperm(n, generator=generator).split(self.batch_size))
+
+
+LINEAR = Training(epochs=3, batch_size=10, lr=0.03)
+"""The chapter's settings for linear regression."""
+
+SOFTMAX = Training()
+"""The chapter's settings for softmax regression."""
+
+OVERFITTING = Training(epochs=1000, lr=0.1)
+"""A thousand steps on a hundred images, which softmax regression fits by heart."""
+
+_MEMORISED, _HELD_OUT, _EVERY = 100, 2000, 5
+_SAMPLES = 18
+
+
+def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Iterator[Epoch | Estimate]:
+    """Train on ``y = X w + b + noise`` and compare the learned parameters with the true ones.
+
+    Yields
+    ------
+    Epoch
+        Half the mean squared error after each epoch, whichever loss the case itself uses.
+    Estimate
+        One a parameter; cases of ``least_squares`` give estimates only.
+    """
+    data = book_data(FORMATS["float32"], settings.seed)
+    X, y = data["book_X"], data["book_y"]
+    for case in cases:
+        if case.contract == "least_squares":
+            yield from _estimates(case, case.function(X, y), X)
+        if case.contract != "linear_regression":
+            continue
+        parameters: Parameters = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
+        yield _linear_epoch(case, 0, parameters, X, y, 0.0)
+        for epoch in range(1, settings.epochs + 1):
+            parameters, duration_s = _one_epoch(case, X, y, parameters, settings, epoch)
+            yield _linear_epoch(case, epoch, parameters, X, y, duration_s)
+        yield from _estimates(case, parameters, X)
+
+
+def softmax_regression(cases: Sequence[Case], data: Prepared, settings: Training = SOFTMAX) -> Iterator[Epoch | Image]:
+    """Train on Fashion-MNIST, or on what stands in for it.
+
+    Yields
+    ------
+    Epoch
+        Mean cross-entropy and accuracy on both splits after each epoch.
+    Image
+        The first test images with the class that the last case trained predicts.
+    """
+    train, held_out = _split(data, train=True), _split(data, train=False)
+    generator = torch.Generator().manual_seed(settings.seed)
+    start = (torch.randn(len(CLASSES), train[0].shape[1], generator=generator) * 0.01, torch.zeros(len(CLASSES)))
+    parameters = start
+    for case in cases:
+        if case.contract != "softmax_regression":
+            continue
+        parameters = start
+        yield _softmax_epoch(case, data, 0, parameters, train, held_out, 0.0)
+        for epoch in range(1, settings.epochs + 1):
+            parameters, duration_s = _one_epoch(case, *train, parameters, settings, epoch)
+            yield _softmax_epoch(case, data, epoch, parameters, train, held_out, duration_s)
+    yield from _images(data, held_out, parameters if parameters is not start else None)
+
+
+def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVERFITTING) -> Iterator[Epoch]:
+    """Fit a few images for many epochs and watch the held-out loss.
+
+    Yields
+    ------
+    Epoch
+        Both losses at every fifth epoch.
+    """
+    X, y = (part[:_MEMORISED] for part in _split(data, train=True))
+    X_held_out, y_held_out = (part[:_HELD_OUT] for part in _split(data, train=False))
+    for case in cases:
+        if case.contract != "learning_curves":
+            continue
+        started = time.perf_counter()
+        curves = case.function(X, y, X_held_out, y_held_out, len(CLASSES), settings.epochs, settings.lr)
+        duration_s = (time.perf_counter() - started) / settings.epochs
+        for epoch in range(0, settings.epochs + 1, _EVERY):
+            yield Epoch(
+                case=case.name,
+                family=case.family,
+                style=case.style,
+                experiment=f"too many epochs: softmax regression on {len(X)} images",
+                data=data.source.name,
+                epoch=epoch,
+                train_loss=float(curves[0][epoch]),
+                held_out_loss=float(curves[1][epoch]),
+                duration_s=duration_s if epoch else 0.0,
+            )
+
+
+def _one_epoch(
+    case: Case, X: Tensor, y: Tensor, parameters: Parameters, settings: Training, epoch: int
+) -> tuple[Parameters, float]:
+    batches = settings.batches(len(X), epoch)
+    started = time.perf_counter()
+    trained = case.function(X, y, batches, settings.lr, parameters)
+    return trained, time.perf_counter() - started
+
+
+def _linear_epoch(case: Case, epoch: int, parameters: Parameters, X: Tensor, y: Tensor, duration_s: float) -> Epoch:
+    weight, bias = (part.double() for part in parameters)
+    residual = (X.double() @ weight.T + bias).squeeze(1) - y.double()
+    return Epoch(
+        case=case.name,
+        family=case.family,
+        style=case.style,
+        experiment="linear regression on y = Xw + b + noise",
+        data="y = Xw + b + noise",
+        epoch=epoch,
+        train_loss=float((residual**2).mean() / 2),
+        duration_s=duration_s,
+    )
+
+
+def _estimates(case: Case, parameters: Parameters, X: Tensor) -> Iterator[Estimate]:
+    learned = [float(value) for part in parameters for value in part.flatten()]
+    names = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
+    errors = standard_errors(to_array(X))
+    for name, true, value, error in zip(names, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
+        yield Estimate(
+            case=case.name,
+            family=case.family,
+            style=case.style,
+            parameter=name,
+            true=true,
+            learned=value,
+            standard_error=float(error),
+        )
+
+
+def _softmax_epoch(
+    case: Case, data: Prepared, epoch: int, parameters: Parameters, train: Split, held_out: Split, duration_s: float
+) -> Epoch:
+    train_loss, train_accuracy = _evaluated(parameters, *train)
+    held_out_loss, held_out_accuracy = _evaluated(parameters, *held_out)
+    return Epoch(
+        case=case.name,
+        family=case.family,
+        style=case.style,
+        experiment=f"softmax regression on {data.source.name}",
+        data=data.source.name,
+        epoch=epoch,
+        train_loss=train_loss,
+        held_out_loss=held_out_loss,
+        train_accuracy=train_accuracy,
+        held_out_accuracy=held_out_accuracy,
+        duration_s=duration_s,
+    )
+
+
+def _evaluated(parameters: Parameters, X: Tensor, y: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy; the reductions in float64."""
+    weight, bias = parameters
+    log_p = (X @ weight.T + bias).double().log_softmax(dim=1)
+    loss = -log_p[torch.arange(len(y)), y].mean()
+    return float(loss), float((log_p.argmax(dim=1) == y).double().mean())
+
+
+def _split(data: Prepared, *, train: bool) -> Split:
+    images, labels = arrays(data.root, train=train)
+    return torch.from_numpy(images).flatten(1).float() / 255.0, torch.from_numpy(labels).long()
+
+
+def _images(data: Prepared, held_out: Split, parameters: Parameters | None) -> Iterator[Image]:
+    X, y = (part[:_SAMPLES] for part in held_out)
+    predicted = [None] * len(X) if parameters is None else (X @ parameters[0].T + parameters[1]).argmax(dim=1).tolist()
+    side = int(np.sqrt(X.shape[1]))
+    for pixels, label, guess in zip(X, y.tolist(), predicted, strict=True):
+        grey = (pixels * 255.0).round().to(torch.uint8).numpy()
+        yield Image(
+            data=data.source.name,
+            label=CLASSES[label],
+            predicted=None if guess is None else CLASSES[guess],
+            height=side,
+            width=side,
+            pixels=base64.b64encode(grey.tobytes()).decode("ascii"),
+        )

@@ -1,0 +1,328 @@
+"""Running a suite of benchmarks: pytest in a process of its own, its results in the run's folder. It imports no torch.
+
+The process sees none of the user's pytest: no configuration, no conftest, no plugin but pytest-benchmark, so that
+what is measured does not depend on the folder it is started from. It writes to a temporary folder, and what it has
+finished is moved into the run as a whole.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.calling.discovery import SHIPPED
+from harness.error import UsageError
+from harness.record import write_atomically
+
+USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
+"""The suites that run where none is named."""
+
+SUITES = (*USUAL, "agreement", "tuner", "search")
+"""The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
+
+PIECEWISE = ("tuner",)
+"""The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
+
+FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
+"""The whole range of batch sizes of a training step, for who asks for it."""
+
+Watch = Callable[[str, int, int], object]
+"""Is told what runs, how many items are done, and how many there are."""
+
+GOODBYE_S = 30.0
+"""How long a suite that is stopped has for writing down what it finished."""
+
+_INSTALLED = Path(__file__).parents[2]
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_PASSED, _FAILED = 0, 1
+
+
+class IdleError(UsageError):
+    """A suite for which the target has nothing to time."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a suite can be told; what is absent is as the suite has it.
+
+    Parameters
+    ----------
+    contract
+        The contract of a target that is a single function.
+    batch_sizes
+        Samples a batch, for steps and loaders.
+    workers
+        Worker processes, for loaders.
+    sizes
+        Elements of the vectors, or side of the matrices, for vectorization.
+    data
+        Folder of Fashion-MNIST, or ``synthetic``.
+    images
+        Most images an epoch.
+    seconds
+        Seconds measured a benchmark.
+    seeds
+        Seeds of each way of searching, and of the tuner.
+    data_sets
+        Data sets of the tuner, by name.
+    split
+        ``train`` or ``test``: which images loaders load.
+    dataset
+        A user's data set, as :func:`harness.loading.target.dataset` takes it, in place of cases of loaders.
+    prefetch, persistent, pin, start_method
+        Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
+    timeout
+        Seconds within which a loader is measured in one configuration.
+    """
+
+    contract: str | None = None
+    batch_sizes: Sequence[int] = ()
+    workers: Sequence[int] = ()
+    sizes: Sequence[int] = ()
+    data: Path | str | None = None
+    images: int | None = None
+    seconds: float | None = None
+    seeds: int | None = None
+    data_sets: Sequence[str] = ()
+    split: str | None = None
+    dataset: str | None = None
+    prefetch: Sequence[int] = ()
+    persistent: bool | None = None
+    pin: bool = False
+    start_method: str | None = None
+    timeout: float | None = None
+
+    def arguments(self) -> list[str]:
+        """The options of the suites' pytest plugin."""
+        given: Mapping[str, object] = {
+            "contract": self.contract,
+            "batch-sizes": _commas(self.batch_sizes),
+            "workers": _commas(self.workers),
+            "sizes": _commas(self.sizes),
+            "data": self.data,
+            "images": self.images,
+            "seconds": self.seconds,
+            "seeds": self.seeds,
+            "data-sets": ",".join(self.data_sets) or None,
+            "split": self.split,
+            "dataset": self.dataset,
+            "prefetch": _commas(self.prefetch),
+            "start-method": self.start_method,
+            "timeout": self.timeout,
+        }
+        flags = ["--harness-pin"] * self.pin
+        if self.persistent is not None:
+            flags.append("--harness-persistent" if self.persistent else "--no-harness-persistent")
+        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None] + flags
+
+
+def run_suite(
+    name: str,
+    *,
+    target: str = SHIPPED,
+    run_folder: Path,
+    settings: Settings | None = None,
+    limit_s: float | None = None,
+    watch: Watch = lambda *_: None,
+) -> int:
+    """Run one suite, show what went wrong, and write ``bench-<name>.json`` into the run's folder.
+
+    Parameters
+    ----------
+    name
+        One of :data:`SUITES`.
+    target
+        Cases, as :func:`harness.calling.discovery.load` takes them.
+    run_folder
+        Folder of the run. Nothing is written anywhere else, the cache of the data set excepted.
+    settings
+        What differs from the suite's own settings.
+    limit_s
+        Seconds after which the suite is stopped.
+    watch
+        Told how far the suite is. What pytest writes is held back, and shown where something went wrong; who interrupts
+        knows what did.
+
+    Returns
+    -------
+    code
+        0: everything ran and was right. 1: something failed, or was timed and found wrong; its timing is not kept.
+        2: nothing was measured, or the suite did not come to its end.
+
+    Raises
+    ------
+    UsageError
+        If there is no such suite, or the suite cannot load what it is to time.
+    IdleError
+        If the target has nothing for this suite.
+    KeyboardInterrupt
+        Passed on, after what was finished has been kept.
+
+    Notes
+    -----
+    Whatever the end, the file holds the benchmarks that were finished by then, and under ``harness`` whether they are
+    all: see :class:`harness.bench.suites.outcome.Outcome`. Where not one was finished the file is left as it was.
+    """
+    if name not in SUITES:
+        raise UsageError(rule=f"a suite is {', '.join(f'`{suite}`' for suite in SUITES)}", value=f"`{name}`")
+    code, kept, interrupted, listener = None, 0, False, _Listener(watch)
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
+        result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
+        options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
+        try:
+            code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            listener.finish()
+            kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
+            if listener.refused is None and not interrupted and not (code == _PASSED and kept):
+                sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
+    if listener.refused is not None:
+        raise listener.refused
+    if code == _PASSED and kept:
+        return 0
+    return 1 if code == _FAILED else 2
+
+
+def _commas(numbers: Sequence[int]) -> str | None:
+    return ",".join(map(str, numbers)) or None
+
+
+def _command(name: str, scratch: Path, result: Path) -> list[str]:
+    """Pytest on one suite; ``-P`` keeps the working directory from standing in for what is installed."""
+    settings = scratch / "pytest.ini"
+    # Torch's compiler uses what torch itself says is on its way out.
+    settings.write_text("[pytest]\nfilterwarnings =\n    ignore:.*torch.jit:DeprecationWarning\n", encoding="utf-8")
+    return [
+        *(sys.executable, "-P", "-m", "pytest", "--pyargs", f"harness.bench.suites.test_{name}"),
+        *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
+        *(
+            "--noconftest",
+            "-p",
+            "harness.plugin",
+            "-p",
+            "harness.bench.suites.conftest",
+            "-p",
+            "pytest_benchmark.plugin",
+            "-p",
+            "no:cacheprovider",
+        ),
+        *("--import-mode=importlib", "--no-header", "-rfEs"),
+        *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),
+        *("--benchmark-columns=median,iqr,min,rounds,iterations", "--benchmark-group-by=group"),
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """The environment, without what would change pytest, and with one thread for every library."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
+    return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+class _Listener:
+    """Reads what the suite tells through a pipe: how far it is, or why it measures nothing.
+
+    Parameters
+    ----------
+    watch
+        Told how far it is.
+
+    Attributes
+    ----------
+    sink
+        The end of the pipe that the suite writes to.
+    refused
+        Why nothing is measured, where the suite said so.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        source, self.sink = os.pipe()
+        self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)
+        self.refused: UsageError | None = None
+
+    def begin(self) -> None:
+        """Listen, and close this end of what the suite writes to, so that its end is the end."""
+        os.close(self.sink)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Take what is still in the pipe."""
+        if self._thread.ident is not None:
+            self._thread.join(1.0)
+
+    def _listen(self, source: int) -> None:
+        total, done, running = 0, 0, ""
+        with os.fdopen(source, encoding="utf-8") as lines:
+            for line in lines:
+                told = json.loads(line)
+                if refused := told.get("refused"):
+                    kind = IdleError if refused.pop("idle") else UsageError
+                    self.refused = kind(**refused)
+                    continue
+                total, running = told.get("total", total), told.get("running", running)
+                done += told.get("done", 0)
+                self._watch(running, done, total)
+
+
+def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: _Listener) -> int:
+    """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
+    told = [*command, f"--harness-progress={listener.sink}"]
+    with (
+        output.open("wb") as written,
+        subprocess.Popen(
+            told, env=_environment(), stdout=written, stderr=subprocess.STDOUT, pass_fds=(listener.sink,)
+        ) as process,
+    ):
+        listener.begin()
+        try:
+            return process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
+            return _last_words(process)
+        except KeyboardInterrupt:  # the terminal has sent it to the process too
+            _last_words(process)
+            raise
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> int:
+    for _ in range(2):
+        try:
+            return process.wait(GOODBYE_S / 2)
+        except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: it is said once more
+            process.send_signal(signal.SIGINT)
+    process.kill()
+    sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
+    return process.wait()
+
+
+def _keep(result: Path, file: Path, *, added: bool = False) -> int:
+    """Move the document into the run, unless it is empty, and return how many benchmarks were measured.
+
+    Where it is added, the benchmarks that the file has and the document has not are kept.
+    """
+    if not result.is_file():
+        return 0
+    text = result.read_text(encoding="utf-8")
+    try:
+        document = json.loads(text)
+        kept = len(document["benchmarks"])
+    except json.JSONDecodeError:  # killed while it wrote
+        return 0
+    if kept and added and file.is_file():
+        measured = {one["fullname"] for one in document["benchmarks"]}
+        before = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+        document["benchmarks"] = [one for one in before if one["fullname"] not in measured] + document["benchmarks"]
+        text = json.dumps(document)
+    if kept:
+        write_atomically(file, text)
+    return kept

@@ -1,0 +1,217 @@
+"""One cell of the matrix: a loader in one configuration, its slices in turns with the limit of memory.
+
+A round is a slice of the steady state: so many batches, from one epoch into the next. Before each round the limit has
+its turn, so that both meet the same machine, and their ratio is one within a round.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psutil
+from torch.utils.data import DataLoader
+
+from harness.bench.suites.memory_limit import MemoryLimit
+from harness.loading.accounting import Memory, memory
+from harness.loading.configuration import Configuration
+from harness.loading.reading import Reading, Slice, Start
+from harness.timing.clock import without_garbage_collection
+
+ROUNDS = 9
+"""Slices of a cell: the fewest whose second smallest and second largest enclose the median with 95 % confidence."""
+
+FEWEST, LONG_S = 5, 0.1
+"""Rounds that last longer than so many seconds are so few: the fewest that have an interval."""
+
+LIMIT_S = 8e-3
+"""Seconds of a turn of the limit."""
+
+REST_S = 0.1
+"""Seconds that workers have at most for filling their queues before the limit has its turn."""
+
+BURSTS_S = 0.1
+"""Least seconds of a slice where threads hand over what they like when they like: some look every 10 ms only, and
+deliver in bursts."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured of a loader in one configuration.
+
+    Parameters
+    ----------
+    loader
+        Type of the loader.
+    start
+        The way to the first batch.
+    slices, limits
+        A round each; no limits where a batch has no tensor.
+    batches
+        Batches a slice.
+    memory
+        Of this process and its workers, in the steady state.
+    shutdown_s
+        Seconds that letting go of the loader takes.
+    epochs
+        Samples and batches of the epochs that were read to their end.
+    last
+        The last batch.
+    """
+
+    loader: str
+    start: Start
+    slices: list[Slice]
+    limits: list[Slice]
+    batches: int
+    memory: Memory
+    shutdown_s: float
+    epochs: list[tuple[int, int]]
+    last: Any
+
+    def facts(self) -> dict[str, Any]:
+        """What the report is told."""
+        return {
+            "loader": self.loader,
+            "slice_batches": self.batches,
+            "made_s": self.start.made_s,
+            "iterator_s": self.start.iterator_s,
+            "first_batch_s": self.start.wall_s,
+            "start_cpu_s": self.start.cpu_s,
+            "shutdown_s": self.shutdown_s,
+            "wall_us": [one.wall_us for one in self.slices],
+            "cpu_us": [one.cpu_us for one in self.slices],
+            "limit_wall_us": [one.wall_us for one in self.limits],
+            "limit_cpu_us": [one.cpu_us for one in self.limits],
+            "pss_bytes": self.memory.pss_bytes,
+            "shared_bytes": self.memory.shared_bytes,
+        }
+
+
+def measure_cell(
+    make: Callable[[], Iterable[Any]],
+    configuration: Configuration,
+    *,
+    count: Callable[[Any], int],
+    limit: MemoryLimit | None,
+    epoch_batches: int,
+    seconds: float,
+    finish_s: float = math.inf,
+    needs_workers: bool = False,
+) -> Cell | None:
+    """Read a loader from its start to its end, and time slices of it.
+
+    Parameters
+    ----------
+    make
+        Makes the loader.
+    configuration
+        Its settings.
+    count
+        Counts the samples of a batch.
+    limit
+        The limit of memory; that of its own batches where absent.
+    epoch_batches
+        Batches an epoch.
+    seconds
+        Seconds of all slices, about.
+    finish_s
+        Seconds for reading the last epoch to its end.
+    needs_workers
+        Whether there is nothing to measure where it starts neither process nor thread.
+
+    Returns
+    -------
+    cell
+        What was measured; ``None`` where there is nothing to measure.
+    """
+    kinds: list[type] = []
+
+    def noting() -> Iterable[Any]:
+        loader = make()
+        kinds.append(type(loader))
+        return loader
+
+    with Reading(noting, count=count) as reading:
+        before = _helpers()
+        start = reading.start()
+        helped = _helpers() > before
+        if needs_workers and not helped:
+            return None
+        if limit is None:
+            batch = _one_batch(reading)
+            limit = MemoryLimit.of_batch(batch, count(batch))
+        # How far a `DataLoader` reads ahead is known; any other that has helpers may read ahead as far as it likes.
+        hidden = helped and not issubclass(kinds[0], DataLoader)
+        slice_s = max(seconds / ROUNDS, BURSTS_S) if hidden else seconds / ROUNDS
+        if hidden:
+            reading.steady(seconds=slice_s)
+        plan = _plan(reading, configuration, slice_s, epoch_batches)
+        slices, limits = _rounds(reading, configuration, limit, plan, hidden=hidden)
+        used = memory()
+        last = _one_batch(reading)
+        reading.finish(seconds=finish_s)
+        shutdown_s = reading.close()
+    name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
+    return Cell(name, start, slices, limits, plan.batches, used, shutdown_s, reading.epochs, last)
+
+
+def _helpers() -> int:
+    """How many processes and threads there are beside the one that asks."""
+    process = psutil.Process()
+    return len(process.children(recursive=True)) + process.num_threads()
+
+
+def _one_batch(reading: Reading) -> Any:
+    """Read one batch more, and return it."""
+    kept: list[Any] = []
+    reading.take = kept.append
+    reading.skip(1)
+    reading.take = None
+    return kept[0]
+
+
+class _Plan(NamedTuple):
+    """Batches a slice, seconds a batch, and rounds."""
+
+    batches: int
+    batch_s: float
+    rounds: int
+
+
+SHORT_EPOCH = 4
+"""An epoch of no more slices than these is read as a whole: some shuffle all samples before the first batch."""
+
+
+def _plan(reading: Reading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
+    """Plan a slice: each worker has as many turns as the others, and what is fast is read by whole epochs."""
+    warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
+    batch_s = warm.wall_s / warm.batches
+    workers = configuration.workers
+    batches = max(2 * workers, workers * round(slice_s / batch_s / workers)) if workers else round(slice_s / batch_s)
+    if SHORT_EPOCH * batches >= epoch_batches:
+        batches = epoch_batches * max(1, round(batches / epoch_batches))
+    batches = max(1, batches)
+    round_s = (configuration.ahead + 1 + batches) * batch_s
+    return _Plan(batches, batch_s, FEWEST if round_s > LONG_S else ROUNDS)
+
+
+def _rounds(
+    reading: Reading, configuration: Configuration, limit: MemoryLimit | None, plan: _Plan, *, hidden: bool
+) -> tuple[list[Slice], list[Slice]]:
+    slices: list[Slice] = []
+    limits: list[Slice] = []
+
+    with without_garbage_collection():
+        for _ in range(plan.rounds):
+            paused = time.perf_counter()
+            if configuration.workers:
+                time.sleep(min(REST_S, configuration.ahead * plan.batch_s))
+            if limit is not None:
+                limits.append(limit.slice(configuration.batch_size, LIMIT_S))
+            if hidden:
+                # In so long a pause no more can have been laid ready than is used up in as long a time.
+                reading.steady(seconds=time.perf_counter() - paused)
+            slices.append(reading.steady(batches=plan.batches, skip=configuration.ahead + 1))
+    return slices, limits

@@ -1,0 +1,52 @@
+"""One measurement: warm first, then rounds planned from a warm call, and the words for a wrong answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.case import Case
+from harness.timing.clock import FEWEST, WarmUp, rounds_within, warm, without_garbage_collection
+
+
+def measure(
+    benchmark: Any,
+    function: Callable[[], object],
+    *,
+    budget_s: float,
+    fewest: int = FEWEST,
+    warm_calls: int = 3,
+    warm_s: float = 0.05,
+) -> WarmUp:
+    """Warm the function up and have pytest-benchmark time it.
+
+    Parameters
+    ----------
+    benchmark
+        The fixture.
+    function
+        One call.
+    budget_s
+        Seconds the rounds take in all, about.
+    fewest
+        Rounds there are at least.
+    warm_calls, warm_s
+        The warm-up's calls after the cold one, and its seconds, at least.
+    """
+    with without_garbage_collection():
+        warmed = warm(function, calls=warm_calls, duration_s=warm_s)
+        plan = rounds_within(budget_s, warmed.warm_s, fewest=fewest)
+        benchmark.pedantic(function, rounds=plan.rounds, iterations=plan.iterations)
+    return warmed
+
+
+def subject_info(case: Case) -> dict[str, str]:
+    """What every benchmark says of its case."""
+    return {"case": case.name, "family": case.family, "style": case.style}
+
+
+def refuse(case: Case, rule: str, *, where: str, **facts: object) -> None:
+    """Fail the benchmark: a fast wrong answer is no timing."""
+    lines = [f"{case.name} was timed and is wrong [{where}]", f"  rule       {rule}"]
+    lines += [f"  {name:<9}  {value}" for name, value in facts.items()]
+    pytest.fail("\n".join(lines), pytrace=False)

@@ -1,0 +1,172 @@
+"""Loaders of other projects on the same images, each the way its own documentation is fastest on tensors in memory.
+
+They are loaders as the contract has them, and are measured where their package is installed: the extra ``peers``. All
+of them gather bytes and convert a batch at a time, as the reference loaders do.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
+
+from harness.case import Case
+from harness.data.dataset import arrays
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A loader of another project.
+
+    Parameters
+    ----------
+    function
+        The loader.
+    module
+        What it imports.
+    package
+        What is to be installed for it.
+    """
+
+    function: Callable[[Path, bool, int, int, bool], Iterable[Batch]]
+    module: str
+    package: str
+
+    @property
+    def case(self) -> Case:
+        """The loader as a case."""
+        return Case(self.function, "loader", dtypes=("float32",), style="peer", name=f"peer.{self.function.__name__}")
+
+    @property
+    def absence(self) -> str | None:
+        """Why it cannot be measured; ``None`` where it can."""
+        if find_spec(self.module) is not None:
+            return None
+        return f"{self.package} is not installed; the extra `peers` has it"
+
+
+class Remade:
+    """A loader made anew for each epoch by a function.
+
+    Parameters
+    ----------
+    make
+        Yields the batches of one epoch.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[Batch]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.make())
+
+
+def _tensors(root: Path, *, train: bool) -> Batch:
+    images, labels = arrays(root, train=train)
+    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()
+
+
+def _converted(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
+    for images, labels in batches:
+        yield images.float().mul_(1 / 255), labels
+
+
+def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch], int]:
+    """Return what makes a batch of some indices, and how many samples there are."""
+    images, labels = _tensors(root, train=train)
+
+    def gather(indices: list[int]) -> Batch:
+        rows = torch.as_tensor(indices)
+        return images.index_select(0, rows).float().mul_(1 / 255), labels.index_select(0, rows)
+
+    return gather, len(labels)
+
+
+def _batches_of_indices(n: int, batch_size: int, *, shuffle: bool) -> BatchSampler:
+    order = RandomSampler(range(n)) if shuffle else SequentialSampler(range(n))
+    return BatchSampler(order, batch_size, drop_last=False)
+
+
+def light_dataloader(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
+    """``TensorDataLoader``, which shuffles the whole set before an epoch."""
+    from light_dataloader import TensorDataLoader
+
+    loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle)
+    return Remade(lambda: _converted(loader))
+
+
+def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
+    """``TensorDataLoader`` in its mode that gathers batch by batch."""
+    from light_dataloader import TensorDataLoader
+
+    loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle, memory_efficient=True)
+    return Remade(lambda: _converted(loader))
+
+
+def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
+    """``TensorLoader``, which reorders the set itself."""
+    from tensorloader import TensorLoader
+
+    loader = TensorLoader(_tensors(root, train=train), batch_size=batch_size, shuffle=shuffle)
+    return Remade(lambda: _converted(loader))
+
+
+def torchdata_nodes(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
+    """A sampler of batches, and a map over them; by threads where there are workers."""
+    from torchdata import nodes
+
+    gather, n = _gatherer(root, train=train)
+    batches = nodes.SamplerWrapper(_batches_of_indices(n, batch_size, shuffle=shuffle))
+    node = nodes.ParallelMapper(batches, gather, workers, method="thread") if workers else nodes.Mapper(batches, gather)
+    loader: Iterable[Batch] = nodes.Loader(node)
+    return loader
+
+
+def grain(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
+    """A data set whose elements are batches; read by threads where there are workers."""
+    import grain
+
+    gather, n = _gatherer(root, train=train)
+
+    def epoch() -> Iterable[Batch]:
+        batches = list(_batches_of_indices(n, batch_size, shuffle=shuffle))
+        options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=2 * workers)
+        elements: Iterable[Batch] = grain.MapDataset.source(batches).map(gather).to_iter_dataset(options)
+        return elements
+
+    return Remade(epoch)
+
+
+def spdl(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
+    """A pipeline of batches of indices through threads, of which it has one at least."""
+    from spdl.pipeline import PipelineBuilder
+
+    gather, n = _gatherer(root, train=train)
+    concurrency = max(1, workers)
+
+    def epoch() -> Iterator[Batch]:
+        builder: Any = PipelineBuilder()
+        builder = builder.add_source(_batches_of_indices(n, batch_size, shuffle=shuffle))
+        builder = builder.pipe(gather, concurrency=concurrency).add_sink(2 * concurrency)
+        pipeline = builder.build(num_threads=concurrency)
+        with pipeline.auto_stop():
+            yield from pipeline.get_iterator()
+
+    return Remade(epoch)
+
+
+PEERS = (
+    Peer(light_dataloader, "light_dataloader", "light-dataloader"),
+    Peer(light_dataloader_in_place, "light_dataloader", "light-dataloader"),
+    Peer(tensorloader, "tensorloader", "tensorloader"),
+    Peer(torchdata_nodes, "torchdata", "torchdata"),
+    Peer(grain, "grain", "grain"),
+    Peer(spdl, "spdl", "spdl"),
+)
+"""The peers, in the order of the report."""

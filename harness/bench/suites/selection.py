@@ -1,0 +1,108 @@
+"""Which cases a suite runs on: those of its contracts among the ones the target names."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import pytest
+
+from harness.bench.suites.progress import NAME
+from harness.calling.discovery import SHIPPED, load
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.error import UsageError
+
+DTYPE = "float32"
+"""What is timed."""
+
+SECONDS = 0.5
+"""Seconds measured a benchmark, warm-up and validation apart."""
+
+_LOADED = pytest.StashKey[list[Case]]()
+_ASKED = pytest.StashKey[dict[str, None]]()
+
+
+def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
+    """Return the cases of some contracts that work in float32, by name, in the order they are declared.
+
+    The session ends with a plain sentence if the target cannot be loaded, or two cases of these contracts have one
+    name.
+    """
+    found: dict[str, Case] = {}
+    config.stash.setdefault(_ASKED, {}).update(dict.fromkeys(contracts))
+    for case in _loaded(config):
+        if case.contract not in contracts or DTYPE not in case.dtypes:
+            continue
+        if case.name in found:
+            give_up(
+                config,
+                UsageError(rule="cases have different names", value=f"`{case.name}` twice", remedy="give one a `name`"),
+            )
+        found[case.name] = case
+    return found
+
+
+def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> NoReturn:
+    """End the session with a plain sentence: told to whoever started the suite, else on pytest's last line.
+
+    Parameters
+    ----------
+    config
+        Of the session.
+    error
+        Why nothing is measured.
+    idle
+        Whether all is well but for this suite there is nothing to do.
+    """
+    progress = config.pluginmanager.get_plugin(NAME)
+    if progress is not None:
+        progress.refuse(error, idle=idle)
+    pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def give_up_if_idle(session: pytest.Session) -> None:
+    """End the session where the cases that are loaded leave its suite without an item."""
+    contracts = session.config.stash.get(_ASKED, {})
+    if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
+        return
+    wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
+    error = UsageError(
+        rule=f"this suite times cases of {wanted} in {DTYPE}",
+        value="none that it can time",
+        place=f"`{option(session.config, 'cases', SHIPPED)}`",
+        remedy="name other suites, or none for all that have something to time",
+    )
+    give_up(session.config, error, idle=True)
+
+
+_MANY = 10
+"""Contracts from which on their names say less than a word for all of them."""
+
+
+def _stands_for_none(item: pytest.Item) -> bool:
+    """Whether an item is what pytest puts in place of an empty set of parameters: a skip that no suite asks for."""
+    return item.get_closest_marker("skip") is not None
+
+
+def option(config: pytest.Config, name: str, default: Any) -> Any:
+    """Return what an option says, or the default where it is absent."""
+    value = config.getoption(f"harness_{name}")
+    return default if value is None else value
+
+
+def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequence[Any]) -> None:
+    """Make one item for each case and each point of the axes; their values, joined by dashes, are its id."""
+    metafunc.parametrize("case", cases)
+    for axis, values in axes.items():
+        metafunc.parametrize(axis, values, ids=str)
+
+
+def _loaded(config: pytest.Config) -> list[Case]:
+    if _LOADED not in config.stash:
+        contract = option(config, "contract", None)
+        try:
+            if contract is not None:
+                contract_named(contract)
+            config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=contract)
+        except UsageError as error:
+            give_up(config, error)
+    return config.stash[_LOADED]

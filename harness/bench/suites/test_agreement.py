@@ -1,0 +1,94 @@
+"""Our step times against those of ``torch.utils.benchmark.Timer``, measured in turns with it."""
+
+import time
+from typing import Any
+
+import pytest
+from torch.utils.benchmark import Timer
+
+from harness.bench.suites.limit import within
+from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
+from harness.bench.suites.tape import Tape
+from harness.bench.suites.training import CONTRACTS, problem, started
+from harness.calling.compiler import no_compiler
+from harness.case import Case
+from harness.record import ratio
+from harness.timing.clock import WarmUp, threads, warm, without_garbage_collection
+from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
+
+BATCH_SIZES = (1, 256)
+SECONDS = 0.5
+"""Seconds of either, a benchmark."""
+
+TOLERANCE = 0.03
+"""How far the two may be apart."""
+
+TAPE = Tape()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each case and batch size."""
+    batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
+    items = [(case, size) for case in cases_of(metafunc.config, *CONTRACTS) for size in batch_sizes]
+    metafunc.parametrize(("case", "batch_size"), items, ids=[f"{case}-{size}" for case, size in items])
+
+
+def by_timer(stmt: str, names: dict[str, Any]) -> Slice:
+    """Return a turn of torch's timer, which makes its own warm-up calls before those it times."""
+    timer = Timer(stmt, globals=names, num_threads=1)
+    return lambda calls: tuple(timer.timeit(calls).raw_times)
+
+
+@pytest.mark.benchmark(timer=TAPE.clock)
+def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch_size: int) -> None:
+    """Give both equally many turns on one step; refuse where the whole interval of the ratio is 3 % off."""
+    declared = cases_of(pytestconfig, *CONTRACTS)[case]
+    with threads(1), without_garbage_collection():
+        warmed, arms = _arms(declared, batch_size)
+        seconds, turns_s = option(pytestconfig, "seconds", SECONDS), 2 * arms["ours"].calls * warmed.warm_s
+        taken = interleave(arms, rounds=rounds_for(seconds, turns_s, len(arms)), seed=batch_size)
+    for failure in taken.failed.values():
+        raise failure
+    ours, theirs = ([call_s for (call_s,) in taken.times[name]] for name in arms)
+    TAPE.play(benchmark, ours, calls=arms["ours"].calls)
+    benchmark.group = f"{declared.contract}, batch {batch_size:6}"
+    benchmark.extra_info.update(
+        subject_info(declared),
+        contract=declared.contract,
+        batch_size=batch_size,
+        dtype=DTYPE,
+        cold_s=warmed.cold_s,
+        timer_s=theirs,
+        tolerance=TOLERANCE,
+    )
+    found = ratio(ours, theirs)
+    if found.low > 1 + TOLERANCE or found.high < 1 - TOLERANCE:
+        refuse(
+            declared,
+            f"our time of a step is that of torch.utils.benchmark.Timer within {TOLERANCE:.0%}",
+            where=f"{DTYPE}, batch {batch_size}",
+            ratio=f"{found.ratio:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}",
+        )
+
+
+def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
+    """Warm a step up, and return the two ways of timing it, with as many calls a turn."""
+    given = problem(case, batch_size)
+    step, _ = started(case, given)
+    X, y = given.minibatch(0)
+
+    def call() -> None:
+        step(X, y)
+
+    try:
+        with within(FIRST_CALL_S, f"the warm-up of {case.name}"):
+            warmed = warm(call, duration_s=WARM_S)
+    except Exception as error:
+        if reason := no_compiler(error):
+            pytest.skip(reason)
+        raise
+    calls = calls_within(SLICE_S, warmed.warm_s)
+    theirs = by_timer("step(X, y)", {"step": step, "X": X, "y": y})
+    return warmed, {"ours": Arm(whole(call, time.perf_counter), calls), "theirs": Arm(theirs, calls)}

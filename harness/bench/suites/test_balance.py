@@ -1,0 +1,135 @@
+"""Balance: does loading keep ahead of the step? The share of the training loop that is spent waiting for a batch.
+
+The loop is the real one: the next batch, a step of the concise softmax regression on it, from epoch to epoch. Waiting
+and stepping are timed in the same loop, in stretches; between them loading alone and the step alone, whose ratio says
+by how much the one starves the other.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.selection import cases_of, option, parametrize
+from harness.bench.suites.training import CLASSES, PIXELS
+from harness.calling.discovery import SHIPPED, load
+from harness.case import Case
+from harness.data.images import ImageData
+from harness.loading.configuration import PREFETCH
+from harness.loading.fault import LoadingError, within
+from harness.timing.clock import threads, without_garbage_collection
+from harness.tuner.estimate import Estimate, estimate, ratio
+from harness.tuner.loop import MOST_WAITING, Loop, Waiting
+from harness.tuner.probe import more_workers_than_cores
+
+STEP = "softmax_regression_step"
+RATE = 0.001
+"""So small that thousands of steps neither diverge nor saturate."""
+
+BATCH_SIZES = (64, 256)
+WORKERS = (0, 2)
+TIMEOUT_S = 120.0
+"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+
+ROUNDS, SECONDS = 10, 0.5
+"""Stretches, and the seconds of all of them; of each, a fifth belongs to the step alone."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each loader, batch size and number of workers."""
+    batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
+    workers = option(metafunc.config, "workers", WORKERS)
+    parametrize(metafunc, tuple(cases_of(metafunc.config, "loader")), batch_size=batch_sizes, workers=workers)
+
+
+def test_training_loop(
+    benchmark: Any, pytestconfig: pytest.Config, data: ImageData, case: str, batch_size: int, workers: int
+) -> None:
+    """Run the training loop in stretches, and time waiting and stepping apart."""
+    loader, stepper = cases_of(pytestconfig, "loader")[case], _stepper(pytestconfig)
+    benchmark.group = f"balance, batch {batch_size:4}, workers {workers}"
+    step, parameters = training_step(stepper)
+    seconds = option(pytestconfig, "seconds", SECONDS) / ROUNDS
+    stretches: list[Stretch] = []
+
+    def make() -> Any:
+        return loader.function(data.root, data.train, batch_size, workers, True)  # noqa: FBT003
+
+    def measure() -> None:
+        ahead = PREFETCH * workers + 1
+        with more_workers_than_cores(), Loop(make, step) as loop:
+            loop.run(seconds, fewest=ahead)  # what workers laid ready at the start
+            benchmark.pedantic(lambda: stretches.append(_stretch(loop, seconds, ahead)), rounds=ROUNDS, iterations=1)
+
+    try:
+        with threads(1), without_garbage_collection(), within(option(pytestconfig, "timeout", TIMEOUT_S)):
+            measure()
+    except LoadingError as error:
+        where = f"batch {batch_size}, workers {workers}"
+        refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
+    if not all(bool(part.isfinite().all()) for part in parameters):
+        refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
+    benchmark.extra_info.update(
+        subject_info(loader),
+        batch_size=batch_size,
+        workers=workers,
+        data=data.name,
+        step=stepper.name,
+        load_s=estimate([one.load_s for one in stretches]).value,
+        step_s=estimate([one.step_s for one in stretches]).value,
+        loop_s=estimate([one.waiting.batch_s for one in stretches]).value,
+        batches=sum(one.waiting.batches for one in stretches),
+        most_waiting=MOST_WAITING,
+        **_balance(stretches),
+    )
+
+
+def _stepper(config: pytest.Config) -> Case:
+    """The concise step among the cases that are loaded; the chapter's where there is none."""
+    own = list(cases_of(config, STEP).values())
+    concise = [case for case in (*own, *load(SHIPPED)) if case.contract == STEP and case.style == "concise"]
+    return concise[0]
+
+
+def training_step(case: Case) -> tuple[Callable[[Any], object], tuple[Tensor, Tensor]]:
+    """Return a step on batches of images and labels, and the parameters that it moves."""
+    generator = torch.Generator().manual_seed(0)
+    weight = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
+    step, parameters = case.function(weight, torch.zeros(CLASSES), RATE)
+
+    def on_batch(batch: Any) -> object:
+        images, labels = batch
+        return step(images.flatten(1), labels)
+
+    return on_batch, parameters
+
+
+class Stretch(NamedTuple):
+    """Seconds of a batch loaded alone and of a step alone, and the loop of both, shortly after each other."""
+
+    load_s: float
+    step_s: float
+    waiting: Waiting
+
+
+def _stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
+    waiting = loop.run(0.4 * seconds)
+    return Stretch(loop.load(0.4 * seconds, skip=ahead), loop.step(0.2 * seconds), waiting)
+
+
+def _balance(stretches: list[Stretch]) -> dict[str, float]:
+    """Loading to step, and the share of the loop that is spent waiting, with their intervals."""
+    load = ratio([one.load_s for one in stretches], [one.step_s for one in stretches])
+    waits = estimate([max(one.waiting.starvation, 1e-9) for one in stretches])
+    share = Estimate(*(one / (1.0 + one) for one in (waits.value, waits.low, waits.high)))
+    return {
+        "load_to_step": load.value,
+        "load_to_step_low": load.low,
+        "load_to_step_high": load.high,
+        "wait_share": share.value,
+        "wait_share_low": share.low,
+        "wait_share_high": share.high,
+    }

@@ -1,0 +1,28 @@
+"""Every law of every loaded case, one item for each case, law and dtype."""
+
+import pytest
+
+from harness.calling.discovery import load
+from harness.record import Status, violation_block
+from harness.timing.clock import threads
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item of every verdict to reach, with an id that reads as what is claimed."""
+    listed = jobs(load(metafunc.config.getoption("harness_cases")))
+    ids = [f"{job.case.name}-{job.law.name}-{job.format.name}" for job in listed]
+    metafunc.parametrize("job", listed, ids=ids)
+
+
+def test_the_law_holds_or_fails_as_declared(job: Job) -> None:
+    """A failure that was declared must be found, and any other is one."""
+    with threads(1):
+        verdict = decide(job)
+    if verdict.status is Status.EXPECTED:
+        pytest.xfail(verdict.reason or "declared")
+    if verdict.status.fails:
+        pytest.fail(violation_block(verdict) if verdict.violation else f"{verdict.reason}", pytrace=False)
+    assert verdict.examples > 0
+    assert verdict.rows > 0

@@ -1,0 +1,277 @@
+"""Loaders: the steady state against batch size and workers, from the first batch to the end, beside the limit.
+
+The loaders are the cases of the contract ``loader``; beside the shipped ones their peers, where those are installed;
+or, for a data set of one's own, torch's ``DataLoader`` of it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NoReturn
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from harness.bench.suites.loader_cell import Cell, measure_cell
+from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.memory_limit import MemoryLimit
+from harness.bench.suites.peers import PEERS
+from harness.bench.suites.selection import cases_of, give_up, option
+from harness.bench.suites.tape import Tape
+from harness.calling.discovery import SHIPPED
+from harness.case import Case
+from harness.data.images import ImageData
+from harness.error import UsageError
+from harness.loading import target
+from harness.loading.configuration import PREFETCH, Configuration
+from harness.loading.fault import Fault, Kind, LoadingError, within
+from harness.loading.reading import samples_in
+from harness.loading.watched import diagnose, length_fault
+from harness.timing.clock import threads
+
+BATCH_SIZES = (32, 256, 1024)
+WORKERS = (0, 1, 2)
+SECONDS = 0.15
+"""Seconds measured a loader; what is slow takes longer, as each worker loads two batches a slice."""
+
+TIMEOUT_S = 120.0
+"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+
+FINISH_S = 2.0
+"""Seconds for reading an epoch of a user's data set to its end: some have epochs of hours."""
+
+
+# What there is to measure
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each loader and configuration; those who are not here have one item, which says so."""
+    names = _loaders(metafunc.config)
+    settings = _configurations(metafunc.config)
+    absent = {peer.case.name for peer in PEERS if peer.absence}
+    items = [(name, setting) for name in names for setting in (settings[:1] if name in absent else settings)]
+    varied = len({setting.prefetch for setting in settings}) > 1
+    ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
+    metafunc.parametrize(("case", "configuration"), items, ids=ids)
+
+
+def _loaders(config: pytest.Config) -> list[str]:
+    if config.getoption("harness_dataset"):
+        return [config.getoption("harness_dataset")]
+    found = list(cases_of(config, "loader"))
+    shipped = option(config, "cases", SHIPPED) == SHIPPED
+    return found + [peer.case.name for peer in PEERS] if found and shipped else found
+
+
+def _configurations(config: pytest.Config) -> list[Configuration]:
+    """Every combination of the axes; without workers, what only workers know does not vary."""
+    axes = product(
+        option(config, "batch_sizes", BATCH_SIZES),
+        option(config, "workers", WORKERS),
+        option(config, "prefetch", (PREFETCH,)),
+    )
+    given = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
+    persistent = option(config, "persistent", True)  # noqa: FBT003
+    found = (
+        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **given)
+        for size, workers, ahead in axes
+    )
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that loads.
+
+    Parameters
+    ----------
+    case
+        What it is called in the report.
+    make
+        Makes the loader of a configuration.
+    count
+        Counts the samples of a batch.
+    samples
+        Samples an epoch.
+    data
+        What they are.
+    limit
+        The limit of memory; ``None`` for that of its own batches.
+    dataset
+        The user's data set; ``None`` for a case.
+    """
+
+    case: Case
+    make: Callable[[Configuration], Iterable[Any]]
+    count: Callable[[Any], int]
+    samples: int
+    data: str
+    limit: MemoryLimit | None = None
+    dataset: Any = None
+
+
+_DATASET = pytest.StashKey[Any]()
+
+
+def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
+    if config.getoption("harness_dataset"):
+        dataset = _dataset(config, name)
+        case = Case(type(dataset), "loader", style="foreign", name=name)
+
+        def load(it: Configuration) -> Iterable[Any]:
+            return DataLoader(dataset, shuffle=True, **it.arguments())
+
+        return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
+    data: ImageData = request.getfixturevalue("data")
+    peers = {peer.case.name: peer for peer in PEERS}
+    if name in peers and (absence := peers[name].absence):
+        pytest.skip(absence)
+    case = peers[name].case if name in peers else cases_of(config, "loader")[name]
+    return Source(
+        case,
+        lambda it: case.function(data.root, data.train, it.batch_size, it.workers, True),  # noqa: FBT003
+        lambda batch: len(batch[1]),
+        data.size,
+        data.name,
+        request.getfixturevalue("image_limit"),
+    )
+
+
+def _dataset(config: pytest.Config, name: str) -> Any:
+    if _DATASET not in config.stash:
+        try:
+            config.stash[_DATASET] = target.dataset(name)
+        except UsageError as error:
+            give_up(config, error)
+    return config.stash[_DATASET]
+
+
+def _remark(source: Source) -> str | None:
+    """What is to be said of a user's data set though it is measured."""
+    fault = None if source.dataset is None else length_fault(source.dataset)
+    return None if fault is None else str(fault)
+
+
+@pytest.fixture(scope="session")
+def image_limit(data: ImageData) -> MemoryLimit:
+    """The limit of memory for the images."""
+    return MemoryLimit.of_images(*data.arrays())
+
+
+# Measuring it
+
+TAPE = Tape()
+"""Shows pytest-benchmark the seconds that an epoch takes at the rate of each slice."""
+
+
+@pytest.mark.benchmark(timer=TAPE.clock)
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # where there was nothing to measure
+def test_steady_state(
+    benchmark: Any,
+    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
+    case: str,
+    configuration: Configuration,
+) -> None:
+    """Time slices of the steady state in turns with the limit, then look at what was delivered."""
+    source = _source(pytestconfig, case, request)
+    benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
+    batches = -(-source.samples // configuration.batch_size)
+    fewest = min(option(pytestconfig, "workers", WORKERS))
+    timeout_s = option(pytestconfig, "timeout", TIMEOUT_S)
+    given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
+    if case in given_up:
+        _fail(source, configuration, given_up[case], "not tried here: it hung before")
+    fault, cell = None, None
+    try:
+        with threads(1), within(timeout_s):
+            cell = measure_cell(
+                lambda: source.make(configuration),
+                configuration,
+                count=source.count,
+                limit=source.limit,
+                epoch_batches=batches,
+                seconds=option(pytestconfig, "seconds", SECONDS),
+                finish_s=FINISH_S if source.dataset is not None else math.inf,
+                needs_workers=configuration.workers > fewest,
+            )
+    except LoadingError as error:
+        fault = error.fault
+    if fault is not None:
+        fault = _diagnosed(source, configuration, timeout_s) or fault
+        if fault.kind is Kind.HUNG:
+            given_up[case] = fault
+        _fail(source, configuration, fault)
+    if cell is None:
+        pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
+    TAPE.play(benchmark, [1e-6 * one.wall_us * source.samples for one in cell.slices], calls=1)
+    benchmark.extra_info.update(subject_info(source.case), **cell.facts(), **_settings(configuration))
+    benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches, remark=_remark(source))
+    if source.dataset is None:
+        _validate(source.case, cell, request.getfixturevalue("data"), configuration)
+    else:
+        _validate_lengths(source, cell, configuration)
+
+
+_GIVEN_UP = pytest.StashKey[dict[str, Fault]]()
+
+
+def _settings(configuration: Configuration) -> dict[str, Any]:
+    names = ("batch_size", "workers", "prefetch", "persistent", "pin", "start_method")
+    return {name: getattr(configuration, name) for name in names}
+
+
+def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> Fault | None:
+    """Run a user's data set once more, watched, and say which sample it is."""
+    if source.dataset is None:
+        return None
+
+    def load(dataset: Any) -> Iterable[Any]:
+        return DataLoader(dataset, **configuration.arguments())
+
+    return diagnose(source.dataset, load, workers=configuration.workers, limit_s=limit_s)
+
+
+def _fail(source: Source, configuration: Configuration, fault: Fault, *remarks: str) -> NoReturn:
+    lines = [f"{source.case.name} does not deliver [{configuration}]"]
+    lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("way out", fault.remedy))]
+    pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)
+
+
+# Looking at what was delivered
+
+
+def _validate(case: Case, cell: Cell, data: ImageData, configuration: Configuration) -> None:
+    where, size = str(configuration), configuration.batch_size
+    expected = (data.size, -(-data.size // size))
+    if wrong := [epoch for epoch in cell.epochs if epoch != expected]:
+        rule = "an epoch delivers every sample once, in batches of the size asked for"
+        refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
+    images, labels = cell.last
+    if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
+        refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
+    if (strange := _strangers(images, labels, data)) > 0:
+        rule = "a sample is an image of the data, each byte divided by 255, with its label"
+        refuse(case, rule, where=where, actual=f"{strange} of {len(labels)} are not")
+
+
+def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:
+    """Epochs of a user's data set have as many samples as it says; where it has more than that, that is said."""
+    length = len(source.dataset)
+    if wrong := [epoch for epoch in cell.epochs if epoch[0] != length]:
+        rule = "an epoch delivers as many samples as `len` of the data set says"
+        refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
+
+
+def _counted(samples: int, batches: int) -> str:
+    return f"{samples} samples in {batches} batches"
+
+
+def _strangers(images: Tensor, labels: Tensor, data: ImageData) -> int:
+    """How many samples of a batch are not in the data."""
+    grey = (images.double() * 255.0).round().clamp(0, 255).to(torch.uint8).numpy()
+    samples = [(image.tobytes(), int(label)) for image, label in zip(grey, labels, strict=True)]
+    return sum(sample not in data.samples for sample in samples)

@@ -1,0 +1,98 @@
+"""How fast rows are checked: in batches, and as plain Hypothesis does it, one example at a time.
+
+A row is checked when the implementation and the oracle have answered and the deviation is held against its bound. There
+are three ways: the law on one large batch; Hypothesis drawing recipes of batches, as a check does;
+Hypothesis drawing one row at a time, as a test written by hand does.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import hypothesis
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from harness.bench.suites.measurement import measure, subject_info
+from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.floats.format import FORMATS
+from harness.laws.law import Law
+from harness.laws.strategies import batches
+from harness.laws.subject import Subject
+from harness.timing.clock import threads
+
+CLASSES, ROWS, EXAMPLES = 10, 4096, 50
+"""Logits a row, rows a batch, and Hypothesis examples a call."""
+
+LARGEST = 80.0
+"""Bound on a logit, for all ways alike."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each softmax and way."""
+    items = [(case, way) for case in cases_of(metafunc.config, "softmax") for way in WAYS]
+    metafunc.parametrize(("case", "way"), items, ids=[f"{case}-{way}" for case, way in items])
+
+
+def test_screening(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str) -> None:
+    """Time the rows that one way checks."""
+    declared = cases_of(pytestconfig, "softmax")[case]
+    benchmark.group = f"rows of {CLASSES} classes"
+    check, rows = WAYS[way](declared)
+    with threads(1):
+        warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), fewest=5)
+    benchmark.extra_info.update(subject_info(declared), way=way, rows=rows, classes=CLASSES, cold_s=warmed.cold_s)
+
+
+Way = Callable[[Case], tuple[Callable[[], object], int]]
+
+
+def in_one_batch(case: Case) -> tuple[Callable[[], object], int]:
+    """Check one batch that is there already."""
+    law, subject = _law(), _subject(case)
+    logits = LARGEST * (2.0 * torch.rand(ROWS, CLASSES, generator=torch.Generator().manual_seed(0)) - 1.0)
+    return (lambda: law(subject, {"logits": logits}).broken), ROWS
+
+
+def by_recipe(case: Case) -> tuple[Callable[[], object], int]:
+    """Draw recipes and expand them, as a check does."""
+    law, subject = _law(), _subject(case)
+    drawn = batches(FORMATS[DTYPE], largest=LARGEST, rows=(ROWS, ROWS), columns=(CLASSES, CLASSES))
+    return _hypothesis(drawn, lambda logits: law(subject, {"logits": logits}).broken), EXAMPLES * ROWS
+
+
+def one_at_a_time(case: Case) -> tuple[Callable[[], object], int]:
+    """Draw one row an example, as a test written by hand does."""
+    law, subject = _law(), _subject(case)
+    drawn = st.lists(st.floats(-LARGEST, LARGEST, width=32), min_size=CLASSES, max_size=CLASSES)
+    return _hypothesis(drawn, lambda row: law(subject, {"logits": torch.tensor([row])}).broken), EXAMPLES
+
+
+WAYS: Mapping[str, Way] = {"batch": in_one_batch, "recipes": by_recipe, "one-at-a-time": one_at_a_time}
+
+
+def _hypothesis(drawn: st.SearchStrategy[Any], check: Callable[[Any], object]) -> Callable[[], object]:
+    @hypothesis.seed(0)
+    @settings(
+        max_examples=EXAMPLES,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(drawn)
+    def run(example: Any) -> None:
+        check(example)
+
+    return run
+
+
+def _law() -> Law:
+    return next(law for law in contract_named("softmax").laws if law.name == "value")
+
+
+def _subject(case: Case) -> Subject:
+    return Subject(case, contract_named("softmax"), FORMATS[DTYPE])

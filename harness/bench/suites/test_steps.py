@@ -1,0 +1,155 @@
+"""Training steps: forward, loss, backward, update, on the CPU and on the accelerator, against the batch size.
+
+The steps of one contract, device and batch size are measured in turns, by the first of their benchmarks that runs; each
+benchmark then records its own rounds. Ratios between them are those within the rounds.
+"""
+
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.selection import DTYPE, cases_of, option
+from harness.bench.suites.step_group import Group, Timed, measure_group
+from harness.bench.suites.tape import Tape
+from harness.bench.suites.training import CONTRACTS, comparisons, problem
+from harness.calling.adapter import NotApplicable
+from harness.calling.compiler import no_compiler
+from harness.case import Case
+from harness.timing.clock import (
+    NO_ACCELERATOR,
+    Accelerator,
+    Clock,
+    current_accelerator,
+    device_time,
+    threads,
+    waited_time,
+)
+from harness.timing.graph import NotCapturableError
+
+BATCH_SIZES = (1, 32, 256, 1024, 8192)
+"""Batch sizes unless others are asked for; 1 to 65,536 are possible."""
+
+SECONDS = 0.2
+"""Seconds of each step and of its phases, warm-up and validation apart."""
+
+DEVICE_CALLS = 50
+"""Steps between two events: enough to see past the events themselves, few enough not to fill the queue."""
+
+DEVICES = ("cpu", "accelerator")
+
+TAPE = Tape()
+
+Key = tuple[str, str, int]
+_GROUPS = pytest.StashKey[dict[Key, Group]]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each case, device and batch size; those that are measured in turns follow each other."""
+    batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
+    cases = cases_of(metafunc.config, *CONTRACTS)
+    items = [
+        (name, device, batch_size)
+        for device in DEVICES
+        for contract in CONTRACTS
+        for batch_size in batch_sizes
+        for name, case in cases.items()
+        if case.contract == contract
+    ]
+    names = [f"{case}-{device}-{batch_size}" for case, device, batch_size in items]
+    metafunc.parametrize(("case", "device", "batch_size"), items, ids=names)
+
+
+@pytest.mark.benchmark(timer=TAPE.clock)
+def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, device: str, batch_size: int) -> None:
+    """Time one step on one minibatch in turns with the others, then compare fresh steps with gradient descent."""
+    accelerator = None if device == "cpu" else current_accelerator()
+    if device != "cpu" and accelerator is None:
+        pytest.skip(NO_ACCELERATOR)
+    declared = cases_of(pytestconfig, *CONTRACTS)[case]
+    benchmark.group = f"{declared.contract}, batch {batch_size:6}, {device}"
+    with threads(1):
+        group = _group(pytestconfig, (declared.contract, device, batch_size), accelerator)
+        if case in group.failed:
+            _explain(group.failed[case])
+        timed = group.timed[case]
+        TAPE.play(benchmark, timed.rounds_s, calls=timed.calls)
+        benchmark.extra_info.update(
+            subject_info(declared),
+            contract=declared.contract,
+            device="cpu" if accelerator is None else accelerator.name,
+            batch_size=batch_size,
+            dtype=DTYPE,
+            threads=torch.get_num_threads(),
+            cold_s=timed.warmed.cold_s,
+            phases_s=timed.phases_s,
+            **_floor(group),
+            **on_the_device(timed, accelerator),
+        )
+        benchmark.extra_info.update(_validated(declared, timed, accelerator, batch_size))
+
+
+def _group(config: pytest.Config, key: Key, accelerator: Accelerator | None) -> Group:
+    """Return what was measured in turns; measure it where nothing was yet."""
+    groups = config.stash.setdefault(_GROUPS, {})
+    if key not in groups:
+        contract, _, batch_size = key
+        together = list(cases_of(config, contract).values())
+        groups.clear()  # what is alive of a group is its data
+        groups[key] = measure_group(together, batch_size, accelerator, seconds=option(config, "seconds", SECONDS))
+    return groups[key]
+
+
+def _explain(error: Exception) -> None:
+    """Skip where the machine lacks the compiler; else what went wrong with the step is the benchmark's failure."""
+    if reason := no_compiler(error):
+        pytest.skip(reason)
+    if isinstance(error, (NotApplicable, TimeoutError)):
+        pytest.fail(str(error), pytrace=False)
+    raise error
+
+
+def _floor(group: Group) -> dict[str, Any]:
+    """What the report needs for the floor."""
+    return {
+        "bytes": group.work.bytes,
+        "operations": group.work.operations,
+        "bytes_per_s": [each.bytes_per_s for each in group.rates],
+        "operations_per_s": [each.operations_per_s for each in group.rates],
+        "floor_s": group.floor_s,
+    }
+
+
+def on_the_device(timed: Timed, accelerator: Accelerator | None, *, clock: Clock = time.perf_counter) -> dict[str, Any]:
+    """Return host and device time apart, and both again for the step captured as a graph."""
+    if accelerator is None:
+        return {"launch_s": None, "device_s": None, "graph_s": None, "graph_device_s": None, "graph_absent": None}
+    eager = device_time(timed.launch, accelerator, calls=DEVICE_CALLS, clock=clock)
+    found = {"launch_s": eager.launch_s, "device_s": eager.device_s}
+    try:
+        replay = accelerator.capture(timed.launch)
+    except NotCapturableError as error:
+        return {**found, "graph_s": None, "graph_device_s": None, "graph_absent": str(error)}
+    waited = waited_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
+    graph = device_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
+    return {**found, "graph_s": waited, "graph_device_s": graph.device_s, "graph_absent": None}
+
+
+def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
+    """Refuse a fast wrong step; else say how far it is from gradient descent."""
+    place = "cpu" if accelerator is None else accelerator.name
+    where = f"{DTYPE}, {place}, batch {batch_size}"
+    if not timed.finite:
+        refuse(case, "weight and bias are finite after the timed steps", where=where)
+    given = problem(case, batch_size)
+    loss, parameters = comparisons(case, given, place)
+    for found in (loss, parameters):
+        if not found.holds:
+            refuse(case, found.rule, where=where, deviation=found.deviation, bound=found.bound)
+    return {
+        "steps_compared": len(given.plan.batches),
+        "deviation": parameters.deviation,
+        "bound": parameters.bound,
+    }

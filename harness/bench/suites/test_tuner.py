@@ -1,0 +1,109 @@
+"""How near the tuner comes to the best loader, and in what share of the time that measuring every loader takes.
+
+For each data set every choice is measured first: seconds each, in slices that are interleaved in random order. Then the
+tuner runs, some times with different seeds and within a bound of time, and is told nothing of that. Its time is all
+that passes, starting and ending workers and looking at the data set included; of the exhaustive one only the slices
+count.
+"""
+
+import random
+from typing import Any
+
+import pytest
+from torch.utils.data import Dataset
+
+from harness.bench.suites.selection import give_up, option
+from harness.bench.suites.tuning_data import DATA_SETS
+from harness.error import UsageError
+from harness.timing.clock import threads, without_garbage_collection
+from harness.tuner.configuration import Choice, worker_counts
+from harness.tuner.estimate import Estimate, estimate
+from harness.tuner.probe import Probe, more_workers_than_cores
+from harness.tuner.tuning import Tuning, Wish
+from harness.work.environment import usable_cores
+
+SEEDS = 5
+BATCH_SIZES = (32, 128, 512)
+SECONDS, PASSES = 4.0, 4
+"""Seconds for which each choice is measured where all are, in so many slices."""
+
+BOUND = 0.2
+"""Time bound of the tuner, as a share of the exhaustive time."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each data set and way; the exhaustive one first."""
+    seeds = range(option(metafunc.config, "seeds", SEEDS))
+    names = option(metafunc.config, "data_sets", tuple(DATA_SETS))
+    if unknown := [name for name in names if name not in DATA_SETS]:
+        rule = f"a data set of the tuner is one of {', '.join(f'`{known}`' for known in DATA_SETS)}"
+        give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
+    items = [
+        (name, way, seed)
+        for name in names
+        for way, numbers in (("exhaustive", (0,)), ("tuner", seeds))
+        for seed in numbers
+    ]
+    metafunc.parametrize(("name", "way", "seed"), items, ids=[f"{name}-{way}-{seed}" for name, way, seed in items])
+
+
+def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str, seed: int) -> None:
+    """Choose a loader one way, and keep what was measured."""
+    dataset, seconds = DATA_SETS[name](), option(pytestconfig, "seconds", SECONDS)
+    wish = Wish(
+        option(pytestconfig, "batch_sizes", BATCH_SIZES),
+        option(pytestconfig, "workers", worker_counts(usable_cores())),
+    )
+    benchmark.extra_info.update(case=name, family="tuning_data", style="foreign", way=way, seed=seed)
+    if way == "exhaustive":
+        found = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
+        benchmark.extra_info.update(_exhausted(found, seconds))
+        return
+    bound_s = BOUND * seconds * len(wish.grid())
+    tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
+    benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
+    benchmark.extra_info.update(_tuned(tuning))
+
+
+def _cores() -> int:
+    return max(1, round(usable_cores()))
+
+
+def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
+    """Measure every choice for so many seconds, in interleaved slices."""
+    choices, order = wish.grid(), random.Random(0)  # noqa: S311 - an order, no secret
+    rates: dict[Choice, list[float]] = {one: [] for one in choices}
+    everyone = sum(one.workers for one in choices)
+    live = Probe(dataset, cores=_cores(), most_workers=everyone)
+    with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
+        for _ in range(PASSES):
+            for one in order.sample(choices, len(choices)):
+                rates[one].append(probe(one, seconds / PASSES).rate)
+    return {one: estimate(found) for one, found in rates.items()}
+
+
+def _exhausted(found: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
+    best = max(found, key=lambda one: found[one].value)
+    return {
+        "choice": str(best),
+        "rates": {str(one): rate.value for one, rate in found.items()},
+        "low": found[best].low,
+        "high": found[best].high,
+        "spent_s": seconds * len(found),
+    }
+
+
+def _tuned(tuning: Tuning) -> dict[str, Any]:
+    found, advice = tuning.standing, tuning.advice
+    assert found is not None
+    assert advice is not None
+    return {
+        "choice": str(found.best),
+        "low": found.rate.low or None,
+        "high": None if found.rate.low == 0.0 else found.rate.high,
+        "reason": found.reason.name.lower(),
+        "slices": found.slices,
+        "measured": len(found.rates),
+        "notes": advice.sentences(),
+        "spent_s": tuning.spent_s,
+    }

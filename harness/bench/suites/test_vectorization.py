@@ -1,0 +1,56 @@
+"""Loops against vectorised code: elementwise sums and linear maps, against the size."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from harness.bench.suites.measurement import measure, subject_info
+from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.bench.suites.validation import validate
+from harness.case import Case
+from harness.laws.law import Example
+from harness.timing.clock import threads
+
+SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
+"""Elements of the vectors; rows, features and outputs of the linear map. The largest loops take a tenth of a second."""
+
+
+def vectorised(config: pytest.Config) -> dict[str, Case]:
+    """Return the cases of the families that add: a family that only claims a linear map is no loop against vectors."""
+    found = cases_of(config, *SIZES)
+    families = {case.family for case in found.values() if case.contract == "add"}
+    return {name: case for name, case in found.items() if case.family in families}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each case and size."""
+    items = [
+        (case, n)
+        for case, declared in vectorised(metafunc.config).items()
+        for n in option(metafunc.config, "sizes", SIZES[declared.contract])
+    ]
+    metafunc.parametrize(("case", "n"), items, ids=[f"{case}-{n}" for case, n in items])
+
+
+def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:
+    """Time one call, then hold the result against the contract's laws of value."""
+    declared = vectorised(pytestconfig)[case]
+    benchmark.group = f"{declared.contract}, n {n:5}"
+    example = operands(declared.contract, n)
+    arguments = tuple(example.values())
+    with threads(1):
+        seconds = option(pytestconfig, "seconds", SECONDS)
+        warmed = measure(benchmark, lambda: declared.function(*arguments), budget_s=seconds)
+    benchmark.extra_info.update(subject_info(declared), contract=declared.contract, n=n, cold_s=warmed.cold_s)
+    validate(declared, example, where=f"{DTYPE}, n {n}")
+
+
+def operands(contract: str, n: int) -> Example:
+    """Return float32 operands by name, in the order of the contract's signature."""
+    generator = torch.Generator().manual_seed(n)
+    shapes: Mapping[str, tuple[int, ...]] = (
+        {"a": (n,), "b": (n,)} if contract == "add" else {"X": (n, n), "weight": (n, n), "bias": (n,)}
+    )
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}

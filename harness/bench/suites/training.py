@@ -1,0 +1,193 @@
+"""The problems the steps are timed on, and whether a step does what gradient descent does."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.bench.suites.selection import DTYPE
+from harness.calling.adapter import called
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.contracts.regression import NOISE, TRUE_BIAS, TRUE_WEIGHT, Plan, trajectory_bound
+from harness.floats.format import FORMATS, to_array
+
+CONTRACTS = ("linear_regression_step", "softmax_regression_step")
+PIXELS, CLASSES = 784, 10
+MOST_STEPS, FEWEST_STEPS, SAMPLES = 64, 3, 65_536
+"""Steps that are compared: as many as see so many samples in all."""
+
+STRIDE = 16
+"""Samples by which a minibatch is ahead of the one before: each is another, and the data of all stays small."""
+
+
+def steps_compared(batch_size: int) -> int:
+    """Return how many steps are compared: 64 up to a batch of 1024, never fewer than 3."""
+    return min(max(SAMPLES // batch_size, FEWEST_STEPS), MOST_STEPS)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Data, start and plan of a training.
+
+    Parameters
+    ----------
+    X, y
+        Float32 features ``[n, d]``; float32 targets or int64 labels ``[n]``.
+    weight, bias
+        The start, ``[m, d]`` and ``[m]``.
+    plan
+        Minibatches and rate.
+    """
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor
+    bias: Tensor
+    plan: Plan
+
+    def to(self, device: str) -> "Problem":
+        """The same on a device."""
+        there = {name: getattr(self, name).to(device) for name in ("X", "y", "weight", "bias")}
+        return replace(self, **there)
+
+    def minibatch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Features and targets of one step, contiguous."""
+        rows = slice(self.plan.batches[number][0], self.plan.batches[number][-1] + 1)
+        return self.X[rows], self.y[rows]
+
+
+def problem(case: Case, batch_size: int) -> Problem:
+    """Make the problem of a case's contract: the chapter's line of two features, or 784 pixels to 10 classes.
+
+    Notes
+    -----
+    The rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The classes are
+    unequally frequent, so that each bias has a gradient far above its rounding errors.
+    """
+    conventions = {**contract_named(case.contract).defaults, **case.declares}
+    return _problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
+
+
+@lru_cache(maxsize=4)
+def _problem(contract: str, factor: float, batch_size: int) -> Problem:
+    generator = torch.Generator().manual_seed(batch_size)
+    starts = range(0, steps_compared(batch_size) * min(STRIDE, batch_size), min(STRIDE, batch_size))
+    batches, n = tuple(tuple(range(start, start + batch_size)) for start in starts), starts[-1] + batch_size
+    if contract == "linear_regression_step":
+        X = torch.randn(n, len(TRUE_WEIGHT), generator=generator)
+        y = X @ torch.tensor(TRUE_WEIGHT) + TRUE_BIAS + NOISE * torch.randn(n, generator=generator)
+        start = 0.01 * torch.randn(1, len(TRUE_WEIGHT), generator=generator)
+        return Problem(X, y, start, torch.zeros(1), Plan("linear", batches, 0.03, factor))
+    X = torch.rand(n, PIXELS, generator=generator)
+    y = torch.randint(CLASSES, (2, n), generator=generator).amin(0)
+    start = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
+    return Problem(X, y, start, torch.zeros(CLASSES), Plan("softmax", batches, 0.001, 1.0))
+
+
+class Comparison(NamedTuple):
+    """How a step compares with gradient descent: the rule, the difference (2-norm), and what is allowed."""
+
+    rule: str
+    deviation: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is a number within the bound."""
+        return self.deviation <= self.bound
+
+
+def comparisons(case: Case, given: Problem, device: str) -> tuple[Comparison, Comparison]:
+    """Run some steps from the start and compare the first loss and the last parameters with those of float64.
+
+    Notes
+    -----
+    Float64 is off by 1e-16 a step where the bound is some 1e-7. The loss is compared at the first step, where the
+    parameters are still exact: each score is off by at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz
+    in the scores.
+    """
+    there = given.to(device)
+    step, parameters = started(case, there)
+    losses = [step(*there.minibatch(number)) for number in range(len(given.plan.batches))]
+    expected_loss, expected = _gradient_descent(given)
+    error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
+    return (
+        Comparison(
+            "the step returns the loss of its minibatch, before the update",
+            abs(float(losses[0]) - expected_loss),
+            _loss_bound(given, expected_loss),
+        ),
+        Comparison(
+            f"after {len(losses)} steps weight and bias are those of gradient descent", error, _parameter_bound(given)
+        ),
+    )
+
+
+def disagreement(case: Case, given: Problem, device: str) -> Comparison | None:
+    """Return the first comparison with gradient descent that fails; ``None`` where none does."""
+    return next((found for found in comparisons(case, given, device) if not found.holds), None)
+
+
+def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
+    """Return a fresh step of a case with the parameters it updates, from copies of the start."""
+    step, parameters = called(case, (given.weight.clone(), given.bias.clone(), given.plan.lr))
+    return step, parameters
+
+
+@lru_cache(maxsize=4)
+def _parameter_bound(given: Problem) -> float:
+    X, y, weight, bias = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
+    return trajectory_bound(given.plan, X, y, weight, bias, FORMATS[DTYPE])
+
+
+def _distance(actual: Tensor, expected: Tensor) -> float:
+    """2-norm of the difference; infinite where the shapes differ or something is not finite."""
+    if actual.shape != expected.shape:
+        return math.inf
+    distance = float(torch.linalg.vector_norm(actual.detach().cpu().double() - expected))
+    return distance if math.isfinite(distance) else math.inf
+
+
+def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
+    if kind == "softmax":
+        return F.cross_entropy
+    return lambda scores, y: factor * F.mse_loss(scores.squeeze(1), y.double())
+
+
+@lru_cache(maxsize=4)
+def _gradient_descent(given: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
+    """The first loss, and weight and bias after the last step, in float64."""
+    loss_of = _loss(given.plan.kind, given.plan.factor)
+    weight, bias, losses = given.weight.double(), given.bias.double(), []
+    for number in range(len(given.plan.batches)):
+        X, y = given.minibatch(number)
+        weight, bias = weight.detach().requires_grad_(), bias.detach().requires_grad_()
+        loss = loss_of(X.double() @ weight.T + bias, y)
+        slopes = torch.autograd.grad(loss, (weight, bias))
+        weight, bias = weight - given.plan.lr * slopes[0], bias - given.plan.lr * slopes[1]
+        losses.append(float(loss.detach()))
+    return losses[0], (weight.detach(), bias.detach())
+
+
+def _loss_bound(given: Problem, loss: float) -> float:
+    X, y = (to_array(part) for part in given.minibatch(0))
+    u, (n, d) = FORMATS[DTYPE].u, X.shape
+    W, b = to_array(given.weight), to_array(given.bias)
+    score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b)).max(1)
+    if given.plan.kind == "softmax":
+        return float(2.0 * score_error.mean() + (n + len(W) + 10) * u * (1.0 + loss))
+    residual = np.abs(X @ W[0] + b[0] - y)
+    slack = 2.0 * residual * (score_error + u * np.abs(y)) + (score_error + u * np.abs(y)) ** 2
+    return float(given.plan.factor * slack.mean() + (n + 6) * u * loss)
+
+
+def finite(parameters: Any) -> bool:
+    """Whether weight and bias are numbers."""
+    return all(bool(part.isfinite().all()) for part in parameters)

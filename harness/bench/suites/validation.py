@@ -1,0 +1,35 @@
+"""Whether what was timed is right: a fast wrong answer is no timing."""
+
+from harness.bench.suites.measurement import refuse
+from harness.bench.suites.selection import DTYPE
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.floats.format import FORMATS
+from harness.laws.law import Example
+from harness.laws.subject import CaseError, Subject
+
+
+def validate(case: Case, example: Example, *, where: str) -> None:
+    """Fail where a law of value is broken on the very operands that were timed, unless the case declares that it is."""
+    contract = contract_named(case.contract)
+    subject = Subject(case, contract, FORMATS[DTYPE])
+    laws = [
+        law for law in contract.laws if law.group == "value" and law.inputs is None and set(law.reads) <= set(example)
+    ]
+    for law in (law for law in laws if case.declared_break(law.name, DTYPE) is None):
+        try:
+            measured = law(subject, example)
+        except CaseError as error:
+            refuse(case, law.statement, where=where, actual=error)
+            return
+        if measured.broken:
+            at = measured.worst
+            refuse(
+                case,
+                law.statement,
+                where=where,
+                actual=f"{measured.actual[at]!r} at {at}",
+                expected=repr(measured.expected[at]),
+                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} over",
+                bound=f"{measured.bound[at]:.6g} {law.unit}",
+            )

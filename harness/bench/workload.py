@@ -1,0 +1,164 @@
+"""What is timed of a case: one call on a standard input, with its gradient where the contract has a law on it.
+
+The inputs follow from the contract's signature, so that a new contract is timed as soon as it exists; trainers,
+steps and loaders, which return something else than a tensor, have a builder each.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import called
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.laws.law import Contract
+
+Workload = Callable[[], Any]
+"""One call; what it returns is held until the clock has been read."""
+
+SIZES: Mapping[str, int] = {"n": 256, "k": 10, "d": 64, "m": 10, "t": 4}
+"""Lengths of the axes."""
+
+VECTOR = 1024
+"""Length of vectors, where all inputs are such."""
+
+SCALARS: Mapping[str, Any] = {"k": 10, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True}
+"""Plain numbers by the name the signature gives them."""
+
+PIXELS, CLASSES, FEATURES = 784, 10, 2
+BATCH, BATCHES, EPOCHS = 256, 4, 5
+_INPUT = re.compile(r"(?P<name>\w+)(?:\[(?P<axes>[\w,]*)\])?(?P<bool> bool)?(?:, |$)")
+
+
+def is_timed(case: Case) -> bool:
+    """Whether a case is timed: it claims float32, and a call of its contract can be made up."""
+    if "float32" not in case.dtypes:
+        return False
+    contract = contract_named(case.contract)
+    return case.contract in _BUILDERS or (contract.output is not None and standard_inputs(contract) is not None)
+
+
+def is_operation(case: Case) -> bool:
+    """Whether a case is timed by calling it on the standard inputs of its contract."""
+    return is_timed(case) and case.contract not in _BUILDERS
+
+
+def workload(case: Case, images: Path) -> Workload:
+    """Return what is timed of a case.
+
+    Parameters
+    ----------
+    case
+        A case that is timed.
+    images
+        Folder with images, for loaders.
+    """
+    builder = _BUILDERS.get(case.contract)
+    return _function(case) if builder is None else builder(case, images)
+
+
+def _function(case: Case) -> Workload:
+    contract = contract_named(case.contract)
+    named = standard_inputs(contract)
+    assert named is not None
+    inputs = tuple(named.values())
+    call = _direct(case)
+    if not any(law.group == "gradient" for law in contract.laws):
+        return lambda: call(*inputs)
+    leaf = next(x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()).requires_grad_()
+    output = call(*inputs)
+    if not (isinstance(output, Tensor) and output.requires_grad):
+        leaf.requires_grad = False
+        return lambda: call(*inputs)
+    weights = torch.ones_like(output)
+    return lambda: torch.autograd.grad(call(*inputs), leaf, weights, allow_unused=True)
+
+
+def _direct(case: Case) -> Callable[..., Any]:
+    """The function itself where it is called as it is, so that nothing of the harness is timed."""
+    return case.function if case.call is None else lambda *inputs: called(case, inputs)
+
+
+def standard_inputs(contract: Contract) -> dict[str, Any] | None:
+    """Return the arguments of one call by name, in their order; ``None`` where one is neither tensor nor number.
+
+    All values lie between 0.01 and 0.99, and are so logits, targets, variances and, over their sum, probabilities.
+    """
+    inner = contract.signature.partition("(")[2].partition(") ->")[0]
+    found = list(_INPUT.finditer(inner))
+    if "".join(match.group() for match in found) != inner:
+        return None
+    vectors = all((match["axes"] or "n") == "n" for match in found)
+    sizes = {**SIZES, "n": VECTOR} if vectors else SIZES
+    generator = torch.Generator().manual_seed(0)
+    inputs = {match["name"]: _input(match, contract, sizes, generator) for match in found}
+    return None if any(value is None for value in inputs.values()) else inputs
+
+
+def _input(
+    match: re.Match[str], contract: Contract, sizes: Mapping[str, int], generator: torch.Generator
+) -> Tensor | Any | None:
+    name, axes = match["name"], contract.axes.get(match["name"])
+    if match["axes"] is None:
+        return SCALARS.get(name)
+    shape = tuple(sizes.get(axis, 1) for axis in match["axes"].split(",") if axis)
+    if match["bool"]:
+        return torch.rand(shape, generator=generator) > 0.25
+    if axes is not None and axes.index_of is not None:
+        return torch.randint(sizes[axes.index_of], shape, generator=generator)
+    values = 0.01 + 0.98 * torch.rand(shape, generator=generator)
+    return values / values.sum(-1, keepdim=True) if axes is not None and axes.positive else values
+
+
+def _problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return features, targets, and a start: the chapter's line, or 784 pixels to ten classes."""
+    generator = torch.Generator().manual_seed(0)
+    if case.contract.startswith("softmax"):
+        X, y = torch.rand(n, PIXELS, generator=generator), torch.randint(CLASSES, (n,), generator=generator)
+        return X, y, torch.zeros(CLASSES, PIXELS), torch.zeros(CLASSES)
+    X = torch.randn(n, FEATURES, generator=generator)
+    return X, X.sum(1), torch.zeros(1, FEATURES), torch.zeros(1)
+
+
+def _step(case: Case, _images: Path) -> Workload:
+    X, y, weight, bias = _problem(case, BATCH)
+    step, _parameters = case.function(weight, bias, 0.001)
+    return lambda: step(X, y)
+
+
+def _training(case: Case, _images: Path) -> Workload:
+    X, y, weight, bias = _problem(case, BATCH * BATCHES)
+    batches = list(torch.arange(len(X)).split(BATCH))
+    return lambda: case.function(X, y, batches, 0.001, (weight.clone(), bias.clone()))
+
+
+def _least_squares(case: Case, _images: Path) -> Workload:
+    X, y, *_ = _problem(case, BATCH * BATCHES)
+    return lambda: case.function(X, y)
+
+
+def _curves(case: Case, _images: Path) -> Workload:
+    generator = torch.Generator().manual_seed(0)
+    X, y = torch.rand(BATCH, 64, generator=generator), torch.randint(CLASSES, (BATCH,), generator=generator)
+    return lambda: case.function(X, y, X, y, CLASSES, EPOCHS, 0.1)
+
+
+def _epoch(case: Case, images: Path) -> Workload:
+    """One epoch without workers: what the loader itself does, where nothing waits for another process."""
+    batches = case.function(images, False, BATCH, 0, True)  # noqa: FBT003 - the contract's signature
+    return lambda: sum(len(labels) for _, labels in batches)
+
+
+_BUILDERS: Mapping[str, Callable[[Case, Path], Workload]] = {
+    "linear_regression_step": _step,
+    "softmax_regression_step": _step,
+    "linear_regression": _training,
+    "softmax_regression": _training,
+    "least_squares": _least_squares,
+    "learning_curves": _curves,
+    "loader": _epoch,
+}

@@ -1,0 +1,6 @@
+"""How somebody's function is found, called and watched.
+
+``discovery`` loads what a target names, ``adapter`` calls what has another signature or computes on other arrays,
+``model``, ``device`` and ``compiler`` know modules, accelerators and ``torch.compile``. ``watch`` looks at what a call
+does besides answering, ``state`` puts back what it changed, and ``location`` says at which line of its author's it was.
+"""

@@ -1,0 +1,233 @@
+"""Adapters: calling what has another signature, or computes on other arrays, as a contract's laws call it.
+
+An adapter is ``adapter(function, *inputs)``: it calls the function on what it understands and returns the result,
+which may be an array of NumPy's or of any library that speaks DLPack. One is given by name, as a Python expression, as
+``file.py:adapter`` or, in Python, as itself. Modules and optimizers need none: they are called as what they are.
+"""
+
+import copy
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack
+
+from harness.calling.discovery import attribute
+from harness.calling.model import UnfitModelError, step_of_model
+from harness.case import Case
+from harness.error import UsageError
+
+Adapter = Callable[..., Any]
+"""``adapter(function, *inputs)`` returns what the function says of the inputs."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is that there is nothing to say
+    """Why a law has nothing to say of an implementation."""
+
+
+# Named adapters
+
+NO_BFLOAT16 = "NumPy has no bfloat16"
+NO_ACCELERATOR = "NumPy computes on the CPU"
+NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
+
+
+def on_numpy(function: Callable[..., Any], *inputs: Any) -> Any:
+    """Call on NumPy arrays, which share the tensors' memory."""
+    return function(*(_array(x) if isinstance(x, Tensor) else x for x in inputs))
+
+
+def on_jax(function: Callable[..., Any], *inputs: Any) -> Any:
+    """Call on JAX arrays; float64 needs ``JAX_ENABLE_X64=1`` in the environment."""
+    from jax import numpy as jnp
+
+    def array(x: Tensor) -> Any:
+        if x.requires_grad:
+            raise NotApplicable(NO_AUTOGRAD)
+        return jnp.from_dlpack(x.contiguous())
+
+    return function(*(array(x) if isinstance(x, Tensor) else x for x in inputs))
+
+
+def _array(x: Tensor) -> Any:
+    if x.dtype is torch.bfloat16:
+        raise NotApplicable(NO_BFLOAT16)
+    if x.requires_grad:
+        raise NotApplicable(NO_AUTOGRAD)
+    return x.numpy()
+
+
+NAMED: Mapping[str, Adapter] = {"numpy": on_numpy, "jax": on_jax}
+"""The adapters that have a name."""
+
+
+# Which adapter
+
+
+@cache
+def adapter_of(call: str | Adapter) -> Adapter:
+    """Return the adapter that a name, ``file.py:function``, ``module:function`` or an expression stands for.
+
+    Raises
+    ------
+    UsageError
+        If it stands for nothing that can be called.
+    """
+    if callable(call):
+        return call
+    if call in NAMED:
+        return NAMED[call]
+    found = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
+    if not callable(found):
+        raise UsageError(rule=_RULE, value=f"`{call}`, which is {type(found).__name__}", remedy=_REMEDY)
+    return found  # type: ignore[no-any-return]
+
+
+_PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
+_RULE = f"`--call` is {', '.join(f'`{name}`' for name in NAMED)}, `file.py:adapter` or a Python expression"
+_REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
+
+
+def _evaluated(expression: str) -> Any:
+    try:
+        return eval(expression, {"torch": torch, "np": np, "numpy": np})  # noqa: S307 - of the user's own command line
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
+        told = f"`{expression}` ({type(error).__name__}: {error})"
+        raise UsageError(rule=_RULE, value=told, remedy=_REMEDY) from None
+
+
+def called(case: Case, inputs: Sequence[Any]) -> Any:
+    """Call a case on the inputs of its contract."""
+    function = case.function
+    if case.call is None and case.contract.endswith("_step") and _is_model(function):
+        return _model_step(function, case.contract, *inputs)
+    if isinstance(function, nn.Module):
+        function = _like(function, inputs)
+    if case.call is not None:
+        return adapter_of(case.call)(function, *inputs)
+    if _is_class(function, nn.Module):
+        return _like(function(), inputs)(*inputs)
+    if _is_class(function, torch.optim.Optimizer):
+        return _steps(function, *inputs)
+    return function(*inputs)
+
+
+def _is_model(function: Any) -> bool:
+    return isinstance(function, nn.Module) or _is_class(function, nn.Module)
+
+
+def _model_step(model: Any, contract: str, weight: Tensor, bias: Tensor, lr: float) -> Any:
+    """Take a model for the step that trains it."""
+    try:
+        return step_of_model(model, weight, bias, lr, squared=contract.startswith("linear"))
+    except UnfitModelError as error:
+        raise NotApplicable(str(error)) from error
+
+
+def _is_class(function: Any, base: type) -> bool:
+    return isinstance(function, type) and issubclass(function, base)
+
+
+def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
+    """The module with its parameters in the inputs' dtype and on their device; a copy, so that what was given stays."""
+    floating = next((x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()), None)
+    own = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
+    if floating is None or own is None or (own.dtype, own.device) == (floating.dtype, floating.device):
+        return module
+    return copy.deepcopy(module).to(floating.device, floating.dtype)
+
+
+def _steps(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, lr: float, *settings: Any) -> Tensor:
+    """Take one step of a fresh optimizer, or one for each of several gradients where momentum is set."""
+    names = ("momentum", "weight_decay", "nesterov")
+    moved = nn.Parameter(parameter.detach().clone())
+    stepping = optimizer([moved], lr=lr, **dict(zip(names, settings, strict=False)))
+    for one in gradient if settings else (gradient,):
+        moved.grad = one.detach().clone()
+        stepping.step()
+    return moved.detach()
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A case as one function, which calls the implementation through its adapter, or as the module that it is.
+
+    Parameters
+    ----------
+    case
+        The case.
+    """
+
+    case: Case
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call the implementation; options are the adapter's."""
+        if self.case.call is None:
+            return called(self.case, inputs)
+        return as_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the adapter, without the function; of a module, that it takes anything."""
+        if self.case.call is None:
+            return inspect.signature(lambda *_: None)
+        signature = inspect.signature(adapter_of(self.case.call))
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def bridged(case: Case) -> Case:
+    """Return the case as one that is called as it is, with the signature of its contract."""
+    if case.call is None and not isinstance(case.function, (nn.Module, type)):
+        return case
+    return replace(case, function=Bridge(case), call=None)
+
+
+def unbridged(case: Case) -> Case:
+    """Return the case as it was declared."""
+    return case.function.case if isinstance(case.function, Bridge) else case
+
+
+# What comes back
+
+
+def as_tensors(output: Any) -> Any:
+    """Turn arrays into tensors, in lists and tuples too; what is none stays."""
+    if isinstance(output, (list, tuple)):
+        return type(output)(map(as_tensors, output))
+    if isinstance(output, (np.ndarray, np.generic)):
+        return _from_numpy(np.asarray(output))
+    if not isinstance(output, Tensor) and hasattr(output, "__dlpack__"):
+        return from_dlpack(output)
+    return output
+
+
+def _from_numpy(array: Any) -> Any:
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        return array
+    # Neither negative strides nor memory that is read only has a counterpart.
+    return torch.from_numpy(array if array.flags.writeable and min(array.strides, default=0) >= 0 else array.copy())
+
+
+def no_numpy(case: Case, error: BaseException) -> str | None:
+    """Why NumPy is out of question, where the adapter itself asked torch for an array that cannot be had.
+
+    The same complaint from within the implementation is the implementation's failure.
+    """
+    if case.call is None or not isinstance(error, (RuntimeError, TypeError)) or error.__traceback__ is None:
+        return None
+    innermost = error.__traceback__
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost.tb_frame.f_code is not getattr(adapter_of(case.call), "__code__", None):
+        return None
+    if "BFloat16" in str(error):
+        return NO_BFLOAT16
+    if "device type tensor to numpy" in str(error):
+        return NO_ACCELERATOR
+    return NO_AUTOGRAD if "requires grad" in str(error) else None

@@ -1,0 +1,107 @@
+"""Accelerators: an implementation computes there, and its laws are measured here.
+
+Examples are drawn, and deviations measured, on the CPU. On another device an implementation is given copies, with the
+strides of what is copied, and what it returns is copied back. A law sees of a call what it would have seen of one on
+the CPU: an input that was written to there is changed here, and an output that shares memory with an input there shares
+it here. Both copies are differentiable, so that the backward pass runs on the device too.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.error import UsageError
+
+CPU = "cpu"
+
+
+class MisplacedError(Exception):
+    """An output that is on another device than the inputs were."""
+
+
+def known_device(name: str) -> str:
+    """Return the name of a device that this machine has.
+
+    Parameters
+    ----------
+    name
+        ``cpu``, or the type of an accelerator, such as ``cuda``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither the CPU nor the accelerator that torch finds.
+    """
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == CPU or (found is not None and name == found.type):
+        return name
+    there_is = f"the accelerator here is `{found.type}`" if found is not None else "there is no accelerator here"
+    raise UsageError(
+        rule="`--devices` takes `cpu` and the accelerator of this machine",
+        value=f"`{name}`",
+        remedy=f"{there_is}; `cpu` is everywhere",
+    )
+
+
+def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+    """Call with copies of the inputs on a device, and bring what it does back.
+
+    Parameters
+    ----------
+    device
+        Where to.
+    call
+        What is called with the copies.
+    inputs
+        Tensors on the CPU, and whatever else the call takes.
+
+    Raises
+    ------
+    MisplacedError
+        If it returns a tensor on another device.
+    NotApplicable
+        If the device does not have the dtype of an input.
+    """
+    moved = [_there(x, device) if isinstance(x, Tensor) else x for x in inputs]
+    before = [x.detach().clone() if isinstance(x, Tensor) else x for x in moved]
+    output = call(*moved)
+    pairs = [pair for pair in zip(inputs, moved, before, strict=True) if isinstance(pair[0], Tensor)]
+    for here, there, unchanged in pairs:
+        if there.shape != here.shape:
+            here.resize_(there.shape)
+        elif not _same_bits(there.detach(), unchanged):
+            here.detach().copy_(there.detach())
+    return _back(output, device, [(here, there) for here, there, _ in pairs])
+
+
+def _there(x: Tensor, device: str) -> Tensor:
+    """Copy a tensor; one whose elements are not side by side with all of the memory that it is a part of."""
+    try:
+        if x.requires_grad or x.is_contiguous():
+            return x.to(device, copy=True)
+        memory = torch.empty(0, dtype=x.dtype).set_(x.untyped_storage())
+        return memory.to(device, copy=True).as_strided(x.shape, x.stride(), x.storage_offset())
+    except TypeError as error:  # Apple's accelerator has no float64
+        raise NotApplicable(f"{device} has no {str(x.dtype).removeprefix('torch.')}") from error
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether nothing was written; NaN is what it was."""
+    return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def _back(output: Any, device: str, inputs: Sequence[tuple[Tensor, Tensor]]) -> Any:
+    if isinstance(output, (tuple, list)):
+        return type(output)(_back(part, device, inputs) for part in output)
+    if not isinstance(output, Tensor):
+        return output
+    if output.device.type != device:
+        raise MisplacedError(f"returns a tensor on {output.device} for inputs on {device}")
+    for here, there in inputs:
+        shared = output.numel() and output.untyped_storage().data_ptr() == there.untyped_storage().data_ptr()
+        if shared and here.is_contiguous() and not output.requires_grad:
+            return here.as_strided(output.shape, output.stride(), output.storage_offset())
+    return output.to(CPU, copy=True)

@@ -1,0 +1,147 @@
+"""A look at every call of one implementation: what it changes and prints besides what it returns."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+from harness.calling.state import SETTINGS, Setting, read, restored
+from harness.record import Fault
+
+THOROUGH = 2
+"""Calls of an implementation after which all settings are compared; after later ones only those that are quick to."""
+
+KEPT = 60
+"""Characters of what is printed that a verdict quotes."""
+
+PRINTS = "prints {}; what a function has to say it returns"
+"""What is said of one that prints."""
+
+_limits: list[tuple[int, float]] = []
+"""The process in which calls are limited, and the seconds within which they return; empty where they are not."""
+
+
+def limit_calls(seconds: float) -> None:
+    """From now on let SIGALRM come to this process when a call takes longer."""
+    _limits[:] = [(os.getpid(), seconds)]
+
+
+class Watch:
+    """What the calls of one implementation did besides answering.
+
+    Parameters
+    ----------
+    draws
+        Whether drawing global random numbers is noticed, as for a function of its inputs.
+
+    Notes
+    -----
+    What was changed is put back after each call, so that neither the laws nor later calls see it. A call that imports
+    modules may do more: what a library sets up when it is first used stays, and is no misconduct.
+    """
+
+    def __init__(self, *, draws: bool) -> None:
+        self._all = [setting for setting in SETTINGS if draws or not setting.draws]
+        self._quick = [setting for setting in self._all if not setting.costly]
+        self._calls = 0
+        self._heard = _Heard()
+        self._text = io.TextIOWrapper(
+            cast("BinaryIO", self._heard), encoding="utf-8", errors="replace", write_through=True
+        )
+        self.noticed: tuple[Fault, str] | None = None
+
+    def call(self, action: Callable[[], Any]) -> Any:
+        """Carry a call out and return what it does."""
+        looks = self._all if self._calls < THOROUGH else self._quick
+        self._calls += 1
+        streams = sys.stdout, sys.stderr
+        modules, before = len(sys.modules), read(looks)
+        sys.stdout = sys.stderr = self._text
+        _start_timers()
+        try:
+            return action()
+        finally:
+            _stop_timers()
+            replaced = sys.stdout is not self._text or sys.stderr is not self._text
+            sys.stdout, sys.stderr = streams
+            self._restore(looks, before, modules)
+            if replaced:
+                self._notice(Fault.STATE, "replaces sys.stdout or sys.stderr (restored)")
+            if self._heard.text:
+                self._notice(Fault.PRINTED, PRINTS.format(quoted(self._heard.text)))
+
+    @contextmanager
+    def law(self) -> Iterator[None]:
+        """Watch all calls of one law, so that what only a later call changes is put back for the next law."""
+        modules, before = len(sys.modules), read(self._all)
+        try:
+            yield
+        finally:
+            self._restore(self._all, before, modules)
+
+    def _restore(self, settings: Sequence[Setting], before: Sequence[Any], modules: int) -> None:
+        if changes := restored(settings, before, imported=len(sys.modules) > modules):
+            self._notice(Fault.STATE, " and ".join(changes))
+
+    def _notice(self, fault: Fault, sentence: str) -> None:
+        if self.noticed is None:
+            self.noticed = fault, sentence
+
+
+class Trust(Watch):
+    """Looks at nothing but the time: for implementations that are ours, or are called by the hundred thousand."""
+
+    def __init__(self) -> None:
+        super().__init__(draws=False)
+
+    def call(self, action: Callable[[], Any]) -> Any:
+        """Carry a call out and return what it does."""
+        _start_timers()
+        try:
+            return action()
+        finally:
+            _stop_timers()
+
+    @contextmanager
+    def law(self) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
+
+def _start_timers() -> None:
+    for _, seconds in _limits:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _stop_timers() -> None:
+    for process, _ in _limits:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        if os.getpid() != process:
+            os._exit(0)  # a copy of the process, which the call has made; the original goes on
+
+
+def quoted(text: bytes) -> str:
+    """Quote the beginning of what was printed."""
+    line = " ".join(text.decode("utf-8", errors="replace").split())
+    return f"`{line[:KEPT]}{'...' if len(line) > KEPT else ''}`"
+
+
+class _Heard(io.BufferedIOBase):
+    """Keeps the beginning of what is written to it, so that endless printing fills no memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = b""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Keep what fits."""
+        written = bytes(data)  # type: ignore[call-overload]
+        self.text += written[: max(0, 4 * KEPT - len(self.text))]
+        return len(written)

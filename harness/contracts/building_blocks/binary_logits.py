@@ -1,0 +1,109 @@
+"""Inputs of the contracts on one logit a row with a target between zero and one: groups ``[g, n]`` of both."""
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from torch import Tensor
+
+from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
+from harness.floats.format import Format, to_array
+from harness.laws.law import Example, Inputs
+from harness.laws.standard_rays import LONGEST, Ray
+from harness.laws.strategies import ONE_SEED, SEEDS, extremes, long_rows
+
+_LONGEST = 32
+
+
+def _targets(logits: Tensor, format_: Format, rng: Generator) -> Tensor:
+    """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or soft ones.
+
+    A quarter of the groups each. The right one is what makes losses and gradients tiny; soft ones are multiples of
+    ``2 u`` at distances from either class that are spread over all magnitudes.
+    """
+    shape, steps = tuple(logits.shape), 2.0 ** (format_.precision - 1)
+    right = (to_array(logits) > 0).astype(np.float64)
+    small = np.floor(steps ** rng.random(shape)) / steps
+    soft = np.where(rng.random(shape) < 0.5, small, 1.0 - small)
+    kind = rng.integers(0, 4, size=(shape[0], 1))
+    kinds = [rng.integers(0, 2, shape).astype(np.float64), right, rng.integers(0, 3, shape) / 2.0, soft]
+    return torch.from_numpy(np.choose(kind, kinds)).to(format_.dtype)
+
+
+def _with_targets(
+    logits: st.SearchStrategy[Tensor], format_: Format, seeds: st.SearchStrategy[int] = SEEDS
+) -> st.SearchStrategy[Example]:
+    def expand(drawn: Tensor, seed: int) -> Example:
+        return {"logits": drawn, "targets": _targets(drawn, format_, np.random.default_rng(seed))}
+
+    return st.builds(expand, logits, seeds)
+
+
+def groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups ``[g, n]`` of structured logits and of targets; no sum over a group overflows.
+
+    In half of the batches a group is one row, so that no row hides behind the others of its mean.
+    """
+    largest, rows = format_.max / (2.0 * _LONGEST), (4, 64)
+    single = arguments(format_, largest=largest, rows=rows, columns=(1, 1))
+    several = arguments(format_, largest=largest, rows=rows, columns=(2, _LONGEST))
+    return _with_targets(st.one_of(single, several), format_)
+
+
+def extreme_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """One logit a group, the largest and the smallest numbers among them."""
+    return _with_targets(extremes(format_, columns=(1, 1)), format_)
+
+
+def long_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups of up to 65,536 near-equal logits."""
+    return _with_targets(long_rows(format_), format_, ONE_SEED)
+
+
+def zero_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Zeros of either sign, and the smallest numbers."""
+    return _with_targets(drawn(around_zero(format_), format_, rows=(4, 32), columns=(1, 8)), format_)
+
+
+def every_third_infinite(target_of_positive: float) -> Inputs:
+    """Every third group has nothing but infinite logits; the target of +inf is given, that of -inf the other one."""
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            logits, targets = example["logits"].clone(), example["targets"].clone()
+            positive = np.random.default_rng(seed).random(tuple(logits[::3].shape)) < 0.5
+            logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)
+            given = np.where(positive, target_of_positive, 1.0 - target_of_positive)
+            targets[::3] = torch.from_numpy(given).to(targets)
+            return {"logits": logits, "targets": targets}
+
+        return st.builds(expand, groups(format_), SEEDS)
+
+    return inputs
+
+
+# Rays
+
+
+def _ray(name: str, sign: float, target: float) -> Ray:
+    """A logit of one sign and one class, one row a group."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        return {"logits": (sign * t)[:, None], "targets": torch.full_like(t, target)[:, None]}
+
+    return Ray(name, f"x = {'-' if sign < 0 else ''}t, y = {target:g}", example, lambda format_: format_.max / 64.0)
+
+
+def _many(t: Tensor, format_: Format) -> Example:
+    zeros = torch.zeros(1, int(t), dtype=format_.dtype)
+    return {"logits": zeros, "targets": torch.ones_like(zeros)}
+
+
+RAYS = (
+    _ray("positive logit of class 1", 1.0, 1.0),
+    _ray("positive logit of class 0", 1.0, 0.0),
+    _ray("negative logit of class 1", -1.0, 1.0),
+    _ray("negative logit of class 0", -1.0, 0.0),
+    Ray("rows", "t zeros of class 1", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
+)
+"""Right and wrong, certain in either direction; and many rows."""

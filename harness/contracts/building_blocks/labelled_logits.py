@@ -1,0 +1,71 @@
+"""Inputs of the contracts on logits with labels: many small batches, since an implementation reduces over one.
+
+Logits are ``[g, n, k]`` and labels ``[g, n]``. Where a law is about single rows, the groups have one row each.
+"""
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.contracts.building_blocks.logits import largest_logit
+from harness.contracts.logsumexp import dominated
+from harness.floats.format import Format
+from harness.laws.law import Example, Inputs
+from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
+
+_SINGLE_ROWS = 128
+"""Each is a call."""
+
+
+def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchStrategy[Example]:
+    """Structured logits in groups of one, two or four rows, with labels."""
+
+    def expand(rows: Tensor, n: int, seed: int) -> Example:
+        logits = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
+        return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
+
+    rows = batches(
+        format_,
+        largest=largest_logit(format_),
+        structures=(*STRUCTURES, dominated),
+        rows=(4, 192),
+        columns=(fewest_columns, 32),
+    )
+    return st.builds(expand, rows, st.sampled_from([1, 1, 2, 4]), SEEDS)
+
+
+def masked_off_label(format_: Format) -> st.SearchStrategy[Example]:
+    """Logits of which some are -inf, but never the label's."""
+
+    def expand(example: Example, seed: int) -> Example:
+        logits, at = example["logits"], example["labels"][..., None]
+        hidden = masked(logits, np.random.default_rng(seed))
+        return {**example, "logits": hidden.scatter(-1, at, logits.gather(-1, at))}
+
+    return st.builds(expand, groups_of_logits(format_), SEEDS)
+
+
+def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
+    """Logits of at least two classes; in the first row of every third group the label's is -inf."""
+
+    def expand(example: Example) -> Example:
+        logits = example["logits"].clone()
+        groups = torch.arange(0, len(logits), 3)
+        logits[groups, 0, example["labels"][groups, 0]] = -torch.inf
+        return {**example, "logits": logits}
+
+    return groups_of_logits(format_, fewest_columns=2).map(expand)
+
+
+def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
+    """Logits of another contract's examples as groups of one row each, with labels."""
+
+    def labelled(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            logits: Tensor = example["logits"][:_SINGLE_ROWS, None, :]
+            return {"logits": logits, "labels": labels_for(logits, np.random.default_rng(seed))}
+
+        return st.builds(expand, inputs(format_), seeds)
+
+    return labelled

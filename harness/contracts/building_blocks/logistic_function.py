@@ -1,0 +1,221 @@
+r"""The logistic family: what is exact of the sigmoid, the softplus and its mirror image, bounds, and inputs.
+
+:math:`\sigma(x) = 1 / (1 + e^{-x})`, :math:`\mathrm{softplus}(x) = \ln(1 + e^x)` and
+:math:`\ln \sigma(x) = -\mathrm{softplus}(-x)`. Unlike the softmax's, their condition allows a few ulp everywhere. With
+:math:`z = e^{-|x|}`, :math:`L = \ln(1 + z)`, unit roundoff :math:`u`, and exp and log1p accurate to one ulp
+(:math:`2u`), operation by operation:
+
+* sigmoid, as :math:`1/(1+e^{-x})` or from :math:`z`: the exponential's error reaches the result as
+  :math:`2u \sigma(-x)`, the sum and the quotient add :math:`u` each: relatively :math:`T = 2u (1 + \sigma(-x))`;
+* softplus as :math:`\mathrm{log1p}(e^x)`: :math:`2u \sigma(x)` and the logarithm's own :math:`2uy`; as
+  :math:`\max(x, 0) + L`: :math:`2u \sigma(-|x|) + 2uL` and, where :math:`x > 0`, the sum's :math:`uy`. The bound is the
+  larger of the two, absolute, and for the logarithm of the sigmoid that at :math:`-x`;
+* two smallest subnormals, for the exponential and for what is formed of it.
+
+Derivatives, times the cotangent :math:`v`:
+
+* sigmoid from its output, :math:`y (1 - y)`, with the value's absolute error :math:`e`:
+  :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, which is all that can be said where :math:`y` rounds to one; through
+  :math:`z`, by autograd: the reciprocal squared is :math:`4 + 4 \sigma(-|x|)`, two products and the exponential with
+  its product :math:`5`, where :math:`x < 0` the quotient rule's difference :math:`4 + 10z` and :math:`3` for the
+  exponential, together at most :math:`u (9 + 8z)` relatively. The bound is the larger of the two;
+* softplus, :math:`\sigma(x)`: :math:`e^x / (1 + e^x)` errs by :math:`u (3 + 2\sigma(-x))` with the product by
+  :math:`v`; :math:`1 - z/(1 + z)`, by autograd, by :math:`u (\sigma(x) + (3 + 2\sigma(x)) \sigma(-x))` absolutely.
+  Both are within :math:`u (4 + 2\sigma(-x))` relatively.
+
+References
+----------
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed.: the model of rounding.
+M. Maechler (2012), "Accurately computing log(1 - exp(-|a|))", vignette of the R package Rmpfr: log1p and exp of a
+non-positive argument. The constants above are derived here.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.floats import double_double as dd
+from harness.floats.double_double import Array, DoubleDouble
+from harness.floats.format import Format, from_ordinal, to_array, to_ordinal
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import Oracle, elementwise, exp
+from harness.laws.law import Example
+from harness.laws.strategies import SEEDS, STRUCTURES, Shape, Structure, batches, companions, extremes, mixed_magnitudes
+
+log1p = elementwise("log1p")
+
+# Oracles
+
+
+def choose(condition: NDArray[np.bool_], x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
+    """``x`` where the condition holds, ``y`` elsewhere."""
+    return DoubleDouble(np.where(condition, x.hi, y.hi), np.where(condition, x.lo, y.lo))
+
+
+def sigmoid_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
+    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``: nothing cancels."""
+    z = elementary.exp(dd.lift(-np.abs(x)))
+    return choose(np.asarray(x < 0), z, dd.lift(np.ones(x.shape))) / (z + 1.0)
+
+
+def sigmoid_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic; ``exp`` is taken of what is not positive."""
+    z = exp(-np.abs(x))
+    return np.where(x < 0, z, 1) / (1 + z)
+
+
+def softplus_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
+    """``max(x, 0) + log1p(exp(-|x|))``: two terms of one sign."""
+    return elementary.log1p(elementary.exp(dd.lift(-np.abs(x)))) + np.maximum(x, 0.0)
+
+
+def softplus_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic; ``exp`` is taken of what is not positive."""
+    return np.where(x > 0, x, 0) + log1p(exp(-np.abs(x)))
+
+
+def _sigmoid_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
+    z = elementary.exp(dd.lift(-np.abs(x)))
+    return z / ((z + 1.0) * (z + 1.0)) * cotangent
+
+
+sigmoid_oracle = Oracle(sigmoid_screen, sigmoid_exact)
+softplus_oracle = Oracle(softplus_screen, softplus_exact)
+logsigmoid_oracle = Oracle(lambda e, x: -softplus_screen(e, -x), lambda x: -softplus_exact(-x))
+sigmoid_pullback = Oracle(_sigmoid_pullback_screen, lambda x, v: sigmoid_exact(x) * sigmoid_exact(-x) * v)
+softplus_pullback = Oracle(lambda e, x, v: sigmoid_screen(e, x) * v, lambda x, v: sigmoid_exact(x) * v)
+logsigmoid_pullback = Oracle(lambda e, x, v: sigmoid_screen(e, -x) * v, lambda x, v: sigmoid_exact(-x) * v)
+
+
+# Bounds
+
+
+def sigma(x: Array) -> Array:
+    """The sigmoid in float64, for bounds."""
+    z = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, z, 1.0) / (1.0 + z))
+
+
+def tail(x: Array) -> Array:
+    """``L = ln(1 + exp(-|x|))`` in float64, for bounds."""
+    return np.asarray(np.log1p(np.exp(-np.abs(x))))
+
+
+def sigmoid_bound(x: Array, format_: Format) -> Array:
+    """``y (e^T - 1)`` with ``T = 2 u (1 + sigma(-x))``, and two subnormals."""
+    t = 2.0 * format_.u * (1.0 + sigma(-x)) * (1.0 + 2.0 * format_.u)
+    return np.asarray(sigma(x) * np.expm1(t) + 2.0 * format_.smallest)
+
+
+def softplus_bound(x: Array, format_: Format) -> Array:
+    """The larger of the two forms' errors, and two subnormals; ``1 + 4 u`` stands for products of errors."""
+    u, positive = format_.u, np.clip(x, 0.0, format_.max)
+    # The unit roundoff first: twice the largest number would overflow.
+    log_error = 2.0 * u * tail(x)
+    y = u * positive + 0.5 * log_error
+    direct = 2.0 * u * sigma(x) + 2.0 * y
+    split = 2.0 * u * sigma(-np.abs(x)) + log_error + np.where(positive > 0.0, y, 0.0)
+    return np.asarray(np.maximum(direct, split) * (1.0 + 4.0 * u) + 2.0 * format_.smallest)
+
+
+def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
+    """Absolute error of ``y (1 - y)``: the larger of that from the output and that through ``z``."""
+    y, rest, z = sigma(x), sigma(-x), np.exp(-np.abs(x))
+    e, slope = sigmoid_bound(x, format_), y * rest
+    from_output = e * np.abs(y - rest) + e * e + 3.0 * format_.u * slope
+    return np.asarray(np.maximum(from_output, format_.u * (9.0 + 8.0 * z) * slope) * (1.0 + 16.0 * format_.u))
+
+
+def softplus_slope_bound(x: Array, format_: Format) -> Array:
+    """Absolute error of ``sigma(x)`` as a derivative."""
+    return np.asarray(format_.u * (4.0 + 2.0 * sigma(-x)) * sigma(x) * (1.0 + 6.0 * format_.u))
+
+
+# Inputs
+
+
+def window(format_: Format) -> float:
+    """Twice the ``|x|`` from which the exponential of ``-|x|`` rounds to zero: all that happens does so within."""
+    return -2.0 * format_.log_smallest
+
+
+def uniform(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Entries spread evenly up to the magnitude."""
+    return np.asarray(rng.uniform(-1.0, 1.0, shape) * magnitude)
+
+
+def near_thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+    """Every entry within four ulp of a point where ``exp``, ``1 + exp`` or ``log1p`` changes character."""
+    p = format_.precision * np.log(2.0)
+    edges = [format_.log_max, -format_.log_smallest, -np.log(format_.tiny), p, p / 2, np.log(2.0), format_.log_max / 2]
+    points = rng.choice([0.0, *edges, *np.negative(edges)], size=shape)
+    centre = to_ordinal(torch.from_numpy(points).to(format_.dtype))
+    return to_array(from_ordinal(centre + rng.integers(-4, 5, size=shape), format_))
+
+
+ARGUMENTS: tuple[Structure, ...] = (uniform, uniform, near_thresholds, near_thresholds, *STRUCTURES)
+
+
+def arguments(
+    format_: Format, *, largest: float, rows: tuple[int, int] = (8, 128), columns: tuple[int, int] = (1, 32)
+) -> st.SearchStrategy[Tensor]:
+    """Structured tensors ``[rows, columns]``, two in three of them within the window where ``exp`` matters."""
+    inside = batches(format_, largest=window(format_), structures=ARGUMENTS, rows=rows, columns=columns)
+    structures = (mixed_magnitudes, uniform)
+    anywhere = batches(format_, largest=largest, structures=structures, rows=rows, columns=columns)
+    return st.one_of(inside, inside, anywhere)
+
+
+def _with_cotangent(x: Tensor, seed: int) -> Example:
+    return {"x": x.flatten(), "cotangent": companions(x.flatten(), np.random.default_rng(seed))}
+
+
+def vectors(format_: Format) -> st.SearchStrategy[Example]:
+    """Vectors of structured numbers, and weights of the outputs for the gradient's law."""
+    return st.builds(_with_cotangent, arguments(format_, largest=format_.max / 16.0), SEEDS)
+
+
+def extreme_vectors(format_: Format) -> st.SearchStrategy[Example]:
+    """The largest and the smallest numbers of the format, and both zeros."""
+    return st.builds(_with_cotangent, extremes(format_), SEEDS)
+
+
+def drawn(
+    numbers: list[float], format_: Format, *, rows: tuple[int, int] = (16, 128), columns: tuple[int, int] = (1, 1)
+) -> st.SearchStrategy[Tensor]:
+    """Tensors ``[rows, columns]`` of a few given numbers in random order."""
+
+    def expand(n: int, k: int, seed: int) -> Tensor:
+        return torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(n, k))).to(format_.dtype)
+
+    return st.builds(expand, st.integers(*rows), st.integers(*columns), SEEDS)
+
+
+def around_zero(format_: Format) -> list[float]:
+    """Both zeros and their neighbours, where ``|x|`` and ``max(x, 0)`` have their kink."""
+    return [0.0, -0.0, format_.smallest, -format_.smallest]
+
+
+def vectors_around_zero(format_: Format) -> st.SearchStrategy[Example]:
+    """Both zeros and their neighbours in random order."""
+    return st.builds(_with_cotangent, drawn(around_zero(format_), format_), SEEDS)
+
+
+def vectors_with_infinities(format_: Format) -> st.SearchStrategy[Example]:
+    """Both infinities among ordinary numbers."""
+    return st.builds(_with_cotangent, drawn([np.inf, -np.inf, 0.0, 1.0, -1.0], format_), SEEDS)
+
+
+# Measurement
+
+
+def not_lost(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
+    """Measure ``inf`` where a value is exactly zero and the truth is a normal number."""
+    values = to_array(actual)
+    lost = (values == 0.0) & (np.abs(expected.hi) >= format_.tiny)
+    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)

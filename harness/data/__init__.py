@@ -1,0 +1,1 @@
+"""Fashion-MNIST: found, validated, read; and what stands in for it where there is none."""

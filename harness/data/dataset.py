@@ -1,0 +1,246 @@
+"""Fashion-MNIST: found, checked and laid out, or a synthetic stand-in where it is absent. It imports no torch.
+
+The data set is looked for in the folder named by the caller or by ``FASHION_MNIST``, in the cache, in the system's
+package, and then, where that is allowed, downloaded; else the stand-in takes its place, and says so. A folder that
+was named is used or refused, never replaced: the word ``synthetic`` in place of a folder asks for the stand-in.
+
+What was found is validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.store` says what is
+checked when.
+"""
+
+import os
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Literal
+
+from harness.data import idx
+from harness.data import synthetic as stand_in
+from harness.data.store import LAYOUT, NAMES, PAIRS, Arrays, Checksums, Store, read_split
+from harness.error import UsageError
+from harness.record import DataSource
+
+CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+"""The names of the classes, by label."""
+
+VARIABLE = "FASHION_MNIST"
+"""The environment variable that names the folder."""
+
+SYNTHETIC = "synthetic"
+"""In place of a folder: use the stand-in."""
+
+CACHE = Path(".harness", "data")
+"""Where data are unpacked unless the caller names another folder."""
+
+SYSTEM = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package ``dataset-fashion-mnist`` puts the files."""
+
+# SHA-256 of the four uncompressed files, computed from Debian's package. Debian removes name and time from the gzip
+# headers, so that its .gz files have other checksums than those torchvision publishes; with the two put back
+# (1504176606 for the training set, 1504176627 for the test set) all four have torchvision's MD5. A test repeats that.
+PUBLISHED = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+"""SHA-256 of the published files, uncompressed."""
+
+# The stand-in is made by integer arithmetic alone, so these hold on every machine.
+STAND_IN = {
+    "train-images-idx3-ubyte": "46aa524f473f299038955c27a9b62860686a2ec71d1d8902ec586482175b8c74",
+    "train-labels-idx1-ubyte": "c68f9a6521098f3c25129e2e0a2d727597931696bf3daea8938a8ed783e52b69",
+    "t10k-images-idx3-ubyte": "6f2ec6be6be3566243c5c73961f4ccfd80a8aaec47371364a619e6a037eae002",
+    "t10k-labels-idx1-ubyte": "c2b23ce606fcb7300b062a8aa103ac0db3d4bf40bb438754fdd2c6783deb2ba6",
+}
+"""SHA-256 of the stand-in's files, uncompressed."""
+
+Origin = Literal["folder", "cache", "system", "download", "synthetic"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set that is ready to be read.
+
+    Parameters
+    ----------
+    root
+        Absolute path of a folder in torchvision's layout: the four files lie uncompressed in ``FashionMNIST/raw``.
+    source
+        Where the images came from, for the report.
+    """
+
+    root: Path
+    source: DataSource
+
+
+def prepare(folder: Path | str | None = None, *, download: bool = False, cache: Path = CACHE) -> Prepared:
+    """Find Fashion-MNIST, check it and lay it out for reading.
+
+    Parameters
+    ----------
+    folder
+        Folder that holds the four IDX files, plain or .gz, directly or in ``FashionMNIST/raw``; or the word
+        ``synthetic`` for the stand-in. Where it is absent, the environment variable ``FASHION_MNIST`` says the same.
+    download
+        Whether the data set may be fetched by torchvision where it is found nowhere.
+    cache
+        Folder into which the files are unpacked.
+
+    Returns
+    -------
+    prepared
+        Root folder and source. Called again with the same files, it reads no more than their sizes and times.
+
+    Raises
+    ------
+    UsageError
+        If the folder that was named does not exist or lacks a file, if a file found there or in the system's package
+        is damaged, if an allowed download fails, or if the cache cannot be written.
+    """
+    store = Store(cache)
+    named = folder or os.environ.get(VARIABLE)
+    if named and str(named) == SYNTHETIC:
+        return _stand_in(store, why="as asked for")
+    if named:
+        return _from_folder(store, Path(named), place=None if folder else VARIABLE)
+    if store.holds(PUBLISHED):
+        return _prepared(store, PUBLISHED, "cache", str(store.folder(PUBLISHED)))
+    if any(_files_in(SYSTEM).values()):
+        return _prepared(store, store.take(_complete(SYSTEM)), "system", str(SYSTEM))
+    if download:
+        return _prepared(store, _download(store), "download", "torchvision's mirror of Fashion-MNIST")
+    damaged = "; its copy in the cache is damaged" if store.folder(PUBLISHED).exists() else ""
+    return _stand_in(store, why=f"because Fashion-MNIST was not found{damaged}")
+
+
+def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
+    """Read and check the images and labels below a root in torchvision's layout.
+
+    Parameters
+    ----------
+    root
+        The root of a :class:`Prepared` data set.
+    train
+        Whether the training set is wanted, or the test set.
+
+    Returns
+    -------
+    images, labels
+        uint8, ``[n, 28, 28]`` and ``[n]``.
+
+    Raises
+    ------
+    UsageError
+        If a file is missing or damaged.
+    """
+    images, labels = (Path(root) / LAYOUT / name for name in PAIRS[train])
+    return read_split(images, labels)
+
+
+def _prepared(store: Store, checksums: Checksums, origin: Origin, location: str) -> Prepared:
+    """Describe a set that lies in the store."""
+    genuine = checksums == PUBLISHED
+    if genuine:
+        name, note = "Fashion-MNIST", f"Fashion-MNIST, every checksum as published, from {location}."
+    elif checksums == STAND_IN:
+        name, note = "synthetic stand-in", f"A copy of the synthetic stand-in for Fashion-MNIST, from {location}."
+    else:
+        name = "data in Fashion-MNIST's format"
+        note = f"Images in Fashion-MNIST's format from {location}; their checksums are not the published ones."
+    source = DataSource(
+        name=name, origin=origin, location=location, checksums=dict(checksums), genuine=genuine, note=note
+    )
+    return Prepared(store.folder(checksums).resolve(), source)
+
+
+def _stand_in(store: Store, *, why: str) -> Prepared:
+    """Make the stand-in, or find it in the store."""
+    checksums = STAND_IN
+    if not store.holds(checksums):
+        made = _made_arrays()
+        checksums = {name: idx.checksum(array) for name, array in made.items()}
+        store.put(checksums, made)
+    source = DataSource(
+        name="synthetic stand-in",
+        origin="synthetic",
+        location="made by the harness",
+        checksums=dict(checksums),
+        genuine=False,
+        note=f"Synthetic images stand in for Fashion-MNIST, {why}: no figure made from them is about clothes.",
+    )
+    return Prepared(store.folder(checksums).resolve(), source)
+
+
+def _made_arrays() -> Arrays:
+    """Make the stand-in's four files."""
+    images, labels = stand_in.images_and_labels(stand_in.TRAIN_COUNT + stand_in.TEST_COUNT)
+    made: Arrays = {}
+    for train, rows in ((True, slice(stand_in.TRAIN_COUNT)), (False, slice(stand_in.TRAIN_COUNT, None))):
+        made.update(zip(PAIRS[train], (images[rows], labels[rows]), strict=True))
+    return made
+
+
+def _from_folder(store: Store, folder: Path, *, place: str | None) -> Prepared:
+    """Use the folder that was named, or refuse it."""
+    try:
+        found = folder.expanduser()
+        trouble = "" if found.is_dir() else "is a file" if found.exists() else "does not exist"
+        files = {} if trouble else _complete(found)
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, `~` of an unknown user
+        trouble = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    if trouble:
+        raise UsageError(
+            rule="the folder named for Fashion-MNIST is there and can be read",
+            value=f"`{folder}`, which {trouble}",
+            place=place,
+            remedy=f"name the folder that holds the four IDX files, or `{SYNTHETIC}`, or no folder at all",
+        )
+    return _prepared(store, store.take(files), "folder", str(folder))
+
+
+def _files_in(folder: Path) -> dict[str, Path | None]:
+    """Find each file in a folder: directly or in torchvision's layout, plain before .gz."""
+    layouts = [
+        {name: next((file for file in (where / name, where / f"{name}.gz") if file.is_file()), None) for name in NAMES}
+        for where in (folder, folder / LAYOUT)
+    ]
+    return max(layouts, key=lambda files: sum(file is not None for file in files.values()))
+
+
+def _complete(folder: Path) -> dict[str, Path]:
+    """Find all four files in a folder, or say which are missing."""
+    files = _files_in(folder)
+    missing = [name for name, file in files.items() if file is None]
+    if missing:
+        raise UsageError(
+            rule="a folder of Fashion-MNIST holds four IDX files, plain or .gz, directly or in `FashionMNIST/raw`",
+            value=f"no {', no '.join(missing)}",
+            place=str(folder),
+            remedy="put the missing files there, or name another folder",
+        )
+    return {name: file for name, file in files.items() if file is not None}
+
+
+def _download(store: Store) -> Checksums:
+    """Fetch the published files by torchvision and check that they are those."""
+    from torchvision.datasets import FashionMNIST
+
+    with store.scratch() as scratch:
+        try:
+            FashionMNIST(str(scratch), download=True)
+        except (RuntimeError, OSError, HTTPException) as error:
+            raise UsageError(
+                rule="Fashion-MNIST can be downloaded where that is allowed",
+                value=" ".join(str(error).split()) or type(error).__name__,
+                remedy=f"see to the network, name a folder by `{VARIABLE}`, or allow no download and use the stand-in",
+            ) from error
+        checksums = store.take(_complete(scratch))
+        wrong = [name for name in NAMES if checksums[name] != PUBLISHED[name]]
+        if wrong:
+            raise UsageError(
+                rule="the downloaded files have the published checksums",
+                value=f"others for {', '.join(wrong)}",
+                remedy="download again; if it stays so, the mirror is not to be trusted",
+            )
+        return checksums

@@ -1,0 +1,74 @@
+"""The images the loaders are timed on: one of the sets that :mod:`harness.data.dataset` finds, or its first images."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data import idx
+from harness.data.dataset import arrays, prepare
+from harness.data.store import LAYOUT, PAIRS
+from harness.error import UsageError
+
+Sample = tuple[bytes, int]
+"""The bytes of one image, and its label."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A set on disk.
+
+    Parameters
+    ----------
+    root
+        Folder in torchvision's layout.
+    name
+        What the images are: Fashion-MNIST or what stands in for it.
+    samples
+        What an epoch delivers, order aside.
+    size
+        How many images an epoch has.
+    train
+        Whether it is the training set.
+    """
+
+    root: Path
+    name: str
+    samples: AbstractSet[Sample]
+    size: int
+    train: bool = False
+
+    def arrays(self) -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
+        """Return images and labels."""
+        return arrays(self.root, train=self.train)
+
+
+def image_data(folder: str | None, count: int | None, scratch: Path, *, train: bool = False) -> ImageData:
+    """Find the set, and cut it to its first images where fewer are wanted.
+
+    Parameters
+    ----------
+    folder
+        As for :func:`harness.data.dataset.prepare`.
+    count
+        How many images are wanted; all where absent.
+    scratch
+        Where the cut set is written.
+    train
+        Whether the training set is wanted, or the test set.
+    """
+    prepared = prepare(folder)
+    images, labels = arrays(prepared.root, train=train)
+    if count is not None and count < 1:
+        raise UsageError(rule="`--harness-images` is 1 or more", value=str(count))
+    root = prepared.root
+    if count is not None and count < len(labels):
+        root, images, labels = scratch, images[:count], labels[:count]
+        (root / LAYOUT).mkdir(parents=True)
+        for pair in PAIRS.values():  # both splits, as torchvision looks for all four files
+            for name, array in zip(pair, (images, labels), strict=True):
+                idx.write(root / LAYOUT / name, array)
+    samples = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
+    return ImageData(root, prepared.source.name, samples, len(labels), train)

@@ -1,0 +1,227 @@
+"""The cache of data sets: each unpacked once, under a name made of its checksums. It imports no torch.
+
+A set is the four IDX files of the training and the test images and labels. Every file is validated and hashed when it
+is first seen. After that, a file whose size and modification time are unchanged is taken to be unchanged, and is
+neither read nor hashed; any other is validated and hashed again, those in the cache included.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.data import idx
+from harness.error import UsageError
+from harness.record import write_atomically
+
+LAYOUT = Path("FashionMNIST", "raw")
+"""Where torchvision keeps the files below its root."""
+
+PAIRS = {
+    True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    False: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+"""The names of the two files of the training set (``True``) and of the test set."""
+
+NAMES = PAIRS[True] + PAIRS[False]
+
+Checksums = dict[str, str]
+"""SHA-256 of each uncompressed file, by name."""
+Arrays = dict[str, idx.Bytes]
+"""The content of each file, by name."""
+
+
+def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Bytes]:
+    """Read the images and labels of one split and check what is particular to Fashion-MNIST.
+
+    Parameters
+    ----------
+    images_file, labels_file
+        The two files, each plain or compressed with gzip.
+
+    Returns
+    -------
+    images, labels
+        uint8, ``[n, 28, 28]`` and ``[n]``.
+
+    Raises
+    ------
+    UsageError
+        If a file is damaged, there is no image, or the images have another size.
+    """
+    images, labels = idx.read_pair(images_file, labels_file)
+    count, height, width = images.shape
+    if not count or (height, width) != (idx.SIDE, idx.SIDE):
+        raise UsageError(
+            rule=f"Fashion-MNIST has at least one image, each of {idx.SIDE} x {idx.SIDE} pixels",
+            value=f"{count} images of {height} x {width} pixels",
+            place=str(images_file),
+            remedy="this is another data set: name the folder of Fashion-MNIST",
+        )
+    return images, labels
+
+
+class Store:
+    """The cache: sets of four files, and a memory of the files seen.
+
+    Parameters
+    ----------
+    cache
+        The folder; it is made when something is put into it.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self._memory = cache / "seen.json"
+
+    def folder(self, checksums: Checksums) -> Path:
+        """Return where the set with these checksums lies, or would lie."""
+        joined = " ".join(checksums[name] for name in NAMES)
+        return self.cache / hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+    def holds(self, checksums: Checksums) -> bool:
+        """Return whether the set is there, undamaged."""
+        files = self._files(checksums)
+        if not all(file.is_file() for file in files.values()):
+            return False
+        with suppress(UsageError):  # a damaged file: the set is not held
+            return (self._known(files) or self._examine(files)[0]) == checksums
+        return False
+
+    def take(self, files: Mapping[str, Path]) -> Checksums:
+        """Validate four files found elsewhere and unpack them, as far as that is not done yet.
+
+        Parameters
+        ----------
+        files
+            The four files by name, plain or compressed with gzip.
+
+        Returns
+        -------
+        checksums
+            What identifies the set from now on.
+
+        Raises
+        ------
+        UsageError
+            If a file is damaged, or the cache cannot be written.
+        """
+        known = self._known(files)
+        if known is None or not self.holds(known):
+            known, arrays = self._examine(files)
+            self.put(known, arrays)
+        return known
+
+    def put(self, checksums: Checksums, arrays: Arrays) -> None:
+        """Write a set unless it is there; a reader sees all four files or none.
+
+        Parameters
+        ----------
+        checksums
+            What identifies the set.
+        arrays
+            Its content.
+
+        Raises
+        ------
+        UsageError
+            If the cache cannot be written.
+        """
+        if self.holds(checksums):
+            return
+        target = self.folder(checksums)
+        with self.scratch() as scratch:
+            raw = scratch / "set" / LAYOUT
+            raw.mkdir(parents=True)
+            for name, array in arrays.items():
+                idx.write(raw / name, array)
+            if target.exists():
+                target.rename(scratch / "damaged")
+            try:
+                (scratch / "set").rename(target)
+            except OSError:
+                if not self.holds(checksums):  # where it does, another process was quicker
+                    raise
+        self._remember(_stamps(self._files(checksums)), checksums)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Lend a folder in the cache that is removed again."""
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".unpacking-") as scratch:
+                yield Path(scratch)
+        except OSError as error:
+            raise UsageError(
+                rule="data are unpacked into a cache that can be written",
+                value=error.strerror or str(error),
+                place=str(self.cache),
+                remedy="make room there, or name another folder as the cache",
+            ) from error
+
+    def _files(self, checksums: Checksums) -> dict[str, Path]:
+        """Return the files of a set, by name."""
+        return {name: self.folder(checksums) / LAYOUT / name for name in NAMES}
+
+    def _examine(self, files: Mapping[str, Path]) -> tuple[Checksums, Arrays]:
+        """Read, validate and hash four files, and remember them."""
+        stamps = _stamps(files)
+        arrays: Arrays = {}
+        for images, labels in PAIRS.values():
+            arrays[images], arrays[labels] = read_split(files[images], files[labels])
+        checksums = {name: idx.checksum(array) for name, array in arrays.items()}
+        self._remember(stamps, checksums)
+        return checksums, arrays
+
+    def _known(self, files: Mapping[str, Path]) -> Checksums | None:
+        """Return the checksums of four files seen before; ``None`` where one is new or changed."""
+        memory = self._recall()
+        stamps = _stamps(files)
+        seen = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
+        checksums = {
+            name: known.checksum for name, known in seen.items() if known is not None and known.stamp == stamps[name]
+        }
+        return checksums if len(checksums) == len(NAMES) else None
+
+    def _remember(self, stamps: Mapping[str, "_Stamp"], checksums: Checksums) -> None:
+        """Note four files that were validated; in a cache that cannot be written they are just examined again."""
+        fresh = {stamp.path: _Seen(stamp, checksums[name]) for name, stamp in stamps.items()}
+        with suppress(OSError):
+            write_atomically(self._memory, _MEMORY.dump_json(self._recall() | fresh, indent=1).decode())
+
+    def _recall(self) -> dict[str, "_Seen"]:
+        """Return the files seen; a memory that is absent or cannot be read is empty."""
+        try:
+            return _MEMORY.validate_json(self._memory.read_bytes())
+        except (OSError, ValidationError):
+            return {}
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What a file is recognised by."""
+
+    path: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A file that was validated and hashed."""
+
+    stamp: _Stamp
+    checksum: str
+
+
+_MEMORY = TypeAdapter(dict[str, _Seen])
+
+
+def _stamps(files: Mapping[str, Path]) -> dict[str, _Stamp]:
+    """Return the stamp of each file."""
+    stats = {name: (str(file.resolve()), file.stat()) for name, file in files.items()}
+    return {name: _Stamp(path, stat.st_size, stat.st_mtime_ns) for name, (path, stat) in stats.items()}

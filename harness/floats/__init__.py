@@ -1,0 +1,1 @@
+"""Floating-point numbers: the formats, arithmetic beyond them, oracles, and deviations in ulp."""

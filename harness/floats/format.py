@@ -1,0 +1,234 @@
+"""Floating-point formats, ulps and ordinals: one definition for float64, float32, bfloat16 and float16.
+
+The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with
+the exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is real-valued, so "correctly rounded" is
+a deviation of at most one half over normals, subnormals and zero alike, and the oracle's own rounding is absent.
+
+References
+----------
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 2.1.
+J.-M. Muller et al. (2018), *Handbook of Floating-Point Arithmetic*, 2nd ed., section 2.3.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from flint import arb, ctx
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.error import UsageError
+from harness.floats.double_double import DoubleDouble
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format.
+
+    Parameters
+    ----------
+    name
+        The torch dtype's name.
+    precision
+        ``p``: significand bits, the implicit one counted.
+    emin, emax
+        Exponents of the smallest normal and of the largest finite number.
+    """
+
+    name: str
+    precision: int
+    emin: int
+    emax: int
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The torch dtype."""
+        found = getattr(torch, self.name)
+        assert isinstance(found, torch.dtype)
+        return found
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff ``2^-p``."""
+        return math.ldexp(1.0, -self.precision)
+
+    @property
+    def u_accumulator(self) -> float:
+        """Unit roundoff a reduction is expected to accumulate in: float32 for the 16-bit formats."""
+        return min(self.u, math.ldexp(1.0, -24))
+
+    @property
+    def max(self) -> float:
+        """Largest finite number."""
+        return math.ldexp(2.0 - 2.0 * self.u, self.emax)
+
+    @property
+    def tiny(self) -> float:
+        """Smallest positive normal number."""
+        return math.ldexp(1.0, self.emin)
+
+    @property
+    def smallest(self) -> float:
+        """Smallest positive subnormal number: the ulp below ``tiny``."""
+        return math.ldexp(1.0, self.emin - self.precision + 1)
+
+    @property
+    def log_max(self) -> float:
+        """``ln(max + ulp/2)``: from here the exponential rounds to infinity."""
+        return _log_of(2 - arb(2) ** -self.precision, self.emax)
+
+    @property
+    def log_smallest(self) -> float:
+        """``ln(smallest / 2)``: from here downwards the exponential rounds to zero."""
+        return _log_of(arb(1), self.emin - self.precision)
+
+    def round(self, value: float) -> float:
+        """Round a float64 to the format, to nearest, ties to even."""
+        return float(torch.tensor(value, dtype=torch.float64).to(self.dtype))
+
+
+def _log_of(significand: arb, exponent: int) -> float:
+    """``ln(significand * 2^exponent)``, correctly rounded: in float64 the product with ``ln 2`` errs by a few ulp."""
+    with ctx.workprec(200):
+        return float((significand * arb(2) ** exponent).log())
+
+
+FORMATS = {
+    format_.name: format_
+    for format_ in (
+        Format("float64", 53, -1022, 1023),
+        Format("float32", 24, -126, 127),
+        Format("bfloat16", 8, -126, 127),
+        Format("float16", 11, -14, 15),
+    )
+}
+
+
+def format_of(name: str) -> Format:
+    """Look a format up by its dtype's name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(rule=f"`--dtypes` takes {', '.join(f'`{known}`' for known in FORMATS)}", value=f"`{name}`")
+    return FORMATS[name]
+
+
+def to_array(tensor: Tensor) -> Array:
+    """Return the values as float64, exactly; the result shares no memory with the tensor."""
+    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
+
+
+_MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
+
+
+def ulp(expected: DoubleDouble, format_: Format) -> Array:
+    """Unit in the last place at the exact values, elementwise, in float64.
+
+    The exponent is lowered by one where ``hi`` is a power of two and ``lo`` points towards zero, since the exact
+    value then lies in the binade below.
+    """
+    bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
+    biased = (bits >> _MANTISSA_BITS) & 0x7FF
+    power = (bits & _MANTISSA_MASK) == 0
+    if power.any():
+        biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
+    # Zero and the subnormals of float64 have the biased exponent 0, infinities and NaN 2047: both are clipped.
+    biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
+    if format_.emin + _BIAS >= format_.precision:
+        return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
+    return np.asarray(np.ldexp(1.0, biased - _BIAS)).reshape(np.shape(expected.hi))
+
+
+def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
+    """``|actual - expected| / ulp(expected)``, elementwise.
+
+    Parameters
+    ----------
+    actual
+        Values of the format, widened to float64.
+    expected
+        Exact values; NaN where the contract says NaN.
+    format_
+        Format of ``actual``.
+
+    Returns
+    -------
+    ndarray of float64
+        In ulp. ``inf`` where ``actual`` is NaN, an infinity the exact value does not round to, or finite where
+        the exact value rounds to an infinity. Zero where both are NaN or the same infinity.
+    """
+    limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
+    excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo
+    overflows = np.isinf(expected.hi) | (excess >= limit_lo)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
+    same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
+    error = np.where(overflows, np.where(same_infinity, 0.0, np.inf), np.where(np.isfinite(actual), error, np.inf))
+    expected_nan = np.isnan(expected.hi)
+    error = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), error)
+    return np.asarray(error, dtype=np.float64)
+
+
+def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
+    """Round to nearest, ties to even, once.
+
+    A conversion of ``hi`` alone rounds twice: float64 to float16 goes through the double-double's own rounding and, in
+    torch, through float32. So the nearest of that result and its two neighbours is taken.
+
+    Parameters
+    ----------
+    exact
+        Exact values; infinities and NaN are kept.
+    format_
+        The format to round to.
+    """
+    start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
+    limit = torch.full_like(start, format_.max)
+    # Beyond the threshold max + ulp/2 infinity is nearest, whatever the conversion said.
+    excess = (np.abs(exact.hi) - format_.max) + np.sign(exact.hi) * exact.lo
+    overflows = np.isinf(exact.hi) | (excess >= np.ldexp(1.0, format_.emax - format_.precision))
+    ordinals = to_ordinal(torch.where(start.isinf(), limit.copysign(start), start))
+    best, error = ordinals, np.full(ordinals.shape, np.inf)
+    for step in (0, -1, 1):
+        candidate = ordinals + step
+        value = to_array(from_ordinal(candidate, format_))
+        with np.errstate(invalid="ignore", over="ignore"):
+            distance = np.abs((value - exact.hi) - exact.lo)
+        nearer = (distance < error) | ((distance == error) & (candidate % 2 == 0))
+        nearer &= np.isfinite(value)
+        best, error = np.where(nearer, candidate, best), np.where(nearer, distance, error)
+    rounded = from_ordinal(best, format_).copysign(torch.from_numpy(np.array(exact.hi)).to(format_.dtype))
+    keep = torch.from_numpy(np.asarray(np.isnan(exact.hi) | overflows))
+    infinite = torch.from_numpy(np.where(np.isnan(exact.hi), np.nan, np.copysign(np.inf, exact.hi)))
+    return torch.where(keep, infinite.to(format_.dtype), rounded)
+
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
+    """Number the floats of a format so that neighbours differ by one; both zeros are 0.
+
+    The sign-magnitude bits read as an integer: ordinals are exact for every format, infinities included.
+    """
+    bits = tensor.detach().cpu().contiguous().view(_INTEGERS[tensor.element_size()]).numpy().astype(np.int64)
+    sign_bit = -(1 << (8 * tensor.element_size() - 1))
+    return np.where(bits < 0, sign_bit - bits, bits)
+
+
+def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
+    """Invert :func:`to_ordinal`; ordinal 0 gives +0."""
+    size = format_.dtype.itemsize
+    sign_bit = -(1 << (8 * size - 1))
+    bits = np.array(ordinals, dtype=np.int64)
+    bits[bits < 0] = sign_bit - bits[bits < 0]
+    return torch.from_numpy(bits.astype(f"int{8 * size}")).view(format_.dtype)

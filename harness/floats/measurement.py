@@ -1,0 +1,155 @@
+"""Measurements: what a law found on one example, element by element, and the ways to compare with what is exact."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness.floats.double_double import Array, DoubleDouble, lift
+from harness.floats.format import Format, deviation, to_array, ulp
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a law measured on one example, element by element.
+
+    Parameters
+    ----------
+    deviation, bound
+        In the law's unit; a law is kept where ``deviation <= bound``.
+    actual, expected
+        The case's values and the exact ones, for the message.
+    """
+
+    deviation: Array
+    bound: Array
+    actual: Array
+    expected: Array
+
+    @cached_property
+    def ratio(self) -> Array:
+        """``deviation / bound``; zero where the deviation is, whatever the bound; ``inf`` for an infinite deviation."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.deviation / self.bound
+        ratio = np.where(self.deviation == 0.0, 0.0, ratio)
+        return np.where(np.isposinf(self.deviation) | np.isnan(self.deviation), np.inf, ratio)
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """Index of the largest ratio."""
+        return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.ratio)), self.ratio.shape))
+
+    @property
+    def over(self) -> int:
+        """How many elements are beyond their bound."""
+        return int(np.count_nonzero(self.ratio > 1.0))
+
+    @property
+    def broken(self) -> bool:
+        """Whether any element is beyond its bound."""
+        return self.over > 0
+
+
+def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, bound: Any, format_: Format) -> Measurement:
+    """Measure in ulp of the exact value.
+
+    Parameters
+    ----------
+    actual
+        The case's output.
+    expected
+        Exact values, broadcast to ``actual``.
+    bound
+        Largest admissible deviation in ulp, broadcast to ``actual``.
+    format_
+        The format whose ulp is the unit.
+
+    Notes
+    -----
+    An output of another shape than expected deviates by ``inf`` everywhere.
+    """
+    values = to_array(actual) if isinstance(actual, Tensor) else np.asarray(actual, dtype=np.float64)
+    exact = lift(expected)
+    if isinstance(expected, DoubleDouble) and values.shape != exact.shape:
+        return _all_infinite(values, exact)
+    exact = DoubleDouble(np.broadcast_to(exact.hi, values.shape), np.broadcast_to(exact.lo, values.shape))
+    limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), values.shape)
+    return Measurement(deviation(values, exact, format_), limit, values, exact.hi)
+
+
+def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, format_: Format) -> Measurement:
+    """Measure in ulp of one or of the expected value, whichever is larger.
+
+    For what is near zero because larger numbers cancelled, an ulp of the value itself says nothing.
+
+    Parameters
+    ----------
+    actual, expected
+        Values of the same shape; equal ones deviate by nothing, infinities too.
+    bound
+        Largest admissible absolute error.
+    format_
+        The format whose ulp is the unit.
+    """
+    values = to_array(actual) if isinstance(actual, Tensor) else actual
+    unit = 2.0 * format_.u * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 1.0))
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(values), np.abs(values - expected), np.inf)
+    error = np.where(values == expected, 0.0, error)
+    with np.errstate(over="ignore"):
+        return Measurement(error / unit, np.broadcast_to(bound / unit, values.shape), values, expected)
+
+
+def compare_runs(actual: Array, reference: Array, first: Measurement, format_: Format) -> Measurement:
+    """Compare a second run with the first, within twice the bound of the first.
+
+    Parameters
+    ----------
+    actual
+        What the second run returned.
+    reference
+        What the first run returned; NaN agrees with NaN and an infinity with itself.
+    first
+        The first run measured against the oracle: its bound, and the size of what is compared. Where the first run is
+        larger than the truth, the unit is its own ulp.
+    format_
+        The format whose ulp is the unit.
+    """
+    if actual.shape != reference.shape:
+        return _all_infinite(actual, lift(reference))
+    size = np.fmax(np.abs(np.where(np.isfinite(reference), reference, 0.0)), np.abs(first.expected))
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(actual - reference) / ulp(lift(size), format_)
+        bound = 2.0 * first.bound
+    # A count of float64's subnormals can overflow; only an output makes the deviation infinite.
+    error = np.where(np.isfinite(actual) & np.isfinite(reference), np.minimum(error, np.finfo(np.float64).max), error)
+    error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
+    error = np.where(np.isnan(error), np.inf, error)
+    return Measurement(error, bound, actual, reference)
+
+
+def worse(first: Measurement, *others: Measurement) -> Measurement:
+    """The worse of several runs, element by element."""
+    worst = first
+    for other in others:
+        is_worse = other.deviation > worst.deviation
+        worst = replace(
+            worst,
+            deviation=np.where(is_worse, other.deviation, worst.deviation),
+            actual=np.where(is_worse, other.actual, worst.actual),
+        )
+    return worst
+
+
+def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
+    shape = exact.shape or (1,)
+    actual = np.broadcast_to(np.nan if values.size != 1 else values.reshape(()), shape)
+    return Measurement(np.full(shape, np.inf), np.zeros(shape), actual, exact.hi.reshape(shape))
+
+
+def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
+    """Convert an absolute error to ulp of the exact value; zero where that is not finite and nothing can be near."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

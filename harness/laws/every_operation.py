@@ -1,0 +1,342 @@
+"""Laws that every operation has, derived from the law of its value.
+
+What a sound implementation of anything keeps: the answer depends neither on the other rows, nor on a row's place, nor
+on the memory layout, nor on an earlier call; inputs stay as they are. Two runs may differ by their roundings, since
+torch takes another kernel for another layout: each is allowed the value's bound, and so their difference twice that.
+Where the value is wrong in both runs alike, these laws are silent: the value's law speaks.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.floats.double_double import Array
+from harness.floats.format import to_array
+from harness.floats.measurement import Measurement, compare_runs, worse
+from harness.laws.law import Example, Inputs, Law
+from harness.laws.repetition import EXAMPLES, repeatable, repeated
+from harness.laws.subject import Subject
+
+_BEGINNING = 256
+"""Entries of a long row that are tried before all of them."""
+
+_ROWS = 16
+"""Rows that are called one at a time."""
+
+Call = Callable[..., Any]
+
+
+def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtype: bool = True) -> tuple[Law, ...]:
+    """Derive the laws of the groups ``implementation`` and ``special`` that hold for every operation.
+
+    Parameters
+    ----------
+    value
+        The law of the value; what it reads is what the implementation is called with.
+    rows
+        Whether each row is answered for itself; not so for a reduction over the rows.
+    nan
+        Whether a NaN in the first input is to be seen in the output.
+    dtype
+        Whether the output is to have the dtype of the inputs.
+    """
+    laws = [
+        _law(
+            any_position,
+            "Reversing the order of the rows reverses the output, and changes nothing else.",
+            "the last elements take another path than the first: a vector loop's tail, the edge of a block",
+            bound="twice the value's bound",
+        ),
+        _law(
+            any_layout,
+            "Strided and transposed inputs give what contiguous ones give.",
+            "memory is read without regard to strides: use them, or call contiguous()",
+            bound="twice the value's bound",
+        ),
+        repeatable("Calls on the same inputs give the same bits, whatever freed memory holds.")(calls_agree),
+        _law(
+            inputs_unmodified, "The inputs are the same bits after the call.", "an operation in place: work on a copy"
+        ),
+        _law(
+            output_is_its_own,
+            "The output shares no memory with an input.",
+            "a view is returned where nothing had to be computed: return a clone",
+        ),
+    ]
+    if rows:
+        laws += [
+            _law(row_alone, "A row alone gives what it gives in a batch.", _MIXED, bound="twice the value's bound"),
+            _law(
+                no_rows,
+                "No rows in, no rows out.",
+                "a maximum or a mean over everything, a division by n, or a loop that needs one turn",
+                group="special",
+            ),
+        ]
+    if nan:
+        laws.append(
+            _law(
+                nan_stays_in_its_row,
+                "A NaN makes its row of the output NaN, and no other.",
+                "a comparison drops the NaN, or a reduction over everything spreads it",
+                group="special",
+                bound="twice the value's bound",
+            )
+        )
+    if dtype:
+        laws.append(
+            _law(
+                output_like_input,
+                "The output has the dtype and the device of the inputs.",
+                "a constant of another dtype promotes the result, or a Python number is returned",
+            )
+        )
+    return tuple(_bind(law, value) for law in laws)
+
+
+_MIXED = "a statistic over the whole batch, such as one maximum for all rows, or an axis confused with another"
+
+
+def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = 6) -> Law:
+    """Derive the law of the group ``length``: the value's, on rows at which narrow accumulators stall.
+
+    A reduction over rows that breaks on the first few hundred already is not tried on more: a column that meets a row
+    and broadcasts would ask for tens of gigabytes.
+    """
+
+    def measure(subject: Subject, **example: Any) -> Measurement:
+        if subject.contract.grouped:
+            short = value.measure(subject, **_beginning(subject, example))
+            if short.broken:
+                return short
+        return value.measure(subject, **example)
+
+    return replace(
+        value,
+        measure=measure,
+        name="value_on_long_rows",
+        statement=f"{value.statement.rstrip('.')}, on rows of hundreds to tens of thousands of entries too.",
+        group="length",
+        cause=cause,
+        inputs=inputs,
+        examples=examples,
+    )
+
+
+def _beginning(subject: Subject, example: Example) -> Example:
+    """The first entries along the longest axis; labels are taken modulo their number."""
+    tensors = [x for x in example.values() if isinstance(x, Tensor)]
+    longest = max((length for x in tensors for length in x.shape), default=0)
+    shortened = dict(example)
+    for name, x in example.items():
+        if isinstance(x, Tensor):
+            for axis in (axis for axis, length in enumerate(x.shape) if length == longest > _BEGINNING):
+                x = x.narrow(axis, 0, _BEGINNING)
+            indexes = name in subject.contract.axes and subject.contract.axes[name].index_of is not None
+            shortened[name] = x % _BEGINNING if indexes else x
+    return shortened
+
+
+def _law(
+    measure: Callable[..., Measurement],
+    statement: str,
+    cause: str,
+    *,
+    bound: str = "none",
+    group: str = "implementation",
+) -> Law:
+    return Law(
+        measure.__name__,
+        statement,
+        source="definition of a function of its inputs",
+        bound=bound,
+        cause=cause,
+        group=group,
+        measure=measure,
+        examples=EXAMPLES,
+    )
+
+
+def _bind(law: Law, value: Law) -> Law:
+    """Hand the value's law to the measure, and let it read what that reads."""
+
+    def measure(subject: Subject, **inputs: Any) -> Measurement:
+        return law.measure(subject, value, inputs)
+
+    return replace(law, measure=measure, reads=value.reads)
+
+
+# Two runs
+
+
+def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Reverse every input along the rows, and the output back."""
+    places, per_row = _rows(subject, value)
+
+    def reversed_call(*arguments: Any) -> Any:
+        output = subject.run(*(x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)))
+        return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
+
+    return _against(subject, value, inputs, [subject.calling(reversed_call)])
+
+
+def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Call on rows that are slices of longer ones, and on columns of columns."""
+
+    def laid_out(arrange: Callable[[Tensor], Tensor]) -> Subject:
+        return subject.calling(
+            lambda *arguments: subject.run(*(arrange(x) if isinstance(x, Tensor) else x for x in arguments))
+        )
+
+    return _against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
+
+
+def _sliced(x: Tensor) -> Tensor:
+    """The same values, followed by others along the last axis."""
+    return torch.cat([x, _others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
+
+
+def _transposed(x: Tensor) -> Tensor:
+    """The same values, every second element of a transposed tensor."""
+    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else torch.stack([x, _others(x)], -1)[..., 0]
+
+
+def _others(x: Tensor) -> Tensor:
+    """What must not be read: NaN, or another integer."""
+    return torch.full_like(x, float("nan")) if x.is_floating_point() else torch.zeros_like(x)
+
+
+def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Call once for each of the first rows."""
+    places, _ = _rows(subject, value)
+    few = dict(zip(inputs, _between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
+
+    def one_by_one(*arguments: Any) -> Any:
+        n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
+        rows = [subject.run(*_between(arguments, places, i, i + 1)) for i in range(n)]
+        return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
+
+    return _against(subject, value, few, [subject.calling(one_by_one)])
+
+
+def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Poison one element of every third row, or group of rows, of the first input."""
+    first = value(subject, inputs)
+    name = value.reads[0]
+    poisoned = inputs[name].clone()
+    rows = poisoned.reshape(len(poisoned), -1)
+    at = torch.arange(0, len(rows), 3)
+    rows[at, at % max(rows.shape[1], 1)] = float("nan")
+    reference = first.actual.copy()
+    where: Any = at.numpy()
+    if subject.contract.grouped and _rows(subject, value)[1]:
+        # An answer a row within each group: the one row of the group that has the NaN.
+        where = where, (at % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
+    reference[where] = np.nan
+    actual = to_array(subject(*{**inputs, name: rows.reshape(poisoned.shape)}.values()))
+    return compare_runs(actual, reference, first, subject.format)
+
+
+def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
+    """Call three times, with one call more before the last, or every second one could be another."""
+    return repeated(
+        lambda: to_array(subject(*inputs.values())),
+        subject.format,
+        between=lambda: subject.run(*_calls(subject, inputs)[0]),
+        sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
+        device=subject.device,
+    )
+
+
+def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
+    """Compare other ways of calling with the plain one."""
+    first = value(subject, inputs)
+    found = [compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others]
+    return worse(*found)
+
+
+def _rows(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
+    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
+    axes: Mapping[str, Any] = subject.contract.axes
+    own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
+    return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
+
+
+def _between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
+    """The same arguments with the rows from ``first`` to ``end`` alone."""
+    return [
+        x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
+        for x, at in zip(arguments, places, strict=True)
+    ]
+
+
+# One run
+
+
+def _calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
+    """The arguments of each call that a batch of examples makes."""
+    arguments = tuple(inputs.values())
+    return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
+
+
+def _counted(wrong: list[int]) -> Measurement:
+    """How many things were wrong in each call, where none may be."""
+    count: Array = np.array(wrong, dtype=np.float64)
+    return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
+
+
+def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
+    """Count the elements that a call changes."""
+    wrong = []
+    for arguments in _calls(subject, inputs):
+        given = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
+        subject.once(*given)
+        wrong.append(sum(_changed(a, b) for a, b in zip(given, arguments, strict=True) if isinstance(a, Tensor)))
+    return _counted(wrong)
+
+
+def _changed(after: Tensor, before: Tensor) -> int:
+    if after.shape != before.shape:
+        return after.numel()
+    return int(((after != before) & ~(after.isnan() & before.isnan())).sum())
+
+
+def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
+    """Count the inputs whose memory the output shares."""
+    wrong = []
+    for arguments in _calls(subject, inputs):
+        given = [x.clone() for x in arguments if isinstance(x, Tensor)]
+        remaining = iter(given)
+        output = subject.once(*(next(remaining) if isinstance(x, Tensor) else x for x in arguments))
+        wrong.append(sum(_memory(x) == _memory(output) for x in given if x.numel()) if output.numel() else 0)
+    return _counted(wrong)
+
+
+def _memory(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
+    """Count one where the output has another dtype or device."""
+    wrong = []
+    for arguments in _calls(subject, inputs):
+        like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
+        output = subject.once(*arguments)
+        alike = (output.dtype, output.device) == (like.dtype, like.device)
+        wrong.append(int(not alike))
+    return _counted(wrong)
+
+
+def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Call on empty inputs."""
+    places, _ = _rows(subject, value)
+    with warnings.catch_warnings():
+        # A warning that there is nothing to reduce is no failure.
+        warnings.simplefilter("ignore")
+        output = subject(*_between(tuple(inputs.values()), places, 0, 0))
+    return _counted([output.numel()])

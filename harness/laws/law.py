@@ -1,0 +1,219 @@
+"""Laws and contracts: properties as data, each with a small function that returns the deviation it measured.
+
+A law does not assert. It is written once and runs on every dtype and device; what happens with a deviation
+beyond its bound is decided elsewhere.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+from harness.case import FLOATS
+from harness.floats.double_double import Array
+from harness.floats.format import Format
+from harness.floats.measurement import Measurement
+from harness.laws.standard_rays import Ray
+from harness.laws.subject import Subject
+
+Example = dict[str, Any]
+"""One concrete input: tensors and plain numbers by the names the laws use."""
+
+Inputs = Callable[[Format], SearchStrategy[Example]]
+"""The examples to draw in a format."""
+
+GROUPS = {
+    "value": "against the oracle",
+    "algebra": "properties that need no oracle",
+    "finite": "no overflow and no NaN where the truth is finite",
+    "special": "infinities, NaN, the largest numbers, nothing at all",
+    "length": "reductions so long that narrow accumulators stall and counts overflow",
+    "gradient": "against the analytic gradient",
+    "implementation": "what every sound implementation of anything keeps",
+    "equivalence": "between operations",
+    "training": "whole trainings",
+    "data": "what a loader delivers",
+}
+"""The groups of laws, and what each is about."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """One property of an operation.
+
+    Parameters
+    ----------
+    name
+        Present-tense fact, for example ``rows_sum_to_one``.
+    statement
+        One sentence.
+    source
+        Where the property, or its bound, comes from.
+    bound
+        The admissible deviation in words or as a formula.
+    cause
+        What usually breaks it, and how it is mended.
+    non_finite
+        The same where the output is not finite; ``cause`` where that says as much.
+    group
+        One of :data:`GROUPS`.
+    measure
+        ``measure(subject, **inputs) -> Measurement``; it takes those inputs of the example that it names.
+    unit
+        Unit of deviation and bound.
+    inputs
+        ``inputs(format) -> strategy`` of examples, where the law is about others than the contract's.
+    examples
+        Hypothesis examples where the user names no number; the contract's number when absent.
+    reads
+        Names of the inputs it reads; those that ``measure`` names when empty.
+    intermittent
+        Whether what breaks it need not show whenever it is measured, so that once is enough.
+    """
+
+    name: str
+    statement: str
+    source: str
+    bound: str
+    cause: str
+    group: str
+    measure: Callable[..., Measurement]
+    unit: str = "ulp"
+    non_finite: str = ""
+    inputs: Inputs | None = None
+    examples: int | None = None
+    reads: tuple[str, ...] = ()
+    intermittent: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.group in GROUPS, self.group
+        if not self.reads:
+            object.__setattr__(self, "reads", tuple(inspect.signature(self.measure).parameters)[1:])
+
+    def likely_cause(self, actual: float) -> str:
+        """What to look at, given the offending output."""
+        return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
+
+    def on(self, inputs: Inputs, name: str, statement: str, **facts: Any) -> "Law":
+        """Return the same law about other inputs.
+
+        Parameters
+        ----------
+        inputs
+            The examples it is drawn from.
+        name, statement
+            Its own.
+        facts
+            What else differs.
+        """
+        return replace(self, name=name, statement=statement, inputs=inputs, **facts)
+
+    def __call__(self, subject: Subject, example: Example) -> Measurement:
+        """Measure the law on one example."""
+        return self.measure(subject, **{name: example[name] for name in self.reads})
+
+
+def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], Law]:
+    """Make a law of the function below, whose name becomes the law's.
+
+    Parameters
+    ----------
+    statement
+        One sentence.
+    facts
+        The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and what differs from its
+        default.
+    """
+
+    def decorate(measure: Callable[..., Measurement]) -> Law:
+        return Law(measure.__name__, statement, measure=measure, **facts)
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How an input may be made smaller, and how large it may be.
+
+    Parameters
+    ----------
+    names
+        Name of each axis; axes of one name have one length throughout an example, and are shortened together.
+    index_of
+        The axis whose positions an integer input refers to; ``None`` for values.
+    positive
+        Whether values outside the open interval above zero are outside the contract's domain.
+    kept
+        Whether only the first axis is shortened and the values stay, since the law needs them as they are drawn.
+    largest
+        Bound on the absolute values within the contract's domain; a survey leaves an input without one as it is.
+    """
+
+    names: tuple[str, ...]
+    index_of: str | None = None
+    positive: bool = False
+    kept: bool = False
+    largest: Callable[[Format], float] | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The laws, inputs and oracle of one operation.
+
+    Parameters
+    ----------
+    name
+        As cases claim it.
+    signature
+        What an implementation is given and must return.
+    summary
+        One sentence.
+    domain
+        The inputs on which the laws are to hold, in words.
+    inputs
+        ``inputs(format) -> strategy`` of examples.
+    laws
+        The laws, in the order they are reported.
+    axes
+        How each input shrinks; an input that is absent stays as it is.
+    output
+        Names of the output's axes, as the inputs have them; ``None`` where the laws look at the shape themselves.
+    conventions
+        Where mathematics or custom leaves a choice: the admissible values, the default first. A case declares its
+        own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
+    rays
+        Rays of its own, beside those of the shape of its first input.
+    total
+        ``total(subject, terms[n]) -> (formed, exact)``: the sum that an implementation forms of positive terms, of
+        which the first is one and the largest, read off its output; and that of the terms as the format has them.
+        ``None`` where it forms none.
+    grouped
+        Whether an implementation reduces over all it is given, so that examples carry a leading axis of groups.
+    dtypes
+        The dtypes in which the contract is meaningful.
+    examples
+        Hypothesis examples per law where the user names no number.
+    """
+
+    name: str
+    signature: str
+    summary: str
+    domain: str
+    inputs: Inputs
+    laws: tuple[Law, ...]
+    axes: Mapping[str, Axes] = field(default_factory=dict)
+    output: tuple[str, ...] | None = None
+    conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    rays: tuple[Ray, ...] = ()
+    total: Callable[[Subject, Array], tuple[float, float]] | None = None
+    grouped: bool = False
+    dtypes: tuple[str, ...] = FLOATS
+    examples: int = 24
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The conventions of a case that declares none."""
+        return {name: values[0] for name, values in self.conventions.items()}

@@ -1,0 +1,113 @@
+"""Repetition: the same call again, each time on freed memory that holds something else.
+
+Memory that nobody initialised keeps what was in it: mostly what the call before left there, so that a second call
+reads the same and seems sound. Here the blocks that an allocator hands out next are overwritten before each call.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from harness.calling.device import CPU
+from harness.floats.double_double import Array
+from harness.floats.format import Format
+from harness.floats.measurement import Measurement, compare_runs, worse
+from harness.laws.law import Law, law
+
+CONTENTS = (0x00, 0xFF, 0x42)
+"""Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
+
+EXAMPLES = 8
+"""Hypothesis examples of a law on how an operation is implemented: what it looks for shows on any batch."""
+
+_SIZES = tuple(2**power for power in range(4, 17))
+_SMALL, _FEW, _MANY = 1024, 4, 12
+"""So many blocks of each size, and of small ones more than the seven that glibc lays aside for other calls."""
+
+
+def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
+    """Make the law of the function below that calls on the same inputs agree.
+
+    Parameters
+    ----------
+    statement
+        One sentence.
+    """
+    return law(
+        statement,
+        source="definition of a function of its inputs",
+        bound="none",
+        cause="uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads",
+        group="implementation",
+        examples=EXAMPLES,
+        intermittent=True,
+    )
+
+
+def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+    """Fill the blocks of memory that are handed out next, in less than a millisecond.
+
+    Parameters
+    ----------
+    byte
+        What each byte becomes.
+    sizes
+        Bytes of blocks to fill beside those of powers of two from 16 to 65,536; allocators keep blocks by size.
+    device
+        On this accelerator too.
+
+    Notes
+    -----
+    Blocks are allocated, filled and freed again, through torch and through NumPy, which keeps small ones for itself.
+    What a call frees and takes again by itself is not reached.
+    """
+    held: list[object] = []
+    for size in (*_SIZES, *sizes):
+        for _ in range(_MANY if size <= _SMALL else _FEW):
+            held += [torch.full((size,), byte, dtype=torch.uint8), np.full(size, byte, dtype=np.uint8)]
+            if device != CPU:
+                held.append(torch.full((size,), byte, dtype=torch.uint8, device=device))
+
+
+def repeated(
+    call: Callable[[], Array],
+    format_: Format,
+    *,
+    between: Callable[[], object] = lambda: None,
+    sizes: Iterable[int] = (),
+    device: str = CPU,
+) -> Measurement:
+    """Call three times and compare the bits of the answers with those of the first; NaN agrees with NaN.
+
+    Parameters
+    ----------
+    call
+        Makes the call and returns the answer as float64.
+    format_
+        The format whose ulp is the unit; a zero of the other sign deviates by one.
+    between
+        What is done before the last call.
+    sizes, device
+        See :func:`overwrite_freed`.
+    """
+    sizes = tuple(sizes)
+    runs = []
+    for byte in CONTENTS:
+        if byte == CONTENTS[-1]:
+            between()
+        overwrite_freed(byte, sizes=sizes, device=device)
+        runs.append(call())
+    first = runs[0]
+    same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
+    second, third = (_bits(compare_runs(run, first, same, format_)) for run in runs[1:])
+    return worse(second, third)
+
+
+def _bits(found: Measurement) -> Measurement:
+    """Tell zeros by their sign, which numbers do not."""
+    if found.actual.shape != found.expected.shape:
+        return found
+    other_zero = (found.actual == found.expected) & (np.signbit(found.actual) != np.signbit(found.expected))
+    return replace(found, deviation=np.where(other_zero, 1.0, found.deviation))

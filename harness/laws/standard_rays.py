@@ -1,0 +1,177 @@
+"""Rays: inputs of one parameter, along which a law is followed to the first number at which it fails.
+
+Every contract whose first input is a row or a vector has the rays of that shape for nothing; one that is about
+something else declares its own. The parameter runs over the representable numbers of the format, or over the whole
+numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.floats.format import Format
+
+if TYPE_CHECKING:
+    from harness.laws.law import Axes, Contract, Law
+
+COLUMNS = 8
+"""Entries of a row on a ray, unless its shape says how many."""
+
+LONGEST = 66_000
+"""Largest number of entries or of rows: a little more than what float16 can hold."""
+
+Limit = Callable[[Format], float]
+
+
+def _reach(largest: Limit) -> Limit:
+    """The end of a ray: beyond the numbers that laws are drawn at, as long as a difference of two stays finite."""
+    return lambda format_: min(8.0 * largest(format_), format_.max / 2.0)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Inputs of one parameter ``t``.
+
+    Parameters
+    ----------
+    name
+        As tables have it, for example ``spike``.
+    formula
+        The input as a formula in ``t``.
+    example
+        ``example(t, format)``: the inputs, one row for each parameter in ``t[n]``.
+    start, end
+        The first and the last parameter.
+    whole
+        Whether the parameter is a whole number, each a batch of its own.
+    columns
+        Entries of a row, for closed forms in which they occur.
+    laws
+        What is followed where it is not the laws on the contract's own inputs: laws on other inputs, or properties
+        that every implementation in the format has.
+    """
+
+    name: str
+    formula: str
+    example: Callable[[Tensor, Format], dict[str, Any]]
+    end: Limit
+    start: Limit = lambda _: 0.0
+    whole: bool = False
+    columns: int = 1
+    laws: "tuple[Law, ...]" = ()
+
+
+def rays_of(contract: "Contract") -> tuple[Ray, ...]:
+    """The rays of a contract: those of the shape of its first input, and its own."""
+    return (*_standard(contract.axes), *contract.rays)
+
+
+def _standard(axes: "Mapping[str, Axes]") -> tuple[Ray, ...]:
+    """The rays of rows or of a vector; none where another input than weights and labels goes with it."""
+    name, first = next(iter(axes.items()), ("", None))
+    others = {other: facts for other, facts in axes.items() if other != name}
+    if first is None or first.largest is None or not all(_follows(*pair) for pair in others.items()):
+        return ()
+
+    def completed(rows: Tensor) -> dict[str, Any]:
+        lengths = dict(zip(first.names, rows.shape, strict=True))
+        return {name: rows, **{other: _companion(facts, lengths, rows) for other, facts in others.items()}}
+
+    if first.names == ("n",):
+        return _vector_rays(completed, first.largest)
+    if first.names in {("n", "k"), ("n", "d"), ("g", "n", "k")}:
+        return _row_rays(completed, first.largest, grouped=len(first.names) == 3)
+    return ()
+
+
+def _follows(name: str, axes: "Axes") -> bool:
+    """Whether an input follows from the first one: the weights of the outputs, or labels."""
+    return name == "cotangent" or axes.index_of is not None
+
+
+def _companion(axes: "Axes", lengths: Mapping[str, int], rows: Tensor) -> Tensor:
+    """Labels of the first class; or weights, one at the first output of a row and zero at its others."""
+    shape = [lengths[name] for name in axes.names]
+    if axes.index_of is not None:
+        return torch.zeros(shape, dtype=torch.int64)
+    weights = torch.ones(shape, dtype=rows.dtype)
+    if len(shape) > 1:
+        weights[..., 1:] = 0.0
+    return weights
+
+
+Complete = Callable[[Tensor], dict[str, Any]]
+
+
+def _vector_rays(complete: Complete, largest: Limit) -> tuple[Ray, ...]:
+    return (
+        Ray("positive", "t", lambda t, _: complete(t), _reach(largest)),
+        Ray("negative", "-t", lambda t, _: complete(-t), _reach(largest)),
+    )
+
+
+Shape = Callable[[Tensor], Tensor]
+"""``shape(t[n]) -> rows[n, k]``"""
+
+_STEPS = torch.linspace(-1.0, 1.0, COLUMNS, dtype=torch.float64)
+
+
+def _direction() -> Tensor:
+    drawn = np.random.default_rng(0).standard_normal(COLUMNS)
+    return torch.from_numpy(drawn / np.abs(drawn).max())
+
+
+def _spike(t: Tensor) -> Tensor:
+    return torch.nn.functional.pad(t[:, None], (0, COLUMNS - 1))
+
+
+def _along(direction: Tensor) -> Shape:
+    return lambda t: (t.double()[:, None] * direction).to(t.dtype)
+
+
+SHAPES: tuple[tuple[str, str, int, Shape], ...] = (
+    ("spike", "(t, 0, ..., 0)", COLUMNS, _spike),
+    ("negative spike", "(-t, 0, ..., 0)", COLUMNS, lambda t: _spike(-t)),
+    ("uniform offset", "(t, t, ..., t)", COLUMNS, lambda t: t[:, None].repeat(1, COLUMNS)),
+    ("negative offset", "(-t, -t, ..., -t)", COLUMNS, lambda t: -t[:, None].repeat(1, COLUMNS)),
+    ("two-point gap", "(0, -t)", 2, lambda t: torch.stack([torch.zeros_like(t), -t], 1)),
+    ("reversed gap", "(-t, 0)", 2, lambda t: torch.stack([-t, torch.zeros_like(t)], 1)),
+    ("symmetric pair", "(t, -t)", 2, lambda t: torch.stack([t, -t], 1)),
+    ("ramp", "t (-1, ..., 1), equally spaced", COLUMNS, _along(_STEPS)),
+    ("random direction", "t z with a fixed z, max |z| = 1", COLUMNS, _along(_direction())),
+)
+"""Name, formula, columns and rows of the rays whose parameter grows from zero."""
+
+
+def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray, ...]:
+    """The rays of rows; an implementation that reduces over all it is given gets each row as a batch."""
+
+    def placed(rows: Tensor) -> dict[str, Any]:
+        return complete(rows[:, None, :] if grouped else rows)
+
+    def along(shape: Shape) -> Callable[[Tensor, Format], dict[str, Any]]:
+        return lambda t, _: placed(shape(t))
+
+    def tempered(t: Tensor, format_: Format) -> dict[str, Any]:
+        return placed((_direction() / t.double()[:, None]).to(format_.dtype))
+
+    def long(t: Tensor, format_: Format) -> dict[str, Any]:
+        return placed(torch.zeros(1, int(t), dtype=format_.dtype))
+
+    def many(t: Tensor, format_: Format) -> dict[str, Any]:
+        return complete(torch.zeros(1, int(t), 2, dtype=format_.dtype))
+
+    def coldest(format_: Format) -> float:
+        return max(1.0 / largest(format_), format_.tiny)
+
+    lengths: dict[str, Any] = {"start": lambda _: 1.0, "end": lambda _: float(LONGEST), "whole": True}
+    rays = [Ray(name, text, along(shape), _reach(largest), columns=columns) for name, text, columns, shape in SHAPES]
+    rays.append(Ray("temperature", "z / t with a fixed z", tempered, start=lambda _: 1.0, end=coldest, columns=COLUMNS))
+    rays.append(Ray("length", "t zeros", long, **lengths))
+    if grouped:
+        rays.append(Ray("rows", "t rows of two zeros", many, columns=2, **lengths))
+    return tuple(rays)

@@ -1,0 +1,226 @@
+"""Hypothesis strategies that draw *batch recipes*.
+
+Hypothesis draws a size, a magnitude and a seed; vectorised code expands them into hundreds of rows of all structures.
+So one example checks hundreds of rows at the speed of the implementation, and the search is still Hypothesis's:
+reproducible from a seed, and reported by its census. Random normal numbers are one structure among many, since they
+are no test of numerics.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from torch import Tensor
+
+from harness.floats.double_double import Array, lift
+from harness.floats.format import Format, from_ordinal, to_ordinal, ulp
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+ONE_SEED = st.just(0)
+"""For what accompanies long rows: of those there are few, and where nothing else is drawn they are all tried."""
+
+
+class Shape(NamedTuple):
+    """Rows and columns of a batch."""
+
+    rows: int
+    columns: int
+
+
+Structure = Callable[[Generator, Shape, Array, Format], Array]
+"""``structure(rng, shape, magnitude[rows, 1], format) -> float64[rows, columns]``"""
+
+
+def normal(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Independent normal entries."""
+    return rng.standard_normal(shape) * magnitude
+
+
+def spike(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Zeros with one entry of the magnitude, of either sign."""
+    rows = np.zeros(shape)
+    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 1.0
+    return np.asarray(rows * magnitude * rng.choice([-1.0, 1.0], size=(shape.rows, 1)))
+
+
+def uniform_offset(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Entries of order one, all shifted by the magnitude."""
+    signs = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
+    return np.asarray(rng.standard_normal(shape) + magnitude * signs)
+
+
+def ties(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Two distinct values, so that maxima tie."""
+    chosen, offset = rng.integers(0, 2, size=shape), rng.integers(0, 2, size=(shape.rows, 1))
+    return np.asarray((chosen - offset) * magnitude)
+
+
+def ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Equally spaced entries in random order."""
+    rows = np.linspace(-1.0, 1.0, shape.columns) * magnitude
+    return np.asarray(rng.permuted(rows, axis=1))
+
+
+def mixed_magnitudes(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+    """Entries whose exponents are spread uniformly from subnormal to the magnitude."""
+    low = math.log2(format_.smallest)
+    high = np.maximum(np.log2(magnitude), low)
+    exponents = low + (high - low) * rng.random(shape)
+    return np.asarray(np.exp2(exponents) * rng.choice([-1.0, 1.0], size=shape))
+
+
+def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+    """One entry within four ulp of a point where exponentials or sums change character; the others near zero."""
+    points = np.array(
+        [
+            format_.log_max,
+            format_.log_max - math.log(shape.columns),
+            format_.log_max / 2,
+            format_.log_smallest,
+            math.log(format_.tiny),
+            format_.precision * math.log(2.0),
+            -format_.precision * math.log(2.0),
+        ]
+    )
+    centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
+    near = from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_)
+    rows = np.zeros(shape)
+    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = near.double().numpy()
+    return rows
+
+
+STRUCTURES: tuple[Structure, ...] = (normal, spike, uniform_offset, ties, ramp, mixed_magnitudes, thresholds)
+
+
+@st.composite
+def batches(
+    draw: st.DrawFn,
+    format_: Format,
+    *,
+    structures: tuple[Structure, ...] = STRUCTURES,
+    largest: float,
+    rows: tuple[int, int] = (16, 512),
+    columns: tuple[int, int] = (1, 32),
+    narrow: int = 4,
+) -> Tensor:
+    """Draw a recipe and expand it into a tensor ``[rows, columns]``.
+
+    Parameters
+    ----------
+    format_
+        Format of the entries.
+    structures
+        What rows look like.
+    largest
+        Bound on the absolute value of an entry.
+    rows, columns
+        Smallest and largest number of each.
+    narrow
+        Most columns of a narrow batch, as half of them are: closed forms are those of two classes, and among many
+        entries it is seldom that nothing else hides what one does.
+
+    Notes
+    -----
+    Structures and magnitudes are spread row by row, so that one batch has them all: half of the rows are ordinary (at
+    most 1), the others are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid,
+    for laws that shift a row exactly.
+    """
+    most = max(columns[0], min(columns[1], narrow)) if draw(st.booleans(), label="narrow") else columns[1]
+    shape = Shape(draw(st.integers(*rows), label="rows"), draw(st.integers(columns[0], most), label="columns"))
+    limit = math.exp2(draw(st.floats(0.0, math.log2(largest)), label="log2 of the largest magnitude"))
+    rng = np.random.default_rng(draw(SEEDS, label="seed"))
+    exponents = math.log2(limit) * rng.random((shape.rows, 1))
+    magnitude = np.where(rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, np.exp2(exponents))
+    values = np.clip(_mixed(structures, rng, shape, magnitude, format_), -largest, largest)
+    values = np.where(rng.random((shape.rows, 1)) < 1 / 3, on_a_grid(values, format_), values)
+    return torch.from_numpy(values).to(format_.dtype)
+
+
+def _mixed(structures: Sequence[Structure], rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+    """Give each row one of the structures."""
+    chosen = rng.integers(len(structures), size=shape.rows)
+    values = np.empty(shape)
+    for at, structure in enumerate(structures):
+        rows = chosen == at
+        if rows.any():
+            values[rows] = structure(rng, Shape(int(rows.sum()), shape.columns), magnitude[rows], format_)
+    return values
+
+
+def on_a_grid(rows: Array, format_: Format) -> Array:
+    """Round each row towards zero to multiples of two ulp of its largest entry: differences of entries are exact."""
+    unit = 2.0 * ulp(lift(np.abs(rows).max(-1, keepdims=True)), format_)
+    return np.asarray(np.trunc(rows / unit) * unit)
+
+
+def special_numbers(format_: Format) -> Array:
+    """Both zeros, the smallest and the largest numbers of either sign, and one with its neighbours."""
+    positive = [
+        format_.smallest,
+        format_.tiny,
+        1.0 - format_.u,
+        1.0,
+        1.0 + 2.0 * format_.u,
+        format_.max / 2,
+        format_.max,
+    ]
+    return np.array([0.0, -0.0, *positive, *(-number for number in positive)])
+
+
+def extremes(format_: Format, *, columns: tuple[int, int] = (1, 8)) -> st.SearchStrategy[Tensor]:
+    """Draw a tensor ``[rows, columns]`` of special numbers: finite, but such that most differences overflow."""
+
+    def expand(rows: int, width: int, seed: int) -> Tensor:
+        drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=(rows, width))
+        return torch.from_numpy(drawn).to(format_.dtype)
+
+    return st.builds(expand, st.integers(16, 128), st.integers(*columns), SEEDS)
+
+
+LENGTHS = (257, 2_049, 65_536)
+"""One more than the integers that bfloat16 and float16 count to, and one more than float16 can hold at all."""
+
+
+def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
+    """Draw rows of equal or of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall.
+
+    There are six such batches, so that six examples are all of them.
+    """
+
+    def expand(length: int, spread: float) -> Tensor:
+        # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
+        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[
+            : 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4
+        ]
+        noise = np.random.default_rng(length).standard_normal((len(centres), length))
+        return torch.from_numpy(centres + spread * noise).to(format_.dtype)
+
+    return st.builds(expand, st.sampled_from(LENGTHS), st.sampled_from([0.0, 0.25]))
+
+
+def masked(values: Tensor, rng: Generator) -> Tensor:
+    """Set about a third of the entries to minus infinity, and leave at least one in each row."""
+    drop = rng.random(tuple(values.shape)) < 0.35
+    keep = rng.integers(values.shape[-1], size=(*values.shape[:-1], 1))
+    np.put_along_axis(drop, keep, values=False, axis=-1)
+    return values.masked_fill(torch.from_numpy(drop), -torch.inf)
+
+
+def companions(like: Tensor, rng: Generator) -> Tensor:
+    """Return a tensor of the same shape and dtype with entries of order one, zeros and exact ones among them."""
+    values = rng.standard_normal(tuple(like.shape))
+    values = np.where(rng.random(values.shape) < 0.1, rng.integers(-1, 2, size=values.shape), values)
+    return torch.from_numpy(values).to(like.dtype)
+
+
+def labels_for(logits: Tensor, rng: Generator) -> Tensor:
+    """Draw a class for each row of ``[..., k]``: the largest, the smallest, or any, a third of the rows each."""
+    values = logits.double()
+    anywhere = torch.from_numpy(rng.integers(0, logits.shape[-1], size=tuple(logits.shape[:-1])))
+    choice = torch.from_numpy(rng.integers(0, 3, size=tuple(logits.shape[:-1])))
+    return torch.where(choice == 0, values.argmax(-1), torch.where(choice == 1, values.argmin(-1), anywhere))

@@ -1,0 +1,244 @@
+"""Subjects: a case as its laws see it, callable on whole batches and differentiable."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import NO_AUTOGRAD, NotApplicable, as_tensors, called, no_numpy
+from harness.calling.compiler import no_compiler
+from harness.calling.device import CPU, MisplacedError, called_on
+from harness.calling.location import place
+from harness.calling.watch import Watch
+from harness.case import Case
+from harness.floats.format import Format
+from harness.record import Fault
+
+if TYPE_CHECKING:
+    from harness.laws.law import Contract
+
+MESSAGE = 240
+"""Characters of an implementation's own message that are passed on."""
+
+
+class CaseError(Exception):
+    """What an implementation did instead of answering: it raised, or returned something that is no tensor.
+
+    Parameters
+    ----------
+    sentence
+        What it did.
+    fault
+        Of which kind that is.
+    """
+
+    def __init__(self, sentence: str, fault: Fault = Fault.TYPE) -> None:
+        self.fault = fault
+        super().__init__(sentence)
+
+
+class Subject:
+    """A case as its laws see it: callable on whole batches, in one format, on one device.
+
+    Parameters
+    ----------
+    case
+        The case.
+    contract
+        Its contract. Where the contract says ``grouped``, the implementation is called once for each index of the
+        leading axis and the results are stacked, since it reduces over everything it is given.
+    format_
+        The format it is checked in.
+    watch
+        What looks at its calls; a new one when absent.
+    device
+        Where it computes; its laws are measured on the CPU.
+    """
+
+    def __init__(
+        self, case: Case, contract: "Contract", format_: Format, watch: Watch | None = None, device: str = CPU
+    ) -> None:
+        self.case = case
+        self.contract = contract
+        self.format = format_
+        self.device = device
+        self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
+        # Trainers and loaders draw random numbers by trade, functions of tensors do not.
+        self._returns_arrays = False
+        self.watch = watch or Watch(draws=contract.output is not None)
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Call the implementation."""
+        if not self.contract.grouped:
+            return self.once(*inputs)
+        outputs = [self.once(*arguments) for arguments in zip(*inputs, strict=True)]
+        shapes = {tuple(output.shape) for output in outputs}
+        if len(shapes) > 1:
+            raise CaseError(f"{self.case.name} returns tensors of different shapes: {sorted(shapes)}", Fault.SHAPE)
+        return torch.stack(outputs)
+
+    def calling(self, function: Callable[..., Any]) -> "Subject":
+        """Return the same subject with another implementation: the case's own, called in another way, from here."""
+        return Subject(replace(self.case, function=function, call=None), self.contract, self.format, self.watch)
+
+    def run(self, *inputs: Any) -> Any:
+        """Call an implementation that returns something else than one tensor.
+
+        Raises
+        ------
+        CaseError
+            If it raises, or ends the program.
+        NotApplicable
+            If its adapter says that there is nothing to check.
+        """
+        output = self.attempt(self.case.name, lambda: self._called(inputs))
+        if self.case.call is None:
+            return output
+        converted = as_tensors(output)
+        self._returns_arrays = converted is not output
+        return converted
+
+    def _called(self, inputs: tuple[Any, ...]) -> Any:
+        if self.device == CPU:
+            return called(self.case, inputs)
+        try:
+            return called_on(self.device, lambda *moved: called(self.case, moved), inputs)
+        except MisplacedError as error:
+            raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
+
+    def once(self, *inputs: Any) -> Tensor:
+        """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.
+
+        Raises
+        ------
+        CaseError
+            If it raises, returns no tensor, or one of another shape or on another device.
+        """
+        given = [value for value in inputs if isinstance(value, Tensor)]
+        wanted, shapes = self._shape(inputs), [list(value.shape) for value in given]
+        output = self._tensor(self.run(*inputs))
+        if shapes != [list(value.shape) for value in given]:
+            raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
+        if given and output.device != given[0].device:
+            raise CaseError(
+                f"{self.case.name} returns a tensor on {output.device} for inputs on {given[0].device}", Fault.DEVICE
+            )
+        if wanted is not None and tuple(output.shape) != wanted:
+            told = ", ".join(map(str, shapes))
+            raise CaseError(
+                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {told}, "
+                f"where the contract says {self.contract.signature}, that is {list(wanted)}",
+                Fault.SHAPE,
+            )
+        return output
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Carry out something of the implementation's, and say in plain words where it does not come to its end.
+
+        Raises
+        ------
+        CaseError
+            Where it does not.
+        NotApplicable
+            If its adapter says that there is nothing to check.
+        """
+        try:
+            return self.watch.call(action)
+        except (CaseError, NotApplicable, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
+            trouble = self._trouble(what, error)
+        # Raised here, so that what the frames of the failed call hold, which may be all of the memory, is let go.
+        raise trouble
+
+    def misfit(self, error: BaseException) -> CaseError | NotApplicable:
+        """What a law stumbled over in a result that is not checked before it."""
+        if reason := no_compiler(error):
+            return NotApplicable(reason)
+        told = f"{self.contract.signature}: {_told(error)}{_at(error)}"
+        return CaseError(f"{self.case.name} does not return what the contract says, {told}")
+
+    def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
+        told = _told(error)
+        if isinstance(error, (SystemExit, GeneratorExit)):
+            return CaseError(f"{what} ends the program: {told}", Fault.EXITED)
+        if isinstance(error, MemoryError) or "can't allocate memory" in told:
+            return CaseError(f"{what} asks for more memory than it may have: {told}", Fault.MEMORY)
+        if reason := no_numpy(self.case, error) or no_compiler(error):
+            return NotApplicable(reason)
+        return CaseError(f"{what} raises {told}{_at(error)}", Fault.RAISED)
+
+    def _tensor(self, output: Any) -> Tensor:
+        """Return a plain tensor; Python numbers become one."""
+        if isinstance(output, (int, float)):
+            return torch.tensor(float(output), dtype=torch.float64)
+        if not isinstance(output, Tensor):
+            kind = f"{type(output).__module__}.{type(output).__qualname__}".removeprefix("builtins.")
+            hint = "; a NumPy implementation is checked with `--call numpy`" if kind.startswith("numpy.") else ""
+            raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
+        plain = output if type(output) is Tensor else output.as_subclass(Tensor)
+        if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
+            raise CaseError(f"{self.case.name} returns a tensor that is sparse, nested or quantized", Fault.TYPE)
+        if plain.is_complex():
+            raise CaseError(f"{self.case.name} returns complex numbers", Fault.TYPE)
+        return plain
+
+    @property
+    def output_axes(self) -> tuple[str, ...] | None:
+        """Names of the axes of one call's output; ``None`` where the contract leaves them to its laws."""
+        return ("n",) if self.declares.get("reduction") == "none" else self.contract.output
+
+    def _shape(self, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
+        """The shape the contract asks for; ``None`` where it leaves that to its laws."""
+        names = self.output_axes
+        if names is None:
+            return None
+        lengths: dict[str, int] = {}
+        for value, input_axes in zip(inputs, self.contract.axes.values(), strict=False):
+            if isinstance(value, Tensor):
+                lengths.update(zip(input_axes.names[self.contract.grouped :], value.shape, strict=True))
+        return tuple(lengths[name] for name in names) if lengths.keys() >= set(names) else None
+
+    def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
+        """Gradient in the case's own dtype, through autograd.
+
+        Parameters
+        ----------
+        inputs
+            Arguments of the implementation.
+        cotangent
+            Weights of the outputs, of the outputs' shape; ones when absent.
+        of
+            Position of the argument to differentiate by.
+        """
+        arguments = [argument.detach().clone() for argument in inputs]
+        arguments[of].requires_grad_()
+        output = self(*arguments)
+        weights = torch.ones_like(output) if cotangent is None else cotangent
+        if not output.requires_grad:
+            if self._returns_arrays:
+                raise NotApplicable(NO_AUTOGRAD)
+            raise CaseError(
+                f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
+            )
+        (found,) = self.attempt(
+            f"the backward pass of {self.case.name}",
+            lambda: torch.autograd.grad(output, arguments[of], weights, allow_unused=True),
+        )
+        return torch.zeros_like(arguments[of]) if found is None else self._tensor(found)
+
+
+def _at(error: BaseException) -> str:
+    """Where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return place((frame.filename, frame.lineno) for frame in reversed(frames))
+
+
+def _told(error: BaseException) -> str:
+    """The first line of what an exception says of itself, which may fail too."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

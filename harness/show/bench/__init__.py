@@ -1,0 +1,44 @@
+"""What ``harness bench`` prints of a suite when it is done, a module for each kind. It imports no torch."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from harness.show.bench.balance import print_balance
+from harness.show.bench.drawing import print_screening, print_search
+from harness.show.bench.loader import print_loaders
+from harness.show.bench.operation import print_operations, print_vectorization
+from harness.show.bench.step import print_agreement, print_steps
+from harness.show.bench.tuner import print_tuner
+
+_SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
+    "steps": print_steps,
+    "loaders": print_loaders,
+    "balance": print_balance,
+    "operations": print_operations,
+    "vectorization": print_vectorization,
+    "screening": print_screening,
+    "agreement": print_agreement,
+    "tuner": print_tuner,
+    "search": print_search,
+}
+
+
+def print_summary(console: Console, suite: str, document: Mapping[str, Any]) -> None:
+    """Print what a suite measured, and why it skipped what it skipped.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    suite
+        One of :data:`harness.bench.run.SUITES`.
+    document
+        What pytest-benchmark wrote of it.
+    """
+    _SUMMARIES[suite](console, document)
+    reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
+    for reason, number in reasons.items():
+        console.print(f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})", markup=False, soft_wrap=True)

@@ -1,0 +1,97 @@
+"""Findings as text: a line for the terminal, and JSON, JUnit XML and Markdown for other programs."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from tabulate import tabulate
+
+from harness.gate.finding import worst_first
+from harness.record import SCHEMA, Finding, Gate, Outcome, Record
+from harness.show.document import cell, printable
+
+ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
+"""The exit codes in a word."""
+
+QUIET = {Outcome.UNCHANGED}
+"""What is counted, and not spelled out."""
+
+
+def gate_line(findings: Sequence[Finding], code: int) -> str:
+    """Return the verdict of all gates that ran as one plain sentence."""
+    parts = []
+    for gate in dict.fromkeys(one.gate for one in findings):
+        counts = Counter(one.outcome for one in findings if one.gate is gate)
+        told = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
+        parts.append(f"{gate}: {told}")
+    return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
+
+
+def spoken(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that are spelled out, those that decide the exit code first."""
+    return [one for one in worst_first(findings) if one.outcome not in QUIET]
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: str
+    exit_code: int
+    findings: tuple[Finding, ...]
+
+
+def to_json(findings: Sequence[Finding], code: int) -> str:
+    """Return one document: the verdict in words, the exit code, and every finding."""
+    document = _Document(verdict=gate_line(findings, code), exit_code=code, findings=tuple(findings))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def to_junit(findings: Sequence[Finding], code: int) -> str:
+    """Return JUnit XML: a suite for each gate, a test for each finding."""
+    document = JUnitXml(gate_line(findings, code))
+    for gate in Gate:
+        own = [one for one in findings if one.gate is gate]
+        if own:
+            suite = TestSuite(f"gate: {gate}")
+            suite.add_testcases([_test_case(one) for one in own])
+            document.add_testsuite(suite)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(one: Finding) -> TestCase:
+    test = TestCase(one.subject or str(one.gate), classname=one.case or str(one.gate))
+    message = printable(one.sentence)
+    match one.outcome:
+        case Outcome.REGRESSED:
+            test.result = [Failure(message, one.outcome.value)]
+        case Outcome.NO_VERDICT:
+            test.result = [Error(message, one.outcome.value)]
+        case Outcome.INCONCLUSIVE | Outcome.NEW:
+            test.result = [Skipped(message, one.outcome.value)]
+        case _:
+            test.system_out = message
+    return test
+
+
+def to_markdown(findings: Sequence[Finding], code: int) -> str:
+    """Return the verdict, and a table of what is to be said."""
+    parts = [f"**{cell(gate_line(findings, code))}**"]
+    rows = [[str(one.gate), str(one.outcome), cell(one.sentence)] for one in spoken(findings)]
+    if rows:
+        parts.append(str(tabulate(rows, headers=["gate", "outcome", "finding"], tablefmt="github")))
+    unchanged = [one for one in findings if one.gate is Gate.TIME and one.outcome is Outcome.UNCHANGED]
+    if unchanged:
+        listed = "\n".join(f"- {cell(one.sentence)}" for one in unchanged)
+        parts.append(f"<details><summary>time, unchanged</summary>\n\n{listed}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Finding], int], str]] = {
+    "json": to_json,
+    "junit": to_junit,
+    "markdown": to_markdown,
+}
+"""The formats by name."""

@@ -1,0 +1,96 @@
+"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
+
+from collections.abc import Iterable
+
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.case import Case
+from harness.contracts import contracts
+from harness.error import UsageError
+from harness.laws.law import Contract, Law
+
+
+def _table(title: str, *headings: str, whole: int = 2) -> Table:
+    """A table whose first columns stay in one piece, so that names can be copied; the others are folded."""
+    columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
+    return Table(*columns, title=title, title_justify="left")
+
+
+def case_table(cases: Iterable[Case]) -> Table:
+    """Every case with what it claims and what it is known to break."""
+    table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
+    for case in cases:
+        table.add_row(
+            *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
+        )
+    return table
+
+
+def contract_table() -> Table:
+    """Every contract with its signature and domain."""
+    table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
+    for contract in contracts().values():
+        table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
+    return table
+
+
+def law_table() -> Table:
+    """Every law with its statement, bound and source."""
+    table = _table("Laws", "contract", "law", "statement", "bound", "source")
+    for contract in contracts().values():
+        for law in contract.laws:
+            table.add_row(*map(escape, (contract.name, law.name, law.statement, law.bound, law.source)))
+    return table
+
+
+class Explanation(str):
+    """A text of several lines, which a notebook and a prompt show as such."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def explain(law: str, contract: str | None = None) -> Explanation:
+    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+
+    Parameters
+    ----------
+    law
+        Name of the law.
+    contract
+        Only this contract's; every contract's where absent.
+
+    Raises
+    ------
+    UsageError
+        If there is no such law.
+    """
+    found = [
+        (owner, one)
+        for owner in contracts().values()
+        for one in owner.laws
+        if one.name == law and contract in (None, owner.name)
+    ]
+    if not found:
+        known = sorted({one.name for owner in contracts().values() for one in owner.laws})
+        raise UsageError(
+            rule=f"a law is one of {', '.join(f'`{name}`' for name in known)}",
+            value=f"`{law}`",
+            remedy="`harness list --laws` shows the laws of each contract",
+        )
+    return Explanation("\n\n".join(_explained(owner, one) for owner, one in found))
+
+
+def _explained(contract: Contract, law: Law) -> str:
+    facts = [
+        ("statement", law.statement),
+        ("holds for", contract.domain),
+        ("unit", law.unit),
+        ("bound", law.bound),
+        ("source", law.source),
+        ("look at", law.cause),
+    ]
+    if law.non_finite:
+        facts.append(("non-finite", law.non_finite))
+    return "\n".join([f"{law.name} of {contract.name}  {contract.signature}"] + [f"  {k:<10}  {v}" for k, v in facts])

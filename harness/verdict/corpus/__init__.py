@@ -1,0 +1,106 @@
+"""The corpus: counterexamples that were found before, replayed before any are drawn.
+
+One file of JSON Lines for each contract lies beside this module. An example is tried on whatever implementation claims
+the contract: what broke one breaks others of its kind, and a mended one must not break again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from harness.contracts import contract_named
+from harness.floats.format import Format
+from harness.laws.law import Contract, Example, Law
+from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
+from harness.verdict.replay import from_text
+
+FOLDER = Path(__file__).parent
+
+LARGEST = 64
+"""Counterexamples with more elements are found again by drawing."""
+
+
+def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Path] = (FOLDER,)) -> list[Example]:
+    """Return the known counterexamples to a law in a format; none to a law about inputs of its own.
+
+    Such a law is drawn from few and peculiar examples, and a counterexample that was made minimal is no longer one of
+    them: it would break implementations that the law is not about.
+    """
+    if law.inputs is not None:
+        return []
+    return [
+        from_text(known.example)
+        for folder in folders
+        for known in known_counterexamples(contract.name, folder)
+        if (known.law, known.dtype) == (law.name, format_.name)
+    ]
+
+
+@cache
+def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counterexample, ...]:
+    """Read the corpus of a contract; empty where there is none."""
+    path = folder / f"{contract}.jsonl"
+    if not path.is_file():
+        return ()
+    return tuple(map(Counterexample.model_validate_json, path.read_text(encoding="utf-8").splitlines()))
+
+
+Found = Verdict | Breaking | Worst | Proof
+
+
+def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
+    """Add the counterexamples of a run to the corpus; return how many were new.
+
+    Parameters
+    ----------
+    findings
+        Verdicts, breaking points and worst cases; those on which no law is broken, or with large inputs, are passed
+        over.
+    folder
+        Where the corpus lies.
+    """
+    added = 0
+    found: dict[str, list[Counterexample]] = {}
+    for one in findings:
+        if broken := list(_counterexamples(one)):
+            found.setdefault(one.contract, []).extend(broken)
+    for contract, new in found.items():
+        known = {_key(one): one for one in known_counterexamples(contract, folder)}
+        merged = {**{_key(one): one for one in new}, **known}
+        added += len(merged) - len(known)
+        lines = sorted(one.model_dump_json() for one in merged.values())
+        write_atomically(folder / f"{contract}.jsonl", "".join(f"{line}\n" for line in lines))
+    known_counterexamples.cache_clear()
+    return added
+
+
+def _counterexamples(found: Found) -> Iterator[Counterexample]:
+    for law, example in _broken_on(found):
+        tensors = [value for value in example.values() if isinstance(value, TensorText)]
+        if all(0 < len(tensor.values) <= LARGEST or 0 in tensor.shape for tensor in tensors):
+            yield Counterexample(law=law, dtype=found.dtype, example=example, found_in=found.case)
+
+
+def _broken_on(found: Found) -> Iterator[tuple[str, dict[str, Input]]]:
+    """Yield each law that was found broken, with the inputs that it was broken on."""
+    match found:
+        case Verdict(violation=violation) if violation is not None:
+            yield found.law, violation.example
+        # A property of the format that a ray follows is no law, and every implementation breaks it.
+        case Breaking(example=example) if example is not None and _is_law(found):
+            yield found.law, example
+        case Worst() if found.broken:
+            yield found.law, found.example
+        case Proof():
+            yield from (
+                (outcome.law, outcome.violation.example) for outcome in found.laws if outcome.violation is not None
+            )
+
+
+def _is_law(found: Breaking) -> bool:
+    return any(law.name == found.law for law in contract_named(found.contract).laws)
+
+
+def _key(one: Counterexample) -> str:
+    return json.dumps([one.law, one.dtype, one.model_dump(mode="json")["example"]], sort_keys=True)

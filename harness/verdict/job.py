@@ -1,0 +1,134 @@
+"""Jobs: the verdicts to reach, one for each law of a case in a dtype, and the declarations they are held against."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.calling.adapter import adapter_of
+from harness.calling.device import CPU, known_device
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.floats.format import Format, format_of
+from harness.laws.law import Axes, Contract, Inputs, Law
+from harness.laws.subject import Subject
+
+SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
+"""Share of a contract's examples that the laws of a group get: what breaks them shows on most rows of one structure."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One verdict to reach: a law of a case in a dtype, computed on a device."""
+
+    case: Case
+    contract: Contract
+    law: Law
+    format: Format
+    device: str = CPU
+
+    @property
+    def subject(self) -> Subject:
+        """The case as the law sees it."""
+        return Subject(self.case, self.contract, self.format, device=self.device)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What every record about it begins with."""
+        return {
+            "case": self.case.name,
+            "family": self.case.family,
+            "style": self.case.style,
+            "contract": self.contract.name,
+            "law": self.law.name,
+            "group": self.law.group,
+            "dtype": self.format.name,
+            "device": self.device,
+        }
+
+    @property
+    def examples(self) -> int:
+        """Hypothesis examples where the user names no number."""
+        return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the law's examples are drawn from."""
+        return self.law.inputs or self.contract.inputs
+
+    @property
+    def axes(self) -> dict[str, Axes]:
+        """How those inputs shrink that the law reads."""
+        return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
+
+
+def jobs(
+    cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[str] = (), devices: Iterable[str] = (CPU,)
+) -> list[Job]:
+    """List the verdicts to reach, in a fixed order.
+
+    Parameters
+    ----------
+    cases
+        The cases.
+    laws, dtypes
+        Names to restrict to; all where empty.
+    devices
+        Where the cases compute. Trainers and loaders, which move data themselves, are left out on an accelerator.
+
+    Raises
+    ------
+    UsageError
+        If a name matches nothing, there is no such device, or a case declares a break of a law that its contract does
+        not have.
+    """
+    wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
+    wanted_devices = [known_device(name) for name in devices]
+    listed = []
+    known_laws = set()
+    for case in cases:
+        contract = contract_named(case.contract)
+        known_laws |= {law.name for law in contract.laws}
+        _validate(case, contract)
+        for law in contract.laws:
+            if wanted_laws and law.name not in wanted_laws:
+                continue
+            listed += [
+                Job(case, contract, law, format_of(name), device)
+                for device in wanted_devices
+                if device == CPU or contract.output is not None
+                for name in contract.dtypes
+                if name in case.dtypes and (not wanted_dtypes or name in wanted_dtypes)
+            ]
+    unknown = wanted_laws - known_laws
+    if unknown:
+        raise UsageError(
+            rule=f"`--law` is one of {', '.join(f'`{name}`' for name in sorted(known_laws))}",
+            value=f"`{min(unknown)}`",
+            remedy="`harness list --laws` shows the laws of each contract",
+        )
+    return listed
+
+
+def _validate(case: Case, contract: Contract) -> None:
+    """Hold a declaration against the contract: its laws, its conventions; and see that its adapter is one."""
+    if case.call is not None:
+        adapter_of(case.call)
+    names = {law.name for law in contract.laws}
+    for declared in case.breaks:
+        if declared not in names:
+            rule = f"`breaks` names laws of `{contract.name}`: {_listed(sorted(names))}"
+            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name)
+    for name, value in case.declares.items():
+        if name not in contract.conventions:
+            choices = _listed(contract.conventions) or "none"
+            rule = f"the conventions of `{contract.name}` are {choices}"
+            raise UsageError(rule=rule, value=f"`{name}`", place=case.name)
+        if value not in contract.conventions[name]:
+            rule = f"the convention `{name}` of `{contract.name}` is {_listed(contract.conventions[name])}"
+            raise UsageError(rule=rule, value=f"`{value}`", place=case.name)
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,156 @@
+"""Examples as text: what a violation shows, and the command that reproduces it alone, bit for bit."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.error import UsageError
+from harness.floats.format import Format
+from harness.laws.law import Contract, Example
+from harness.record import TensorText
+
+
+def hexadecimal(value: float) -> str:
+    """``float.hex`` without the trailing zeros of the significand: ``0x1.62e43p+6``; ``0.0`` for zero."""
+    if value == 0.0 or not math.isfinite(value):
+        return str(value)
+    significand, exponent = value.hex().split("p")
+    return f"{significand.rstrip('0').rstrip('.')}p{exponent}"
+
+
+def from_text(example: Mapping[str, Any]) -> Example:
+    """Invert :func:`to_text`."""
+    return {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
+
+
+def _tensor(text: TensorText) -> Tensor:
+    dtype = getattr(torch, text.dtype)
+    if dtype.is_floating_point:
+        values = torch.tensor([float.fromhex(value) for value in text.values], dtype=torch.float64).to(dtype)
+    else:
+        values = torch.tensor([value == "True" if dtype is torch.bool else int(value) for value in text.values])
+    return values.to(dtype).reshape(text.shape)
+
+
+MOST = 1024
+"""Tensors with more elements are recorded by dtype and shape, and replayed from the seed that drew them."""
+
+
+def to_text(example: Example) -> dict[str, Any]:
+    """Spell every input out: tensors as :class:`~harness.record.TensorText`, numbers as they are."""
+    return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in example.items()}
+
+
+def _tensor_text(tensor: Tensor) -> TensorText:
+    plain = tensor.detach().cpu()
+    values: tuple[str, ...] = ()
+    if plain.numel() <= MOST:
+        spell = hexadecimal if plain.dtype.is_floating_point else str
+        values = tuple(spell(value) for value in plain.flatten().tolist())
+    return TensorText(dtype=str(plain.dtype).removeprefix("torch."), shape=tuple(plain.shape), values=values)
+
+
+def to_json(example: Example, contract: Contract, format_: Format) -> str:
+    """Return the example as ``--example`` takes it.
+
+    Tensors are nested lists, floats in hexadecimal; a dtype that does not follow from the contract and the format
+    stands before the list: ``{"int64": [0, 1]}``.
+    """
+    return json.dumps(
+        {
+            name: _nested(value, _implied(name, contract, format_)) if isinstance(value, Tensor) else value
+            for name, value in example.items()
+        }
+    )
+
+
+def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
+    """The dtype of a list that names none; ``None`` where an input is no tensor unless it says so."""
+    axes = contract.axes.get(name)
+    if axes is None:
+        return None
+    return torch.int64 if axes.index_of is not None else format_.dtype
+
+
+def _nested(tensor: Tensor, implied: torch.dtype | None) -> Any:
+    values = _spelled(tensor.detach().cpu().tolist())
+    return values if tensor.dtype == implied else {str(tensor.dtype).removeprefix("torch."): values}
+
+
+def _spelled(nested: Any) -> Any:
+    if isinstance(nested, list):
+        return [_spelled(item) for item in nested]
+    return hexadecimal(nested) if isinstance(nested, float) else nested
+
+
+def from_json(text: str, contract: Contract, format_: Format) -> Example:
+    """Read what :func:`to_json` wrote.
+
+    Floating-point inputs may be hexadecimal strings or plain JSON numbers; they are rounded to the format.
+
+    Raises
+    ------
+    UsageError
+        If the text is not such an example.
+    """
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise TypeError("not an object")
+        return {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            rule='`--example` is JSON such as `{"logits": [["0x1.8p+1", 0.5]]}`', value=f"{text!r:.60} ({error})"
+        ) from error
+
+
+def _value(value: Any, implied: torch.dtype | None) -> Any:
+    if isinstance(value, dict):
+        ((name, value),) = value.items()
+        implied = getattr(torch, name)
+    if implied is None:
+        return value
+    if implied.is_floating_point:
+        return torch.tensor(_parsed(value), dtype=torch.float64).to(implied)
+    return torch.tensor(value, dtype=implied)
+
+
+def _parsed(nested: Any) -> Any:
+    if isinstance(nested, list):
+        return [_parsed(item) for item in nested]
+    return float.fromhex(nested) if isinstance(nested, str) else float(nested)
+
+
+def replay_command(
+    case: Case, contract: Contract, law: str, format_: Format, example: Example, draws: str, *, device: str = "cpu"
+) -> str:
+    """Return the command that measures one law of one case on one example.
+
+    Parameters
+    ----------
+    case, contract, law, format_
+        What is measured.
+    example
+        The inputs; given in the command where they are few.
+    draws
+        Options that draw the example again where it is too large to be spelled out.
+    device
+        Where it computes.
+    """
+    words = ["harness", "check", case.target, "--contract", contract.name, "--law", law, "--dtypes", format_.name]
+    if device != "cpu":
+        words += ["--devices", device]
+    if isinstance(case.call, str):
+        words += ["--call", case.call]
+    for name, value in case.declares.items():
+        words += ["--declare", f"{name}={value}"]
+    small = all(value.numel() <= MOST for value in example.values() if isinstance(value, Tensor))
+    if small:
+        return shlex.join([*words, "--example", to_json(example, contract, format_)])
+    return f"{shlex.join(words)} {draws}"

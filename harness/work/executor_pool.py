@@ -1,0 +1,119 @@
+"""A crew: an executor's workers carry out an errand, wherever they are; seen from where it is sent out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, wait
+from pathlib import Path
+from typing import Self
+
+from harness.error import UsageError
+from harness.work.executor_worker import Order, Reply, carried_out, kind_here
+from harness.work.limits import Limits
+from harness.work.pool import Answer, Pool
+from harness.work.task import Document, Plan
+
+
+def crew(plan: Plan, limits: Limits, processes: int, executor: Executor | None = None) -> "Pool | Crew":
+    """Return workers that carry out an errand: an executor's, where there is one, or so many processes here."""
+    return Pool(plan, limits, processes) if executor is None else Crew(plan, limits, executor)
+
+
+class Crew:
+    """Workers that carry out one errand, asked as a :class:`harness.work.pool.Pool` is.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    limits
+        Under which the code runs.
+    executor
+        Where it runs.
+
+    Notes
+    -----
+    It is a context: on entering it the code is loaded once here, and its pieces are known. A piece is done in a process
+    beside the executor's, whatever code it is, and is seeded by what it is about: results depend neither on the
+    executor, nor on how many workers it has, nor on the order.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits, executor: Executor) -> None:
+        self._executor = executor
+        self._order = Order(plan, limits, str(Path.cwd()), kind_here())
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Load the code, and list the pieces.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        with Pool(self._order.plan, self._order.limits, 1) as pool:
+            self.pieces = pool.pieces
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the executor to whom it belongs."""
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield what comes of some pieces, in their order.
+
+        Parameters
+        ----------
+        indices
+            Of the pieces.
+        seconds
+            Time after which no further piece is begun.
+
+        Raises
+        ------
+        UsageError
+            If a worker is of another kind or does not see the folder, or if the executor lost its workers.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        waiting: list[Future[Reply]] = [self._submitted(index) for index in indices]
+        try:
+            for index, future in zip(indices, waiting, strict=True):
+                if until is not None:
+                    wait([future], timeout=max(0.0, until - time.monotonic()))
+                    if time.monotonic() >= until:
+                        _cancel(waiting)
+                        until = None
+                yield Answer(index) if future.cancelled() else _answer(future)
+        finally:
+            _cancel(waiting)
+
+    def _submitted(self, index: int) -> "Future[Reply]":
+        try:
+            return self._executor.submit(carried_out, self._order, index)
+        except RuntimeError as error:  # also what the standard library's executors raise when they are broken
+            raise _lost(error) from error
+
+
+def _cancel(futures: Sequence["Future[Reply]"]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def _answer(future: "Future[Reply]") -> Answer:
+    try:
+        reply = future.result()
+    except (Exception, CancelledError) as error:  # the piece raises nothing, so that this is the executor's
+        raise _lost(error) from error
+    if reply.usage is not None:
+        raise UsageError(**reply.usage)  # type: ignore[arg-type]
+    if reply.answer is None:
+        raise RuntimeError(f"in a worker of the executor:\n{reply.bug}")
+    return reply.answer
+
+
+def _lost(error: BaseException) -> UsageError:
+    said = " ".join(str(error).split())
+    return UsageError(
+        rule="an executor does what it is given",
+        value=f"{type(error).__name__}{': ' if said else ''}{said}",
+        place="`--executor`",
+        remedy="look at its workers' logs, and start the command again",
+    )

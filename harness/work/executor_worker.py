@@ -1,0 +1,182 @@
+"""A post: where an executor's worker, on whatever machine, does pieces of an errand in a process of its own.
+
+An executor knows tasks, and nothing of what a worker did before. The process in which the code is loaded outlives the
+task, so that the next one finds it ready, and ends where no next one comes.
+"""
+
+import os
+import platform
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.error import UsageError
+from harness.record import Origin
+from harness.work.limits import Limits
+from harness.work.pool import Answer, Pool
+from harness.work.task import Plan
+
+IDLE_S = 60.0
+"""How long a process waits for the next piece."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the outcome of a piece depends on beside what is asked.
+
+    Parameters
+    ----------
+    origin
+        Processor and torch: what figures depend on.
+    versions
+        Of the instrument and of the packages it computes and draws with.
+    """
+
+    origin: Origin
+    versions: tuple[tuple[str, str], ...]
+
+    def beside(self, other: "Kind") -> str:
+        """Return what it has that the other one has not, and that one instead."""
+        if self.origin != other.origin:
+            return f"{self.origin}, where that has {other.origin}"
+        own, its = dict(self.versions), dict(other.versions)
+        return ", ".join(
+            f"{name} {own.get(name, 'missing')}, where that has {its.get(name, 'none')}"
+            for name in sorted(own | its)
+            if own.get(name) != its.get(name)
+        )
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is done, the same for all pieces.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    limits
+        Under which the code runs.
+    folder
+        The working directory, in which relative names of files are looked up.
+    kind
+        Only a worker of this kind may do a piece of it.
+    """
+
+    plan: Plan
+    limits: Limits
+    folder: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What comes back of a piece: the answer, or why there is none.
+
+    Parameters
+    ----------
+    answer
+        The answer.
+    usage
+        The parts of an error that is the user's.
+    bug
+        The traceback of one that is ours.
+    """
+
+    answer: Answer | None = None
+    usage: dict[str, str | None] | None = None
+    bug: str | None = None
+
+
+def carried_out(order: Order, index: int) -> Reply:
+    """Do a piece. This is what an executor runs; nothing is raised, since not every executor brings that home."""
+    try:
+        _refuse_another_kind(order.kind)
+        _refuse_another_place(order.folder)
+        return Reply(_post().answer(order, index))
+    except UsageError as error:
+        return Reply(usage=error.parts)
+    except Exception:  # noqa: BLE001 - it is raised again on the other side
+        return Reply(bug=traceback.format_exc())
+
+
+@cache
+def kind_here() -> Kind:
+    """Return the kind of this process."""
+    from harness.work.environment import environment
+
+    found = environment()
+    return Kind(Origin.of(found), tuple(sorted(found.versions.items())))
+
+
+def _refuse_another_kind(wanted: Kind) -> None:
+    if kind_here() != wanted:
+        raise UsageError(
+            rule="workers compute as the machine does that the run is recorded on",
+            value=kind_here().beside(wanted),
+            place=f"the worker on {platform.node()}",
+            remedy="start the command on a machine of the workers' kind, with the same packages",
+        )
+
+
+def _refuse_another_place(folder: str) -> None:
+    if not Path(folder).is_dir():
+        raise UsageError(
+            rule="workers see the folder in which the command was started",
+            value=f"no folder `{folder}`",
+            place=f"the worker on {platform.node()}",
+            remedy="start it in one that all machines share",
+        )
+
+
+class _Post:
+    """The process of one thread, which has one order at a time."""
+
+    def __init__(self) -> None:
+        self._order: Order | None = None
+        self._pool: Pool | None = None
+        self._busy = threading.Lock()
+        self._idle = threading.Timer(IDLE_S, self._end)
+
+    def answer(self, order: Order, index: int) -> Answer:
+        """Do a piece."""
+        with self._busy, self._awake():
+            if self._pool is None or self._order != order:
+                self._close()
+                self._pool, self._order = Pool(order.plan, order.limits, 1, folder=order.folder).__enter__(), order
+            (answer,) = self._pool.answers([index])
+            return answer
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        self._idle.cancel()
+        try:
+            yield
+        finally:
+            self._idle = threading.Timer(IDLE_S, self._end)
+            self._idle.daemon = True
+            self._idle.start()
+
+    def _end(self) -> None:
+        with self._busy:
+            self._close()
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.__exit__()
+            self._pool = None
+
+
+_threads = threading.local()
+
+
+def _post() -> _Post:
+    """The post of this thread: a worker of Dask may have several."""
+    if getattr(_threads, "process", None) != os.getpid():
+        _threads.process, _threads.post = os.getpid(), _Post()
+    post: _Post = _threads.post
+    return post

@@ -1,0 +1,59 @@
+"""How a worker was lost, in words: from its exit code and what it left on its standard streams."""
+
+import re
+import signal
+from dataclasses import dataclass
+
+from harness.calling.location import place
+from harness.record import Fault
+from harness.work.limits import Limits
+
+OUT_OF_MEMORY = 77
+"""Exit code of a worker that has no memory left to answer with."""
+
+SILENT = 78
+"""Exit code of a worker that cannot answer, since the line was closed under it."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What an implementation did to the process it ran in."""
+
+    fault: Fault
+    sentence: str
+    """What the implementation does, without its name."""
+
+
+def loss(code: int | None, printed: str, limits: Limits) -> Loss:
+    """Say how a worker was lost.
+
+    Parameters
+    ----------
+    code
+        Its exit code, negative for a signal; ``None`` where it had not ended when time was up.
+    printed
+        The end of what it printed, the stack of a call that hung among it.
+    limits
+        Under which it ran.
+    """
+    if code is None:
+        return Loss(Fault.HUNG, f"does not come to an end within {limits.law_s:g} s")
+    if code == -signal.SIGALRM:
+        return Loss(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
+    if code == OUT_OF_MEMORY:
+        return Loss(Fault.MEMORY, f"uses up the {limits.memory_gib:g} GiB of memory that it may have")
+    if code == SILENT:
+        return Loss(Fault.STATE, "closes files that it has not opened")
+    if code < 0:
+        name = signal.Signals(-code).name
+        meaning = {"SIGSEGV": "a segmentation fault", "SIGABRT": "aborted", "SIGKILL": "killed, perhaps for its memory"}
+        told = f" ({meaning[name]})" if name in meaning else ""
+        return Loss(Fault.KILLED, f"ends the process by {name}{told}")
+    return Loss(Fault.EXITED, f"ends the process with exit code {code}")
+
+
+def _at(printed: str) -> str:
+    """Where the stack ends that was written last."""
+    stack = printed.rpartition("most recent call first")[2]
+    frames = re.findall(r'^  File "(.+)", line (\d+) in \S+$', stack, re.M)
+    return place((file, int(line)) for file, line in frames)

@@ -1,0 +1,290 @@
+"""Workers from the other side: they are started, asked, listened to, and replaced where one is lost."""
+
+import contextlib
+import json
+import math
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from queue import SimpleQueue
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from harness.error import UsageError
+from harness.record import Fault
+from harness.work.limits import Limits
+from harness.work.lost_worker import SILENT, Loss, loss
+from harness.work.task import Document, Plan
+
+LOSSES = 3
+"""Workers that a case may cost; its other pieces are not tried then."""
+
+HURRY = 0.1
+"""Share of the time for a call that is left to a case of which one has hung."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one piece.
+
+    Parameters
+    ----------
+    index
+        Of the piece.
+    said
+        The worker's answer; ``None`` where there is none.
+    loss
+        How the worker was lost; ``None`` where it was not.
+    reason
+        Why there is no answer, naming the case; ``None`` where there is one, or the piece was not begun.
+    duration_s
+        From question to answer.
+    """
+
+    index: int
+    said: Document | None = None
+    loss: Loss | None = None
+    reason: str | None = None
+    duration_s: float = 0.0
+
+
+class Pool:
+    """Workers that carry out one errand.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    limits
+        Under which the code runs.
+    processes
+        How many workers there are.
+    folder
+        Their working directory; this process's where absent.
+
+    Notes
+    -----
+    It is a context: on entering it the code is loaded, and its pieces are known; on leaving it every process is ended.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
+        self._limits = limits
+        self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._lost: Counter[str] = Counter()
+        self._hung: set[str] = set()
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Start the workers, and wait until the first of them has loaded the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        try:
+            for worker in self._workers:
+                worker.start()
+            self.pieces = self._workers[0].ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
+        for worker in self._workers:
+            worker.end()
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield what comes of some pieces, in their order, whatever becomes of the workers.
+
+        Parameters
+        ----------
+        indices
+            Of the pieces.
+        seconds
+            Time after which no further piece is begun.
+        """
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        with ThreadPoolExecutor(len(self._workers)) as threads:
+            try:
+                yield from threads.map(lambda index: self._answer(index, until), indices)
+            except BaseException:
+                # Nobody waits any longer.
+                for worker in self._workers:
+                    worker.retire()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _answer(self, index: int, until: float) -> Answer:
+        """Have one piece done, or say why it cannot be."""
+        case = self.pieces[index]["case"]
+        worker = self._idle.get()
+        try:
+            if time.monotonic() >= until:
+                return Answer(index)
+            if self._lost[case] >= LOSSES:
+                return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
+            call_s = self._limits.call_s * (HURRY if case in self._hung else 1.0)
+            started = time.perf_counter()
+            said = worker.ask(index, call_s)
+        finally:
+            self._idle.put(worker)
+        duration_s = time.perf_counter() - started
+        if not isinstance(said, Loss):
+            return Answer(index, said, duration_s=duration_s)
+        self._lost[case] += 1
+        if said.fault is Fault.HUNG:
+            self._hung.add(case)
+        return Answer(index, loss=said, reason=f"{case} {said.sentence}", duration_s=duration_s)
+
+
+@dataclass
+class _Worker:
+    """One process, started anew when it was lost."""
+
+    plan: Plan
+    limits: Limits
+    folder: str | None = None
+    process: subprocess.Popen[bytes] | None = None
+    retired: bool = False
+
+    def start(self) -> None:
+        """Start the process; what it prints goes into a file without a name."""
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self.received = b""
+        self.pieces: list[Document] | None = None
+        self.process = subprocess.Popen(
+            # Without the working directory on the path, so that no file in it stands in for a module of ours.
+            [sys.executable, "-P", "-c", "from harness.work.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.printed,
+            start_new_session=True,
+            cwd=self.folder,
+        )
+        plan = TypeAdapter(type(self.plan)).dump_python(self.plan, mode="json")
+        self._send({"errand": type(self.plan).__name__, "plan": plan, "limits": asdict(self.limits)})
+
+    def ready(self) -> list[Document]:
+        """Wait until the code is loaded, and return the pieces there are.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        if self.pieces is None:
+            answer = self._answer(replace(self.limits, law_s=self.limits.load_s))
+            if isinstance(answer, Loss):
+                self.end()
+                raise UsageError(
+                    rule="the file or module can be imported",
+                    value=f"one that {answer.sentence} while it is",
+                    place=f"`{self.plan.target}`",
+                )
+            self.pieces = answer
+        assert self.pieces is not None
+        return self.pieces
+
+    def ask(self, index: int, call_s: float) -> Document | Loss:
+        """Have one piece done."""
+        if self.process is None:
+            self.start()
+        self.ready()
+        self._send({"index": index, "call_s": call_s})
+        answer = self._answer(replace(self.limits, call_s=call_s))
+        if isinstance(answer, Loss):
+            self.end()
+        return answer  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """End the process and whatever it has started."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.printed):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        self.process = None
+
+    def retire(self) -> None:
+        """End the process while another thread may be waiting for it."""
+        if self.process is not None:
+            self.process.kill()
+
+    def _send(self, message: Any) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        # A process that is lost already says so by its answer.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def _answer(self, limits: Limits) -> Any:
+        """Return what the process says in time, or how it was lost."""
+        assert self.process is not None
+        line = self._line(time.monotonic() + limits.law_s)
+        if not line:
+            code = self._code(wait_s=0.0 if line is None else _GRACE_S)
+            if code is None and line is not None:
+                return loss(SILENT, "", limits)
+            end = max(0, os.fstat(self.printed.fileno()).st_size - _END)
+            return loss(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
+        try:
+            answer = json.loads(line)
+        except json.JSONDecodeError:
+            return Loss(Fault.STATE, "writes into files that it has not opened")
+        match answer["kind"]:
+            case "usage":
+                raise UsageError(**answer["what"])
+            case "bug":
+                raise RuntimeError(f"in the worker process:\n{answer['what']}")
+        return answer["what"]
+
+    def _code(self, *, wait_s: float) -> int | None:
+        """The exit code; ``None`` where the process has none yet."""
+        assert self.process is not None
+        try:
+            return self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _line(self, deadline: float) -> bytes | None:
+        """Read one line; nothing where the line is closed, ``None`` where time is up."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self.received:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                received = os.read(self.process.stdout.fileno(), 2**16)
+                if not received:
+                    return b""
+                self.received += received
+        line, _, self.received = self.received.partition(b"\n")
+        return line
+
+
+_GRACE_S = 1.0
+"""Seconds between the end of what a process says and its own."""
+
+_END = 2**16
+"""Bytes of what was printed in which the stack of a call that hung is looked for."""

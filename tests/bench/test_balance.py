@@ -1,0 +1,389 @@
+"""Balance: waiting and stepping in the real loop, on loaders and steps of known length, and what the report says."""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from samples import balance as sample_balance
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+from samples.apart import run_apart
+from torch.utils.data import DataLoader, Dataset
+
+from harness.bench import run as benchmark
+from harness.bench.run import PIECEWISE, Settings
+from harness.bench.suites.tuning_data import DATA_SETS
+from harness.error import UsageError
+from harness.loading.configuration import Configuration
+from harness.record import RunFolder
+from harness.show.bench.balance import print_balance
+from harness.show.bench.tuner import print_tuner
+from harness.tuner.configuration import Choice
+from harness.tuner.loop import MOST_WAITING, Loop, Waiting
+from harness.tuner.probe import Probe
+from harness.tuner.step import Synthetic, load_step, step_s
+from reports import frame
+from reports.figures.balance import waiting
+from reports.tables import balance
+
+
+class Slow(Dataset[torch.Tensor]):
+    """Items that take so many seconds each, waiting."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __len__(self) -> int:
+        return 400
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        time.sleep(self.seconds)
+        return torch.zeros(2)
+
+
+def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
+    """Run the loop for a while, what lay ready at the start left out."""
+    settings = Configuration(4, workers).arguments()
+    with Loop(lambda: DataLoader(Slow(item_s), **settings), step) as loop:
+        loop.run(0.05, fewest=2 * workers + 1)
+        return loop.run(0.6, fewest=8)
+
+
+class Clock:
+    """A clock that passes only where somebody says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now_s
+
+    def passes(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock in place of the machine's, so that what takes how long is known to the last digit."""
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", clock)
+    monkeypatch.setattr(time, "sleep", clock.passes)
+    return clock
+
+
+def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clock: Clock) -> None:
+    """Without workers the loop waits while a batch is made: three quarters of its time."""
+    found = _waiting(3e-3, Synthetic(4e-3, computes=False), workers=0)
+    assert found.starvation == pytest.approx(3.0)
+    assert found.share == pytest.approx(0.75)
+    assert found.wait_s + found.step_s == pytest.approx(found.batches * 16e-3)
+    assert found.batch_s == pytest.approx(16e-3)
+
+
+def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loop(clock: Clock) -> None:
+    """Each takes what it was made to take, and the loop goes on afterwards."""
+    steps: list[int] = []
+
+    def step(batch: torch.Tensor) -> None:
+        steps.append(len(batch))
+        clock.passes(2e-3)
+
+    with Loop(lambda: DataLoader(Slow(2e-3), batch_size=4), step) as loop:
+        loop.run(0.02)
+        before = len(steps)
+        assert loop.load(0.1, skip=3) == pytest.approx(8e-3)
+        assert len(steps) == before
+        assert loop.step(0.05) == pytest.approx(2e-3)
+        assert len(steps) > before
+        assert loop.run(0.02).starvation == pytest.approx(4.0)
+
+
+def test_a_batch_that_takes_longer_than_a_slice_is_the_slice(clock: Clock) -> None:
+    """Without workers it is measured once, and nothing is thrown away; the next slices are counted in batches too."""
+    with Probe(Slow(0.02), cores=2) as probe:
+        first, second = probe(Choice(4), 0.01), probe(Choice(4), 0.1)
+    assert (first.samples, first.seconds) == (4, pytest.approx(0.08))
+    assert (second.samples, second.seconds) == (8, pytest.approx(0.16))
+    assert second.spent_s == pytest.approx(0.24)
+
+
+def test_the_median_of_warm_steps_is_what_a_step_takes(clock: Clock) -> None:
+    """The first calls, which may be slow, do not count."""
+    calls = iter(range(1000))
+
+    def step(batch: int) -> None:
+        clock.passes(0.05 if next(calls) < 3 else 1e-3)
+
+    assert step_s(step, 0) == pytest.approx(1e-3)
+
+
+def test_a_synthetic_step_computes_or_waits_for_as_long_as_it_is_told() -> None:
+    """Computing uses the processor's time, waiting does not."""
+    spent = []
+    for computes in (True, False):
+        computed, began = time.process_time(), time.perf_counter()
+        Synthetic(0.05, computes=computes)(None)
+        assert time.perf_counter() - began >= 0.05
+        spent.append(time.process_time() - computed)
+    assert spent[0] > 2 * spent[1]
+
+
+def test_two_workers_hide_a_loader_behind_a_step_that_is_twice_as_long() -> None:
+    """A batch in 20 ms from each of two workers, a step of 40 ms: the loop hardly waits; without workers it does."""
+    alone = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=0)
+    hidden = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=2)
+    assert alone.share > MOST_WAITING
+    assert hidden.share < MOST_WAITING
+
+
+def test_workers_that_are_too_slow_together_still_starve_the_step() -> None:
+    """Two workers halve the 40 ms of a batch, which is more than the step's 10."""
+    found = _waiting(1e-2, Synthetic(1e-2, computes=False), workers=2)
+    assert found.starvation > 0.5
+    assert found.share > MOST_WAITING
+
+
+def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
+    """``file.py:function``; what is none is refused."""
+    (workplace / "train.py").write_text("def step(batch):\n    return batch + 1\n")
+    assert load_step("train.py:step")(1) == 2
+    with pytest.raises(UsageError, match="a step is named as"):
+        load_step("train.py")
+
+
+def test_a_slice_is_whole_turns_of_the_workers() -> None:
+    """Workers deliver in bursts; the first slice starts them, and they are gone afterwards."""
+    with Probe(Slow(1e-3), cores=2) as probe:
+        first = probe(Choice(4, 2), 0.05)
+        second = probe(Choice(4, 2), 0.05)
+        alone = probe(Choice(4), 0.05)
+    assert first.samples % 8 == 0
+    assert second.samples % 8 == 0
+    assert first.spent_s > first.seconds >= 0.05
+    assert alone.samples % 4 == 0
+    assert second.rate > 1.3 * alone.rate
+
+
+def test_workers_that_wait_end_when_others_need_their_place() -> None:
+    """The ones that waited longest end first, and start again when they are asked."""
+    with Probe(Slow(0.0), cores=1, most_workers=3) as probe:
+        probe(Choice(4, 2), 0.01)
+        probe(Choice(8, 1), 0.01)
+        probe(Choice(16, 2), 0.01)
+        assert [one.batch_size for one in probe._open] == [8, 16]
+        assert probe(Choice(4, 2), 0.01).samples > 0
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
+    """An image of 28 x 28 from 0 to 1 and a label, the same each time."""
+    one, other = DATA_SETS[name](), DATA_SETS[name]()
+    for index in (0, 77, 19_999):
+        image, label = one[index]
+        assert image.shape == (1, 28, 28)
+        assert 0.0 <= float(image.min()) <= float(image.max()) <= 1.0
+        assert (torch.equal(image, other[index][0]), label) == (True, other[index][1])
+    images, _ = next(iter(DataLoader(one, batch_size=3)))
+    assert torch.equal(images[1], one[1][0])
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Any:
+    """Return a function that runs a suite briefly in a process of its own, and its document."""
+
+    def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, Any]:
+        return run_apart(tmp_path, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
+
+    return run
+
+
+LOADER = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from harness import Case
+from harness.data.dataset import arrays
+
+def loader(root, train, batch_size, workers, shuffle):
+    images, labels = arrays(root, train=train)
+    images, labels = torch.from_numpy(images)[:, None].float() / 255, torch.from_numpy(labels).long()
+    return DataLoader(TensorDataset(images, labels), batch_size, shuffle=shuffle, num_workers=workers)
+
+CASES = [Case(loader, "loader", name="mine.loader")]
+"""
+
+
+def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: Path) -> None:
+    """The suite measures load, step, and the loop of both, and the report gives a verdict on it."""
+    (tmp_path / "mine.py").write_text(LOADER)
+    settings = {"batch_sizes": (8,), "workers": (0, 1), "data": "synthetic", "images": 64, "seconds": 0.1}
+    code, output, document = suite("balance", "mine", **settings)
+    assert code == 0, output
+    found = {one["extra_info"]["workers"]: one["extra_info"] for one in document["benchmarks"]}
+    assert set(found) == {0, 1}
+    for info in found.values():
+        assert info["step"] == "softmax_regression.concise.training_step"
+        assert info["load_to_step_low"] <= info["load_to_step"] <= info["load_to_step_high"]
+        assert info["wait_share_low"] <= info["wait_share"] <= info["wait_share_high"]
+        assert info["load_s"] > 0.0
+        assert info["step_s"] > 0.0
+        assert info["loop_s"] > 0.0
+    run = RunFolder(tmp_path / "run")
+    run.write_head(sample_run.head())
+    assert set(frame.balance(run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}
+
+
+def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> None:
+    """Each data set is measured exhaustively and tuned; a later piece adds to the run what it measured."""
+    brief = {"batch_sizes": (64,), "workers": (0, 1), "seconds": 0.1, "seeds": 1}
+    for name in ("in memory", "cheap"):
+        code, output, document = suite("tuner", data_sets=(name,), **brief)
+        assert code == 0, output
+    infos = [one["extra_info"] for one in document["benchmarks"]]
+    assert [(info["case"], info["way"]) for info in infos] == [
+        *(("in memory", "exhaustive"), ("in memory", "tuner"), ("cheap", "exhaustive"), ("cheap", "tuner"))
+    ]
+    assert len(infos[0]["rates"]) == 3
+    run = RunFolder(tmp_path / "run")
+    run.write_head(sample_run.head())
+    found = frame.tuner(run)
+    assert list(found["case"]) == ["in memory", "cheap"]
+    assert ((found["share_of_best"] > 0.0) & (found["share_of_best"] <= 1.0)).all()
+    assert (found["share_of_time"] > 0.0).all()
+
+
+def test_only_a_suite_in_pieces_adds_to_what_is_there(tmp_path: Path) -> None:
+    """A benchmark that is measured again replaces the one before; elsewhere the whole file is replaced."""
+
+    def document(**medians: int) -> str:
+        return json.dumps({"benchmarks": [{"fullname": name, "median": value} for name, value in medians.items()]})
+
+    result, file = tmp_path / "result.json", tmp_path / "bench-tuner.json"
+    result.write_text(document(a=1, b=2))
+    assert benchmark._keep(result, file, added=True) == 2
+    result.write_text(document(b=3, c=4))
+    assert benchmark._keep(result, file, added=True) == 2
+    kept = json.loads(file.read_text())["benchmarks"]
+    assert [(one["fullname"], one["median"]) for one in kept] == [("a", 1), ("b", 3), ("c", 4)]
+    assert benchmark._keep(result, file) == 2
+    assert len(json.loads(file.read_text())["benchmarks"]) == 2
+    assert PIECEWISE == ("tuner",)
+
+
+def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
+    """With those there are."""
+    code, output, _ = suite("tuner", data_sets=("cheep",))
+    assert code == 2
+    assert "a data set of the tuner is one of `cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
+    assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run with benchmarks of balance and of the tuner, made up."""
+    folder = RunFolder(tmp_path)
+    sample_benchmarks.write_suite(folder, "balance", sample_balance.balance_entries())
+    sample_benchmarks.write_suite(folder, "tuner", sample_balance.tuner_entries())
+    return folder
+
+
+def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder) -> None:
+    """Below the limit, above it, or on both sides."""
+    found = frame.balance(run)
+    assert dict(zip(found["case"], found["verdict"], strict=True)) == {
+        "fashion_mnist.concise.torchvision": "starves the step",
+        "fashion_mnist.concise.batched_getitems": "not decided",
+        "fashion_mnist.scratch.slices": "keeps ahead",
+    }
+
+
+def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
+    """And names the cheapest that keeps ahead."""
+    table = balance.balance(frame.balance(run), None)
+    verdicts = {row[0]: row[3] for row in table.rows}
+    assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
+    assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
+    assert "The cheapest that keeps ahead is fashion_mnist.scratch.slices at batch 256 with 0 workers" in table.caption
+    cells = dict(zip([column.heading for column in table.columns], table.rows[0], strict=True))
+    assert cells["loop waits"] == "95.8 % (91.0 – 100)"
+    assert cells["batch / step"] == "23.0× (21.8 – 24.2)"
+    assert cells["loop, a batch"] == "12.0 ms"
+
+
+def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
+    """The table has no time there, and all else."""
+    entries = sample_balance.balance_entries()
+    for entry in entries:
+        del entry["extra_info"]["loop_s"]
+    folder = RunFolder(tmp_path)
+    sample_benchmarks.write_suite(folder, "balance", entries)
+    table = balance.balance(frame.balance(folder), None)
+    assert {row[7] for row in table.rows} == {"–"}
+    assert table.columns[7].heading == "loop, a batch"
+
+
+def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
+    """With its factor; a loader that keeps ahead is not among them."""
+    found = waiting(frame.balance(run), None)
+    assert found.caption.startswith(
+        "Without workers a batch takes longer than a step: concise.torchvision 23.0× at batch 256. The"
+    )
+
+
+def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:
+    """Without workers it loads while the step waits, and no factor above one is claimed."""
+    found = frame.balance(run)
+    row = found.iloc[0].copy()
+    row["load_to_step"] = 0.4
+    assert balance.verdict(row) == "the step waits"
+    assert balance.cheapest(found.iloc[:1]) == "None of these keeps ahead."
+
+
+def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
+    """Rate and time; a run that is too slow does not count, and neither does its data set."""
+    found = frame.tuner(run)
+    assert list(found["share_of_best"]) == [1.0, 0.98, 1.0, 0.98]
+    assert list(found["share_of_time"]) == [0.08, 0.09, 0.12, 0.30]
+    table = balance.tuner(found)
+    assert [row[:2] for row in table.rows] == [("cheap", "2 of 2"), ("sleepy", "1 of 2")]
+    assert "every run does so on 1 of 2 data sets" in table.caption
+
+
+def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_path: Path) -> None:
+    """There is nothing to compare it with."""
+    folder = RunFolder(tmp_path)
+    entries = [one for one in sample_balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
+    sample_benchmarks.write_suite(folder, "tuner", entries)
+    assert frame.tuner(folder).empty
+
+
+def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, Any]]) -> str:
+    stream = io.StringIO()
+    printer(Console(file=stream, width=160), {"benchmarks": entries})
+    return stream.getvalue()
+
+
+def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
+    """As the report does."""
+    printed = _printed(print_balance, sample_balance.balance_entries())
+    assert "starves the step by 23" in printed
+    assert "not decided" in printed
+    assert "loading keeps ahead" in printed
+    assert "cheapest that keeps ahead: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
+    starving = _printed(print_balance, sample_balance.balance_entries()[:2])
+    assert "none of these keeps ahead" in starving
+
+
+def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
+    """Run by run, and the medians of each data set."""
+    printed = _printed(print_tuner, sample_balance.tuner_entries())
+    assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time" in printed
+    assert "98.0%" in printed
+    assert "30.0%" in printed

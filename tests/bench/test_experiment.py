@@ -1,0 +1,74 @@
+"""Training for real: the chapter's figures on the chapter's data, and honest labels on any other."""
+
+import pytest
+
+from harness.bench.experiment import Training, linear_regression, overfitting, softmax_regression
+from harness.calling.discovery import load
+from harness.case import Case
+from harness.contracts.regression import TRUE_BIAS, TRUE_WEIGHT
+from harness.data.dataset import SYSTEM, prepare
+from harness.record import Epoch, Estimate, Image
+
+on_fashion_mnist = pytest.mark.skipif(
+    not SYSTEM.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """The shipped cases."""
+    return load()
+
+
+def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> None:
+    """Weights [2, -3.4] and bias 4.2, from scratch, concise, and in one step."""
+    estimates = [row for row in linear_regression(cases) if isinstance(row, Estimate)]
+    assert {row.case.rpartition(".")[2] for row in estimates} == {"train", "normal_equation", "least_squares"}
+    assert {row.true for row in estimates} == {*TRUE_WEIGHT, TRUE_BIAS}
+    assert len(estimates) == 4 * 3
+    for row in estimates:
+        assert abs(row.learned - row.true) < 0.005
+
+
+def test_the_same_start_and_batches_give_the_same_curves(cases: list[Case]) -> None:
+    """Scratch and concise agree epoch by epoch on the stand-in, and the labels say that it is one."""
+    data = prepare("synthetic")
+    rows = list(softmax_regression(cases, data, Training(epochs=2)))
+    epochs = [row for row in rows if isinstance(row, Epoch)]
+    by_style = {style: [row.train_loss for row in epochs if row.style == style] for style in ("scratch", "concise")}
+    assert by_style["scratch"] == pytest.approx(by_style["concise"], rel=1e-5)
+    assert [row.epoch for row in epochs] == [0, 1, 2] * 2
+    assert {row.data for row in rows if isinstance(row, (Epoch, Image))} == {"synthetic stand-in"}
+    last = epochs[-1]
+    assert last.held_out_accuracy is not None
+    assert last.held_out_accuracy > 0.5
+
+
+def test_samples_carry_their_class_and_the_predicted_one(cases: list[Case]) -> None:
+    """Without a trained model nothing is predicted."""
+    data = prepare("synthetic")
+    images = [row for row in softmax_regression([], data) if isinstance(row, Image)]
+    assert images
+    assert all(image.predicted is None for image in images)
+    assert all((image.height, image.width) == (28, 28) for image in images)
+
+
+@on_fashion_mnist
+def test_too_many_epochs_turn_the_held_out_loss(cases: list[Case]) -> None:
+    """The training loss keeps falling; the held-out loss is lowest before the end."""
+    rows = list(overfitting([case for case in cases if case.style == "scratch"], prepare(SYSTEM)))
+    held_out = [row.held_out_loss for row in rows if row.held_out_loss is not None]
+    training = [row.train_loss for row in rows]
+    assert training == sorted(training, reverse=True)
+    assert min(held_out) < 0.96 * held_out[-1]
+
+
+@on_fashion_mnist
+def test_softmax_regression_reaches_the_books_accuracy_on_fashion_mnist(cases: list[Case]) -> None:
+    """Ten epochs at batch 256 and rate 0.1: about 0.83 to 0.85 on the test images."""
+    rows = softmax_regression(cases, prepare(SYSTEM))
+    last = [row for row in rows if isinstance(row, Epoch) and row.epoch == 10]
+    assert {row.style for row in last} == {"scratch", "concise"}
+    for row in last:
+        assert row.held_out_accuracy is not None
+        assert 0.825 <= row.held_out_accuracy <= 0.855

@@ -1,0 +1,297 @@
+"""The suite of loaders, on data sets and loaders of one's own: what is measured once, what fails, and what is said."""
+
+import json
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from statistics import median
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from harness.bench import run as benchmark
+from harness.bench.run import Settings, run_suite
+from harness.bench.suites.loader_cell import FEWEST, ROUNDS, measure_cell
+from harness.bench.suites.memory_limit import MemoryLimit
+from harness.bench.suites.peers import PEERS
+from harness.error import UsageError
+from harness.loading.configuration import Configuration
+from harness.show.bench.loader import print_loaders
+
+DATA = """
+import os, signal, time
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+class Noise(Dataset):
+    def __len__(self): return 50
+    def bad(self): pass
+    def __getitem__(self, index):
+        if index >= 50: raise IndexError(index)
+        if index == 33: self.bad()
+        return torch.full((2, 3), float(index)), index % 10
+
+class Raises(Noise):
+    def bad(self): raise ValueError("damaged file")
+
+class Hangs(Noise):
+    def bad(self): time.sleep(600)
+
+class Dies(Noise):
+    def bad(self):
+        if get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+class Short(Noise):
+    def __len__(self): return 20
+
+class Empty(Noise):
+    def __len__(self): return 0
+"""
+
+
+def settings(dataset: str, **more: Any) -> Settings:
+    """Small budgets, on a data set."""
+    return Settings(**{"dataset": dataset, "batch_sizes": (8,), "workers": (0, 1), "seconds": 0.01, **more})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A file of data sets."""
+    file = tmp_path / "sets.py"
+    file.write_text(DATA)
+    return file
+
+
+def infos(folder: Path) -> list[dict[str, Any]]:
+    """Return what the suite says of each benchmark that it kept."""
+    document = json.loads((folder / "bench-loaders.json").read_text())
+    return [entry["extra_info"] for entry in document["benchmarks"]]
+
+
+def test_a_data_set_is_measured_over_its_axes(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefetch varies with workers only; the settings are those of the loader, and a length that lies is said."""
+    monkeypatch.chdir(tmp_path)
+    asked = settings(f"{data}:Short", prefetch=(1, 3), persistent=False, start_method="fork")
+    assert run_suite("loaders", run_folder=tmp_path, settings=asked) == 0, capfd.readouterr().out
+    found = infos(tmp_path)
+    assert [(info["workers"], info["prefetch"]) for info in found] == [(0, 2), (1, 1), (1, 3)]
+    assert {info["start_method"] for info in found} == {"fork"}
+    assert not any(info["persistent"] for info in found)
+    assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
+    assert {len(info["limit_wall_us"]) for info in found} <= {FEWEST, ROUNDS}
+    assert "says that it has 20 samples, and delivers one at index 20 too" in found[0]["remark"]
+
+
+def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies in workers only: what was measured without them stays."""
+    monkeypatch.chdir(tmp_path)
+    assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
+    said = capfd.readouterr().out
+    assert "Dies does not deliver [batch 8, workers 1]" in said
+    assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
+    assert "Traceback" not in said
+    assert [info["workers"] for info in infos(tmp_path)] == [0]
+
+
+def test_a_data_set_that_raises_is_no_traceback(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample, the error, and the way out."""
+    monkeypatch.chdir(tmp_path)
+    assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Raises", workers=(0,))) == 1
+    said = capfd.readouterr().out
+    assert "fault      at index 33: loading raises: ValueError: damaged file" in said
+    assert "Traceback" not in said
+
+
+def test_a_data_set_that_hangs_is_tried_once(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is bounded, and the other configurations are not waited for."""
+    monkeypatch.chdir(tmp_path)
+    assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
+    said = capfd.readouterr().out
+    assert said.count("fault      at index 33: loading hangs: what was asked for is not there after 1 s") == 2
+    assert said.count("not tried here: it hung before") == 1
+
+
+def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pytest there is nothing to be seen, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a data set has 1 or more samples, got 0"):
+        run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
+    assert "".join(capfd.readouterr()) == ""
+    assert not (tmp_path / "bench-loaders.json").exists()
+
+
+def test_flags_are_handed_on() -> None:
+    """Those that are absent are not."""
+    assert Settings(persistent=False, pin=True).arguments() == ["--harness-pin", "--no-harness-persistent"]
+    assert Settings(persistent=True, prefetch=(2, 4)).arguments() == ["--harness-prefetch=2,4", "--harness-persistent"]
+
+
+class Pairs:
+    """A loader of four batches that uses no worker, whatever it is told."""
+
+    def __iter__(self) -> Any:
+        return iter([(torch.zeros(5, 2), torch.zeros(5))] * 4)
+
+
+def cell(**more: Any) -> Any:
+    """Measure it with a small budget."""
+    given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
+    return measure_cell(Pairs, Configuration(5), **given)
+
+
+def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
+    """It starts neither process nor thread."""
+    assert cell(needs_workers=True) is None
+    found = cell()
+    assert found.loader.endswith("Pairs")
+    assert (len(found.slices), len(found.limits)) == (ROUNDS, ROUNDS)
+    assert set(found.epochs) == {(20, 4)}
+
+
+def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
+    """Some loaders shuffle before the first batch, and a part of an epoch would not show it."""
+    found = cell()
+    assert found.batches % 4 == 0
+    assert {one.batches for one in found.slices} == {found.batches}
+    assert {one.samples for one in found.slices} == {5 * found.batches}
+
+
+class Bursts:
+    """Batches that a thread makes, a millisecond each and up to 16 ahead, and that are looked for every 10 ms only."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        ready: deque[tuple[Tensor, Tensor]] = deque()
+
+        def make() -> None:
+            for _ in range(200):
+                while len(ready) >= 16:
+                    time.sleep(1e-3)
+                time.sleep(1e-3)
+                ready.append((torch.zeros(5, 2), torch.zeros(5)))
+
+        maker = Thread(target=make, daemon=True)
+        maker.start()
+        for _ in range(200):
+            while not ready:
+                time.sleep(1e-2)
+            yield ready.popleft()
+        maker.join()
+
+
+def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
+    """A batch takes a millisecond at least, though most are handed over at once."""
+    limit = MemoryLimit([torch.zeros(100, 2)])
+    found = measure_cell(
+        Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
+    )
+    assert found is not None
+    assert median(one.wall_us * one.samples / one.batches for one in found.slices) > 900.0
+
+
+def test_the_limit_gathers_and_converts() -> None:
+    """Bytes become values from 0 to 1; other tensors are gathered as they are; a batch without a tensor has none."""
+    images, labels = torch.full((10, 1, 2, 2), 255, dtype=torch.uint8), torch.arange(10)
+    limit = MemoryLimit([images, labels])
+    pixels, marks = limit._batch(torch.tensor([3, 7]))
+    assert torch.equal(pixels, torch.ones(2, 1, 2, 2))
+    assert marks.tolist() == [3, 7]
+    found = limit.slice(4, 0.0)
+    assert (found.samples, found.batches) == (4, 1)
+    assert MemoryLimit.of_batch({"text": ["a", "b"]}, 2) is None
+    assert MemoryLimit.of_batch([images, {"marks": labels}], 10) is not None
+
+
+def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a loop does; the one before that is gone."""
+    limit = MemoryLimit([torch.zeros(12, 2)])
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[list[bool]] = []
+    gather = limit._batch
+
+    def batch(rows: torch.Tensor) -> list[torch.Tensor]:
+        found = gather(rows)
+        alive.append([other() is not None for other in made])
+        made.append(weakref.ref(found[0]))
+        return found
+
+    monkeypatch.setattr(limit, "_batch", batch)
+    limit.slice(4, 0.01)
+    assert len(made) > 2
+    assert [before[-1] for before in alive[1:]] == [True] * (len(made) - 1)
+    assert not any(alive[-1][:-1])
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
+    """Each sample once an epoch, in batches of the size asked for, each byte divided by 255."""
+    if peer.absence:
+        assert find_spec(peer.module) is None
+        pytest.skip(peer.absence)
+    from harness.contracts.loader import data_folder
+
+    images = torch.arange(43, dtype=torch.uint8)[:, None, None].expand(43, 28, 28).contiguous()
+    with data_folder(images, torch.arange(43, dtype=torch.uint8) % 10) as root:
+        loader = peer.function(root, True, 8, workers, True)  # noqa: FBT003 - as torchvision's
+        for _ in range(2):
+            batches = list(loader)
+            assert sorted(len(labels) for _, labels in batches) == [3, 8, 8, 8, 8, 8]
+            grey = torch.cat([pixels[:, 0, 0, 0] for pixels, _ in batches]) * 255
+            assert sorted(grey.round().int().tolist()) == list(range(43))
+            assert all(
+                torch.equal(labels, (pixels[:, 0, 5, 5] * 255).round().long() % 10) for pixels, labels in batches
+            )
+
+
+def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra that has it."""
+    monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
+    assert PEERS[0].absence == "light-dataloader is not installed; the extra `peers` has it"
+
+
+def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:
+    """Return a benchmark as the suite writes it."""
+    facts = {"wall_us": [wall_us] * 9, "cpu_us": [wall_us] * 9, "limit_wall_us": [0.5] * 9}
+    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None}
+    usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
+    info = {"case": case, "family": "f", "batch_size": 8, "workers": workers, "loader": loader, "first_batch_s": 0.01}
+    return {"extra_info": info | facts | usual}
+
+
+def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
+    """Of all loaders and of torch's own; a loader of one's own is not torch's."""
+    torchs = "torch.utils.data.dataloader.DataLoader"
+    entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
+    entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
+    stream = StringIO()
+    print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
+    said = stream.getvalue()
+    assert "batch 8: the fastest is memory with no workers, 100.0 times the rate of book with no workers" in said
+    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times the rate of book" in said
+    assert "100.0 times its CPU time" in said
+    assert said.count("100.0% [100.0%, 100.0%]") == 2
+    assert "40.0k [40.0k, 40.0k]" in said
+
+
+def test_the_suite_of_loaders_is_a_usual_one() -> None:
+    """It runs where none is named."""
+    assert "loaders" in benchmark.USUAL

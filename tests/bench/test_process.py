@@ -1,0 +1,152 @@
+"""The process a suite runs in: what it is told, its limit, its end, its progress, and what is kept of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.bench import run as benchmark
+from harness.bench.run import IdleError, Settings, run_suite
+from harness.bench.suites.progress import Progress
+from harness.error import UsageError
+
+
+def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
+    """Run a program in place of a suite, and return its code."""
+    listener = benchmark._Listener(lambda *_: None)
+    return benchmark._run([sys.executable, "-S", "-c", child], limit_s, folder / "output.txt", listener)
+
+
+def test_only_what_is_set_is_handed_on() -> None:
+    """An absent setting leaves the suite's own."""
+    assert Settings().arguments() == []
+    assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
+
+
+def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It is interrupted, has time to write down what it finished, and its own code is returned."""
+    child = (
+        "import time\nprint('started', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
+    )
+    assert ran(child, tmp_path, 2.0) == 7
+    assert (tmp_path / "output.txt").read_text() == "started\n"
+    assert "stopped after 2 s, as limited" in capfd.readouterr().err
+
+
+def test_a_suite_that_does_not_let_go_is_killed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever ignores the interrupt loses what it has, and that is said."""
+    monkeypatch.setattr(benchmark, "GOODBYE_S", 0.2)
+    child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
+    assert ran(child, tmp_path, 2.0) < 0
+    assert "nothing it measured is kept" in capfd.readouterr().err
+
+
+def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
+    monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
+    child = (
+        "import time\n"
+        "for code in (None, 7):\n"
+        "    try: time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        if code: raise SystemExit(code)"
+    )
+    assert ran(child, tmp_path, 2.0) == 7
+
+
+@pytest.mark.parametrize("end", ["interrupted", "failed"])
+def test_pytests_words_are_shown_where_something_went_wrong(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
+) -> None:
+    """Not to who interrupts, who knows what happened."""
+
+    def run(_: object, __: object, output: Path, ___: object) -> int:
+        output.write_text("!!!!! the words of pytest !!!!!", encoding="utf-8")
+        if end == "interrupted":
+            raise KeyboardInterrupt
+        return 1
+
+    monkeypatch.setattr(benchmark, "_run", run)
+    if end == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            run_suite("steps", run_folder=tmp_path)
+    else:
+        assert run_suite("steps", run_folder=tmp_path) == 1
+    assert ("words of pytest" in capfd.readouterr().out) == (end == "failed")
+
+
+def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
+    """What runs, how many are done, and how many there are, until the suite closes its end."""
+    seen: list[tuple[str, int, int]] = []
+    listener = benchmark._Listener(lambda *told: seen.append(told))
+    telling = Progress(os.dup(listener.sink))
+    listener.begin()
+    telling._tell(total=2)
+    for nodeid in ("suite.py::test_it[a]", "suite.py::test_it[b]"):
+        telling.pytest_runtest_logstart(nodeid)
+        telling.pytest_runtest_logfinish()
+    telling._stream.close()
+    listener.finish()
+    assert listener.refused is None
+    assert seen == [
+        ("", 0, 2),
+        ("test_it[a]", 0, 2),
+        ("test_it[a]", 1, 2),
+        ("test_it[b]", 1, 2),
+        ("test_it[b]", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
+    """As the error it was, whole; what leaves the suite without work is told apart."""
+    listener = benchmark._Listener(lambda *_: None)
+    telling = Progress(os.dup(listener.sink))
+    listener.begin()
+    error = UsageError(rule="a rule", value="a value", place="a place", remedy="a way out")
+    telling.refuse(error, idle=idle)
+    telling._stream.close()
+    listener.finish()
+    assert str(listener.refused) == str(error)
+    assert isinstance(listener.refused, IdleError) is idle
+
+
+@pytest.mark.parametrize(("code", "kept", "shown"), [(0, True, False), (0, False, True), (1, True, True)])
+def test_what_pytest_writes_is_shown_unless_all_went_well(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: int,
+    kept: bool,
+    shown: bool,
+) -> None:
+    """That nothing was measured has its reason there too; the end of the suite does not wait for its progress."""
+    document = json.dumps({"benchmarks": [{}] * kept})
+
+    def command(name: str, scratch: Path, result: Path) -> list[str]:
+        child = f"print('a long story'); open({str(result)!r}, 'w').write({document!r}); raise SystemExit({code})"
+        return [sys.executable, "-S", "-c", child]
+
+    monkeypatch.setattr(benchmark, "_command", command)
+    assert run_suite("steps", run_folder=tmp_path) == (code if kept else 2)
+    assert ("a long story" in capfd.readouterr().out) is shown
+
+
+def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
+    """The run's file stays as it was."""
+    result, file = tmp_path / "result.json", tmp_path / "bench-steps.json"
+    result.write_text('{"benchmarks": [')
+    file.write_text("before")
+    assert benchmark._keep(result, file) == 0
+    assert file.read_text() == "before"
+
+
+def test_starting_a_suite_imports_no_torch() -> None:
+    """The process that starts it is light."""
+    code = "import sys, harness.bench.run; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0

@@ -1,0 +1,222 @@
+"""Steps in turns on a made-up machine: what is timed, what is waited for, and what happens to the ones that fail."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from harness.bench.suites import step_group, test_steps
+from harness.bench.suites.step_group import PHASES, measure_group
+from harness.bench.suites.training import Problem, problem, steps_compared
+from harness.case import Case
+from harness.timing.graph import NotCapturableError
+from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
+
+
+class Machine:
+    """A host and an accelerator with one clock: what is queued is done when it is waited for.
+
+    Its name is that of the CPU, so that tensors can be sent to it.
+    """
+
+    name = "cpu"
+
+    def __init__(self, *, capturable: bool = True) -> None:
+        self.now_s, self.device_s, self.queued_s = 0.0, 0.0, 0.0
+        self.waits = 0
+        self.capturable = capturable
+
+    def clock(self) -> float:
+        """Seconds, the host's."""
+        return self.now_s
+
+    def launch(self, host_s: float, device_s: float) -> None:
+        """Queue work."""
+        self.now_s += host_s
+        self.queued_s += device_s
+
+    def synchronize(self) -> None:
+        """Wait for what is queued."""
+        self.waits += 1
+        self.now_s += self.queued_s
+        self.device_s += self.queued_s
+        self.queued_s = 0.0
+
+    def event(self) -> "Mark":
+        """Return a fresh mark."""
+        return Mark(self)
+
+    def capture(self, _: Callable[[], object]) -> Callable[[], object]:
+        """Return a replay that costs the host a tenth."""
+        if not self.capturable:
+            raise NotCapturableError("it cannot be recorded: it waits")
+        return lambda: self.launch(0.1, 2.0)
+
+
+class Mark:
+    """A mark in the queue."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.at_s = 0.0
+
+    def record(self) -> None:
+        """Note the device's time when all that was queued before is done."""
+        self.at_s = self.machine.device_s + self.machine.queued_s
+
+    def elapsed_time(self, end_event: "Mark") -> float:
+        """Milliseconds."""
+        return (end_event.at_s - self.at_s) * 1e3
+
+
+class PhasedStep:
+    """A step whose phases take known times, on the host and on the device."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def forward(self, _: Any) -> None:
+        """One and two seconds."""
+        self.machine.launch(1.0, 2.0)
+
+    def loss(self, *_: Any) -> None:
+        """An eighth and a quarter."""
+        self.machine.launch(0.125, 0.25)
+
+    def backward(self, _: Any) -> None:
+        """Two and four."""
+        self.machine.launch(2.0, 4.0)
+
+    def update(self) -> None:
+        """A half and one."""
+        self.machine.launch(0.5, 1.0)
+
+    def __call__(self, *_: Any) -> None:
+        """All of it."""
+        self.forward(None)
+        self.loss()
+        self.backward(None)
+        self.update()
+
+
+def case(step: Callable[..., Any], name: str) -> Case:
+    """A case whose step is given."""
+    return Case(lambda weight, bias, _: (step, (weight, bias)), "softmax_regression_step", name=name)
+
+
+@pytest.fixture(autouse=True)
+def rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the rates of the machine without a real matrix."""
+    found = {name: Gauge(lambda: None, 1) for name in (READ, COPY, MULTIPLY)}
+    monkeypatch.setattr(step_group, "gauges", lambda *_: found)
+    monkeypatch.setattr(step_group, "GAUGE_S", 1e-8)
+
+
+class Ticking(Machine):
+    """A machine whose clock moves a little whenever it is read, so that nothing takes no time at all."""
+
+    def clock(self) -> float:
+        """Seconds."""
+        self.now_s += 1e-9
+        return self.now_s
+
+
+def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
+    """Host and device time together, and each phase with the wait for it."""
+    machine = Ticking()
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
+    timed = group.timed["a.step"]
+    assert timed.rounds_s == pytest.approx([3.625 + 7.25] * len(timed.rounds_s))
+    assert list(timed.phases_s) == list(PHASES)
+    assert [phase[0] for phase in timed.phases_s.values()] == pytest.approx([3.0, 0.375, 6.0, 1.5])
+    assert timed.warmed.cold_s == pytest.approx(10.875)
+
+
+def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
+    """The launch takes the host's seconds, the events the device's; the replay is waited for and timed too."""
+    machine = Ticking()
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    assert found["launch_s"] == pytest.approx(3.625)
+    assert found["device_s"] == pytest.approx(7.25)
+    assert found["graph_s"] == pytest.approx(2.1)
+    assert found["graph_device_s"] == pytest.approx(2.0)
+    assert found["graph_absent"] is None
+
+
+def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> None:
+    """And its other times all the same."""
+    machine = Ticking(capturable=False)
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    assert found["graph_s"] is None
+    assert found["graph_absent"] == "it cannot be recorded: it waits"
+    assert found["device_s"] == pytest.approx(7.25)
+
+
+def test_without_an_accelerator_there_are_no_such_times() -> None:
+    """All of them are unknown, none is zero."""
+    machine = Ticking()
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
+    assert machine.waits == 0
+    assert set(test_steps.on_the_device(group.timed["a.step"], None).values()) == {None}
+    assert group.timed["a.step"].rounds_s[0] == pytest.approx(3.625)
+
+
+def test_a_step_without_phases_is_timed_as_a_whole() -> None:
+    """The others' phases are not its."""
+    machine = Ticking()
+    plain = case(lambda *_: machine.launch(1.0, 0.0), "a.plain")
+    group = measure_group([plain, case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
+    assert group.timed["a.plain"].phases_s == {}
+    assert len(group.timed["a.step"].phases_s) == 4
+    assert len(group.timed["a.plain"].rounds_s) == len(group.timed["a.step"].rounds_s) == len(group.floor_s)
+
+
+def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
+    """At the first call or later, in the step or in a phase."""
+    machine = Ticking()
+
+    class Failing(PhasedStep):
+        def backward(self, _: Any) -> None:
+            raise ValueError("no way back")
+
+    def failing(X: Any, y: Any) -> None:
+        raise ValueError("at once")
+
+    cases = [case(failing, "a.failing"), case(Failing(machine), "a.back"), case(PhasedStep(machine), "a.step")]
+    group = measure_group(cases, 4, None, seconds=1.0, clock=machine.clock)
+    assert list(group.timed) == ["a.step"]
+    assert {name: str(error) for name, error in group.failed.items()} == {
+        "a.failing": "at once",
+        "a.back": "no way back",
+    }
+
+
+def test_weights_that_became_nan_are_seen() -> None:
+    """Not by the time, but by what is left."""
+    machine = Ticking()
+
+    def factory(weight: Any, bias: Any, lr: float) -> Any:
+        def step(X: Any, y: Any) -> None:
+            machine.launch(1.0, 0.0)
+            weight.fill_(torch.nan)
+
+        return step, (weight, bias)
+
+    lost = Case(factory, "softmax_regression_step", name="a.lost")
+    assert not measure_group([lost], 4, None, seconds=1.0, clock=machine.clock).timed["a.lost"].finite
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(1, 64), (256, 64), (1024, 64), (8192, 8), (65_536, 3)])
+def test_as_many_steps_are_compared_as_the_samples_allow(batch_size: int, steps: int) -> None:
+    """Sixty-four wherever they are cheap."""
+    assert steps_compared(batch_size) == steps
+
+
+def test_minibatches_differ_and_the_data_of_all_stays_small() -> None:
+    """Each is ahead of the one before by sixteen samples."""
+    given: Problem = problem(case(lambda *_: None, "a.step"), 64)
+    assert len(given.X) == 64 + 63 * 16
+    assert not torch.equal(given.minibatch(0)[0], given.minibatch(1)[0])

@@ -1,0 +1,106 @@
+"""Steps are held against gradient descent: the shipped ones follow it, and every wrong one is found."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from harness.bench.suites import training
+from harness.bench.suites.training import disagreement, problem
+from harness.calling.compiler import no_compiler
+from harness.calling.discovery import load
+from harness.case import Case
+
+SHIPPED_STEPS = [case for case in load("cases") if case.contract in training.CONTRACTS]
+
+MUTATED = [case for case in SHIPPED_STEPS if case.name.endswith((".training_step", ".closed_form_step"))]
+"""Those that others vary by an option are not made wrong again."""
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 256])
+@pytest.mark.parametrize("case", SHIPPED_STEPS, ids=lambda case: case.name)
+def test_the_shipped_steps_follow_gradient_descent(case: Case, batch_size: int) -> None:
+    """The validation finds nothing to complain of in a right step."""
+    try:
+        found = disagreement(case, problem(case, batch_size), "cpu")
+    except Exception as error:
+        if reason := no_compiler(error):
+            pytest.skip(reason)
+        raise
+    assert found is None
+
+
+def _mutant(base: Case, change: Callable[..., Any]) -> Case:
+    """A case whose step is another's, with the parameters and the loss passed through a change."""
+
+    def factory(weight: Any, bias: Any, lr: float) -> Any:
+        step, (W, b) = base.function(weight, bias, lr)
+
+        def changed(X: Any, y: Any) -> Any:
+            before = (W.clone(), b.clone())
+            loss = step(X, y)
+            with torch.no_grad():
+                return change(before, (W, b), loss)
+
+        return changed, (W, b)
+
+    return Case(factory, base.contract, declares=base.declares, name="mutant.step")
+
+
+def _skips_the_bias(before: Any, after: Any, loss: Any) -> Any:
+    after[1].copy_(before[1])
+    return loss
+
+
+def _skips_the_weight(before: Any, after: Any, loss: Any) -> Any:
+    after[0].copy_(before[0])
+    return loss
+
+
+def _steps_a_hundredth_too_far(before: Any, after: Any, loss: Any) -> Any:
+    for old, new in zip(before, after, strict=True):
+        new.add_(0.01 * (new - old))
+    return loss
+
+
+def _rounds_to_bfloat16(_: Any, after: Any, loss: Any) -> Any:
+    for part in after:
+        part.copy_(part.bfloat16().float())
+    return loss
+
+
+def _returns_no_loss(_: Any, __: Any, loss: Any) -> Any:
+    return torch.zeros_like(loss)
+
+
+def _returns_half_the_loss(_: Any, __: Any, loss: Any) -> Any:
+    return loss / 2
+
+
+def _loses_itself(_: Any, after: Any, loss: Any) -> Any:
+    after[0].fill_(float("nan"))
+    return loss
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 1024])
+@pytest.mark.parametrize(
+    "change",
+    [
+        _skips_the_bias,
+        _skips_the_weight,
+        _steps_a_hundredth_too_far,
+        _rounds_to_bfloat16,
+        _returns_no_loss,
+        _returns_half_the_loss,
+        _loses_itself,
+    ],
+    ids=lambda change: change.__name__.strip("_"),
+)
+@pytest.mark.parametrize("base", MUTATED, ids=lambda case: case.name)
+def test_every_wrong_step_is_found(base: Case, change: Callable[..., Any], batch_size: int) -> None:
+    """Each mutant is refused at every batch size that is timed."""
+    mutant = _mutant(base, change)
+    found = disagreement(mutant, problem(mutant, batch_size), "cpu")
+    assert found is not None
+    assert found.deviation > found.bound

@@ -1,0 +1,376 @@
+"""The benchmark suites, on a user's own cases: what was right is kept with its rounds, what was wrong fails."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from samples.apart import run_apart
+
+from harness.bench.run import SUITES, USUAL, Settings, run_suite
+from harness.bench.suites.loader_cell import FEWEST, ROUNDS
+from harness.bench.suites.test_search import WAYS
+from harness.calling.compiler import NO_COMPILER
+from harness.error import UsageError
+from harness.timing.interleaving import FEWEST_ROUNDS
+
+SPECIMENS = """
+import multiprocessing, os, signal, time
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from harness import Case
+from harness.data.dataset import arrays
+
+def made(update, kind="softmax"):
+    def factory(weight, bias, lr):
+        W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+        def step(X, y):
+            scores = X @ W.T + b
+            loss = F.cross_entropy(scores, y) if kind == "softmax" else F.mse_loss(scores.squeeze(1), y)
+            slopes = torch.autograd.grad(loss, (W, b))
+            with torch.no_grad():
+                update(W, b, slopes, lr)
+            return loss.detach()
+        return step, (W, b)
+    return factory
+
+def right(W, b, slopes, lr):
+    W -= lr * slopes[0]
+    b -= lr * slopes[1]
+
+def without_bias(W, b, slopes, lr):
+    W -= lr * slopes[0]
+
+def raising_step(weight, bias, lr):
+    def step(X, y):
+        raise RuntimeError("not today")
+    return step, (weight, bias)
+
+def mean_loss(X, y, W, b):
+    return F.cross_entropy(X @ W.T + b, y)
+
+def compiled_step(weight, bias, lr):
+    W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    compiled = torch.compile(mean_loss)
+    def step(X, y):
+        loss = compiled(X, y, W, b)
+        loss.backward()
+        return loss.detach()
+    return step, (W, b)
+
+def interrupting(weight, bias, lr):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+def loader(root, train, batch_size, workers, shuffle):
+    images, labels = arrays(root, train=train)
+    images, labels = torch.from_numpy(images)[:, None].float() / 255, torch.from_numpy(labels).long()
+    return DataLoader(TensorDataset(images, labels), batch_size, shuffle=shuffle, num_workers=workers)
+
+def dropping_the_tail(root, train, batch_size, workers, shuffle):
+    whole = loader(root, train, batch_size, workers, shuffle).dataset
+    return DataLoader(whole, batch_size, shuffle=shuffle, num_workers=workers, drop_last=True)
+
+class Mislabelled(list):
+    def __iter__(self):
+        return ((images, (labels + 1) % 10) for images, labels in list.__iter__(self))
+
+def mislabelling(*arguments):
+    return Mislabelled(loader(*arguments))
+
+def leaving_a_process(*arguments):
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+    return loader(*arguments)
+
+def add(a, b):
+    return a + b
+
+def add_in_half(a, b):
+    return (a.half() + b.half()).float()
+
+def raising(a, b):
+    raise RuntimeError("no such luck")
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a suite left behind.
+
+    Parameters
+    ----------
+    code
+        What :func:`harness.bench.run.run_suite` returned; 2 where it refused.
+    output
+        All that was written to the terminal.
+    document
+        The file in the run's folder; ``None`` where there is none.
+    written
+        All files in the working directory afterwards, that of the cases excepted.
+    """
+
+    code: int
+    output: str
+    document: Any
+    written: list[str]
+
+    @property
+    def timed(self) -> dict[str, Any]:
+        """The benchmarks that were kept, by what stands between the brackets."""
+        found: dict[str, Any] = {entry["param"]: entry for entry in self.document["benchmarks"]}
+        return found
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs a suite on cases given as text, from a working directory that holds no more."""
+
+    def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None) -> Ran:
+        (tmp_path / "mine.py").write_text(SPECIMENS + f"\nCASES = [{cases}]\n")
+        settings = Settings(
+            batch_sizes=(4,), workers=(0, 1), sizes=(8,), data="synthetic", images=images, seconds=0.02, seeds=2
+        )
+        code, output, document = run_apart(tmp_path, suite, target=target, settings=settings)
+        files = (str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
+        written = sorted(f for f in files if not f.startswith(("mine.py", "__pycache__", ".harness")))
+        return Ran(code, output, document, written)
+
+    return run
+
+
+def test_a_wrong_step_fails_the_suite_and_its_timing_is_not_kept(run: Run) -> None:
+    """A step that skips the bias is faster and wrong: the reason is shown, the right one's rounds are kept."""
+    ran = run(
+        "steps",
+        'Case(made(right), "softmax_regression_step", name="mine.right"),'
+        'Case(made(without_bias), "softmax_regression_step", name="mine.wrong"),'
+        'Case(made(right, "linear"), "linear_regression_step", name="mine.line")',
+    )
+    assert ran.code == 1
+    assert "mine.wrong was timed and is wrong [float32, cpu, batch 4]" in ran.output
+    assert "after 64 steps weight and bias are those of gradient descent" in ran.output
+    assert list(ran.timed) == ["mine.line-cpu-4", "mine.right-cpu-4"]
+    account = ran.document["harness"]
+    assert (account["complete"], account["collected"], account["passed"]) == (False, 6, 2)
+    assert [failure["name"] for failure in account["failed"]] == ["test_training_step[mine.wrong-cpu-4]"]
+    if torch.accelerator.is_available():
+        return
+    assert {skip["reason"] for skip in account["skipped"]} == {"no accelerator on this machine"}
+    assert len(account["skipped"]) == 3
+
+
+def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run) -> None:
+    """Raw rounds and every key that the report reads are in the file, and there is no other file."""
+    ran = run("steps", 'Case(made(right), "softmax_regression_step", name="mine.right", style="concise")')
+    assert ran.code == 0, ran.output
+    timed = ran.timed["mine.right-cpu-4"]
+    rounds, info = timed["stats"]["rounds"], timed["extra_info"]
+    assert len(timed["stats"]["data"]) == rounds >= FEWEST_ROUNDS
+    assert info.pop("cold_s") > 0.0
+    for measured in ("floor_s", "bytes_per_s", "operations_per_s"):
+        assert len(found := info.pop(measured)) == rounds
+        assert min(found) > 0.0
+    assert info.pop("deviation") <= info.pop("bound")
+    assert info == {
+        "case": "mine.right",
+        "family": "mine",
+        "style": "concise",
+        "contract": "softmax_regression_step",
+        "device": "cpu",
+        "batch_size": 4,
+        "dtype": "float32",
+        "threads": 1,
+        "phases_s": {},
+        "bytes": 4 * (4 * 784 + 2 * 7850 + 1) + 4 * 8,
+        "operations": 4 * 4 * 784 * 10,
+        "launch_s": None,
+        "device_s": None,
+        "graph_s": None,
+        "graph_device_s": None,
+        "graph_absent": None,
+        "steps_compared": 64,
+    }
+    assert timed["params"] == {"case": "mine.right", "device": "cpu", "batch_size": 4}
+    assert ran.document["harness"]["complete"]
+    assert ran.written == ["run/bench-steps.json"]
+
+
+def test_a_step_that_raises_leaves_the_turns_to_the_others(run: Run) -> None:
+    """Its own benchmark fails with what it raised; the one beside it is measured and kept."""
+    ran = run(
+        "steps",
+        'Case(raising_step, "softmax_regression_step", name="mine.raising"),'
+        'Case(made(right), "softmax_regression_step", name="mine.right")',
+    )
+    assert ran.code == 1
+    assert list(ran.timed) == ["mine.right-cpu-4"]
+    assert "RuntimeError: not today" in ran.output
+    assert "INTERNALERROR" not in ran.output
+
+
+def test_a_step_that_needs_a_compiler_is_skipped_where_there_is_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The reason is plain, and the suite is complete."""
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / ".harness" / "compiled"))
+    ran = run(
+        "steps",
+        'Case(compiled_step, "softmax_regression_step", name="mine.compiled"),'
+        'Case(made(right), "softmax_regression_step", name="mine.right")',
+    )
+    assert ran.code == 0, ran.output
+    assert list(ran.timed) == ["mine.right-cpu-4"]
+    reasons = {skip["name"]: skip["reason"] for skip in ran.document["harness"]["skipped"]}
+    assert reasons["test_training_step[mine.compiled-cpu-4]"] == NO_COMPILER
+
+
+def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> None:
+    """Both have as many rounds; what is kept is ours, with the timer's beside it."""
+    ran = run("agreement", 'Case(made(right), "softmax_regression_step", name="mine.right")')
+    assert ran.document is not None, ran.output
+    timed = ran.timed["mine.right-4"]
+    assert len(timed["extra_info"]["timer_s"]) == len(timed["stats"]["data"]) >= FEWEST_ROUNDS
+    assert timed["extra_info"]["tolerance"] == 0.03
+
+
+def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
+    """A loader that delivers fewer images, or other labels, fails; the right one is kept with all its keys."""
+    ran = run(
+        "loaders",
+        'Case(loader, "loader", name="mine.right"), Case(dropping_the_tail, "loader", name="mine.short"),'
+        'Case(mislabelling, "loader", name="mine.wrong"), Case(leaving_a_process, "loader", name="mine.careless")',
+        images=30,
+    )
+    assert ran.code == 1
+    assert list(ran.timed) == ["mine.right-4-0", "mine.right-4-1"]
+    assert "28 samples in 7 batches" in ran.output
+    assert "30 samples in 8 batches" in ran.output
+    assert "a sample is an image of the data" in ran.output
+    assert "1 of its processes still run when it is let go" in ran.output
+    timed = ran.timed["mine.right-4-1"]
+    info = timed["extra_info"]
+    rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
+    assert {len(each) for each in rounds} == {timed["stats"]["rounds"]} <= {FEWEST, ROUNDS}
+    assert timed["stats"]["data"] == pytest.approx([30e-6 * wall_us for wall_us in rounds[0]])
+    parts = info.pop("made_s") + info.pop("iterator_s")
+    assert 0.0 < parts < info.pop("first_batch_s")
+    assert min(info.pop(name) for name in ("start_cpu_s", "shutdown_s", "pss_bytes", "slice_batches")) > 0
+    assert info.pop("shared_bytes") >= 0
+    assert info == {
+        "case": "mine.right",
+        "family": "mine",
+        "style": "foreign",
+        "loader": "torch.utils.data.dataloader.DataLoader",
+        "batch_size": 4,
+        "workers": 1,
+        "prefetch": 2,
+        "persistent": True,
+        "pin": False,
+        "start_method": None,
+        "samples": 30,
+        "batches": 8,
+        "data": "synthetic stand-in",
+        "remark": None,
+    }
+
+
+def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: Run) -> None:
+    """A wrong one fails and its time is not kept, unless it declares what it breaks; loaders are no operations."""
+    ran = run(
+        "operations",
+        'Case(add, "add", name="mine.right"), Case(add_in_half, "add", name="mine.half"),'
+        'Case(add_in_half, "add", name="mine.known", breaks={"correctly_rounded": "computes in half"}),'
+        'Case(F.softmax, "softmax", name="mine.softmax", call=lambda f, x: f(x, dim=-1)),'
+        'Case(loader, "loader", name="mine.loader")',
+    )
+    assert ran.code == 1
+    assert list(ran.timed) == ["mine.right", "mine.known", "mine.softmax"]
+    assert "mine.half was timed and is wrong [float32, the standard input]" in ran.output
+    info = ran.timed["mine.softmax"]["extra_info"]
+    assert info.pop("cold_s") > 0.0
+    assert info == {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+
+
+def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
+    """A sum in half precision is found wrong and a case that raises is an error; neither stops the others."""
+    ran = run(
+        "vectorization",
+        'Case(raising, "add", name="mine.raising"), Case(add_in_half, "add", name="mine.half"),'
+        'Case(add, "add", name="mine.right"), Case(F.linear, "linear", name="mine.linear")',
+    )
+    assert ran.code == 1
+    assert list(ran.timed) == ["mine.right-8", "mine.linear-8"]
+    assert "RuntimeError: no such luck" in ran.output
+    assert "add(a, b) is a + b, correctly rounded." in ran.output
+    info = ran.timed["mine.right-8"]["extra_info"]
+    assert info.pop("cold_s") > 0.0
+    assert info == {"case": "mine.right", "family": "mine", "style": "foreign", "contract": "add", "n": 8}
+
+
+def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
+    """Each way and seed has its score; a search of ours in ordinal space sees more than random rows do."""
+    ran = run("search", 'Case(lambda x: x.softmax(-1), "softmax", name="mine.softmax")')
+    assert ran.code == 0
+    scores = {(it["extra_info"]["way"], it["extra_info"]["seed"]): it["extra_info"] for it in ran.timed.values()}
+    ways = {way for way, _ in scores}
+    assert ways == {*WAYS, "longer"}
+    assert {seed for way, seed in scores if way in WAYS} == {0, 1}
+    for seed in (0, 1):
+        assert scores["evolved in ordinal space", seed]["score"] > 2 * scores["random normal", seed]["score"]
+        assert scores["Hypothesis", seed]["rows"] > 0
+    assert scores["longer", 0]["seconds"] == pytest.approx(4 * scores["Hypothesis", 0]["seconds"])
+    assert all(info["objective"] == "deviation" for info in scores.values())
+
+
+def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> None:
+    """What was measured in turns before the interrupt is kept; the code says that the suite is not whole."""
+    ran = run(
+        "steps",
+        'Case(made(right, "linear"), "linear_regression_step", name="mine.right"),'
+        'Case(interrupting, "softmax_regression_step", name="mine.interrupting")',
+    )
+    assert ran.code == 2
+    assert list(ran.timed) == ["mine.right-cpu-4"]
+    assert not ran.document["harness"]["complete"]
+    assert "1 of 4 benchmarks were measured and kept; 0 failed" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("cases", "target", "message"),
+    [
+        ("", "absent", "no module named `absent`"),
+        (
+            'Case(add, "add", name="mine.add")',
+            "mine",
+            "`linear_regression_step` or `softmax_regression_step` in float32, got none that it can time in `mine`",
+        ),
+        (
+            'Case(made(right), "softmax_regression_step", name="a.b"),'
+            'Case(made(right), "linear_regression_step", name="a.b")',
+            "mine",
+            "cases have different names, got `a.b` twice",
+        ),
+    ],
+)
+def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, target: str, message: str) -> None:
+    """No such target, no case of the suite's contracts, two cases of one name: code 2, a plain message, no file."""
+    ran = run("steps", cases, target=target)
+    assert ran.code == 2
+    assert message in ran.output
+    assert ran.output.count("\n") == 1, "one sentence, and nothing of pytest"
+    assert ran.document is None
+
+
+def test_there_are_nine_suites_and_no_other() -> None:
+    """A name that is none is refused with those there are; the three comparisons are only made on request."""
+    usual = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
+    assert (usual, (*usual, "agreement", "tuner", "search")) == (USUAL, SUITES)
+    with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`tuner`, `search`, got `step`"):
+        run_suite("step", run_folder=Path("run"))

@@ -1,0 +1,132 @@
+"""Adapters: other signatures, other arrays, modules and optimizers; and what has no meaning for them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import harness
+from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, adapter_of
+from harness.error import UsageError
+from harness.record import Status, Verdict
+
+
+def stable(x: np.ndarray) -> np.ndarray:
+    """Softmax on NumPy arrays, with the sum in float64."""
+    e = np.exp(x - x.max(-1, keepdims=True)).astype(np.float64)
+    return (e / e.sum(-1, keepdims=True)).astype(x.dtype)
+
+
+def naive(x: np.ndarray) -> np.ndarray:
+    """The definition."""
+    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+def only(verdicts: list[Verdict]) -> Verdict:
+    """The one verdict."""
+    (verdict,) = verdicts
+    return verdict
+
+
+BY_HAND = "lambda f, x: f(x.numpy())"
+
+
+@pytest.mark.parametrize("call", ["numpy", BY_HAND, lambda f, x: f(x.numpy())], ids=["name", "expression", "function"])
+def test_a_numpy_implementation_is_checked_and_what_it_cannot_have_is_skipped(call: object) -> None:
+    """Without gradient and bfloat16, each with its reason; the verdict line counts what ran."""
+    verdicts = harness.check(stable, "softmax", laws=["value", "gradient", "output_like_input"], call=call)  # type: ignore[arg-type]
+    found = {(verdict.law, verdict.dtype): verdict for verdict in verdicts}
+    assert verdicts.failing == []
+    assert found["gradient", "float32"].reason == NO_AUTOGRAD
+    assert found["value", "bfloat16"].reason == NO_BFLOAT16
+    skipped = {key for key, verdict in found.items() if verdict.status is Status.SKIPPED}
+    assert skipped == {key for key in found if key[0] == "gradient" or key[1] == "bfloat16"}
+    assert str(verdicts) == "verdict: all 6 laws hold or fail as declared (6 hold, 6 skipped)"
+
+
+def test_a_naive_numpy_implementation_is_broken_at_the_same_threshold() -> None:
+    """And the replay carries the adapter."""
+    verdict = only(harness.check(naive, "softmax", laws=["value"], dtypes=["float32"], call="numpy"))
+    assert verdict.violation is not None
+    assert "0x1.62e43p+6" in verdict.violation.replay
+    assert "--call numpy" in verdict.violation.replay
+
+
+def test_an_implementation_that_is_none_of_numpys_is_not_excused() -> None:
+    """What it asks of NumPy itself, and does not get, is its own failure."""
+
+    def through_numpy(x: Tensor) -> Tensor:
+        return torch.from_numpy(x.numpy()).softmax(-1)
+
+    verdict = only(
+        harness.check(through_numpy, "softmax", laws=["gradient"], dtypes=["float32"], call="lambda f, x: f(x)")
+    )
+    assert verdict.status is Status.ERROR
+    assert "requires grad" in (verdict.reason or "")
+
+
+def test_another_signature_keeps_its_gradient() -> None:
+    """An adapter is no reason to skip."""
+    verdicts = harness.check(
+        torch.softmax, "softmax", laws=["value", "gradient"], dtypes=["float32"], call="lambda f, x: f(x, dim=-1)"
+    )
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS] * 2
+
+
+class Softmax(nn.Module):
+    """A module that is made without arguments."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Softmax."""
+        return x.softmax(-1)
+
+
+class Scaled(nn.Module):
+    """A module with a parameter in float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Softmax."""
+        return x.softmax(-1) * self.scale
+
+
+@pytest.mark.parametrize(
+    "module", [Softmax, Softmax(), Scaled, Scaled()], ids=["class", "instance", "its parameters", "copied"]
+)
+def test_modules_are_called_as_what_they_are(module: object) -> None:
+    """In the dtype of the inputs; what was given stays in its own."""
+    verdicts = harness.check(module, "softmax", laws=["value", "output_like_input"])  # type: ignore[arg-type]
+    assert verdicts.failing == []
+    if isinstance(module, Scaled):
+        assert module.scale.dtype is torch.float32
+
+
+@pytest.mark.parametrize("contract", ["sgd", "sgd_with_momentum"])
+def test_an_optimizer_takes_its_steps(contract: str) -> None:
+    """From a fresh state, with the settings of the contract."""
+    verdicts = harness.check(torch.optim.SGD, contract, laws=["value"], dtypes=["float32"])
+    assert only(verdicts).status is Status.HOLDS
+
+
+def test_an_adapter_can_be_in_a_file(workplace: Path) -> None:
+    """Beside the function or elsewhere."""
+    Path("mine.py").write_text("def adapter(f, x):\n    return f(x, dim=-1)\n", encoding="utf-8")
+    assert (
+        only(harness.check(torch.softmax, "softmax", laws=["value"], dtypes=["float32"], call="mine.py:adapter")).status
+        is Status.HOLDS
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [("nunpy", "NameError"), ("lambda f x: f(x)", "SyntaxError"), ("3", "which is int"), ("none.py:f", "no file")],
+)
+def test_what_stands_for_no_adapter_is_the_users_error(workplace: Path, call: str, text: str) -> None:
+    """With an example of one that does."""
+    with pytest.raises(UsageError, match=text):
+        adapter_of(call)

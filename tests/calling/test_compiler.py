@@ -1,0 +1,71 @@
+"""Where there is no compiler, what needs one is skipped; other failures stay failures."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+
+import harness
+from harness.calling.compiler import NO_COMPILER, NO_HEADERS, no_compiler
+from harness.record import Status
+
+
+def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
+    """As a cause, or on its own."""
+    error = RuntimeError("backend failed")
+    error.__cause__ = InvalidCxxCompiler()
+    assert no_compiler(error) == NO_COMPILER
+    assert no_compiler(InvalidCxxCompiler()) == NO_COMPILER
+
+
+def test_another_error_is_another_error() -> None:
+    """So is one that only has the name."""
+
+    class TritonMissing(Exception):  # noqa: N818 - torch's name
+        pass
+
+    assert no_compiler(RuntimeError("no")) is None
+    assert no_compiler(TritonMissing()) is None
+
+
+def test_a_compiler_without_the_headers_of_python_is_none() -> None:
+    """Code that does not compile for another reason is wrong."""
+    missing = "main.cpp:1:10: fatal error: Python.h: No such file or directory"
+    assert no_compiler(CppCompileError(["g++"], missing)) == NO_HEADERS
+    assert no_compiler(CppCompileError(["g++"], "error: expected ';'")) is None
+
+
+def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
+    """None is broken, and none holds."""
+
+    def compiled(logits: Tensor) -> Tensor:
+        raise InvalidCxxCompiler
+
+    verdicts = harness.check(compiled, "softmax", dtypes=["float32"])
+    assert {verdict.status for verdict in verdicts} == {Status.SKIPPED}
+    assert {verdict.reason for verdict in verdicts} == {NO_COMPILER}
+
+
+def test_so_are_those_of_a_step_that_compiles_when_it_is_called() -> None:
+    """A law that makes the steps itself says the same."""
+
+    def training_step(weight: Tensor, bias: Tensor, lr: float) -> object:
+        def step(X: Tensor, y: Tensor) -> Tensor:
+            raise InvalidCxxCompiler
+
+        return step, (weight, bias)
+
+    verdicts = harness.check(training_step, "softmax_regression_step", dtypes=["float32"])
+    assert {verdict.reason for verdict in verdicts} == {NO_COMPILER}
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), torch.OutOfMemoryError("full")])
+def test_what_raises_for_another_reason_is_an_error(error: Exception) -> None:
+    """It is not skipped."""
+
+    def raising(logits: Tensor) -> Tensor:
+        raise error
+
+    verdicts = harness.check(raising, "softmax", dtypes=["float32"])
+    assert Status.ERROR in {verdict.status for verdict in verdicts}
+    assert Status.SKIPPED not in {verdict.status for verdict in verdicts}

@@ -1,0 +1,121 @@
+"""The command `harness bench`: what it hands on to the suites, and how it ends."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import benchmarks as sample_benchmarks
+from typer.testing import CliRunner
+
+from harness.bench import run as benchmark
+from harness.bench.run import FULL, USUAL, IdleError, Settings
+from harness.cli import app
+from harness.error import UsageError
+
+
+class Suites:
+    """Stands in for the runs of the suites: notes what they are told, and leaves a document."""
+
+    def __init__(self, end: BaseException | int = 0) -> None:
+        self.end = end
+        self.settings: list[Settings] = []
+
+    def __call__(self, name: str, *, run_folder: Path, settings: Settings, watch: Any = None, **_: Any) -> int:
+        """Note, report progress, write, and end as told."""
+        self.settings.append(settings)
+        if watch is not None:
+            watch("test_training_step[it]", 1, 2)
+        entries = sample_benchmarks.step_entries() if name == "steps" else sample_benchmarks.agreement_entries()
+        (run_folder / f"bench-{name}.json").write_text(json.dumps({"benchmarks": entries, "harness": {}}))
+        if isinstance(self.end, BaseException):
+            raise self.end
+        return self.end
+
+
+def bench(monkeypatch: pytest.MonkeyPatch, folder: Path, suites: Suites, *options: str) -> Any:
+    """Run the command in a folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(benchmark, "run_suite", suites)
+    return CliRunner().invoke(app, ["bench", *options, "--run", str(folder / "run")])
+
+
+@pytest.mark.parametrize(("given", "meant"), [("1,32", (1, 32)), ("full", FULL), (None, ())])
+def test_batch_sizes_are_handed_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, meant: tuple[int, ...]
+) -> None:
+    """Numbers, the whole range to 65,536, or the suite's own."""
+    suites = Suites()
+    options = () if given is None else ("--batch-sizes", given)
+    assert bench(monkeypatch, tmp_path, suites, "steps", *options).exit_code == 0
+    assert suites.settings[0].batch_sizes == meant
+    assert FULL[0] == 1
+    assert FULL[-1] == 65_536
+
+
+@pytest.mark.parametrize("given", ["0", "1,,2", "-4", "many", ""])
+def test_other_batch_sizes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str) -> None:
+    """By one plain message, before anything is timed."""
+    suites = Suites()
+    ended = bench(monkeypatch, tmp_path, suites, "steps", "--batch-sizes", given)
+    assert isinstance(ended.exception, UsageError)
+    assert "`--batch-sizes` takes whole numbers from 1 separated by commas, or `full`" in str(ended.exception)
+    assert suites.settings == []
+
+
+@pytest.mark.parametrize("suite", ["steps", "agreement"])
+def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suite: str) -> None:
+    """And ends with the code of the suite."""
+    ended = bench(monkeypatch, tmp_path, Suites(1), suite)
+    assert ended.exit_code == 1
+    assert "scratch." in ended.output
+
+
+def test_an_interrupt_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The table of what is finished, and the interrupt."""
+    ended = bench(monkeypatch, tmp_path, Suites(KeyboardInterrupt()), "steps")
+    assert ended.exit_code != 0
+    assert "scratch.closed_form_step" in ended.output
+
+
+def test_a_suite_that_measured_nothing_shows_no_older_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is in the run from before is not this suite's."""
+    bench(monkeypatch, tmp_path, Suites(), "steps")
+    ended = bench(monkeypatch, tmp_path, Suites(2), "steps")
+    assert ended.exit_code == 2
+    assert "closed_form_step" not in ended.output
+
+
+class SomeIdle(Suites):
+    """Suites of which some have nothing to time."""
+
+    def __init__(self, idle: tuple[str, ...]) -> None:
+        super().__init__()
+        self.idle = idle
+
+    def __call__(self, name: str, **told: Any) -> int:
+        """Refuse, or do as the others."""
+        if name in self.idle:
+            raise IdleError(rule=f"{name} times its own", value="none")
+        return super().__call__("steps", **told)
+
+
+def test_of_the_usual_suites_those_without_work_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each with a sentence; the others run, and the end is theirs."""
+    suites = SomeIdle(("steps", "loaders", "screening"))
+    ended = bench(monkeypatch, tmp_path, suites)
+    assert ended.exit_code == 0
+    assert len(suites.settings) == len(USUAL) - 3
+    for name in suites.idle:
+        assert f"{name}: {name} times its own, got none\n" in ended.output
+
+
+@pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])
+def test_a_suite_that_is_named_has_work_and_so_has_one_of_the_usual(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
+) -> None:
+    """Else the question cannot be answered."""
+    ended = bench(monkeypatch, tmp_path, SomeIdle(idle), *named)
+    assert isinstance(ended.exception, IdleError)

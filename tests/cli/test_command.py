@@ -1,0 +1,222 @@
+"""The ``harness`` command as a user meets it: output, exit codes, plain messages."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+
+from harness import cli
+from harness.calling.discovery import load
+from harness.cli import options
+from harness.contracts import contract_named, contracts
+from harness.data.dataset import VARIABLE
+from harness.record import RUNS, RunFolder, Verdict
+
+HOMEWORK = """
+def softmax(logits):
+    e = logits.exp()
+    return e / e.sum(-1, keepdim=True)
+
+def stable(logits):
+    e = (logits - logits.amax(-1, keepdim=True)).exp().double()
+    return (e / e.sum(-1, keepdim=True)).to(logits.dtype)
+
+constant = 3
+"""
+
+LAWS = 4 * len(contract_named("softmax").laws)
+"""Verdicts on a softmax: its laws in four dtypes."""
+
+
+@dataclass
+class Done:
+    """What a command left: exit code and output."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command in this process, which spares every test the start of torch."""
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return Done(int(str(code or 0)), out, err)
+
+    return run
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """A student's file in the working directory."""
+    file = workplace / "homework.py"
+    file.write_text(HOMEWORK, encoding="utf-8")
+    return file
+
+
+def test_list_names_every_case_contract_and_law_with_its_statement(
+    workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On lines long enough that nothing is folded."""
+    monkeypatch.setattr(options, "PLAIN_WIDTH", 2000)
+    done = harness("list")
+    assert done.returncode == 0
+    for case in load():
+        assert case.name in done.stdout
+    for contract in contracts().values():
+        assert contract.signature in done.stdout
+        for law in contract.laws:
+            assert law.name in done.stdout
+            assert law.statement in done.stdout
+
+
+def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, harness: Command) -> None:
+    """Exit code 1, the exact threshold, the remedy, and a replay that reproduces it alone."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32")
+    assert done.returncode == 1
+    assert "88.72283935546875" in done.stdout
+    assert "subtract the row maximum first" in done.stdout
+    assert re.search(r"verdict: \d+ of \d+ laws broken: homework.softmax value", done.stdout)
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    again = harness(*shlex.split(replay.removeprefix("  replay").strip())[1:])
+    assert again.returncode == 1
+    assert "88.72283935546875" in again.stdout
+
+
+def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
+    """Exit code 0 in all dtypes, and the run is on disk."""
+    done = harness("check", "homework.py:stable", "--contract", "softmax", "--run", "mine")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == f"verdict: all {LAWS} laws hold or fail as declared ({LAWS} hold)"
+    assert len(RunFolder(Path(".harness/runs/mine")).read(Verdict)) == LAWS
+
+
+def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: Command) -> None:
+    """Durations aside."""
+    for name, jobs in (("one", "1"), ("two", "2")):
+        harness("check", "homework.py:softmax", "--contract", "softmax", "--run", name, "--jobs", jobs)
+    one, two = (
+        [verdict.model_dump_json(exclude={"duration_s"}) for verdict in RunFolder(RUNS / name).read(Verdict)]
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) == LAWS
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("check", "nowhere.py:f", "--contract", "softmax"), "no file `nowhere.py`"),
+        (("check", "homework.py", "--contract", "softmax"), "add the function"),
+        (("check", "homework.py:softmax"), "add `--contract NAME`"),
+        (("check", "homework.py:softmx", "--contract", "softmax"), "no `softmx`"),
+        (("check", "homework.py:constant", "--contract", "softmax"), "a case is callable"),
+        (("check", "homework.py:softmax", "--contract", "sofmax"), "got `sofmax`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--example", "{"), "`--example` is JSON"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--example", '{"x": [[1]]}'), "none for `logits`"),
+        (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
+        (("check", "no_such_package"), "no module named `no_such_package`"),
+        (("check", "json"), "declares `CASES`"),
+        (("explain", "no_such_law"), "got `no_such_law`"),
+        (("train", "--data", "no/such/folder"), "no/such/folder"),
+        (("bench", "stepps"), "got `stepps`"),
+        (("bench", "loaders", "--prefetch", "2"), "`--prefetch` sets the loader of a data set"),
+        (("bench", "loaders", "--pin"), "add `--dataset TARGET`"),
+        (("bench", "loaders", "--workers", "0,-1"), "`--workers` takes whole numbers from 0"),
+        (("bench", "loaders", "--dataset", "a:b", "--prefetch", "0"), "`--prefetch` takes whole numbers from 1"),
+        (("bench", "steps", "--dataset", "a:b"), "`--dataset` is for loaders, got steps; name `loaders`"),
+        (("report", "no-such-run"), "run.json"),
+        (("report",), "needs a run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
+    homework: Path, harness: Command, words: tuple[str, ...], text: str
+) -> None:
+    """The rule, the value, the way out; no traceback."""
+    done = harness(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harness: Command) -> None:
+    """Its own exception is in the message."""
+    Path("broken.py").write_text("import no_such_thing\n", encoding="utf-8")
+    done = harness("check", "broken.py:f", "--contract", "softmax")
+    assert done.returncode == 2
+    Path("unparsable.py").write_text("def f(:\n", encoding="utf-8")
+    unparsable = harness("check", "unparsable:f", "--contract", "softmax")
+    assert unparsable.returncode == 2
+    assert "SyntaxError" in unparsable.stderr
+    assert "ModuleNotFoundError: No module named 'no_such_thing'" in done.stderr
+
+
+def test_a_data_folder_named_by_the_environment_must_exist(
+    workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not silently replaced."""
+    monkeypatch.setenv(VARIABLE, "gone")
+    done = harness("train")
+    assert done.returncode == 2
+    assert VARIABLE in done.stderr
+    assert "gone" in done.stderr
+
+
+def test_a_law_is_explained(workplace: Path, harness: Command) -> None:
+    """For each contract that has it."""
+    done = harness("explain", "rows_sum_to_one")
+    assert done.returncode == 0
+    for label in ("statement", "bound", "source", "look at"):
+        assert label in done.stdout
+
+
+def test_help_is_quick_because_it_loads_no_torch() -> None:
+    """So does the package itself."""
+    code = "import sys, harness, harness.cli; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_chain_from_case_to_page_on_the_stand_in(workplace: Path, harness: Command) -> None:
+    """One run, filled by three commands; the page and its terminal line say what it found, and on which data."""
+    checked = harness("check", "--law", "rows_sum_to_one", "--run", "chain", "--fresh")
+    assert checked.returncode == 0
+    trained = harness("train", "--data", "synthetic", "--run", "chain")
+    assert trained.returncode == 0
+    assert "linear_regression.scratch.train" in trained.stdout
+    assert "synthetic stand-in" in trained.stdout
+    reported = harness("report", "chain")
+    assert reported.returncode == 0
+    page = Path(reported.stdout.splitlines()[0].removeprefix("report: "))
+    assert reported.stdout.splitlines()[1] == checked.stdout.splitlines()[-1]
+    html = page.read_text(encoding="utf-8")
+    assert "synthetic stand-in" in html
+    assert "rows_sum_to_one" in html
+    assert len(RunFolder(RUNS / "chain").head().commands) == 2
+    harness("check", "--law", "rows_sum_to_one", "--dtypes", "float32", "--run", "later")
+    both = harness("report", str(RUNS), "--junit", "verdicts.xml")
+    assert both.returncode == 0
+    assert both.stdout.splitlines()[0] == f"report: {RUNS / 'later' / 'report' / 'report.html'}"
+    assert "Since chain: " in both.stdout
+    assert " not measured" in both.stdout
+    assert len(JUnitXml.fromfile("verdicts.xml")) == len({it.case for it in RunFolder(RUNS / "later").read(Verdict)})

@@ -1,0 +1,175 @@
+"""Where a bound allows for additions in any order, a sum in the worst order comes near it, and stays below.
+
+A one that is followed by thousands of terms of just under half its ulp swallows each of them: the sum errs by nearly
+``(n - 1) u``, as much as a sum can (Higham 2002, section 4.2). Torch adds in many lanes and never comes near.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.floats.format import format_of
+from harness.verdict.job import jobs
+
+N = 4_097
+"""Terms: their roundings drown everything else that a bound allows for."""
+
+
+def in_order(terms: Tensor) -> Tensor:
+    """Add along the last axis, one term after the other, each sum rounded to the format."""
+    return torch.from_numpy(np.add.accumulate(terms.numpy(), axis=-1)[..., -1])
+
+
+def stalling(dtype: torch.dtype, share: float = 0.49) -> Tensor:
+    """One, then terms that it swallows, each a share of its ulp below one half: ``[1, n]``."""
+    terms = torch.full((1, N), share * torch.finfo(dtype).eps, dtype=dtype)
+    terms[0, 0] = 1.0
+    return terms
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Shift, exponentiate, divide."""
+    e = (x - x.amax(-1, keepdim=True)).exp()
+    return e / in_order(e)[..., None]
+
+
+def logsumexp(x: Tensor) -> Tensor:
+    """Shift, sum, shift back."""
+    m = x.amax(-1, keepdim=True)
+    return m[..., 0] + in_order((x - m).exp()).log()
+
+
+def log_softmax(x: Tensor) -> Tensor:
+    """The gap minus the logarithm of the sum."""
+    gap = x - x.amax(-1, keepdim=True)
+    return gap - in_order(gap.exp()).log()[..., None]
+
+
+def cross_entropy(x: Tensor, labels: Tensor) -> Tensor:
+    """The mean of minus the log-softmax at the label."""
+    return -log_softmax(x).gather(-1, labels[:, None]).mean()
+
+
+def entropy(x: Tensor) -> Tensor:
+    """ln(1 + R) and the mean gap, of rows whose first entry is the maximum."""
+    gap = x[:, :1] - x[:, 1:]
+    e = (-gap).exp()
+    others = in_order(e)
+    return torch.log1p(others) + in_order(e * gap) / (1 + others)
+
+
+def kl_divergence(log_q: Tensor, p: Tensor) -> Tensor:
+    """The sum of p (ln p - log_q)."""
+    return in_order(p * (p.log() - log_q))
+
+
+def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Products, then their sum."""
+    return in_order(X[:, None, :] * weight) + bias
+
+
+def binary_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
+    """The mean of softplus(x) - x y."""
+    return in_order(x.clamp_min(0) - x * y + torch.log1p(torch.exp(-x.abs()))) / x.shape[-1]
+
+
+def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean of squares."""
+    return in_order((prediction - target) ** 2) / prediction.shape[-1]
+
+
+def gaussian_nll(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    """The mean of half of ln v + r."""
+    return in_order(0.5 * (variance.log() + (target - mean) ** 2 / variance)) / mean.shape[-1]
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """Divide by the root of the mean square."""
+    return x / torch.sqrt(in_order(x * x)[..., None] / x.shape[-1] + 1e-12)
+
+
+class Worst(NamedTuple):
+    """A sum in order, and inputs on which it stalls."""
+
+    contract: str
+    function: Callable[..., Any]
+    inputs: Callable[[torch.dtype], dict[str, Any]]
+    declares: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+def _logits(dtype: torch.dtype) -> Tensor:
+    return stalling(dtype).log()
+
+
+def _two_ahead(dtype: torch.dtype) -> Tensor:
+    """The others stall among themselves; such that the errors of the two sums do not cancel."""
+    return torch.cat([torch.zeros((1, 1), dtype=dtype), stalling(dtype, 0.4).log() - 0.5], -1)
+
+
+def _losses(dtype: torch.dtype) -> dict[str, Tensor]:
+    """A loss so large that those which it swallows have small logits, whose own error is small."""
+    largest = 2.0**14
+    x = torch.full((1, N), math.log(0.49 * torch.finfo(dtype).eps * largest), dtype=dtype)
+    x[0, 0] = largest
+    return {"logits": x, "targets": torch.zeros_like(x)}
+
+
+def _divergence(dtype: torch.dtype) -> dict[str, Tensor]:
+    """One term p ln(p / q), then many that it swallows."""
+    p = stalling(dtype)
+    return {"log_q": p.log() - 1.0, "p": p}
+
+
+WORST = [
+    Worst("softmax", softmax, lambda dtype: {"logits": _logits(dtype)}),
+    Worst("logsumexp", logsumexp, lambda dtype: {"logits": _logits(dtype)}),
+    Worst("log_softmax", log_softmax, lambda dtype: {"logits": _logits(dtype)}),
+    Worst(
+        "cross_entropy",
+        cross_entropy,
+        lambda dtype: {"logits": _logits(dtype)[None], "labels": torch.tensor([[0]])},
+    ),
+    Worst("entropy", entropy, lambda dtype: {"logits": _two_ahead(dtype)}),
+    Worst("kl_divergence", kl_divergence, _divergence),
+    Worst(
+        "linear",
+        linear,
+        lambda dtype: {
+            "X": stalling(dtype),
+            "weight": torch.ones((1, N), dtype=dtype),
+            "bias": torch.zeros(1, dtype=dtype),
+        },
+    ),
+    Worst("binary_cross_entropy_with_logits", binary_cross_entropy, _losses),
+    Worst(
+        "squared_error",
+        squared_error,
+        lambda dtype: {"prediction": stalling(dtype).sqrt(), "target": torch.zeros((1, N), dtype=dtype)},
+    ),
+    Worst(
+        "gaussian_nll",
+        gaussian_nll,
+        lambda dtype: {
+            "mean": stalling(dtype).sqrt(),
+            "target": torch.zeros((1, N), dtype=dtype),
+            "variance": torch.ones((1, N), dtype=dtype),
+        },
+    ),
+    Worst("rms_norm", rms_norm, lambda dtype: {"x": stalling(dtype).sqrt()}, {"eps": 1e-12}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("worst", WORST, ids=lambda worst: worst.contract)
+def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dtype: str) -> None:
+    """And not above it."""
+    case = Case(worst.function, worst.contract, declares=worst.declares, name=f"in_order.{worst.contract}")
+    (job,) = jobs([case], laws=["value"], dtypes=[dtype])
+    measurement = job.law(job.subject, worst.inputs(format_of(dtype).dtype))
+    assert 0.1 <= measurement.ratio.max() <= 1.0

@@ -1,0 +1,440 @@
+"""Fashion-MNIST is found in the documented order, checked, laid out once, and never replaced silently.
+
+One file, though long: its fixtures hide the places where this machine may have the set, from these tests and no others.
+"""
+
+import hashlib
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from harness.data import dataset, idx
+from harness.data import synthetic as stand_in
+from harness.data.store import LAYOUT, NAMES
+from harness.error import UsageError
+
+SYSTEM = dataset.SYSTEM
+DEBIAN = pytest.mark.skipif(not SYSTEM.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the variable and the system's package of the machine that tests."""
+    monkeypatch.delenv(dataset.VARIABLE, raising=False)
+    monkeypatch.setattr(dataset, "SYSTEM", tmp_path / "system")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Return a cache that does not exist yet."""
+    return tmp_path / "cache"
+
+
+def contents() -> dict[str, idx.Bytes]:
+    """Return a tiny set of four files: 12 images to train, 5 to test."""
+    images, labels = stand_in.images_and_labels(17)
+    return dict(zip(NAMES, (images[:12], labels[:12], images[12:], labels[12:]), strict=True))
+
+
+def lay_out(folder: Path, *, ending: str = "") -> Path:
+    """Write the tiny set to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in contents().items():
+        idx.write(folder / f"{name}{ending}", array)
+    return folder
+
+
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tiny set be the published one."""
+    checksums = {name: idx.checksum(array) for name, array in contents().items()}
+    monkeypatch.setattr(dataset, "PUBLISHED", checksums)
+
+
+def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every further reading of a file's content fail."""
+    monkeypatch.setattr(idx, "read_pair", lambda *_: pytest.fail("a file was read again"))
+
+
+class TestLookup:
+    """Where the data set is looked for, and in which order."""
+
+    @pytest.mark.parametrize("ending", ["", ".gz"])
+    @pytest.mark.parametrize("layout", [Path(), LAYOUT])
+    def test_a_named_folder_is_used_in_either_layout(
+        self, tmp_path: Path, cache: Path, ending: str, layout: Path
+    ) -> None:
+        """Plain or compressed, directly or as torchvision lays it out."""
+        lay_out(tmp_path / "own" / layout, ending=ending)
+        prepared = dataset.prepare(tmp_path / "own", cache=cache)
+        assert prepared.source.origin == "folder"
+        assert prepared.source.location == str(tmp_path / "own")
+        for train, names in ((True, NAMES[:2]), (False, NAMES[2:])):
+            for actual, name in zip(dataset.arrays(prepared.root, train=train), names, strict=True):
+                np.testing.assert_array_equal(actual, contents()[name])
+
+    def test_the_variable_names_the_folder(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The environment variable is the argument of whoever passes none."""
+        monkeypatch.setenv("FASHION_MNIST", str(lay_out(tmp_path / "own")))
+        assert dataset.prepare(cache=cache).source.location == str(tmp_path / "own")
+
+    def test_the_argument_goes_before_the_variable(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is said for this call holds for this call."""
+        monkeypatch.setenv("FASHION_MNIST", str(tmp_path / "absent"))
+        source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
+        assert source.location == str(tmp_path / "own")
+
+    def test_a_location_is_told_as_it_was_named(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A folder below the home directory stays one in the report."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        lay_out(tmp_path / "own")
+        assert dataset.prepare("~/own", cache=cache).source.location == "~/own"
+
+    @pytest.mark.usefixtures("publish")
+    def test_the_cache_goes_before_the_system(self, tmp_path: Path, cache: Path) -> None:
+        """What was unpacked once is used from then on."""
+        lay_out(tmp_path / "system", ending=".gz")
+        assert dataset.prepare(cache=cache).source.origin == "system"
+        source = dataset.prepare(cache=cache).source
+        assert (source.origin, source.genuine) == ("cache", True)
+        assert Path(source.location).parent == cache
+
+    def test_another_set_in_the_cache_is_not_taken_for_the_published_one(self, tmp_path: Path, cache: Path) -> None:
+        """A folder that was named once is not used where none is named."""
+        dataset.prepare(lay_out(tmp_path / "own"), cache=cache)
+        assert dataset.prepare(cache=cache).source.origin == "synthetic"
+
+    def test_the_system_goes_before_a_download(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The network is the last resort."""
+        monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
+        lay_out(tmp_path / "system", ending=".gz")
+        source = dataset.prepare(download=True, cache=cache).source
+        assert source.origin == "system"
+        assert source.location == str(tmp_path / "system")
+
+    @pytest.mark.usefixtures("publish")
+    def test_a_download_is_used_where_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Torchvision leaves the files in its own layout, compressed and not."""
+
+        def fetch(root: str, *, download: bool) -> None:
+            assert download
+            lay_out(Path(root) / LAYOUT)
+            lay_out(Path(root) / LAYOUT, ending=".gz")
+
+        monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetch)
+        source = dataset.prepare(download=True, cache=cache).source
+        assert (source.origin, source.genuine, source.name) == ("download", True, "Fashion-MNIST")
+
+    def test_nothing_is_downloaded_unless_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The default touches no network."""
+        monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
+        assert dataset.prepare(cache=cache).source.origin == "synthetic"
+
+    def test_the_stand_in_comes_last_and_says_so(self, cache: Path) -> None:
+        """Nobody can take its figures for those of Fashion-MNIST."""
+        source = dataset.prepare(cache=cache).source
+        assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "synthetic", False)
+        assert "because Fashion-MNIST was not found" in source.note
+
+    @pytest.mark.usefixtures("publish")
+    @pytest.mark.parametrize("way", ["argument", "variable"])
+    def test_the_word_synthetic_forces_the_stand_in(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        """Even where the data set is at hand: so that its absence can be reproduced."""
+        lay_out(tmp_path / "system")
+        if way == "variable":
+            monkeypatch.setenv("FASHION_MNIST", "synthetic")
+        prepared = dataset.prepare("synthetic" if way == "argument" else None, cache=cache)
+        assert prepared.source.origin == "synthetic"
+        assert prepared.source.checksums == dataset.STAND_IN
+
+
+class TestRefusal:
+    """What was named or found is used or refused, never replaced."""
+
+    @pytest.mark.parametrize(("make", "trouble"), [(None, "does not exist"), (Path.touch, "is a file")])
+    def test_a_named_folder_that_is_none_is_refused(
+        self, tmp_path: Path, cache: Path, make: Callable[[Path], None] | None, trouble: str
+    ) -> None:
+        """The folder is named as the user named it."""
+        own = tmp_path / "own"
+        if make:
+            make(own)
+        with pytest.raises(UsageError, match=f"got `{own}`, which {trouble}; name the folder"):
+            dataset.prepare(own, cache=cache)
+
+    def test_a_variable_that_names_no_folder_is_named(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who set the variable long ago learns that it is the variable."""
+        monkeypatch.setenv("FASHION_MNIST", "absent")
+        with pytest.raises(UsageError, match="got `absent`, which does not exist in FASHION_MNIST"):
+            dataset.prepare(cache=cache)
+
+    @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
+    def test_a_folder_that_cannot_be_looked_at_is_refused(self, cache: Path, name: str) -> None:
+        """What the operating system says becomes a plain message."""
+        with pytest.raises(UsageError, match=r"which cannot be read \("):
+            dataset.prepare(name, cache=cache)
+
+    @pytest.mark.parametrize("missing", NAMES)
+    def test_a_named_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path, missing: str) -> None:
+        """The missing file is named, and only it."""
+        own = lay_out(tmp_path / "own")
+        (own / missing).unlink()
+        with pytest.raises(UsageError, match=f"got no {missing} in {own}; put"):
+            dataset.prepare(own, cache=cache)
+
+    def test_an_empty_folder_is_refused(self, tmp_path: Path, cache: Path) -> None:
+        """All four files are named."""
+        with pytest.raises(UsageError, match=f"got no {', no '.join(NAMES)} in"):
+            dataset.prepare(tmp_path, cache=cache)
+
+    @pytest.mark.parametrize("damaged", NAMES)
+    @pytest.mark.parametrize("where", ["own", "system"])
+    def test_a_damaged_file_is_refused(self, tmp_path: Path, cache: Path, damaged: str, where: str) -> None:
+        """In a named folder as in the system's; nothing is put into the cache."""
+        folder = lay_out(tmp_path / where, ending=".gz")
+        file = folder / f"{damaged}.gz"
+        file.write_bytes(file.read_bytes()[:-9])
+        with pytest.raises(UsageError, match=rf"compressed with gzip is complete .* in {file}; the file is damaged"):
+            dataset.prepare(folder if where == "own" else None, cache=cache)
+        assert not cache.exists()
+
+    def test_a_system_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path) -> None:
+        """Half an installation is no absence."""
+        system = lay_out(tmp_path / "system")
+        (system / NAMES[3]).unlink()
+        with pytest.raises(UsageError, match=f"got no {NAMES[3]} in {system}"):
+            dataset.prepare(cache=cache)
+
+    @pytest.mark.parametrize("shape", [(0, 28, 28), (12, 32, 32)])
+    def test_images_of_another_data_set_are_refused(
+        self, tmp_path: Path, cache: Path, shape: tuple[int, int, int]
+    ) -> None:
+        """A valid IDX file is not yet Fashion-MNIST."""
+        own = lay_out(tmp_path / "own")
+        idx.write(own / NAMES[0], np.zeros(shape, dtype=np.uint8))
+        idx.write(own / NAMES[1], np.zeros(shape[0], dtype=np.uint8))
+        with pytest.raises(UsageError, match=f"28 x 28 pixels, got {shape[0]} images of {shape[1]} x"):
+            dataset.prepare(own, cache=cache)
+
+    def test_a_file_that_changed_since_it_was_seen_is_checked_again(self, tmp_path: Path, cache: Path) -> None:
+        """A folder that was good yesterday is not trusted today."""
+        own = lay_out(tmp_path / "own")
+        dataset.prepare(own, cache=cache)
+        with (own / NAMES[0]).open("ab") as stream:
+            stream.write(b"!")
+        with pytest.raises(UsageError, match="got more bytes"):
+            dataset.prepare(own, cache=cache)
+
+    @pytest.mark.parametrize("error", [RuntimeError("Error downloading\nTried"), OSError("no route")])
+    def test_a_download_that_fails_is_told_in_one_line(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        """Who asked for the data set does not get the stand-in."""
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fail)
+        with pytest.raises(UsageError) as caught:
+            dataset.prepare(download=True, cache=cache)
+        assert "can be downloaded where that is allowed, got " in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert list(cache.iterdir()) == []
+
+    def test_a_download_of_other_files_is_refused(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The connection is not encrypted: the checksums decide."""
+        monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda root, **_: lay_out(Path(root) / LAYOUT))
+        with pytest.raises(UsageError, match=f"published checksums, got others for {NAMES[0]}"):
+            dataset.prepare(download=True, cache=cache)
+
+    def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        """A file in its place, for example."""
+        (tmp_path / "cache").touch()
+        with pytest.raises(UsageError, match=rf"can be written, got .* in {tmp_path / 'cache'}; make room"):
+            dataset.prepare("synthetic", cache=tmp_path / "cache")
+
+
+class TestCache:
+    """What was found is unpacked once, whole, and checked by size and time."""
+
+    def test_torchvision_reads_the_root(self, tmp_path: Path, cache: Path) -> None:
+        """The root is in torchvision's layout."""
+        root = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache).root
+        assert root.is_absolute()
+        read = torchvision.datasets.FashionMNIST(root, train=False)
+        assert torch.equal(read.data, torch.from_numpy(contents()[NAMES[2]]))
+
+    def test_the_second_call_reads_no_content(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Sizes and times are enough, for the folder and for the cache."""
+        own = lay_out(tmp_path / "own", ending=".gz")
+        first = dataset.prepare(own, cache=cache)
+        forbid_reading(monkeypatch)
+        assert dataset.prepare(own, cache=cache) == first
+
+    def test_the_same_content_is_unpacked_once(self, tmp_path: Path, cache: Path) -> None:
+        """The name is made of the checksums."""
+        plain = dataset.prepare(lay_out(tmp_path / "plain"), cache=cache)
+        packed = dataset.prepare(lay_out(tmp_path / "packed", ending=".gz"), cache=cache)
+        assert plain.root == packed.root
+
+    def test_the_stand_in_is_made_once(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is kept in the cache like any other set."""
+        first = dataset.prepare("synthetic", cache=cache)
+        monkeypatch.setattr(stand_in, "images_and_labels", lambda *_: pytest.fail("made again"))
+        assert dataset.prepare("synthetic", cache=cache) == first
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda file: file.write_bytes(file.read_bytes()[:-1]),
+            lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\1"),
+            Path.unlink,
+            lambda file: shutil.rmtree(file.parent),
+        ],
+        ids=["truncated", "altered", "deleted", "emptied"],
+    )
+    def test_a_damaged_cache_is_mended(self, tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
+        """What is at hand elsewhere is unpacked again."""
+        own = lay_out(tmp_path / "own")
+        root = dataset.prepare(own, cache=cache).root
+        file = root / LAYOUT / NAMES[2]
+        damage(file)
+        if file.exists():
+            os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to tell the two writings apart
+        assert dataset.prepare(own, cache=cache).root == root
+        np.testing.assert_array_equal(dataset.arrays(root, train=False)[0], contents()[NAMES[2]])
+
+    @pytest.mark.usefixtures("publish")
+    def test_a_damaged_cache_that_cannot_be_mended_is_told(self, tmp_path: Path, cache: Path) -> None:
+        """The stand-in says why it stands in."""
+        system = lay_out(tmp_path / "system")
+        root = dataset.prepare(cache=cache).root
+        shutil.rmtree(system)
+        (root / LAYOUT / NAMES[0]).write_bytes(b"damaged")
+        source = dataset.prepare(cache=cache).source
+        assert source.origin == "synthetic"
+        assert "its copy in the cache is damaged" in source.note
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
+    def test_a_memory_that_cannot_be_read_is_made_anew(self, tmp_path: Path, cache: Path, content: str) -> None:
+        """It only saves time."""
+        own = lay_out(tmp_path / "own")
+        first = dataset.prepare(own, cache=cache)
+        (cache / "seen.json").write_text(content)
+        assert dataset.prepare(own, cache=cache) == first
+
+    def test_an_interrupted_unpacking_leaves_no_set(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All four files are there, or none."""
+
+        def interrupt(file: Path, array: idx.Bytes) -> None:
+            if file.name == NAMES[3]:
+                raise KeyboardInterrupt
+            file.write_bytes(array.tobytes())
+
+        own = lay_out(tmp_path / "own")
+        monkeypatch.setattr(idx, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            dataset.prepare(own, cache=cache)
+        assert [entry.name for entry in cache.iterdir()] == ["seen.json"]
+
+    def test_a_full_disk_is_told(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A plain message in place of a traceback."""
+
+        def fill(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        own = lay_out(tmp_path / "own")
+        monkeypatch.setattr(idx, "write", fill)
+        with pytest.raises(UsageError, match="got No space left on device in"):
+            dataset.prepare(own, cache=cache)
+
+    def test_a_quicker_process_wins(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two runs that unpack the same set at once do not disturb each other."""
+        own = lay_out(tmp_path / "own")
+        rename = Path.rename
+
+        def late(self: Path, target: Path) -> Path:
+            if self.name == "set":
+                shutil.copytree(self, target)
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", late)
+        root = dataset.prepare(own, cache=cache).root
+        np.testing.assert_array_equal(dataset.arrays(root, train=True)[1], contents()[NAMES[1]])
+
+    def test_missing_arrays_are_named(self, tmp_path: Path) -> None:
+        """A root that is none gives the file that is not there."""
+        with pytest.raises(UsageError, match=f"got No such file or directory in .*{NAMES[2]}"):
+            dataset.arrays(tmp_path, train=False)
+
+
+class TestSource:
+    """What the report says of the data."""
+
+    def test_checksums_are_those_of_the_uncompressed_files(self, tmp_path: Path, cache: Path) -> None:
+        """They can be repeated with ``sha256sum``."""
+        prepared = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache)
+        for name in NAMES:
+            content = (prepared.root / LAYOUT / name).read_bytes()
+            assert prepared.source.checksums[name] == hashlib.sha256(content).hexdigest()
+
+    def test_other_files_are_not_called_fashion_mnist(self, tmp_path: Path, cache: Path) -> None:
+        """The name is kept for the published files."""
+        source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
+        assert not source.genuine
+        assert source.name == "data in Fashion-MNIST's format"
+        assert "not the published ones" in source.note
+
+    def test_a_copy_of_the_stand_in_is_recognised(self, tmp_path: Path, cache: Path) -> None:
+        """Copying it does not make it data."""
+        root = dataset.prepare("synthetic", cache=cache).root
+        source = dataset.prepare(root, cache=tmp_path / "other").source
+        assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "folder", False)
+
+    def test_the_classes_are_torchvisions(self) -> None:
+        """In the book's spelling."""
+        theirs = [name.lower() for name in torchvision.datasets.FashionMNIST.classes]
+        assert list(dataset.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
+
+
+@DEBIAN
+class TestPublished:
+    """The published files, as Debian ships them."""
+
+    def test_debians_files_are_the_published_ones(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The checksums held as constants are those of the package."""
+        monkeypatch.setattr(dataset, "SYSTEM", SYSTEM)
+        prepared = dataset.prepare(cache=cache)
+        assert (prepared.source.origin, prepared.source.genuine) == ("system", True)
+        assert prepared.source.checksums == dataset.PUBLISHED
+        assert dataset.arrays(prepared.root, train=True)[0].shape == (60_000, 28, 28)
+
+    @pytest.mark.parametrize(("name", "md5"), torchvision.datasets.FashionMNIST.resources)
+    def test_debians_files_are_torchvisions_but_for_the_gzip_header(self, name: str, md5: str) -> None:
+        """With name and time of the original files put back, each .gz has the checksum that torchvision publishes."""
+        packed = (SYSTEM / name).read_bytes()
+        time = 1504176606 if name.startswith("train") else 1504176627
+        with_name, unix = 8, 3
+        header = b"\x1f\x8b\x08" + struct.pack("<BIBB", with_name, time, 0, unix)
+        original = header + name.removesuffix(".gz").encode() + b"\0" + packed[10:]
+        assert packed[3] == 0, "Debian's header names no file"
+        assert hashlib.md5(original, usedforsecurity=False).hexdigest() == md5

@@ -1,0 +1,103 @@
+"""Formats, ulps and ordinals, checked by enumeration where enumeration is possible."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.error import UsageError
+from harness.floats.double_double import DoubleDouble, lift
+from harness.floats.format import FORMATS, Format, deviation, format_of, from_ordinal, to_ordinal, ulp
+
+HALVES = [FORMATS["float16"], FORMATS["bfloat16"]]
+
+
+def every_value(format_: Format) -> torch.Tensor:
+    """All finite values of a 16-bit format, negative zero left out."""
+    patterns = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+    values = patterns.view(format_.dtype)
+    return values[values.isfinite() & ~((values == 0) & values.signbit())]
+
+
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_constants_are_those_of_torch(format_: Format) -> None:
+    """Largest, smallest normal, smallest subnormal and unit roundoff."""
+    info = torch.finfo(format_.dtype)
+    assert format_.max == info.max
+    assert format_.tiny == info.tiny
+    assert format_.smallest == info.smallest_normal * info.eps
+    assert 2.0 * format_.u == info.eps
+
+
+@pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
+def test_ulp_is_the_distance_to_the_next_float_on_every_value(format_: Format) -> None:
+    """Away from zero; the largest value's ulp is that of its binade."""
+    values = every_value(format_).double()
+    positive = values[values >= 0].sort().values.numpy()
+    assert np.array_equal(ulp(lift(positive[:-1]), format_), np.diff(positive))
+    assert ulp(lift(positive[-1:]), format_)[0] == positive[-1] - positive[-2]
+
+
+def test_ulp_just_below_a_power_of_two_is_that_of_the_binade_below() -> None:
+    """The low part decides on which side of the power the exact value lies."""
+    below = DoubleDouble(np.array([1.0]), np.array([-1e-20]))
+    above = DoubleDouble(np.array([1.0]), np.array([1e-20]))
+    float32 = FORMATS["float32"]
+    assert ulp(below, float32)[0] == 2.0**-24
+    assert ulp(above, float32)[0] == 2.0**-23
+
+
+@pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
+def test_ordinals_number_every_value_without_a_gap(format_: Format) -> None:
+    """Neighbours differ by one, and the way back gives the same float."""
+    values = every_value(format_)
+    ordered = values[values.double().argsort()]
+    ordinals = to_ordinal(ordered)
+    assert np.array_equal(np.diff(ordinals), np.ones(len(ordinals) - 1))
+    assert torch.equal(from_ordinal(ordinals, format_), ordered)
+
+
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_rounding_to_nearest_deviates_by_at_most_half_an_ulp(format_: Format) -> None:
+    """Over normals, subnormals and zero alike."""
+    rng = np.random.default_rng(0)
+    exact = rng.standard_normal(20000) * np.exp2(
+        rng.uniform(format_.emin - format_.precision - 2, format_.emax - 2, 20000)
+    )
+    rounded = torch.from_numpy(exact).to(format_.dtype).double().numpy()
+    assert deviation(rounded, lift(exact), format_).max() <= 0.5
+
+
+def test_the_overflow_threshold_is_the_largest_float_and_half_an_ulp() -> None:
+    """Infinity is right from there on, and wrong below."""
+    float16 = FORMATS["float16"]
+    exact = lift(np.array([65519.0, 65520.0, 65519.0, 65520.0]))
+    actual = np.array([np.inf, np.inf, 65504.0, 65504.0])
+    assert np.array_equal(deviation(actual, exact, float16), [np.inf, 0.0, 15.0 / 32.0, np.inf])
+
+
+@pytest.mark.parametrize("actual", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_deviates_infinitely_from_a_finite_value(actual: float) -> None:
+    """No tolerance hides it."""
+    assert deviation(np.array([actual]), lift(np.array([1.0])), FORMATS["float32"])[0] == np.inf
+
+
+def test_nan_is_right_only_where_nan_is_expected() -> None:
+    """NaN against NaN is no deviation; a number against NaN is."""
+    expected = lift(np.array([np.nan, np.nan]))
+    assert np.array_equal(deviation(np.array([np.nan, 1.0]), expected, FORMATS["float32"]), [0.0, np.inf])
+
+
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_closed_forms_of_the_breaking_points_are_those_of_exp(format_: Format) -> None:
+    """The correctly rounded exponential overflows just above log_max, and is zero below log_smallest."""
+    point = torch.tensor(format_.log_max, dtype=torch.float64).to(format_.dtype)
+    after = from_ordinal(to_ordinal(point) + 1, format_).double()
+    before = from_ordinal(to_ordinal(point) - 1, format_).double()
+    assert before.exp().to(format_.dtype).isfinite()
+    assert after.exp().to(format_.dtype).isinf()
+
+
+def test_an_unknown_format_is_the_users_error() -> None:
+    """The message lists the known ones."""
+    with pytest.raises(UsageError, match="float32"):
+        format_of("float8")

@@ -1,0 +1,177 @@
+"""The two tiers of the oracle agree, on every oracle there is and on hard inputs."""
+
+from contextlib import nullcontext
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from controls.catalogue import ORACLES
+from flint import ctx
+from samples.tensors import tensor
+
+from harness import contracts as contracts_package
+from harness.contracts.cross_entropy import loss_oracle
+from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
+from harness.contracts.regression import Plan, trajectory_oracle
+from harness.contracts.softmax import softmax_oracle, softmax_pullback
+from harness.floats import double_double as dd
+from harness.floats import oracle
+from harness.floats.format import FORMATS, ulp
+from harness.floats.oracle import Oracle, exact_sum
+
+
+def every_oracle() -> dict[str, Oracle]:
+    """Every oracle a module of contracts defines, by module and variable."""
+    found: dict[int, tuple[str, Oracle]] = {}
+    for module in iter_modules(contracts_package.__path__, "harness.contracts."):
+        short = module.name.rpartition(".")[2]
+        for name, value in vars(import_module(module.name)).items():
+            # One that is imported belongs to the module whose samples name it.
+            known = id(value) in found and f"{short}.{name}" not in ORACLES
+            if isinstance(value, Oracle) and value is not exact_sum and not known:
+                found[id(value)] = (f"{short}.{name}", value)
+    return dict(found.values())
+
+
+def test_every_oracle_is_tested() -> None:
+    """None is left out of the controls' samples."""
+    assert set(every_oracle()) == set(ORACLES)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_screen_agrees_with_ball_arithmetic(name: str) -> None:
+    """In float64 to a thousandth of an ulp, whichever operation."""
+    agree(every_oracle()[name], ORACLES[name])
+
+
+def test_the_exact_sum_agrees_with_ball_arithmetic() -> None:
+    """Whatever cancels."""
+    agree(exact_sum, (torch.tensor([[1e300, 1.0, -1e300, 1e-30]], dtype=torch.float64),))
+
+
+def agree(chosen: Oracle, inputs: tuple[Any, ...]) -> None:
+    """Hold the two tiers against each other."""
+    screen = chosen(*inputs)
+    with oracle.confirming():
+        exact = chosen(*inputs)
+    assert screen.shape == exact.shape
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= 1e-3 * ulp(exact, FORMATS["float64"])).all()
+
+
+HARD = {
+    "spikes": lambda rng, n, k: np.eye(k)[rng.integers(0, k, n)] * rng.uniform(-800, 800, (n, 1)),
+    "offsets": lambda rng, n, k: rng.standard_normal((n, k)) + rng.uniform(-1e5, 1e5, (n, 1)),
+    "ties": lambda rng, n, k: rng.integers(0, 2, (n, k)) * rng.uniform(-100, 100, (n, 1)),
+    "gaps": lambda rng, n, k: np.cumsum(rng.exponential(size=(n, k)) * 10.0, axis=1),
+}
+
+
+@pytest.mark.parametrize("family", HARD)
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("chosen", [softmax_oracle, log_softmax_oracle], ids=["softmax", "log_softmax"])
+@pytest.mark.parametrize(("rows", "classes"), [(32_768, 2), (256, 10)])
+def test_the_screen_is_right_to_a_thousandth_of_an_ulp_on_a_million_hard_rows(
+    chosen: Oracle, dtype: str, family: str, rows: int, classes: int
+) -> None:
+    """For every dtype whose results it measures; in float64's subnormals each exponential errs by up to a unit."""
+    format_ = FORMATS[dtype]
+    x = torch.from_numpy(HARD[family](np.random.default_rng(rows), rows, classes)).to(format_.dtype)
+    x = x.clamp(-format_.max / 16, format_.max / 16)
+    screen = chosen(x)
+    with oracle.confirming():
+        exact = chosen(x)
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= np.maximum(1e-3 * ulp(exact, format_), classes * FORMATS["float64"].smallest)).all()
+
+
+@pytest.mark.parametrize("bits", [160, 640])
+def test_more_bits_give_the_same_answer(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two precisions that both decide agree to all digits that are kept."""
+    x = torch.from_numpy(HARD["gaps"](np.random.default_rng(1), 64, 5))
+    with oracle.confirming():
+        usual = log_softmax_oracle(x)
+        monkeypatch.setattr(oracle, "_PRECISIONS", (2 * bits, 4 * bits, 20480))
+        again = log_softmax_oracle(x)
+    assert np.array_equal(usual.hi, again.hi)
+    assert (np.abs(usual.lo - again.lo) <= 2.0**-104 * np.abs(usual.hi)).all()
+
+
+def test_exact_cases_are_exact() -> None:
+    """Equal logits, a probability of one, and what no rounding touches."""
+    for tier in (nullcontext(), oracle.confirming()):
+        with tier:
+            assert softmax_oracle(torch.zeros(1, 4)).hi.tolist() == [[0.25] * 4]
+            assert softmax_oracle(torch.tensor([[-torch.inf, 3.0]])).hi.tolist() == [[0.0, 1.0]]
+            assert log_softmax_oracle(torch.tensor([[7.0]])).hi.tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("chosen", [softmax_pullback, log_softmax_pullback], ids=["softmax", "log_softmax"])
+def test_pullbacks_agree_on_hard_rows(chosen: Oracle) -> None:
+    """Gradients, in float64 where cancellation is worst."""
+    x, v = torch.from_numpy(HARD["gaps"](np.random.default_rng(3), 40, 4)), tensor(40, 4)
+    screen = chosen(x, v)
+    with oracle.confirming():
+        exact = chosen(x, v)
+    error = np.abs((screen.hi - exact.hi) + (screen.lo - exact.lo))
+    assert (error <= 1e-3 * ulp(exact, FORMATS["float64"])).all()
+
+
+def test_plain_float64_is_not_an_oracle_for_the_loss() -> None:
+    """At a gap of 40 torch's own loss is zero, and the truth is not."""
+    logits, labels = torch.tensor([[[0.0, 40.0]]], dtype=torch.float64), torch.tensor([[1]])
+    assert torch.nn.functional.cross_entropy(logits[0], labels[0]) == 0.0
+    assert loss_oracle(logits, labels, "mean").hi[0] == pytest.approx(np.exp(-40.0), rel=1e-12)
+
+
+def test_global_precision_is_untouched() -> None:
+    """Whoever uses ball arithmetic beside us finds it as it was."""
+    before = ctx.prec
+    with oracle.confirming():
+        softmax_oracle(tensor(2, 3, scale=1e4))
+    assert ctx.prec == before
+
+
+def test_what_cannot_be_decided_is_said() -> None:
+    """An oracle whose enclosure never shrinks raises instead of answering."""
+    from flint import arb
+
+    hopeless = Oracle(lambda *_: None, lambda *_: np.array([arb(0, 1)], dtype=object))  # type: ignore[arg-type,return-value]
+    with oracle.confirming(), pytest.raises(oracle.UndecidedError):
+        hopeless(tensor(1))
+
+
+def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
+    """The oracle's closed-form gradient is the one autograd computes."""
+    X, y = tensor(6, 3), torch.tensor([0, 1, 1, 0, 1, 0])
+    weight, bias = tensor(2, 3), tensor(2)
+    exact = trajectory_oracle(X, y.double(), weight, bias, Plan("softmax", ((0, 1, 2), (3, 4, 5)), 0.1, 1.0))
+    W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    for batch in ([0, 1, 2], [3, 4, 5]):
+        loss = torch.nn.functional.cross_entropy(X[batch] @ W.T + b, y[batch])
+        gW, gb = torch.autograd.grad(loss, [W, b])
+        W, b = (W - 0.1 * gW).detach().requires_grad_(), (b - 0.1 * gb).detach().requires_grad_()
+    learned = torch.cat([W.flatten(), b]).detach().numpy()
+    assert np.allclose(exact.hi, learned, rtol=1e-14, atol=0)
+
+
+def test_an_oracle_answers_once_where_it_remembers() -> None:
+    """For the same tensors; for others of the same numbers, and afterwards, it works the answer out again."""
+    screened: list[Any] = []
+
+    def screen(_: Any, x: Any) -> dd.DoubleDouble:
+        screened.append(x)
+        return dd.lift(x)
+
+    identity = Oracle(screen, lambda x: x)
+    x = torch.ones(3)
+    with oracle.remembering():
+        assert identity(x) is identity(x)
+        assert len(screened) == 1
+        identity(x.clone())
+        assert len(screened) == 2
+    assert identity(x) is not identity(x)
+    assert len(screened) == 4

@@ -1,0 +1,188 @@
+"""The time gate's analysis, on slices that were simulated and on slices that were recorded."""
+
+import gzip
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples.simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
+
+from harness.gate.analysis import BLOCK, Limits, State, beside, estimate, fastest, is_slower, sharper, state
+
+RECORDED = Path(__file__).parents[1] / "recorded" / "slices.jsonl.gz"
+LIMITS = Limits()
+MOST_BLOCKS = 4
+Slices = Sequence[Sequence[float]]
+"""The fastest rounds of base, candidate and second base in a couple."""
+
+
+def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
+    """Go on, block by block, as a measurement does, until the case is settled or the couples are spent."""
+    couples: list[Slices] = []
+    reached = State.OPEN
+    for block in range(MOST_BLOCKS):
+        couples += draw(block)
+        read = sharper([(base, null) for base, _, null in couples])
+        ratios = [read(base, candidate) for base, candidate, _ in couples]
+        reached = state(ratios, [read(base, null) for base, _, null in couples], LIMITS)
+        if reached.settled:
+            break
+    return reached
+
+
+def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> State:
+    """Decide a case on a machine."""
+
+    def block(number: int) -> Sequence[Slices]:
+        times = (number * BLOCK + np.arange(BLOCK)) / (MOST_BLOCKS * BLOCK)
+        return [couple(rng, machine, slowdown, when) for when in times]
+
+    return decided(block)
+
+
+def share(machine: Machine, slowdown: float, wanted: State, runs: int) -> float:
+    """Return how often a case ends in a state."""
+    rng = np.random.default_rng(20240229)
+    return sum(simulated(rng, machine, slowdown) is wanted for _ in range(runs)) / runs
+
+
+@pytest.mark.parametrize("machine", [*HONEST.values(), long_bursting], ids=[*HONEST, "long bursts"])
+def test_identical_code_is_not_slower_on_any_machine(machine: Machine) -> None:
+    """At most one false alarm in a thousand cases; on most of these machines there is none."""
+    assert share(machine, 0.0, State.SLOWER, 1000) <= 0.001
+
+
+@pytest.mark.parametrize("machine", HONEST.values(), ids=HONEST)
+def test_a_tenth_more_work_is_found_on_every_machine(machine: Machine) -> None:
+    """In 99 of 100 cases at least."""
+    assert share(machine, 0.10, State.SLOWER, 300) >= 0.99
+
+
+def test_a_slowdown_within_the_margin_is_none() -> None:
+    """One percent on a quiet machine."""
+    assert share(HONEST["quiet"], 0.01, State.UNCHANGED, 200) == 1.0
+
+
+def test_faster_code_is_called_so() -> None:
+    """It passes, and is said."""
+    assert share(HONEST["quiet"], -0.10, State.FASTER, 200) == 1.0
+
+
+def test_a_machine_that_favours_a_process_voids_the_case() -> None:
+    """The base differs from itself by four percent, so nothing is said of the candidate."""
+    assert share(slow_arm, 0.0, State.VOID, 50) == 1.0
+    assert share(slow_arm, 0.10, State.VOID, 50) == 1.0
+
+
+def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
+    """Five slow couples make a suspicion; the next five decide, by themselves."""
+    slow = [0.10, 0.101, 0.099, 0.10, 0.102]
+    same = [0.001, -0.001, 0.0, 0.002, -0.002]
+    assert state(slow, same, LIMITS) is State.SUSPECTED
+    assert state(slow + slow, same + same, LIMITS) is State.SLOWER
+    assert state(slow + same, same + same, LIMITS) is not State.SLOWER
+
+
+def test_what_was_decided_at_a_look_stays_decided() -> None:
+    """Couples that come later are not looked at, so that waiting longer makes no regression."""
+    same, slow = [0.001, -0.001, 0.0, 0.002, -0.002], [0.3] * BLOCK
+    assert state(same + slow + slow, same * 3, LIMITS) is State.UNCHANGED
+
+
+def test_fewer_than_five_couples_decide_nothing() -> None:
+    """However slow they are."""
+    assert state([0.5] * (BLOCK - 1), [0.0] * (BLOCK - 1), LIMITS) is State.OPEN
+
+
+def test_the_bounds_are_those_of_students_t() -> None:
+    """Of five numbers with mean 0.03 and standard deviation 0.0158: the quantile is 2.132."""
+    found = estimate([0.01, 0.02, 0.03, 0.04, 0.05])
+    assert found.ratio == pytest.approx(math.exp(0.03))
+    assert found.low == pytest.approx(math.exp(0.03 - 2.1318 * 0.0158114 / math.sqrt(5)), abs=1e-6)
+    assert not is_slower([0.01, 0.02, 0.03, 0.04, 0.05], 0.02)
+    assert estimate([0.1]).high == math.inf
+
+
+def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
+    """By simulation, of couples that vary by two percent."""
+    rng = np.random.default_rng(7)
+    spread = 0.02
+    visible = estimate([-spread, -spread, 0.0, spread, spread]).visible(0.02)
+    assert visible is not None
+    found = [is_slower(list(rng.normal(math.log1p(visible), spread, BLOCK)), 0.02) for _ in range(2000)]
+    assert np.mean(found) >= 0.93
+
+
+def test_arms_with_unequally_many_slices_are_refused() -> None:
+    """The minimum of more slices is smaller, on identical code."""
+    for read in (fastest, beside):
+        with pytest.raises(AssertionError, match="equally many"):
+            read([1.0, 2.0], [1.0])
+
+
+def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
+    """The fastest rounds on a quiet machine; those beside each other where undisturbed ones are rare."""
+    rng = np.random.default_rng(3)
+    for machine, wanted in ((quiet, fastest), (crowded, beside)):
+        couples = [couple(rng, machine, 0.0, when) for when in np.linspace(0.0, 1.0, 200)]
+        assert sharper([(base, null) for base, _, null in couples]) is wanted
+    assert sharper([]) is fastest
+
+
+def test_the_reading_changes_only_when_a_look_is_taken() -> None:
+    """Else a case would be decided after any couple, and not after each fifth."""
+    calm = ([1.0, 1.4, 1.4], [1.0, 1.4, 1.4])
+    rare = ([1.4, 1.4, 1.4], [1.0, 1.4, 1.4])
+    couples = [calm] * BLOCK + [rare, calm] * BLOCK
+    assert [sharper(couples[:end]) is beside for end in (BLOCK, 2 * BLOCK - 1, 2 * BLOCK)] == [False, False, True]
+
+
+def test_both_readings_of_a_slowdown_agree() -> None:
+    """Ten percent are ten percent, disturbed or not."""
+    base_s = np.array([1.0, 1.4, 1.4])
+    for read in (fastest, beside):
+        assert read(list(base_s), list(1.1 * base_s)) == pytest.approx(math.log(1.1))
+
+
+# Recorded slices
+
+
+@cache
+def recorded(kind: str) -> dict[str, list[Slices]]:
+    """Return the couples by case."""
+    found: dict[str, list[Slices]] = {}
+    with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            run, case, arms = json.loads(line)
+            if run.startswith(kind):
+                couples = zip(arms["base"], arms["candidate"], arms["null"], strict=True)
+                found.setdefault(case, []).extend(couples)
+    return found
+
+
+def _in_turn(cases: dict[str, list[Slices]], count: int) -> Iterator[list[Slices]]:
+    return islice(cycle(cases.values()), count)
+
+
+def resampled(couples: list[Slices], rng: np.random.Generator) -> State:
+    """Decide a case on couples drawn from those that were recorded."""
+    return decided(lambda _: [couples[at] for at in rng.integers(len(couples), size=BLOCK)])
+
+
+def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
+    """At most one false alarm in a thousand cases."""
+    rng = np.random.default_rng(1)
+    found = [resampled(rows, rng) for rows in _in_turn(recorded("same"), 2000)]
+    assert np.mean([one is State.SLOWER for one in found]) <= 0.001
+
+
+def test_recorded_slices_of_slower_code_are_found() -> None:
+    """A tenth more work, in 99 of 100 cases at least."""
+    rng = np.random.default_rng(1)
+    found = [resampled(rows, rng) for rows in _in_turn(recorded("slower"), 1000)]
+    assert np.mean([one is State.SLOWER for one in found]) >= 0.99

@@ -1,0 +1,133 @@
+"""The committed baseline: read as written, and kept for every kind of machine that gates."""
+
+from pathlib import Path
+
+import pytest
+from samples.baseline import BEFORE, CASE, law, of, point
+from samples.run import head
+
+from harness.error import UsageError
+from harness.gate.baseline import Baseline, read_baseline, write_baseline
+from harness.gate.finding import exit_code
+from harness.gate.numerics import compare
+from harness.gate.policy import Policy
+from harness.gate.standing import Summary
+from harness.record import Origin, Outcome
+
+EMPTY = Baseline({})
+OTHER = "linear_regression.scratch.linear"
+
+
+def on(instructions: str, *, largest: float = 3.0, other: float | None = None, torch: str = "2.13.0") -> Summary:
+    """Return what a run says on some machine of a case, and of another one."""
+    environment = head().environment.model_copy(
+        update={"torch": torch, "torch_build": {"instructions": instructions, "cpu capability": "AVX2"}}
+    )
+    laws = [law(largest=largest)] + ([] if other is None else [law(case=OTHER, largest=other)])
+    return of(*laws, breakings=(point(),), counts={"operators": 5}, environment=environment)
+
+
+def told(baseline: Baseline, now: Summary) -> list[tuple[Outcome, str]]:
+    """Return what differs."""
+    findings = compare(baseline, now, Policy())
+    return [(one.outcome, one.sentence) for one in findings if one.outcome is not Outcome.UNCHANGED]
+
+
+def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_path: Path) -> None:
+    """Infinite deviations included; the order of the run does not matter."""
+    laws = [law(largest=float("inf")), law(law="rows_sum_to_one"), law(dtype="float16", largest=None)]
+    breakings = (point(), point(None, ray="offset"))
+    baseline = EMPTY.updated(of(*laws, breakings=breakings, counts={"operators": 5, "bytes": 7}))
+    write_baseline(tmp_path / "a", baseline)
+    again = of(*reversed(laws), breakings=breakings[::-1], counts={"bytes": 7, "operators": 5})
+    write_baseline(tmp_path / "b", EMPTY.updated(again))
+    assert read_baseline(tmp_path / "a") == baseline
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> None:
+    """With the way to make one."""
+    with pytest.raises(UsageError, match="--update` makes one"):
+        read_baseline(tmp_path / "none")
+    file = tmp_path / "damaged"
+    write_baseline(file, EMPTY.updated(on("Intel")))
+    whole = file.read_text(encoding="utf-8")
+    first, case = whole.splitlines()
+    for damaged in ('{"kind": "baseline"}\n', whole[:-20], f'{first}\n{case[:-1]},"on":[1]}}\n', ""):
+        file.write_text(damaged, encoding="utf-8")
+        with pytest.raises(UsageError, match="make it again"):
+            read_baseline(file)
+
+
+def test_each_kind_of_machine_is_held_against_its_own_figures(tmp_path: Path) -> None:
+    """What one of them rounds otherwise is no regression there, and what it makes worse is one."""
+    write_baseline(tmp_path / "b", EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0)))
+    baseline = read_baseline(tmp_path / "b")
+    assert told(baseline, on("Intel")) == told(baseline, on("AMD", largest=4.0)) == []
+    ((outcome, sentence),) = told(baseline, on("Intel", largest=4.0))
+    assert (outcome, "where it was 3 and may be 3" in sentence) == (Outcome.REGRESSED, True)
+    ((outcome, sentence),) = told(baseline, on("ARM"))
+    assert outcome is Outcome.INCONCLUSIVE
+    assert "AMD" in sentence
+    assert "Intel" in sentence
+    assert "adds them" in sentence
+
+
+def test_what_machines_agree_on_is_one_line(tmp_path: Path) -> None:
+    """A second one adds a line for what it rounds otherwise, and none for the rest."""
+    first = EMPTY.updated(on("Intel", other=1.0))
+    write_baseline(tmp_path / "one", first)
+    write_baseline(tmp_path / "two", first.updated(on("AMD", largest=4.0, other=1.0)))
+    one, two = ((tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("one", "two"))
+    assert (len(one), len(two)) == (3, 4)
+    (shared,) = (line for line in two if f'"{OTHER}"' in line)
+    assert shared in one, "what they agree on is the same line, byte for byte"
+    assert told(read_baseline(tmp_path / "two"), on("AMD", largest=4.0, other=1.0)) == []
+
+
+def test_a_changed_case_is_no_longer_known_on_other_machines() -> None:
+    """They saw the code before it: its laws are compared there, its figures when that machine has added them."""
+    both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
+    changed = both.updated(on("AMD", largest=2.0, other=1.0))
+    ((outcome, sentence),) = told(changed, on("Intel", largest=9.0, other=1.0))
+    assert outcome is Outcome.INCONCLUSIVE
+    assert "counts of 1 case are not compared" in sentence
+    assert told(changed, on("Intel", largest=9.0, other=2.0))[0][0] is Outcome.REGRESSED, "the other case is compared"
+    whole = changed.updated(on("Intel", largest=9.0, other=1.0))
+    assert told(whole, on("Intel", largest=9.0, other=1.0)) == told(whole, on("AMD", largest=2.0, other=1.0)) == []
+    assert exit_code(compare(whole, on("AMD", largest=9.0, other=1.0), Policy())) == 1
+
+
+def test_another_torch_takes_the_place_of_the_one_before() -> None:
+    """On its own kind of machine; a case that is gone is gone everywhere."""
+    both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
+    newer = both.updated(on("AMD", largest=4.0, torch="2.14.0"))
+    assert [(one.torch, one.instructions) for one in newer.origins] == [("2.13.0", "Intel"), ("2.14.0", "AMD")]
+    assert list(newer.cases) == [(CASE, "cpu")]
+
+
+def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> None:
+    """And NaN, which is not equal to itself, is not one."""
+    nan = float("nan")
+    both = EMPTY.updated(on("Intel", largest=nan)).updated(on("AMD", largest=nan))
+    assert len(both.cases[CASE, "cpu"]) == 1
+    write_baseline(tmp_path / "both", both)
+    write_baseline(tmp_path / "again", both.updated(on("AMD", largest=nan)))
+    assert (tmp_path / "both").read_bytes() == (tmp_path / "again").read_bytes()
+    environment = on("AMD").origin
+    elsewhere = of(law(largest=nan), breakings=(point(BEFORE),), counts={"operators": 5})
+    moved = elsewhere._replace(origin=environment)
+    (seen,) = both.updated(moved).cases[CASE, "cpu"]
+    assert seen.origins == {Origin(**dict(environment))}
+
+
+def test_a_new_law_leaves_what_other_machines_know() -> None:
+    """It says nothing of the code: there it is new, and all else is held to."""
+    both = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
+    standing = on("AMD", largest=4.0)
+    ((key, case),) = standing.cases.items()
+    more = case.model_copy(update={"laws": {**case.laws, "calls_agree": case.laws["value"]}})
+    added = both.updated(standing._replace(cases={key: more}))
+    assert told(added, on("Intel")) == []
+    assert told(added, on("Intel", largest=4.0))[0][0] is Outcome.REGRESSED
+    assert [outcome for outcome, _ in told(added, on("AMD", largest=4.0))] == [Outcome.REGRESSED], "the law is gone"

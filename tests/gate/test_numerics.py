@@ -1,0 +1,271 @@
+"""The numerics gate: what got worse against a committed baseline, each in one sentence."""
+
+from typing import Any
+
+import pytest
+from samples.baseline import BEFORE, CASE, POINT, law, of, point
+from samples.run import head
+
+from harness.gate.baseline import Baseline
+from harness.gate.finding import exit_code
+from harness.gate.numerics import compare, kept, ordinal
+from harness.gate.policy import Policy
+from harness.gate.standing import Summary, rounded_up
+from harness.record import Finding, Outcome, Status
+
+
+def compared(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
+    """Compare with a baseline that a run made."""
+    return compare(Baseline({}).updated(before), now, Policy(**policy))
+
+
+def found(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
+    """Compare, and leave out what is as it was."""
+    return [one for one in compared(before, now, **policy) if one.outcome is not Outcome.UNCHANGED]
+
+
+def only(before: Summary, now: Summary, **policy: Any) -> Finding:
+    """Compare, and return the one thing that differs."""
+    (one,) = found(before, now, **policy)
+    return one
+
+
+def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
+    """Never a silent pass."""
+    baseline = of(law(), breakings=(point(),), counts={"operators": 5})
+    findings = compared(baseline, baseline)
+    assert [one.sentence for one in findings] == [
+        "1 verdict of 1 case held against the baseline.",
+        "1 count held against the baseline.",
+    ]
+    assert exit_code(findings) == 0
+
+
+def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
+    """Three ulp with a budget of one may become four, and not five."""
+    before = of(law(largest=3.0))
+    assert found(before, of(law(largest=4.0)), ulp=1.0) == []
+    one = only(before, of(law(largest=5.0)), ulp=1.0)
+    assert one.sentence == f"{CASE} value [float32]: the largest deviation is 5, where it was 3 and may be 4."
+    assert exit_code([one]) == 1
+
+
+def test_a_budget_may_be_a_share_and_one_of_a_case() -> None:
+    """The larger of the two counts; the last pattern that matches has the word."""
+    before, now = of(law(largest=100.0)), of(law(largest=108.0))
+    assert found(before, now, growth=0.1) == []
+    assert only(before, now, growth=0.1, cases={"softmax*": {"growth": 0.05}}).outcome is Outcome.REGRESSED
+
+
+def test_a_breaking_point_that_moved_inwards_by_one_float_is_a_regression() -> None:
+    """In the law's own format, to the float."""
+    one = only(of(law(), breakings=(point(POINT),)), of(law(), breakings=(point(BEFORE),)))
+    assert (
+        one.sentence == f"{CASE} value along spike [float32]: breaks at {BEFORE} instead of {POINT}, 1 float earlier."
+    )
+    assert exit_code([one]) == 1
+
+
+def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
+    """What is mended is kept by an update."""
+    one = only(of(law(), breakings=(point(BEFORE),)), of(law(), breakings=(point(POINT),)))
+    assert one.outcome is Outcome.IMPROVED
+    assert "1 float later; `harness gate --update` keeps it" in one.sentence
+    assert exit_code([one]) == 0
+
+
+def test_a_ray_that_held_to_its_end_and_breaks_is_a_regression() -> None:
+    """And the other way about it is mended."""
+    held, breaks = of(law(), breakings=(point(None),)), of(law(), breakings=(point(),))
+    assert only(held, breaks).outcome is Outcome.REGRESSED
+    assert only(breaks, held).outcome is Outcome.IMPROVED
+
+
+def test_one_law_fewer_is_a_regression() -> None:
+    """A law that is no longer checked cannot fail."""
+    one = only(of(law(), law(law="rows_sum_to_one")), of(law()))
+    assert one.sentence == f"{CASE} is no longer checked for rows_sum_to_one [float32]."
+    assert exit_code([one]) == 1
+
+
+def test_a_dtype_fewer_is_a_regression() -> None:
+    """All dtypes of a law in one sentence."""
+    one = only(of(law(), law(dtype="float16"), law(dtype="float64")), of(law()))
+    assert one.sentence == f"{CASE} is no longer checked for value [float16, float64]."
+
+
+@pytest.mark.parametrize("status", [Status.BROKEN, Status.EXPECTED, Status.SKIPPED, Status.ERROR, Status.UNEXPECTED])
+def test_a_law_that_held_and_does_not_is_a_regression(status: Status) -> None:
+    """Even where the failure is declared: a declaration is a change that somebody has to mean."""
+    one = only(of(law()), of(law(status=status, largest=3.0)))
+    assert one.outcome is Outcome.REGRESSED
+    assert f"holds in the baseline, {status} now" in one.sentence
+
+
+def test_a_law_that_failed_and_holds_is_said_and_passes() -> None:
+    """With the way to keep it."""
+    one = only(of(law(status=Status.EXPECTED, largest=3.0)), of(law()))
+    assert one.outcome is Outcome.IMPROVED
+    assert exit_code([one]) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"examples": 99}, "99 examples are tried, where there were 100"),
+        ({"rows": 4095}, "4,095 rows are checked, where there were 4,096"),
+    ],
+)
+def test_fewer_examples_or_rows_are_a_regression(changes: dict[str, int], told: str) -> None:
+    """Checking less finds less."""
+    one = only(of(law()), of(law(**changes)))
+    assert one.outcome is Outcome.REGRESSED
+    assert told in one.sentence
+
+
+def test_a_case_that_is_gone_is_no_verdict_and_named() -> None:
+    """Nothing can be said of what is not there."""
+    one = only(of(law(), law(case="a.b.other")), of(law()))
+    assert one.sentence == "a.b.other is gone: no verdict on it is in the run."
+    assert exit_code([one]) == 2
+
+
+def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
+    """The likely new name is part of the sentence."""
+    before, now = of(law(case="a.b.old")), of(law(case="a.b.new"))
+    gone, new = found(before, now)
+    assert "if it is a.b.new now, say so under `renamed`" in gone.sentence
+    assert new.outcome is Outcome.NEW
+    assert exit_code([gone, new]) == 2
+    assert found(before, now, renamed={"a.b.old": "a.b.new"}) == []
+
+
+def test_a_retired_case_passes_with_its_reason() -> None:
+    """Said under `retired`, it is meant."""
+    findings = compared(of(law(), law(case="a.b.old")), of(law()), retired={"a.b.old": "nobody used it"})
+    assert exit_code(findings) == 0
+    assert "nobody used it" in " ".join(one.sentence for one in findings)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"torch": "9.9.9"}, "torch 9.9.9"),
+        ({"torch_build": {"instructions": "AuthenticAMD avx2 fma"}}, "AuthenticAMD avx2 fma"),
+    ],
+)
+def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said(
+    other: dict[str, object], said: str
+) -> None:
+    """Laws are; deviations round differently elsewhere."""
+    before = of(law(largest=3.0), breakings=(point(),), counts={"operators": 5})
+    elsewhere = head().environment.model_copy(update=other)
+    now = of(law(largest=9.0), breakings=(point(BEFORE),), counts={"operators": 6}, environment=elsewhere)
+    one = only(before, now)
+    assert one.outcome is Outcome.INCONCLUSIVE
+    assert said in one.sentence
+    assert (exit_code([one]), exit_code([one], strict=True)) == (0, 3)
+    assert (
+        found(before, of(law(status=Status.BROKEN), breakings=(point(),), environment=elsewhere))[0].outcome
+        is Outcome.REGRESSED
+    )
+
+
+def test_a_run_without_a_survey_leaves_the_breaking_points_without_a_verdict() -> None:
+    """They were to be compared."""
+    one = only(of(law(), breakings=(point(),)), of(law()))
+    assert one.sentence == "Not compared, as the run has no survey: 1 breaking point."
+    assert exit_code([one]) == 2
+
+
+def test_a_run_without_verdicts_is_no_verdict() -> None:
+    """Nothing was compared."""
+    assert exit_code(compared(of(law()), of())) == 2
+    assert exit_code([]) == 2
+
+
+@pytest.mark.parametrize(("name", "was", "now", "outcome"), [
+    ("operators", 5, 6, Outcome.REGRESSED),
+    ("operators", 5, 4, Outcome.IMPROVED),
+    ("bytes", 100, 101, Outcome.REGRESSED),
+    ("samples", 512, 511, Outcome.REGRESSED),
+    ("batches", 6, 7, Outcome.REGRESSED),
+])  # fmt: skip
+def test_counts_are_compared_exactly(name: str, was: int, now: int, outcome: Outcome) -> None:
+    """One more operator is one too many; samples and batches are right at one number only."""
+    one = only(of(law(), counts={name: was}), of(law(), counts={name: now}))
+    assert one.outcome is outcome
+    assert one.gate == "counts"
+
+
+def test_an_update_keeps_what_differs_and_says_so() -> None:
+    """What is kept is not held against the run that is kept."""
+    findings = kept(compared(of(law(), law(law="rows_sum_to_one")), of(law())))
+    assert exit_code(findings) == 0
+    assert any(one.sentence.endswith("Kept.") for one in findings)
+
+
+def test_deviations_are_rounded_up_to_four_digits() -> None:
+    """So that what a baseline allows is never less than what was seen."""
+    assert rounded_up(1.23401) == 1.235
+    assert rounded_up(1.234) == 1.234
+    assert rounded_up(0.5) == 0.5
+    assert rounded_up(None) is None
+    assert all(rounded_up(value) >= value for value in (0.1, 1 / 3, 12345.6, 1e-30, 6.25e15))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "eps"), [("float64", 2**-52), ("float32", 2**-23), ("float16", 2**-10), ("bfloat16", 2**-7)]
+)
+def test_neighbours_are_one_float_apart_in_every_format(dtype: str, eps: float) -> None:
+    """Above one, and across zero."""
+    assert ordinal(1.0 + eps, dtype) - ordinal(1.0, dtype) == 1
+    assert ordinal(0.0, dtype) == 0
+    assert ordinal(-1.0, dtype) == -ordinal(1.0, dtype)
+
+
+def by_chance(
+    agree: Status = Status.EXPECTED,
+    *,
+    status: Status = Status.HOLDS,
+    largest: float = 3.0,
+    examples: int = 2,
+    at: str = POINT,
+) -> Summary:
+    """Return what a run says of a case whose calls do not agree; and of one whose calls do."""
+    declared = law(law="finite_on_extreme_logits", status=Status.EXPECTED, examples=examples)
+    agreement = law(law="calls_agree", status=agree, largest=0.0 if agree is Status.HOLDS else largest)
+    return of(law(status=status, largest=largest), declared, agreement, breakings=(point(at),))
+
+
+def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_said() -> None:
+    """Its deviations, its breaking points, and on which example a law breaks; with calls that agree they are."""
+    agree = Status.EXPECTED
+    findings = compared(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
+    assert exit_code(findings) == 0
+    assert f"{CASE} answers by chance, as its calls_agree [float32] says" in findings[0].sentence
+    agree = Status.HOLDS
+    worse = found(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
+    assert [(one.outcome, one.subject) for one in worse] == [
+        (Outcome.REGRESSED, "finite_on_extreme_logits [float32]"),
+        (Outcome.REGRESSED, "value [float32]"),
+        (Outcome.REGRESSED, "value along spike [float32]"),
+    ]
+
+
+def test_a_case_that_does_not_answer_does_not_answer_by_chance() -> None:
+    """Its calls were not compared: what is known of it is held to."""
+    worse = found(by_chance(Status.ERROR), by_chance(Status.ERROR, largest=5.0))
+    assert [one.subject for one in worse] == ["calls_agree [float32]", "value [float32]"]
+
+
+def test_a_law_that_a_case_breaks_by_chance_is_a_regression() -> None:
+    """The status of its laws is held to all the same."""
+    one = only(by_chance(), by_chance(status=Status.BROKEN))
+    assert one.sentence == f"{CASE} value [float32]: holds in the baseline, broken now."
+
+
+def test_calls_that_no_longer_agree_are_the_one_regression() -> None:
+    """That its breaking points are chances now is no second one."""
+    one = only(by_chance(Status.HOLDS), by_chance(Status.BROKEN, largest=9.0))
+    assert one.sentence == f"{CASE} calls_agree [float32]: holds in the baseline, broken now."

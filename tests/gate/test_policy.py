@@ -1,0 +1,248 @@
+"""The gate's policy, which cases are compared, and the words and the exit code of what was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from junitparser import JUnitXml
+
+from harness.error import UsageError
+from harness.gate.analysis import BLOCK
+from harness.gate.couple import FEWER, MORE
+from harness.gate.finding import comparisons, exit_code, matched, timed
+from harness.gate.measurement import Evidence
+from harness.gate.policy import Policy, read_policy
+from harness.record import Finding, Outcome, Slices
+from harness.show.gate import gate_line, to_json, to_junit, to_markdown
+
+A, B = "family.scratch.a", "family.scratch.b"
+
+
+def project(folder: Path, table: str) -> Path:
+    """Write a project with a policy."""
+    (folder / "pyproject.toml").write_text(table, encoding="utf-8")
+    return folder
+
+
+def test_a_project_without_a_table_has_the_defaults(tmp_path: Path) -> None:
+    """And so has a folder without a project."""
+    assert read_policy(tmp_path) == Policy()
+    assert read_policy(project(tmp_path, "[tool.other]\n")) == Policy()
+    assert read_policy(tmp_path, Policy(timed=("*.a",))).timed == ("*.a",)
+
+
+def test_allowances_are_by_pattern_and_the_last_counts(tmp_path: Path) -> None:
+    """Of a case, of a family, of all."""
+    table = """
+    [tool.harness.gate]
+    tolerance = 0.08
+    [tool.harness.gate.cases]
+    "family.*" = { tolerance = 0.2 }
+    "*.a" = { tolerance = 0.3, margin = 0.1 }
+    """
+    policy = read_policy(project(tmp_path, table))
+    assert [policy.allows("tolerance", case) for case in (A, B, "other.c")] == [0.3, 0.2, 0.08]
+    assert [policy.allows("margin", case) for case in (A, B)] == [0.1, 0.02]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("budgets = 3", "`budgets`"),
+        ("budget_s = 'long'", "`budget_s`"),
+        ("margin = 2.0", "`margin`"),
+        ("timed = 'all'", "`timed`"),
+        ("cases = {'*' = {tolerence = 1.0}}", "`cases.*.tolerence`"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_plain_message(tmp_path: Path, line: str, told: str) -> None:
+    """It names the key, what was found, and the file."""
+    with pytest.raises(UsageError, match="is what the gate knows") as error:
+        read_policy(project(tmp_path, f"[tool.harness.gate]\n{line}\n"))
+    assert told in str(error.value)
+    assert str(tmp_path / "pyproject.toml") in str(error.value)
+
+
+def test_a_damaged_project_file_is_one_plain_message(tmp_path: Path) -> None:
+    """With the parser's own words."""
+    with pytest.raises(UsageError, match="is TOML, got Expected"):
+        read_policy(project(tmp_path, "[tool"))
+
+
+@pytest.mark.parametrize("table", [{"timed": ("*.a", "*.c")}, {"cases": {"*.c": {"ulp": 1.0}}}])
+def test_a_pattern_that_matches_no_case_is_refused(table: dict[str, Any]) -> None:
+    """A misspelt exception would be none."""
+    with pytest.raises(UsageError, match=r"`\*\.c`, which matches none"):
+        Policy(**table).refuse_unknown([A, B])
+
+
+def test_the_baseline_lies_beside_the_target_unless_it_is_named() -> None:
+    """In the folder of a package, or of a file."""
+    root = Path("root")
+    assert Policy().baseline_file(root) == root / "cases" / "baseline.jsonl"
+    assert Policy(target="my.kernels").baseline_file(root) == root / "my" / "kernels" / "baseline.jsonl"
+    assert Policy(target="my/kernels.py:softmax").baseline_file(root) == root / "my" / "baseline.jsonl"
+    assert Policy(baseline="b.jsonl").baseline_file(root) == root / "b.jsonl"
+
+
+# Which cases are compared
+
+
+def lost(before: dict[str, str], here: dict[str, str], policy: Policy, old: Policy | None = None) -> list[Finding]:
+    """Return what is said of cases that only one side has."""
+    return list(matched(before, here, old or Policy(), policy).findings)
+
+
+def test_a_missing_benchmark_is_no_verdict_and_named() -> None:
+    """Exit code 2."""
+    (one,) = lost({A: "softmax", B: "linear"}, {A: "softmax"}, Policy())
+    assert one.sentence.startswith(f"{B} is gone; if that is meant")
+    assert exit_code([one]) == 2
+
+
+def test_a_renamed_benchmark_is_no_verdict_until_the_policy_says_so() -> None:
+    """Then it is compared with what it was."""
+    before, here = {A: "softmax"}, {B: "softmax"}
+    gone, new = lost(before, here, Policy())
+    assert f"{A} is gone; if it is {B} now, say so under `renamed`" in gone.sentence
+    assert (exit_code([gone, new]), new.outcome) == (2, Outcome.NEW)
+    found = matched(before, here, Policy(), Policy(renamed={A: B}))
+    assert (found.compared, found.findings) == ((B,), ())
+
+
+def test_a_disabled_benchmark_is_no_verdict_until_the_policy_says_why() -> None:
+    """It is there, and no longer timed."""
+    both = {A: "softmax", B: "linear"}
+    (one,) = lost(both, both, Policy(timed=("*.a",)))
+    assert one.sentence.startswith(f"{B} was timed and is not any more")
+    assert exit_code([one]) == 2
+    (one,) = lost(both, both, Policy(timed=("*.a",), retired={B: "too slow"}))
+    assert "too slow" in one.sentence
+    assert exit_code([one]) == 0
+
+
+def test_a_new_benchmark_passes_and_is_named() -> None:
+    """There is nothing to compare it with."""
+    (one,) = lost({A: "softmax"}, {A: "softmax", B: "linear"}, Policy())
+    assert one.sentence == f"{B} is new: there is no time to compare it with."
+    assert exit_code([one]) == 0
+
+
+# What was measured
+
+
+def measured(case: str, ratios: list[float], arm: str = "candidate", iterations: int = 1) -> list[Slices]:
+    """Return slices of a base that takes a second, and of an arm beside it."""
+    facts: dict[str, Any] = {"case": case, "rounds": 5, "load": None, "steal": None, "frequency_hz": None}
+    made = []
+    for couple, ratio in enumerate(ratios):
+        for name, seconds in (("base", 1.0), (arm, ratio)):
+            times = dict.fromkeys(("starts_s", "minima_s", "medians_s", "cpu_s"), (seconds,))
+            calls = iterations * MORE // FEWER if name == "control" else iterations
+            made.append(Slices(couple=couple, arm=name, iterations=calls, **times, **facts))
+    return made
+
+
+def evidence(ratio: float, *, null: float = 1.0, control: float = 1.1, couples: int = 2 * BLOCK) -> Evidence:
+    """Return what a measurement of one case would have found."""
+    jitter = [1.0 + 0.001 * (-1) ** number for number in range(couples)]
+    slices = measured(A, [ratio * one for one in jitter]) + measured(A, [null * one for one in jitter], "null")
+    return Evidence(slices + measured(A, [control * one for one in jitter], "control", 10), control=A)
+
+
+def said(found: Evidence) -> list[Finding]:
+    """Return the findings."""
+    return timed(found, comparisons(found, Policy()))
+
+
+def test_a_regression_is_one_sentence_with_its_interval() -> None:
+    """Exit code 1."""
+    first, _ = said(evidence(1.1))
+    assert first.sentence == (
+        f"{A} got slower: +10.0 % (+9.9 to +10.1 %) in 10 couples, the last 5 of them alone confirm it."
+    )
+    assert exit_code(said(evidence(1.1))) == 1
+
+
+def test_what_is_as_fast_says_what_would_have_been_seen() -> None:
+    """Exit code 0."""
+    first, control = said(evidence(1.0))
+    assert "is as fast as it was: -0.0 % (-0.1 to +0.1 %) in 10 couples; from 2.12 % on it would have been seen." in (
+        first.sentence
+    )
+    assert control.sentence.startswith(f"The gate sees: 10 % more work in {A} was measured as +10.0 %")
+    assert exit_code([first, control]) == 0
+
+
+def test_faster_code_passes_and_is_said() -> None:
+    """Exit code 0."""
+    first, _ = said(evidence(0.8))
+    assert first.outcome is Outcome.IMPROVED
+
+
+def test_a_void_null_arm_is_no_verdict() -> None:
+    """Exit code 2, or a pass where a noisy machine is allowed."""
+    findings = said(evidence(1.1, null=1.1))
+    assert "the base itself differs from the base by +10.0 %" in findings[0].sentence
+    assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
+
+
+def test_a_control_that_is_not_seen_leaves_no_verdict_on_anything() -> None:
+    """Not on a regression either: a gate that does not see ten percent is not believed."""
+    findings = said(evidence(1.1, control=1.0))
+    assert len(findings) == 1
+    assert "No verdict on time: 10 % more work" in findings[0].sentence
+    assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
+
+
+def test_nothing_measured_is_no_verdict() -> None:
+    """However it came about."""
+    assert exit_code(said(Evidence())) == 2
+    assert exit_code(said(Evidence(unreached=[A]))) == 2
+    assert exit_code(said(Evidence(failures={A: "in the base, it raises ValueError: no"}))) == 2
+
+
+def test_a_budget_that_reaches_no_case_is_one_sentence_with_one_that_does() -> None:
+    """No noise of the machine: a gate that never measures does not pass."""
+    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0))
+    assert [one.sentence for one in findings] == [
+        "None of 2 cases was reached within the budget: the quickest takes about `--budget 130` on this machine."
+    ]
+    assert exit_code(findings, blind=True) == 2
+
+
+def test_a_case_that_cannot_be_timed_says_why() -> None:
+    """Whichever tree it is in."""
+    found = Evidence(failures={A: "in the candidate, it raises ValueError: no"})
+    assert said(found)[0].sentence == f"{A} cannot be timed in the candidate, it raises ValueError: no."
+
+
+def test_a_suspicion_that_the_budget_leaves_unconfirmed_is_no_verdict() -> None:
+    """Never a silent pass; on a machine that is allowed to be slow it passes, and is said."""
+    findings = said(evidence(1.1, couples=BLOCK))
+    assert f"{A} seems slower: +10.0 %" in findings[0].sentence
+    assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
+
+
+def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
+    """Exit code 3."""
+    found = evidence(1.0)
+    found.slices[:] = [one for one in found.slices if one.arm not in {"candidate"} or one.couple < BLOCK - 1]
+    findings = said(found)
+    assert findings[0].outcome is Outcome.INCONCLUSIVE
+    assert (exit_code(findings), exit_code(findings, strict=True)) == (0, 3)
+
+
+# Outputs
+
+
+def test_every_finding_is_in_every_output() -> None:
+    """JSON has all, JUnit a test for each, Markdown what is to be said."""
+    findings = said(evidence(1.1))
+    assert gate_line(findings, 1) == "gate: fail (time: 1 regressed, 1 unchanged)"
+    document = json.loads(to_json(findings, 1))
+    assert (document["exit_code"], len(document["findings"])) == (1, 2)
+    (suite,) = JUnitXml.fromstring(to_junit(findings, 1).encode())
+    assert (suite.tests, suite.failures) == (2, 1)
+    assert "got slower" in to_markdown(findings, 1)

@@ -1,0 +1,233 @@
+"""The time gate on live processes: a small repository of cases, and what is done to it."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.bench.workload import is_timed, standard_inputs, workload
+from harness.calling.discovery import load
+from harness.case import Case
+from harness.contracts import contracts
+from harness.error import UsageError
+from harness.gate.arm import Bench, Source
+from harness.gate.machine import alone, condition
+from harness.gate.tree import trees
+from harness.record import Comparison, Finding, RunFolder, Slices
+
+KERNELS = '''"""Two kernels."""
+
+import torch
+
+from harness.case import Case
+
+
+def softmax(logits):
+    """Right, and all of the work."""
+    return torch.softmax(logits, -1)
+
+
+def entropy(logits):
+    """Right, too."""
+    log_p = logits.log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+CASES = [Case(softmax, "softmax", name="kernels.softmax"), Case(entropy, "entropy", name="kernels.entropy")]
+'''
+
+
+@pytest.fixture
+def repository(workplace: Path) -> Path:
+    """A git repository with a package of two cases."""
+    (workplace / "kernels").mkdir()
+    (workplace / "kernels" / "__init__.py").write_text(KERNELS, encoding="utf-8")
+    (workplace / "pyproject.toml").write_text('[tool.harness.gate]\ntarget = "kernels"\n', encoding="utf-8")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "kernels"]):
+        git(*command)
+    return workplace
+
+
+def git(*arguments: str) -> None:
+    """Run git as nobody in particular."""
+    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+    subprocess.run(["git", *who, *arguments], check=True)
+
+
+def change(repository: Path, old: str, new: str) -> None:
+    """Change the cases."""
+    file = repository / "kernels" / "__init__.py"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def gate(*arguments: str) -> tuple[int, str]:
+    """Run the command in a process of its own, since it forks."""
+    command = ["harness", "gate", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
+    """Live: exit code 1, one sentence, and records that say what it rests on."""
+    change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
+    code, text = gate("--against", "HEAD", "--budget", "300", "--markdown", "gate.md")
+    assert code == 1, text
+    assert "kernels.softmax got slower: +" in text
+    assert "kernels.entropy got slower" not in text
+    run = RunFolder(Path(".harness", "runs", "gate"))
+    assert {one.arm for one in run.read(Comparison)} == {"candidate", "null", "control"}
+    counts = {(one.couple, one.case, one.iterations // 10): set() for one in run.read(Slices)}
+    for one in run.read(Slices):
+        counts[one.couple, one.case, one.iterations // 10].add(len(one.minima_s))
+    assert all(len(sizes) == 1 for sizes in counts.values()), "arms have equally many slices"
+    assert "kernels.softmax got slower" in Path("gate.md").read_text(encoding="utf-8")
+    assert "got slower" in " ".join(one.sentence for one in run.read(Finding))
+    assert not list(Path().glob(".git/worktrees/*")), "the base's worktree is removed"
+
+
+def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path) -> None:
+    """Live: exit code 2, both in a sentence."""
+    change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
+    change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
+    code, text = gate("--against", "HEAD", "--budget", "300")
+    assert code == 2, text
+    assert "kernels.entropy is gone; if it is kernels.shannon now, say so under `renamed`" in text
+    assert "kernels.softmax cannot be timed in the candidate, it raises ValueError: not today." in text
+
+
+def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path) -> None:
+    """Live: exit code 2, with the reason."""
+    change(repository, "import torch\n", "import no_such_module\n")
+    code, text = gate("--against", "HEAD", "--budget", "300")
+    assert code == 2
+    assert "The cases cannot be loaded" in text
+    assert "no_such_module" in text
+
+
+def test_an_unknown_commit_is_one_plain_message(repository: Path) -> None:
+    """Exit code 2, and no traceback."""
+    code, text = gate("--against", "no-such-branch")
+    assert code == 2
+    assert text.startswith("harness: the base is a commit of this git repository")
+    assert "Traceback" not in text
+
+
+def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path) -> None:
+    """Exit code 2."""
+    code, text = gate("--against", "HEAD")
+    assert code == 2
+    assert "not a git repository" in text
+
+
+def test_the_gate_is_told_what_to_compare(workplace: Path) -> None:
+    """Neither a run nor a commit, or an update of nothing."""
+    assert gate()[0] == 2
+    assert "add `--run RUN`" in gate("--update")[1]
+
+
+def test_a_budget_of_a_second_says_what_would_do(repository: Path) -> None:
+    """It is spent before the first call."""
+    code, text = gate("--against", "HEAD", "--budget", "1", "--allow-noise")
+    assert code == 2, text
+    assert "None of 2 cases was reached within the budget: the quickest takes about `--budget " in text
+
+
+def test_the_base_is_where_the_branches_part(repository: Path) -> None:
+    """What happened on the other branch since is not held against this one."""
+    git("branch", "ours")
+    change(repository, "Two kernels", "Two old kernels")
+    git("commit", "-q", "-am", "theirs")
+    git("branch", "theirs")
+    git("checkout", "-q", "ours")
+    with trees("theirs") as both:
+        assert "Two kernels" in (both.base / "kernels" / "__init__.py").read_text(encoding="utf-8")
+        assert (both.candidate / "kernels").resolve() == repository / "kernels"
+        assert len(str(both.base)) == len(str(both.candidate))
+
+
+def test_one_measurement_runs_at_a_time() -> None:
+    """The second one waits, and gives up with a plain message."""
+    with alone(), pytest.raises(UsageError, match="one measurement runs at a time"), alone(patience_s=0.0):
+        pass
+
+
+def test_the_share_of_stolen_time_is_between_none_and_all() -> None:
+    """Or unknown."""
+    before = condition()
+    steal = condition().steal_since(before)
+    assert steal is None or 0.0 <= steal <= 1.0
+
+
+# Arms and workloads
+
+
+def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path) -> None:
+    """A case that was imported from elsewhere would be timed under a wrong name."""
+    own = tmp_path / "own" / "their_kernels"
+    own.mkdir(parents=True)
+    (own / "__init__.py").write_text(KERNELS, encoding="utf-8")
+    bench = Bench(Source(tmp_path / "own", "their_kernels", None, tmp_path, tmp_path / "compiled"))
+    assert bench.cases() == {"kernels.softmax": "softmax", "kernels.entropy": "entropy"}
+    assert bench.prepare("kernels.softmax") > 0.0
+    minimum_s, median_s, cpu_s, _ = bench.slice("kernels.softmax", 5, 2)
+    assert 0.0 < minimum_s <= median_s
+    assert cpu_s > 0.0
+    (tmp_path / "other").mkdir()
+    other = Bench(Source(tmp_path / "other", "their_kernels", None, tmp_path, tmp_path / "compiled"))
+    with pytest.raises(Exception, match="is imported from"):
+        other.cases()
+
+
+def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed in it is imported once for all arms; else each imports torch, and begins 70 times slower."""
+    packages = tmp_path / ".venv" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "their_dependency.py").write_text("", encoding="utf-8")
+    (tmp_path / "their_own.py").write_text("", encoding="utf-8")
+    head = "import sys\n\nsys.path[:0] = [{!r}, {!r}]\nimport their_dependency\nimport their_own\n"
+    cases = tmp_path / "their_cases.py"
+    cases.write_text(head.format(str(packages), str(tmp_path)) + KERNELS, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr("sysconfig.get_paths", lambda: dict.fromkeys(sysconfig.get_path_names(), str(packages)))
+    imports = Bench(Source(tmp_path, "their_cases.py:softmax", "softmax", tmp_path, tmp_path / "compiled")).imports()
+    assert "their_dependency" in imports
+    assert "their_own" not in imports
+
+
+def test_every_shipped_case_in_float32_is_timed() -> None:
+    """One and one half dozen contracts, trainers and loaders included."""
+    assert all(is_timed(case) for case in load() if "float32" in case.dtypes)
+    assert not is_timed(Case(len, "softmax", dtypes=("float64",)))
+
+
+def inputs_of(contract: str) -> list[Any]:
+    """Return the standard inputs of a contract, in the order of its signature."""
+    found = standard_inputs(contracts()[contract])
+    assert found is not None
+    return list(found.values())
+
+
+def test_inputs_follow_from_the_signature() -> None:
+    """Shapes, whole numbers, truths and plain numbers, each as the contract asks for."""
+    logits, keep = inputs_of("masked_softmax")
+    assert logits.shape == keep.shape == (256, 10)
+    assert str(keep.dtype) == "torch.bool"
+    _, labels = inputs_of("cross_entropy")
+    assert labels.shape == (256,)
+    assert int(labels.max()) < 10
+    log_q, p = inputs_of("kl_divergence")
+    assert log_q.shape == p.shape
+    assert float(p.sum(-1).sub(1.0).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("case", [case for case in load() if case.contract != "loader"], ids=lambda case: case.name)
+def test_the_workload_of_every_shipped_case_runs(case: Case, tmp_path: Path) -> None:
+    """Twice, as it is timed."""
+    timed = workload(case, tmp_path)
+    timed()
+    timed()

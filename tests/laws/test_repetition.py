@@ -1,0 +1,126 @@
+"""The same call again: what is read that nobody wrote is found, and a difference once seen is believed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.floats.double_double import Array
+from harness.floats.format import FORMATS, to_array
+from harness.laws.repetition import overwrite_freed, repeated
+from harness.record import Status, Verdict, violation_block
+
+FLOAT32 = FORMATS["float32"]
+
+
+def torch_memory(size: int) -> Array:
+    """What a new tensor holds."""
+    return to_array(torch.empty(size, dtype=torch.uint8))
+
+
+def numpy_memory(size: int) -> Array:
+    """What a new array holds."""
+    return np.empty(size, dtype=np.uint8).astype(np.float64)
+
+
+@pytest.mark.parametrize("memory", [torch_memory, numpy_memory])
+@pytest.mark.parametrize("size", [1, 24, 100, 1_000, 5_000, 60_000])
+def test_memory_that_nobody_initialised_holds_something_else_each_time(
+    memory: Callable[[int], Array], size: int
+) -> None:
+    """All but always: what else the process does takes memory and frees it too."""
+    seen = [repeated(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
+    assert sum(seen) >= 16
+
+
+def test_a_constant_answer_agrees_with_itself() -> None:
+    """NaN and infinities too."""
+    measurement = repeated(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)
+    assert not measurement.broken
+    assert measurement.ratio.shape == (4,)
+
+
+@pytest.mark.parametrize("answers", [(0.0, -0.0), (1.0, 1.0 + 2.0**-23), (1.0, np.nan), (np.inf, 1.0)])
+@pytest.mark.parametrize("other", [1, 2])
+def test_one_bit_is_a_difference(answers: tuple[float, float], other: int) -> None:
+    """In whichever of the later calls."""
+    calls = iter(answers[call == other] for call in range(3))
+    assert repeated(lambda: np.array([next(calls)]), FLOAT32).broken
+
+
+def test_another_shape_is_a_difference() -> None:
+    """An answer that grows."""
+    lengths = iter((1, 2, 3))
+    assert repeated(lambda: np.zeros(next(lengths)), FLOAT32).broken
+
+
+def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **facts: Any) -> Verdict:
+    """Decide whether calls agree."""
+    (verdict,) = harness.check(function, contract, laws=["calls_agree"], dtypes=[dtype], corpora=(), **facts)
+    return verdict
+
+
+def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
+    """A softmax that answers otherwise now and then."""
+    calls = [0]
+
+    def softmax(x: Tensor) -> Tensor:
+        calls[0] += 1
+        return x.softmax(-1).nextafter(torch.tensor(2.0)) if calls[0] % every == every - 1 else x.softmax(-1)
+
+    return softmax
+
+
+@pytest.mark.parametrize("every", [2, 3, 7, 25, 10_000])
+def test_a_difference_that_is_seen_once_is_believed(every: int) -> None:
+    """Whether or not it shows again; what never shows in the calls that are made is not found."""
+    verdict = agreement(seldom_another(every), "softmax")
+    assert verdict.status is (Status.HOLDS if every == 10_000 else Status.BROKEN)
+    if verdict.status is Status.BROKEN:
+        assert "randomness" in violation_block(verdict)
+
+
+def test_a_difference_that_is_declared_is_expected() -> None:
+    """Also where it does not show on every call."""
+    assert agreement(seldom_another(25), "softmax", breaks={"calls_agree": "a cache"}).status is Status.EXPECTED
+
+
+def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Least squares by one of LAPACK's drivers."""
+
+    def least_squares(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        A = torch.cat([X, X.new_ones(len(X), 1)], 1)
+        theta = torch.linalg.lstsq(A, y.unsqueeze(1), driver=driver).solution.squeeze(1)
+        return theta[:-1].unsqueeze(0), theta[-1:]
+
+    return least_squares
+
+
+def reads_uninitialised_memory() -> bool:
+    """Whether the rank that this torch's ``gelsy`` finds of a matrix depends on what freed memory holds.
+
+    https://github.com/pytorch/pytorch/issues/71222: columns that ``jpvt`` names by chance are not pivoted.
+    """
+    A = torch.eye(3, dtype=torch.float64).roll(1, 1) * torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
+    ranks = set()
+    for byte in (0, 255, 66) * 20:
+        overwrite_freed(byte)
+        ranks.add(int(torch.linalg.lstsq(A, A[:, :1], driver="gelsy").rank))
+    return len(ranks) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_default_driver_of_lstsq_is_found_to_read_uninitialised_memory(dtype: str) -> None:
+    """In the versions of torch that do, seen without the law: by the rank that comes back."""
+    status = Status.BROKEN if reads_uninitialised_memory() else Status.HOLDS
+    assert agreement(fit("gelsy"), "least_squares", dtype).status is status
+
+
+@pytest.mark.parametrize("driver", ["gels", "gelsd", "gelss"])
+def test_the_other_drivers_of_lstsq_answer_alike(driver: str) -> None:
+    """No false alarm."""
+    assert agreement(fit(driver), "least_squares").status is Status.HOLDS

@@ -1,0 +1,241 @@
+"""Exhaustions: shards kept on disk, gone on with after an interrupt, the same on any number of processes."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from samples.proof_space import small
+
+from harness import cli
+from harness.proof import pairs
+from harness.proof.exhaustion import Exhaustion
+from harness.record import RUNS, Proof, RunFolder, extent
+
+SOFTMAX = """
+import time
+import torch
+
+def softmax(logits):
+    time.sleep({pause})
+    return torch.softmax(logits, -1)
+"""
+
+SOFTPLUS = """
+import torch
+
+def softplus(x):
+    return torch.nn.functional.softplus(x)
+
+def as_defined(x):
+    return (1 + x.exp()).log()
+"""
+
+SMALL = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from samples.proof_space import small
+from harness.proof import pairs
+from harness.proof.exhaustion import Exhaustion
+pairs.every_pair = lambda format_: small(format_.name, first=16, shards=8)
+list(Exhaustion("slow.py:softmax", Path("shards"), "softmax", {{}}, ("float16",), ("rows",), ("value",)).run())
+"""
+
+
+@dataclass
+class Done:
+    """What a command left: exit code and output."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workplace: Path) -> Command:
+    """Run the command in this process, in an empty folder with a file of functions."""
+    (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["harness", *words, "--no-isolate"])
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return Done(int(str(code or 0)), out, err)
+
+    return run
+
+
+@pytest.fixture
+def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight shards of a few pairs stand for the whole space."""
+    monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=16, shards=8))
+
+
+def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
+    """Return the proof of a softmax in a file, of the rows in float16."""
+    return Exhaustion(f"{file}:softmax", folder, "softmax", {}, ("float16",), ("rows",), ("value",))
+
+
+def facts(found: list[Proof]) -> list[str]:
+    """Return all that proofs say but the time they took."""
+    return [proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in found]
+
+
+def shards(folder: Path) -> dict[str, float]:
+    """Return the files of finished shards, with the moment each was written."""
+    return {str(file.name): file.stat().st_mtime_ns for file in folder.glob("*/*.json")}
+
+
+def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, small_spaces: None) -> None:
+    """Killed for real, in another process, between two shards or within one."""
+    (workplace / "slow.py").write_text(SOFTMAX.format(pause=0.1), encoding="utf-8")
+    code = SMALL.format(tests=str(Path(__file__).parents[1]))
+    folder = workplace / "shards"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=workplace) as running:
+        deadline = time.monotonic() + 60.0
+        while len(shards(folder)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGKILL)
+    before = shards(folder)
+    assert 2 <= len(before) < 8
+    (part,) = exhaustion(folder).proofs()
+    assert extent(part).startswith("a part")
+    rest = list(exhaustion(folder).run())
+    assert len(rest) == 8 - len(before)
+    assert before.items() <= shards(folder).items()
+    list(exhaustion(workplace / "at_once").run())
+    assert facts(exhaustion(folder).proofs()) == facts(exhaustion(workplace / "at_once").proofs())
+    assert all(proof.proved for proof in exhaustion(folder).proofs())
+
+
+def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edited(
+    workplace: Path, small_spaces: None
+) -> None:
+    """What was found of another implementation is not mixed with this one's."""
+    (workplace / "fast.py").write_text(SOFTMAX.format(pause=0.0), encoding="utf-8")
+    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 8
+    assert list(exhaustion(workplace / "shards", "fast.py").run()) == []
+    (file, *_) = sorted((workplace / "shards").glob("*/*.json"))
+    file.write_text(file.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 1
+    (workplace / "fast.py").write_text(SOFTMAX.format(pause=0.0) + "\n# edited\n", encoding="utf-8")
+    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 8
+
+
+def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 130; what was finished is in the run, and the same command finishes it."""
+    words = ("prove", "mine.py:softplus", "--contract", "softplus", "--dtypes", "bfloat16", "--run", "it")
+    finish = Exhaustion.finish
+    calls: list[int] = []
+
+    def interrupted(self: Exhaustion, shard: object) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        finish(self, shard)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Exhaustion, "finish", interrupted)
+    first = harness(*words)
+    assert first.returncode == 130
+    assert "interrupted, 4 not begun, the same command goes on" in first.stdout
+    assert len(RunFolder(RUNS / "it").read(Proof)) == 2
+    second = harness(*words)
+    assert second.returncode == 0
+    assert "proofs: all 6 proved" in second.stdout
+    assert len(calls) == 3 + 4
+    assert len(RunFolder(RUNS / "it").read(Proof)) == 6
+
+
+def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
+    """As from the keyboard, in the middle of two processes' work: exit code 130, no traceback, nothing lost."""
+    (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
+    words = [sys.executable, "-c", "from harness.cli import main; main()", "prove", "mine.py:softplus"]
+    words += ["--contract", "softplus", "--jobs", "2", "--run", "it"]
+    folder = workplace / RUNS / "it" / "shards"
+    with subprocess.Popen(
+        words, cwd=workplace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        deadline = time.monotonic() + 120.0
+        while len(shards(folder)) < 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        output, errors = running.communicate(timeout=120.0)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    assert re.search(r"interrupted, \d+ not begun, the same command goes on", output)
+    assert 1 <= len(shards(folder)) < 12
+
+
+def test_two_processes_prove_what_one_does(workplace: Path) -> None:
+    """Word for word, but for the time."""
+    (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
+    found = []
+    for processes in (1, 2):
+        made = Exhaustion("mine.py:as_defined", workplace / str(processes), "softplus", {}, ("float16",), ("few",))
+        list(made.run(processes=processes))
+        found.append(facts(made.proofs()))
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+
+
+def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
+    """Exit code 1, the violation, and the record."""
+    done = harness(
+        "prove", "mine.py:as_defined", "--contract", "softplus", "--dtypes", "float16", "--layouts", "spread"
+    )
+    assert done.returncode == 1
+    assert "mine.as_defined breaks value [float16, spread]" in done.stdout
+    assert "proofs: all 2 proved; 6 laws broken (131,072 inputs visited)" in done.stdout
+    assert "the scalar loop" in done.stdout
+    assert "value: broken: value [float16 spread]" in done.stdout
+    assert "value: held on every input visited: monotone, " in done.stdout
+    assert {proof.quantity for proof in RunFolder(RUNS / "prove").read(Proof)} == {"value", "gradient"}
+
+
+def test_time_that_is_up_leaves_a_part(harness: Command, small_spaces: None, workplace: Path) -> None:
+    """Which is never called proved, and whose exit code says only whether something is broken."""
+    (workplace / "slow.py").write_text(SOFTMAX.format(pause=0.05), encoding="utf-8")
+    words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
+    words = (*words, "--of", "value")
+    done = harness(*words, "--seconds", "0.2")
+    assert done.returncode == 0
+    assert "proofs: 0 of 1 proved" in done.stdout
+    assert "not finished, the same command goes on" in done.stdout
+    assert "a part" in done.stdout
+    assert not any(proof.proved for proof in RunFolder(RUNS / "prove").read(Proof))
+    assert harness(*words).stdout.count("proved") >= 2
+    fresh = harness(*words, "--seconds", "0.2", "--fresh")
+    assert "proofs: 0 of 1 proved" in fresh.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("mine.py:softplus", "--contract", "softplus", "--dtypes", "float32"), "float16`, `bfloat16`, got `float32`"),
+        (("mine.py:softplus", "--contract", "logsumexp"), "whose inputs can be exhausted are `sigmoid`"),
+        (("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"), "`--layouts` takes `contiguous`"),
+        (("mine.py:softplus", "--contract", "softplus", "--of", "slope"), "`--of` takes `value`, `gradient`"),
+        (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
+        (("mine.py:softplus", "--contract", "cross_entropy"), "needs the loss of each row, got `mine.py:softplus`"),
+        (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words: tuple[str, ...], message: str) -> None:
+    """Exit code 2, and no traceback."""
+    done = harness("prove", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,155 @@
+"""Records on disk: what is written is read back, and what is damaged is refused in one plain message."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from harness.cli.session import Session
+from harness.error import UsageError
+from harness.record import Epoch, Run, RunFolder, Status, TensorText, Verdict, verdict_line
+from harness.record.folder import write_atomically
+
+
+def verdict(**changes: object) -> Verdict:
+    """A verdict that holds."""
+    plain: dict[str, object] = {
+        "case": "a.b.c",
+        "family": "a",
+        "style": "scratch",
+        "contract": "softmax",
+        "law": "value",
+        "group": "value",
+        "dtype": "float32",
+        "device": "cpu",
+        "status": Status.HOLDS,
+        "statement": "It is right.",
+        "source": "definition",
+        "examples": 3,
+        "rows": 30,
+        "deviation": 1.5,
+        "bound": 2.0,
+        "duration_s": 0.1,
+    }
+    return Verdict.model_validate({**plain, **changes})
+
+
+def test_what_is_written_is_read_back(workplace: Path) -> None:
+    """Infinity included."""
+    folder = RunFolder(workplace / "run")
+    written = [verdict(), verdict(law="gradient", deviation=math.inf, status=Status.BROKEN)]
+    folder.write(Verdict, written)
+    assert folder.read(Verdict) == written
+    assert folder.read(Epoch) == []
+
+
+def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) -> None:
+    """So that the commands of one job fill one run."""
+    folder = RunFolder(workplace)
+    folder.merge_verdicts([verdict(), verdict(law="gradient")])
+    folder.merge_verdicts([verdict(status=Status.BROKEN)])
+    assert [(v.law, v.status) for v in folder.read(Verdict)] == [("value", Status.BROKEN), ("gradient", Status.HOLDS)]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [('{"kind": "verdict"}', "case"), ("not json", "Verdict"), ('{"kind": "verdict", "surprise": 1}', "case")],
+)
+def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, field: str) -> None:
+    """No traceback, no half-read run."""
+    folder = RunFolder(workplace)
+    folder.write(Verdict, [verdict()])
+    with (workplace / "verdicts.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with pytest.raises(UsageError, match=r"verdicts\.jsonl:2") as caught:
+        folder.read(Verdict)
+    assert field in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (("0x1.zp+0", "0x1p+0"), "hexadecimal"),
+        (("0x1p+0",), "does not have 1 values"),
+        (("0x1p+99999", "0x1p+0"), "no float64"),
+    ],
+)
+def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], text: str) -> None:
+    """Before anything tries to show it."""
+    with pytest.raises(ValidationError, match=text):
+        TensorText(dtype="float32", shape=(2,), values=values)
+
+
+def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:
+    """Whatever else is new in it."""
+    (workplace / "run.json").write_text(json.dumps({"schema_version": 99, "wings": 2}), encoding="utf-8")
+    with pytest.raises(UsageError, match="schema 99"):
+        RunFolder(workplace).head()
+
+
+def test_a_folder_without_a_head_is_no_run(workplace: Path) -> None:
+    """The message says what a run is."""
+    with pytest.raises(UsageError, match=r"run\.json"):
+        RunFolder(workplace).head()
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> None:
+    """And no temporary file."""
+    file = workplace / "kept.txt"
+    write_atomically(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(file, "\ud800")
+    assert file.read_text(encoding="utf-8") == "old"
+    assert list(workplace.iterdir()) == [file]
+
+
+def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> None:
+    """The commands that filled it are listed."""
+    Session("one").add_verdicts([verdict()])
+    again = Session("one")
+    assert len(again.head.commands) == 2
+    assert again.folder.read(Verdict) == [verdict()]
+    assert isinstance(RunFolder.latest(Path(".harness/runs")).head(), Run)
+    fresh = Session("one", fresh=True)
+    assert len(fresh.head.commands) == 1
+    assert fresh.folder.read(Verdict) == []
+
+
+def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
+    """The main job runs twice."""
+    session = Session("one")
+    session.add_verdicts([verdict()])
+    (session.folder.path / "report").mkdir()
+    assert Session("one", fresh=True).folder.read(Verdict) == []
+
+
+def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Path) -> None:
+    """Nothing of the user's is touched."""
+    (workplace / "thesis").mkdir()
+    (workplace / "thesis" / "chapter.tex").write_text("x", encoding="utf-8")
+    with pytest.raises(UsageError, match="new folder or a run"):
+        Session(str(workplace / "thesis"))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        ([], "verdict: none, no law was checked"),
+        ([verdict()], "verdict: the one law checked holds or fails as declared (1 holds)"),
+        ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
+        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 of 2 laws broken: a.b.c value [float32] (1 holds)"),
+        (
+            [verdict(), verdict(status=Status.EXPECTED)],
+            "verdict: all 2 laws hold or fail as declared (1 holds, 1 expected failure)",
+        ),
+        (
+            [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR)],
+            "verdict: 1 declared failure not found: a.b.c value [float32]; 1 error: a.b.c value [float32] (0 hold)",
+        ),
+    ],
+)
+def test_the_verdict_line_is_one_plain_sentence(verdicts: list[Verdict], line: str) -> None:
+    """For every mix of statuses."""
+    assert verdict_line(verdicts) == line

@@ -1,0 +1,198 @@
+"""Figures: house colours, page colours, curves that end where they should."""
+
+import base64
+import math
+import zlib
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+from samples import survey as sample_survey
+
+from harness.record import Breaking, DataSource, Profile, RunFolder
+from reports import frame
+from reports.figures.accuracy import accuracy_against_speed
+from reports.figures.image import png
+from reports.figures.name import names_of
+from reports.figures.overfitting import lowest_epoch, overfits, overfitting
+from reports.figures.survey import histogram, magnitudes
+from reports.figures.training import training_curves
+from reports.figures.vectorization import ratios
+from reports.schema import SCHEMAS
+from reports.style import PENS, pen
+from reports.svg import drawn
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of ``#rrggbb`` (WCAG 2.2)."""
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("style", PENS)
+@pytest.mark.parametrize("paper", ["#fefefe", "#14171a"])
+def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str) -> None:
+    """A contrast of 3 to 1, what WCAG asks of graphics."""
+    low, high = sorted([luminance(pen(style).color), luminance(paper)])
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_an_unknown_style_is_drawn_as_foreign() -> None:
+    """A style nobody declared gets no colour of its own."""
+    assert pen("mine") == pen("foreign")
+
+
+def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apart() -> None:
+    """Greys become variables, identifiers carry the name of the drawing, text stays text, no date is left."""
+    svg = drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
+    assert svg.startswith("<svg ")
+    assert "var(--muted, #59636e)" in svg
+    assert 'id="mine-' in svg
+    assert 'role="img" aria-label="say &quot;what&quot;"' in svg
+    assert "n &amp; more</text>" in svg
+    assert "<metadata" not in svg
+    assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
+
+
+TEXTS = {"case": "f.scratch.train", "family": "f", "style": "scratch", "experiment": "e", "data": "d"}
+
+
+def curve(losses: list[tuple[float, float]]) -> pd.DataFrame:
+    """Return a training run of these training and held-out losses."""
+    values = {"epoch": range(len(losses)), "duration_s": 0.0, **TEXTS}
+    frame = pd.DataFrame(losses, columns=["train_loss", "held_out_loss"]).assign(**values)
+    types = {column.name: column.dtype for column in SCHEMAS["epochs"]}
+    return frame.reindex(columns=list(types)).astype(types)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([(3, 3), (2, 2), (1, 2.5)], True),
+        ([(3, 3), (2, 2), (1, 2.05)], False),
+        ([(3, 3), (2, 2), (2.5, 2.5)], False),
+        ([(3, 1), (2, 2), (1, 3)], False),
+        ([(3, 3), (2, 2)], False),
+        ([(3, math.nan), (2, math.nan), (1, math.nan)], False),
+        ([(3, 3), (2, 2), (1, math.inf)], True),
+    ],
+)
+def test_overfitting_is_a_held_out_loss_that_turns_up_while_the_training_loss_falls(
+    losses: list[tuple[float, float]], *, expected: bool
+) -> None:
+    """More than 5 % above the lowest value, which comes after the start."""
+    assert overfits(curve(losses)) is expected
+
+
+def test_the_lowest_epoch_is_the_first_of_equals() -> None:
+    """A plateau is marked where it begins."""
+    assert lowest_epoch(curve([(3, 3), (2, 2), (1, 2), (0.5, 3)]))["epoch"] == 1
+
+
+@pytest.mark.parametrize("losses", [[(math.nan, math.nan)] * 3, [(1, 1), (math.inf, math.inf)], [(0, 0), (0, 0)]])
+def test_a_run_that_diverged_is_still_drawn(losses: list[tuple[float, float]]) -> None:
+    """Losses that are not finite leave gaps, not a crash."""
+    (figure,) = training_curves(curve(losses), None)
+    (panel,) = figure.panels
+    assert panel.svg.startswith("<svg") or panel.note == "every loss of this run is NaN"
+
+
+def test_a_stand_in_labels_every_figure_of_training() -> None:
+    """The caveat is part of the heading."""
+    source: DataSource = sample_run.data_source(genuine=False)
+    frame = curve([(3, 3), (2, 2), (1, 2.5)]).assign(data="synthetic stand-in")
+    for figure in (*training_curves(frame, source), *overfitting(frame, source)):
+        assert figure.heading.endswith("(made from the synthetic stand-in, not from the published data set)")
+
+
+def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
+    """The interval runs from the nearest quartiles to the farthest; a size without both styles has none."""
+    rows = [
+        {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
+        for entry in sample_benchmarks.vectorization_entries()
+    ]
+    found = ratios(pd.DataFrame(rows[:-1]))
+    assert len(found) == 9
+    assert all(ratio.low < ratio.ratio < ratio.high for ratio in found)
+    assert all(first.ratio < second.ratio for first, second in pairwise(found[:5]))
+
+
+def test_a_loop_is_compared_within_its_family() -> None:
+    """Another family's case of the same contract is no loop against these vectors."""
+    entries = [*sample_benchmarks.vectorization_entries()]
+    for entry in entries[:2]:
+        entry["extra_info"] |= {"family": "other"}
+    timing = [{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")} for entry in entries]
+    frame = pd.DataFrame([{**entry["extra_info"], **times} for entry, times in zip(entries, timing, strict=True)])
+    assert {ratio.operation for ratio in ratios(frame)} == {"other.add", "vectorization.add", "vectorization.matmul"}
+
+
+def test_a_png_holds_the_pixels_it_was_given() -> None:
+    """Signature, size and the compressed lines, each behind its filter byte."""
+    data = png(bytes(range(6)), height=2, width=3)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert int.from_bytes(data[16:20]) == 3
+    start = data.index(b"IDAT") + 4
+    assert zlib.decompress(data[start : data.index(b"IEND") - 8]) == bytes([0, 0, 1, 2, 0, 3, 4, 5])
+    assert base64.b64encode(data).startswith(b"iVBORw0KGgo")
+
+
+def surveyed(path: Path) -> RunFolder:
+    """Write a survey."""
+    run = RunFolder(path)
+    run.write(Breaking, sample_survey.breakings())
+    run.write(Profile, sample_survey.profiles())
+    return run
+
+
+def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_the_bound(
+    tmp_path: Path,
+) -> None:
+    """In the text alternative; the naive softmax leaves it where its exponential overflows."""
+    run = surveyed(tmp_path)
+    made = magnitudes(frame.profiles(run), frame.breakings(run))
+    assert [panel.title for panel in made.panels] == ["softmax", "log_softmax"]
+    softmax, log_softmax = made.panels
+    assert "scratch.softmax exceeds its bound up from 90.5" in softmax.svg
+    assert "concise.softmax stays within its bound" in softmax.svg
+    assert "exceeds" not in log_softmax.svg
+    assert "≥ 1e10" in softmax.svg
+
+
+def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
+    """Its last place is infinite."""
+    made = histogram(frame.histograms(surveyed(tmp_path)))
+    assert "scratch.softmax 80.0 %" in made.panels[0].svg
+    assert "concise.softmax 80.8 %" in made.panels[0].svg
+    assert ">inf</text>" in made.panels[0].svg
+
+
+def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
+    """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
+    run = sample_run.full_run(tmp_path)
+    found = frame.operations(run)
+    drawn = accuracy_against_speed(found)
+    assert [panel.title for panel in drawn.panels] == ["softmax"]
+    assert "softmax_regression.concise.softmax is the fastest" in drawn.caption
+    ratios = found.set_index("case")["ratio"]
+    assert math.isinf(ratios["softmax_regression.scratch.softmax"])
+    assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
+
+
+def test_names_are_as_short_as_tells_cases_apart() -> None:
+    """The style, else the case in its family, else all of it."""
+    cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
+    found = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
+    assert list(found.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
+
+
+def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
+    """Times alone are no reason to draw it."""
+    run = sample_run.full_run(tmp_path)
+    found = frame.operations(run).assign(ratio=math.nan)
+    (panel,) = accuracy_against_speed(found).panels
+    assert panel.note.startswith("no contract")

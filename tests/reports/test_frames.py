@@ -1,0 +1,129 @@
+"""The frames of a report: one schema, whatever the run holds."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+
+from harness.error import UsageError
+from harness.record import RunFolder, Status, Verdict
+from reports import frame
+from reports.schema import KEYS, SCHEMAS
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> RunFolder:
+    """Return a run with every kind of record."""
+    return sample_run.full_run(tmp_path / "full")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> RunFolder:
+    """Return a run that holds nothing but its head."""
+    run = RunFolder(tmp_path / "bare")
+    run.write_head(sample_run.head())
+    return run
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
+    """Names and types are those that are documented, in that order."""
+    found = getattr(frame, name)(full)
+    assert len(found)
+    assert [(str(column), str(dtype)) for column, dtype in found.dtypes.items()] == [
+        (column.name, column.dtype) for column in SCHEMAS[name]
+    ]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFolder, name: str) -> None:
+    """A run without such records gives no rows, and nothing else differs."""
+    empty = getattr(frame, name)(bare)
+    assert empty.empty
+    assert list(empty.dtypes.items()) == list(getattr(frame, name)(full).dtypes.items())
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> None:
+    """No two rows are about the same."""
+    assert not getattr(frame, name)(full).duplicated(list(KEYS[name])).any()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
+    """The file and line, or the file and number of the benchmark, hold a record of the same case."""
+    found = getattr(frame, name)(full)
+    assert found["record"].notna().all()
+    for case, record in zip(found["case"], found["record"], strict=True):
+        file, _, number = record.partition(":")
+        text = (full.path / file).read_text(encoding="utf-8")
+        if file.endswith(".jsonl"):
+            assert json.loads(text.splitlines()[int(number) - 1])["case"] == case
+        else:
+            assert json.loads(text)["benchmarks"][int(number) - 1]["extra_info"]["case"] == case
+
+
+def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_does(bare: RunFolder) -> None:
+    """An exact law has bound 0; an infinite deviation exceeds any bound; a skip has no ratio."""
+    pairs = [(0.0, 0.0), (3.0, 12.0), (1.0, 0.0), (math.inf, 64.0), (math.inf, math.inf), (None, None)]
+    verdicts = [
+        sample_run.verdict(law=f"law {number}", deviation=deviation, bound=bound)
+        for number, (deviation, bound) in enumerate(pairs)
+    ]
+    bare.write(Verdict, verdicts)
+    ratios = frame.verdicts(bare)["ratio"]
+    assert ratios[:5].tolist() == [0.0, 0.25, math.inf, math.inf, math.inf]
+    assert math.isnan(ratios[5])
+
+
+def test_a_counterexample_is_flattened_into_its_row(bare: RunFolder) -> None:
+    """Actual, expected and replay stand in the row of a broken law and are missing elsewhere."""
+    bare.write(Verdict, [sample_run.verdict(Status.BROKEN), sample_run.verdict(law="other")])
+    broken, holding = (row for _, row in frame.verdicts(bare).iterrows())
+    assert math.isnan(broken["actual"])
+    assert broken["expected"] == 1.0
+    assert broken["replay"].startswith("harness check")
+    assert pd.isna(holding["replay"])
+
+
+def test_rates_come_from_the_median_and_their_interval_from_the_quartiles(full: RunFolder) -> None:
+    """The slow quartile of the time is the low quartile of the rate."""
+    loaders = frame.loaders(full)
+    assert (loaders["samples_per_s"] == loaders["samples"] / loaders["median_s"]).all()
+    assert (loaders["samples_per_s_q1"] < loaders["samples_per_s"]).all()
+    assert (loaders["samples_per_s"] < loaders["samples_per_s_q3"]).all()
+
+
+def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
+    """A standard error of 0 divides nothing: unknown is never 0 or infinite."""
+    estimate = sample_run.estimates()[0]
+    bare.write(type(estimate), [estimate, estimate.model_copy(update={"standard_error": 0.0})])
+    known, unknown = frame.estimates(bare)["error"]
+    assert known == pytest.approx((estimate.learned - estimate.true) / estimate.standard_error)
+    assert math.isnan(unknown)
+
+
+def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
+    """The message names the file, the benchmark and the field."""
+    entries = sample_benchmarks.loader_entries()[:2]
+    del entries[1]["extra_info"]["workers"]
+    sample_benchmarks.write_suite(bare, "loaders", entries)
+    with pytest.raises(UsageError, match=r"`workers`.*bench-loaders\.json, benchmark 2"):
+        frame.loaders(bare)
+
+
+def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
+    """A median of 0 would make an infinite rate."""
+    sample_benchmarks.write_suite(bare, "steps", [{**sample_benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
+    with pytest.raises(UsageError, match="`median`"):
+        frame.steps(bare)
+
+
+def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
+    """What another suite timed is no loader, however it looks."""
+    sample_benchmarks.write_suite(bare, "mine", sample_benchmarks.loader_entries())
+    assert frame.loaders(bare).empty

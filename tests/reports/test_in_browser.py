@@ -1,0 +1,187 @@
+"""The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
+
+import io
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+
+from harness.record import Status, Verdict
+from reports.page import write_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run"),
+]
+VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+OVERLAPS = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].filter(it => it.textContent.trim())
+    .map(it => [it.textContent, it.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(i + 1)
+    .filter(([, q]) => Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1
+                    && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 3)
+    .map(([b]) => `${a} over ${b}`));
+})"""
+
+CUT_OFF = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll('text')].filter(it => {
+    const box = it.getBoundingClientRect();
+    return box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2
+        || box.bottom > frame.bottom + 2;
+  }).map(it => it.textContent);
+})"""
+
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('svg text')].map(it =>
+  parseFloat(getComputedStyle(it).fontSize) * it.ownerSVGElement.getBoundingClientRect().width
+  / it.ownerSVGElement.viewBox.baseVal.width))"""
+
+DEAD_LINKS = """() => [...document.querySelectorAll('a[href^="#"]')]
+  .map(it => it.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))"""
+
+
+def beyond(page: Any) -> list[str]:
+    """Return the texts that begin to the right of the paper."""
+    found: list[str] = []
+
+    def visit(text: str, user: list[float], own: list[float], _font: Any, _size: float) -> None:
+        x = user[0] * own[4] + user[2] * own[5] + user[4]
+        if text.strip() and x > float(page.mediabox.width) - 12.0:
+            found.append(text)
+
+    page.extract_text(visitor_text=visit)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start the browser once."""
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a run with every kind of record, failures and an accelerator included."""
+    environment = sample_run.environment(accelerator="NVIDIA H100")
+    run = sample_run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
+    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
+    failing = [sample_run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
+    run.write(Verdict, [*sample_run.verdicts(), *failing])
+    return write_report(run)[0]
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+    """No message on the console, no request but the page itself, no sideways scrolling, no dead link."""
+    messages: list[str] = []
+    requests: list[str] = []
+    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    view.on("console", lambda message: messages.append(message.text))
+    view.on("pageerror", lambda error: messages.append(str(error)))
+    view.on("request", lambda request: requests.append(request.url))
+    view.goto(page_file.as_uri())
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert view.evaluate(DEAD_LINKS) == []
+    view.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
+    """No label covers another or leaves its drawing, and none is smaller than 9 pixels."""
+    view = browser.new_page(viewport={"width": width, "height": 900})
+    view.goto(page_file.as_uri())
+    assert view.evaluate(OVERLAPS) == []
+    assert view.evaluate(CUT_OFF) == []
+    assert view.evaluate(SMALLEST) >= 9
+    view.close()
+
+
+def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
+    """Folded tables and blocks scroll inside their own box on a phone."""
+    view = browser.new_page(viewport={"width": 390, "height": 900})
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    view.close()
+
+
+def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
+    """Paper and the text of figures both follow the window."""
+    view = browser.new_page(color_scheme="dark")
+    view.goto(page_file.as_uri())
+    assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    assert view.evaluate("getComputedStyle(document.querySelector('svg text')).fill") != "rgb(31, 35, 40)"
+    view.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_no_known_barrier(browser: Any, page_file: Path, scheme: str) -> None:
+    """The rules of axe-core, contrast among them, on the whole page with everything unfolded."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    view = context.new_page()
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    found = axe.Axe().run(view).response["violations"]
+    assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
+    context.close()
+
+
+def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
+    """A heading sorts up, then down, by the keyboard; the field keeps the rows with every word, and counts them."""
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(page_file.as_uri())
+    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    table = view.locator("table.long:has(td.number)").first
+    place = table.evaluate("it => [...it.tHead.rows[0].cells].findIndex(cell => cell.className === 'number')")
+    heading = table.locator("thead th").nth(place)
+    heading.locator("button").press("Enter")
+    keys = table.evaluate(f"it => [...it.tBodies[0].rows].map(row => row.cells[{place}].dataset.key)")
+    numbers = [float(key) for key in keys if key]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert len(numbers) > 1
+    assert numbers == sorted(numbers)
+    assert [bool(key) for key in keys] == sorted((bool(key) for key in keys), reverse=True)
+    heading.locator("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    cells = table.locator("tbody tr th").all_text_contents()
+    label = view.locator(".filter:has(+ .scroll > table.long:has(td.number))").first
+    label.locator("input").fill(cells[0].upper())
+    shown = table.locator("tbody tr:visible th").all_text_contents()
+    assert shown == [cell for cell in cells if cells[0] in cell]
+    assert label.locator("output").inner_text().strip() == f"{len(shown)} of {len(cells)} rows"
+    view.close()
+
+
+def test_a_page_on_paper_is_complete(browser: Any, page_file: Path) -> None:
+    """Printed, every section is there, what is folded is unfolded, and nothing for the mouse is left."""
+    view = browser.new_page()
+    view.goto(page_file.as_uri())
+    titles = view.locator("h2").all_inner_texts()
+    folded = view.evaluate("[...document.querySelectorAll('details pre')].map(it => it.textContent.split('\\n')[0])")
+    paper = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
+    printed = " ".join(page.extract_text() for page in paper)
+    assert [text for page in paper for text in beyond(page)] == []
+    squeezed = "".join(unicodedata.normalize("NFKC", printed).split())  # a font may print two letters as one
+    wanted = [*(title for title in titles if title != "Contents"), *folded]
+    assert len(folded) > 0
+    assert [text for text in wanted if "".join(text.split()) not in squeezed] == []
+    assert "Filter" not in printed
+    view.close()

@@ -1,0 +1,375 @@
+"""The page: whole, partial and hostile runs, the same bytes every time, and what it says of its data."""
+
+import base64
+import csv
+import hashlib
+import importlib.metadata
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from samples import balance as sample_balance
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+from samples import survey as sample_survey
+
+from harness.error import UsageError
+from harness.record import (
+    Accumulator,
+    Breaking,
+    Epoch,
+    Estimate,
+    Image,
+    Profile,
+    RunFolder,
+    Status,
+    Verdict,
+    Worst,
+)
+from reports.observation import load
+from reports.page import write_report
+from reports.schema import SCHEMAS
+
+SECTIONS = (
+    "attention changes gate declared laws proofs survey steps loaders balance operations vectorization screening "
+    "training estimates overfitting images runs environment data"
+)
+
+
+class Outline(HTMLParser):
+    """Collects elements, identifiers and links of a page, and checks that every element is closed."""
+
+    VOID = frozenset({"meta", "img", "wbr", "br", "hr", "path", "use"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag, its identifier and where it points."""
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.links += [value for name, value in attrs if name in {"href", "src", "xlink:href"} and value]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that closes itself."""
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost element, which must be this one."""
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def unbroken(html: str) -> str:
+    """Return a page without the places where its names may break."""
+    return re.sub("<wbr[^>]*>", "", html)
+
+
+def bare(path: Path) -> RunFolder:
+    """Return a run that holds nothing but its head."""
+    run = RunFolder(path)
+    run.write_head(sample_run.head())
+    return run
+
+
+def written(run: RunFolder) -> tuple[str, str]:
+    """Write the report of a run and return its HTML and its Markdown."""
+    page, _ = write_report(run)
+    return page.read_text(encoding="utf-8"), page.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_a_full_run_gives_a_well_formed_page(tmp_path: Path) -> None:
+    """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched."""
+    page = write_report(sample_run.full_run(tmp_path))[0]
+    outline = Outline(page.read_text(encoding="utf-8"))
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
+    beside = {link for link in outline.links if not link.startswith(("#", "data:image/png;base64,"))}
+    assert len(beside) >= 12, "figures link to the frames they are drawn from"
+    assert all((page.parent / link).read_text(encoding="utf-8").count("\n") > 1 for link in beside)
+
+
+def test_no_script_runs_but_the_one_that_sorts_tables(tmp_path: Path) -> None:
+    """The policy of the page names the hash of its own script, and nothing else."""
+    html = written(sample_run.full_run(tmp_path))[0]
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*);", html) == [f"'sha256-{digest}'"]
+
+
+def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
+    """Findings first, then declared failures and laws, time, training, and where it came from."""
+    html, markdown = written(sample_run.full_run(tmp_path))
+    found = re.findall(r'<section id="(\w+)">', html)
+    assert found == [*SECTIONS.split(), "skipped"]
+    assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
+        *("What needs attention", "What changed", "Gate", "Declared failures", "Laws", "Proofs"),
+        "Where it breaks, and the worst found",
+        *("Training steps", "Data loaders", "Loading against the step"),
+        *("Accuracy and speed", "Vectorisation", "Speed of checking"),
+        *("Training curves", "Learned parameters", "Overfitting", "Images", "Runs", "Environment", "Data"),
+        "Skipped, and why",
+    ]
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Two reports of one run are identical, file by file."""
+    run = sample_run.full_run(tmp_path / "run")
+    for name in ("first", "second"):
+        write_report(run, tmp_path / name)
+    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
+    assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(SCHEMAS)
+    for file in files:
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+
+
+def test_the_verdict_line_is_returned_and_heads_both_pages(tmp_path: Path) -> None:
+    """Terminal, HTML and Markdown say the same sentence."""
+    run = sample_run.full_run(tmp_path)
+    page, (line, *_) = write_report(run)
+    assert page == tmp_path / "report" / "report.html"
+    assert line == (
+        "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped); "
+        "proofs: 1 of 2 proved (4,471,586,816 inputs visited)"
+    )
+    assert f'id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
+    assert f"**{line}**" in page.with_suffix(".md").read_text(encoding="utf-8")
+
+
+OUTCOMES = [
+    ([], "none", "verdict: none, no law was checked"),
+    ([Status.SKIPPED] * 2, "none", "verdict: none, every law was skipped (2 skipped)"),
+    ([Status.HOLDS], "good", "verdict: the one law checked holds or fails as declared (1 holds)"),
+    (
+        [Status.HOLDS, Status.HOLDS, Status.EXPECTED, Status.SKIPPED],
+        "good",
+        "verdict: all 3 laws hold or fail as declared (2 hold, 1 expected failure, 1 skipped)",
+    ),
+    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 of 2 laws broken: case law-0 [float32] (1 holds)"),
+    ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found: case law-0 [float32] (0 hold)"),
+    ([Status.ERROR], "bad", "verdict: 1 error: case law-0 [float32] (0 hold)"),
+]
+
+
+@pytest.mark.parametrize(("statuses", "outcome", "expected"), OUTCOMES)
+def test_a_mix_of_verdicts_has_its_line_and_its_colour(
+    tmp_path: Path, statuses: list[Status], outcome: str, expected: str
+) -> None:
+    """Nothing ran, all as declared, or what is wrong by name; the colour repeats what the words say."""
+    run = bare(tmp_path)
+    verdicts = [sample_run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
+    run.write(Verdict, verdicts)
+    page, (line, *_) = write_report(run)
+    assert line == expected
+    assert f'<p class="verdict {outcome}" id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
+
+
+def test_a_run_with_nothing_in_it_says_so_section_by_section(tmp_path: Path) -> None:
+    """No law, no timing, no training, no images: each is a sentence, and no figure is drawn."""
+    html, markdown = written(bare(tmp_path))
+    for sentence in [
+        *("verdict: none, no law was checked", "No training step was timed in this run."),
+        *("No loader was timed in this run.", "No vectorised operation was timed in this run."),
+        *("There is no training in this run.", "There are no images in this run.", "This run used no data set."),
+        "Nothing was skipped in this run.",
+    ]:
+        assert sentence in html
+        assert sentence in markdown
+    assert "<svg" not in html
+
+
+KINDS = "verdicts epochs estimates images steps loaders balance tuner vectorization screening search survey"
+
+
+@pytest.mark.parametrize("kind", KINDS.split())
+def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: str) -> None:
+    """Each kind of record stands alone."""
+    run = bare(tmp_path)
+    match kind:
+        case "verdicts":
+            run.write(Verdict, sample_run.verdicts())
+        case "epochs":
+            run.write(Epoch, sample_run.epochs())
+        case "estimates":
+            run.write(Estimate, sample_run.estimates())
+        case "images":
+            run.write(Image, sample_run.images())
+        case "survey":
+            run.write(Breaking, sample_survey.breakings())
+        case _:
+            entries = {
+                "steps": sample_benchmarks.step_entries,
+                "loaders": sample_benchmarks.loader_entries,
+                "balance": sample_balance.balance_entries,
+                "tuner": sample_balance.tuner_entries,
+                "vectorization": sample_benchmarks.vectorization_entries,
+                "screening": sample_benchmarks.screening_entries,
+                "search": sample_benchmarks.search_entries,
+            }
+            sample_benchmarks.write_suite(run, kind, entries[kind]())
+    assert Outline(written(run)[0]).open == []
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    """The message says what a run is."""
+    with pytest.raises(UsageError, match=r"a run is a folder with a `run\.json`"):
+        write_report(RunFolder(tmp_path))
+
+
+EVIL = "<img src=x onerror=alert(1)>&\"'$x_1$ | `\x1b[31m 漢字 \u202e"
+
+
+def hostile(path: Path) -> RunFolder:
+    """Return a run whose every text is an attack."""
+    run = RunFolder(path)
+    run.write_head(sample_run.head(name=EVIL, commands=(EVIL,), environment=sample_run.environment(processor=EVIL)))
+    texts = {"family": EVIL, "law": EVIL, "contract": EVIL, "statement": EVIL, "source": EVIL, "reason": EVIL}
+    run.write(Verdict, [sample_run.verdict(status, case=EVIL + status, **texts) for status in Status])
+    epochs = [it.model_copy(update={"case": EVIL, "experiment": EVIL, "data": EVIL}) for it in sample_run.epochs()]
+    run.write(Epoch, epochs)
+    run.write(Estimate, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()])
+    run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in sample_run.images()])
+    surveyed = {"case": EVIL, "law": EVIL, "contract": EVIL}
+    rays = {"ray": EVIL, "formula": EVIL, "form": EVIL, "reason": EVIL}
+    run.write(Breaking, [it.model_copy(update=surveyed | rays) for it in sample_survey.breakings()])
+    run.write(Worst, [it.model_copy(update=surveyed) for it in sample_survey.worst()])
+    run.write(Profile, [it.model_copy(update=surveyed) for it in sample_survey.profiles()])
+    sums = {"case": EVIL, "contract": EVIL, "order": EVIL, "width": EVIL, "evidence": (EVIL,)}
+    run.write(Accumulator, [it.model_copy(update=sums) for it in sample_survey.accumulators()])
+    named = {"case": EVIL, "family": EVIL, "style": EVIL}
+    entries = {"steps": sample_benchmarks.step_entries(), "loaders": sample_benchmarks.loader_entries(data=EVIL)}
+    for suite, benchmarks in entries.items():
+        for entry in benchmarks:
+            entry["extra_info"] |= named
+        sample_benchmarks.write_suite(run, suite, benchmarks)
+    return run
+
+
+def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
+    """No markup, control or bidirectional character of a record reaches the pages or the terminal as such."""
+    html, markdown = written(hostile(tmp_path))
+    outline = Outline(html)
+    assert outline.open == []
+    assert "<img src=x" not in html
+    outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    assert "<img" not in outside
+    for text in (html, markdown, *write_report(RunFolder(tmp_path))[1]):
+        assert not {"\x1b", "\u202e"} & set(text)
+
+
+def test_a_huge_error_is_cut(tmp_path: Path) -> None:
+    """A megabyte of traceback does not become a megabyte of page."""
+    run = bare(tmp_path)
+    run.write(Verdict, [sample_run.verdict(Status.ERROR, reason="x" * 1_000_000)])
+    html, markdown = written(run)
+    assert len(html) < 100_000
+    assert len(markdown) < 20_000
+    assert "more characters)" in html
+
+
+STAND_IN = "made from the synthetic stand-in, not from the published data set"
+
+
+def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
+    """Heat map, loader tables, training curves and their table, image grid, data table; nothing else."""
+    html, markdown = written(sample_run.full_run(tmp_path, genuine=False))
+    labelled = {
+        name
+        for name, body in re.findall(r'class="part" id="([\w-]+)"(.*?)(?=class="part"|</section>)', html, re.DOTALL)
+        if STAND_IN in body
+    }
+    tables = {"best-loaders", "loader-shares", "loaders-table", "balance-table", "training-table", "data-table"}
+    figures = {"loaders-figure", "loader-scaling", "balance-figure", "training-1-figure", "image-grid"}
+    assert labelled == figures | tables
+    assert markdown.count(STAND_IN) == len(labelled)
+
+
+def test_genuine_data_carries_no_label(tmp_path: Path) -> None:
+    """The published data set needs no caveat."""
+    assert "stand-in" not in "".join(written(sample_run.full_run(tmp_path)))
+
+
+def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(tmp_path: Path) -> None:
+    """The column is there in both; the sentence only where there is no accelerator."""
+    sentence = "no accelerator on this machine"
+    html, markdown = written(sample_run.full_run(tmp_path / "without"))
+    assert html.count(sentence) == 3
+    assert sentence in markdown
+    run = sample_run.full_run(tmp_path / "with", environment=sample_run.environment(accelerator="NVIDIA H100"))
+    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
+    html, _ = written(run)
+    assert sentence not in html
+    assert "softmax_regression, cuda" in unbroken(html)
+    assert "On cuda at batch 1024" in html
+
+
+def test_captions_are_computed_from_the_run(tmp_path: Path) -> None:
+    """The sentence below a figure carries this run's numbers."""
+    html = unbroken(written(sample_run.full_run(tmp_path))[0])
+    assert "one softmax_regression step takes 3.31 ms from scratch and 2.05 ms concise." in html
+    assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
+    assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7" in html
+    assert "21 of 24 classified rightly" in html
+
+
+def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
+    """A broken law has its sentence and its block; a declaration that was not met has its sentence."""
+    run = bare(tmp_path)
+    run.write(Verdict, [sample_run.verdict(status, law=f"{status}_law") for status in Status])
+    html, markdown = written(run)
+    assert '<a href="#failure-1">Show</a>' in html
+    assert "  look at    exp overflows above 88.7 in float32: subtract the row maximum first" in markdown
+    assert "does not break unexpected_law [float32] in 100 examples" in unbroken(html)
+    assert re.search(r'<details id="declared-1">', html)
+
+
+def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
+    """Six signs, six texts, and the tally of the case in words."""
+    run = bare(tmp_path)
+    run.write(Verdict, [sample_run.verdict(status, law=f"{status}_law") for status in Status])
+    html, markdown = written(run)
+    for status, sign in zip(Status, "✓✗◇≠–!", strict=True):
+        assert re.search(rf'class="mark {status}" role="img" title="float32: {status}[^"]*"[^>]*>{sign}<', html)
+    assert "<small>1 hold, 1 broken, 1 expected, 1 unexpected, 1 skipped, 1 error</small>" in html
+    assert "✓" in markdown
+
+
+def test_the_frames_lie_beside_the_page_with_their_schema(tmp_path: Path) -> None:
+    """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
+    write_report(sample_run.full_run(tmp_path))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "report" / "data" / "observations.parquet"), load(tmp_path)
+    )
+    folder = tmp_path / "report" / "data"
+    assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
+    with (folder / "schema.csv").open(encoding="utf-8", newline="") as stream:
+        documented = [(row["frame"], row["column"]) for row in csv.DictReader(stream)]
+    for name in SCHEMAS:
+        header = (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert header == [column for frame, column in documented if frame == name]
+
+
+def test_a_damaged_image_names_the_rule(tmp_path: Path) -> None:
+    """Pixels that are not as many as height and width say are refused."""
+    run = bare(tmp_path)
+    run.write(Image, [sample_run.images()[0].model_copy(update={"width": 27})])
+    with pytest.raises(UsageError, match="height \\* width"):
+        write_report(run)
+
+
+def test_the_report_is_found_through_its_entry_point() -> None:
+    """The command reaches the report by name, without importing it."""
+    (found,) = importlib.metadata.entry_points(group="harness.report", name="page")
+    assert found.load() is write_report

@@ -1,0 +1,237 @@
+"""Several runs in one report: what changed, all of them side by side, the trend, and what is said of other machines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+from samples import survey as sample_survey
+
+from harness.record import Breaking, RunFolder, Status, Verdict
+from reports import page as pages
+from reports.difference import Change, differences, tally
+from reports.frame import frames
+from reports.page import write_report
+from reports.tables.run import BESIDE
+
+DTYPE = "float32"
+
+
+def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, **environment: Any) -> RunFolder:
+    """Return a run with some verdicts, and its head."""
+    run = RunFolder(path)
+    facts = sample_run.environment(**environment)
+    run.write_head(sample_run.head(name=path.name, created=created, environment=facts))
+    run.write(Verdict, verdicts or [])
+    return run
+
+
+def change_of(before: RunFolder, after: RunFolder, *, same_machine: bool = True) -> dict[str, str]:
+    """Return the change of each thing that either run has."""
+    found = differences(frames(before), frames(after), same_machine=same_machine)
+    return dict(zip(found["what"], found["change"], strict=True))
+
+
+BECAME = [
+    (Status.HOLDS, Status.BROKEN, Change.BROKEN),
+    (Status.HOLDS, Status.EXPECTED, Change.BROKEN),
+    (Status.UNEXPECTED, Status.EXPECTED, Change.BROKEN),
+    (Status.BROKEN, Status.HOLDS, Change.MENDED),
+    (Status.EXPECTED, Status.UNEXPECTED, Change.MENDED),
+    (Status.EXPECTED, Status.BROKEN, Change.UNCHANGED),
+    (Status.HOLDS, Status.HOLDS, Change.UNCHANGED),
+    (Status.HOLDS, Status.SKIPPED, Change.UNMEASURED),
+    (Status.SKIPPED, Status.HOLDS, Change.NEW),
+    (Status.HOLDS, None, Change.UNMEASURED),
+    (None, Status.HOLDS, Change.NEW),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "change"), BECAME)
+def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
+    tmp_path: Path, was: Status | None, now: Status | None, change: Change
+) -> None:
+    """A declaration makes no difference: what counts is whether the law is broken."""
+    before, after = (
+        run_of(tmp_path / name, "2026-01-01T00:00:00Z", verdicts=[sample_run.verdict(status)] if status else [])
+        for name, status in (("before", was), ("after", now))
+    )
+    assert change_of(before, after) == {"rows_sum_to_one": change.value}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "change"),
+    [
+        (88.5, 88.0, Change.EARLIER),
+        (None, 88.0, Change.EARLIER),
+        (88.0, 88.5, Change.LATER),
+        (88.0, None, Change.LATER),
+        (88.0, 88.0, Change.UNCHANGED),
+        (None, None, Change.UNCHANGED),
+    ],
+)
+def test_a_breaking_point_moves_inwards_or_outwards(
+    tmp_path: Path, was: float | None, now: float | None, change: Change
+) -> None:
+    """One that comes into being is earlier than none."""
+    point = sample_survey.breakings()[0]
+    before, after = (run_of(tmp_path / name, "2026-01-01T00:00:00Z") for name in ("before", "after"))
+    before.write(Breaking, [point.model_copy(update={"value": was})])
+    after.write(Breaking, [point.model_copy(update={"value": now})])
+    assert set(change_of(before, after).values()) == {change.value}
+
+
+@pytest.mark.parametrize(
+    ("factor", "spread", "change"),
+    [
+        (2.0, 0.06, Change.SLOWER),
+        (0.5, 0.06, Change.FASTER),
+        (1.4, 0.001, Change.UNCHANGED),
+        (0.7, 0.001, Change.UNCHANGED),
+        (2.0, 0.9, Change.UNCHANGED),
+    ],
+)
+def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
+    tmp_path: Path, factor: float, spread: float, change: Change
+) -> None:
+    """A factor of one and a half is noise between two processes, and so are rounds that overlap."""
+    facts = {"case": "a.scratch.step", "family": "a", "style": "scratch", "device": "cpu", "batch_size": 256}
+    runs = []
+    for name, time_s in (("before", 1e-3), ("after", factor * 1e-3)):
+        run = run_of(tmp_path / name, "2026-01-01T00:00:00Z")
+        entry = sample_benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **facts)
+        sample_benchmarks.write_suite(run, "steps", [entry])
+        runs.append(run)
+    assert change_of(*runs) == {"steps": change.value}
+    assert change_of(*runs, same_machine=False) == {}
+
+
+def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
+    """Newly broken before not measured, before mended, before unchanged."""
+    before = run_of(
+        tmp_path / "before",
+        "2026-01-01T00:00:00Z",
+        verdicts=[sample_run.verdict(law=law) for law in ("stays", "goes", "breaks")]
+        + [sample_run.verdict(Status.BROKEN, law="heals")],
+    )
+    after = run_of(
+        tmp_path / "after",
+        "2026-01-02T00:00:00Z",
+        verdicts=[sample_run.verdict(law=law) for law in ("stays", "heals")]
+        + [sample_run.verdict(Status.BROKEN, law="breaks")],
+    )
+    found = differences(frames(before), frames(after), same_machine=True)
+    assert found["what"].tolist() == ["breaks", "goes", "heals", "stays"]
+    assert list(tally(found)) == [Change.BROKEN, Change.UNMEASURED, Change.MENDED, Change.UNCHANGED]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[RunFolder, RunFolder]:
+    """Return a run with every kind of record, and a later one in which a law broke and the survey is missing."""
+    before = sample_run.full_run(tmp_path / "earlier", name="earlier", created="2026-11-23T00:00:00Z")
+    after = sample_run.full_run(tmp_path / "later", name="later")
+    verdicts = after.read(Verdict)
+    place = next(number for number, verdict in enumerate(verdicts) if verdict.status is Status.HOLDS)
+    verdicts[place] = verdicts[place].model_copy(update={"status": Status.BROKEN, "violation": sample_run.violation()})
+    after.write(Verdict, verdicts)
+    after.write(Breaking, [])
+    return before, after
+
+
+def test_the_page_says_what_changed_since_the_run_before(two: tuple[RunFolder, RunFolder]) -> None:
+    """At the top in one sentence, below in a table; what a run has nothing of is one row."""
+    before, after = two
+    path, lines = write_report(after, earlier=[before])
+    points = len(frames(before).breakings)
+    html, markdown = path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")
+    sentence = f"Since earlier: 1 newly broken and {points} not measured."
+    assert sentence in lines
+    assert f'{sentence} <a href="#changes">' in html
+    assert sentence in markdown
+    assert "Changes since earlier" in html
+    assert f"all {points}" in html
+    assert "Runs side by side" in html
+    assert "Trend over runs" in html
+
+
+def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
+    """The number of what was compared stands there, so that comparing nothing would show."""
+    before, after = (sample_run.full_run(tmp_path / name, name=name) for name in ("before", "after"))
+    _, lines = write_report(after, earlier=[before])
+    compared = len(differences(frames(before), frames(after), same_machine=True))
+    assert lines[-1] == f"Since before: all {compared:,} laws and figures unchanged."
+    assert compared > 400
+
+
+def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_path: Path) -> None:
+    """Their laws are compared, their times are not, and the page says so."""
+    other = sample_run.environment(processor="another processor")
+    before = sample_run.full_run(tmp_path / "before", name="before", environment=other)
+    after = sample_run.full_run(tmp_path / "after", name="after")
+    html = write_report(after, earlier=[before])[0].read_text(encoding="utf-8")
+    assert "another processor" in html
+    assert "different processors" in html
+    assert "1 run on other processors left out of the times." in html
+
+
+def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: Path) -> None:
+    """A hundred commits fit, in the order of their creation; what is not beside the others is counted."""
+    runs = [
+        run_of(
+            tmp_path / f"run-{number:03}",
+            f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
+            verdicts=[sample_run.verdict(Status.BROKEN if number == 40 else Status.HOLDS)],
+            git_commit=f"{number:07x}" + "0" * 33,
+        )
+        for number in range(100)
+    ]
+    page = write_report(runs[-1], earlier=runs[:-1])[0]
+    html = page.read_text(encoding="utf-8")
+    assert "100 runs, oldest first." in html
+    drawn = pd.read_csv(page.parent / "data" / "trend.csv").query("measure == 'verdicts that fail'")
+    assert list(drawn.query("value > 0")["run"]) == ["run-040"]
+    assert len(drawn) == 100
+    documented = pd.read_csv(page.parent / "data" / "schema.csv").query("frame == 'trend'")
+    assert list(documented["column"]) == list(drawn.columns)
+    assert f"{100 - BESIDE} older runs not shown." in html
+    assert html.count('scope="col" class="text">run-') == BESIDE
+    assert "0000063" in html  # the latest commit is named on the axis
+
+
+def test_names_of_other_runs_are_text(two: tuple[RunFolder, RunFolder]) -> None:
+    """A run that is called markup stays a name."""
+    before, after = two
+    before.write_head(before.head().model_copy(update={"name": "<img src=x>"}))
+    assert "<img src=x>" not in write_report(after, earlier=[before])[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "message", "color"),
+    [
+        ([], "none checked", "lightgrey"),
+        ([Status.SKIPPED], "none checked", "lightgrey"),
+        ([Status.HOLDS, Status.EXPECTED], "2 hold as declared", "brightgreen"),
+        ([Status.HOLDS, Status.BROKEN, Status.SKIPPED], "1 of 2 fail", "red"),
+    ],
+)
+def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], message: str, color: str) -> None:
+    """In the form that shields.io reads."""
+    verdicts = [sample_run.verdict(status, law=f"law-{number}") for number, status in enumerate(statuses)]
+    write_report(run_of(tmp_path, "2026-01-01T00:00:00Z", verdicts=verdicts))
+    badge = json.loads((tmp_path / "report" / "badge.json").read_text(encoding="utf-8"))
+    assert badge == {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
+
+
+def test_a_summary_that_is_too_long_loses_its_last_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs attention is never left out, and what is left out is named."""
+    run = sample_run.full_run(tmp_path)
+    monkeypatch.setattr(pages, "SUMMARY_BYTES", 6000)
+    markdown = write_report(run)[0].with_suffix(".md").read_text(encoding="utf-8")
+    assert len(markdown.encode()) <= 6000
+    assert "## What needs attention" in markdown
+    assert "## Environment" not in markdown
+    left_out = markdown[markdown.index("Left out here") :]
+    assert "Environment" in left_out

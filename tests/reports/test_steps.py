@@ -1,0 +1,173 @@
+"""Steps in the report: ratios with intervals, the floor, phases, agreement, the crossover; and what older runs lack."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+
+from harness.record import RunFolder
+from reports import frame
+from reports.figures.step_ratio import floor, phases, step_ratios
+from reports.page import write_report
+from reports.tables import step
+from reports.text import markdown_text
+
+
+def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:
+    """Return a run with some suites."""
+    run = RunFolder(path)
+    run.write_head(sample_run.head())
+    for suite, entries in suites.items():
+        sample_benchmarks.write_suite(run, suite, entries)
+    return run
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> RunFolder:
+    """Return a run with steps that were measured in turns."""
+    return run_of(tmp_path, steps=sample_benchmarks.step_entries(), agreement=sample_benchmarks.agreement_entries())
+
+
+def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
+    """The drift that all rounds share is not in them; each has its two references, itself among them."""
+    found = frame.step_ratios(measured)
+    closed = found[found["case"] == "softmax_regression.scratch.closed_form_step"]
+    beside = closed[closed["reference"] == "softmax_regression.scratch.training_step"]
+    assert ((beside["low"] <= 0.25) & (beside["high"] >= 0.25)).mean() >= 0.8
+    assert (beside["high"] - beside["low"]).max() < 0.03
+    assert set(found["reference"]) == {
+        f"{family}.{style}.training_step"
+        for family in ("linear_regression", "softmax_regression")
+        for style in ("scratch", "concise")
+    }
+    itself = found[found["case"] == found["reference"]]
+    assert (itself[["ratio", "low", "high"]] == 1.0).all().all()
+
+
+def test_the_distance_to_the_floor_is_that_within_the_rounds(measured: RunFolder) -> None:
+    """At least one, with an interval around it."""
+    found = frame.steps(measured)
+    assert (found["over_floor"] > 1).all()
+    assert ((found["over_floor_low"] <= found["over_floor"]) & (found["over_floor"] <= found["over_floor_high"])).all()
+
+
+def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
+    """Ratios with intervals, floors with what binds, phases beside the whole, parameters beside their bounds."""
+    steps, beside = frame.steps(measured), frame.step_ratios(measured)
+    ratios = step.ratios(beside, steps)
+    assert len(ratios.rows) == len(steps)
+    first, closed = ratios.rows[0], ratios.rows[1]
+    assert first[3] == "1.00×"
+    assert closed[3].startswith(("0.24", "0.25", "0.26"))
+    assert " – " in closed[3]
+    floors = step.floors(steps)
+    assert [column.heading for column in floors.columns][8] == "what binds"
+    assert {row[8] for row in floors.rows} == {"arithmetic"}
+    apart = step.phases(frame.phases(measured), steps)
+    assert len(apart.rows) == len(steps)
+    assert [column.heading for column in apart.columns][3:] == [
+        "forward",
+        "loss",
+        "backward",
+        "update",
+        "sum",
+        "whole step",
+    ]
+    assert {row[3] for row in step.equality(steps).rows} == {"64"}
+
+
+def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
+    """Within, beyond, or undecided."""
+    rows = step.agreement(frame.agreement(measured)).rows
+    assert [row[-1] for row in rows] == ["within 3%", "beyond 3%", "undecided"]
+
+
+def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
+    """In captions and text alternatives, with this run's numbers."""
+    ratio_figure = step_ratios(frame.step_ratios(measured))
+    assert [panel.title for panel in ratio_figure.panels] == ["linear_regression, CPU", "softmax_regression, CPU"]
+    assert "softmax_regression.scratch.closed_form_step is the fastest" in ratio_figure.caption
+    assert "times as long (" in ratio_figure.caption
+    assert "comes nearest" in floor(frame.steps(measured)).caption
+    apart = phases(frame.phases(measured))
+    assert apart.panels[0].title == "linear_regression, CPU, batch 256"
+    assert "backward" in apart.panels[0].svg
+
+
+def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
+    """It has its times; no ratio, floor or phase is made up."""
+    run = run_of(tmp_path, steps=sample_benchmarks.old_step_entries())
+    assert frame.step_ratios(run).empty
+    assert frame.phases(run).empty
+    assert frame.steps(run)["over_floor"].isna().all()
+    html = Path(write_report(run)[0]).read_text(encoding="utf-8")
+    assert "These steps were timed one after the other" in html
+    assert "scratch takes 1.61× the time of concise" in html
+    assert 'id="steps-table"' in html
+    for absent in ("step-ratios", "floor-table", "phases-table", "step-ratio-figure", "agreement-table"):
+        assert f'id="{absent}"' not in html
+
+
+def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
+    """Figures and tables, each once."""
+    html = Path(write_report(measured)[0]).read_text(encoding="utf-8")
+    parts = ("step-ratio-figure", "floor-figure", "phases-figure", "step-ratios", "floor-table", "step-equality")
+    for part in (*parts, "phases-table", "agreement-table"):
+        assert html.count(f'id="{part}"') == 1
+    assert markdown_text("no accelerator on this machine") in html
+
+
+@pytest.mark.parametrize(
+    ("gains", "found"),
+    [
+        ({1: 0.1, 10: 1.0, 100: 10.0}, "about 10"),
+        ({1: 0.1, 100: 10.0}, "about 10"),
+        ({1: 0.5, 256: 0.9}, "not up to 256"),
+        ({32: 1.5, 256: 4.0}, "32 or less"),
+        ({1: 2.0, 32: 0.5, 256: 2.0}, "about 91"),
+        ({}, "–"),
+    ],
+)
+def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, float], found: str) -> None:
+    """Interpolated between two sizes; an early win that is lost again does not count."""
+    assert step.crossover(pd.Series(gains, dtype="float64")) == found
+
+
+def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
+    """Launch, device, graph; and the batch size from which it wins."""
+    run = run_of(tmp_path, steps=sample_benchmarks.step_entries(("cpu", "cuda")))
+    steps = frame.steps(run)
+    table = step.steps(steps, accelerator="NVIDIA H100")
+    headings = [column.heading for column in table.columns]
+    assert headings[-6:] == [
+        *("accelerator step", "to launch it", "by device events", "as a CUDA graph", "graph, by events"),
+        "CPU / accelerator",
+    ]
+    assert all("–" not in row[-1] for row in table.rows)
+    assert "No graph" not in table.caption
+    rows = step.crossovers(steps).rows
+    assert {row[2] for row in rows} == {"about 36"}
+    html = Path(write_report(run)[0]).read_text(encoding="utf-8")
+    assert 'id="crossover-table"' in html
+
+
+def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
+    """A floor of no time at all would make every distance infinite: it is positive."""
+    found = frame.steps(run_of(tmp_path, steps=sample_benchmarks.step_entries()))
+    assert found["floor_s"].gt(0).all()
+    assert all(math.isfinite(value) for value in found["over_floor"])
+
+
+def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:
+    """Once for all its batch sizes, with the case."""
+    entries = sample_benchmarks.step_entries(("cpu", "cuda"))
+    for entry in entries:
+        info = entry["extra_info"]
+        if info["device"] == "cuda" and info["case"] == "softmax_regression.scratch.training_step":
+            info |= {"graph_s": None, "graph_device_s": None, "graph_absent": "it cannot be recorded: it waits"}
+    table = step.steps(frame.steps(run_of(tmp_path, steps=entries)), accelerator="NVIDIA H100")
+    told = "No graph of softmax_regression.scratch.training_step: it cannot be recorded: it waits. "
+    assert table.caption.count(told) == 1

@@ -1,0 +1,160 @@
+"""What the report says of a survey: exact numbers, closed forms, and what is only a lower bound."""
+
+import re
+from pathlib import Path
+
+import pytest
+from samples import benchmarks as sample_benchmarks
+from samples import run as sample_run
+from samples import survey as sample_survey
+
+from harness.record import Breaking, RunFolder, Status, Verdict, Worst
+from reports import frame
+from reports.page import write_report
+from reports.tables import survey
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """Return a run that holds nothing but its head."""
+    folder = RunFolder(tmp_path / "run")
+    folder.write_head(sample_run.head())
+    return folder
+
+
+def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
+    """As the shortest decimal that is the number, beside the closed form; what happens is in the table of all."""
+    run.write(Breaking, sample_survey.breakings())
+    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
+    assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
+    (whole,) = survey.every_point(frame.breakings(run)).rows
+    assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan where 1 is true")
+
+
+def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
+    """Also where nothing breaks at all."""
+    case = ("softmax_regression.scratch.softmax", "softmax")
+    wrong = {"agrees": False, "form": "p ln 2"}
+    run.write(
+        Breaking,
+        [
+            sample_survey.breaking(*case, "float32", **wrong),
+            sample_survey.breaking(*case, "float64", **wrong, value=None, actual=None),
+        ],
+    )
+    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    assert row[2] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
+    assert row[3:5] == ("–", "88.72283935546875")
+
+
+def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
+    """The caption says what it means."""
+    found = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    run.write(Breaking, [found])
+    table = survey.breaking_points(frame.breakings(run))
+    assert table.rows[0][4] == "88.72283935546875 *"
+    assert "asterisk" in table.caption
+
+
+def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
+    """An infinite deviation has an infinite share."""
+    run.write(Worst, sample_survey.worst())
+    table = survey.worst(frame.worst(run))
+    assert "lower bound" in table.caption
+    first, last = table.rows[0], table.rows[-1]
+    assert first[4:7] == ("inf", "83.0", "inf×")
+    assert last[6] == "0.860×"
+    assert {row[-1] for row in table.rows} == {"searched"}
+
+
+def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
+    """The median of the seeds over the largest that any way found, the longer search among them."""
+    sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
+    (row,) = survey.ways(frame.search(run)).rows
+    assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
+
+
+def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
+    """What is finite is no share of it."""
+    entries = sample_benchmarks.search_entries()
+    for entry in entries:
+        if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
+            entry["extra_info"]["score"] = float("inf")
+    sample_benchmarks.write_suite(run, "search", entries)
+    (row,) = survey.ways(frame.search(run)).rows
+    assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
+
+
+def test_a_run_without_a_survey_says_so(run: RunFolder) -> None:
+    """One sentence in its place."""
+    page, _ = write_report(run)
+    assert "No case was surveyed in this run." in page.read_text(encoding="utf-8")
+
+
+def headed(run: RunFolder) -> tuple[str, list[str]]:
+    """Write the report; return the colour of its verdict, and the page in short."""
+    page, lines = write_report(run)
+    (colour,) = re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8"))
+    return colour, lines
+
+
+def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
+    """In green where everything breaks as it is declared to."""
+    run.write(Breaking, sample_survey.breakings())
+    colour, lines = headed(run)
+    assert colour == "good"
+    assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
+
+
+def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
+    """On the page and in Markdown."""
+    run.write(Verdict, [sample_run.verdict()])
+    run.write(Breaking, sample_survey.breakings())
+    colour, lines = headed(run)
+    assert colour == "good"
+    assert [line.partition(":")[0] for line in lines] == ["verdict", "survey"]
+    for name in ("report.html", "report.md"):
+        assert lines[1] in (run.path / "report" / name).read_text(encoding="utf-8").replace("<wbr>", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"agrees": False, "form_value": 80.0},
+            "[float32] breaks at 88.72283936 along spike, and is declared to break at ln(max + ulp/2) = 80.00000000.",
+        ),
+        (
+            {"agrees": False, "value": None, "value_hex": None},
+            "[float32] does not break along spike, and is declared to break at ln(max + ulp/2) = 88.72283936.",
+        ),
+        (
+            {"expected_break": False, "declared": False, "form": None, "form_value": None, "agrees": None},
+            "breaks value [float32], found by a survey and not declared.",
+        ),
+        (
+            {"value": None, "value_hex": None, "declared": False, "form": None, "reason": "it hung for 30 s.\nMore."},
+            "did not answer for value [float32] along spike: it hung for 30 s.",
+        ),
+    ],
+)
+def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
+    """Though every law that was checked holds: red, and a sentence in the terminal and under what needs attention."""
+    run.write(Verdict, [sample_run.verdict()])
+    run.write(Breaking, [sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)])
+    colour, lines = headed(run)
+    assert colour == "bad"
+    assert lines[2].startswith("softmax_regression.scratch.softmax ")
+    assert lines[2].endswith(told)
+    attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## What changed")[0]
+    assert "Nothing: every law holds" not in attention
+    assert "softmax_regression.scratch.softmax" in attention
+
+
+def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
+    """No verdict on laws is none on the survey."""
+    run.write(Verdict, [sample_run.verdict(Status.SKIPPED)])
+    wrong = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
+    run.write(Breaking, [wrong])
+    assert headed(run)[0] == "bad"

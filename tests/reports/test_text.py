@@ -1,0 +1,138 @@
+"""Numbers and sentences of a report: no false digits, no markup, and the facts of every finding."""
+
+import math
+
+import pytest
+from samples import run as sample_run
+
+from harness.record import Status
+from reports import number, source, text
+from reports.figures.axis import ticks
+from reports.summary import finding, remarks
+from reports.table import Column, Table
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (number.plain(1013.4), "1,013"),
+        (number.plain(0.0123456), "0.0123"),
+        (number.plain(9.996), "10.0"),
+        (number.plain(-3.4), "-3.40"),
+        (number.plain(1.5e-7), "1.50e-07"),
+        (number.plain(math.inf), "inf"),
+        (number.plain(math.nan), "–"),
+        (number.plain(None), "–"),
+        (number.value(math.nan), "nan"),
+        (number.approximate(4_244_006.3), "4,244,000"),
+        (number.to_error(2.00041, 3.2e-4), "2.00041"),
+        (number.to_error(2.00041, 0.0), "2.000"),
+        (number.duration(1.013e-3), "1.01 ms"),
+        (number.duration(9.9996e-4), "1.00 ms"),
+        (number.duration(3e-10), "0.300 ns"),
+        (number.duration(math.nan), "–"),
+        (number.rate(48_230.0), "48.2k"),
+        (number.rate(7.0), "7.00"),
+        (number.size(16 * 2**30), "16.0 GiB"),
+        (number.times(1.806), "1.81×"),
+        (number.percent(0.8376), "83.8 %"),
+        (number.tick("10.0k"), "10k"),
+        (number.tick("0.000100"), "0.0001"),
+        (number.tick("100 µs"), "100 µs"),
+        (number.tick("1.50 ms"), "1.5 ms"),
+        (text.count(1, "law"), "1 law"),
+        (text.count(0, "law"), "0 laws"),
+        (text.listing(["a", "b", "c"]), "a, b and c"),
+        (text.listing(["a", "b", "c", "d"], at_most=2), "a, b and 2 more"),
+        (text.cut("abcdef", most=4), "abcd … (2 more characters)"),
+        (text.shortened("abcdef", most=4), "abc…"),
+        (text.clean("a\x1b[31mb\u202ec\n"), "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c\n"),
+        (text.markdown_text("a|b <i>\n*c* rows_sum_to_one _d_"), r"a\|b &lt;i&gt; \*c\* rows_sum_to_one \_d\_"),
+        (text.fenced("a ``` b"), "````text\na ``` b\n````"),
+    ],
+)
+def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) -> None:
+    """Three significant digits, units, dashes for the unknown, no markup."""
+    assert actual == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "number_behind"),
+    [
+        ("1,013", 1013.0),
+        ("1.50e-07", 1.5e-7),
+        ("-3.40", -3.4),
+        ("1.01 ms", 1.01e-3),
+        ("2.50 µs", 2.5e-6),
+        ("48.2k", 48_200.0),
+        ("16.0 GiB", 16.0 * 2**30),
+        ("1.81×", 1.81),
+        ("83.8 %", 83.8),
+        ("≤ 0.5", 0.5),
+        ("88.72283935546875 *", 88.72283935546875),
+        ("-inf", -math.inf),
+        ("–", None),
+        ("", None),
+        ("nan", None),
+    ],
+)
+def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
+    """Units compare; what is unknown has no number."""
+    found = number.magnitude(shown)
+    assert found == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
+
+
+@pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
+def test_a_formatted_number_keeps_its_order(value: float) -> None:
+    """What is written as a time or a rate is read back to three digits."""
+    assert number.magnitude(number.duration(value)) == pytest.approx(value, rel=5e-3)
+    assert number.magnitude(number.rate(value)) == pytest.approx(value, rel=5e-3)
+
+
+@pytest.mark.parametrize("low", [1.0, 3.05, 6.9, 9.5e-7, 2.2e4])
+@pytest.mark.parametrize("span", [1.57, 3.0, 40.0, 1e5, 1e9])
+def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:
+    """At least one tick in the narrowest span that is drawn, and never more than fit."""
+    assert 1 <= len(ticks(low, low * span)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("status", "part"),
+    [
+        (Status.BROKEN, "breaks rows_sum_to_one [float32]: deviation inf ulp, bound 64.0 ulp."),
+        (Status.UNEXPECTED, "does not break rows_sum_to_one [float32] in 100 examples: exp overflows above log(max)."),
+        (Status.ERROR, "[float32]: RuntimeError: expected a floating-point tensor."),
+    ],
+)
+def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> None:
+    """Deviation and bound, the declared reason, or the error."""
+    assert finding(sample_run.verdict(status)).endswith(part)
+
+
+def test_a_run_on_a_stand_in_or_on_a_dirty_tree_says_so() -> None:
+    """Both are remarks; a clean run on the published data has none."""
+    environment = sample_run.environment(git_dirty=True)
+    run = sample_run.head(environment=environment, data=sample_run.data_source(genuine=False))
+    assert len(remarks(run)) == 2
+    assert remarks(sample_run.head(data=sample_run.data_source(genuine=True))) == []
+
+
+def test_the_caveat_of_data_follows_its_label_and_its_source() -> None:
+    """The stand-in, unpublished files and unlabelled use of either are marked; other data is not."""
+    genuine, stand_in = sample_run.data_source(genuine=True), sample_run.data_source(genuine=False)
+    foreign = genuine.model_copy(update={"genuine": False, "origin": "folder"})
+    assert source.caveat("Fashion-MNIST", genuine) == ""
+    assert source.caveat("y = Xw + b + noise", stand_in) == ""
+    assert "stand-in" in source.caveat("synthetic stand-in", None)
+    assert "stand-in" in source.caveat(None, stand_in)
+    assert "checksums" in source.caveat("Fashion-MNIST", foreign)
+    assert source.caveats(["synthetic stand-in", None], stand_in).count("stand-in") == 1
+
+
+def test_a_table_in_markdown_has_one_line_a_row() -> None:
+    """Cells with bars and newlines stay cells; an empty table keeps its headings."""
+    columns = (Column("case", "code"), Column("time", "number"))
+    lines = Table("t", "T", columns, (("a|b\nc", "1.00"),)).markdown().splitlines()
+    assert lines[2].startswith(r"| a\|b c")
+    assert [len(lines), lines[1][-2:]] == [3, ":|"]
+    assert "case" in Table("t", "T", columns, ()).markdown()

@@ -1,0 +1,58 @@
+"""Benchmarks of balance and of the tuner as pytest-benchmark writes them, made up."""
+
+from typing import Any
+
+from samples.benchmarks import benchmark
+
+STEP = "softmax_regression.concise.training_step"
+LOADS = {"concise.torchvision": 23.0, "concise.batched_getitems": 0.21, "scratch.slices": 0.16}
+"""A batch as a multiple of a step."""
+
+CHOICES = {"batch 32, workers 0": 900.0, "batch 128, workers 0": 1000.0, "batch 128, workers 2": 980.0}
+
+
+def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
+    """Return three loaders with and without workers: one starves the step, one keeps ahead, one is not decided."""
+    entries = []
+    for name, load in LOADS.items():
+        for workers in (0, 2):
+            share = load / (1.0 + load)
+            wide = 0.3 if name.endswith("getitems") else 0.05
+            entries.append(
+                benchmark(
+                    0.1,
+                    case=f"fashion_mnist.{name}",
+                    family="fashion_mnist",
+                    style=name.split(".")[0],
+                    batch_size=256,
+                    workers=workers,
+                    data=data,
+                    step=STEP,
+                    load_s=load * 5e-4,
+                    step_s=5e-4,
+                    loop_s=(1 + load) * 5e-4,
+                    load_to_step=load,
+                    load_to_step_low=load * (1 - wide),
+                    load_to_step_high=load * (1 + wide),
+                    wait_share=share,
+                    wait_share_low=share * (1 - wide),
+                    wait_share_high=min(share * (1 + wide), 1.0),
+                    most_waiting=0.2,
+                    batches=200,
+                )
+            )
+    return entries
+
+
+def tuner_entries() -> list[dict[str, Any]]:
+    """Return two data sets, measured exhaustively and tuned twice; the second data set is tuned once too slowly."""
+    entries = []
+    for name, times in (("cheap", (8.0, 9.0)), ("sleepy", (12.0, 30.0))):
+        about = {"case": name, "family": "tuning_data", "style": "foreign"}
+        rates = {"way": "exhaustive", "seed": 0, "choice": "batch 128, workers 0", "spent_s": 100.0, "rates": CHOICES}
+        entries.append(benchmark(110.0, **about, **rates))
+        for seed, spent_s in enumerate(times):
+            chosen = ("batch 128, workers 0", "batch 128, workers 2")[seed]
+            found = {"way": "tuner", "seed": seed, "choice": chosen, "spent_s": spent_s, "reason": "tied", "slices": 30}
+            entries.append(benchmark(spent_s, **about, **found))
+    return entries

@@ -1,0 +1,42 @@
+"""What a run says of one case, made up, in the form in which it is compared and committed."""
+
+from typing import Any
+
+from samples.run import head, verdict
+from samples.survey import breaking
+
+from harness.gate.standing import Summary, summarised
+from harness.record import Breaking, Verdict
+
+CASE = "softmax_regression.scratch.softmax"
+POINT = "0x1.62e4300000000p+6"
+"""88.72284: the first float32 whose exponential overflows."""
+BEFORE = "0x1.62e42e0000000p+6"
+"""One float32 before it."""
+
+
+def law(**changes: Any) -> Verdict:
+    """Return a law that holds with a largest deviation of 3 ulp."""
+    return verdict(**({"law": "value", "largest": 3.0} | changes))
+
+
+def point(value_hex: str | None = POINT, **changes: Any) -> Breaking:
+    """Return a breaking point in float32."""
+    value = None if value_hex is None else float.fromhex(value_hex)
+    facts = {
+        "case": CASE,
+        "contract": "softmax",
+        "law": "value",
+        "ray": "spike",
+        "dtype": "float32",
+        "value": value,
+        "value_hex": value_hex,
+    }
+    return breaking(**(facts | changes))
+
+
+def of(
+    *verdicts: Verdict, breakings: tuple[Breaking, ...] = (), counts: dict[str, int] | None = None, **run: Any
+) -> Summary:
+    """Return what a run says."""
+    return summarised(head(**run), verdicts, breakings, {CASE: counts or {}})

@@ -1,0 +1,74 @@
+"""Verdicts for other programs: JSON, JUnit XML and Markdown."""
+
+import json
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.record import Verdict, verdict_line
+from harness.show.document import to_json, to_junit, to_markdown
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def shouts(x: Tensor) -> Tensor:
+    """Raises what would end a document."""
+    raise ValueError("]]> </testsuite> | ``` \x1b[31m \x00 <script>")
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Sequence[Verdict]:
+    """One of each: held, broken, expected, unexpected, skipped, in error."""
+    laws, dtypes = ["value", "calls_agree"], ["float32"]
+    broken = harness.check(naive, "softmax", laws=laws, dtypes=dtypes)
+    expected = harness.check(naive, "softmax", laws=["value"], dtypes=["float64"], breaks={"value": "overflow"})
+    unexpected = harness.check(
+        torch.softmax, "softmax", laws=["no_rows"], dtypes=dtypes, breaks={"no_rows": "?"}, call=_dim
+    )
+    skipped = harness.check(naive, "softmax", laws=["gradient"], dtypes=dtypes, call="numpy")
+    return [*broken, *expected, *unexpected, *skipped, *harness.check(shouts, "softmax", laws=["value"], dtypes=dtypes)]
+
+
+def _dim(f: object, x: Tensor) -> Tensor:
+    return torch.softmax(x, -1)
+
+
+def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> None:
+    """Every record can be read again."""
+    document = json.loads(to_json(verdicts))
+    assert document["verdict"] == verdict_line(verdicts)
+    again = [Verdict.model_validate(one) for one in document["verdicts"]]
+    assert [one.model_dump_json() for one in again] == [one.model_dump_json() for one in verdicts]
+
+
+def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
+    """Failures carry the block, and what an implementation says ends no document."""
+    root = ElementTree.fromstring(to_junit(verdicts))  # noqa: S314 - our own
+    tests = {(one.get("classname"), one.get("name")): one for one in root.iter("testcase")}
+    assert len(tests) == len(verdicts)
+    (failure,) = [
+        one.find("failure") for key, one in tests.items() if key[1] == "value [float32]" and "naive" in key[0]
+    ]
+    assert failure is not None
+    assert "0x1.62e43p+6" in (failure.text or "")
+    results = {child.tag for one in tests.values() for child in one}
+    assert results == {"failure", "error", "skipped"}
+    assert root.find("testsuite").get("tests")
+
+
+def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:
+    """In a fence that nothing in them closes."""
+    text = to_markdown(verdicts)
+    assert text.startswith("**verdict: ")
+    assert "| law " in text
+    assert "subtract the row maximum first" in text
+    assert "````text" in text
+    assert "\x1b" not in text
+    assert "\x00" not in text

@@ -1,0 +1,272 @@
+"""Breaking points of the softmax family: to the exact float, equal to the closed forms and to known numbers."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from harness.calling.discovery import load
+from harness.case import Break, Case
+from harness.error import UsageError
+from harness.floats.format import FORMATS, from_ordinal, to_ordinal
+from harness.floats.oracle import confirming
+from harness.laws.standard_rays import rays_of
+from harness.record import Breaking, closed_form, disagreeing, survey_line, unanswered, undeclared
+from harness.surveyor.breaking import Course, breaking, follows
+from harness.surveyor.closed_form import FORMS, form_value, reaches
+from harness.surveyor.survey import Survey, explorations
+from harness.verdict.job import Job, jobs
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+KNOWN = [
+    ("scratch.softmax", "value", "spike", (11.09375, 89.0, 88.72283935546875, 709.7827128933841)),
+    ("scratch.softmax", "value", "uniform offset", (9.015625, 87.0, 86.64340209960938, 707.7032713517042)),
+    ("scratch.softmax", "value", "negative offset", (17.34375, 93.0, 103.97208404541016, 745.1332191019412)),
+    ("scratch.softmax", "gradient", "spike", (11.09375, 89.0, 88.72283935546875, 709.7827128933841)),
+    ("scratch.clamped_softmax", "value", "two-point gap", (None, 50.25, 50.000003814697266, 50.00000000000001)),
+    ("scratch.shifted_softmax", "value", "spike", (None,) * 4),
+    ("concise.softmax", "value", "spike", (None,) * 4),
+    ("concise.softmax", "gradient", "ramp", (None,) * 4),
+    (
+        "scratch.log_of_softmax",
+        "finite_on_extreme_logits",
+        "two-point gap",
+        (17.34375, 93.0, 103.97208404541016, 745.1332191019412),
+    ),
+    ("scratch.log_of_softmax", "gradient", "reversed gap", (11.09375, 89.0, 88.72283935546875, 709.7827128933841)),
+    (
+        "concise.log_softmax",
+        "dominating_class_not_lost",
+        "two-point gap",
+        (7.625, 5.5625, 16.63553237915039, 36.73680056967711),
+    ),
+    (
+        "scratch.logits_minus_logsumexp",
+        "dominating_class_not_lost",
+        "uniform offset",
+        (8192.0, 1024.0, 67108864.0, 2.0**55),
+    ),
+    ("concise.cross_entropy", "loss_not_lost", "two-point gap", (7.625, 5.5625, 16.63553237915039, 36.73680056967711)),
+    (
+        "scratch.clamped_cross_entropy",
+        "value",
+        "reversed gap",
+        (13.7734375, 28.125, 27.63102912902832, 27.631021115927563),
+    ),
+    (
+        "scratch.clamped_cross_entropy",
+        "gradient",
+        "reversed gap",
+        (11.09375, 27.75, 27.63102149963379, 27.63102111592755),
+    ),
+]
+"""Case, law, ray, and the breaking point in each dtype."""
+
+
+NAMES = [" ".join(known[:3]) for known in KNOWN]
+
+
+@cache
+def found(case: str, law: str, ray: str, dtype: str) -> Breaking:
+    """Follow a law of a shipped case along a ray."""
+    (declared,) = [one for one in load() if one.name.endswith(case)]
+    (job,) = jobs([declared], laws=[law], dtypes=[dtype])
+    return breaking(job, next(one for one in rays_of(job.contract) if one.name == ray))
+
+
+@pytest.mark.parametrize(
+    ("case", "law", "ray", "points"), KNOWN, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_breaking_points_are_the_known_numbers_to_the_float(
+    case: str, law: str, ray: str, points: tuple[float | None, ...]
+) -> None:
+    """In four dtypes, values and gradients apart."""
+    assert [found(case, law, ray, dtype).value for dtype in DTYPES] == list(points)
+
+
+@pytest.mark.parametrize(
+    ("case", "law", "ray", "points"), KNOWN, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_before_it_kept(
+    case: str, law: str, ray: str, points: tuple[float | None, ...]
+) -> None:
+    """Measured here once more, alone; and in 16 bits every earlier number was tried."""
+    for dtype, point in zip(DTYPES, points, strict=True):
+        record = found(case, law, ray, dtype)
+        grouped = "cross_entropy" in case
+        assert record.certainty == "exhausted" or grouped or FORMATS[dtype].precision > 11
+        if point is None:
+            continue
+        assert record.confirmed
+        (declared,) = [one for one in load() if one.name.endswith(case)]
+        (job,) = jobs([declared], laws=[law], dtypes=[dtype])
+        chosen = next(one for one in rays_of(job.contract) if one.name == ray)
+        at = to_ordinal(torch.tensor([point], dtype=job.format.dtype))
+        with confirming():
+            broken = [
+                job.law(job.subject, chosen.example(from_ordinal(at + step, job.format), job.format)).broken
+                for step in (-1, 0)
+            ]
+        assert broken == [False, True]
+
+
+def test_between_its_gradient_and_its_value_a_logarithm_of_a_softmax_has_a_window() -> None:
+    """From ln(max) to -ln(sub/2) the value is finite and the gradient is NaN."""
+    gradient = found("scratch.log_of_softmax", "gradient", "reversed gap", "float32")
+    value = found("scratch.log_of_softmax", "finite_on_extreme_logits", "reversed gap", "float32")
+    assert gradient.actual is not None
+    assert np.isnan(gradient.actual)
+    assert (gradient.value, value.value) == (88.72283935546875, 103.97208404541016)
+
+
+DECLARED = [(case, law, ray) for case in load() for law, ray in case.breaks_at]
+
+
+@pytest.mark.parametrize(("case", "law", "ray"), DECLARED, ids=lambda value: getattr(value, "name", value))
+def test_every_declared_closed_form_gives_the_breaking_point(case: Case, law: str, ray: str) -> None:
+    """In every dtype in which it is declared."""
+    checked = 0
+    for exploration in explorations([case], Survey(batches=0)):
+        for job in exploration.jobs:
+            for one in rays_of(job.contract):
+                if (job.law.name, one.name) == (law, ray) and case.declared_point(law, ray, job.format.name):
+                    record = breaking(job, one)
+                    assert record.agrees, closed_form(record)
+                    checked += 1
+    assert checked
+
+
+def naive(logits: Tensor) -> Tensor:
+    """The definition."""
+    return logits.exp() / logits.exp().sum(-1, keepdim=True)
+
+
+def spike_of(case: Case) -> Breaking:
+    """Follow the value along a spike in float32."""
+    (job,) = jobs([case], laws=["value"], dtypes=["float32"])
+    return breaking(job, next(one for one in rays_of(job.contract) if one.name == "spike"))
+
+
+def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
+    """By its value, in the record and in the last line."""
+    record = spike_of(Case(naive, "softmax", breaks_at={("value", "spike"): "p ln 2"}))
+    assert record.agrees is False
+    assert closed_form(record) == "DISAGREES with p ln 2 = 16.63553233"
+    assert disagreeing([record]) == [record]
+    assert "0 of 1 declared closed forms agree" in survey_line([record], [])
+
+
+def test_a_closed_form_that_is_declared_where_nothing_breaks_disagrees_too() -> None:
+    """The shifted softmax keeps its value to the end of the ray."""
+    record = spike_of(Case(lambda x: x.softmax(-1), "softmax", breaks_at={("value", "spike"): "ln(max + ulp/2)"}))
+    assert (record.value, record.agrees) == (None, False)
+
+
+def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_declared() -> None:
+    """And is said not to be declared; the break itself is not either."""
+    record = spike_of(Case(naive, "softmax"))
+    assert (record.form, record.declared, record.agrees) == ("ln(max + ulp/2)", False, True)
+    assert undeclared([record], []) == [record]
+
+
+@pytest.mark.parametrize(
+    ("points", "text"),
+    [
+        ({("value", "spice"): "p ln 2"}, "`value` along `spice`"),
+        ({("worth", "spike"): "p ln 2"}, "`worth` along `spike`"),
+        ({("value", "spike"): "p ln 3"}, "`p ln 3`"),
+    ],
+)
+def test_a_declaration_of_what_there_is_not_is_the_users_error(points: dict[tuple[str, str], str], text: str) -> None:
+    """Law, ray and form."""
+    with pytest.raises(UsageError, match=text):
+        spike_of(explorations([Case(naive, "softmax", breaks_at=points)], Survey(dtypes=["float32"]))[0].jobs[0].case)
+
+
+def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
+    """Nor is it a law that holds."""
+
+    def raising(logits: Tensor) -> Tensor:
+        raise ValueError("no such luck")
+
+    record = spike_of(Case(raising, "softmax"))
+    assert record.reason is not None
+    assert "no such luck" in record.reason
+    assert unanswered([record]) == [record]
+    assert undeclared([record], []) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
+    """And is reached from there on: what `first` means."""
+    format_ = FORMATS[dtype]
+    form = form_value(name, format_, 8)
+    near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
+    around = [float(from_ordinal(to_ordinal(near) + step, format_)) for step in (-2, 2)]
+    assert [reaches(value, form) for value in around] == [False, True]
+    assert [reaches(value, form, falling=True) for value in around] == [True, False]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_number_of_a_format_reaches_half_an_ulp_above_its_largest(dtype: str) -> None:
+    """Only a count does, or infinity."""
+    format_ = FORMATS[dtype]
+    form = form_value("max + ulp/2", format_, 8)
+    assert [reaches(value, form) for value in (format_.max, float("inf"))] == [False, True]
+
+
+def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:
+    """A linear map that sums in bfloat16, one term after the other, leaves its bound soon after 2^p ones."""
+
+    def sequential(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        total = bias.expand(len(X), len(bias)).clone()
+        for j in range(X.shape[1]):
+            total = total + X[:, j, None] * weight[:, j]
+        return total
+
+    (job,) = jobs([Case(sequential, "linear")], laws=["value"], dtypes=["bfloat16"])
+    record = breaking(job, next(one for one in rays_of(job.contract) if one.name == "length"))
+    assert record.value is not None
+    assert 257 <= record.value <= 270
+    assert record.actual == 256.0
+
+
+def job_of(contract: str, law: str) -> Job:
+    """A law of a contract in float32, of torch's own function."""
+    (job,) = jobs([Case(torch.sigmoid, contract)], laws=[law], dtypes=["float32"])
+    return job
+
+
+def test_a_contract_gets_the_rays_of_the_shape_of_its_first_input() -> None:
+    """A vector has two; one that needs inputs of another kind has those that it declares."""
+    assert [ray.name for ray in rays_of(job_of("sigmoid", "value").contract)] == ["positive", "negative"]
+    assert [ray.name for ray in rays_of(job_of("gaussian_nll", "value").contract)] == ["noise variance"]
+    assert rays_of(job_of("accuracy", "share_of_hits").contract) == ()
+
+
+def test_places_on_a_falling_ray_are_counted_from_its_start() -> None:
+    """Temperature falls from one; a place and its value belong to each other."""
+    (job,) = jobs([Case(naive, "softmax")], laws=["value"], dtypes=["float32"])
+    ray = next(one for one in rays_of(job.contract) if one.name == "temperature")
+    assert follows(job, ray)
+    course = Course(job, ray)
+    assert course.value(0) == 1.0
+    assert course.value(1) == float(np.nextafter(np.float32(1), np.float32(0)))
+    assert course.value(course.place(0.25)) == 0.25
+    assert course.place(2.0) < 0
+
+
+def test_a_declared_break_of_long_rows_is_expected_along_the_ray_of_lengths() -> None:
+    """Under the name of the law that is about them."""
+    case = Case(
+        lambda x: (x - x.amax(-1, keepdim=True)).exp() / (x - x.amax(-1, keepdim=True)).exp().sum(-1, keepdim=True),
+        "softmax",
+        breaks={"value_on_long_rows": Break("the sum is kept in float16", ("float16",))},
+    )
+    (job,) = jobs([case], laws=["value"], dtypes=["float16"])
+    record = breaking(job, next(one for one in rays_of(job.contract) if one.name == "length"))
+    assert (record.value, record.expected_break) == (65520.0, True)

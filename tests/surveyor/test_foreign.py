@@ -1,0 +1,248 @@
+"""Surveys and proofs of foreign code: adapters as in a check, and what hangs or dies costs one sentence."""
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from samples.proof_space import small
+
+from harness import cli
+from harness.calling.adapter import bridged, unbridged
+from harness.case import Case
+from harness.proof import pairs
+from harness.proof.exhaustion import Exhaustion
+from harness.proof.isolated import Isolated
+from harness.proof.layout import LAYOUTS_WITH_DIM, pair_layouts
+from harness.record import RUNS, Breaking, Proof, RunFolder
+from harness.surveyor.survey import Survey
+from harness.work.limits import Limits
+
+HOSTILE = """
+import torch
+from harness.case import Case
+from hostile import deadly
+
+def sound(x):
+    return x.softmax(-1)
+
+def late(x):
+    if x.abs().max() > 500.0:
+        while True:
+            pass
+    return x.softmax(-1)
+
+CASES = [Case(late, "softmax"), Case(deadly.exits_with_3, "softmax"), Case(sound, "softmax")]
+
+def act(x):
+    return torch.nn.functional.softplus(x)
+
+def act_exits(x):
+    return deadly.exits_with_3(x)
+
+def act_hangs_backwards(x):
+    y = torch.nn.functional.softplus(x)
+    return deadly.hangs_backwards(x) if x.requires_grad else y
+
+"""
+
+NUMPY = """
+import numpy as np
+
+def f(x):
+    with np.errstate(all="ignore"):
+        return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype)
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run ``harness`` in this process, in a folder with hostile code, which its workers find."""
+    (workplace / "hostile_mine.py").write_text(HOSTILE, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return int(str(code or 0)), out, err
+
+    return run
+
+
+def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) -> None:
+    """Each has its sentence in a record, what it did answer is kept, and the sound one after them is surveyed."""
+    words = ("survey", "hostile_mine", "--law", "value", "--ray", "spike", "--dtypes", "float32", "--batches", "0")
+    code, out, _ = command(*words, "--timeout", "1", "--run", "it")
+    assert code == 1
+    found = {one.case: one for one in RunFolder(RUNS / "it").read(Breaking)}
+    assert found["hostile_mine.sound"].reason is None
+    late, exits = (str(found[name].reason) for name in ("hostile_mine.late", "hostile.deadly.exits_with_3"))
+    assert late.startswith("hostile_mine.late hangs: a call did not return within 1 s (hostile_mine.py, line ")
+    assert exits == "hostile.deadly.exits_with_3 ends the process with exit code 3"
+    assert out.count("exits_with_3 ends the process with exit code 3\n  concerns  value [float32]") == 1
+    assert out.splitlines()[-1].endswith("no answer on 2")
+
+
+def test_isolation_changes_no_finding(workplace: Path) -> None:
+    """Nor does the number of processes."""
+    (workplace / "mine.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
+    survey = Survey("mine.py:f", "softmax", laws=["value"], rays=["spike", "ramp"], dtypes=["float16"], batches=2)
+    here, apart, two = (
+        [one.model_dump_json() for _, found in survey.run(**options) for one in found]  # type: ignore[arg-type]
+        for options in ({}, {"limits": Limits()}, {"limits": Limits(), "processes": 2})
+    )
+    assert here == apart == two
+    assert {json.loads(one)["kind"] for one in here} == {"breaking", "worst", "profile", "accumulator"}
+
+
+def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command) -> None:
+    """Of what has another signature."""
+    coarse = "lambda f, x: f(x, dim=1).half().to(x.dtype)"
+    words = ("survey", "torch.nn.functional:softmax", "--contract", "softmax", "--call", coarse)
+    code, out, _ = command(*words, "--law", "value", "--ray", "ramp", "--dtypes", "float32", "--batches", "0")
+    assert code == 1
+    assert f"--call '{coarse}'" in out
+
+
+def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> None:
+    """NumPy has neither a gradient nor bfloat16: no error, and no silence."""
+    Path("numpy_mine.py").write_text(NUMPY)
+    words = ("survey", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--batches", "0")
+    _, out, _ = command(*words, "--dtypes", "float32,bfloat16", "--no-isolate")
+    assert "numpy_mine.f: not surveyed, NumPy has no bfloat16: value [bfloat16]" in out
+    assert "gradient [float32]" in out
+
+
+def test_a_declared_failure_of_a_surveyed_function_is_none(command: Command) -> None:
+    """As in a check."""
+    Path("naive.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
+    words = ("survey", "naive.py:f", "--contract", "softmax", "--law", "value", "--ray", "spike", "--batches", "0")
+    words = (*words, "--dtypes", "float32", "--no-isolate")
+    assert command(*words)[0] == 1
+    assert command(*words, "--breaks", "value=exp overflows")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("act_exits", "act_exits ends the process with exit code 3"),
+        ("act_hangs_backwards", "hangs: a call did not return within 1 s (hostile/deadly.py, line "),
+    ],
+)
+def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: str, sentence: str) -> None:
+    """In time, with its sentence said once, in the record too; what was proved before stays proved."""
+    started = time.monotonic()
+    words = ("prove", f"hostile_mine.py:{name}", "--contract", "softplus", "--dtypes", "float16", "--timeout", "1")
+    code, out, _ = command(*words, "--layouts", "contiguous")
+    assert code == 1
+    assert time.monotonic() - started < 60.0
+    assert sentence.replace("hostile/", "") in out
+    found = {proof.quantity: proof for proof in RunFolder(RUNS / "prove").read(Proof)}
+    assert found["value"].proved == (name == "act_hangs_backwards")
+    assert "act_" in str(found["gradient"].error)
+    assert "without an answer" in out.splitlines()[-1]
+
+
+def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
+    """Of three calls that do not come back the rest is not tried."""
+    Path("pairs.py").write_text("def f(x):\n    while True:\n        pass\n")
+    code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", "--timeout", "1")
+    assert code == 1
+    assert re.search(
+        r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  concerns  value \[float16 rows", out
+    )
+    assert "not tried: 3 calls of pairs.f before did not come back" in out
+    assert out.splitlines()[-1] == "proofs: 0 of 12 proved; 12 without an answer (0 inputs visited)"
+
+
+def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
+    """And goes on from what was kept."""
+    (workplace / "mine.py").write_text("import torch\n\ndef f(x):\n    return (1 + x.exp()).log()\n")
+    made = [
+        Exhaustion("mine.py:f", workplace / name, "softplus", {}, ("float16",), ("spread",)) for name in ("one", "two")
+    ]
+    list(made[0].run())
+    with Isolated(made[1], Limits(), 1) as isolated:
+        assert isolated.proofs() == []
+        assert isolated.waiting == 2
+        assert len(list(isolated.run())) == 2
+        apart = isolated.proofs()
+    here, there = (
+        [one.model_dump_json(exclude={"duration_s", "floor_s"}) for one in proofs]
+        for proofs in (made[0].proofs(), apart)
+    )
+    assert here == there
+    with Isolated(made[1], Limits(), 1) as again:
+        assert list(again.run()) == []
+        assert [again.is_kept(shard) for shard in again.shards] == [True, True]
+        assert [one.model_dump_json() for one in again.proofs()] == [one.model_dump_json() for one in apart]
+
+
+def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of many rows says nothing of any of them; through an adapter each has its own."""
+    monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
+    words = ("prove", "torch.nn.functional:cross_entropy", "--contract", "cross_entropy", "--dtypes", "float16")
+    words = (*words, "--of", "value", "--no-isolate", "--fresh")
+    code, out, _ = command(*words, "--call", "lambda f, x, y: f(x, y)")
+    assert code == 1
+    assert "returns one number for 64 rows, where a proof needs the loss of each: for example `--call" in out
+    for options in (("--call", "lambda f, x, y: f(x, y, reduction='none')"), ()):
+        _, out, _ = command(*words, *options)
+        assert "proofs: all 6 proved" in out
+        assert "without an answer" not in out
+
+
+def test_a_proof_says_where_arrays_leave_nothing_to_prove(command: Command) -> None:
+    """And keeps nothing of it."""
+    Path("numpy_mine.py").write_text(NUMPY)
+    words = ("prove", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--layouts", "contiguous")
+    _, out, _ = command(*words, "--no-isolate")
+    assert "not proved, NumPy has no bfloat16: value [bfloat16], gradient [bfloat16]" in out
+    assert "autograd cannot follow back to the input: gradient [float16]" in out
+    (kept,) = RunFolder(RUNS / "prove").read(Proof)
+    assert (kept.quantity, kept.dtype, kept.proved) == ("value", "float16", True)
+
+
+def test_what_a_proof_found_is_replayed_through_its_adapter(command: Command) -> None:
+    """As the user calls it; the block says that the kernel may be another one then."""
+    Path("mine.py").write_text("def f(x):\n    return (1 + x.exp()).log()\n")
+    words = ("prove", "mine.py:f", "--contract", "softplus", "--call", "lambda f, x: f(x)", "--dtypes", "float16")
+    _, out, _ = command(*words, "--layouts", "few", "--of", "value", "--no-isolate")
+    replay = next(line for line in out.splitlines() if line.startswith("  replay"))
+    assert "--call 'lambda f, x: f(x)'" in replay
+    assert "of this input alone: torch may run another kernel" in out
+    code, again, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:], "--no-isolate")
+    assert code == 1
+    assert "mine.f breaks value [float16]" in again
+
+
+def test_a_bridge_has_the_signature_of_its_adapter() -> None:
+    """So that an adapter which takes ``dim`` reaches every layout, and a module is called as what it is."""
+    x = torch.tensor([[1.0, 2.0]])
+    adapted = Case(torch.softmax, "softmax", call="lambda f, x, dim=-1: f(x, dim)")
+    bridge = bridged(adapted)
+    assert torch.equal(bridge.function(x, dim=0), torch.ones(1, 2))
+    assert pair_layouts(bridge.function) is LAYOUTS_WITH_DIM
+    module = Case(torch.nn.Softmax, "softmax", call="lambda f, x: f(dim=-1)(x)")
+    assert torch.equal(bridged(module).function(x), x.softmax(-1))
+    assert unbridged(bridge) is adapted
+    assert bridged(Case(torch.softmax, "softmax")).function is torch.softmax
+
+
+def test_a_subpackage_of_the_reference_cases_is_not_foreign() -> None:
+    """It is surveyed and proved where the command runs; what merely begins alike is somebody else's."""
+    targets = ("cases", "cases.softmax_regression", "cases.softmax_regression.concise:softmax", "casesx:f", "mine.py:f")
+    assert [Survey(target).is_foreign for target in targets] == [False, False, False, True, True]
+    assert [Exhaustion(target, Path("shards")).is_foreign for target in targets] == [False, False, False, True, True]

@@ -1,0 +1,163 @@
+"""The search finds what there is to find, and gives the same for the same seed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.floats.format import to_ordinal
+from harness.floats.oracle import confirming
+from harness.surveyor import mutation
+from harness.surveyor.genome import Genome, is_searchable
+from harness.surveyor.profile import profile
+from harness.surveyor.search import Settings, search
+from harness.surveyor.worst import witness
+from harness.verdict.job import Job, jobs
+from harness.verdict.replay import from_text
+
+
+def shifted(logits: Tensor) -> Tensor:
+    """The sound softmax."""
+    exponentials = (logits - logits.amax(-1, keepdim=True)).exp()
+    return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+def job_of(function: Any = shifted, contract: str = "softmax", law: str = "value", dtype: str = "float32") -> Job:
+    """One law of one function."""
+    (job,) = jobs([Case(function, contract)], laws=[law], dtypes=[dtype])
+    return job
+
+
+def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
+    """Bit for bit, for every objective."""
+    one, same, other = (search(job_of(), Settings(batches=6, seed=seed)) for seed in (1, 1, 2))
+    for found, again in zip(one.best, same.best, strict=True):
+        assert found.score == again.score
+        assert np.array_equal(found.row, again.row)
+    assert one.best[0].score != other.best[0].score
+    assert one.rows == 6 * 4096
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 55.0), ("float16", 3.0), ("bfloat16", 20.0)])
+def test_a_few_batches_find_the_large_gaps_that_random_rows_do_not(dtype: str, least: float) -> None:
+    """The error of a shifted softmax grows with the gap; normal rows of the same number stay far below."""
+    job = job_of(dtype=dtype)
+    found = search(job, Settings(batches=12, objectives=("deviation",), thresholds=False))
+    rows = torch.randn(12 * 4096, 8, generator=torch.Generator().manual_seed(0)).to(job.format.dtype)
+    random = float(job.law(job.subject, {"logits": rows}).deviation.max())
+    assert found.best[0].score > least
+    assert found.best[0].score > 1.3 * random
+
+
+def test_a_bug_that_shows_on_one_combination_of_bits_is_climbed_to() -> None:
+    """An error that grows as two logits approach each other, and is zero where they are equal."""
+
+    def nearly(logits: Tensor) -> Tensor:
+        p = shifted(logits)
+        gap = (logits[:, :1] - logits[:, 1:2]).abs()
+        return torch.where((gap > 0) & (logits.abs().amax(-1, keepdim=True) < 4), p * (1 + 1e-5 / (gap + 1e-3)), p)
+
+    found = search(job_of(nearly), Settings(batches=60, objectives=("ratio",), thresholds=False))
+    row = found.example("ratio")["logits"][0]
+    assert found.best[0].score > 5e3
+    assert 0 < abs(float(row[0] - row[1])) < 1e-3
+
+
+def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
+    """Infinite is the most there is."""
+
+    def overflowing(logits: Tensor) -> Tensor:
+        return logits.exp() / logits.exp().sum(-1, keepdim=True)
+
+    found = search(job_of(overflowing), Settings(batches=1000))
+    assert found.rows == 4096
+    assert all(one.score == np.inf for one in found.best)
+
+
+def test_time_bounds_a_search_where_batches_do_not() -> None:
+    """By the clock that it is given."""
+    ticks = iter(range(1000))
+    found = search(job_of(), Settings(batches=0, seconds=5.0), clock=lambda: float(next(ticks)))
+    assert found.rows == 4 * 4096
+
+
+@pytest.mark.parametrize("objective", ["deviation", "ratio"])
+def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) -> None:
+    """What is recorded is what its own example gives, and no less than the search saw."""
+    job = job_of()
+    outcome = search(job, Settings(batches=6))
+    record = witness(job, outcome, objective)
+    with confirming():
+        measurement = job.law(job.subject, from_text(record.example))
+    assert record.deviation == float(measurement.deviation[record.place])
+    assert record.bound == float(measurement.bound[record.place])
+    score = next(one.score for one in outcome.best if one.objective == objective)
+    size = record.deviation if objective == "deviation" else record.deviation / record.bound
+    assert size >= score * (1 - 1e-6)
+    assert record.evidence == "searched"
+    assert not record.broken
+
+
+def test_rows_are_written_as_integers_and_read_back() -> None:
+    """Weights of the gradient's law too."""
+    genome = Genome(job_of(law="gradient"))
+    rows = genome.seeds(64, np.random.default_rng(0), near_thresholds=True)
+    example = genome.decode(rows)
+    assert {name: tuple(value.shape) for name, value in example.items()} == {"logits": (64, 8), "cotangent": (64, 8)}
+    assert np.array_equal(genome.encode(example), rows)
+
+
+@pytest.mark.parametrize("mutate", [one for one, _ in mutation.MUTATIONS], ids=lambda one: one.__name__)
+def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mutation) -> None:
+    """As many rows as there were, their numbers no larger than the contract allows."""
+    genome = Genome(job_of(dtype="float16"))
+    rng = np.random.default_rng(0)
+    rows = genome.seeds(256, rng, near_thresholds=False)
+    before = rows.copy()
+    after = genome.within(mutate(rows, genome, rng))
+    assert np.array_equal(rows, before)
+    assert after.shape == rows.shape
+    assert (after != before).any(1).mean() > 0.2
+    assert float(genome.decode(after)["logits"].abs().max()) <= genome.job.format.max / 16
+
+
+def test_labels_are_searched_as_classes() -> None:
+    """The labels of a cross-entropy stay below the number of classes, and do not all stay the first."""
+    job = job_of(torch.nn.functional.cross_entropy, "cross_entropy")
+    found = search(job, Settings(batches=3))
+    label = found.example("ratio")["labels"]
+    assert label.dtype == torch.int64
+    rows = mutation.mutated(
+        found.genome.seeds(512, np.random.default_rng(0), near_thresholds=False), found.genome, np.random.default_rng(1)
+    )
+    labels = found.genome.decode(rows)["labels"]
+    assert 0 <= int(labels.min()) < int(labels.max()) <= 7
+
+
+def test_what_has_nothing_to_change_is_not_searched() -> None:
+    """A linear map has only rays of lengths."""
+    assert not is_searchable(job_of(torch.nn.functional.linear, "linear"))
+    assert is_searchable(job_of())
+
+
+def test_a_profile_has_the_bound_beside_the_deviation_and_counts_every_element() -> None:
+    """And is the same every time."""
+    job = job_of()
+    found = profile(job, 3)
+    assert found == profile(job, 3)
+    assert sum(found.counts) == 4096 * 8
+    assert len(found.magnitudes) == len(found.deviations) == len(found.bounds) > 40
+    assert all(deviation <= bound for deviation, bound in zip(found.deviations, found.bounds, strict=True))
+    assert found.deviations[-1] < max(found.deviations)
+
+
+def test_thresholds_among_the_seeds_can_be_left_out() -> None:
+    """With them some rows lie next to ln(max), without them none does but by chance."""
+    genome = Genome(job_of())
+    at = int(to_ordinal(torch.tensor(88.72284)))
+    near, far = (genome.seeds(4096, np.random.default_rng(0), near_thresholds=wanted) for wanted in (True, False))
+    assert (np.abs(near - at) <= 4).any()
+    assert not (np.abs(far - at) <= 4).any()

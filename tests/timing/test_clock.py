@@ -1,0 +1,228 @@
+"""Timing: the order of things, by clocks and accelerators that are made up."""
+
+import gc
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from harness.timing.clock import (
+    FEWEST,
+    MOST,
+    ROUND_S,
+    TorchAccelerator,
+    current_accelerator,
+    device_time,
+    rounds_within,
+    threads,
+    warm,
+    without_garbage_collection,
+)
+
+
+class World:
+    """A clock that only moves when somebody works, and a function that does, longest the first time."""
+
+    def __init__(self, *durations_s: float) -> None:
+        self.now_s = 100.0
+        self.durations_s = list(durations_s)
+        self.calls = 0
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now_s
+
+    def work(self) -> None:
+        """Take as long as it is this call's turn to take."""
+        self.now_s += self.durations_s[min(self.calls, len(self.durations_s) - 1)]
+        self.calls += 1
+
+
+def test_the_cold_call_is_a_figure_of_its_own() -> None:
+    """What the first call took is returned, and does not enter the warm figure."""
+    world = World(2.0, 0.25)
+    warmed = warm(world.work, calls=3, duration_s=0.0, clock=world.clock)
+    assert (warmed.cold_s, warmed.warm_s, warmed.calls) == (2.0, 0.25, 4)
+
+
+def test_the_warm_figure_is_the_fastest_call() -> None:
+    """A function that is still getting faster is planned for by its fastest call."""
+    world = World(4.0, 2.0, 1.0, 1.5)
+    assert warm(world.work, calls=3, duration_s=0.0, clock=world.clock).warm_s == 1.0
+
+
+def test_warming_up_goes_on_until_calls_and_seconds_are_reached() -> None:
+    """A fast function is called for the seconds asked for; a slow one as often as asked for."""
+    fast, slow = World(1.0, 0.125), World(1.0, 8.0)
+    assert warm(fast.work, calls=2, duration_s=1.0, clock=fast.clock).calls == 1 + 8
+    assert warm(slow.work, calls=2, duration_s=1.0, clock=slow.clock).calls == 1 + 2
+
+
+def test_a_cold_call_alone_never_counts_as_warm() -> None:
+    """Even where no warm-up is asked for there is one warm call, since rounds are planned from it."""
+    world = World(1.0, 0.5)
+    assert warm(world.work, calls=0, duration_s=0.0, clock=world.clock).warm_s == 0.5
+
+
+@pytest.mark.parametrize("warm_s", [1e-7, 3e-6, 1e-3, 0.2, 30.0])
+def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
+    """A round is long against the clock's reading, and there are as many as the budget allows."""
+    plan = rounds_within(1.0, warm_s)
+    assert plan.iterations * warm_s >= min(ROUND_S, warm_s)
+    assert FEWEST <= plan.rounds <= MOST
+    assert plan.rounds in {FEWEST, MOST} or 0.5 <= plan.rounds * plan.iterations * warm_s <= 1.0
+
+
+def test_a_call_of_no_measurable_length_is_repeated() -> None:
+    """A clock that did not move gives a plan all the same."""
+    plan = rounds_within(0.5, 0.0)
+    assert plan.iterations > 1
+    assert plan.rounds == MOST
+
+
+def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:
+    """Torch has as many threads afterwards as before."""
+    before, within = torch.get_num_threads(), 0
+
+    @threads(before + 1)
+    def timed() -> None:
+        nonlocal within
+        within = torch.get_num_threads()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        timed()
+    assert within == before + 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
+    """It is off within, and afterwards as it was: on or off, with as many objects set aside."""
+    frozen, was = gc.get_freeze_count(), gc.isenabled()
+
+    @without_garbage_collection()
+    def timed() -> None:
+        assert not gc.isenabled()
+        assert gc.get_freeze_count() > 0
+        raise ZeroDivisionError
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            timed()
+        assert gc.isenabled() is enabled
+        assert (gc.get_freeze_count() > 0) is (frozen > 0)
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+def test_what_somebody_else_set_aside_stays_so() -> None:
+    """Nested within another measurement, the outer one's objects are not brought back early."""
+    with without_garbage_collection():
+        frozen = gc.get_freeze_count()
+        with without_garbage_collection():
+            assert not gc.isenabled()
+        assert gc.get_freeze_count() == frozen
+        assert not gc.isenabled()
+
+
+class FakeEvent:
+    """A mark that notes when the made-up device passes it."""
+
+    def __init__(self, device: "FakeAccelerator") -> None:
+        self.device = device
+        self.passed_s: float | None = None
+
+    def record(self) -> None:
+        """Queue the mark."""
+        self.device.log.append("record")
+        self.device.queue.append(self._pass)
+
+    def _pass(self) -> None:
+        self.passed_s = self.device.now_s
+
+    def elapsed_time(self, end_event: "FakeEvent") -> float:
+        """Milliseconds on the device; refused, as by the real one, before both marks were passed."""
+        self.device.log.append("elapsed")
+        if self.passed_s is None or end_event.passed_s is None:
+            raise RuntimeError("both events must be completed before calculating elapsed time")
+        return (end_event.passed_s - self.passed_s) * 1e3
+
+
+class FakeAccelerator:
+    """A device that does what is queued when it is waited for, by a clock of its own."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.queue: list[Callable[[], None]] = []
+        self.log: list[str] = []
+
+    def event(self) -> FakeEvent:
+        """Return a fresh mark."""
+        return FakeEvent(self)
+
+    def kernel(self, duration_s: float) -> None:
+        """Queue work."""
+        self.log.append("launch")
+        self.queue.append(lambda: self._work(duration_s))
+
+    def _work(self, duration_s: float) -> None:
+        self.now_s += duration_s
+
+    def synchronize(self) -> None:
+        """Do all that is queued."""
+        self.log.append("synchronize")
+        for job in self.queue:
+            job()
+        self.queue.clear()
+
+
+def test_host_and_device_time_are_apart() -> None:
+    """Queueing takes the host a quarter of a second a call, the work takes the device two."""
+    device, host = FakeAccelerator(), World(0.25)
+
+    def launch() -> None:
+        host.work()
+        device.kernel(2.0)
+
+    timed = device_time(launch, device, calls=4, clock=host.clock)
+    assert timed.launch_s == pytest.approx(0.25)
+    assert timed.device_s == pytest.approx(2.0)
+
+
+def test_the_accelerator_is_waited_for_before_and_after() -> None:
+    """Earlier work is done before the first mark, and all of it before the elapsed time is asked for."""
+    device = FakeAccelerator()
+    device.kernel(1000.0)
+    device.log.clear()
+    timed = device_time(lambda: device.kernel(1.0), device, calls=2)
+    assert device.log == ["synchronize", "record", "launch", "launch", "record", "synchronize", "elapsed"]
+    assert timed.device_s == pytest.approx(1.0)
+
+
+def test_the_real_accelerator_is_reached_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its marks are torch events of the device, with timing, and waiting is torch's."""
+    asked: list[object] = []
+    monkeypatch.setattr(torch, "Event", lambda **options: asked.append(options))
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: asked.append("synchronize"))
+    accelerator = TorchAccelerator("cuda")
+    accelerator.event()
+    accelerator.synchronize()
+    assert asked == [{"device": "cuda", "enable_timing": True}, "synchronize"]
+
+
+@pytest.mark.parametrize("found", [None, torch.device("cuda")])
+def test_the_current_accelerator_is_one_that_can_be_used(
+    monkeypatch: pytest.MonkeyPatch, found: torch.device | None
+) -> None:
+    """Torch is asked for one that is there now, not for one it was built for."""
+
+    def current(check_available: bool = False) -> torch.device | None:  # noqa: FBT002 - as torch has it
+        assert check_available
+        return found
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", current)
+    assert current_accelerator() == (None if found is None else TorchAccelerator("cuda"))

@@ -1,0 +1,164 @@
+"""Turns: equally many, in random order, each with its own part of the clock; and the tape that records them."""
+
+import signal
+import time
+from itertools import count
+from typing import Any
+
+import pytest
+
+from harness.bench.suites.limit import within
+from harness.bench.suites.tape import Tape
+from harness.timing.clock import MOST
+from harness.timing.interleaving import (
+    FEWEST_ROUNDS,
+    Arm,
+    calls_within,
+    in_parts,
+    interleave,
+    rounds_for,
+    whole,
+)
+
+
+class World:
+    """A clock that work sets ahead."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now_s
+
+    def work(self, duration_s: float) -> None:
+        """Let time pass."""
+        self.now_s += duration_s
+
+
+def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
+    """Ten rounds of three arms: each round has all three, and the orders differ."""
+    seen: list[str] = []
+
+    def arm(name: str) -> Arm:
+        def turn(_: int) -> tuple[float, ...]:
+            seen.append(name)
+            return (1.0,)
+
+        return Arm(turn, 1)
+
+    taken = interleave({name: arm(name) for name in "abc"}, rounds=10, seed=3)
+    rounds = [tuple(seen[place : place + 3]) for place in range(0, 30, 3)]
+    assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
+    assert len(set(rounds)) > 2
+    assert {name: len(times) for name, times in taken.times.items()} == {"a": 10, "b": 10, "c": 10}
+
+
+def test_orders_are_those_of_the_seed() -> None:
+    """The same seed gives the same orders, another one others."""
+
+    def orders(seed: int) -> list[str]:
+        seen: list[str] = []
+        arms = {name: Arm(lambda _, name=name: (seen.append(name) or 1.0,), 1) for name in "abcd"}  # type: ignore[misc]
+        interleave(arms, rounds=6, seed=seed)
+        return seen
+
+    assert orders(1) == orders(1)
+    assert orders(1) != orders(2)
+
+
+def test_a_turn_is_a_warm_call_and_the_calls_that_are_timed() -> None:
+    """Six calls for five that count; the time is that of the five, divided by the five."""
+    world, calls = World(), count()
+
+    def function() -> None:
+        world.work(100.0 if next(calls) == 0 else 2.0)
+
+    taken = interleave({"it": Arm(whole(function, world.clock), 5)}, rounds=1)
+    assert taken.times == {"it": [(2.0,)]}
+    assert next(calls) == 6
+
+
+def test_parts_of_a_call_are_timed_apart() -> None:
+    """Each part has its own seconds a call."""
+    world = World()
+
+    def parts(ended: Any) -> None:
+        for duration_s in (1.0, 0.25, 4.0):
+            world.work(duration_s)
+            ended()
+
+    taken = interleave({"it": Arm(in_parts(parts, world.clock), 3)}, rounds=2)
+    assert taken.times == {"it": [(1.0, 0.25, 4.0)] * 2}
+
+
+def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
+    """It has no times, and what it raised is kept."""
+    turns = count()
+
+    def failing(_: int) -> tuple[float, ...]:
+        if next(turns) == 2:
+            raise ValueError("enough")
+        return (1.0,)
+
+    taken = interleave({"right": Arm(lambda _: (1.0,), 1), "failing": Arm(failing, 1)}, rounds=8)
+    assert list(taken.times) == ["right"]
+    assert len(taken.times["right"]) == 8
+    assert str(taken.failed["failing"]) == "enough"
+
+
+def test_an_interrupt_is_nobodys_failure() -> None:
+    """It goes through."""
+
+    def interrupted(_: int) -> tuple[float, ...]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interleave({"it": Arm(interrupted, 1)}, rounds=1)
+
+
+def test_turns_are_long_enough_and_rounds_many_enough() -> None:
+    """Calls fill a turn, rounds the budget; both have an end."""
+    assert calls_within(2e-3, 1e-4) == 20
+    assert calls_within(2e-3, 1.0) == 1
+    assert rounds_for(1.0, 0.1, 4) == 40
+    assert rounds_for(0.0, 1.0, 4) == FEWEST_ROUNDS
+    assert rounds_for(1e9, 1e-3, 1) == MOST
+
+
+class FakeBenchmark:
+    """Pytest-benchmark's fixture as far as the tape uses it."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self.rounds: list[float] = []
+
+    def pedantic(self, target: Any, *, rounds: int, iterations: int) -> None:
+        """Time rounds of iterations, and call once more for the result."""
+        for _ in range(rounds):
+            start = self.clock()
+            for _ in range(iterations):
+                target()
+            self.rounds.append((self.clock() - start) / iterations)
+        target()
+
+
+def test_the_tape_plays_what_was_recorded() -> None:
+    """The benchmark reads the very rounds, each made of as many calls."""
+    tape = Tape()
+    for rounds in ([1e-3, 2e-3, 5e-4], [3.0]):
+        benchmark = FakeBenchmark(tape.clock)
+        tape.play(benchmark, rounds, calls=7)
+        assert benchmark.rounds == pytest.approx(rounds)
+
+
+def test_what_takes_too_long_is_given_up() -> None:
+    """The error names it, and the alarm is off afterwards."""
+
+    @within(0.05, "the warm-up of mine")
+    def hanging() -> None:
+        time.sleep(60.0)
+
+    with pytest.raises(TimeoutError, match=r"^the warm-up of mine took longer than 0\.05 s$"):
+        hanging()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

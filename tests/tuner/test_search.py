@@ -1,0 +1,182 @@
+"""The search of the tuner on simulated loaders: how near it comes and in what share of the time, over many seeds."""
+
+import statistics
+from collections.abc import Mapping
+
+import pytest
+from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
+
+from harness.tuner.configuration import Choice, grid
+from harness.tuner.estimate import Estimate, estimate, ratio
+from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, Measured, Reason, Search, Settings, Standing
+
+SEEDS = 40
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_tuner_comes_near_the_best_in_a_quarter_of_the_time(name: str) -> None:
+    """At least 95 % of the best in at least nine of ten runs, and on average in a quarter of the exhaustive time."""
+    found = [tuned(name, seed) for seed in range(SEEDS)]
+    shares = [share_of_best(name, standing.best) for standing in found]
+    spent = statistics.mean(standing.spent_s for standing in found) / exhaustive_s(name)
+    near = sum(share >= 0.95 for share in shares) / SEEDS
+    assert near >= 0.9, f"{near:.0%} of the runs reach 95 % of the best"
+    assert statistics.mean(shares) >= 0.97
+    assert min(shares) >= 0.9
+    assert spent <= 0.25, f"in {spent:.0%} of the exhaustive time"
+
+
+def test_the_simulated_loaders_are_what_they_are_called() -> None:
+    """One worker is worse than none where two are better; in memory they only harm; sleepy gains beyond the cores."""
+    rates = {name: {workers: rate(Choice(512, workers)) for workers in (0, 1, 2, 4)} for name, rate in RATES.items()}
+    hop = {workers: RATES["one worker worse than none"](Choice(128, workers)) for workers in (0, 1, 2)}
+    assert hop[1] < hop[0] < hop[2]
+    assert max(rates["in memory"], key=rates["in memory"].__getitem__) == 0
+    assert rates["sleepy"][4] > 1.8 * rates["sleepy"][2]
+    flat = [RATES["flat and noisy"](one) for one in GRID]
+    assert max(flat) / min(flat) < 1.07 < 1.0 + NOISE["flat and noisy"]
+
+
+def test_the_same_seed_gives_the_same_search() -> None:
+    """Slice by slice; another seed visits in another order."""
+    first, again, other = (_order(seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert tuned("decode-heavy", 3) == tuned("decode-heavy", 3)
+
+
+def _order(seed: int) -> list[Choice]:
+    seen: list[Choice] = []
+    loader = Simulated("decode-heavy", 0)
+
+    def measure(one: Choice, seconds: float) -> Measured:
+        seen.append(one)
+        return loader(one, seconds)
+
+    list(Search(GRID, measure, Settings(cores=CORES, seed=seed)).run())
+    return seen
+
+
+def _steady(rates: Mapping[Choice, float], **settings: object) -> Standing:
+    """Search where nothing scatters and a slice lasts as long as it is asked for."""
+
+    def measure(one: Choice, seconds: float) -> Measured:
+        return Measured(round(1e6 * rates[one] * seconds), 1e6 * seconds, seconds)
+
+    (*_, last) = Search(tuple(rates), measure, Settings(cores=2, **settings)).run()  # type: ignore[arg-type]
+    return last
+
+
+def test_what_is_dominated_leaves_after_one_slice() -> None:
+    """A quarter of the leader's rate is not measured again."""
+    fast, slow = Choice(256), Choice(256, 2)
+    seen: list[Choice] = []
+
+    def measure(one: Choice, seconds: float) -> Measured:
+        seen.append(one)
+        return Measured(400 if one == fast else 100, 1.0, seconds)
+
+    (*_, last) = Search((fast, slow), measure, Settings(cores=2)).run()
+    assert (last.best, last.reason) == (fast, Reason.ALONE)
+    assert seen.count(slow) == 1
+    assert seen.count(fast) >= 3
+
+
+def test_workers_that_are_not_worth_it_are_not_looked_at() -> None:
+    """Where as many workers as cores are dominated, neither fewer nor more of them are measured."""
+    rates = {one: 1000.0 if not one.workers else 200.0 for one in grid((64,), (0, 1, 2, 4))}
+    assert {one.workers for one in _steady(rates).rates} == {0, 2}
+
+
+def test_one_worker_does_not_decide_about_two() -> None:
+    """The rate is not unimodal in workers: one is worse than none, two are better."""
+    rates = {Choice(64, workers): rate for workers, rate in ((0, 1000.0), (1, 400.0), (2, 1500.0))}
+    assert _steady(rates).best.workers == 2
+
+
+def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
+    """Equal rates: no workers beat two, and of two numbers of workers the smaller prefetch factor is taken."""
+    level = dict.fromkeys(grid((64,), (0, 2), prefetch=(2, 4)), 1000.0)
+    found = _steady(level)
+    assert (found.best, found.reason) == (Choice(64), Reason.TIED)
+    with_workers = dict.fromkeys(grid((64,), (2,), prefetch=(4, 2)), 1000.0)
+    assert _steady(with_workers).best == Choice(64, 2, 2)
+
+
+def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> None:
+    """The ratio and its interval are part of the answer."""
+    found = _steady({Choice(64): 1000.0, Choice(64, 2): 1300.0})
+    assert (found.best.workers, found.reason) == (2, Reason.PARTED)
+    assert found.lead is not None
+    assert found.lead.low > 1.0
+    assert found.lead.value == pytest.approx(1.3)
+    assert found.second == Choice(64)
+
+
+def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
+    """After a bound of less than the first round, what was measured is answered for."""
+    bounded, whole = tuned("sleepy", 0, budget_s=1.0), tuned("sleepy", 0)
+    assert bounded.reason is Reason.BUDGET
+    assert bounded.best in bounded.rates
+    assert bounded.slices < whole.slices
+
+
+def test_a_budget_of_nothing_still_measures_one_slice() -> None:
+    """There is something to answer with."""
+    found = tuned("in memory", 0, budget_s=0.0)
+    assert (found.slices, found.reason) == (1, Reason.BUDGET)
+
+
+@pytest.mark.parametrize("name", ["decode-heavy", "in memory", "sleepy"])
+def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> None:
+    """Even the slowest does where the step is long: no workers, the smallest batch, few slices."""
+    slow = {size: 10.0 * size / RATES[name](Choice(size)) for size in (32, 128, 512)}
+    found = tuned(name, 0, step_s=slow)
+    assert found.reason is Reason.KEEPS_AHEAD
+    assert found.best == Choice(32)
+    assert found.slices < tuned(name, 0).slices / 2
+
+
+def test_workers_are_taken_where_only_they_keep_ahead() -> None:
+    """None waits too long; as many as there are cores hide loading behind the step."""
+    step_s = {128: 128 / 1500.0}
+    rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0, Choice(128, 4): 4000.0}
+    found = _steady(rates, step_s=step_s)
+    assert (found.best.workers, found.reason) == (2, Reason.KEEPS_AHEAD)
+    assert KEEPS_AHEAD_ALONE < 1500.0 / 2500.0 < KEEPS_AHEAD
+
+
+def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
+    """The search goes on to its end."""
+    rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0}
+    found = _steady(rates, step_s={128: 1e-4})
+    assert (found.best.workers, found.reason) == (2, Reason.PARTED)
+
+
+def test_every_slice_leaves_an_answer() -> None:
+    """Whoever stops the search after any slice has a best so far that was measured."""
+    search = Search(GRID, Simulated("in memory", 0), Settings(cores=CORES))
+    for count, standing in enumerate(search.run(), 1):
+        assert standing.best in standing.rates
+        assert standing.slices == min(count, standing.slices)
+        assert standing.spent_s > 0.0
+
+
+def test_one_slice_says_nothing_about_scatter() -> None:
+    """Its interval is unbounded; of several it is Student's, on logarithms."""
+    assert estimate([8.0]) == Estimate(pytest.approx(8.0), 0.0, float("inf"))  # type: ignore[arg-type]
+    found = estimate([1.0, 2.0, 4.0])
+    assert found.value == pytest.approx(2.0)
+    assert found.low * found.high == pytest.approx(4.0)
+    assert found.low == pytest.approx(2.0 * 2.0 ** (-4.302652729749 / 3**0.5), rel=1e-9)
+    assert estimate([3.0, 3.0]) == Estimate(*[pytest.approx(3.0)] * 3)  # type: ignore[arg-type]
+
+
+def test_a_ratio_is_taken_within_couples() -> None:
+    """What slows both slices of a couple does not widen the interval, and its reciprocal turns it round."""
+    found = ratio([2.0, 4.0, 1.0], [1.0, 2.0, 0.5])
+    assert (found.low, found.value, found.high) == (pytest.approx(2.0),) * 3
+    turned = ratio([1.0, 2.0, 4.0], [1.0, 1.0, 1.0]).inverse()
+    assert turned.value == pytest.approx(0.5)
+    assert turned.low < turned.value < turned.high
+    assert estimate([2.0]).inverse() == Estimate(0.5, 0.0, float("inf"))

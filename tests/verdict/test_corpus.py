@@ -1,0 +1,109 @@
+"""The corpus: what was found once is tried first ever after."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from experiments.torch_proofs import recorded
+from torch import Tensor
+
+import harness
+from harness.case import Case
+from harness.contracts import contract_named, contracts
+from harness.floats.format import format_of
+from harness.record import Status, Verdict
+from harness.verdict.decide import corpus, decide
+from harness.verdict.job import Job, jobs
+
+KNOWN = [(contract, one) for contract in contracts() for one in corpus.known_counterexamples(contract)]
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def job(dtype: str = "float32") -> Job:
+    """The softmax's value."""
+    (found,) = jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
+    return found
+
+
+@pytest.fixture
+def found() -> Verdict:
+    """A failure found by drawing alone."""
+    return decide(job(), corpora=())
+
+
+def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path) -> None:
+    """Without a draw, and with the same example in the end."""
+    assert corpus.freeze([found], tmp_path) == 1
+    again = decide(job(), corpora=(tmp_path,))
+    assert again.status is Status.BROKEN
+    assert again.examples == 1
+    assert again.violation is not None
+    assert found.violation is not None
+    assert again.violation.example == found.violation.example
+
+
+def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> None:
+    """The file is the same, byte for byte."""
+    corpus.freeze([found], tmp_path)
+    before = (tmp_path / "softmax.jsonl").read_bytes()
+    assert corpus.freeze([found], tmp_path) == 0
+    assert (tmp_path / "softmax.jsonl").read_bytes() == before
+
+
+def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
+    """No file is written."""
+    (stable,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
+    assert corpus.freeze([decide(stable, examples=2)], tmp_path) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_path: Path) -> None:
+    """Each is tried where it was found."""
+    corpus.freeze([found], tmp_path)
+    contract = contract_named("softmax")
+    law = job().law
+    assert len(corpus.examples(contract, law, format_of("float32"), (tmp_path,))) == 1
+    assert corpus.examples(contract, law, format_of("float64"), (tmp_path,)) == []
+
+
+def test_the_shipped_corpus_names_laws_that_exist() -> None:
+    """And inputs that those laws read."""
+    assert KNOWN
+    for contract, one in KNOWN:
+        laws = {law.name: law for law in contract_named(contract).laws}
+        assert set(laws[one.law].reads) <= set(one.example)
+        example = corpus.from_text(one.example)
+        assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
+
+
+def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
+    """Breaking points and worst cases, each once; what holds is not, nor is a row too long to spell out."""
+    found = harness.survey(naive, "softmax", dtypes=["float16"], batches=1)
+    broken = {(one.law, str(one.example)) for one in found.breakings if one.value is not None and one.ray != "length"}
+    kept = corpus.freeze([*found.breakings, *found.worst], tmp_path)
+    assert len(broken) <= kept <= len(broken) + len(found.worst)
+    known = corpus.known_counterexamples("softmax", tmp_path)
+    assert len(known) == kept
+    assert {one.law for one in known} == {"value", "finite_on_extreme_logits", "gradient"}
+    assert corpus.freeze(found.breakings, tmp_path) == 0
+
+
+def test_a_property_of_the_format_is_no_counterexample(tmp_path: Path) -> None:
+    """Every implementation has it: an update below half an ulp is lost."""
+    found = harness.survey(lambda parameter, gradient, lr: parameter - lr * gradient, "sgd", batches=0)
+    assert any(one.value is not None for one in found.breakings)
+    assert corpus.freeze(found.breakings, tmp_path) == 0
+
+
+def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
+    """The pair of each law that does not hold everywhere; a proof without one leaves nothing."""
+    proofs = [proof for proof in recorded() if proof.contract == "log_softmax" and proof.quantity == "value"]
+    broken = {(outcome.law, one.dtype) for one in proofs for outcome in one.laws if outcome.violation is not None}
+    assert corpus.freeze(proofs, tmp_path) == len(broken) == 2
+    known = corpus.known_counterexamples("log_softmax", tmp_path)
+    assert {(one.law, one.dtype) for one in known} == broken
+    assert corpus.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0

@@ -1,0 +1,45 @@
+"""Draws depend on the seed, and on nothing else that happens to be loaded."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from harness.verdict.reproducible import reproducible
+
+
+def drawn(*, alike: bool) -> list[int]:
+    """Three hundred integers, a few of which Hypothesis takes from the constants of local code if it may."""
+    found: list[int] = []
+
+    @seed(1)
+    @settings(max_examples=300, database=None)
+    @given(st.integers(0, 2**32 - 1))
+    def run(number: int) -> None:
+        found.append(number)
+
+    with reproducible() if alike else nullcontext():
+        run()
+    return found
+
+
+@pytest.fixture
+def homework(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], object]]:
+    """A way to import a local module full of constants, which is forgotten afterwards."""
+    (workplace / "homework.py").write_text(f"NUMBERS = {list(range(1_000_003, 1_000_203))}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(workplace)
+    yield lambda: import_module("homework")
+    sys.modules.pop("homework", None)
+
+
+def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -> None:
+    """Though Hypothesis would look into it."""
+    before = drawn(alike=True)
+    homework()
+    assert drawn(alike=True) == before
+    assert drawn(alike=False) != before

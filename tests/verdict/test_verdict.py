@@ -1,0 +1,252 @@
+"""From a law and an implementation to a verdict: statuses, counterexamples, determinism."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.case import Break, Case
+from harness.contracts import contract_named
+from harness.contracts.softmax import softmax_exact, softmax_screen
+from harness.error import UsageError
+from harness.floats.format import FORMATS, format_of, from_ordinal, to_ordinal
+from harness.floats.measurement import Measurement, compare
+from harness.floats.oracle import Oracle
+from harness.laws.subject import Subject
+from harness.record import Status, Verdict, violation_block
+from harness.verdict.decide import PATIENCE, corpus, decide
+from harness.verdict.job import Job, jobs
+from harness.verdict.replay import from_json, to_json
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def shifted(x: Tensor) -> Tensor:
+    """The stable form."""
+    e = (x - x.amax(-1, keepdim=True)).exp()
+    # 65,520 equal classes sum to infinity in float16.
+    wide = e.double()
+    return (wide / wide.sum(-1, keepdim=True)).to(x.dtype)
+
+
+def job(case: Case, law: str, dtype: str = "float32") -> Job:
+    """Pick one job of a case."""
+    (found,) = jobs([case], laws=[law], dtypes=[dtype])
+    return found
+
+
+def decided(case: Case, law: str, dtype: str = "float32") -> Verdict:
+    """Decide one law."""
+    return decide(job(case, law, dtype))
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_the_naive_softmax_is_broken_at_the_exact_threshold(dtype: str) -> None:
+    """The minimal example is one entry: the first float at which exp overflows, the closed form."""
+    verdict = decided(Case(naive, "softmax"), "finite_on_extreme_logits", dtype)
+    assert verdict.status is Status.BROKEN
+    assert verdict.violation is not None
+    logits = verdict.violation.example["logits"]
+    assert isinstance(logits, harness.record.TensorText)
+    (text,) = logits.values
+    format_ = format_of(dtype)
+    found = torch.tensor(float.fromhex(text), dtype=torch.float64).to(format_.dtype)
+    below = from_ordinal(to_ordinal(found) - 1, format_)
+    assert float(below) <= format_.log_max <= float(found)
+    assert "subtract the row maximum" in verdict.violation.cause
+
+
+@pytest.mark.parametrize("function", [shifted, lambda x: torch.softmax(x, -1)], ids=["shifted", "torch"])
+def test_a_stable_softmax_keeps_every_law_in_every_dtype(function: object) -> None:
+    """No false alarm."""
+    verdicts = harness.check(function, "softmax")  # type: ignore[arg-type]
+    assert len(verdicts) == len(contract_named("softmax").laws) * 4
+    assert verdicts.failing == []
+    assert all(verdict.rows > 0 for verdict in verdicts)
+
+
+def test_a_declared_failure_that_is_found_is_expected() -> None:
+    """The reason is in the verdict."""
+    case = Case(naive, "softmax", breaks={"value": "overflow"})
+    verdict = decided(case, "value")
+    assert verdict.status is Status.EXPECTED
+    assert verdict.reason == "overflow"
+    assert not verdict.status.fails
+
+
+def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -> None:
+    """After a longer search than for other laws."""
+    case = Case(shifted, "softmax", breaks={"value": "overflow"})
+    verdict = decided(case, "value")
+    assert verdict.status is Status.UNEXPECTED
+    assert verdict.status.fails
+    known = len(corpus.examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
+    assert verdict.examples == PATIENCE * contract_named("softmax").examples + known
+
+
+def test_a_failure_declared_for_one_dtype_is_none_in_another() -> None:
+    """``Break`` restricts to dtypes."""
+    case = Case(naive, "softmax", breaks={"value": Break("overflow", dtypes=("float16",))})
+    assert decided(case, "value", "float16").status is Status.EXPECTED
+    assert decided(case, "value", "float32").status is Status.BROKEN
+
+
+def wrong_the_first_time(x: Tensor) -> Tensor:
+    """A softmax of uninitialised memory, on the first call."""
+    calls.append(len(x))
+    return shifted(x) + (len(calls) == 1)
+
+
+calls: list[int] = []
+
+
+def test_what_is_not_found_again_is_not_passed_over() -> None:
+    """The failure is gone when the row is called again: no verdict on the law, but none that it holds either."""
+    calls.clear()
+    verdict = decided(Case(wrong_the_first_time, "softmax"), "value")
+    assert verdict.status is Status.ERROR
+    assert verdict.reason is not None
+    assert "another answer when it is called again" in verdict.reason
+
+
+def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
+    """What only the screen calls broken is a fault of the harness, unless it is at the bound."""
+    doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, softmax_exact)
+
+    def measure(subject: Subject, logits: Tensor) -> Measurement:
+        return compare(subject(logits), doubled(logits), 100.0, subject.format)
+
+    found = job(Case(shifted, "softmax"), "value")
+    verdict = decide(replace(found, law=replace(found.law, measure=measure)), corpora=())
+    assert verdict.status is Status.ERROR
+    assert verdict.reason is not None
+    assert verdict.reason.startswith("a fault of the harness: the two tiers of the oracle disagree on value")
+
+
+def raises(x: Tensor) -> Tensor:
+    """No implementation at all."""
+    raise NotImplementedError("later")
+
+
+def returns_text(x: Tensor) -> str:
+    """Not a tensor."""
+    return "softmax"
+
+
+def cuts_the_graph(x: Tensor) -> Tensor:
+    """No gradient."""
+    return shifted(x.detach())
+
+
+@pytest.mark.parametrize(
+    ("function", "law", "text"),
+    [
+        (raises, "value", "raises NotImplementedError: later"),
+        (returns_text, "value", "returns str, not a tensor"),
+        (cuts_the_graph, "gradient", "autograd cannot follow"),
+    ],
+)
+def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: str, text: str) -> None:
+    """Never a pass, never a crash."""
+    verdict = decided(Case(function, "softmax"), law)  # type: ignore[arg-type]
+    assert verdict.status is Status.ERROR
+    assert verdict.reason is not None
+    assert text in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: shifted(x)[:, :1], lambda x: shifted(x).sum()], ids=["column", "scalar"]
+)
+def test_another_shape_is_an_error_on_every_law(function: object) -> None:
+    """However right the numbers are; the message says both shapes."""
+    verdicts = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
+    assert {verdict.status for verdict in verdicts} == {Status.ERROR}
+    assert all("where the contract says (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
+
+
+def test_the_same_seed_gives_the_same_verdict() -> None:
+    """Duration aside."""
+    first, second = (decide(job(Case(naive, "softmax"), "value"), seed=5) for _ in range(2))
+    # As JSON, since the NaN in them is not equal to itself.
+    assert first.model_dump_json(exclude={"duration_s"}) == second.model_dump_json(exclude={"duration_s"})
+
+
+def test_a_replay_reproduces_the_violation_bit_for_bit() -> None:
+    """The example goes out as text and comes back."""
+    target = job(Case(naive, "softmax"), "gradient")
+    verdict = decide(target)
+    assert verdict.violation is not None
+    text = verdict.violation.replay.partition("--example ")[2].strip("'")
+    example = from_json(text, target.contract, target.format)
+    again = decide(target, example=example)
+    assert again.violation is not None
+    assert again.violation.deviation == verdict.violation.deviation
+    assert to_json(example, target.contract, target.format) == text
+
+
+def test_the_block_of_a_violation_says_what_a_reader_needs() -> None:
+    """Rule, value, place, replay and cause."""
+    block = violation_block(decided(Case(naive, "softmax"), "rows_sum_to_one"))
+    for label in ("statement", "source", "actual", "expected", "deviation", "example", "replay", "look at"):
+        assert f"\n  {label}" in block
+    assert "breaks rows_sum_to_one [float32]" in block
+    assert "0x1.62e43p+6" in block
+
+
+def test_a_verdict_without_violation_has_no_block() -> None:
+    """Asking for one is our mistake, not the user's."""
+    with pytest.raises(ValueError, match="does not break"):
+        violation_block(decided(Case(shifted, "softmax"), "value"))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: jobs([Case(naive, "softmax")], laws=["valu"]), "`valu`"),
+        (lambda: jobs([Case(naive, "softmax")], dtypes=["float8"]), "`float8`"),
+        (lambda: jobs([Case(naive, "softmax", breaks={"valu": "typo"})]), "`valu`"),
+        (lambda: jobs([Case(naive, "softmaxx")]), "`softmaxx`"),
+    ],
+    ids=["law", "dtype", "declared break", "contract"],
+)
+def test_a_name_that_matches_nothing_is_the_users_error(call: object, text: str) -> None:
+    """With the name in the message."""
+    with pytest.raises(UsageError, match=text):
+        call()  # type: ignore[operator]
+
+
+def test_verdicts_become_a_frame() -> None:
+    """One row a verdict."""
+    frame = harness.check(naive, "softmax", dtypes=["float32"]).to_frame()
+    assert len(frame) == len(contract_named("softmax").laws)
+    assert set(frame["status"]) == {"broken", "holds"}
+
+
+def test_conventions_are_part_of_the_claim() -> None:
+    """Half the squared error is right only where the factor is declared."""
+
+    def half(a: Tensor, b: Tensor) -> Tensor:
+        return ((a - b) ** 2 / 2).mean()
+
+    undeclared = harness.check(half, "squared_error", dtypes=["float32"])
+    declared = harness.check(half, "squared_error", dtypes=["float32"], declares={"factor": 0.5})
+    assert {"value", "gradient", "value_on_long_rows"} <= {verdict.law for verdict in undeclared.failing}
+    assert declared.failing == []
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_every_reduction_can_be_declared(reduction: str) -> None:
+    """For the losses whose contract leaves it open."""
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)
+
+    verdicts = harness.check(
+        loss, "cross_entropy", dtypes=["float32"], declares={"reduction": reduction}, breaks={"loss_not_lost": "torch"}
+    )
+    assert verdicts.failing == []

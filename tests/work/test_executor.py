@@ -1,0 +1,283 @@
+"""Executors: what is computed on other workers is what is computed here, and what they lose is said."""
+
+import multiprocessing
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+from harness import cli
+from harness.error import UsageError
+from harness.proof.exhaustion import Exhaustion
+from harness.proof.isolated import Isolated
+from harness.record import RunFolder, Verdict
+from harness.surveyor.survey import Survey
+from harness.verdict.campaign import Campaign
+from harness.work import executor_worker as post
+from harness.work.executor import executor_named
+from harness.work.executor_pool import Crew
+from harness.work.executor_worker import Order, carried_out, kind_here
+from harness.work.limits import Limits
+from harness.work.pool import Answer
+
+HOMEWORK = """
+def softmax(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def sigmoid(x):
+    return 1 / (1 + (-x).exp())
+"""
+
+LOSING = '''
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Losing(ThreadPoolExecutor):
+    """Loses its workers before the fourth piece."""
+
+    given = 0
+
+    def submit(self, function, order, index):
+        self.given += 1
+        return super().submit(function, order, index) if self.given < 4 else super().submit(_lose)
+
+
+def _lose():
+    raise ConnectionError("the worker\\nis gone")
+
+
+def losing():
+    return Losing(1)
+
+
+def none():
+    return 3
+
+
+def raising():
+    raise ConnectionError("no cluster today")
+
+
+LIMIT = 3
+'''
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """A file of one's own in the working directory, and one with executors."""
+    (workplace / "executors.py").write_text(LOSING, encoding="utf-8")
+    file = workplace / "homework.py"
+    file.write_text(HOMEWORK, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    """Two workers in this process, each with a process beside it."""
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+def verdicts(campaign: Campaign, **where: Any) -> list[str]:
+    """Decide, and leave the durations out."""
+    return [verdict.model_dump_json(exclude={"duration_s"}) for verdict in campaign.run(**where)]
+
+
+# The same, wherever
+
+
+def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> None:
+    """On threads, and on processes that are started by it."""
+    laws = ["value", "rows_sum_to_one", "gradient"]
+    campaign = Campaign("homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
+    here = verdicts(campaign)
+    assert len(here) == 6
+    assert verdicts(campaign, limits=Limits(), executor=threads) == here
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        assert verdicts(campaign, limits=Limits(), executor=processes) == here
+
+
+def test_shipped_cases_are_decided_as_here(workplace: Path, threads: Executor) -> None:
+    """In a process beside the executor's too, where they are decided in this one otherwise."""
+    campaign = Campaign("cases.binary", laws=["value", "gradient"], dtypes=["float32"])
+    assert verdicts(campaign, executor=threads) == verdicts(campaign)
+
+
+def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Executor) -> None:
+    """Breaking points, worst cases, and how it sums."""
+    survey = Survey("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"], batches=2)
+    found = [
+        [[one.model_dump_json() for one in findings] for _, findings in survey.run(limits=Limits(), executor=executor)]
+        for executor in (None, threads)
+    ]
+    assert found[0] == found[1]
+    assert sum(map(len, found[0])) > 5
+
+
+def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None:
+    """Its workers keep the shards in the folder, so that the same command goes on with them."""
+    found = []
+    for name, executor in (("here", None), ("there", threads)):
+        plan = Exhaustion("homework.py:sigmoid", Path(name).absolute(), "sigmoid", dtypes=["float16"])
+        with Isolated(plan, Limits(), 1, executor) as work:
+            list(work.run())
+            found.append([proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in work.proofs()])
+            assert not work.waiting
+        assert all(map(plan.is_kept, plan.shards))
+    assert found[0] == found[1]
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a Dask cluster with two workers."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address.removeprefix("tcp://")
+
+
+def command(*arguments: str) -> tuple[int, str, str]:
+    """Run the command."""
+    done = subprocess.run(["harness", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str) -> None:
+    """And prints what it prints without."""
+    asked = ("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32")
+    here = command(*asked)
+    assert here[0] == 1
+    assert command(*asked, "--executor", f"dask://{scheduler}") == here
+
+
+# What cannot be done
+
+
+def test_a_worker_of_another_kind_is_refused(
+    homework: Path, threads: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run would say that its figures are this machine's."""
+    here = kind_here()
+    versions = tuple((name, "6.0" if name == "hypothesis" else version) for name, version in here.versions)
+    campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
+    for other, named in (
+        (replace(here, origin=here.origin.model_copy(update={"capability": "VSX"})), r"torch .*, VSX, "),
+        (replace(here, versions=versions), r"6\.0 in the worker on "),
+    ):
+        monkeypatch.setattr("harness.work.executor_pool.kind_here", lambda other=other: other)
+        with pytest.raises(UsageError, match=rf"workers compute as the machine does .* where that has {named}"):
+            list(campaign.run(limits=Limits(), executor=threads))
+
+
+def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
+    """Files are looked up in it."""
+    order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
+    reply = carried_out(order, 0)
+    assert reply.usage is not None
+    assert reply.usage["value"] == "no folder `/there/is/none`"
+
+
+def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads: Executor) -> None:
+    """A piece that there is not."""
+    campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
+    with (
+        Crew(campaign, Limits(), threads) as crew,
+        pytest.raises(RuntimeError, match=r"(?s)in a worker .*Traceback.*IndexError"),
+    ):
+        list(crew.answers([99]))
+
+
+def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(homework: Path) -> None:
+    """One plain message, exit code 2."""
+    asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
+    code, out, err = command("check", "homework.py:softmax", *asked)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
+    assert "ended by an error, the rest was not checked" in out
+    assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
+
+
+class Asleep(Executor):
+    """Never does anything."""
+
+    def submit(self, *_: Any, **__: Any) -> "Future[Any]":
+        """Take a piece."""
+        return Future()
+
+
+def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
+    """And the pieces are said to have no answer."""
+    campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32", "float16"])
+    with Crew(campaign, Limits(), Asleep()) as crew:
+        started = time.monotonic()
+        assert list(crew.answers([0, 1], seconds=0.2)) == [Answer(0), Answer(1)]
+        assert time.monotonic() - started >= 0.2
+
+
+def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of a cluster lives for months; the next piece starts another."""
+    monkeypatch.setattr(post, "IDLE_S", 0.05)
+    campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
+    order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), post._Post()
+
+    def decided() -> tuple[str, ...]:
+        said = own.answer(order, 0).said
+        assert said is not None
+        return said["status"], said["largest"], said["rows"]
+
+    first = decided()
+    until = time.monotonic() + 20.0
+    while own._pool is not None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert decided() == first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("executors.py", "`--executor` is dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION"),
+        ("executors.py:none", "returns a `concurrent.futures.Executor`, got an object of type int"),
+        ("executors.py:raising", "can be called, got ConnectionError: no cluster today in `executors.py:raising`"),
+        ("executors.py:LIMIT", "can be called, got TypeError: 'int' object is not callable"),
+        ("executors.py:some", "got no `some`"),
+        ("dask://", "is the address of a Dask scheduler, got `dask://`"),
+        ("dask://host", "is the address of a Dask scheduler, got `dask://host`"),
+        ("absent.py:some", "no file `absent.py`"),
+        ("dask://127.0.0.1:9", "is the address of a Dask scheduler, got "),
+    ],
+)
+def test_what_is_no_executor_is_one_plain_message(
+    homework: Path, text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the way out."""
+    monkeypatch.setattr("harness.work.executor.PATIENCE_S", 0.2)
+    with pytest.raises(UsageError) as caught, executor_named(text):
+        pass
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["check", "survey", "prove"])
+def test_processes_of_this_machine_beside_an_executor_are_refused(
+    homework: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """They would have no effect."""
+    asked = ["harness", command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b"]
+    monkeypatch.setattr(sys, "argv", asked)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "got `--jobs 2` and `--executor a.py:b`; leave one of them out" in capsys.readouterr().err
+
+
+def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is optional."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'stability-harness\[dask\]'"), executor_named("dask://host:1"):
+        pass

@@ -1,0 +1,139 @@
+"""Code that runs in a process of its own: the same verdicts, plain messages, nothing left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from torch import Tensor
+
+from harness.case import Case
+from harness.error import UsageError
+from harness.record import Fault, Status
+from harness.verdict.campaign import Campaign
+from harness.verdict.job import jobs
+from harness.work.limits import Limits
+from harness.work.lost_worker import OUT_OF_MEMORY, SILENT, loss
+
+HOMEWORK = """
+def softmax(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+"""
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """A student's file in a folder below the working directory."""
+    file = workplace / "week 1" / "homework.py"
+    file.parent.mkdir()
+    file.write_text(HOMEWORK, encoding="utf-8")
+    return file
+
+
+def test_isolation_changes_no_verdict(homework: Path) -> None:
+    """Durations aside; whatever the number of processes."""
+    laws = ["value", "rows_sum_to_one", "gradient", "calls_agree", "row_alone"]
+    campaign = Campaign("week 1/homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
+    here, one, two = (
+        [verdict.model_dump_json(exclude={"duration_s"}) for verdict in verdicts]
+        for verdicts in (campaign.run(), campaign.run(limits=Limits()), campaign.run(processes=2, limits=Limits()))
+    )
+    assert here == one == two
+    assert len(here) == 10
+
+
+def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
+    """So that it is ready at once."""
+    code = (
+        "import sys; from harness.verdict.campaign import Campaign; from harness.work.limits import Limits; "
+        "campaign = Campaign('week 1/homework.py:softmax', 'softmax', laws=['value'], dtypes=['float32']); "
+        "(verdict,) = campaign.run(limits=Limits()); "
+        "assert verdict.status == 'broken' and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("import os\nos._exit(5)", "ends the process with exit code 5"),
+        ("import os\nos.abort()", "ends the process by SIGABRT"),
+        ("import sys\nsys.exit('not today')", "SystemExit: not today"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("while True: pass", "does not come to an end within 4 s"),
+    ],
+    ids=["exits", "aborts", "leaves", "raises", "hangs"],
+)
+def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body: str, text: str) -> None:
+    """Nothing could be checked, and it says why."""
+    Path("broken.py").write_text(f"{body}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="can be imported") as caught:
+        list(Campaign("broken.py:f", "softmax").run(limits=Limits(load_s=4.0 if "while" in body else 120.0)))
+    assert text in str(caught.value)
+
+
+def test_no_process_is_left_behind(workplace: Path) -> None:
+    """Neither the workers nor what they have started."""
+    code = "import subprocess\n\ndef f(x):\n    subprocess.Popen(['sleep', '1000'])\n    return x.softmax(-1)\n"
+    Path("starts.py").write_text(code, encoding="utf-8")
+    verdicts = list(Campaign("starts.py:f", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits()))
+    assert [verdict.fault for verdict in verdicts] == [Fault.STATE]
+    deadline = time.monotonic() + 10.0
+    while any("sleep" in child.name() for child in psutil.Process().children(recursive=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_interrupt_ends_the_workers(homework: Path) -> None:
+    """Closing the verdicts before their end does."""
+    verdicts = Campaign("week 1/homework.py:softmax", "softmax", dtypes=["float32"]).run(limits=Limits())
+    assert next(iter(verdicts)).status is Status.BROKEN
+    verdicts.close()  # type: ignore[attr-defined]
+    assert not [child for child in psutil.Process().children() if "harness.work" in " ".join(child.cmdline())]
+
+
+def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> None:
+    """A file called as something that the harness needs is a student's own business."""
+    Path("json.py").write_text("raise SystemExit\n", encoding="utf-8")
+    Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
+    verdicts = Campaign("homework.py:softmax", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits())
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS]
+
+
+def test_only_the_shipped_cases_are_not_watched() -> None:
+    """They are ours, and many; a package of somebody else's is watched in this process too."""
+    printing = Case(_prints, "softmax")
+    (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"])
+    assert Campaign().decide(job).status is Status.HOLDS
+    assert Campaign("mine").decide(job).fault is Fault.PRINTED
+
+
+def _prints(x: Tensor) -> Tensor:
+    print("ours")  # noqa: T201 - that is what is not looked at
+    return x.softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "text"),
+    [
+        (None, Fault.HUNG, "within 120 s"),
+        (-14, Fault.HUNG, "within 10 s (homework.py, line 7)"),
+        (OUT_OF_MEMORY, Fault.MEMORY, "4 GiB"),
+        (SILENT, Fault.STATE, "closes files"),
+        (-11, Fault.KILLED, "SIGSEGV (a segmentation fault)"),
+        (-15, Fault.KILLED, "SIGTERM"),
+        (0, Fault.EXITED, "exit code 0"),
+    ],
+)
+def test_each_way_of_losing_a_process_has_its_sentence(code: int | None, fault: Fault, text: str) -> None:
+    """Where a call hung is read from the stack it left; frames of Python's and installed code are passed over."""
+    stack = (
+        "Stack (most recent call first):\n"
+        f'  File "{os.__file__}", line 5 in wait\n  File "/home/a/homework.py", line 7 in softmax\n'
+    )
+    found = loss(code, stack, Limits())
+    assert found.fault is fault
+    assert text in found.sentence
