@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from harness.case import Break, Case
-from harness.record import Status, Verdict
+from harness.record import SEED, Status, Verdict
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
-from harness.verdict.campaign import SEED
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs

@@ -89,12 +89,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say with which seed, and within what time."""
-    from harness import __version__
-    from harness.verdict.campaign import SEED
+    from importlib.metadata import version
+
+    from harness.record import SEED
 
     seed, seconds = config.getoption("harness_seed"), config.getoption("harness_seconds")
     limit = "" if seconds is None else f", {seconds:g} s a law"
-    return f"harness: {__version__}, seed {SEED if seed is None else seed}{limit}"
+    return f"harness: {version('stability-harness')}, seed {SEED if seed is None else seed}{limit}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -74,7 +74,7 @@ class Settings:
     split
         ``train`` or ``test``: which images loaders load.
     dataset
-        A user's data set, as :func:`harness.loading.target.dataset` takes it, in place of cases of loaders.
+        A user's data set, as :func:`harness.calling.data_set.dataset` takes it, in place of cases of loaders.
     prefetch, persistent, pin, start_method
         Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
     timeout

@@ -89,7 +89,7 @@ def session(run: str | None, seed: int | None = None, *, fresh: bool = False) ->
     if run is None:
         return None
     from harness.cli.session import Session
-    from harness.verdict.campaign import SEED
+    from harness.record import SEED
 
     return Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 

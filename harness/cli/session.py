@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.error import UsageError
-from harness.record import RUNS, DataSource, Proof, Run, RunFolder, Verdict
-from harness.verdict.campaign import SEED
+from harness.record import RUNS, SEED, DataSource, Proof, Run, RunFolder, Verdict
 from harness.work.environment import environment
 
 

@@ -55,7 +55,7 @@ def tune(
     json: Annotated[Path | None, Option(help="Write what was found as JSON.")] = None,
 ) -> None:
     """Find a near-best DataLoader configuration with few measurements, and print the line to paste."""
-    from harness.loading.target import dataset as load
+    from harness.calling.data_set import dataset as load
     from harness.show.tuning import print_tuning
     from harness.tuner.step import load_step
     from harness.tuner.tuning import Tuning

@@ -23,8 +23,7 @@ from harness.floats.format import Format, to_array
 from harness.floats.measurement import Measurement, compare, in_ulp
 from harness.floats.oracle import Oracle
 from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, law
-from harness.laws.standard_rays import Ray
+from harness.laws.law import Axes, Contract, Example, Ray, law
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
 from harness.laws.subject import Subject
 

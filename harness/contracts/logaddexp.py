@@ -37,8 +37,7 @@ from harness.floats.format import Format, from_ordinal, to_array, to_ordinal
 from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
 from harness.floats.oracle import Oracle
 from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Example, law
-from harness.laws.standard_rays import Ray
+from harness.laws.law import Axes, Contract, Example, Ray, law
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
 from harness.laws.subject import Subject
 

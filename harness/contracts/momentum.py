@@ -41,8 +41,7 @@ from harness.floats.format import FORMATS, Format, to_array
 from harness.floats.measurement import Measurement, compare, in_ulp
 from harness.floats.oracle import Oracle, to_arb
 from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Example, Law, law
-from harness.laws.standard_rays import Ray
+from harness.laws.law import Axes, Contract, Example, Law, Ray, law
 from harness.laws.strategies import SEEDS, batches, companions
 from harness.laws.subject import Subject
 

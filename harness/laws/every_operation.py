@@ -226,7 +226,7 @@ def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Poison one element of every third row, or group of rows, of the first input."""
-    first = value(subject, inputs)
+    first = subject.measure(value, inputs)
     name = value.reads[0]
     poisoned = inputs[name].clone()
     rows = poisoned.reshape(len(poisoned), -1)
@@ -255,7 +255,7 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
     """Compare other ways of calling with the plain one."""
-    first = value(subject, inputs)
+    first = subject.measure(value, inputs)
     found = [compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others]
     return worse(*found)
 

@@ -1,4 +1,4 @@
-"""Laws and contracts: properties as data, each with a small function that returns the deviation it measured.
+"""Laws, rays and contracts: properties as data, each with a small function that returns the deviation it measured.
 
 A law does not assert. It is written once and runs on every dtype and device; what happens with a deviation
 beyond its bound is decided elsewhere.
@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
+from torch import Tensor
 
 from harness.case import FLOATS
 from harness.floats.double_double import Array
 from harness.floats.format import Format
 from harness.floats.measurement import Measurement
-from harness.laws.standard_rays import Ray
-from harness.laws.subject import Subject
 
 Example = dict[str, Any]
 """One concrete input: tensors and plain numbers by the names the laws use."""
@@ -111,10 +110,6 @@ class Law:
         """
         return replace(self, name=name, statement=statement, inputs=inputs, **facts)
 
-    def __call__(self, subject: Subject, example: Example) -> Measurement:
-        """Measure the law on one example."""
-        return self.measure(subject, **{name: example[name] for name in self.reads})
-
 
 def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], Law]:
     """Make a law of the function below, whose name becomes the law's.
@@ -132,6 +127,10 @@ def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], 
         return Law(measure.__name__, statement, measure=measure, **facts)
 
     return decorate
+
+
+Limit = Callable[[Format], float]
+"""A number of a format, such as the largest value within a domain."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,40 @@ class Axes:
     index_of: str | None = None
     positive: bool = False
     kept: bool = False
-    largest: Callable[[Format], float] | None = None
+    largest: Limit | None = None
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Inputs of one parameter ``t``.
+
+    Parameters
+    ----------
+    name
+        As tables have it, for example ``spike``.
+    formula
+        The input as a formula in ``t``.
+    example
+        ``example(t, format)``: the inputs, one row for each parameter in ``t[n]``.
+    start, end
+        The first and the last parameter.
+    whole
+        Whether the parameter is a whole number, each a batch of its own.
+    columns
+        Entries of a row, for closed forms in which they occur.
+    laws
+        What is followed where it is not the laws on the contract's own inputs: laws on other inputs, or properties
+        that every implementation in the format has.
+    """
+
+    name: str
+    formula: str
+    example: Callable[[Tensor, Format], dict[str, Any]]
+    end: Limit
+    start: Limit = lambda _: 0.0
+    whole: bool = False
+    columns: int = 1
+    laws: tuple[Law, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,7 +240,7 @@ class Contract:
     output: tuple[str, ...] | None = None
     conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     rays: tuple[Ray, ...] = ()
-    total: Callable[[Subject, Array], tuple[float, float]] | None = None
+    total: Callable[[Any, Array], tuple[float, float]] | None = None
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS
     examples: int = 24

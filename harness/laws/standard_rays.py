@@ -1,4 +1,4 @@
-"""Rays: inputs of one parameter, along which a law is followed to the first number at which it fails.
+"""The rays of rows and of vectors, along which a law is followed to the first number at which it fails.
 
 Every contract whose first input is a row or a vector has the rays of that shape for nothing; one that is about
 something else declares its own. The parameter runs over the representable numbers of the format, or over the whole
@@ -6,17 +6,14 @@ numbers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harness.floats.format import Format
-
-if TYPE_CHECKING:
-    from harness.laws.law import Axes, Contract, Law
+from harness.laws.law import Axes, Contract, Limit, Ray
 
 COLUMNS = 8
 """Entries of a row on a ray, unless its shape says how many."""
@@ -24,53 +21,18 @@ COLUMNS = 8
 LONGEST = 66_000
 """Largest number of entries or of rows: a little more than what float16 can hold."""
 
-Limit = Callable[[Format], float]
-
 
 def _reach(largest: Limit) -> Limit:
     """The end of a ray: beyond the numbers that laws are drawn at, as long as a difference of two stays finite."""
     return lambda format_: min(8.0 * largest(format_), format_.max / 2.0)
 
 
-@dataclass(frozen=True)
-class Ray:
-    """Inputs of one parameter ``t``.
-
-    Parameters
-    ----------
-    name
-        As tables have it, for example ``spike``.
-    formula
-        The input as a formula in ``t``.
-    example
-        ``example(t, format)``: the inputs, one row for each parameter in ``t[n]``.
-    start, end
-        The first and the last parameter.
-    whole
-        Whether the parameter is a whole number, each a batch of its own.
-    columns
-        Entries of a row, for closed forms in which they occur.
-    laws
-        What is followed where it is not the laws on the contract's own inputs: laws on other inputs, or properties
-        that every implementation in the format has.
-    """
-
-    name: str
-    formula: str
-    example: Callable[[Tensor, Format], dict[str, Any]]
-    end: Limit
-    start: Limit = lambda _: 0.0
-    whole: bool = False
-    columns: int = 1
-    laws: "tuple[Law, ...]" = ()
-
-
-def rays_of(contract: "Contract") -> tuple[Ray, ...]:
+def rays_of(contract: Contract) -> tuple[Ray, ...]:
     """The rays of a contract: those of the shape of its first input, and its own."""
     return (*_standard(contract.axes), *contract.rays)
 
 
-def _standard(axes: "Mapping[str, Axes]") -> tuple[Ray, ...]:
+def _standard(axes: Mapping[str, Axes]) -> tuple[Ray, ...]:
     """The rays of rows or of a vector; none where another input than weights and labels goes with it."""
     name, first = next(iter(axes.items()), ("", None))
     others = {other: facts for other, facts in axes.items() if other != name}
@@ -88,12 +50,12 @@ def _standard(axes: "Mapping[str, Axes]") -> tuple[Ray, ...]:
     return ()
 
 
-def _follows(name: str, axes: "Axes") -> bool:
+def _follows(name: str, axes: Axes) -> bool:
     """Whether an input follows from the first one: the weights of the outputs, or labels."""
     return name == "cotangent" or axes.index_of is not None
 
 
-def _companion(axes: "Axes", lengths: Mapping[str, int], rows: Tensor) -> Tensor:
+def _companion(axes: Axes, lengths: Mapping[str, int], rows: Tensor) -> Tensor:
     """Labels of the first class; or weights, one at the first output of a row and zero at its others."""
     shape = [lengths[name] for name in axes.names]
     if axes.index_of is not None:

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,9 @@ from harness.calling.location import place
 from harness.calling.watch import Watch
 from harness.case import Case
 from harness.floats.format import Format
+from harness.floats.measurement import Measurement
+from harness.laws.law import Contract, Example, Law
 from harness.record import Fault
-
-if TYPE_CHECKING:
-    from harness.laws.law import Contract
 
 MESSAGE = 240
 """Characters of an implementation's own message that are passed on."""
@@ -59,7 +58,7 @@ class Subject:
     """
 
     def __init__(
-        self, case: Case, contract: "Contract", format_: Format, watch: Watch | None = None, device: str = CPU
+        self, case: Case, contract: Contract, format_: Format, watch: Watch | None = None, device: str = CPU
     ) -> None:
         self.case = case
         self.contract = contract
@@ -79,6 +78,10 @@ class Subject:
         if len(shapes) > 1:
             raise CaseError(f"{self.case.name} returns tensors of different shapes: {sorted(shapes)}", Fault.SHAPE)
         return torch.stack(outputs)
+
+    def measure(self, law: Law, example: Example) -> Measurement:
+        """Measure a law on one example."""
+        return law.measure(self, **{name: example[name] for name in law.reads})
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation: the case's own, called in another way, from here."""

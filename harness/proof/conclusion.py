@@ -60,9 +60,6 @@ class Task(Protocol):
     def following(self) -> tuple[Law, ...]:
         """The laws that follow from the value's on every input."""
 
-    def tally(self, shard: int) -> Tally:
-        """Visit the inputs of one shard."""
-
 
 def conclude(task: Task, tally: Tally) -> Proof:
     """Return what a tally says of its task."""

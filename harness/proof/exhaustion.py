@@ -31,7 +31,7 @@ from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
-from harness.proof.sweep import REMEDY, ROW_BY_ROW
+from harness.proof.sweep import REMEDY, ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
 from harness.timing.clock import threads
@@ -141,7 +141,7 @@ class Exhaustion:
     def finish(self, shard: Shard) -> None:
         """Do one shard, and keep what it found."""
         task = self.tasks[shard.task]
-        kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=task.tally(shard.number))
+        kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=_visited(task, shard.number))
         write_atomically(self._file(shard), kept.model_dump_json())
 
     def is_kept(self, shard: Shard) -> bool:
@@ -230,6 +230,14 @@ def _row_by_row(case: Case, contract: Contract) -> Case | None:
         return replace(asked, call=ROW_BY_ROW)
     # What an adapter returns is seen when it is called.
     return asked if case.call is not None or case.declares.get("reduction") == "none" else None
+
+
+def _visited(task: Task, shard: int) -> Tally:
+    """Visit the inputs of one shard; the numbers of a format are one."""
+    if isinstance(task, values.Values):
+        return task.tally()
+    assert isinstance(task, pairs.Pairs)
+    return Sweep(task).tally(shard)
 
 
 def fingerprint(task: Task) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
+from harness.proof.pairs import Pairs
 from harness.proof.replay import as_declared
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
@@ -23,9 +24,6 @@ from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
 from harness.verdict.replay import to_text
-
-if TYPE_CHECKING:
-    from harness.proof.pairs import Pairs
 
 _MANY = 2**14
 """Pairs that are examined at once."""
@@ -69,7 +67,7 @@ class Finding:
         The proof that the shard is part of.
     """
 
-    def __init__(self, task: "Pairs") -> None:
+    def __init__(self, task: Pairs) -> None:
         self.task = task
         self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
         self.pending: list[Suspects] = []
@@ -184,7 +182,7 @@ class Finding:
 
     def _of_law(self, law: Law, suspects: Suspects, example: Example) -> Measurement:
         job = self._job(law, suspects)
-        return law(Subject(job.case, job.contract, job.format, Trust()), example)
+        return Subject(job.case, job.contract, job.format, Trust()).measure(law, example)
 
     def _example(self, suspects: Suspects) -> Example:
         return self.task.operation.example(self._tensor(suspects.operands))

@@ -25,8 +25,6 @@ from harness.laws.law import Contract, Law
 from harness.proof.layout import PairLayout
 from harness.proof.operation import OPERATIONS, Operation, Output
 from harness.proof.space import Space, every_pair
-from harness.proof.sweep import Sweep
-from harness.proof.tally import Tally
 
 CONTRACTS = tuple(OPERATIONS)
 
@@ -117,7 +115,3 @@ class Pairs:
         groups = {"value", "algebra", "finite"}
         laws = (law for law in self.contract.laws if law.group in groups and law.inputs is None)
         return tuple(law for law in laws if "cotangent" not in law.reads)
-
-    def tally(self, shard: int) -> Tally:
-        """Visit the pairs of one shard."""
-        return Sweep(self).tally(shard)

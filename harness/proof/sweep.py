@@ -1,7 +1,7 @@
 """A sweep: one block of pairs after the other through the implementation and the table, in buffers that are reused."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +15,10 @@ from harness.laws.subject import CaseError, Subject
 from harness.proof.finding import Finding, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
+from harness.proof.pairs import Pairs
 from harness.proof.space import Codes
 from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
-
-if TYPE_CHECKING:
-    from harness.proof.pairs import Pairs
-
 
 ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
 """The adapter of a loss that takes a reduction, where there is no other."""
@@ -43,7 +40,7 @@ class Caller:
         Pairs a call.
     """
 
-    def __init__(self, task: "Pairs", layout: PairLayout, size: int) -> None:
+    def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
         self.task, self.layout = task, layout
         memory = layout.allocate(size, task.format_.dtype)
         self.operands = layout.pairs(memory).view(torch.int16)
@@ -96,7 +93,7 @@ class Sweep:
         The proof that the shard is part of.
     """
 
-    def __init__(self, task: "Pairs") -> None:
+    def __init__(self, task: Pairs) -> None:
         self.task, self.space = task, task.pairs
         size = len(self.space.blocks[0])
         reference = task.operation.layouts(task.case.function)[0]
@@ -182,7 +179,7 @@ class Lookup:
         Pairs a block.
     """
 
-    def __init__(self, task: "Pairs", size: int) -> None:
+    def __init__(self, task: Pairs, size: int) -> None:
         found = [spec.interval(task.format_, 0.5) for spec in task.outputs]
         self.is_shared = all(np.array_equal(a, b) for a, b in zip(found[0], found[-1], strict=True))
         tables = zip(*(_rounded_inwards(interval) for interval in found[: 1 if self.is_shared else 2]), strict=True)

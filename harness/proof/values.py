@@ -93,7 +93,7 @@ class Values:
         """The case with a function that lays its argument out."""
         return replace(self.case, function=self.layout.wrap(self.case.function))
 
-    def tally(self, _shard: int = 0) -> Tally:
+    def tally(self) -> Tally:
         """Visit every number."""
         started = time.process_time()
         x = every_number(self.format_)
@@ -110,7 +110,7 @@ class Values:
         value = next(law for law in self.laws if law.name == self.quantity)
         # The contract says what holds at infinity and for NaN; the gradient there is a law of its own.
         proper = x if self.quantity == "value" else x[x.isfinite()]
-        measured = value(self.subject, _example(proper))
+        measured = self.subject.measure(value, _example(proper))
         started = time.process_time()
         bits = self._output(self.subject, x)
         floor_s = time.process_time() - started
@@ -143,12 +143,12 @@ class Values:
     def _violation(self, law: Law, example: Example) -> Violation | None:
         """Measure one law; make its failure minimal."""
         job = Job(self.laid_out, self.contract, law, self.format_)
-        measurement = law(job.subject, example)
+        measurement = job.subject.measure(law, example)
         if not measurement.broken:
             return None
 
         def fails(smaller: Example) -> bool:
-            return law(job.subject, smaller).broken
+            return job.subject.measure(law, smaller).broken
 
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)

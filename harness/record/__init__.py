@@ -42,6 +42,7 @@ from harness.record.proof_text import (
 from harness.record.ratio import LEVEL, Ratio, ratio
 from harness.record.schema import (
     SCHEMA,
+    SEED,
     Counterexample,
     DataSource,
     Environment,
@@ -75,6 +76,7 @@ __all__ = [
     "LEVEL",
     "RUNS",
     "SCHEMA",
+    "SEED",
     "Accumulator",
     "Breaking",
     "Comparison",

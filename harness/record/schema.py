@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCHEMA = 1
 """Version of the records written by this package; a reader refuses any other."""
 
+SEED = 20240229
+"""The seed of every run that names no other."""
+
 
 class Record(BaseModel):
     """Base of every record: frozen, unknown fields refused, non-finite floats spelled out in JSON."""

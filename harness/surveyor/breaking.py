@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
-from harness.laws.law import Example, Law
-from harness.laws.standard_rays import Ray
+from harness.laws.law import Example, Law, Ray
 from harness.laws.subject import CaseError
 from harness.record import Breaking
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
@@ -115,15 +114,15 @@ class Course:
         """Measure one place alone."""
         example = self.example(np.array([place], dtype=np.int64))
         if not confirm:
-            return self.job.law(self.job.subject, example)
+            return self.job.subject.measure(self.job.law, example)
         with confirming():
-            return self.job.law(self.job.subject, example)
+            return self.job.subject.measure(self.job.law, example)
 
     def fails(self, places: Places) -> NDArray[np.bool_]:
         """Whether the law fails at each place, on the screen."""
         if self.ray.whole:
             return np.array([self.measured(int(place)).broken for place in places])
-        return worst_of_each(self.job.law(self.job.subject, self.example(places)), len(places)) > 1.0
+        return worst_of_each(self.job.subject.measure(self.job.law, self.example(places)), len(places)) > 1.0
 
     @property
     def effort(self) -> Effort:

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from harness.calling.adapter import NotApplicable
-from harness.laws.standard_rays import Ray
+from harness.laws.law import Ray
 from harness.laws.subject import CaseError
 from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats.measurement import Measurement
-from harness.laws.standard_rays import Ray, rays_of
+from harness.laws.law import Ray
+from harness.laws.standard_rays import rays_of
 from harness.record import Profile
 from harness.surveyor.genome import Genome, rounded
 from harness.surveyor.search import ROWS
@@ -69,7 +70,7 @@ def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list
     example = ray.example(rounded(values.reshape(-1), job.format), job.format)
     if not set(job.law.reads) <= set(example):
         return []
-    whole = job.law(job.subject, example)
+    whole = job.subject.measure(job.law, example)
     parts = [
         np.reshape(part, (len(values), -1)) for part in (whole.deviation, whole.bound, whole.actual, whole.expected)
     ]
@@ -80,5 +81,5 @@ def _distribution(job: Job, rng: np.random.Generator) -> NDArray[np.int64]:
     """Count the output's elements in each class of the histogram."""
     genome = Genome(job)
     rows = genome.seeds(ROWS if not job.contract.grouped else ROWS // 8, rng, near_thresholds=False)
-    deviation = job.law(job.subject, genome.decode(rows)).deviation.reshape(-1)
+    deviation = job.subject.measure(job.law, genome.decode(rows)).deviation.reshape(-1)
     return np.bincount(np.searchsorted(EDGES, deviation, side="left"), minlength=len(EDGES))

@@ -178,7 +178,7 @@ def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
 def _measure(job: Job, outcome: Outcome, islands: list[_Island], children: list[Ordinals]) -> None:
     """Measure the rows of all islands as one batch, and keep the best."""
     everything = np.concatenate(children)
-    measurement = job.law(job.subject, outcome.genome.decode(everything))
+    measurement = job.subject.measure(job.law, outcome.genome.decode(everything))
     scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
     outcome.rows += len(everything)
     for found in outcome.best:

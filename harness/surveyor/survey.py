@@ -12,14 +12,14 @@ from typing import Any
 from harness.calling.discovery import SHIPPED, is_shipped, load
 from harness.case import Break, Case
 from harness.error import UsageError
-from harness.laws.law import Contract, Law
-from harness.laws.standard_rays import Ray, rays_of
+from harness.laws.law import Contract, Law, Ray
+from harness.laws.standard_rays import rays_of
+from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.findings import Finding, Findings
 from harness.surveyor.genome import is_searchable
 from harness.surveyor.part import FINDINGS, Part, unanswered
 from harness.timing.clock import threads
-from harness.verdict.campaign import SEED
 from harness.verdict.job import Job, jobs
 from harness.work.executor_pool import crew
 from harness.work.limits import Limits

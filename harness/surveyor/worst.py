@@ -20,14 +20,15 @@ _SLACK = 1e-9
 def witness(job: Job, outcome: Outcome, objective: Objective) -> Worst:
     """Record the best row of a search for one objective."""
     example = outcome.example(objective)
-    target = _size(job.law(job.subject, example), objective)
+    target = _size(job.subject.measure(job.law, example), objective)
 
     def as_bad(candidate: Example) -> bool:
-        return _inside(job, candidate) and _size(job.law(job.subject, candidate), objective) >= target * (1 - _SLACK)
+        inside = _inside(job, candidate)
+        return inside and _size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
 
     example = minimise(example, job.axes, job.format, as_bad)
     with confirming():
-        measurement = job.law(job.subject, example)
+        measurement = job.subject.measure(job.law, example)
     values = _values(measurement, objective)
     at = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
     read = {name: example[name] for name in job.law.reads}

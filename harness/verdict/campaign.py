@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Any
 from harness.calling.discovery import SHIPPED, load
 from harness.case import Break, Case
 from harness.error import UsageError
-from harness.record import Status, Verdict
+from harness.record import SEED, Status, Verdict
 from harness.work.limits import Limits
 from harness.work.processes import workers
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
     from harness.work.pool import Answer
-
-SEED = 20240229
-"""The seed of every run that names no other."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError, Subject
-from harness.record import Fault, Status, Verdict, Violation
-from harness.verdict.campaign import SEED
-from harness.verdict.decide import corpus
+from harness.record import SEED, Fault, Status, Verdict, Violation
+from harness.verdict import corpus
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_json, to_text
 from harness.verdict.reproducible import reproducible
@@ -278,7 +277,7 @@ def _tried(job: Job, subject: Subject, example: Example, census: Census) -> Exam
     if measurement.broken:
         row = worst_row(example, job.axes, measurement, lambda smaller: _breaks(job, subject, smaller))
         with confirming():
-            confirmed = job.law(subject, row)
+            confirmed = subject.measure(job.law, row)
         if confirmed.broken:
             census.note(measurement)
             return row
@@ -342,7 +341,7 @@ def _measurement(job: Job, subject: Subject, example: Example) -> Measurement:
     Where the contract says what comes back, the subject has held it against that already.
     """
     try:
-        return job.law(subject, example)
+        return subject.measure(job.law, example)
     except (CaseError, NotApplicable):
         raise
     except (Exception, SystemExit) as error:

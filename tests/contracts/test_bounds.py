@@ -171,5 +171,5 @@ def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dt
     """And not above it."""
     case = Case(worst.function, worst.contract, declares=worst.declares, name=f"in_order.{worst.contract}")
     (job,) = jobs([case], laws=["value"], dtypes=[dtype])
-    measurement = job.law(job.subject, worst.inputs(format_of(dtype).dtype))
+    measurement = job.subject.measure(job.law, worst.inputs(format_of(dtype).dtype))
     assert 0.1 <= measurement.ratio.max() <= 1.0

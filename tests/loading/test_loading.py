@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from harness.calling.data_set import dataset
 from harness.error import UsageError
 from harness.loading.accounting import cpu_s, memory
 from harness.loading.configuration import Configuration
 from harness.loading.fault import Kind, LoadingError, runs
 from harness.loading.reading import Reading, samples_in
-from harness.loading.target import dataset
 
 BUSY_S = 0.02
 

@@ -19,7 +19,7 @@ from harness.proof import finding
 from harness.proof.conclusion import conclude
 from harness.proof.operation import OPERATIONS
 from harness.proof.space import every_pair
-from harness.proof.sweep import Lookup
+from harness.proof.sweep import Lookup, Sweep
 from harness.proof.tally import LIMITS
 from harness.proof.threshold import within
 from harness.record import Status, TensorText, extent
@@ -32,7 +32,7 @@ def measured(contract: str, dtype: str, logits: Tensor, outputs: Tensor, *, law:
     """Measure a law on outputs given beforehand."""
     pairs = task(lambda _: outputs, contract, dtype, "rows")
     (found,) = [known for known in pairs.laws if known.name == law]
-    return found(Job(pairs.case, pairs.contract, found, pairs.format_).subject, {"logits": logits})
+    return Job(pairs.case, pairs.contract, found, pairs.format_).subject.measure(found, {"logits": logits})
 
 
 def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
@@ -124,7 +124,8 @@ def test_laws_of_losses_and_gradients_hold_where_outputs_are_within_one_ulp(
 
     def measure(law: Law, rows: Tensor) -> Measurement:
         case = replace(pairs.case, function=pairs.operation.answering(recorded[rows]))
-        return law(Job(case, pairs.contract, law, pairs.format_).subject, pairs.operation.example(logits[rows]))
+        subject = Job(case, pairs.contract, law, pairs.format_).subject
+        return subject.measure(law, pairs.operation.example(logits[rows]))
 
     every = torch.arange(len(logits))
     with confirming():
@@ -198,7 +199,8 @@ def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
     values = [torch.from_numpy(codes.view(np.int16)).view(pairs.format_.dtype) for codes in (space.first, space.second)]
     example = pairs.operation.example(torch.cartesian_prod(*values))
     with confirming():
-        measurement = pairs.main(Job(pairs.case, pairs.contract, pairs.main, pairs.format_).subject, example)
+        subject = Job(pairs.case, pairs.contract, pairs.main, pairs.format_).subject
+        measurement = subject.measure(pairs.main, example)
     deviation = measurement.deviation.reshape(space.moments[0], -1).max(-1)
     assert proof.proved
     assert proof.not_correctly_rounded == np.count_nonzero(deviation > 0.5) > 0
@@ -296,7 +298,7 @@ def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layou
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
     """Also where the number of pairs is right."""
     pairs = task(torch_softmax, "softmax", "float16", "rows", small("float16", first=16))
-    shards = [pairs.tally(number) for number in range(pairs.shards)]
+    shards = [Sweep(pairs).tally(number) for number in range(pairs.shards)]
     assert {shard.visited for shard in shards} == {4 * 64}
     assert conclude(pairs, sum(shards[1:], start=shards[0])).proved
     dropped = conclude(pairs, shards[0] + shards[1] + shards[2])

@@ -11,6 +11,7 @@ from harness.floats.format import format_of, round_to
 from harness.proof.operation import OPERATIONS
 from harness.proof.pairs import Pairs
 from harness.proof.space import Space, every_pair
+from harness.proof.sweep import Sweep
 from harness.proof.tally import Tally
 
 
@@ -43,9 +44,9 @@ def task(
 
 def tallied(pairs: Pairs) -> Tally:
     """Visit every shard."""
-    total = pairs.tally(0)
+    total = Sweep(pairs).tally(0)
     for shard in range(1, pairs.shards):
-        total = total + pairs.tally(shard)
+        total = total + Sweep(pairs).tally(shard)
     return total
 
 

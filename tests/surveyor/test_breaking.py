@@ -107,7 +107,7 @@ def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_
         at = to_ordinal(torch.tensor([point], dtype=job.format.dtype))
         with confirming():
             broken = [
-                job.law(job.subject, chosen.example(from_ordinal(at + step, job.format), job.format)).broken
+                job.subject.measure(job.law, chosen.example(from_ordinal(at + step, job.format), job.format)).broken
                 for step in (-1, 0)
             ]
         assert broken == [False, True]

@@ -47,7 +47,7 @@ def test_a_few_batches_find_the_large_gaps_that_random_rows_do_not(dtype: str, l
     job = job_of(dtype=dtype)
     found = search(job, Settings(batches=12, objectives=("deviation",), thresholds=False))
     rows = torch.randn(12 * 4096, 8, generator=torch.Generator().manual_seed(0)).to(job.format.dtype)
-    random = float(job.law(job.subject, {"logits": rows}).deviation.max())
+    random = float(job.subject.measure(job.law, {"logits": rows}).deviation.max())
     assert found.best[0].score > least
     assert found.best[0].score > 1.3 * random
 
@@ -91,7 +91,7 @@ def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) 
     outcome = search(job, Settings(batches=6))
     record = witness(job, outcome, objective)
     with confirming():
-        measurement = job.law(job.subject, from_text(record.example))
+        measurement = job.subject.measure(job.law, from_text(record.example))
     assert record.deviation == float(measurement.deviation[record.place])
     assert record.bound == float(measurement.bound[record.place])
     score = next(one.score for one in outcome.best if one.objective == objective)

@@ -12,7 +12,8 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.floats.format import format_of
 from harness.record import Status, Verdict
-from harness.verdict.decide import corpus, decide
+from harness.verdict import corpus
+from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 
 KNOWN = [(contract, one) for contract in contracts() for one in corpus.known_counterexamples(contract)]

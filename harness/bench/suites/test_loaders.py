@@ -21,11 +21,11 @@ from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.tape import Tape
+from harness.calling import data_set
 from harness.calling.discovery import SHIPPED
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError
-from harness.loading import target
 from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import Fault, Kind, LoadingError, within
 from harness.loading.reading import samples_in
@@ -143,7 +143,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
 def _dataset(config: pytest.Config, name: str) -> Any:
     if _DATASET not in config.stash:
         try:
-            config.stash[_DATASET] = target.dataset(name)
+            config.stash[_DATASET] = data_set.dataset(name)
         except UsageError as error:
             give_up(config, error)
     return config.stash[_DATASET]

@@ -54,21 +54,21 @@ def in_one_batch(case: Case) -> tuple[Callable[[], object], int]:
     """Check one batch that is there already."""
     law, subject = _law(), _subject(case)
     logits = LARGEST * (2.0 * torch.rand(ROWS, CLASSES, generator=torch.Generator().manual_seed(0)) - 1.0)
-    return (lambda: law(subject, {"logits": logits}).broken), ROWS
+    return (lambda: subject.measure(law, {"logits": logits}).broken), ROWS
 
 
 def by_recipe(case: Case) -> tuple[Callable[[], object], int]:
     """Draw recipes and expand them, as a check does."""
     law, subject = _law(), _subject(case)
     drawn = batches(FORMATS[DTYPE], largest=LARGEST, rows=(ROWS, ROWS), columns=(CLASSES, CLASSES))
-    return _hypothesis(drawn, lambda logits: law(subject, {"logits": logits}).broken), EXAMPLES * ROWS
+    return _hypothesis(drawn, lambda logits: subject.measure(law, {"logits": logits}).broken), EXAMPLES * ROWS
 
 
 def one_at_a_time(case: Case) -> tuple[Callable[[], object], int]:
     """Draw one row an example, as a test written by hand does."""
     law, subject = _law(), _subject(case)
     drawn = st.lists(st.floats(-LARGEST, LARGEST, width=32), min_size=CLASSES, max_size=CLASSES)
-    return _hypothesis(drawn, lambda row: law(subject, {"logits": torch.tensor([row])}).broken), EXAMPLES
+    return _hypothesis(drawn, lambda row: subject.measure(law, {"logits": torch.tensor([row])}).broken), EXAMPLES
 
 
 WAYS: Mapping[str, Way] = {"batch": in_one_batch, "recipes": by_recipe, "one-at-a-time": one_at_a_time}

@@ -86,7 +86,7 @@ class _Record:
 
     def look(self, logits: torch.Tensor) -> float:
         """Measure some rows; the worst of them."""
-        measurement = self.job.law(self.job.subject, {"logits": logits})
+        measurement = self.job.subject.measure(self.job.law, {"logits": logits})
         values = measurement.ratio if _objective(self.job) == "ratio" else measurement.deviation
         worst = float(values.max())
         self.score, self.rows = max(self.score, worst), self.rows + len(logits)

@@ -18,7 +18,7 @@ def validate(case: Case, example: Example, *, where: str) -> None:
     ]
     for law in (law for law in laws if case.declared_break(law.name, DTYPE) is None):
         try:
-            measured = law(subject, example)
+            measured = subject.measure(law, example)
         except CaseError as error:
             refuse(case, law.statement, where=where, actual=error)
             return

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.logits import largest_logit
 from harness.floats.format import Format
-from harness.laws.law import Example
-from harness.laws.standard_rays import COLUMNS, Ray
+from harness.laws.law import Example, Ray
+from harness.laws.standard_rays import COLUMNS
 
 
 def _row(first: Tensor, others: Tensor, *, keeps_first: bool) -> Example:

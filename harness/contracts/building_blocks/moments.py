@@ -28,8 +28,8 @@ from harness.floats import double_double as dd
 from harness.floats.double_double import Array, DoubleDouble
 from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
 from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.laws.law import Example, Inputs, Law
-from harness.laws.standard_rays import COLUMNS, Limit, Ray
+from harness.laws.law import Example, Inputs, Law, Limit, Ray
+from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import (
     SEEDS,
     Shape,
