@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.api import check
     from harness.plugin import parametrize_laws
     from harness.show.listing import explain
-    from harness.surveyor.survey import survey
+    from harness.surveyor.explore import survey
 
 __all__ = ["Break", "Case", "__version__", "check", "explain", "parametrize_laws", "survey"]
 
@@ -23,7 +23,7 @@ _HOMES = {
     "check": "harness.api",
     "explain": "harness.show.listing",
     "parametrize_laws": "harness.plugin",
-    "survey": "harness.surveyor.survey",
+    "survey": "harness.surveyor.explore",
 }
 """Where the names live that need torch or pytest."""
 

@@ -2,36 +2,34 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.claims import declared_breaks, names
+from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
-    ExecutorOption,
-    IsolateOption,
-    MemoryOption,
     RunOption,
+    SeedOption,
     Target,
-    TimeoutOption,
     complete_contract,
     complete_law,
     console,
     conventions,
+    declared_breaks,
+    names,
     progress,
     session,
 )
 from harness.error import UsageError
+from harness.record import SEED
+from harness.work.ending import Ending
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from harness.record import Verdict
     from harness.verdict.campaign import Campaign
-    from harness.work.limits import Limits
 
 Option = typer.Option
 EXAMPLES = """
@@ -63,6 +61,7 @@ Exit codes:
 """What ``--help`` says at its end."""
 
 
+@takes_means
 def check(
     target: Target = "cases",
     contract: Annotated[
@@ -82,28 +81,23 @@ def check(
     dtypes: Annotated[str | None, Option(help="Only these, comma-separated.")] = None,
     devices: Annotated[str, Option(help="Where it computes: cpu, or cpu,cuda where there is one.")] = "cpu",
     examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
-    seed: Annotated[int, Option(min=0, help="Seed of the draws.")] = 20240229,
+    seed: SeedOption = SEED,
     corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
     replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
     example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
-    jobs: Annotated[int | None, Option(min=1, help="Processes; 1 for the shipped cases, else 2 at most.")] = None,
     seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
-    isolate: IsolateOption = True,
-    timeout: TimeoutOption = 10.0,
-    memory: MemoryOption = 4.0,
-    executor: ExecutorOption = None,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
     json: Annotated[Path | None, Option(help="Write the verdicts as JSON.")] = None,
     junit: Annotated[Path | None, Option(help="Write them as JUnit XML.")] = None,
     markdown: Annotated[Path | None, Option(help="Write them as Markdown.")] = None,
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
+    *,
+    means: Means,
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
     from harness.verdict.campaign import Campaign
-    from harness.work.executor import executor_named
-    from harness.work.limits import Limits
 
     if corpus is not None and not corpus.is_dir():
         raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{corpus}`")
@@ -123,31 +117,31 @@ def check(
         corpus=corpus,
         example=example,
     )
-    apart = executor is not None or (isolate and campaign.is_foreign)
-    limits = Limits(timeout, memory, law_s=12.0 * timeout) if apart else None
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
 
     def checked() -> int:
         opened = session(run, seed, fresh=fresh)
         verdicts: list[Verdict] = []
-        with executor_named(executor, jobs) as hands:
-            decided = _progressed(campaign, jobs or _processes(campaign, limits), limits, hands)
-            end, error = _collected(decided, verdicts, fail_fast=fail_fast)
+        processes = _processes(campaign, means)
+        with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
+            task = bar.add_task("checking laws", total=len(hands.pieces))
+            for verdict in campaign.verdicts(hands):
+                verdicts.append(verdict)
+                bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
+                if fail_fast and verdict.status.fails:
+                    ending.early = "stopped at the first failure"
+                    break
         if opened is not None:
             opened.add_verdicts(verdicts)
-        _show(campaign, verdicts, end, written)
-        if error is not None:
-            raise error
-        if end == INTERRUPTED:
-            return 130
+        _show(campaign, verdicts, ending.early, written)
+        ending.settle()
+        if ending.code is not None:
+            return ending.code
         if not verdicts:
             raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
         return _code(verdicts)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
-
-
-INTERRUPTED, STOPPED, ENDED = "interrupted", "stopped at the first failure", "ended by an error"
 
 
 def _code(verdicts: "list[Verdict]") -> int:
@@ -159,42 +153,12 @@ def _code(verdicts: "list[Verdict]") -> int:
     return int(any(verdict.status.fails for verdict in verdicts))
 
 
-def _processes(campaign: "Campaign", limits: "Limits | None") -> int:
+def _processes(campaign: "Campaign", means: Means) -> int:
     """One for the shipped cases and for few laws; else the second one starts while the first does."""
-    if limits is None or campaign.laws or campaign.example:
+    if not (means.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2, usable)
-
-
-def _collected(
-    decided: "Generator[Verdict]", verdicts: "list[Verdict]", *, fail_fast: bool
-) -> "tuple[str, UsageError | None]":
-    """Collect verdicts until the end, the first failure where that is asked for, an interrupt, or an error."""
-    try:
-        for verdict in decided:
-            verdicts.append(verdict)
-            if fail_fast and verdict.status.fails:
-                decided.close()
-                return STOPPED, None
-    except KeyboardInterrupt:
-        return INTERRUPTED, None
-    except UsageError as error:
-        if not verdicts:
-            raise
-        # What was decided before is not lost.
-        return ENDED, error
-    return "", None
-
-
-def _progressed(
-    campaign: "Campaign", processes: int, limits: "Limits | None", executor: "Executor | None"
-) -> "Generator[Verdict]":
-    with progress() as bar:
-        task = bar.add_task("checking laws", total=None if limits else len(campaign.jobs()))
-        for verdict in campaign.run(processes=processes, limits=limits, executor=executor):
-            bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
-            yield verdict
 
 
 def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path]) -> None:

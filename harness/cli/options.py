@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.case import FLOATS, Break
 from harness.error import UsageError
 
 if TYPE_CHECKING:
@@ -56,21 +57,7 @@ CallOption = Annotated[
         "--call", help="How to call what has another signature: numpy, jax, file.py:adapter, or an expression."
     ),
 ]
-IsolateOption = Annotated[
-    bool, typer.Option("--isolate/--no-isolate", help="Run code that is not shipped in a process of its own.")
-]
-TimeoutOption = Annotated[
-    float, typer.Option("--timeout", min=0.01, help="Seconds within which a call of such code returns.")
-]
-MemoryOption = Annotated[float, typer.Option("--memory", min=0.1, help="GiB that such code may have.")]
-ExecutorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--executor",
-        help="Where it is computed instead: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
-        metavar="EXECUTOR",
-    ),
-]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),
@@ -81,6 +68,8 @@ def progress() -> Progress:
     """Return a progress bar on standard error; none where that is no terminal."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     screen = console(stderr=True)
+    # It stays there while what an implementation prints is sent elsewhere.
+    screen.file = sys.stderr
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
@@ -113,3 +102,31 @@ def conventions(declared: list[str]) -> dict[str, Any]:
         except ValueError:
             conventions[name] = value
     return conventions
+
+
+def declared_breaks(declared: list[str]) -> dict[str, Break]:
+    """Read ``LAW[:DTYPE,...][=REASON]``.
+
+    Raises
+    ------
+    UsageError
+        If a dtype is none.
+    """
+    read = {}
+    for text in declared:
+        claim, _, reason = text.partition("=")
+        law, _, dtypes = claim.partition(":")
+        broken_in = names(dtypes) or FLOATS
+        for name in broken_in:
+            if name not in FLOATS:
+                raise UsageError(
+                    rule=f"`--breaks` takes LAW[:DTYPE,...][=REASON], a dtype being {', '.join(FLOATS)}",
+                    value=f"`{text}`",
+                )
+        read[law] = Break(reason or "declared on the command line", broken_in)
+    return read
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Read names separated by commas."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()

@@ -4,23 +4,24 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.claims import declared_breaks, names
+from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
-    ExecutorOption,
-    IsolateOption,
-    MemoryOption,
     RunOption,
+    SeedOption,
     Target,
-    TimeoutOption,
     console,
     conventions,
+    declared_breaks,
+    names,
     progress,
     session,
 )
-from harness.error import UsageError
+from harness.record import SEED
+from harness.work.ending import Ending
 
 
+@takes_means
 def survey(
     target: Target = "cases",
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims; or only this one.")] = None,
@@ -34,13 +35,10 @@ def survey(
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Seconds of each search instead: depends on the machine.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 20240229,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; 1 when absent.")] = None,
-    isolate: IsolateOption = True,
-    timeout: TimeoutOption = 10.0,
-    memory: MemoryOption = 4.0,
-    executor: ExecutorOption = None,
+    seed: SeedOption = SEED,
     run: RunOption = None,
+    *,
+    means: Means,
 ) -> None:
     """Find where the laws break, to the exact float, and the inputs on which an implementation is worst.
 
@@ -50,9 +48,7 @@ def survey(
     from harness.record import Accumulator, Breaking, Profile, Worst, disagreeing, unanswered, undeclared
     from harness.show.survey import print_survey
     from harness.surveyor.findings import Findings
-    from harness.surveyor.survey import Survey
-    from harness.work.executor import executor_named
-    from harness.work.limits import Limits
+    from harness.surveyor.plan import Survey
 
     planned = Survey(
         target,
@@ -67,34 +63,23 @@ def survey(
         seconds,
         seed,
     )
-    # A search lasts as long as it is told to, beside what a law may take.
-    apart = executor is not None or (isolate and planned.is_foreign)
-    limits = Limits(timeout, memory, law_s=12.0 * timeout + (seconds or 0.0)) if apart else None
     opened = session(run, seed)
-    found, end, lost = Findings(), "", None
-    try:
-        with executor_named(executor, jobs) as hands, progress() as bar:
-            task = bar.add_task("surveying", total=None if limits else len(planned.parts()))
-            for title, findings in planned.run(processes=jobs or 1, limits=limits, executor=hands):
-                found.add(findings)
-                bar.update(task, advance=1, description=title)
-    except KeyboardInterrupt:
-        end = "interrupted"
-    except UsageError as error:
-        if not (found.breakings or found.worst or found.accumulators):
-            raise
-        # What was found before is not lost.
-        end, lost = "ended by an error", error
+    findings = Findings()
+    with Ending(findings) as ending, means.hands(planned) as hands, progress() as bar:
+        task = bar.add_task("surveying", total=len(hands.pieces))
+        for title, part in planned.findings(hands):
+            findings.add(part)
+            bar.update(task, advance=1, description=title)
     if opened is not None:
-        opened.folder.merge(Breaking, found.breakings)
-        opened.folder.merge(Worst, found.worst)
-        opened.folder.merge(Profile, found.profiles)
-        opened.folder.merge(Accumulator, found.accumulators)
-    print_survey(console(), found, single=":" in target)
-    print(f"{found}{f' -- {end}, the rest was not surveyed' if end else ''}")
-    if lost is not None:
-        raise lost
-    if end:
-        raise typer.Exit(130)
-    wrong = (disagreeing(found.breakings), undeclared(found.breakings, found.worst), unanswered(found.breakings))
+        opened.folder.merge(Breaking, findings.breakings)
+        opened.folder.merge(Worst, findings.worst)
+        opened.folder.merge(Profile, findings.profiles)
+        opened.folder.merge(Accumulator, findings.accumulators)
+    print_survey(console(), findings, single=":" in target)
+    print(f"{findings}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
+    ending.settle()
+    if ending.code is not None:
+        raise typer.Exit(ending.code)
+    breakings = findings.breakings
+    wrong = (disagreeing(breakings), undeclared(breakings, findings.worst), unanswered(breakings))
     raise typer.Exit(int(any(wrong)))

@@ -1,60 +1,152 @@
-"""The shards of an exhaustion, done in a worker process."""
+"""The shards of an exhaustion, in a process that does them: what is finished is kept, each in a file of its own."""
 
+import hashlib
+import inspect
 import os
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cached_property, partial, reduce
+from operator import add
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter
+import torch
+from pydantic import ValidationError
 
-from harness.proof.conclusion import conclude
-from harness.proof.exhaustion import Exhaustion
+from harness.calling.adapter import Bridge, unbridged
+from harness.proof import pairs, values
+from harness.proof.conclusion import Task, conclude
+from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
+from harness.record import Proof, Record, write_atomically
 from harness.timing.clock import threads
-from harness.work.task import Document
+from harness.work.plan import Document
+
+_VERSION = 2
+"""Of what a shard's file holds; files of another one are made again."""
+
+
+class Shard(NamedTuple):
+    """One part of one task."""
+
+    task: int
+    number: int
+
+
+class _Kept(Record):
+    """A shard's file: the tally, and of what it is."""
+
+    fingerprint: str
+    tally: Tally
 
 
 class Shards:
-    """The shards of an exhaustion, one a piece.
+    """The shards of some proofs, one a piece.
 
     Parameters
     ----------
-    exhaustion
-        What to prove.
+    tasks
+        The proofs.
+    folder
+        Where finished shards are kept.
     """
 
-    def __init__(self, exhaustion: Exhaustion) -> None:
-        self._exhaustion = exhaustion
-        self._shards = exhaustion.shards
+    def __init__(self, tasks: Sequence[Task], folder: Path) -> None:
+        self.tasks, self.folder = tasks, folder
+        self.every = [Shard(i, number) for i, task in enumerate(tasks) for number in range(task.shards)]
+        self._known: dict[Shard, Tally] = {}
 
-    @classmethod
-    def of(cls, plan: Document) -> Self:
-        """Read the exhaustion."""
-        return cls(TypeAdapter(Exhaustion).validate_python(plan))
-
-    def pieces(self) -> list[Document]:
+    def about(self) -> list[Document]:
         """What each shard is part of, whether it is kept already, and what its proof says as yet."""
-        made = self._exhaustion
-        with threads(1):
-            blank = [conclude(task, Tally()).model_dump(mode="json") for task in made.tasks]
-        found = [made.proof(i) for i in range(len(made.tasks))]
-        so_far = [None if proof is None else proof.model_dump(mode="json") for proof in found]
+        blank = [conclude(task, Tally()).model_dump(mode="json") for task in self.tasks]
+        proofs = [self.proof(i) for i in range(len(self.tasks))]
+        so_far = [None if proof is None else proof.model_dump(mode="json") for proof in proofs]
         return [
             {
-                "case": made.tasks[shard.task].case.name,
-                "title": made.title(shard),
-                "shard": list(shard),
-                "kept": made.kept(shard) is not None,
+                "case": self.tasks[shard.task].case.name,
+                "title": self._title(shard),
+                "task": shard.task,
+                "kept": shard in self._known,
                 **({"blank": blank[shard.task], "proof": so_far[shard.task]} if shard.number == 0 else {}),
             }
-            for shard in self._shards
+            for shard in self.every
         ]
 
     def do(self, index: int) -> Document:
         """Do one shard, and say what its proof says now."""
         # What an implementation prints hundreds of thousands of times fills no file.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
-            self._exhaustion.finish(self._shards[index])
-        proof = self._exhaustion.proof(self._shards[index].task)
+            self.finish(self.every[index])
+        proof = self.proof(self.every[index].task)
         assert proof is not None
         return proof.model_dump(mode="json")
+
+    def finish(self, shard: Shard) -> None:
+        """Do one shard, and keep what it found."""
+        task = self.tasks[shard.task]
+        kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=_visited(task, shard.number))
+        write_atomically(self._file(shard), kept.model_dump_json())
+        self._known[shard] = kept.tally
+
+    def kept(self, shard: Shard) -> Tally | None:
+        """Return what a finished shard found; ``None`` where it is to be done."""
+        if shard not in self._known:
+            try:
+                kept = _Kept.model_validate_json(self._file(shard).read_bytes())
+            except (FileNotFoundError, ValidationError):
+                return None
+            if kept.fingerprint != self._fingerprints[shard.task]:
+                return None
+            self._known[shard] = kept.tally
+        return self._known[shard]
+
+    def proof(self, index: int) -> Proof | None:
+        """Return what the finished shards of one task say, of whichever process; ``None`` where none is finished."""
+        task = self.tasks[index]
+        tallies = [tally for number in range(task.shards) if (tally := self.kept(Shard(index, number))) is not None]
+        with threads(1):
+            return conclude(task, reduce(add, tallies)) if tallies else None
+
+    @cached_property
+    def _fingerprints(self) -> list[str]:
+        return [fingerprint(task) for task in self.tasks]
+
+    def _title(self, shard: Shard) -> str:
+        task = self.tasks[shard.task]
+        return f"{task.case.name} {task.quantity} [{task.format_.name}, {task.layout.name}]"
+
+    def _file(self, shard: Shard) -> Path:
+        task = self.tasks[shard.task]
+        name = "-".join((task.case.name, task.quantity, task.format_.name, task.layout.name))
+        safe = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
+        return self.folder / safe / f"{shard.number:04d}.json"
+
+
+def _visited(task: Task, shard: int) -> Tally:
+    """Visit the inputs of one shard; the numbers of a format are one."""
+    if isinstance(task, values.Values):
+        return task.tally()
+    assert isinstance(task, pairs.Pairs)
+    return Sweep(task).tally(shard)
+
+
+def fingerprint(task: Task) -> str:
+    """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
+    try:
+        source = Path(inspect.getfile(_plain(task.case.function))).read_bytes()
+    except (OSError, TypeError):  # a builtin function is torch's own
+        source = task.case.target.encode()
+    capability = torch.backends.cpu.get_cpu_capability()
+    declares = sorted(task.case.declares.items())
+    facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)
+    call = unbridged(task.case).call
+    adapted = () if call in {None, ROW_BY_ROW} else (str(call),)
+    return hashlib.sha256(repr((*facts, declares, source, *adapted)).encode()).hexdigest()
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, without what wraps it."""
+    plain: Callable[..., Any] = function.case.function if isinstance(function, Bridge) else function
+    plain = plain.func if isinstance(plain, partial) else plain
+    unwrapped: Callable[..., Any] = inspect.unwrap(plain)
+    return unwrapped

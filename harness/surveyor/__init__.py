@@ -10,7 +10,9 @@
 :mod:`~harness.surveyor.worst`         what a search found, confirmed and recorded
 :mod:`~harness.surveyor.profile`       the deviation against magnitude, and its distribution
 :mod:`~harness.surveyor.accumulator`   how sums are formed
-:mod:`~harness.surveyor.survey`        all of it, on one process or several
+:mod:`~harness.surveyor.plan`          what to explore, as plain data
+:mod:`~harness.surveyor.explore`       its parts, listed
+:mod:`~harness.surveyor.part`          one of them
 :mod:`~harness.surveyor.findings`      what came out, by kind
 =====================================  =========================================================================
 

@@ -1,10 +1,10 @@
 """What a survey found, by kind of record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from harness.record import Accumulator, Breaking, Profile, Record, Worst, survey_line
 
@@ -24,6 +24,16 @@ class Skip(Record):
 
 Finding = Annotated[Breaking | Worst | Profile | Accumulator | Skip, Field(discriminator="kind")]
 
+FINDINGS: TypeAdapter[list[Finding]] = TypeAdapter(list[Finding])
+"""Reads what a part found."""
+
+
+def unanswered(piece: Mapping[str, Any], reason: str) -> list[Finding]:
+    """What is recorded of a part that came to nothing."""
+    document = dict(piece["unanswered"])
+    name, value = ("evidence", [reason]) if document["kind"] == "accumulator" else ("reason", reason)
+    return FINDINGS.validate_python([{**document, name: value}])
+
 
 @dataclass
 class Findings:
@@ -35,36 +45,42 @@ class Findings:
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
-    def add(self, found: Iterable[Finding]) -> None:
+    def add(self, findings: Iterable[Finding]) -> None:
         """Sort findings in by kind."""
-        for one in found:
-            match one:
+        for finding in findings:
+            match finding:
                 case Breaking():
-                    self.breakings.append(self._doubted(one))
+                    self.breakings.append(self._doubted(finding))
                 case Worst():
-                    self.worst.append(one)
+                    self.worst.append(finding)
                 case Profile():
-                    self.profiles.append(one)
+                    self.profiles.append(finding)
                 case Accumulator():
-                    self.accumulators.append(one)
+                    self.accumulators.append(finding)
                 case Skip():
-                    self.skips.append(one)
+                    self.skips.append(finding)
 
-    def _doubted(self, found: Breaking) -> Breaking:
+    def __len__(self) -> int:
+        kinds: Iterable[Sized] = (self.breakings, self.worst, self.profiles, self.accumulators, self.skips)
+        return sum(map(len, kinds))
+
+    def _doubted(self, breaking: Breaking) -> Breaking:
         """Drop a closed form that was recognised in 16 bits alone, where coincidences are many."""
         wide = {"float64", "float32"}
-        if found.form is None or found.declared or found.dtype in wide:
-            return found
-        alike = (found.case, found.law, found.ray, found.form)
-        if any((one.case, one.law, one.ray, one.form) == alike and one.dtype in wide for one in self.breakings):
-            return found
-        return found.model_copy(update={"form": None, "form_value": None, "agrees": None})
+        if breaking.form is None or breaking.declared or breaking.dtype in wide:
+            return breaking
+        alike = (breaking.case, breaking.law, breaking.ray, breaking.form)
+        known = (before for before in self.breakings if before.dtype in wide)
+        if any((before.case, before.law, before.ray, before.form) == alike for before in known):
+            return breaking
+        return breaking.model_copy(update={"form": None, "form_value": None, "agrees": None})
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a breaking point."""
         import pandas as pd
 
-        return pd.DataFrame([one.model_dump(mode="json", exclude={"example"}) for one in self.breakings])
+        rows = [breaking.model_dump(mode="json", exclude={"example"}) for breaking in self.breakings]
+        return pd.DataFrame(rows)
 
     def __str__(self) -> str:
         """Return the outcome as one sentence."""

@@ -41,8 +41,8 @@ _PATIENCE = 40
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How long and how to search.
+class Budget:
+    """How long a search goes on, and how.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class _Island:
     best: float = -1.0
 
 
-def search(job: Job, settings: Settings, *, clock: Callable[[], float] = time.perf_counter) -> Outcome:
+def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_counter) -> Outcome:
     """Search for the rows on which a law deviates most.
 
     Raises
@@ -144,12 +144,12 @@ def search(job: Job, settings: Settings, *, clock: Callable[[], float] = time.pe
         If the implementation raises.
     """
     genome = Genome(job)
-    outcome = Outcome(genome, tuple(map(Found, settings.objectives)))
+    outcome = Outcome(genome, tuple(map(Found, budget.objectives)))
     rows = _GROUPED_ROWS if job.contract.grouped else ROWS
-    islands = [_island(genome, settings, number) for number in range(4)]
-    until = None if settings.seconds is None else clock() + settings.seconds
+    islands = [_island(genome, budget, number) for number in range(4)]
+    until = None if budget.seconds is None else clock() + budget.seconds
     batch = 0
-    while batch < settings.batches if until is None else clock() < until:
+    while batch < budget.batches if until is None else clock() < until:
         if batch and all(np.isposinf(found.score) for found in outcome.best):
             break
         children = [_children(island, genome, rows // len(islands)) for island in islands]
@@ -158,10 +158,10 @@ def search(job: Job, settings: Settings, *, clock: Callable[[], float] = time.pe
     return outcome
 
 
-def _island(genome: Genome, settings: Settings, number: int) -> _Island:
-    rng = np.random.default_rng([settings.seed, number])
-    objective = settings.objectives[number % len(settings.objectives)]
-    seeds = _Seeds(genome, rng, near_thresholds=settings.thresholds)
+def _island(genome: Genome, budget: Budget, number: int) -> _Island:
+    rng = np.random.default_rng([budget.seed, number])
+    objective = budget.objectives[number % len(budget.objectives)]
+    seeds = _Seeds(genome, rng, near_thresholds=budget.thresholds)
     return _Island(objective, rng, seeds, np.empty((0, genome.width), dtype=np.int64), np.empty(0))
 
 

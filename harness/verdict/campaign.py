@@ -1,38 +1,32 @@
-"""A campaign: many verdicts, on one process or several.
+"""A campaign: many verdicts, by whatever means they are reached.
 
 The jobs are independent and seeded, so what comes out depends neither on the number of processes nor on the order in
 which they finish, nor on whether the code that is checked runs in a process of its own. Importing this module imports
 no torch, so that a process which only reports what others decide starts at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.discovery import SHIPPED, load
-from harness.case import Break, Case
+from harness.calling.target import Target
 from harness.error import UsageError
-from harness.record import SEED, Status, Verdict
-from harness.work.limits import Limits
-from harness.work.processes import workers
+from harness.record import SEED, Fault, Status, Verdict
+from harness.work.answer import Answer
+from harness.work.carry_out import Hands, carry_out
+from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
-    from harness.work.pool import Answer
 
 
 @dataclass(frozen=True)
-class Campaign:
-    """What to decide, as plain data that every process can turn into the same list of jobs.
+class Campaign(Target):
+    """What to decide of a :class:`~harness.calling.target.Target`; every process makes the same list of jobs of it.
 
     Parameters
     ----------
-    target, contract
-        As :func:`harness.calling.discovery.load` takes them.
-    declares, breaks, call
-        What a single function claims: see :class:`harness.case.Case`.
     laws, dtypes
         Names to restrict to; all where empty.
     devices
@@ -51,11 +45,6 @@ class Campaign:
         The one example to look at, as a replay prints it.
     """
 
-    target: str = SHIPPED
-    contract: str | None = None
-    declares: Mapping[str, Any] = field(default_factory=dict)
-    breaks: Mapping[str, Break] = field(default_factory=dict)
-    call: str | None = None
     laws: Sequence[str] = ()
     dtypes: Sequence[str] = ()
     devices: Sequence[str] = ("cpu",)
@@ -66,21 +55,33 @@ class Campaign:
     corpus: Path | None = None
     example: str | None = None
 
-    @property
-    def is_foreign(self) -> bool:
-        """Whether the code is somebody else's, which is run in a process of its own."""
-        return self.target != SHIPPED
+    pays_from: ClassVar[int] = 2
 
-    def cases(self) -> list[Case]:
-        """Load the cases."""
-        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
-        return load(self.target, contract=self.contract, **claims)
+    def longest_s(self, call_s: float) -> float:
+        """Seconds that a law may take in which no call was found to hang."""
+        return 12.0 * call_s
 
-    def jobs(self) -> "list[Job]":
-        """List the verdicts to reach."""
+    def load(self) -> "Verdicts":
+        """Load the cases, and list the verdicts to reach."""
         from harness.verdict.job import jobs
 
-        return jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices)
+        return Verdicts(self, jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices))
+
+    def run(self, **means: Any) -> Iterator[Verdict]:
+        """Yield the verdicts in the order of the jobs.
+
+        Parameters
+        ----------
+        means
+            As :func:`harness.work.carry_out.carry_out` takes them.
+        """
+        with carry_out(self, **means) as hands:
+            yield from self.verdicts(hands)
+
+    def verdicts(self, hands: Hands) -> Iterator[Verdict]:
+        """Yield the verdicts in the order of the jobs, as they are reached."""
+        for answer in hands.answers(range(len(hands.pieces))):
+            yield _verdict(hands.pieces[answer.index], answer)
 
     def decide(self, job: "Job") -> Verdict:
         """Reach one verdict."""
@@ -98,57 +99,61 @@ class Campaign:
             watched=self.is_foreign,
         )
 
-    def run(
-        self, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
-    ) -> Iterator[Verdict]:
-        """Yield the verdicts in the order of the jobs.
 
-        Parameters
-        ----------
-        processes
-            How many processes decide; each computes on one thread.
-        limits
-            Of time and memory, for code that runs in processes of its own; in this one when absent.
-        executor
-            Whose workers decide, instead of processes here, under the usual limits when none are given.
-        """
-        if limits is not None or executor is not None:
-            return self._isolated(processes, limits or Limits(), executor)
-        return self._here(processes)
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdicts of a campaign, one a piece, in a process that reaches them.
 
-    def _isolated(self, processes: int, limits: Limits, executor: Executor | None) -> Iterator[Verdict]:
-        from harness.work.executor_pool import crew
+    Parameters
+    ----------
+    campaign
+        How they are reached.
+    jobs
+        What there is to decide.
+    """
 
-        with crew(self, limits, processes, executor) as pool:
-            for answer in pool.answers(range(len(pool.pieces))):
-                yield _verdict(pool.pieces[answer.index], answer)
+    campaign: Campaign
+    jobs: "Sequence[Job]"
 
-    def _here(self, processes: int) -> Iterator[Verdict]:
-        from harness.timing.clock import threads
+    def about(self) -> list[Document]:
+        """The verdicts there will be, as long as they are not reached; and whether a call returns tensors alone."""
+        from harness.verdict.decide import unreached
 
-        listed = self.jobs()
-        if processes <= 1 or len(listed) < 2 * processes:
-            # Rows are few, and idle threads of a shared machine cost more than they give.
-            with threads(1):
-                for job in listed:
-                    yield self.decide(job)
-            return
-        with workers(processes, _prepare, self) as pool:
-            try:
-                yield from pool.map(_decide, range(len(listed)), chunksize=4)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        return [
+            {
+                "case": job.case.name,
+                "unreached": unreached(job).model_dump(mode="json"),
+                "of_tensors": job.contract.output is not None,
+            }
+            for job in self.jobs
+        ]
+
+    def do(self, index: int) -> Document:
+        """Reach one verdict."""
+        return self.campaign.decide(self.jobs[index]).model_dump(mode="json")
 
 
-def _verdict(unreached: Mapping[str, Any], answer: "Answer") -> Verdict:
-    """The verdict that a worker reached, or how it was lost."""
+def _verdict(piece: Document, answer: Answer) -> Verdict:
+    """The verdict that was reached, what spoils it, or how it was lost."""
     if answer.said is not None:
-        return Verdict.model_validate(answer.said)
-    facts = {"reason": answer.reason, "duration_s": answer.duration_s}
+        verdict = Verdict.model_validate(answer.said)
+        holds = verdict.status in {Status.HOLDS, Status.EXPECTED}
+        return _spoilt(verdict, answer, of_tensors=piece["of_tensors"]) if holds else verdict
+    unreached = Verdict.model_validate(piece["unreached"])
+    if answer.noticed is not None:
+        return _spoilt(unreached, answer, of_tensors=True)
+    facts: dict[str, Any] = {"reason": answer.reason, "duration_s": answer.duration_s}
     if answer.loss is not None:
         facts |= {"status": Status.ERROR, "fault": answer.loss.fault}
-    return Verdict.model_validate(unreached).model_copy(update=facts)
+    return unreached.model_copy(update=facts)
+
+
+def _spoilt(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:
+    """The verdict, unless the implementation did what none may besides; a loader may have processes at work."""
+    if answer.noticed is None or (answer.noticed[0] is Fault.STATE and not of_tensors):
+        return verdict
+    fault, sentence = answer.noticed
+    return verdict.model_copy(update={"status": Status.ERROR, "fault": fault, "reason": f"{verdict.case} {sentence}"})
 
 
 def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
@@ -160,17 +165,3 @@ def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
         needed = ", ".join(f"`{name}`" for name in job.law.reads)
         raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
     return inputs
-
-
-_worker_jobs: "list[Job]" = []
-_worker_campaign: list[Campaign] = []
-
-
-def _prepare(campaign: Campaign) -> None:
-    _worker_jobs[:] = campaign.jobs()
-    _worker_campaign[:] = [campaign]
-
-
-def _decide(index: int) -> Verdict:
-    campaign = _worker_campaign[0]
-    return campaign.decide(_worker_jobs[index])

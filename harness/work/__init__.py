@@ -1,7 +1,8 @@
 """How work is carried out: here, on processes, in processes that foreign code may take with it, or on an executor.
 
-``task`` is what there is to do, in pieces; ``processes`` are workers that are trusted, ``pool`` those in which foreign
-code runs under ``limits``, and ``worker`` such a process from inside; ``lost_worker`` says how one was lost.
-``executor_pool`` sends pieces to an executor, and ``executor_worker`` is its end of the line. Importing ``pool``
-imports no torch: the side that reports does not compute.
+A ``plan`` is what there is to do, in pieces; ``carry_out`` says who does them, and an ``answer`` is what came of one.
+``processes`` are workers that are trusted, ``isolated_pool`` holds those in which foreign code runs under ``limits``,
+and ``worker`` is such a process from inside; ``lost_worker`` says how one was lost.
+``executor_pool`` sends pieces to an executor, and ``executor_worker`` is its end of the line. ``ending`` is
+how it all came to its end. Importing them imports no torch: the side that reports does not compute.
 """

@@ -1,25 +1,21 @@
-"""A crew: an executor's workers carry out an errand, wherever they are; seen from where it is sent out."""
+"""An executor's workers carry out a plan, wherever they are; seen from where it is sent out."""
 
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, Future, wait
+from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
 from typing import Self
 
 from harness.error import UsageError
+from harness.work.answer import Answer
 from harness.work.executor_worker import Order, Reply, carried_out, kind_here
+from harness.work.isolated_pool import IsolatedPool
 from harness.work.limits import Limits
-from harness.work.pool import Answer, Pool
-from harness.work.task import Document, Plan
+from harness.work.plan import Document, Plan
+from harness.work.processes import in_order
 
 
-def crew(plan: Plan, limits: Limits, processes: int, executor: Executor | None = None) -> "Pool | Crew":
-    """Return workers that carry out an errand: an executor's, where there is one, or so many processes here."""
-    return Pool(plan, limits, processes) if executor is None else Crew(plan, limits, executor)
-
-
-class Crew:
-    """Workers that carry out one errand, asked as a :class:`harness.work.pool.Pool` is.
+class ExecutorPool:
+    """An executor's workers, asked as :class:`harness.work.carry_out.Hands` are.
 
     Parameters
     ----------
@@ -50,7 +46,7 @@ class Crew:
         UsageError
             If it cannot be loaded.
         """
-        with Pool(self._order.plan, self._order.limits, 1) as pool:
+        with IsolatedPool(self._order.plan, self._order.limits, 1) as pool:
             self.pieces = pool.pieces
         return self
 
@@ -72,29 +68,20 @@ class Crew:
         UsageError
             If a worker is of another kind or does not see the folder, or if the executor lost its workers.
         """
-        until = None if seconds is None else time.monotonic() + seconds
-        waiting: list[Future[Reply]] = [self._submitted(index) for index in indices]
+        waiting: list[Future[Reply]] = []
         try:
-            for index, future in zip(indices, waiting, strict=True):
-                if until is not None:
-                    wait([future], timeout=max(0.0, until - time.monotonic()))
-                    if time.monotonic() >= until:
-                        _cancel(waiting)
-                        until = None
+            waiting += (self._submitted(index) for index in indices)
+            for index, future in in_order(indices, waiting, seconds):
                 yield Answer(index) if future.cancelled() else _answer(future)
         finally:
-            _cancel(waiting)
+            for future in waiting:
+                future.cancel()
 
     def _submitted(self, index: int) -> "Future[Reply]":
         try:
             return self._executor.submit(carried_out, self._order, index)
         except RuntimeError as error:  # also what the standard library's executors raise when they are broken
             raise _lost(error) from error
-
-
-def _cancel(futures: Sequence["Future[Reply]"]) -> None:
-    for future in futures:
-        future.cancel()
 
 
 def _answer(future: "Future[Reply]") -> Answer:

@@ -1,4 +1,4 @@
-"""A post: where an executor's worker, on whatever machine, does pieces of an errand in a process of its own.
+"""Where an executor's worker, on whatever machine, does pieces of a plan in a process of its own.
 
 An executor knows tasks, and nothing of what a worker did before. The process in which the code is loaded outlives the
 task, so that the next one finds it ready, and ends where no next one comes.
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from harness.error import UsageError
 from harness.record import Origin
+from harness.work.answer import Answer
+from harness.work.isolated_pool import IsolatedPool
 from harness.work.limits import Limits
-from harness.work.pool import Answer, Pool
-from harness.work.task import Plan
+from harness.work.plan import Plan
 
 IDLE_S = 60.0
 """How long a process waits for the next piece."""
@@ -97,7 +98,7 @@ def carried_out(order: Order, index: int) -> Reply:
     try:
         _refuse_another_kind(order.kind)
         _refuse_another_place(order.folder)
-        return Reply(_post().answer(order, index))
+        return Reply(_process().answer(order, index))
     except UsageError as error:
         return Reply(usage=error.parts)
     except Exception:  # noqa: BLE001 - it is raised again on the other side
@@ -109,8 +110,8 @@ def kind_here() -> Kind:
     """Return the kind of this process."""
     from harness.work.environment import environment
 
-    found = environment()
-    return Kind(Origin.of(found), tuple(sorted(found.versions.items())))
+    here = environment()
+    return Kind(Origin.of(here), tuple(sorted(here.versions.items())))
 
 
 def _refuse_another_kind(wanted: Kind) -> None:
@@ -133,12 +134,12 @@ def _refuse_another_place(folder: str) -> None:
         )
 
 
-class _Post:
-    """The process of one thread, which has one order at a time."""
+class Outliving:
+    """The process of one thread of the worker, which outlives the task and has one order at a time."""
 
     def __init__(self) -> None:
         self._order: Order | None = None
-        self._pool: Pool | None = None
+        self._pool: IsolatedPool | None = None
         self._busy = threading.Lock()
         self._idle = threading.Timer(IDLE_S, self._end)
 
@@ -147,7 +148,8 @@ class _Post:
         with self._busy, self._awake():
             if self._pool is None or self._order != order:
                 self._close()
-                self._pool, self._order = Pool(order.plan, order.limits, 1, folder=order.folder).__enter__(), order
+                pool = IsolatedPool(order.plan, order.limits, 1, folder=order.folder)
+                self._pool, self._order = pool.__enter__(), order
             (answer,) = self._pool.answers([index])
             return answer
 
@@ -174,9 +176,9 @@ class _Post:
 _threads = threading.local()
 
 
-def _post() -> _Post:
-    """The post of this thread: a worker of Dask may have several."""
-    if getattr(_threads, "process", None) != os.getpid():
-        _threads.process, _threads.post = os.getpid(), _Post()
-    post: _Post = _threads.post
-    return post
+def _process() -> Outliving:
+    """The process of this thread: a worker of Dask may have several."""
+    if getattr(_threads, "owner", None) != os.getpid():
+        _threads.owner, _threads.process = os.getpid(), Outliving()
+    process: Outliving = _threads.process
+    return process

@@ -1,13 +1,19 @@
 """The limits under which foreign code runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 GIBIBYTE = 2**30
 
 
+def _limit(default: float, option: str, least: float, text: str) -> Any:
+    """A limit that a user sets: its default, and the option with the least that it takes."""
+    return field(default=default, metadata={"option": option, "least": least, "help": text})
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What foreign code may use.
+    """What foreign code may use; the only place that says how much, and by which options a user says otherwise.
 
     Parameters
     ----------
@@ -16,7 +22,7 @@ class Limits:
     memory_gib
         Memory that it may have beside what the process needs to start; ``None`` for as much as there is.
     law_s
-        Seconds a law may take in which no call was found to hang, since code can switch the timer off.
+        Seconds a piece of work may take in which no call was found to hang, since code can switch the timer off.
     load_s
         Seconds within which the code is imported.
 
@@ -26,7 +32,7 @@ class Limits:
     operating system. Both need Linux or the like; elsewhere the last two alone are kept.
     """
 
-    call_s: float = 10.0
-    memory_gib: float | None = 4.0
+    call_s: float = _limit(10.0, "--timeout", 0.01, "Seconds within which a call of such code returns.")
+    memory_gib: float | None = _limit(4.0, "--memory", 0.1, "GiB that such code may have.")
     law_s: float = 120.0
     load_s: float = 120.0

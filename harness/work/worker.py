@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import signal
+import sys
 import traceback
 import warnings
 from typing import IO, Any
@@ -18,9 +19,10 @@ import psutil
 
 from harness.calling import watch
 from harness.error import UsageError
+from harness.record import Fault
 from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
-from harness.work.task import errand_of
+from harness.work.plan import Pieces, from_document
 
 
 def main() -> None:
@@ -42,14 +44,14 @@ def main() -> None:
 def _converse(requests: IO[str], answers: IO[str]) -> None:
     setup = json.loads(requests.readline())
     try:
-        errand = errand_of(setup["errand"], setup["plan"])
-        pieces = errand.pieces()
+        pieces = from_document(setup["plan"]).load()
+        about = list(pieces.about())
         _prepare(Limits(**setup["limits"]))
-        _say(answers, "ready", pieces)
+        _say(answers, "ready", about)
         for line in requests:
             request = json.loads(line)
             watch.limit_calls(request["call_s"])
-            _say(answers, "done", errand.do(request["index"]))
+            _say(answers, "done", _done(pieces, request["index"]))
     except UsageError as error:
         facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}
         _say(answers, "usage", facts)
@@ -57,6 +59,34 @@ def _converse(requests: IO[str], answers: IO[str]) -> None:
         raise
     except Exception:  # noqa: BLE001 - it is raised again on the other side
         _say(answers, "bug", traceback.format_exc())
+
+
+def _done(pieces: Pieces, index: int) -> dict[str, Any]:
+    """Do one piece, and look at what its code did to this process besides."""
+    sys.stdout.flush()
+    before = os.fstat(2).st_size
+    try:
+        said = pieces.do(index)
+    except KeyboardInterrupt:
+        # None of the user's: the terminal sends that to the other side alone.
+        return {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
+    return {"said": said, "noticed": _noticed(before)}
+
+
+def _noticed(before: int) -> tuple[Fault, str] | None:
+    """What was printed past Python's streams since, or left running."""
+    sys.stdout.flush()
+    if printed := os.pread(2, 4 * watch.KEPT, before):
+        return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
+    return (Fault.STATE, "starts a process and leaves it to itself") if _has_children() else None
+
+
+def _has_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _lines() -> tuple[IO[str], IO[str]]:

@@ -15,7 +15,8 @@ from harness.laws.law import Law
 from harness.laws.standard_rays import rays_of
 from harness.record import Breaking
 from harness.surveyor.breaking import breaking, follows
-from harness.surveyor.survey import Survey, explorations
+from harness.surveyor.explore import explorations
+from harness.surveyor.search import Budget
 from harness.verdict.job import Job
 
 Function = Callable[..., Tensor]
@@ -193,6 +194,6 @@ def test_every_ray_of_these_contracts_is_in_the_table() -> None:
 
 def test_a_law_about_other_inputs_is_followed_only_where_a_ray_names_it() -> None:
     """The largest numbers are not looked for along a ray that ends before them."""
-    (exploration,) = explorations([Case(rms_norm, "rms_norm")], Survey(dtypes=["float16"], batches=0))
+    (exploration,) = explorations([Case(rms_norm, "rms_norm")], Budget(batches=0), dtypes=["float16"])
     pairs = {(part.job.law.name, part.ray.name) for part in exploration.parts if part.what == "ray"}
     assert pairs == {("value", "size"), ("gradient", "size"), ("value_on_extreme_numbers", "extreme size")}

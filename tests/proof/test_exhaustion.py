@@ -15,7 +15,10 @@ from samples.proof_space import small
 from harness import cli
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
+from harness.proof.proving import Proving
+from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder, extent
+from harness.work.carry_out import carry_out
 
 SOFTMAX = """
 import time
@@ -39,12 +42,14 @@ def as_defined(x):
 SMALL = """
 import sys
 sys.path.insert(0, {tests!r})
+from dataclasses import replace
 from pathlib import Path
 from samples.proof_space import small
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
 pairs.every_pair = lambda format_: small(format_.name, first=16, shards=8)
-list(Exhaustion("slow.py:softmax", Path("shards"), "softmax", {{}}, ("float16",), ("rows",), ("value",)).run())
+plan = Exhaustion("slow.py:softmax", "softmax", folder=Path("shards"), dtypes=["float16"], layouts=["rows"])
+replace(plan, quantities=["value"]).run()
 """
 
 
@@ -86,7 +91,20 @@ def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
     """Return the proof of a softmax in a file, of the rows in float16."""
-    return Exhaustion(f"{file}:softmax", folder, "softmax", {}, ("float16",), ("rows",), ("value",))
+    only = {"dtypes": ["float16"], "layouts": ["rows"], "quantities": ["value"]}
+    return Exhaustion(f"{file}:softmax", "softmax", folder=folder, **only)
+
+
+def done(exhaustion: Exhaustion) -> int:
+    """Finish it, and return how many shards there were left to do."""
+    with carry_out(exhaustion) as hands:
+        return len(list(Proving(hands).run()))
+
+
+def known(exhaustion: Exhaustion) -> list[Proof]:
+    """Return what the finished shards say."""
+    with carry_out(exhaustion) as hands:
+        return Proving(hands).proofs()
 
 
 def facts(found: list[Proof]) -> list[str]:
@@ -111,14 +129,13 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
         running.send_signal(signal.SIGKILL)
     before = shards(folder)
     assert 2 <= len(before) < 8
-    (part,) = exhaustion(folder).proofs()
+    (part,) = known(exhaustion(folder))
     assert extent(part).startswith("a part")
-    rest = list(exhaustion(folder).run())
-    assert len(rest) == 8 - len(before)
+    assert done(exhaustion(folder)) == 8 - len(before)
     assert before.items() <= shards(folder).items()
-    list(exhaustion(workplace / "at_once").run())
-    assert facts(exhaustion(folder).proofs()) == facts(exhaustion(workplace / "at_once").proofs())
-    assert all(proof.proved for proof in exhaustion(folder).proofs())
+    at_once = exhaustion(workplace / "at_once").run()
+    assert facts(known(exhaustion(folder))) == facts(at_once)
+    assert all(proof.proved for proof in at_once)
 
 
 def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edited(
@@ -126,28 +143,28 @@ def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edi
 ) -> None:
     """What was found of another implementation is not mixed with this one's."""
     (workplace / "fast.py").write_text(SOFTMAX.format(pause=0.0), encoding="utf-8")
-    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 8
-    assert list(exhaustion(workplace / "shards", "fast.py").run()) == []
+    assert done(exhaustion(workplace / "shards", "fast.py")) == 8
+    assert done(exhaustion(workplace / "shards", "fast.py")) == 0
     (file, *_) = sorted((workplace / "shards").glob("*/*.json"))
     file.write_text(file.read_text(encoding="utf-8")[:-20], encoding="utf-8")
-    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 1
+    assert done(exhaustion(workplace / "shards", "fast.py")) == 1
     (workplace / "fast.py").write_text(SOFTMAX.format(pause=0.0) + "\n# edited\n", encoding="utf-8")
-    assert len(list(exhaustion(workplace / "shards", "fast.py").run())) == 8
+    assert done(exhaustion(workplace / "shards", "fast.py")) == 8
 
 
 def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 130; what was finished is in the run, and the same command finishes it."""
     words = ("prove", "mine.py:softplus", "--contract", "softplus", "--dtypes", "bfloat16", "--run", "it")
-    finish = Exhaustion.finish
+    finish = Shards.finish
     calls: list[int] = []
 
-    def interrupted(self: Exhaustion, shard: object) -> None:
+    def interrupted(self: Shards, shard: Shard) -> None:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        finish(self, shard)  # type: ignore[arg-type]
+        finish(self, shard)
 
-    monkeypatch.setattr(Exhaustion, "finish", interrupted)
+    monkeypatch.setattr(Shards, "finish", interrupted)
     first = harness(*words)
     assert first.returncode == 130
     assert "interrupted, 4 not begun, the same command goes on" in first.stdout
@@ -184,9 +201,9 @@ def test_two_processes_prove_what_one_does(workplace: Path) -> None:
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     found = []
     for processes in (1, 2):
-        made = Exhaustion("mine.py:as_defined", workplace / str(processes), "softplus", {}, ("float16",), ("few",))
-        list(made.run(processes=processes))
-        found.append(facts(made.proofs()))
+        only = {"dtypes": ["float16"], "layouts": ["few"]}
+        plan = Exhaustion("mine.py:as_defined", "softplus", folder=workplace / str(processes), **only)
+        found.append(facts(plan.run(processes=processes)))
     assert found[0] == found[1]
     assert len(found[0]) == 2
 

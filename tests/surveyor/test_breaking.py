@@ -16,7 +16,8 @@ from harness.laws.standard_rays import rays_of
 from harness.record import Breaking, closed_form, disagreeing, survey_line, unanswered, undeclared
 from harness.surveyor.breaking import Course, breaking, follows
 from harness.surveyor.closed_form import FORMS, form_value, reaches
-from harness.surveyor.survey import Survey, explorations
+from harness.surveyor.explore import explorations
+from harness.surveyor.search import Budget
 from harness.verdict.job import Job, jobs
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -129,7 +130,7 @@ DECLARED = [(case, law, ray) for case in load() for law, ray in case.breaks_at]
 def test_every_declared_closed_form_gives_the_breaking_point(case: Case, law: str, ray: str) -> None:
     """In every dtype in which it is declared."""
     checked = 0
-    for exploration in explorations([case], Survey(batches=0)):
+    for exploration in explorations([case], Budget(batches=0)):
         for job in exploration.jobs:
             for one in rays_of(job.contract):
                 if (job.law.name, one.name) == (law, ray) and case.declared_point(law, ray, job.format.name):
@@ -183,7 +184,7 @@ def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_de
 def test_a_declaration_of_what_there_is_not_is_the_users_error(points: dict[tuple[str, str], str], text: str) -> None:
     """Law, ray and form."""
     with pytest.raises(UsageError, match=text):
-        spike_of(explorations([Case(naive, "softmax", breaks_at=points)], Survey(dtypes=["float32"]))[0].jobs[0].case)
+        spike_of(explorations([Case(naive, "softmax", breaks_at=points)], Budget(), dtypes=["float32"])[0].jobs[0].case)
 
 
 def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:

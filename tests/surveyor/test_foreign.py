@@ -17,10 +17,12 @@ from harness.calling.adapter import bridged, unbridged
 from harness.case import Case
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
-from harness.proof.isolated import Isolated
 from harness.proof.layout import LAYOUTS_WITH_DIM, pair_layouts
+from harness.proof.proving import Proving
 from harness.record import RUNS, Breaking, Proof, RunFolder
-from harness.surveyor.survey import Survey
+from harness.surveyor.plan import Survey
+from harness.verdict.campaign import Campaign
+from harness.work.carry_out import carry_out
 from harness.work.limits import Limits
 
 HOSTILE = """
@@ -170,24 +172,25 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
 def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
     """And goes on from what was kept."""
     (workplace / "mine.py").write_text("import torch\n\ndef f(x):\n    return (1 + x.exp()).log()\n")
-    made = [
-        Exhaustion("mine.py:f", workplace / name, "softplus", {}, ("float16",), ("spread",)) for name in ("one", "two")
-    ]
-    list(made[0].run())
-    with Isolated(made[1], Limits(), 1) as isolated:
-        assert isolated.proofs() == []
-        assert isolated.waiting == 2
-        assert len(list(isolated.run())) == 2
-        apart = isolated.proofs()
     here, there = (
-        [one.model_dump_json(exclude={"duration_s", "floor_s"}) for one in proofs]
-        for proofs in (made[0].proofs(), apart)
+        Exhaustion("mine.py:f", "softplus", folder=workplace / name, dtypes=["float16"], layouts=["spread"])
+        for name in ("one", "two")
     )
-    assert here == there
-    with Isolated(made[1], Limits(), 1) as again:
+    with carry_out(there, limits=Limits()) as hands:
+        proving = Proving(hands)
+        assert proving.proofs() == []
+        assert proving.waiting == 2
+        assert len(list(proving.run())) == 2
+        apart = proving.proofs()
+    timeless = [
+        [proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in proofs] for proofs in (here.run(), apart)
+    ]
+    assert timeless[0] == timeless[1]
+    with carry_out(there, limits=Limits()) as hands:
+        again = Proving(hands)
         assert list(again.run()) == []
-        assert [again.is_kept(shard) for shard in again.shards] == [True, True]
-        assert [one.model_dump_json() for one in again.proofs()] == [one.model_dump_json() for one in apart]
+        assert [piece["kept"] for piece in hands.pieces] == [True, True]
+        assert [proof.model_dump_json() for proof in again.proofs()] == [proof.model_dump_json() for proof in apart]
 
 
 def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +245,7 @@ def test_a_bridge_has_the_signature_of_its_adapter() -> None:
 
 
 def test_a_subpackage_of_the_reference_cases_is_not_foreign() -> None:
-    """It is surveyed and proved where the command runs; what merely begins alike is somebody else's."""
+    """It is checked, surveyed and proved where the command runs; what merely begins alike is somebody else's."""
     targets = ("cases", "cases.softmax_regression", "cases.softmax_regression.concise:softmax", "casesx:f", "mine.py:f")
-    assert [Survey(target).is_foreign for target in targets] == [False, False, False, True, True]
-    assert [Exhaustion(target, Path("shards")).is_foreign for target in targets] == [False, False, False, True, True]
+    for plan in (Campaign, Survey, Exhaustion):
+        assert [plan(target).is_foreign for target in targets] == [False, False, False, True, True]

@@ -13,7 +13,7 @@ from harness.floats.oracle import confirming
 from harness.surveyor import mutation
 from harness.surveyor.genome import Genome, is_searchable
 from harness.surveyor.profile import profile
-from harness.surveyor.search import Settings, search
+from harness.surveyor.search import Budget, search
 from harness.surveyor.worst import witness
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
@@ -33,7 +33,7 @@ def job_of(function: Any = shifted, contract: str = "softmax", law: str = "value
 
 def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
     """Bit for bit, for every objective."""
-    one, same, other = (search(job_of(), Settings(batches=6, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (search(job_of(), Budget(batches=6, seed=seed)) for seed in (1, 1, 2))
     for found, again in zip(one.best, same.best, strict=True):
         assert found.score == again.score
         assert np.array_equal(found.row, again.row)
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
 def test_a_few_batches_find_the_large_gaps_that_random_rows_do_not(dtype: str, least: float) -> None:
     """The error of a shifted softmax grows with the gap; normal rows of the same number stay far below."""
     job = job_of(dtype=dtype)
-    found = search(job, Settings(batches=12, objectives=("deviation",), thresholds=False))
+    found = search(job, Budget(batches=12, objectives=("deviation",), thresholds=False))
     rows = torch.randn(12 * 4096, 8, generator=torch.Generator().manual_seed(0)).to(job.format.dtype)
     random = float(job.subject.measure(job.law, {"logits": rows}).deviation.max())
     assert found.best[0].score > least
@@ -60,7 +60,7 @@ def test_a_bug_that_shows_on_one_combination_of_bits_is_climbed_to() -> None:
         gap = (logits[:, :1] - logits[:, 1:2]).abs()
         return torch.where((gap > 0) & (logits.abs().amax(-1, keepdim=True) < 4), p * (1 + 1e-5 / (gap + 1e-3)), p)
 
-    found = search(job_of(nearly), Settings(batches=60, objectives=("ratio",), thresholds=False))
+    found = search(job_of(nearly), Budget(batches=60, objectives=("ratio",), thresholds=False))
     row = found.example("ratio")["logits"][0]
     assert found.best[0].score > 5e3
     assert 0 < abs(float(row[0] - row[1])) < 1e-3
@@ -72,7 +72,7 @@ def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
     def overflowing(logits: Tensor) -> Tensor:
         return logits.exp() / logits.exp().sum(-1, keepdim=True)
 
-    found = search(job_of(overflowing), Settings(batches=1000))
+    found = search(job_of(overflowing), Budget(batches=1000))
     assert found.rows == 4096
     assert all(one.score == np.inf for one in found.best)
 
@@ -80,7 +80,7 @@ def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
 def test_time_bounds_a_search_where_batches_do_not() -> None:
     """By the clock that it is given."""
     ticks = iter(range(1000))
-    found = search(job_of(), Settings(batches=0, seconds=5.0), clock=lambda: float(next(ticks)))
+    found = search(job_of(), Budget(batches=0, seconds=5.0), clock=lambda: float(next(ticks)))
     assert found.rows == 4 * 4096
 
 
@@ -88,7 +88,7 @@ def test_time_bounds_a_search_where_batches_do_not() -> None:
 def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) -> None:
     """What is recorded is what its own example gives, and no less than the search saw."""
     job = job_of()
-    outcome = search(job, Settings(batches=6))
+    outcome = search(job, Budget(batches=6))
     record = witness(job, outcome, objective)
     with confirming():
         measurement = job.subject.measure(job.law, from_text(record.example))
@@ -127,7 +127,7 @@ def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mu
 def test_labels_are_searched_as_classes() -> None:
     """The labels of a cross-entropy stay below the number of classes, and do not all stay the first."""
     job = job_of(torch.nn.functional.cross_entropy, "cross_entropy")
-    found = search(job, Settings(batches=3))
+    found = search(job, Budget(batches=3))
     label = found.example("ratio")["labels"]
     assert label.dtype == torch.int64
     rows = mutation.mutated(

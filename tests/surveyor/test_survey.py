@@ -14,7 +14,7 @@ from harness import cli
 from harness.error import UsageError
 from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst, how_sure, what_happens
 from harness.surveyor.findings import Findings
-from harness.surveyor.survey import Survey
+from harness.surveyor.plan import Survey
 
 HOMEWORK = """
 import torch
@@ -170,7 +170,7 @@ def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
     found = harness.survey(naive, "softmax", dtypes=["float16"], batches=0)
     assert "rows_sum_to_one" not in {one.law for one in found.breakings}
     named = Survey("cases", contract="softmax", laws=["rows_sum_to_one"], dtypes=["float16"], batches=0)
-    laws = {job.law.name for exploration in named.explorations() for job in exploration.jobs}
+    laws = {part.job.law.name for part in named.load().parts}
     assert laws == {"rows_sum_to_one"}
 
 

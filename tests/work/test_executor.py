@@ -16,16 +16,17 @@ from distributed import LocalCluster
 from harness import cli
 from harness.error import UsageError
 from harness.proof.exhaustion import Exhaustion
-from harness.proof.isolated import Isolated
+from harness.proof.proving import Proving
 from harness.record import RunFolder, Verdict
-from harness.surveyor.survey import Survey
+from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
-from harness.work import executor_worker as post
+from harness.work import executor_worker
+from harness.work.answer import Answer
+from harness.work.carry_out import carry_out
 from harness.work.executor import executor_named
-from harness.work.executor_pool import Crew
+from harness.work.executor_pool import ExecutorPool
 from harness.work.executor_worker import Order, carried_out, kind_here
 from harness.work.limits import Limits
-from harness.work.pool import Answer
 
 HOMEWORK = """
 def softmax(x):
@@ -126,12 +127,14 @@ def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None
     """Its workers keep the shards in the folder, so that the same command goes on with them."""
     found = []
     for name, executor in (("here", None), ("there", threads)):
-        plan = Exhaustion("homework.py:sigmoid", Path(name).absolute(), "sigmoid", dtypes=["float16"])
-        with Isolated(plan, Limits(), 1, executor) as work:
-            list(work.run())
-            found.append([proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in work.proofs()])
-            assert not work.waiting
-        assert all(map(plan.is_kept, plan.shards))
+        plan = Exhaustion("homework.py:sigmoid", "sigmoid", folder=Path(name).absolute(), dtypes=["float16"])
+        with carry_out(plan, limits=Limits(), executor=executor) as hands:
+            proving = Proving(hands)
+            list(proving.run())
+            found.append([proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in proving.proofs()])
+            assert not proving.waiting
+        with carry_out(plan) as hands:
+            assert all(piece["kept"] for piece in hands.pieces)
     assert found[0] == found[1]
 
 
@@ -187,7 +190,7 @@ def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads:
     """A piece that there is not."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     with (
-        Crew(campaign, Limits(), threads) as crew,
+        ExecutorPool(campaign, Limits(), threads) as crew,
         pytest.raises(RuntimeError, match=r"(?s)in a worker .*Traceback.*IndexError"),
     ):
         list(crew.answers([99]))
@@ -214,7 +217,7 @@ class Asleep(Executor):
 def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
     """And the pieces are said to have no answer."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32", "float16"])
-    with Crew(campaign, Limits(), Asleep()) as crew:
+    with ExecutorPool(campaign, Limits(), Asleep()) as crew:
         started = time.monotonic()
         assert list(crew.answers([0, 1], seconds=0.2)) == [Answer(0), Answer(1)]
         assert time.monotonic() - started >= 0.2
@@ -222,9 +225,9 @@ def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
 
 def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker of a cluster lives for months; the next piece starts another."""
-    monkeypatch.setattr(post, "IDLE_S", 0.05)
+    monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
-    order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), post._Post()
+    order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), executor_worker.Outliving()
 
     def decided() -> tuple[str, ...]:
         said = own.answer(order, 0).said

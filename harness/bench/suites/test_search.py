@@ -28,7 +28,7 @@ from harness.floats.format import FORMATS
 from harness.floats.measurement import Measurement
 from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
-from harness.surveyor.search import ROWS, Objective, Settings, search
+from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
 from harness.verdict.job import Job
 from harness.verdict.reproducible import reproducible
@@ -186,7 +186,7 @@ def _drawn(
 
 def evolved(job: Job, seconds: float, seed: int) -> tuple[float, int]:
     """Our own search, in ordinal space."""
-    found = search(job, Settings(seconds=seconds, objectives=(_objective(job),), thresholds=False, seed=seed))
+    found = search(job, Budget(seconds=seconds, objectives=(_objective(job),), thresholds=False, seed=seed))
     return found.best[0].score, found.rows
 
 

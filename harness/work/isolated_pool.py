@@ -17,13 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
 from typing import Any, Self
 
-from pydantic import TypeAdapter
-
 from harness.error import UsageError
 from harness.record import Fault
+from harness.work.answer import Answer
 from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
-from harness.work.task import Document, Plan
+from harness.work.plan import Document, Plan, to_document
 
 LOSSES = 3
 """Workers that a case may cost; its other pieces are not tried then."""
@@ -32,33 +31,8 @@ HURRY = 0.1
 """Share of the time for a call that is left to a case of which one has hung."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of one piece.
-
-    Parameters
-    ----------
-    index
-        Of the piece.
-    said
-        The worker's answer; ``None`` where there is none.
-    loss
-        How the worker was lost; ``None`` where it was not.
-    reason
-        Why there is no answer, naming the case; ``None`` where there is one, or the piece was not begun.
-    duration_s
-        From question to answer.
-    """
-
-    index: int
-    said: Document | None = None
-    loss: Loss | None = None
-    reason: str | None = None
-    duration_s: float = 0.0
-
-
-class Pool:
-    """Workers that carry out one errand.
+class IsolatedPool:
+    """Processes that foreign code may take with it, asked as :class:`harness.work.carry_out.Hands` are.
 
     Parameters
     ----------
@@ -140,16 +114,18 @@ class Pool:
                 return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
             call_s = self._limits.call_s * (HURRY if case in self._hung else 1.0)
             started = time.perf_counter()
-            said = worker.ask(index, call_s)
+            came = worker.ask(index, call_s)
         finally:
             self._idle.put(worker)
         duration_s = time.perf_counter() - started
-        if not isinstance(said, Loss):
-            return Answer(index, said, duration_s=duration_s)
+        if not isinstance(came, Loss):
+            said, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])
+            reason = f"{case} {noticed[1]}" if noticed and said is None else None
+            return Answer(index, said, noticed, reason=reason, duration_s=duration_s)
         self._lost[case] += 1
-        if said.fault is Fault.HUNG:
+        if came.fault is Fault.HUNG:
             self._hung.add(case)
-        return Answer(index, loss=said, reason=f"{case} {said.sentence}", duration_s=duration_s)
+        return Answer(index, loss=came, reason=f"{case} {came.sentence}", duration_s=duration_s)
 
 
 @dataclass
@@ -176,8 +152,7 @@ class _Worker:
             start_new_session=True,
             cwd=self.folder,
         )
-        plan = TypeAdapter(type(self.plan)).dump_python(self.plan, mode="json")
-        self._send({"errand": type(self.plan).__name__, "plan": plan, "limits": asdict(self.limits)})
+        self._send({"plan": to_document(self.plan), "limits": asdict(self.limits)})
 
     def ready(self) -> list[Document]:
         """Wait until the code is loaded, and return the pieces there are.

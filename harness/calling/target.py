@@ -1,0 +1,42 @@
+"""Targets: the code that a check, a survey or a proof is about, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.calling.discovery import SHIPPED, is_shipped, load
+from harness.case import Break, Case
+
+
+@dataclass(frozen=True)
+class Target:
+    """Cases to load, and what is claimed of them.
+
+    Parameters
+    ----------
+    target, contract
+        As :func:`harness.calling.discovery.load` takes them.
+    declares, breaks, call
+        What a single function claims: see :class:`harness.case.Case`.
+    """
+
+    target: str = SHIPPED
+    contract: str | None = None
+    declares: Mapping[str, Any] = field(default_factory=dict)
+    breaks: Mapping[str, str | Break] = field(default_factory=dict)
+    call: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is somebody else's, which is run in a process of its own."""
+        return not is_shipped(self.target)
+
+    def cases(self) -> list[Case]:
+        """Load the cases.
+
+        Raises
+        ------
+        UsageError
+            If the target does not exist, cannot be imported, or holds no case.
+        """
+        return load(self.target, contract=self.contract, declares=self.declares, breaks=self.breaks, call=self.call)

@@ -1,0 +1,115 @@
+"""The options that say by what means a command's work is carried out, for every command that has pieces to do."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import Field, dataclass, fields, replace
+from typing import Annotated, Any
+
+import typer
+
+from harness.work.carry_out import Hands, carry_out
+from harness.work.executor import executor_named
+from harness.work.limits import Limits
+from harness.work.plan import Plan
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Processes, each of which computes on one thread; as many as pay when absent."),
+]
+IsolateOption = Annotated[
+    bool, typer.Option("--isolate/--no-isolate", help="Run code that is not shipped in a process of its own.")
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Where it is computed instead: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
+        metavar="EXECUTOR",
+    ),
+]
+_LIMITS = [limit for limit in fields(Limits) if limit.metadata]
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what means work is carried out, as the user said.
+
+    Parameters
+    ----------
+    jobs
+        Processes; ``None`` where none were asked for.
+    isolate
+        Whether foreign code runs in processes of its own.
+    executor
+        As :func:`harness.work.executor.executor_named` takes it.
+    limits
+        Of foreign code.
+    """
+
+    jobs: int | None
+    isolate: bool
+    executor: str | None
+    limits: Limits
+
+    @contextmanager
+    def hands(self, plan: Plan, *, processes: int = 1) -> Iterator[Hands]:
+        """Enter who carries a plan out.
+
+        Parameters
+        ----------
+        plan
+            What to do.
+        processes
+            How many, where the user asks for no number.
+        """
+        with executor_named(self.executor, self.jobs) as executor:
+            limits = None
+            if executor is not None or (self.isolate and plan.is_foreign):
+                limits = replace(self.limits, law_s=plan.longest_s(self.limits.call_s))
+            with carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor) as hands:
+                yield hands
+
+
+def takes_means(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options, in the place of its argument ``means``.
+
+    Notes
+    -----
+    The options of the limits are those that :class:`~harness.work.limits.Limits` declares.
+    """
+    signature = inspect.signature(command)
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        limits = Limits(**{limit.name: given.pop(limit.name) for limit in _LIMITS})
+        means = Means(given.pop("jobs"), given.pop("isolate"), given.pop("executor"), limits)
+        command(**given, means=means)
+
+    parameters = [
+        option
+        for parameter in signature.parameters.values()
+        for option in (_options() if parameter.name == "means" else [parameter.replace(kind=parameter.KEYWORD_ONLY)])
+    ]
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _options() -> list[inspect.Parameter]:
+    return [
+        _parameter("jobs", JobsOption, None),
+        _parameter("isolate", IsolateOption, default=True),
+        *(_parameter(limit.name, _option(limit), limit.default) for limit in _LIMITS),
+        _parameter("executor", ExecutorOption, None),
+    ]
+
+
+def _option(limit: "Field[Any]") -> Any:
+    said = limit.metadata
+    return Annotated[float, typer.Option(said["option"], min=said["least"], help=said["help"])]
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -1,0 +1,100 @@
+"""Tasks: the proofs to make of some cases, one for each quantity, format and layout."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from harness.calling.adapter import bridged
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.floats.format import format_of
+from harness.laws.law import Contract
+from harness.proof import pairs, values
+from harness.proof.conclusion import Task
+from harness.proof.layout import VALUE_LAYOUTS, takes
+from harness.proof.operation import OPERATIONS
+from harness.proof.sweep import REMEDY, ROW_BY_ROW
+
+DTYPES = ("float16", "bfloat16")
+"""The formats whose inputs can be exhausted."""
+
+CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
+
+
+def tasks_of(
+    cases: Sequence[Case],
+    target: str,
+    *,
+    dtypes: Sequence[str] = (),
+    layouts: Sequence[str] = (),
+    quantities: Sequence[str] = (),
+) -> list[Task]:
+    """List the proofs to make of some cases, in a fixed order.
+
+    Parameters
+    ----------
+    cases
+        The cases.
+    target
+        What they were loaded as.
+    dtypes, layouts, quantities
+        Names to restrict to; all where empty.
+
+    Raises
+    ------
+    UsageError
+        If a name matches nothing, or no case has inputs that can be exhausted.
+    """
+    for name in dtypes:
+        if name not in DTYPES:
+            raise UsageError(rule=f"the dtypes whose inputs can be exhausted are {_listed(DTYPES)}", value=f"`{name}`")
+    tasks = [
+        task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
+    ]
+    if not tasks and any(case.contract in CONTRACTS for case in cases):
+        value = f"`{target}`, which takes no `reduction`"
+        raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=REMEDY)
+    if not tasks:
+        raise UsageError(
+            rule=f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}",
+            value=f"none of them in `{target}`",
+        )
+    tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)
+    return _restricted(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
+
+
+def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
+    """The tasks of the names an option gives; all where it gives none."""
+    known = list(dict.fromkeys(name(task) for task in tasks))
+    for wish in wanted:
+        if wish not in known:
+            raise UsageError(rule=f"`--{option}` takes {_listed(known)}", value=f"`{wish}`")
+    return [task for task in tasks if not wanted or name(task) in wanted]
+
+
+def _of_case(case: Case, dtype: str) -> Iterator[Task]:
+    contract, format_ = contract_named(case.contract), format_of(dtype)
+    if contract.name in values.CONTRACTS:
+        for quantity in values.QUANTITIES:
+            for layout in VALUE_LAYOUTS:
+                yield values.Values(bridged(case), contract, format_, layout, quantity)
+    if contract.name in pairs.CONTRACTS and (by_row := _row_by_row(case, contract)) is not None:
+        answering = bridged(by_row)
+        for operation in OPERATIONS[contract.name]:
+            for pair_layout in operation.layouts(answering.function):
+                yield pairs.Pairs(answering, contract, format_, pair_layout, operation)
+
+
+def _row_by_row(case: Case, contract: Contract) -> Case | None:
+    """The case with an answer for each row; ``None`` where it only gives the mean or the sum of many."""
+    if "reduction" not in contract.conventions:
+        return case
+    asked = replace(case, declares={**case.declares, "reduction": "none"})
+    if case.call is None and takes(case.function, "reduction"):
+        return replace(asked, call=ROW_BY_ROW)
+    # What an adapter returns is seen when it is called.
+    return asked if case.call is not None or case.declares.get("reduction") == "none" else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

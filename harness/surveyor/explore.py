@@ -1,0 +1,169 @@
+"""Explorations: the parts of a survey, listed case by case and dtype by dtype."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.case import Break, Case
+from harness.error import UsageError
+from harness.laws.law import Contract, Law, Ray
+from harness.laws.standard_rays import rays_of
+from harness.record import SEED
+from harness.surveyor.breaking import follows, is_followed
+from harness.surveyor.findings import Finding, Findings
+from harness.surveyor.genome import is_searchable
+from harness.surveyor.part import Part
+from harness.surveyor.search import Budget
+from harness.timing.clock import threads
+from harness.verdict.job import Job, jobs
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """One case in one dtype: the laws that are followed, and how."""
+
+    jobs: tuple[Job, ...]
+    budget: Budget
+    rays: Sequence[str] = ()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The laws along the rays, the searches for the worst, and how it sums."""
+        parts = [Part(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
+        if self.budget.batches or self.budget.seconds is not None:
+            searched = (job for job in self.jobs if job.law in _searched(job.contract) and is_searchable(job))
+            parts += [Part(job, self.budget, "search") for job in searched]
+        return [*parts, Part(self.jobs[0], self.budget, "sums")]
+
+    def findings(self) -> list[Finding]:
+        """Find all of it out."""
+        return [finding for part in self.parts for finding in part.findings()]
+
+    def _rays(self, job: Job) -> list[Ray]:
+        rays = (ray for ray in rays_of(job.contract) if not self.rays or ray.name in self.rays)
+        return [ray for ray in rays if follows(job, ray)]
+
+
+def _searched(contract: Contract) -> list[Law]:
+    """The laws in which the worst is searched for: the first one of the value, and those of the gradient."""
+    followed = [law for law in contract.laws if is_followed(law)]
+    values = [law for law in followed if law.group == "value"]
+    return [*values[:1], *(law for law in followed if law.group == "gradient")]
+
+
+def explorations(
+    cases: Sequence[Case],
+    budget: Budget,
+    *,
+    laws: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    rays: Sequence[str] = (),
+) -> list[Exploration]:
+    """List what there is to explore of some cases, in a fixed order; those of contracts without rays are left out.
+
+    Parameters
+    ----------
+    cases
+        The cases.
+    budget
+        Of each search.
+    laws, dtypes, rays
+        Names to restrict to; all where empty.
+
+    Raises
+    ------
+    UsageError
+        If a name matches nothing, no contract has rays, or a case declares a breaking point that its contract does not
+        have.
+    """
+    groups: dict[tuple[str, str, str], list[Job]] = {}
+    known: set[str] = set()
+    for job in jobs(cases, laws=laws, dtypes=dtypes):
+        own_rays = rays_of(job.contract)
+        known |= {ray.name for ray in own_rays}
+        _validate(job.case, job.contract, own_rays)
+        if own_rays and _wanted(job, named=bool(laws)):
+            groups.setdefault((job.case.name, job.contract.name, job.format.name), []).append(job)
+    for group in groups.values():
+        own = {law.name: law for ray in rays_of(group[0].contract) for law in ray.laws}
+        followed = {job.law.name for job in group}
+        fresh = [law for name, law in own.items() if name not in followed and (not laws or name in laws)]
+        group += [replace(group[0], law=law) for law in fresh]
+    unknown = set(rays) - known
+    if unknown:
+        raise UsageError(
+            rule=f"`--ray` is one of {', '.join(f'`{name}`' for name in sorted(known))}", value=f"`{min(unknown)}`"
+        )
+    if not groups:
+        without = ", ".join(dict.fromkeys(f"`{case.contract}`" for case in cases))
+        raise UsageError(rule="a survey needs a contract that has rays", value=without or "no case")
+    return [Exploration(tuple(group), budget, rays) for group in groups.values()]
+
+
+def _wanted(job: Job, *, named: bool) -> bool:
+    """Whether a law is followed: unless it was named itself, those of values, finiteness and gradients are."""
+    return is_followed(job.law) or (named and job.law.inputs is None and job.law.group == "algebra")
+
+
+def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
+    """Hold the declared breaking points against the contract."""
+    laws = {law.name for law in (*contract.laws, *(law for ray in rays for law in ray.laws))}
+    names = {ray.name for ray in rays}
+    for law, ray in case.breaks_at:
+        if law not in laws or ray not in names:
+            raise UsageError(
+                rule=f"`breaks_at` names a law and a ray of `{contract.name}`: {', '.join(sorted(names)) or 'none'}",
+                value=f"`{law}` along `{ray}`",
+                place=case.name,
+            )
+
+
+def survey(
+    function: Callable[..., Any],
+    contract: str,
+    *,
+    dtypes: Sequence[str] = (),
+    declares: Mapping[str, Any] | None = None,
+    breaks: Mapping[str, str | Break] | None = None,
+    call: str | Callable[..., Any] | None = None,
+    batches: int = 40,
+    seed: int = SEED,
+) -> Findings:
+    """Find where an implementation breaks the laws of a contract, and the inputs on which it is worst.
+
+    Parameters
+    ----------
+    function
+        The implementation, with the contract's signature.
+    contract
+        Name of the contract.
+    dtypes
+        Names of the dtypes; all of the contract's where empty.
+    declares
+        Conventions in which the contract leaves a choice.
+    breaks
+        Laws it is known to break, with the reason.
+    call
+        How it is called where it has another signature, or computes on other arrays, as :func:`harness.check` takes it.
+    batches
+        Batches of each search for the worst.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Findings
+        Breaking points along rays, worst cases, profiles and accumulators.
+
+    Raises
+    ------
+    UsageError
+        If the contract or a dtype does not exist, or the contract has no rays.
+    """
+    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
+    findings = Findings()
+    with threads(1):
+        for exploration in listed:
+            findings.add(exploration.findings())
+    return findings

@@ -1,0 +1,140 @@
+"""Carrying out a plan: in this process, on processes, in processes that foreign code may take with it, on an executor.
+
+The pieces are independent and seeded by what they are about, so what comes out depends neither on where they are done,
+nor on how many workers there are, nor on the order. Each comes back as the same document everywhere.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack
+from typing import Protocol, Self
+
+from harness.work.answer import Answer
+from harness.work.limits import Limits
+from harness.work.plan import Document, Pieces, Plan
+from harness.work.processes import in_order, workers
+
+
+class Hands(Protocol):
+    """Who carries a plan out; a context, on entering which the code is loaded."""
+
+    pieces: list[Document]
+    """What each piece is about: all that are planned."""
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield what comes of some pieces, in their order.
+
+        Parameters
+        ----------
+        indices
+            Of the pieces.
+        seconds
+            Time after which no further piece is begun: those come back with neither an answer nor a reason.
+
+        Notes
+        -----
+        Who closes it before its end, or is interrupted, gets no more answers; what is running on trusted processes is
+        waited for, so that what a piece keeps by itself is kept whole.
+        """
+
+
+def carry_out(
+    plan: Plan, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
+) -> AbstractContextManager[Hands]:
+    """Return who carries a plan out.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    processes
+        How many processes share the pieces; each computes on one thread.
+    limits
+        Of time and memory, for code that runs in processes of its own; in this one, or in processes that are trusted,
+        when absent.
+    executor
+        Whose workers do the pieces, instead of processes here, each in a process of its own beside it; under the usual
+        limits when none are given.
+
+    Returns
+    -------
+    hands
+        To be entered.
+    """
+    if executor is not None:
+        from harness.work.executor_pool import ExecutorPool
+
+        return ExecutorPool(plan, limits or Limits(), executor)
+    if limits is not None:
+        from harness.work.isolated_pool import IsolatedPool
+
+        return IsolatedPool(plan, limits, processes)
+    return Here(plan, processes)
+
+
+class Here:
+    """Trusted processes: this one, or as many others where there is enough to do.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    processes
+        How many processes.
+    """
+
+    def __init__(self, plan: Plan, processes: int = 1) -> None:
+        self._plan, self._processes = plan, processes
+        self._stack = ExitStack()
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Load the code."""
+        from harness.timing.clock import threads
+
+        with ExitStack() as stack:
+            # Rows are few, and idle threads of a shared machine cost more than they give.
+            stack.enter_context(threads(1))
+            self._loaded = self._plan.load()
+            self.pieces = list(self._loaded.about())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Compute on as many threads as before."""
+        self._stack.close()
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield what comes of some pieces, in their order."""
+        if self._processes > 1 and len(indices) >= self._plan.pays_from * self._processes:
+            return self._shared(indices, seconds)
+        return self._in_turn(indices, seconds)
+
+    def _in_turn(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+        until = None if seconds is None else time.monotonic() + seconds
+        for index in indices:
+            is_up = until is not None and time.monotonic() >= until
+            yield Answer(index, None if is_up else self._loaded.do(index))
+
+    def _shared(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+        with workers(self._processes, _prepare, self._plan) as pool:
+            futures = [pool.submit(_do, index) for index in indices]
+            try:
+                for index, future in in_order(indices, futures, seconds):
+                    yield Answer(index, None if future.cancelled() else future.result())
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+
+_loaded: list[Pieces] = []
+"""The plan of a process that is trusted."""
+
+
+def _prepare(plan: Plan) -> None:
+    _loaded[:] = [plan.load()]
+
+
+def _do(index: int) -> Document:
+    return _loaded[0].do(index)
