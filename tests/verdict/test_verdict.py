@@ -16,7 +16,8 @@ from harness.floats.measurement import Measurement, compare
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
 from harness.record import Status, Verdict, violation_block
-from harness.verdict.decide import PATIENCE, corpus, decide
+from harness.verdict import corpus
+from harness.verdict.decide import PATIENCE, decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_json, to_json
 

@@ -1,0 +1,101 @@
+"""Drawing: examples of a law, those that were found before first, until one breaks it or time is up."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+
+from harness.calling.adapter import NotApplicable
+from harness.laws.law import Example
+from harness.laws.subject import CaseError
+from harness.verdict.reproducible import reproducible
+from harness.verdict.trial import Trials
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Until when to search."""
+
+    end: float
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is later."""
+        return time.perf_counter() > self.end
+
+
+class _End(BaseException):
+    """The end of the draws: an example that fails, trouble, or neither where time is up.
+
+    No ``Exception``, since Hypothesis would run one of those again, and spell its example out for nobody to read.
+    """
+
+    def __init__(self, failing: Example | None = None, trouble: CaseError | NotApplicable | None = None) -> None:
+        self.failing, self.trouble = failing, trouble
+
+
+def first_failing(
+    trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, clock: Clock
+) -> Example | None:
+    """Replay what was found before, then draw, until the law breaks on both tiers of the oracle or time is up.
+
+    Parameters
+    ----------
+    trials
+        The law, on a subject.
+    remembered
+        What was found before.
+    examples
+        Examples to draw.
+    seed
+        Seed of the draws.
+    clock
+        Until when; at least one row is looked at.
+
+    Returns
+    -------
+    example
+        One that fails; ``None`` where none was found.
+
+    Raises
+    ------
+    CaseError, NotApplicable
+        If the implementation does not answer.
+    """
+    for example in remembered:
+        if clock.is_up and trials.census.rows:
+            return None
+        if (failing := trials.failing(example)) is not None:
+            return failing
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=examples,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(trials.job.inputs(trials.job.format))
+    def draw(example: Example) -> None:
+        if clock.is_up and trials.census.rows:
+            raise _End
+        try:
+            failing = trials.failing(example)
+        except (CaseError, NotApplicable) as trouble:
+            raise _End(trouble=trouble) from trouble
+        if failing is not None:
+            raise _End(failing)
+
+    try:
+        with reproducible():
+            draw()
+    except _End as end:
+        if end.trouble is not None:
+            raise end.trouble from None
+        return end.failing
+    return None

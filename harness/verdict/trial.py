@@ -1,0 +1,149 @@
+"""Trials: a law measured on examples, what breaks it confirmed by ball arithmetic, and what was seen counted."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.calling.adapter import NotApplicable
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
+from harness.laws.law import Example
+from harness.laws.subject import CaseError, Subject
+from harness.record import Fault
+from harness.verdict.job import Job
+from harness.verdict.replay import to_json
+from harness.verdict.shrink import worst_row
+
+ATTEMPTS = 16
+"""So often a law that broke is measured again at most, where what breaks it need not show each time."""
+
+TRIES = 4
+"""Measurements in each of which it has to show before a failing example is made minimal."""
+
+_TIERS_AGREE = 2.0**-10
+"""Largest difference between the two tiers, relatively or in the unit of the law, that is not worth a word."""
+
+
+@dataclass
+class Census:
+    """What ran, and the worst that was seen."""
+
+    examples: int = 0
+    rows: int = 0
+    worst_ratio: float = -1.0
+    deviation: float | None = None
+    bound: float | None = None
+    largest: float | None = None
+    witness: tuple[Example, Measurement] | None = None
+    """Where an intermittent law was first seen to break."""
+
+    def count(self, measurement: Measurement) -> None:
+        """Count one example and its rows."""
+        self.examples += 1
+        if measurement.ratio.size:
+            self.rows += len(measurement.ratio) if measurement.ratio.ndim else 1
+
+    def note(self, measurement: Measurement) -> None:
+        """Keep the worst that was seen, relative to its bound, and the largest deviation."""
+        if measurement.ratio.size == 0:
+            return
+        self.largest = max(self.largest or 0.0, float(measurement.deviation.max()))
+        ratio = float(measurement.ratio[measurement.worst])
+        if ratio > self.worst_ratio:
+            self.worst_ratio = ratio
+            self.deviation = float(measurement.deviation[measurement.worst])
+            self.bound = float(measurement.bound[measurement.worst])
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A law tried on one example after the other.
+
+    Parameters
+    ----------
+    job
+        The law, of a case in a dtype.
+    subject
+        The case as the law sees it.
+    census
+        Of what was tried.
+    """
+
+    job: Job
+    subject: Subject
+    census: Census = field(default_factory=Census)
+
+    def failing(self, example: Example) -> Example | None:
+        """Measure one example; return its worst row where it breaks the law and ball arithmetic agrees."""
+        measurement = self.measure(example)
+        self.census.count(measurement)
+        if measurement.broken and self.job.law.intermittent:
+            self.census.note(measurement)
+            self.census.witness = example, measurement
+            return example
+        if measurement.broken:
+            row = worst_row(example, self.job.axes, measurement, self.breaks)
+            with confirming():
+                confirmed = self.subject.measure(self.job.law, row)
+            if confirmed.broken:
+                self.census.note(measurement)
+                return row
+            self._agree(row, confirmed)
+            measurement = confirmed
+        self.census.note(measurement)
+        return None
+
+    def measure(self, example: Example) -> Measurement:
+        """Measure; what a law cannot make anything of, where its contract leaves that to it, is the case's error.
+
+        Where the contract says what comes back, the subject has held it against that already.
+        """
+        try:
+            return self.subject.measure(self.job.law, example)
+        except (CaseError, NotApplicable):
+            raise
+        except (Exception, SystemExit) as error:
+            if self.job.contract.output is not None:
+                raise
+            raise self.subject.misfit(error) from error
+
+    def measure_until_broken(self, example: Example) -> Measurement:
+        """Measure where the law is expected to break; until it does, where that does not show each time."""
+        measurement = self.measure(example)
+        for _ in range(ATTEMPTS - 1 if self.job.law.intermittent else 0):
+            if measurement.broken:
+                break
+            measurement = self.measure(example)
+        return measurement
+
+    def breaks(self, example: Example) -> bool:
+        """Whether an example breaks the law, on the tier of the oracle that is in force."""
+        return self.measure(example).broken
+
+    def shows_each_time(self, example: Example) -> bool:
+        """Whether what breaks the law does so whenever it is measured."""
+        return not self.job.law.intermittent or all(self.breaks(example) for _ in range(TRIES))
+
+    def _agree(self, row: Example, confirmed: Measurement) -> None:
+        """Refuse to pass over what only the screen found, unless it is as near to its bound as the screen is exact.
+
+        Raises
+        ------
+        CaseError
+            If the implementation answers otherwise when it is called again, or the two tiers of the oracle disagree.
+        """
+        job = self.job
+        first, second = self.measure(row), self.measure(row)
+        if not np.array_equal(first.actual, second.actual, equal_nan=True) or not first.broken:
+            raise CaseError(
+                f"{job.case.name} gives another answer when it is called again on the same inputs", Fault.UNREPEATABLE
+            )
+        at = first.worst
+        screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
+        if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
+            raise CaseError(
+                f"a fault of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
+                f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
+                Fault.ORACLE,
+            )
