@@ -1,6 +1,7 @@
 """The ``harness`` command, one module for each group of its commands.
 
-Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered.
+Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered; 130 after
+an interrupt and 143 after SIGTERM, with what was finished kept.
 """
 
 import sys
@@ -9,6 +10,7 @@ import typer
 
 from harness.cli import check, doctor, experiments, gate, laws, prove, report, survey, tune
 from harness.error import UsageError
+from harness.work.interrupt import interruptible
 
 __all__ = ["app", "main"]
 
@@ -34,9 +36,13 @@ app.command()(report.report)
 
 
 def main() -> None:
-    """Run the command; a user's error is one plain line and exit code 2."""
-    try:
-        app()
-    except UsageError as error:
-        print(f"harness: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command; a user's error is one plain line and exit code 2, an interrupt the exit code of its signal."""
+    with interruptible() as interrupt:
+        try:
+            app()
+        except UsageError as error:
+            print(f"harness: {error}", file=sys.stderr)
+            sys.exit(2)
+        except SystemExit as end:
+            end.code = interrupt.exit_code(end.code)
+            raise

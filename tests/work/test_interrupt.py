@@ -1,0 +1,174 @@
+"""How a command is told to end: by Ctrl-C or SIGTERM, in a terminal or in the background of a script."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.record import RUNS, RunFolder, Verdict
+from harness.work.interrupt import SIGNALS, Interrupt, interruptible
+
+IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]
+"""As a script starts a command that it does not wait for, and more: neither signal is to end it."""
+
+
+@pytest.fixture(autouse=True)
+def handlers_restored() -> Iterator[None]:
+    """What the tests below leave set is what was set before them."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_both_signals_interrupt_the_body(number: signal.Signals) -> None:
+    """And which one came is known afterwards."""
+    with pytest.raises(KeyboardInterrupt), interruptible() as interrupt:
+        signal.raise_signal(number)
+    assert interrupt.received is number
+
+
+@pytest.mark.parametrize(
+    "handler", [signal.SIG_IGN, signal.SIG_DFL, lambda *_: None], ids=["ignored", "default", "its own"]
+)
+def test_what_was_set_before_is_set_again(handler: signal.Handlers | Callable[..., None]) -> None:
+    """Whatever it was, after an interrupt too."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            signal.raise_signal(signal.SIGINT)
+        assert all(signal.getsignal(number) is handler for number in SIGNALS)
+    finally:
+        for number, own in before.items():
+            signal.signal(number, own)
+
+
+def test_another_thread_changes_nothing() -> None:
+    """Only the main thread may set handlers."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    inside: list[object] = []
+
+    def body() -> None:
+        with interruptible():
+            inside.append({number: signal.getsignal(number) for number in SIGNALS})
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+
+
+@pytest.mark.parametrize(
+    ("received", "code", "ends_with"),
+    [
+        (None, 130, 130),
+        (signal.SIGINT, 130, 130),
+        (signal.SIGTERM, 130, 143),
+        (signal.SIGTERM, 1, 1),
+        (None, None, None),
+    ],
+)
+def test_the_exit_code_says_which_signal_interrupted(
+    received: signal.Signals | None, code: int | None, ends_with: int | None
+) -> None:
+    """A command that ended otherwise keeps its own."""
+    assert Interrupt(received).exit_code(code) == ends_with
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_was_ignored_from_the_start_interrupts(number: signal.Signals) -> None:
+    """As one is by what a script starts in its background."""
+    program = """
+        import time
+        from harness.work.interrupt import interruptible
+        with interruptible() as interrupt:
+            try:
+                print("ready", flush=True)
+                time.sleep(60)
+            except KeyboardInterrupt:
+                raise SystemExit(interrupt.exit_code(130))
+    """
+    assert _ended_by(number, [*IN_THE_BACKGROUND, sys.executable, "-P", "-c", textwrap.dedent(program)]) == 128 + number
+
+
+def test_a_process_that_is_started_in_the_body_can_be_interrupted() -> None:
+    """It inherits no ignored signal."""
+    program = """
+        import signal, subprocess, sys
+        from harness.work.interrupt import interruptible
+
+        if "child" in sys.argv:
+            print("ready", flush=True)
+            signal.pause()
+        with interruptible():
+            child = subprocess.Popen([*sys.orig_argv, "child"], stdout=subprocess.PIPE, text=True)
+            child.stdout.readline()
+            child.send_signal(signal.SIGINT)
+            raise SystemExit(0 if child.wait(60) == -signal.SIGINT else 1)
+    """
+    command = [*IN_THE_BACKGROUND, sys.executable, "-P", "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 7)])
+def test_a_forked_process_is_ended_as_whoever_forked_it_expects(number: signal.Signals, ends_with: int) -> None:
+    """SIGTERM ends it without a word, and is no interrupt of the command's."""
+    with interruptible() as interrupt:
+        forked = os.fork()
+        if not forked:
+            try:
+                signal.raise_signal(number)
+            except KeyboardInterrupt:
+                os._exit(7)
+            os._exit(0)
+        _, status = os.waitpid(forked, 0)
+    assert os.waitstatus_to_exitcode(status) == ends_with
+    assert interrupt.received is None
+
+
+SLEEPY = """
+import time
+from pathlib import Path
+import torch
+
+def softmax(logits):
+    if logits.dtype == torch.float16:
+        Path("asleep").touch()
+        time.sleep(60)
+    return torch.softmax(logits, -1)
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: signal.Signals) -> None:
+    """What it has finished is in the run, it says that there is more, and its exit code is the signal's."""
+    (workplace / "sleepy.py").write_text(SLEEPY, encoding="utf-8")
+    words = ["check", "sleepy.py:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
+    words += ["--dtypes", "float32,float16", "--jobs", "1"]
+    command = [*IN_THE_BACKGROUND, sys.executable, "-c", "from harness.cli import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 60.0
+        while not (workplace / "asleep").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        running.send_signal(number)
+        output, errors = running.communicate(timeout=60.0)
+    assert running.returncode == 128 + number, errors
+    assert "Traceback" not in errors
+    assert "interrupted, the rest was not checked" in output
+    assert [verdict.dtype for verdict in RunFolder(RUNS / "it").read(Verdict)] == ["float32"]
+
+
+def _ended_by(number: signal.Signals, command: list[str]) -> int:
+    """Send a command a signal once it says that it is ready, and return its exit code."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        return process.wait(60.0)
