@@ -1,5 +1,6 @@
 """Shared by all tests: the mutants' folder is importable, one thread, no state left in the working directory."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,17 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, here and in the processes that are started from here, which inherit it if it is ignored.
+
+    It is ignored wherever the tests run in the background of a script.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
