@@ -16,12 +16,6 @@ from reports.schema import KEYS, SCHEMAS
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> RunFolder:
-    """Return a run with every kind of record."""
-    return sample_run.full_run(tmp_path / "full")
-
-
-@pytest.fixture
 def bare(tmp_path: Path) -> RunFolder:
     """Return a run that holds nothing but its head."""
     run = RunFolder(tmp_path / "bare")

@@ -14,6 +14,7 @@ from samples import balance as sample_balance
 from samples import benchmarks as sample_benchmarks
 from samples import run as sample_run
 from samples import survey as sample_survey
+from samples.report import Report, reported
 
 from harness.error import UsageError
 from harness.record import (
@@ -85,36 +86,32 @@ def bare(path: Path) -> RunFolder:
 
 def written(run: RunFolder) -> tuple[str, str]:
     """Write the report of a run and return its HTML and its Markdown."""
-    page, _ = write_report(run)
-    return page.read_text(encoding="utf-8"), page.with_suffix(".md").read_text(encoding="utf-8")
+    report = reported(run)
+    return report.html, report.markdown
 
 
-def test_a_full_run_gives_a_well_formed_page(tmp_path: Path) -> None:
+def test_a_full_run_gives_a_well_formed_page(report: Report) -> None:
     """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched."""
-    page = write_report(sample_run.full_run(tmp_path))[0]
-    outline = Outline(page.read_text(encoding="utf-8"))
+    outline = Outline(report.html)
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
     beside = {link for link in outline.links if not link.startswith(("#", "data:image/png;base64,"))}
     assert len(beside) >= 12, "figures link to the frames they are drawn from"
-    assert all((page.parent / link).read_text(encoding="utf-8").count("\n") > 1 for link in beside)
+    assert all((report.page.parent / link).read_text(encoding="utf-8").count("\n") > 1 for link in beside)
 
 
-def test_no_script_runs_but_the_one_that_sorts_tables(tmp_path: Path) -> None:
+def test_no_script_runs_but_the_one_that_sorts_tables(report: Report) -> None:
     """The policy of the page names the hash of its own script, and nothing else."""
-    html = written(sample_run.full_run(tmp_path))[0]
-    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    (script,) = re.findall("<script>(.*?)</script>", report.html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert re.findall(r"script-src ([^;]*);", html) == [f"'sha256-{digest}'"]
+    assert re.findall(r"script-src ([^;]*);", report.html) == [f"'sha256-{digest}'"]
 
 
-def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
+def test_the_sections_stand_in_the_order_a_reader_asks(report: Report) -> None:
     """Findings first, then declared failures and laws, time, training, and where it came from."""
-    html, markdown = written(sample_run.full_run(tmp_path))
-    found = re.findall(r'<section id="(\w+)">', html)
-    assert found == [*SECTIONS.split(), "skipped"]
-    assert re.findall(r"^## (.+)$", markdown, re.MULTILINE) == [
+    assert re.findall(r'<section id="(\w+)">', report.html) == [*SECTIONS.split(), "skipped"]
+    assert re.findall(r"^## (.+)$", report.markdown, re.MULTILINE) == [
         *("What needs attention", "What changed", "Gate", "Declared failures", "Laws", "Proofs"),
         "Where it breaks, and the worst found",
         *("Training steps", "Data loaders", "Loading against the step"),
@@ -124,28 +121,26 @@ def test_the_sections_stand_in_the_order_a_reader_asks(tmp_path: Path) -> None:
     ]
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(full: RunFolder, report: Report, tmp_path: Path) -> None:
     """Two reports of one run are identical, file by file."""
-    run = sample_run.full_run(tmp_path / "run")
-    for name in ("first", "second"):
-        write_report(run, tmp_path / name)
-    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
+    first, second = report.page.parent, tmp_path / "second"
+    write_report(full, second)
+    files = sorted(path.relative_to(first) for path in first.rglob("*.*"))
     assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(SCHEMAS)
     for file in files:
-        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+        assert (first / file).read_bytes() == (second / file).read_bytes()
 
 
-def test_the_verdict_line_is_returned_and_heads_both_pages(tmp_path: Path) -> None:
+def test_the_verdict_line_is_returned_and_heads_both_pages(full: RunFolder, report: Report) -> None:
     """Terminal, HTML and Markdown say the same sentence."""
-    run = sample_run.full_run(tmp_path)
-    page, (line, *_) = write_report(run)
-    assert page == tmp_path / "report" / "report.html"
+    line, *_ = report.lines
+    assert report.page == full.path / "report" / "report.html"
     assert line == (
         "verdict: all 380 laws hold or fail as declared (353 hold, 27 expected failures, 4 skipped); "
         "proofs: 1 of 2 proved (4,471,586,816 inputs visited)"
     )
-    assert f'id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
-    assert f"**{line}**" in page.with_suffix(".md").read_text(encoding="utf-8")
+    assert f'id="verdict">{line}</p>' in unbroken(report.html)
+    assert f"**{line}**" in report.markdown
 
 
 OUTCOMES = [
@@ -296,17 +291,16 @@ def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
     assert markdown.count(STAND_IN) == len(labelled)
 
 
-def test_genuine_data_carries_no_label(tmp_path: Path) -> None:
+def test_genuine_data_carries_no_label(report: Report) -> None:
     """The published data set needs no caveat."""
-    assert "stand-in" not in "".join(written(sample_run.full_run(tmp_path)))
+    assert "stand-in" not in report.html + report.markdown
 
 
-def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(tmp_path: Path) -> None:
+def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(report: Report, tmp_path: Path) -> None:
     """The column is there in both; the sentence only where there is no accelerator."""
     sentence = "no accelerator on this machine"
-    html, markdown = written(sample_run.full_run(tmp_path / "without"))
-    assert html.count(sentence) == 3
-    assert sentence in markdown
+    assert report.html.count(sentence) == 3
+    assert sentence in report.markdown
     run = sample_run.full_run(tmp_path / "with", environment=sample_run.environment(accelerator="NVIDIA H100"))
     sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
     html, _ = written(run)
@@ -315,9 +309,9 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
     assert "On cuda at batch 1024" in html
 
 
-def test_captions_are_computed_from_the_run(tmp_path: Path) -> None:
+def test_captions_are_computed_from_the_run(report: Report) -> None:
     """The sentence below a figure carries this run's numbers."""
-    html = unbroken(written(sample_run.full_run(tmp_path))[0])
+    html = unbroken(report.html)
     assert "one softmax_regression step takes 3.31 ms from scratch and 2.05 ms concise." in html
     assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
     assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7" in html
@@ -346,13 +340,10 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
     assert "✓" in markdown
 
 
-def test_the_frames_lie_beside_the_page_with_their_schema(tmp_path: Path) -> None:
+def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
     """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
-    write_report(sample_run.full_run(tmp_path))
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(tmp_path / "report" / "data" / "observations.parquet"), load(tmp_path)
-    )
-    folder = tmp_path / "report" / "data"
+    folder = report.page.parent / "data"
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "observations.parquet"), load(full.path))
     assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
     with (folder / "schema.csv").open(encoding="utf-8", newline="") as stream:
         documented = [(row["frame"], row["column"]) for row in csv.DictReader(stream)]

@@ -1,0 +1,35 @@
+"""A run with every kind of record, and its report: written once, read by every test that changes neither."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samples import run as sample_run
+from samples.report import Report, reported
+
+from harness.record import RunFolder
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
+    """Return a run with every kind of record, which is to be left as it is."""
+    run = sample_run.full_run(tmp_path_factory.mktemp("full"))
+    before = _digests(run.path)
+    yield run
+    after = _digests(run.path)
+    assert before == {file: after[file] for file in before}, "a test has written into the run that all tests read"
+
+
+@pytest.fixture(scope="session")
+def report(full: RunFolder) -> Iterator[Report]:
+    """Return the report of that run, which lies in it and is to be left as it is too."""
+    report = reported(full)
+    before = _digests(report.page.parent)
+    yield report
+    assert before == _digests(report.page.parent), "a test has written into the report that all tests read"
+
+
+def _digests(folder: Path) -> dict[Path, str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
