@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,12 +85,42 @@ def format_of(inputs: tuple[Any, ...]) -> Format:
 
 
 def correctly_rounded(exact: Exact, inputs: tuple[Any, ...], format_: Format) -> Tensor:
-    """Round to nearest; ball arithmetic answers where the screen is too near to a tie to decide (Ziv's strategy)."""
-    screen = exact(*inputs)
-    if not undecided(screen, format_).any():
-        return round_to(screen, format_)
+    """Round to nearest what is exact, once for each input: the laws of a contract are drawn the same examples."""
+    question = Question(exact, format_, tuple(map(_content, inputs)), inputs)
+    small = sum(x.numel() for x in inputs if isinstance(x, Tensor)) <= SMALL
+    return _rounded(question).clone() if small else _rounded.__wrapped__(question)
+
+
+SMALL = 2**12
+"""Entries of inputs whose answer is kept."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be rounded: an exact function on some inputs, in a format; questions on equal contents are equal."""
+
+    exact: Exact
+    format: Format
+    content: tuple[Any, ...]
+    inputs: tuple[Any, ...] = field(compare=False)
+
+
+def _content(value: Any) -> Any:
+    """Everything about an input that an answer may depend on: of a tensor its dtype, its shape and its bits."""
+    if not isinstance(value, Tensor):
+        return type(value), value
+    dense = value.detach().clone(memory_format=torch.contiguous_format)
+    return value.dtype, value.shape, dense.view(-1).view(torch.uint8).numpy().tobytes()
+
+
+@lru_cache(maxsize=2**15)
+def _rounded(question: Question) -> Tensor:
+    """Ball arithmetic answers where the screen is too near to a tie to decide (Ziv's strategy)."""
+    screen = question.exact(*question.inputs)
+    if not undecided(screen, question.format).any():
+        return round_to(screen, question.format)
     with confirming():
-        return round_to(exact(*inputs), format_)
+        return round_to(question.exact(*question.inputs), question.format)
 
 
 def undecided(screen: DoubleDouble, format_: Format) -> np.ndarray[Any, np.dtype[np.bool_]]:
