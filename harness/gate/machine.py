@@ -1,15 +1,14 @@
 """What else the machine does meanwhile: one measurement at a time, load, stolen time, clock rate."""
 
-import fcntl
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
 from harness.error import UsageError
 
@@ -60,30 +59,26 @@ def condition() -> Condition:
 def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Keep other measurements of this user away; two at a time would measure each other.
 
+    Parameters
+    ----------
+    patience_s
+        Seconds for which another one is waited for.
+
     Raises
     ------
     UsageError
-        If another one is still running after so many seconds.
+        If another one is still running when patience is at its end.
     """
     # In the machine's own folder for temporary files: the lock is the machine's, and not a checkout's.
-    lock = Path(tempfile.gettempdir(), f"harness-measurement-{os.getuid()}.lock")
-    with lock.open("w") as held:
-        until = time.monotonic() + patience_s
-        while not _locked(held.fileno()):
-            if time.monotonic() > until:
-                raise UsageError(
-                    rule="one measurement runs at a time",
-                    value="another one that has not ended",
-                    place=str(lock),
-                    remedy="wait for it",
-                )
-            time.sleep(0.5)
-        yield
-
-
-def _locked(descriptor: int) -> bool:
+    lock = FileLock(Path(tempfile.gettempdir(), f"harness-measurement-{os.getuid()}.lock"), timeout=patience_s)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        held = lock.acquire(poll_interval=0.5)
+    except Timeout as error:
+        raise UsageError(
+            rule="one measurement runs at a time",
+            value="another one that has not ended",
+            place=lock.lock_file,
+            remedy="wait for it",
+        ) from error
+    with held:
+        yield
