@@ -1,6 +1,5 @@
 """The policy: what the gate tolerates, as the table ``[tool.harness.gate]`` of ``pyproject.toml`` says."""
 
-import json
 import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from harness.error import UsageError
 
@@ -56,12 +56,9 @@ class Policy(_Table):
 
     def allows(self, quantity: str, case: str) -> float:
         """Return one of the allowances of a case."""
-        found = float(getattr(self, quantity))
-        for pattern, allowance in self.cases.items():
-            value = getattr(allowance, quantity)
-            if value is not None and fnmatchcase(case, pattern):
-                found = float(value)
-        return found
+        exceptions = [allowance for pattern, allowance in self.cases.items() if fnmatchcase(case, pattern)]
+        values = [value for table in (self, *exceptions) if (value := getattr(table, quantity)) is not None]
+        return float(values[-1])
 
     def is_timed(self, case: str) -> bool:
         """Whether a case is timed, by its name."""
@@ -124,7 +121,7 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
 def _validated(table: dict[str, Any], file: Path) -> Policy:
     try:
         # Through JSON, where a list can stand for a tuple and all else is held to its type.
-        return Policy.model_validate_json(json.dumps(table))
+        return Policy.model_validate_json(to_json(table))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])

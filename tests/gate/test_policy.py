@@ -51,6 +51,7 @@ def test_allowances_are_by_pattern_and_the_last_counts(tmp_path: Path) -> None:
     [
         ("budgets = 3", "`budgets`"),
         ("budget_s = 'long'", "`budget_s`"),
+        ("budget_s = 2024-02-29", "`budget_s`"),
         ("margin = 2.0", "`margin`"),
         ("timed = 'all'", "`timed`"),
         ("cases = {'*' = {tolerence = 1.0}}", "`cases.*.tolerence`"),
