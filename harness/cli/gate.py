@@ -103,7 +103,7 @@ def _exact(
     run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
 ) -> "Sequence[Finding]":
     from harness.calling.discovery import load
-    from harness.data.gate_images import provide
+    from harness.data.images import short_epoch
     from harness.gate.baseline import Baseline, read_baseline, write_baseline
     from harness.gate.counts import counts
     from harness.gate.numerics import compare, kept
@@ -112,7 +112,7 @@ def _exact(
 
     folder = run_folder(run)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
-    counted = counts(load(policy.target, contract=contract), lambda where: provide(data, where))
+    counted = counts(load(policy.target, contract=contract), lambda where: short_epoch(data, where))
     now = summarised(head, verdicts, breakings, counted)
     if not update:
         return compare(read_baseline(file), now, policy)

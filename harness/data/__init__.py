@@ -1,1 +1,5 @@
-"""Fashion-MNIST: found, validated, read; and what stands in for it where there is none."""
+"""Fashion-MNIST: looked for, validated, read; and what stands in for it where there is none.
+
+``dataset`` looks for it, ``layout`` says which files it has, ``idx`` reads them, ``cache`` keeps them unpacked, and
+``synthetic`` makes the stand-in. ``images`` are what loaders are timed on.
+"""

@@ -4,7 +4,7 @@ The data set is looked for in the folder named by the caller or by ``FASHION_MNI
 package, and then, where that is allowed, downloaded; else the stand-in takes its place, and says so. A folder that
 was named is used or refused, never replaced: the word ``synthetic`` in place of a folder asks for the stand-in.
 
-What was found is validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.store` says what is
+What was found is validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.cache` says what is
 checked when.
 """
 
@@ -14,9 +14,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
-from harness.data import idx
-from harness.data import synthetic as stand_in
-from harness.data.store import LAYOUT, NAMES, PAIRS, Arrays, Checksums, Store, read_split
+from harness.data import idx, synthetic
+from harness.data.cache import Cache
+from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError
 from harness.record import DataSource
 
@@ -98,20 +98,20 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
         If the folder that was named does not exist or lacks a file, if a file found there or in the system's package
         is damaged, if an allowed download fails, or if the cache cannot be written.
     """
-    store = Store(cache)
+    unpacked = Cache(cache)
     named = folder or os.environ.get(VARIABLE)
     if named and str(named) == SYNTHETIC:
-        return _stand_in(store, why="as asked for")
+        return _stand_in(unpacked, why="as asked for")
     if named:
-        return _from_folder(store, Path(named), place=None if folder else VARIABLE)
-    if store.holds(PUBLISHED):
-        return _prepared(store, PUBLISHED, "cache", str(store.folder(PUBLISHED)))
+        return _from_folder(unpacked, Path(named), place=None if folder else VARIABLE)
+    if unpacked.holds(PUBLISHED):
+        return _prepared(unpacked, PUBLISHED, "cache", str(unpacked.folder_of(PUBLISHED)))
     if any(_files_in(SYSTEM).values()):
-        return _prepared(store, store.take(_complete(SYSTEM)), "system", str(SYSTEM))
+        return _prepared(unpacked, unpacked.take(_complete(SYSTEM)), "system", str(SYSTEM))
     if download:
-        return _prepared(store, _download(store), "download", "torchvision's mirror of Fashion-MNIST")
-    damaged = "; its copy in the cache is damaged" if store.folder(PUBLISHED).exists() else ""
-    return _stand_in(store, why=f"because Fashion-MNIST was not found{damaged}")
+        return _prepared(unpacked, _download(unpacked), "download", "torchvision's mirror of Fashion-MNIST")
+    damaged = "; its copy in the cache is damaged" if unpacked.folder_of(PUBLISHED).exists() else ""
+    return _stand_in(unpacked, why=f"because Fashion-MNIST was not found{damaged}")
 
 
 def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
@@ -138,8 +138,8 @@ def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
     return read_split(images, labels)
 
 
-def _prepared(store: Store, checksums: Checksums, origin: Origin, location: str) -> Prepared:
-    """Describe a set that lies in the store."""
+def _prepared(unpacked: Cache, checksums: Checksums, origin: Origin, location: str) -> Prepared:
+    """Describe a set that lies in the unpacked."""
     genuine = checksums == PUBLISHED
     if genuine:
         name, note = "Fashion-MNIST", f"Fashion-MNIST, every checksum as published, from {location}."
@@ -151,16 +151,16 @@ def _prepared(store: Store, checksums: Checksums, origin: Origin, location: str)
     source = DataSource(
         name=name, origin=origin, location=location, checksums=dict(checksums), genuine=genuine, note=note
     )
-    return Prepared(store.folder(checksums).resolve(), source)
+    return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
 
-def _stand_in(store: Store, *, why: str) -> Prepared:
-    """Make the stand-in, or find it in the store."""
+def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
+    """Make the stand-in, or find it in the unpacked."""
     checksums = STAND_IN
-    if not store.holds(checksums):
+    if not unpacked.holds(checksums):
         made = _made_arrays()
         checksums = {name: idx.checksum(array) for name, array in made.items()}
-        store.put(checksums, made)
+        unpacked.put(checksums, made)
     source = DataSource(
         name="synthetic stand-in",
         origin="synthetic",
@@ -169,19 +169,19 @@ def _stand_in(store: Store, *, why: str) -> Prepared:
         genuine=False,
         note=f"Synthetic images stand in for Fashion-MNIST, {why}: no figure made from them is about clothes.",
     )
-    return Prepared(store.folder(checksums).resolve(), source)
+    return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
 
 def _made_arrays() -> Arrays:
     """Make the stand-in's four files."""
-    images, labels = stand_in.images_and_labels(stand_in.TRAIN_COUNT + stand_in.TEST_COUNT)
+    images, labels = synthetic.images_and_labels(synthetic.TRAIN_COUNT + synthetic.TEST_COUNT)
     made: Arrays = {}
-    for train, rows in ((True, slice(stand_in.TRAIN_COUNT)), (False, slice(stand_in.TRAIN_COUNT, None))):
+    for train, rows in ((True, slice(synthetic.TRAIN_COUNT)), (False, slice(synthetic.TRAIN_COUNT, None))):
         made.update(zip(PAIRS[train], (images[rows], labels[rows]), strict=True))
     return made
 
 
-def _from_folder(store: Store, folder: Path, *, place: str | None) -> Prepared:
+def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared:
     """Use the folder that was named, or refuse it."""
     try:
         found = folder.expanduser()
@@ -196,7 +196,7 @@ def _from_folder(store: Store, folder: Path, *, place: str | None) -> Prepared:
             place=place,
             remedy=f"name the folder that holds the four IDX files, or `{SYNTHETIC}`, or no folder at all",
         )
-    return _prepared(store, store.take(files), "folder", str(folder))
+    return _prepared(unpacked, unpacked.take(files), "folder", str(folder))
 
 
 def _files_in(folder: Path) -> dict[str, Path | None]:
@@ -222,11 +222,11 @@ def _complete(folder: Path) -> dict[str, Path]:
     return {name: file for name, file in files.items() if file is not None}
 
 
-def _download(store: Store) -> Checksums:
+def _download(unpacked: Cache) -> Checksums:
     """Fetch the published files by torchvision and check that they are those."""
     from torchvision.datasets import FashionMNIST
 
-    with store.scratch() as scratch:
+    with unpacked.scratch() as scratch:
         try:
             FashionMNIST(str(scratch), download=True)
         except (RuntimeError, OSError, HTTPException) as error:
@@ -235,7 +235,7 @@ def _download(store: Store) -> Checksums:
                 value=" ".join(str(error).split()) or type(error).__name__,
                 remedy=f"see to the network, name a folder by `{VARIABLE}`, or allow no download and use the stand-in",
             ) from error
-        checksums = store.take(_complete(scratch))
+        checksums = unpacked.take(_complete(scratch))
         wrong = [name for name in NAMES if checksums[name] != PUBLISHED[name]]
         if wrong:
             raise UsageError(

@@ -1,4 +1,7 @@
-"""The images the loaders are timed on: one of the sets that :mod:`harness.data.dataset` finds, or its first images."""
+"""The images the loaders are timed on: one of the sets that :mod:`harness.data.dataset` finds, or its first images.
+
+It imports no torch.
+"""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -9,11 +12,14 @@ from numpy.typing import NDArray
 
 from harness.data import idx
 from harness.data.dataset import arrays, prepare
-from harness.data.store import LAYOUT, PAIRS
+from harness.data.layout import LAYOUT, PAIRS
 from harness.error import UsageError
 
 Sample = tuple[bytes, int]
 """The bytes of one image, and its label."""
+
+SHORT_EPOCH = 512
+"""Images of an epoch that is gone through again and again."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +78,14 @@ def image_data(folder: str | None, count: int | None, scratch: Path, *, train: b
                 idx.write(root / LAYOUT / name, array)
     samples = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
     return ImageData(root, prepared.source.name, samples, len(labels), train)
+
+
+def short_epoch(folder: str | None, scratch: Path) -> Path:
+    """Lay out the first images of the test set, as many as make a short epoch, and return the root they lie below.
+
+    Parameters
+    ----------
+    folder, scratch
+        As for :func:`image_data`.
+    """
+    return image_data(folder, SHORT_EPOCH, scratch).root.resolve()

@@ -16,7 +16,8 @@ from harness.data.idx import CLASS_COUNT, SIDE, Bytes
 TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
 
-SEED = 20170831
+STAND_IN_SEED = 20170831
+"""Of all that is drawn; the checksums :data:`harness.data.dataset.STAND_IN` rest on it."""
 REACH = 4
 """Largest shift of a pattern in pixels, in each direction."""
 PATTERN_CELLS = 7
@@ -39,7 +40,7 @@ CHUNK = 1000
 Ints = NDArray[np.int32]
 
 
-def images_and_labels(count: int, *, seed: int = SEED) -> tuple[Bytes, Bytes]:
+def images_and_labels(count: int, *, seed: int = STAND_IN_SEED) -> tuple[Bytes, Bytes]:
     """Make the stand-in's images.
 
     Parameters

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.data.gate_images import provide
+from harness.data.images import short_epoch
 from harness.gate.arm import ArmError, Source
 from harness.gate.couple import BASE, CANDIDATE, NULL
 from harness.gate.finding import comparisons, limits_of, matched, on_time, timed
@@ -76,7 +76,7 @@ def against(
         policy.refuse_unknown(here)
         if "loader" in here.values():
             (both.folder / "cut").mkdir()
-            both.images.symlink_to(provide(data, both.folder / "cut"), target_is_directory=True)
+            both.images.symlink_to(short_epoch(data, both.folder / "cut"), target_is_directory=True)
         pairs = matched(before, here, old, policy)
         evidence = measurement.run(pairs.compared)
     found = comparisons(evidence, policy)

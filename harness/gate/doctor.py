@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.gate_images import provide
+from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Estimate, Limits, estimate
 from harness.gate.arm import Source
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
@@ -101,7 +101,7 @@ def diagnose(
         _, here = measurement.cases()
         if "loader" in here.values():
             (folder / "cut").mkdir()
-            images.symlink_to(provide(data, folder / "cut"), target_is_directory=True)
+            images.symlink_to(short_epoch(data, folder / "cut"), target_is_directory=True)
         policy.refuse_unknown(here)
         evidence = measurement.run([case for case in here if policy.is_timed(case)])
     return seen(evidence, policy)

@@ -20,7 +20,7 @@ from cases.fashion_mnist import CASES, concise, scratch
 from harness.case import Case
 from harness.data import dataset, idx
 from harness.data import synthetic as stand_in
-from harness.data.store import LAYOUT, NAMES
+from harness.data.layout import LAYOUT, NAMES
 
 N = 43
 BATCH = 8

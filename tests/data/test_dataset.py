@@ -17,7 +17,7 @@ import torchvision
 
 from harness.data import dataset, idx
 from harness.data import synthetic as stand_in
-from harness.data.store import LAYOUT, NAMES
+from harness.data.layout import LAYOUT, NAMES
 from harness.error import UsageError
 
 SYSTEM = dataset.SYSTEM

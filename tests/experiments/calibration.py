@@ -10,7 +10,7 @@ from injected import work
 
 from harness.bench.workload import is_timed, workload
 from harness.calling.discovery import load
-from harness.data.gate_images import provide
+from harness.data.images import short_epoch
 from harness.gate.policy import read_policy
 from harness.timing.clock import warm
 
@@ -23,7 +23,7 @@ def calibrate(share: str) -> None:
     policy = read_policy(Path.cwd())
     cases = [case for case in load() if policy.is_timed(case.name) and is_timed(case)]
     with tempfile.TemporaryDirectory() as folder:
-        images = provide(None, Path(folder))
+        images = short_epoch(None, Path(folder))
         counts = {case.name: _numbers(workload(case, images), float(share)) for case in cases}
     print(json.dumps(counts))
 

@@ -9,7 +9,7 @@ import torch
 
 from harness.bench.workload import is_timed, workload
 from harness.calling.discovery import load
-from harness.data.gate_images import provide
+from harness.data.images import short_epoch
 from harness.gate.policy import read_policy
 
 POLICY = read_policy(Path.cwd())
@@ -21,5 +21,5 @@ def test_call(benchmark: Any, case: str) -> None:
     """One call of a case on its standard input, on one thread."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        images = provide(None, Path(folder)) if CASES[case].contract == "loader" else Path(folder)
+        images = short_epoch(None, Path(folder)) if CASES[case].contract == "loader" else Path(folder)
         benchmark(workload(CASES[case], images))

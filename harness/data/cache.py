@@ -15,73 +15,28 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from harness.data import idx
+from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError
 from harness.record import write_atomically
 
-LAYOUT = Path("FashionMNIST", "raw")
-"""Where torchvision keeps the files below its root."""
 
-PAIRS = {
-    True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    False: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-"""The names of the two files of the training set (``True``) and of the test set."""
-
-NAMES = PAIRS[True] + PAIRS[False]
-
-Checksums = dict[str, str]
-"""SHA-256 of each uncompressed file, by name."""
-Arrays = dict[str, idx.Bytes]
-"""The content of each file, by name."""
-
-
-def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Bytes]:
-    """Read the images and labels of one split and check what is particular to Fashion-MNIST.
+class Cache:
+    """Sets of four files, unpacked, and a memory of the files seen.
 
     Parameters
     ----------
-    images_file, labels_file
-        The two files, each plain or compressed with gzip.
-
-    Returns
-    -------
-    images, labels
-        uint8, ``[n, 28, 28]`` and ``[n]``.
-
-    Raises
-    ------
-    UsageError
-        If a file is damaged, there is no image, or the images have another size.
-    """
-    images, labels = idx.read_pair(images_file, labels_file)
-    count, height, width = images.shape
-    if not count or (height, width) != (idx.SIDE, idx.SIDE):
-        raise UsageError(
-            rule=f"Fashion-MNIST has at least one image, each of {idx.SIDE} x {idx.SIDE} pixels",
-            value=f"{count} images of {height} x {width} pixels",
-            place=str(images_file),
-            remedy="this is another data set: name the folder of Fashion-MNIST",
-        )
-    return images, labels
-
-
-class Store:
-    """The cache: sets of four files, and a memory of the files seen.
-
-    Parameters
-    ----------
-    cache
-        The folder; it is made when something is put into it.
+    folder
+        Where they lie; it is made when something is put into it.
     """
 
-    def __init__(self, cache: Path) -> None:
-        self.cache = cache
-        self._memory = cache / "seen.json"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._memory = folder / "seen.json"
 
-    def folder(self, checksums: Checksums) -> Path:
+    def folder_of(self, checksums: Checksums) -> Path:
         """Return where the set with these checksums lies, or would lie."""
         joined = " ".join(checksums[name] for name in NAMES)
-        return self.cache / hashlib.sha256(joined.encode()).hexdigest()[:16]
+        return self.folder / hashlib.sha256(joined.encode()).hexdigest()[:16]
 
     def holds(self, checksums: Checksums) -> bool:
         """Return whether the set is there, undamaged."""
@@ -93,7 +48,7 @@ class Store:
         return False
 
     def take(self, files: Mapping[str, Path]) -> Checksums:
-        """Validate four files found elsewhere and unpack them, as far as that is not done yet.
+        """Validate four files that lie elsewhere and unpack them, as far as that is not done yet.
 
         Parameters
         ----------
@@ -133,7 +88,7 @@ class Store:
         """
         if self.holds(checksums):
             return
-        target = self.folder(checksums)
+        target = self.folder_of(checksums)
         with self.scratch() as scratch:
             raw = scratch / "set" / LAYOUT
             raw.mkdir(parents=True)
@@ -152,20 +107,20 @@ class Store:
     def scratch(self) -> Iterator[Path]:
         """Lend a folder in the cache that is removed again."""
         try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".unpacking-") as scratch:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.folder, prefix=".unpacking-") as scratch:
                 yield Path(scratch)
         except OSError as error:
             raise UsageError(
                 rule="data are unpacked into a cache that can be written",
                 value=error.strerror or str(error),
-                place=str(self.cache),
+                place=str(self.folder),
                 remedy="make room there, or name another folder as the cache",
             ) from error
 
     def _files(self, checksums: Checksums) -> dict[str, Path]:
         """Return the files of a set, by name."""
-        return {name: self.folder(checksums) / LAYOUT / name for name in NAMES}
+        return {name: self.folder_of(checksums) / LAYOUT / name for name in NAMES}
 
     def _examine(self, files: Mapping[str, Path]) -> tuple[Checksums, Arrays]:
         """Read, validate and hash four files, and remember them."""

@@ -1,0 +1,55 @@
+"""The four files of Fashion-MNIST: their names, where torchvision keeps them, and what a pair of them must hold.
+
+It imports no torch.
+"""
+
+from pathlib import Path
+
+from harness.data import idx
+from harness.error import UsageError
+
+LAYOUT = Path("FashionMNIST", "raw")
+"""Where torchvision keeps the files below its root."""
+
+PAIRS = {
+    True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    False: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+"""The names of the two files of the training set (``True``) and of the test set."""
+
+NAMES = PAIRS[True] + PAIRS[False]
+
+Checksums = dict[str, str]
+"""SHA-256 of each uncompressed file, by name."""
+Arrays = dict[str, idx.Bytes]
+"""The content of each file, by name."""
+
+
+def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Bytes]:
+    """Read the images and labels of one split and check what is particular to Fashion-MNIST.
+
+    Parameters
+    ----------
+    images_file, labels_file
+        The two files, each plain or compressed with gzip.
+
+    Returns
+    -------
+    images, labels
+        uint8, ``[n, 28, 28]`` and ``[n]``.
+
+    Raises
+    ------
+    UsageError
+        If a file is damaged, there is no image, or the images have another size.
+    """
+    images, labels = idx.read_pair(images_file, labels_file)
+    count, height, width = images.shape
+    if not count or (height, width) != (idx.SIDE, idx.SIDE):
+        raise UsageError(
+            rule=f"Fashion-MNIST has at least one image, each of {idx.SIDE} x {idx.SIDE} pixels",
+            value=f"{count} images of {height} x {width} pixels",
+            place=str(images_file),
+            remedy="this is another data set: name the folder of Fashion-MNIST",
+        )
+    return images, labels
