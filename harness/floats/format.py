@@ -22,6 +22,7 @@ from torch import Tensor
 
 from harness.error import UsageError
 from harness.floats.double_double import DoubleDouble
+from harness.floats.parameters import PARAMETERS
 
 Array = NDArray[np.float64]
 
@@ -98,15 +99,7 @@ def _log_of(significand: arb, exponent: int) -> float:
         return float((significand * arb(2) ** exponent).log())
 
 
-FORMATS = {
-    format_.name: format_
-    for format_ in (
-        Format("float64", 53, -1022, 1023),
-        Format("float32", 24, -126, 127),
-        Format("bfloat16", 8, -126, 127),
-        Format("float16", 11, -14, 15),
-    )
-}
+FORMATS = {name: Format(name, *parameters) for name, parameters in PARAMETERS.items()}
 
 
 def format_of(name: str) -> Format:

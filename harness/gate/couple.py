@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.gate.arm import Arm, ArmError, Slice, Source
+from harness.timing.clock import ROUND_S
 
 SLICE_S, FEWEST_ROUNDS = 0.01, 5
 """A slice lasts so long, and has so many rounds, at least."""
-
-ROUND_S = 50e-6
-"""A round lasts at least so long: a thousand times what reading the clock costs."""
 
 BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
+from harness.floats.parameters import ordinal
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
 from harness.gate.standing import AGREE, Figures, Standing, Summary
@@ -220,17 +219,6 @@ def _distance(was: str, now: str, ray: str, dtype: str) -> str:
     steps = round(abs(a - b)) if ray == LENGTH else abs(ordinal(a, dtype) - ordinal(b, dtype))
     noun = "element" if ray == LENGTH else "float"
     return f"{steps:,} {noun}{'' if steps == 1 else 's'}"
-
-
-_FORMATS = {"float64": (np.float64, np.int64, 0), "float32": (np.float32, np.int32, 0)}
-_FORMATS |= {"float16": (np.float16, np.int16, 0), "bfloat16": (np.float32, np.int32, 16)}
-
-
-def ordinal(value: float, dtype: str) -> int:
-    """Return the place of a number among the floats of a dtype, counted from zero."""
-    real, whole, dropped = _FORMATS[dtype]
-    code = int(np.asarray(abs(value), dtype=real).view(whole)) >> dropped
-    return code if value >= 0.0 else -code
 
 
 # Counts

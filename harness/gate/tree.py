@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.error import UsageError
 
-BASE, CANDIDATE = "base", "here"
+BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
 """Names of the trees' folders: equally long, as the length of a path changes where things lie in memory."""
 
 
@@ -31,12 +31,12 @@ class Trees:
     @property
     def base(self) -> Path:
         """The tree of the base."""
-        return self.folder / BASE
+        return self.folder / BASE_FOLDER
 
     @property
     def candidate(self) -> Path:
         """The working tree."""
-        return self.folder / CANDIDATE
+        return self.folder / CANDIDATE_FOLDER
 
     @property
     def images(self) -> Path:

@@ -3,8 +3,9 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import FEWER, MORE, ROUND_S, Plan
+from harness.gate.couple import FEWER, MORE, Plan
 from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
+from harness.timing.clock import ROUND_S
 
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
 

@@ -1,0 +1,56 @@
+"""What IEEE 754 defines a binary format by, and where a number stands among those of one. It imports no torch.
+
+References
+----------
+IEEE Std 754-2019, section 3.3.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Parameters(NamedTuple):
+    """The numbers that define a binary format.
+
+    Parameters
+    ----------
+    precision
+        ``p``: significand bits, the implicit one counted.
+    emin, emax
+        Exponents of the smallest normal and of the largest finite number.
+    """
+
+    precision: int
+    emin: int
+    emax: int
+
+
+PARAMETERS: Mapping[str, Parameters] = {
+    "float64": Parameters(53, -1022, 1023),
+    "float32": Parameters(24, -126, 127),
+    "bfloat16": Parameters(8, -126, 127),
+    "float16": Parameters(11, -14, 15),
+}
+"""Of each format, by the torch dtype's name."""
+
+
+def ordinal(value: float, dtype: str) -> int:
+    """Return the place of a number among those of a format: neighbours differ by one, and both zeros are 0.
+
+    Parameters
+    ----------
+    value
+        A number of the format, or an infinity.
+    dtype
+        The format.
+    """
+    precision, emin, emax = PARAMETERS[dtype]
+    size = abs(value)
+    if math.isinf(size):
+        exponent, significand = emax + 1, 1.0
+    else:
+        exponent = math.frexp(max(size, math.ldexp(1.0, emin)))[1] - 1
+        significand = math.ldexp(size, -exponent)
+    place = ((exponent - emin) << (precision - 1)) + round(math.ldexp(significand, precision - 1))
+    return place if value >= 0.0 else -place

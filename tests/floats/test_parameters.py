@@ -1,0 +1,35 @@
+"""The ordinal of one number, which needs no torch, is that of a tensor."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
+from harness.floats.parameters import ordinal
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_every_number_of_16_bits_has_the_ordinal_that_a_tensor_says(name: str) -> None:
+    """Both zeros, subnormals and infinities among them."""
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(FORMATS[name].dtype)
+    numbers = every[~every.isnan()]
+    assert [ordinal(value, name) for value in to_array(numbers)] == to_ordinal(numbers).tolist()
+
+
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=FORMATS)
+def test_neighbours_differ_by_one_in_every_format(format_: Format) -> None:
+    """About zero, one, the smallest normal number and the largest one, on both sides."""
+    for value in (0.0, 1.0, format_.tiny, format_.max, -1.0):
+        place = ordinal(value, format_.name)
+        neighbours = to_array(from_ordinal(torch.tensor([place - 1, place, place + 1]).numpy(), format_))
+        assert [ordinal(number, format_.name) for number in neighbours] == [place - 1, place, place + 1]
+    assert ordinal(math.inf, format_.name) == ordinal(format_.max, format_.name) + 1
+
+
+def test_they_are_there_without_torch() -> None:
+    """The gate compares breaking points with them, of a run whose cases it need not load."""
+    code = "import harness.floats.parameters, harness.gate.numerics, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
