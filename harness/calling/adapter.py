@@ -34,7 +34,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 # Named adapters
 
 NO_BFLOAT16 = "NumPy has no bfloat16"
-NO_ACCELERATOR = "NumPy computes on the CPU"
+NUMPY_IS_ON_THE_CPU = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
 
 
@@ -229,5 +229,5 @@ def no_numpy(case: Case, error: BaseException) -> str | None:
     if "BFloat16" in str(error):
         return NO_BFLOAT16
     if "device type tensor to numpy" in str(error):
-        return NO_ACCELERATOR
+        return NUMPY_IS_ON_THE_CPU
     return NO_AUTOGRAD if "requires grad" in str(error) else None

@@ -9,7 +9,7 @@ from harness.cli.options import console, progress
 from harness.error import UsageError
 
 if TYPE_CHECKING:
-    from harness.loading.fault import Fault, LoadingError
+    from harness.loading.fault import LoadingError, LoadingFault
     from harness.tuner.step import Step
     from harness.tuner.tuning import Tuning, Wish
 
@@ -156,19 +156,19 @@ def _run(tuning: "Tuning", target: str) -> bool:
     return False
 
 
-def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "Fault":
+def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     """What a loader did, with the sample at which it did it where a second look finds that.
 
     Where the second look finds nothing, what was raised is no fault of the data set's.
     """
-    from harness.loading.fault import Kind
+    from harness.loading.fault import FaultKind
     from harness.loading.watched import diagnose
 
     one = tuning.looked_at
     again = diagnose(tuning.dataset, one.load, workers=one.workers, limit_s=GRACE_S)
-    if again is not None and (again.kind is not Kind.HUNG or error.fault.kind is Kind.HUNG):
+    if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
         return again
-    if error.fault.kind is Kind.RAISED:
+    if error.fault.kind is FaultKind.RAISED:
         raise error
     return error.fault
 

@@ -4,18 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.data.images import short_epoch
-from harness.gate.arm import ArmError, Source
+from harness.gate.arm import ArmError, CaseSource
 from harness.gate.couple import BASE, CANDIDATE, NULL
-from harness.gate.finding import comparisons, limits_of, matched, on_time, timed
+from harness.gate.evidence import Evidence
+from harness.gate.finding import comparisons, margins_of, matched, on_time, timed
 from harness.gate.machine import alone
-from harness.gate.measurement import Evidence, Measurement, Settings
 from harness.gate.policy import Policy, read_policy
 from harness.gate.tree import Trees, trees
+from harness.gate.trial import Trial, TrialSettings
 from harness.record import Comparison, Finding, Outcome
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TimeVerdict:
     """What the time gate says.
 
     Parameters
@@ -41,7 +42,7 @@ def against(
     data: str | None = None,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
-) -> Verdict:
+) -> TimeVerdict:
     """Compare the time of every case with that at another commit.
 
     Parameters
@@ -67,26 +68,26 @@ def against(
     with alone(), trees(reference) as both:
         old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract)
-        settings = Settings(policy.budget_s, lambda case: limits_of(policy, case), seed)
-        measurement = Measurement(sources, settings, progress)
+        settings = TrialSettings(policy.budget_s, lambda case: margins_of(policy, case), seed)
+        trial = Trial(sources, settings, progress)
         try:
-            before, here = measurement.cases()
+            before, here = trial.cases()
         except ArmError as error:
-            return Verdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded {error}."),))
+            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded {error}."),))
         policy.refuse_unknown(here)
         if "loader" in here.values():
             (both.folder / "cut").mkdir()
             both.images.symlink_to(short_epoch(data, both.folder / "cut"), target_is_directory=True)
         pairs = matched(before, here, old, policy)
-        evidence = measurement.run(pairs.compared)
+        evidence = trial.run(pairs.compared)
     found = comparisons(evidence, policy)
-    return Verdict((*pairs.findings, *timed(evidence, found)), tuple(found), evidence)
+    return TimeVerdict((*pairs.findings, *timed(evidence, found)), tuple(found), evidence)
 
 
-def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, Source]:
+def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, CaseSource]:
     places = {BASE: both.base, CANDIDATE: both.candidate, NULL: both.base}
     return {
-        arm: Source(
+        arm: CaseSource(
             tree,
             policy.target,
             contract,

@@ -19,7 +19,7 @@ from scipy import stats
 BLOCK = 5
 """Couples between two looks."""
 
-LEVEL = 0.95
+ONE_SIDED_LEVEL = 0.95
 """Of the one-sided t bounds."""
 
 MARGIN, TOLERANCE = 0.02, 0.05
@@ -46,7 +46,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class Margins:
     """What counts as slower; 0.02 is two percent.
 
     Parameters
@@ -62,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanLogRatio:
     """A mean logarithm of ratios, with its standard error.
 
     Parameters
@@ -114,13 +114,13 @@ class Estimate:
 
 
 def _quantile(couples: int) -> float:
-    return float(stats.t.ppf(LEVEL, couples - 1))
+    return float(stats.t.ppf(ONE_SIDED_LEVEL, couples - 1))
 
 
 Pair = tuple[Sequence[float], Sequence[float]]
 """Of the base and of another arm: the fastest round of each slice of a couple, those of one turn in the same place."""
 
-Reading = Callable[[Sequence[float], Sequence[float]], float]
+Statistic = Callable[[Sequence[float], Sequence[float]], float]
 """Makes one number of a pair: the logarithm of a ratio."""
 
 
@@ -153,7 +153,7 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     return float(np.median(np.log(np.asarray(arm_s) / np.asarray(base_s))))
 
 
-def sharper(nulls: Sequence[Pair]) -> Reading:
+def sharper(nulls: Sequence[Pair]) -> Statistic:
     """Return the reading that varies less from couple to couple where the base is compared with itself.
 
     The choice looks at no candidate, and at how numbers vary, not at what they are: it favours neither slower nor
@@ -170,11 +170,11 @@ def sharper(nulls: Sequence[Pair]) -> Reading:
     return min((fastest, beside), key=lambda reading: float(np.std([reading(*one) for one in seen])))
 
 
-def estimate(log_ratios: Sequence[float]) -> Estimate:
+def estimate(log_ratios: Sequence[float]) -> MeanLogRatio:
     """Return the mean over couples, and its standard error."""
     values = np.asarray(log_ratios, dtype=np.float64)
     error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
-    return Estimate(float(values.mean()), error, len(values))
+    return MeanLogRatio(float(values.mean()), error, len(values))
 
 
 def is_slower(log_ratios: Sequence[float], margin: float) -> bool:
@@ -190,7 +190,7 @@ def is_void(nulls: Sequence[float], margin: float) -> bool:
     return found.low > 1.0 + margin or found.high < 1.0 / (1.0 + margin)
 
 
-def state(log_ratios: Sequence[float], nulls: Sequence[float], limits: Limits) -> State:
+def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins) -> State:
     """Return where a case stands after some couples, by going through all looks that were taken.
 
     Parameters
@@ -199,23 +199,23 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], limits: Limits) -
         Of the candidate to the base, one a couple, in the order of the couples.
     nulls
         Of the second base to the base, in the same couples.
-    limits
+    margins
         What counts as slower.
     """
     suspected, reached = False, State.OPEN
     for end in range(BLOCK, len(log_ratios) + 1, BLOCK):
-        if suspected and is_slower(log_ratios[end - BLOCK : end], limits.margin):
+        if suspected and is_slower(log_ratios[end - BLOCK : end], margins.margin):
             reached = State.SLOWER
             break
         found = estimate(log_ratios[:end])
-        suspected = found.low > 1.0 + limits.margin
-        reached = State.SUSPECTED if suspected else _without_suspicion(found, limits)
+        suspected = found.low > 1.0 + margins.margin
+        reached = State.SUSPECTED if suspected else _without_suspicion(found, margins)
         if reached.settled:
             break
-    return State.VOID if reached is not State.OPEN and is_void(nulls, limits.margin) else reached
+    return State.VOID if reached is not State.OPEN and is_void(nulls, margins.margin) else reached
 
 
-def _without_suspicion(found: Estimate, limits: Limits) -> State:
-    if found.high < 1.0 / (1.0 + limits.margin):
+def _without_suspicion(found: MeanLogRatio, margins: Margins) -> State:
+    if found.high < 1.0 / (1.0 + margins.margin):
         return State.FASTER
-    return State.UNCHANGED if found.high < 1.0 + limits.tolerance else State.OPEN
+    return State.UNCHANGED if found.high < 1.0 + margins.tolerance else State.OPEN

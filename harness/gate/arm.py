@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
-class Source:
+class CaseSource:
     """Where an arm finds its cases.
 
     Parameters
@@ -46,7 +46,7 @@ class Source:
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-class Slice(NamedTuple):
+class SliceTimes(NamedTuple):
     """What one slice measured, in seconds a round."""
 
     minimum_s: float
@@ -88,7 +88,7 @@ def installed() -> set[Path]:
     return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
 
 
-class Arm:
+class ArmProcess:
     """A process that is alive, seen from the one that asks.
 
     Parameters
@@ -99,7 +99,7 @@ class Arm:
         How it begins.
     """
 
-    def __init__(self, source: Source, *, method: str = FORK) -> None:
+    def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
         context: Any = multiprocessing.get_context(method)
         self._here, there = context.Pipe()
         self._process = context.Process(target=serve, args=(there, source), daemon=True)
@@ -119,9 +119,9 @@ class Arm:
         """Make a case ready and warm, and return the seconds of a warm call."""
         return float(self._ask("prepare", case))
 
-    def slice(self, case: str, rounds: int, iterations: int) -> Slice:
+    def slice(self, case: str, rounds: int, iterations: int) -> SliceTimes:
         """Time some rounds of a case that was prepared."""
-        return Slice(*self._ask("slice", case, rounds, iterations))
+        return SliceTimes(*self._ask("slice", case, rounds, iterations))
 
     def _ask(self, *question: Any) -> Any:
         try:
@@ -143,7 +143,7 @@ class Arm:
             self._process.join()
 
 
-def serve(connection: Connection, source: Source) -> None:
+def serve(connection: Connection, source: CaseSource) -> None:
     """Answer questions until nobody is left to ask any."""
     import torch
 
@@ -166,7 +166,7 @@ def serve(connection: Connection, source: Source) -> None:
 class Bench:
     """The cases of one tree in this process, and those of them that are ready to be timed."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: CaseSource) -> None:
         self.source = source
         self._cases: dict[str, Any] | None = None
         self._timed: dict[str, Callable[[], Any]] = {}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.gate.arm import Arm, ArmError, Slice, Source
+from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes
 from harness.timing.clock import ROUND_S
 
 SLICE_S, FEWEST_ROUNDS = 0.01, 5
@@ -22,7 +22,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SlicePlan:
     """How a case is measured in every couple.
 
     Parameters
@@ -37,13 +37,13 @@ class Plan:
     iterations: int
 
     @classmethod
-    def of(cls, warm_s: float) -> "Plan":
+    def of(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case with calls of so many seconds."""
         iterations = max(1, round(ROUND_S / warm_s))
         return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
 
     @classmethod
-    def of_control(cls, warm_s: float) -> "Plan":
+    def of_control(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case to which a tenth is added: rounds as short as that allows.
 
         It has another number of calls than the case's own slices, by which they are told apart.
@@ -73,13 +73,13 @@ class Couple:
         What the order of things is drawn from.
     """
 
-    def __init__(self, arms: Mapping[str, Arm], draw: random.Random) -> None:
+    def __init__(self, arms: Mapping[str, ArmProcess], draw: random.Random) -> None:
         self._arms = arms
         self._draw = draw
 
     def cases(self, arm: str) -> dict[str, str]:
         """Names of the cases of an arm's tree that are timed, each with its contract."""
-        return self._of(arm, Arm.cases)
+        return self._of(arm, ArmProcess.cases)
 
     def warm_s(self, case: str) -> float:
         """Seconds of a warm call in the base."""
@@ -97,7 +97,7 @@ class Couple:
         for name in self._shuffled(self._arms):
             self._of(name, lambda arm: arm.prepare(case))
 
-    def turn(self, case: str, plan: Plan) -> dict[str, Slice]:
+    def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in every arm, in random order.
 
         Raises
@@ -107,12 +107,12 @@ class Couple:
         """
         return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
 
-    def control(self, case: str, plan: Plan) -> dict[str, Slice]:
+    def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
         """Measure one slice of a case in the base, and one in the second base with a tenth more calls a round."""
         measured = self._measured(case, plan, {BASE: plan.iterations, NULL: plan.more})
         return {BASE: measured[BASE], CONTROL: measured[NULL]}
 
-    def _measured(self, case: str, plan: Plan, iterations: Mapping[str, int]) -> dict[str, Slice]:
+    def _measured(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
         return {
             name: self._of(name, lambda arm, calls=iterations[name]: arm.slice(case, plan.rounds, calls))
             for name in self._shuffled(iterations)
@@ -130,12 +130,12 @@ class Couple:
 
 
 @contextmanager
-def couple(sources: Mapping[str, Source], draw: random.Random) -> Iterator[Couple]:
+def couple(sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
     """Begin one process for each source, in random order, and end them at the end."""
-    arms: dict[str, Arm] = {}
+    arms: dict[str, ArmProcess] = {}
     try:
         for name in draw.sample(list(sources), len(sources)):
-            arms[name] = Arm(sources[name])
+            arms[name] = ArmProcess(sources[name])
         yield Couple(arms, draw)
     finally:
         for arm in arms.values():

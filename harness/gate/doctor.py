@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.images import short_epoch
-from harness.gate.analysis import BLOCK, Estimate, Limits, estimate
-from harness.gate.arm import Source
+from harness.gate.analysis import BLOCK, Margins, MeanLogRatio, estimate
+from harness.gate.arm import CaseSource
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
+from harness.gate.evidence import Evidence
 from harness.gate.finding import none_reached
 from harness.gate.machine import alone
-from harness.gate.measurement import Evidence, Measurement, Settings
 from harness.gate.policy import Policy
+from harness.gate.trial import Trial, TrialSettings
 
 NEVER = 1e-9
 """A tolerance within which nothing is: the measurement goes on to the end of its budget."""
@@ -47,7 +48,7 @@ class Sight:
     call_s: float
     spread: float
     visible: float
-    bias: Estimate
+    bias: MeanLogRatio
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Diagnosis:
     """
 
     sights: tuple[Sight, ...]
-    control: Estimate | None
+    control: MeanLogRatio | None
     evidence: Evidence
 
 
@@ -95,15 +96,15 @@ def diagnose(
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
         images = folder / "images"
-        source = Source(root, policy.target, contract, images, folder / "compiled")
-        settings = Settings(policy.budget_s, lambda _: Limits(policy.margin, NEVER))
-        measurement = Measurement(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
-        _, here = measurement.cases()
+        source = CaseSource(root, policy.target, contract, images, folder / "compiled")
+        settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
+        trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
+        _, here = trial.cases()
         if "loader" in here.values():
             (folder / "cut").mkdir()
             images.symlink_to(short_epoch(data, folder / "cut"), target_is_directory=True)
         policy.refuse_unknown(here)
-        evidence = measurement.run([case for case in here if policy.is_timed(case)])
+        evidence = trial.run([case for case in here if policy.is_timed(case)])
     return seen(evidence, policy)
 
 
@@ -119,7 +120,7 @@ def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
 def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
     both = [evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL)]
     spread = statistics.fmean(statistics.stdev(ratios) for ratios in both)
-    one_block = Estimate(0.0, spread / BLOCK**0.5, BLOCK)
+    one_block = MeanLogRatio(0.0, spread / BLOCK**0.5, BLOCK)
     visible = one_block.visible(policy.allows("margin", case))
     assert visible is not None
     fastest_s = min(

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Limits, State, estimate, is_slower, is_void, state
+from harness.gate.analysis import BLOCK, Margins, State, estimate, is_slower, is_void, state
 from harness.gate.couple import CANDIDATE, CONTROL, NULL
-from harness.gate.measurement import Evidence
+from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
 from harness.record import Comparison, Finding, Gate, Outcome
 
@@ -111,28 +111,28 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
     """Return the ratios of every case that was measured, the null arm and the positive control included."""
     found = []
     for case in dict.fromkeys(one.case for one in evidence.slices):
-        limits = limits_of(policy, case)
+        margins = margins_of(policy, case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
-        found.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, limits)], limits))
-        void = state(nulls, nulls, limits) is State.VOID
-        found.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, limits))
+        found.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, margins)], margins))
+        void = state(nulls, nulls, margins) is State.VOID
+        found.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
-            seen = Outcome.REGRESSED if is_slower(controls, limits.margin) else Outcome.INCONCLUSIVE
-            found.append(_comparison(case, CONTROL, controls, seen, limits))
+            seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
+            found.append(_comparison(case, CONTROL, controls, seen, margins))
     return found
 
 
-def limits_of(policy: Policy, case: str) -> Limits:
+def margins_of(policy: Policy, case: str) -> Margins:
     """Return what counts as slower, of a case."""
-    return Limits(policy.allows("margin", case), policy.allows("tolerance", case))
+    return Margins(policy.allows("margin", case), policy.allows("tolerance", case))
 
 
-def _comparison(case: str, arm: str, ratios: Sequence[float], outcome: Outcome, limits: Limits) -> Comparison:
+def _comparison(case: str, arm: str, ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
     found = estimate(ratios)
-    facts = {"ratio": found.ratio, "low": found.low, "high": found.high, "visible": found.visible(limits.margin)}
+    facts = {"ratio": found.ratio, "low": found.low, "high": found.high, "visible": found.visible(margins.margin)}
     return Comparison.model_validate(
         {"case": case, "arm": arm, "outcome": outcome, "couples": found.couples, **facts}
-        | {"margin": limits.margin, "tolerance": limits.tolerance}
+        | {"margin": margins.margin, "tolerance": margins.tolerance}
     )
 
 

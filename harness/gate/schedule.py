@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import Plan
+from harness.gate.couple import SlicePlan
 
 ARMS = 3
 """Base, candidate, and a second base."""
@@ -32,14 +32,14 @@ class Cost:
     warm_s: float
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> SlicePlan:
         """How it is measured."""
-        return Plan.of(self.warm_s)
+        return SlicePlan.of(self.warm_s)
 
     @property
-    def control(self) -> Plan:
+    def control(self) -> SlicePlan:
         """How it is measured as the positive control."""
-        return Plan.of_control(self.warm_s)
+        return SlicePlan.of_control(self.warm_s)
 
     @property
     def control_round_s(self) -> float:

@@ -33,7 +33,7 @@ _AGAIN_S = 5.0
 """The alarm rings again so much later, should the code that hangs have caught the first."""
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What happened."""
 
     DIED = "died"
@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fault:
+class LoadingFault:
     """What a loader did instead of delivering.
 
     Parameters
@@ -64,7 +64,7 @@ class Fault:
         Number of the worker; ``None`` for the process that asks, or where it is not known.
     """
 
-    kind: Kind
+    kind: FaultKind
     sentence: str
     remedy: str
     index: int | None = None
@@ -84,7 +84,7 @@ class LoadingError(Exception):
         What it did.
     """
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: LoadingFault) -> None:
         super().__init__(fault)
         self.fault = fault
 
@@ -136,7 +136,9 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     if left := _left(before):
         end(left)
         raise LoadingError(
-            Fault(Kind.LEFT, f"{len(left)} of its processes still run when it is let go", "join what it starts")
+            LoadingFault(
+                FaultKind.LEFT, f"{len(left)} of its processes still run when it is let go", "join what it starts"
+            )
         )
 
 
@@ -185,14 +187,14 @@ _HOW = re.compile(r"killed by (signal: [^.]+)|exited unexpectedly with (exit cod
 _NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file", "unable to mmap", "Bus error")
 
 
-def named(error: Exception) -> Fault:
+def named(error: Exception) -> LoadingFault:
     """Say what an error of a loader means."""
     text = words_of(error)
     worker = int(match[1]) if (match := _WORKER.search(text)) else None
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
     if any(words in text for words in _NO_SHARED_MEMORY):
-        return Fault(
-            Kind.SHARED_MEMORY,
+        return LoadingFault(
+            FaultKind.SHARED_MEMORY,
             "shared memory is exhausted: the batches on their way between processes do not fit",
             "take fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm "
             "(`docker run --shm-size`)",
@@ -201,22 +203,25 @@ def named(error: Exception) -> Fault:
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
         return died(text)
     if "DataLoader timed out" in text:
-        return Fault(Kind.HUNG, f"a worker hangs: {last}", _HUNG_REMEDY)
+        return LoadingFault(FaultKind.HUNG, f"a worker hangs: {last}", _HUNG_REMEDY)
     if _unpicklable(error, text):
-        return Fault(
-            Kind.UNPICKLABLE,
+        return LoadingFault(
+            FaultKind.UNPICKLABLE,
             f"the data set, or what collates it, cannot be sent to a worker: {last}",
             "define classes and functions at the top of a module and open files in the worker, or start workers by "
             "`fork`",
         )
     where = "" if worker is None else f" in worker {worker}"
     raised = last if worker is not None else f"{type(error).__name__}: {last}".removesuffix(": ")
-    return Fault(
-        Kind.RAISED, f"loading raises{where}: {raised}", "mend the data set, or leave the sample out", worker=worker
+    return LoadingFault(
+        FaultKind.RAISED,
+        f"loading raises{where}: {raised}",
+        "mend the data set, or leave the sample out",
+        worker=worker,
     )
 
 
-def died(text: str, exit_code: int | None = None) -> Fault:
+def died(text: str, exit_code: int | None = None) -> LoadingFault:
     """Say that a worker is gone, and by what: as torch says, else by its exit code where that is known."""
     match = _HOW.search(text)
     if match is not None:
@@ -229,7 +234,7 @@ def died(text: str, exit_code: int | None = None) -> Fault:
     remedy = "load without workers to see where it ends"
     if "Killed" in how:
         remedy = "memory may have run out: take fewer workers or smaller batches"
-    return Fault(Kind.DIED, f"a worker process {how} instead of delivering", remedy)
+    return LoadingFault(FaultKind.DIED, f"a worker process {how} instead of delivering", remedy)
 
 
 def pids(error: BaseException) -> set[int]:
@@ -245,9 +250,11 @@ def words_of(error: BaseException) -> str:
 _HUNG_REMEDY = "give what the data set waits for a time limit of its own; locks and threads do not survive a `fork`"
 
 
-def hung(limit_s: float) -> Fault:
+def hung(limit_s: float) -> LoadingFault:
     """Say that time is up."""
-    return Fault(Kind.HUNG, f"loading hangs: what was asked for is not there after {limit_s:g} s", _HUNG_REMEDY)
+    return LoadingFault(
+        FaultKind.HUNG, f"loading hangs: what was asked for is not there after {limit_s:g} s", _HUNG_REMEDY
+    )
 
 
 def _unpicklable(error: Exception, text: str) -> bool:

@@ -14,7 +14,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from harness.loading.accounting import CpuWindow
-from harness.loading.fault import Fault, Kind, LoadingError
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 
 END = 0
 """Stands behind an epoch in place of a batch's size."""
@@ -43,8 +43,8 @@ def _first_array(part: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """What was read in one stretch.
+class Throughput:
+    """What was read in one go, and what it took.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Start:
         return self.made_s + self.iterator_s + self.first_batch_s
 
 
-class Reading:
+class LoaderReading:
     """One loader being read, from its making to its end.
 
     Parameters
@@ -135,7 +135,7 @@ class Reading:
         self.epochs: list[tuple[int, int]] = []
         self._sizes: Generator[int] | None = None
 
-    def __enter__(self) -> "Reading":
+    def __enter__(self) -> "LoaderReading":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -153,7 +153,7 @@ class Reading:
         made, iterator, first = (after - before for before, after in pairwise(moments))
         return Start(made, iterator, first, cpu.close())
 
-    def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Slice:
+    def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Throughput:
         """Read on, from one epoch into the next, for so many seconds or batches, whichever ends first.
 
         Parameters
@@ -176,7 +176,7 @@ class Reading:
             if read == batches or time.perf_counter() >= until:
                 break
         wall = time.perf_counter() - began
-        return Slice(samples, read, wall, cpu.close())
+        return Throughput(samples, read, wall, cpu.close())
 
     def skip(self, batches: int) -> None:
         """Read so many batches outside the time."""
@@ -189,14 +189,14 @@ class Reading:
             if time.perf_counter() >= until:
                 return
 
-    def epoch(self) -> Slice:
+    def epoch(self) -> Throughput:
         """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
         samples = read = 0
         cpu, began = CpuWindow(), time.perf_counter()
         for size in iter(partial(next, self._started()), END):
             samples, read = samples + size, read + 1
         wall = time.perf_counter() - began
-        return Slice(samples, read, wall, cpu.close())
+        return Throughput(samples, read, wall, cpu.close())
 
     def close(self) -> float:
         """Let go of the loader and so of its workers, and return the seconds that takes."""
@@ -224,7 +224,7 @@ class Reading:
             self.epochs.append((samples, read))
             if samples == 0:
                 raise LoadingError(
-                    Fault(Kind.EMPTY, "the loader delivers no sample", "give it a data set that has some")
+                    LoadingFault(FaultKind.EMPTY, "the loader delivers no sample", "give it a data set that has some")
                 )
             yield END
             batches = iter(loader)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from harness.loading.fault import LIMIT_S, Fault, Kind, LoadingError, died, pids, within, words_of
+from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, died, pids, within, words_of
 
 _IDLE = -1.0
 
@@ -68,7 +68,7 @@ def watched(dataset: Any, workers: int) -> Watched:
 
 def diagnose(
     dataset: Any, load: Callable[[Any], Iterable[Any]], *, workers: int = 0, limit_s: float = LIMIT_S
-) -> Fault | None:
+) -> LoadingFault | None:
     """Read one epoch, watched, and say at which sample it fails.
 
     Parameters
@@ -100,7 +100,7 @@ def diagnose(
     return None
 
 
-def _how(error: LoadingError, batches: Iterator[Any] | None) -> Fault:
+def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
     """Say by the exit code that a worker died, and how, where torch does not.
 
     It may look for its workers before it is told of their end, or say so where nobody listens; what is left then is a
@@ -112,22 +112,22 @@ def _how(error: LoadingError, batches: Iterator[Any] | None) -> Fault:
     codes = {it.pid: it.exitcode for it in getattr(batches, "_workers", ()) if it.exitcode not in ours}
     if cause is None or not codes:
         return error.fault
-    if error.fault.kind is Kind.DIED:
+    if error.fault.kind is FaultKind.DIED:
         known = [codes[pid] for pid in pids(cause) if pid in codes]
         return died(words_of(cause), known[0]) if known else error.fault
     return died("", next(iter(codes.values()))) if isinstance(cause, OSError | EOFError) else error.fault
 
 
-def _placed(error: LoadingError, watch: Watched, fault: Fault) -> Fault:
+def _placed(error: LoadingError, watch: Watched, fault: LoadingFault) -> LoadingFault:
     """Put the sample that a worker was busy with into the sentence."""
     row = _to_blame(error, watch)
     if row is None:
         return fault
     index, worker = int(watch.notes[row, 0]), None if row == 0 else row - 1
     length = len(watch)
-    if fault.kind is Kind.RAISED and _beyond(error) and 0 <= index < length:
-        return Fault(
-            Kind.LENGTH,
+    if fault.kind is FaultKind.RAISED and _beyond(error) and 0 <= index < length:
+        return LoadingFault(
+            FaultKind.LENGTH,
             f"the data set says that it has {length} samples, and raises IndexError at index {index}",
             "let `__len__` return how many samples `__getitem__` has",
             index=index,
@@ -144,7 +144,12 @@ def _beyond(error: LoadingError) -> bool:
 def _to_blame(error: LoadingError, watch: Watched) -> int | None:
     """The row of the worker that died or raised; else of the one that has been busy for longest."""
     busy = [row for row in range(len(watch.notes)) if watch.notes[row, 0] >= 0]
-    if not busy or error.fault.kind in {Kind.SHARED_MEMORY, Kind.UNPICKLABLE, Kind.EMPTY, Kind.LEFT}:
+    if not busy or error.fault.kind in {
+        FaultKind.SHARED_MEMORY,
+        FaultKind.UNPICKLABLE,
+        FaultKind.EMPTY,
+        FaultKind.LEFT,
+    }:
         return None
     if error.fault.worker is not None and error.fault.worker + 1 in busy:
         return error.fault.worker + 1
@@ -154,7 +159,7 @@ def _to_blame(error: LoadingError, watch: Watched) -> int | None:
     return min(busy, key=lambda row: float(watch.notes[row, 2]))
 
 
-def length_fault(dataset: Any) -> Fault | None:
+def length_fault(dataset: Any) -> LoadingFault | None:
     """Ask for one sample more than there are: a data set that has it keeps samples from every epoch.
 
     Notes
@@ -168,8 +173,8 @@ def length_fault(dataset: Any) -> Fault | None:
             dataset[length]
     except LoadingError:  # whatever it does, it does not deliver
         return None
-    return Fault(
-        Kind.LENGTH,
+    return LoadingFault(
+        FaultKind.LENGTH,
         f"the data set says that it has {length} samples, and delivers one at index {length} too",
         "let `__len__` return how many samples `__getitem__` has, and `__getitem__` raise IndexError beyond them",
         index=length,

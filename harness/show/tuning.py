@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.control import strip_control_codes
 from rich.table import Table
 
-from harness.tuner.estimate import LEVEL, Estimate
+from harness.record.ratio import LEVEL
+from harness.tuner.estimate import IntervalEstimate
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.tuning import Tuning
 
@@ -38,7 +39,7 @@ def _table(tuning: Tuning) -> Table:
     return table
 
 
-def _interval(found: Estimate, digits: str = ",.0f") -> str:
+def _interval(found: IntervalEstimate, digits: str = ",.0f") -> str:
     """The interval, where more than one slice says something about scatter."""
     return "one slice" if math.isinf(found.high) else f"{found.low:{digits}} to {found.high:{digits}}"
 
@@ -102,9 +103,9 @@ def as_json(tuning: Tuning) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _rate(entry: tuple[Any, Estimate]) -> float:
+def _rate(entry: tuple[Any, IntervalEstimate]) -> float:
     return -entry[1].value
 
 
-def _numbers(found: Estimate) -> dict[str, float | None]:
+def _numbers(found: IntervalEstimate) -> dict[str, float | None]:
     return {"value": found.value, "low": found.low or None, "high": None if math.isinf(found.high) else found.high}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from harness.loading.reading import Reading
+from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
 
 WORTH_IT = 1.2
@@ -209,7 +209,7 @@ def hop_s(batch: Any) -> float:
     def make() -> DataLoader[Any]:
         return DataLoader(_Same(batch), batch_size=None, num_workers=1, prefetch_factor=_HOPS)
 
-    with Reading(make) as reading:
+    with LoaderReading(make) as reading:
         reading.start()
         reading.steady(batches=_HOPS)
         before = time.process_time()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 
-class Kind(StrEnum):
+class LoaderKind(StrEnum):
     """How the data set is asked."""
 
     ITEMS = "items"
@@ -30,7 +30,7 @@ class Choice(Configuration):
         How the data set is asked.
     """
 
-    kind: Kind = Kind.ITEMS
+    kind: LoaderKind = LoaderKind.ITEMS
 
     @property
     def samples_held(self) -> int:
@@ -53,7 +53,7 @@ class Choice(Configuration):
             Whether each epoch has an order of its own.
         """
         given = [f"{key}={value!r}" for key, value in self._given(shuffle=shuffle).items()]
-        if self.kind is Kind.BATCHES:
+        if self.kind is LoaderKind.BATCHES:
             order = f"{'RandomSampler' if shuffle else 'SequentialSampler'}({name})"
             given[:1] = ["batch_size=None", f"sampler=BatchSampler({order}, {self.batch_size}, drop_last=False)"]
         return f"DataLoader({', '.join([name, *given])})"
@@ -61,7 +61,7 @@ class Choice(Configuration):
     def imports(self, *, shuffle: bool = True) -> str:
         """Return the import that the line needs."""
         order = "RandomSampler" if shuffle else "SequentialSampler"
-        names = ["BatchSampler", "DataLoader", order] if self.kind is Kind.BATCHES else ["DataLoader"]
+        names = ["BatchSampler", "DataLoader", order] if self.kind is LoaderKind.BATCHES else ["DataLoader"]
         return f"from torch.utils.data import {', '.join(names)}"
 
     def load(self, dataset: Any, *, shuffle: bool = True) -> "DataLoader[Any]":
@@ -69,7 +69,7 @@ class Choice(Configuration):
         from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
         given = self._given(shuffle=shuffle)
-        if self.kind is Kind.BATCHES:
+        if self.kind is LoaderKind.BATCHES:
             order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
             given |= {"batch_size": None, "sampler": BatchSampler(order, self.batch_size, drop_last=False)}
         return DataLoader(dataset, **given)
@@ -77,7 +77,7 @@ class Choice(Configuration):
     def _given(self, *, shuffle: bool) -> dict[str, Any]:
         """The arguments beside the data set; where batches are asked for, the sampler knows the order."""
         size, *others = self.arguments().items()
-        shuffled = {"shuffle": True} if shuffle and self.kind is Kind.ITEMS else {}
+        shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}
         return {**dict([size]), **shuffled, **dict(others)}
 
 
@@ -85,7 +85,7 @@ def grid(
     batch_sizes: Sequence[int],
     workers: Sequence[int],
     *,
-    kinds: Sequence[Kind] = (Kind.ITEMS,),
+    kinds: Sequence[LoaderKind] = (LoaderKind.ITEMS,),
     prefetch: Sequence[int] = (PREFETCH,),
     pin: Sequence[bool] = (False,),
     start_method: str | None = None,

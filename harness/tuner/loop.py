@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.loading.reading import Reading
+from harness.loading.reading import LoaderReading
 from harness.tuner.step import Step
 
 MOST_WAITING = 0.2
@@ -62,7 +62,7 @@ class Loop:
         self._steps = True
         self._last: Any = None
         self._stepped_s = 0.0
-        self._reading = Reading(make, take=self._take)
+        self._reading = LoaderReading(make, take=self._take)
 
     def __enter__(self) -> "Loop":
         self._reading.start()

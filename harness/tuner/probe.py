@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.loading.reading import Reading
+from harness.loading.reading import LoaderReading
 from harness.tuner.configuration import Choice
 from harness.tuner.search import Measured
 
@@ -22,7 +22,7 @@ def more_workers_than_cores() -> Iterator[None]:
         yield
 
 
-class Probe:
+class LoaderProbe:
     """Measures slices of the loaders of one data set.
 
     Parameters
@@ -38,9 +38,9 @@ class Probe:
     def __init__(self, dataset: Any, *, cores: int, most_workers: int | None = None) -> None:
         self.dataset = dataset
         self.most_workers = MOST_WORKERS * cores if most_workers is None else most_workers
-        self._open: dict[Choice, Reading] = {}
+        self._open: dict[Choice, LoaderReading] = {}
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> "LoaderProbe":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,17 +69,17 @@ class Probe:
                 samples, wall_s = _slice(reading, one, seconds, skip=skip)
         return Measured(samples, wall_s, time.perf_counter() - began)
 
-    def _opened(self, one: Choice) -> Reading:
+    def _opened(self, one: Choice) -> LoaderReading:
         while self._open and sum(it.workers for it in self._open) + one.workers > self.most_workers:
             self._close(next(iter(self._open)))
-        self._open[one] = Reading(lambda: one.load(self.dataset))
+        self._open[one] = LoaderReading(lambda: one.load(self.dataset))
         return self._open[one]
 
     def _close(self, one: Choice) -> None:
         self._open.pop(one).close()
 
 
-def _slice(reading: Reading, one: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
+def _slice(reading: LoaderReading, one: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
     """Samples and seconds of whole turns of the workers."""
     parts = [reading.steady(seconds=seconds, skip=skip)]
     turn = max(1, one.workers)

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from harness.loading.configuration import PREFETCH
 from harness.tuner.configuration import Choice
-from harness.tuner.estimate import Estimate, estimate, ratio
+from harness.tuner.estimate import IntervalEstimate, estimate, ratio
 
 KEEPS_AHEAD = 0.8
 """Workers keep ahead where a batch takes at most this share of a step: reading is slightly faster than processing."""
@@ -66,7 +66,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Settings:
+class LoaderSearchSettings:
     """How the search goes about it.
 
     Parameters
@@ -103,7 +103,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SearchState:
     """What is known so far.
 
     Parameters
@@ -127,16 +127,16 @@ class Standing:
     """
 
     best: Choice
-    rate: Estimate
+    rate: IntervalEstimate
     second: Choice | None
-    lead: Estimate | None
+    lead: IntervalEstimate | None
     reason: Reason
-    rates: Mapping[Choice, Estimate]
+    rates: Mapping[Choice, IntervalEstimate]
     spent_s: float
     slices: int
 
 
-class _Over(Exception):  # noqa: N818 - a signal, not an error
+class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error
     """The time bound was reached, or loading keeps ahead."""
 
     def __init__(self, reason: Reason) -> None:
@@ -144,7 +144,7 @@ class _Over(Exception):  # noqa: N818 - a signal, not an error
         self.reason = reason
 
 
-class Search:
+class LoaderSearch:
     """One search; :meth:`run` measures, :meth:`standing` says at any moment what is best so far.
 
     Parameters
@@ -157,14 +157,14 @@ class Search:
         How to go about it.
     """
 
-    def __init__(self, grid: Sequence[Choice], measure: Measure, settings: Settings) -> None:
+    def __init__(self, grid: Sequence[Choice], measure: Measure, settings: LoaderSearchSettings) -> None:
         self.grid = tuple(grid)
         self.settings = settings
         self._measure = measure
         self._random = random.Random(settings.seed)  # noqa: S311 - an order, no secret
         self._slices: dict[Choice, list[Measured]] = {}
         self._leaders: tuple[Choice, ...] = ()
-        self._lead: Estimate | None = None
+        self._lead: IntervalEstimate | None = None
         self._reason = Reason.GOING_ON
 
     @property
@@ -172,22 +172,22 @@ class Search:
         """Seconds so far."""
         return math.fsum(one.spent_s for slices in self._slices.values() for one in slices)
 
-    def run(self) -> Iterator[Standing]:
+    def run(self) -> Iterator[SearchState]:
         """Measure slice by slice and yield what is known after each; the last one is the answer."""
         try:
             for _ in self._course():
                 yield self.standing()
-        except _Over as over:
+        except _SearchEnd as over:
             self._reason = over.reason
         yield self.standing()
 
-    def standing(self) -> Standing:
+    def standing(self) -> SearchState:
         """What is known so far; something was measured."""
         rates = {one: estimate([it.rate for it in slices]) for one, slices in self._slices.items()}
         leaders = self._leaders or tuple(sorted(rates, key=lambda one: -rates[one].value))
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
-        return Standing(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices)
+        return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices)
 
     def _course(self) -> Iterator[None]:
         """The whole search: the frame, what lies around its leader, the couples."""
@@ -212,7 +212,7 @@ class Search:
         """Measure a slice and return its rate; the search is over where there is no time left for it."""
         budget_s = self.settings.budget_s
         if budget_s is not None and self._slices and self.spent_s >= budget_s:
-            raise _Over(Reason.BUDGET)
+            raise _SearchEnd(Reason.BUDGET)
         found = self._measure(one, seconds)
         self._slices.setdefault(one, []).append(found)
         return found.rate
@@ -228,11 +228,11 @@ class Search:
                 yield
                 if self._share(one, loads).high <= enough:
                     self._leaders = (one,)
-                    raise _Over(Reason.KEEPS_AHEAD)
+                    raise _SearchEnd(Reason.KEEPS_AHEAD)
 
-    def _share(self, one: Choice, loads: Sequence[float]) -> Estimate:
+    def _share(self, one: Choice, loads: Sequence[float]) -> IntervalEstimate:
         """What a batch takes as a share of a step; nothing is known without a slice."""
-        return estimate(loads) / self.settings.step_s[one.batch_size] if loads else Estimate(0.0, 0.0, math.inf)
+        return estimate(loads) / self.settings.step_s[one.batch_size] if loads else IntervalEstimate(0.0, 0.0, math.inf)
 
     def _halve(self, contenders: Sequence[Choice]) -> Iterator[None]:
         """Measure in rounds of slices that become longer, until the two fastest are left.
@@ -308,7 +308,7 @@ class Search:
                 break
         self._decide(lead)
 
-    def _decide(self, lead: Estimate) -> None:
+    def _decide(self, lead: IntervalEstimate) -> None:
         """Take the faster one, or of two that are equal the cheaper one."""
         first, second = self._leaders
         if _parts(lead):
@@ -328,5 +328,5 @@ _LONGER = 4
 """Slices of the two leaders are so many times as long as those of the first round."""
 
 
-def _parts(lead: Estimate) -> bool:
+def _parts(lead: IntervalEstimate) -> bool:
     return lead.low > 1.0 or lead.high < 1.0

@@ -8,10 +8,10 @@ from typing import Any
 from harness.loading.configuration import PREFETCH
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
-from harness.tuner.configuration import Choice, Kind, grid
+from harness.tuner.configuration import Choice, LoaderKind, grid
 from harness.tuner.loop import Loop, Waiting
-from harness.tuner.probe import Probe, more_workers_than_cores
-from harness.tuner.search import Measured, Search, Settings, Standing
+from harness.tuner.probe import LoaderProbe, more_workers_than_cores
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
 from harness.tuner.step import Step, step_s
 
 LOOP_S = 1.0
@@ -42,7 +42,7 @@ class Wish:
     pin: bool = False
     start_method: str | None = None
 
-    def grid(self, kind: Kind = Kind.ITEMS, *, workers: bool = True) -> tuple[Choice, ...]:
+    def grid(self, kind: LoaderKind = LoaderKind.ITEMS, *, workers: bool = True) -> tuple[Choice, ...]:
         """Return the choices of a kind, with workers or without."""
         numbers = self.workers if workers else [number for number in self.workers if number == 0] or self.workers
         pins = (False, True) if self.pin else (False,)
@@ -94,7 +94,7 @@ class Tuning:
     seed: int = 0
     advice: Advice | None = None
     step_s: dict[int, float] = field(default_factory=dict)
-    standing: Standing | None = None
+    standing: SearchState | None = None
     waiting: Waiting | None = None
     spent_s: float = 0.0
 
@@ -102,23 +102,23 @@ class Tuning:
         """Begin with the largest batches, for which workers are worth the most, and no workers."""
         self.looked_at = Choice(max(self.wish.batch_sizes))
 
-    def run(self) -> Iterator[Standing]:
+    def run(self) -> Iterator[SearchState]:
         """Look at the data set, then search; yield what is known after each slice."""
         with threads(1), without_garbage_collection(), more_workers_than_cores():
             yield from self._run(time.perf_counter())
 
-    def _run(self, began: float) -> Iterator[Standing]:
-        with Probe(self.dataset, cores=self.cores) as probe:
+    def _run(self, began: float) -> Iterator[SearchState]:
+        with LoaderProbe(self.dataset, cores=self.cores) as probe:
             choices = self._choices()
             loop_s = 0.0 if self.step is None else 2 * LOOP_S
             left_s = max(self.seconds - loop_s - (time.perf_counter() - began), 0.0)
-            settings = Settings(cores=self.cores, budget_s=left_s, step_s=self.step_s, seed=self.seed)
+            settings = LoaderSearchSettings(cores=self.cores, budget_s=left_s, step_s=self.step_s, seed=self.seed)
 
             def measure(one: Choice, seconds: float) -> Measured:
                 self.looked_at = one
                 return probe(one, seconds)
 
-            for standing in Search(choices, measure, settings).run():
+            for standing in LoaderSearch(choices, measure, settings).run():
                 self.standing, self.spent_s = standing, time.perf_counter() - began
                 yield standing
         if self.step is not None:
@@ -133,7 +133,7 @@ class Tuning:
                 batch = next(iter(Choice(number).load(self.dataset)))
                 self.step_s[number] = step_s(self.step, batch)
         self.advice = examine(self.dataset, size, cores=self.cores, step_s=self.step_s.get(size), seed=self.seed)
-        kind = Kind.BATCHES if self.advice.takes_batches else Kind.ITEMS
+        kind = LoaderKind.BATCHES if self.advice.takes_batches else LoaderKind.ITEMS
         return self.wish.grid(kind, workers=not self.advice.rules_workers_out)
 
     def _train(self, step: Step) -> None:

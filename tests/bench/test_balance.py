@@ -26,7 +26,7 @@ from harness.show.bench.balance import print_balance
 from harness.show.bench.tuner import print_tuner
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
-from harness.tuner.probe import Probe
+from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s
 from reports import frame
 from reports.figures.balance import waiting
@@ -108,7 +108,7 @@ def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loo
 
 def test_a_batch_that_takes_longer_than_a_slice_is_the_slice(clock: Clock) -> None:
     """Without workers it is measured once, and nothing is thrown away; the next slices are counted in batches too."""
-    with Probe(Slow(0.02), cores=2) as probe:
+    with LoaderProbe(Slow(0.02), cores=2) as probe:
         first, second = probe(Choice(4), 0.01), probe(Choice(4), 0.1)
     assert (first.samples, first.seconds) == (4, pytest.approx(0.08))
     assert (second.samples, second.seconds) == (8, pytest.approx(0.16))
@@ -161,7 +161,7 @@ def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
 
 def test_a_slice_is_whole_turns_of_the_workers() -> None:
     """Workers deliver in bursts; the first slice starts them, and they are gone afterwards."""
-    with Probe(Slow(1e-3), cores=2) as probe:
+    with LoaderProbe(Slow(1e-3), cores=2) as probe:
         first = probe(Choice(4, 2), 0.05)
         second = probe(Choice(4, 2), 0.05)
         alone = probe(Choice(4), 0.05)
@@ -174,7 +174,7 @@ def test_a_slice_is_whole_turns_of_the_workers() -> None:
 
 def test_workers_that_wait_end_when_others_need_their_place() -> None:
     """The ones that waited longest end first, and start again when they are asked."""
-    with Probe(Slow(0.0), cores=1, most_workers=3) as probe:
+    with LoaderProbe(Slow(0.0), cores=1, most_workers=3) as probe:
         probe(Choice(4, 2), 0.01)
         probe(Choice(8, 1), 0.01)
         probe(Choice(16, 2), 0.01)

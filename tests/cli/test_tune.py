@@ -213,7 +213,7 @@ def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypa
     def failing(*_: object) -> None:
         raise ArithmeticError("ours")
 
-    monkeypatch.setattr("harness.tuner.tuning.Search", failing)
+    monkeypatch.setattr("harness.tuner.tuning.LoaderSearch", failing)
     with pytest.raises(LoadingError) as raised:
         command("sets.py:tensors", "--seconds", "1", "--workers", "0")
     assert isinstance(raised.value.__cause__, ArithmeticError)

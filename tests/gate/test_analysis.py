@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from samples.simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
 
-from harness.gate.analysis import BLOCK, Limits, State, beside, estimate, fastest, is_slower, sharper, state
+from harness.gate.analysis import BLOCK, Margins, State, beside, estimate, fastest, is_slower, sharper, state
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slices.jsonl.gz"
-LIMITS = Limits()
+LIMITS = Margins()
 MOST_BLOCKS = 4
 Slices = Sequence[Sequence[float]]
 """The fastest rounds of base, candidate and second base in a couple."""

@@ -8,7 +8,7 @@ import pytest
 
 from harness.gate.analysis import BLOCK
 from harness.gate.doctor import advice, seen
-from harness.gate.measurement import Evidence
+from harness.gate.evidence import Evidence
 from harness.gate.policy import Policy
 from harness.record import Slices
 

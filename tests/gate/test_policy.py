@@ -10,8 +10,8 @@ from junitparser import JUnitXml
 from harness.error import UsageError
 from harness.gate.analysis import BLOCK
 from harness.gate.couple import FEWER, MORE
+from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, matched, timed
-from harness.gate.measurement import Evidence
 from harness.gate.policy import Policy, read_policy
 from harness.record import Finding, Outcome, Slices
 from harness.show.gate import gate_line, to_json, to_junit, to_markdown

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import FEWER, MORE, Plan
+from harness.gate.couple import FEWER, MORE, SlicePlan
 from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
 from harness.timing.clock import ROUND_S
 
@@ -72,7 +72,7 @@ def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
 @pytest.mark.parametrize("warm_s", [1e-7, 1.3e-6, 4.9e-6, 5e-6, 2e-5, 1e-4, 0.3])
 def test_the_control_has_a_tenth_more_calls_in_rounds_as_short_as_can_be(warm_s: float) -> None:
     """And another number of calls than the case's own slices, by which they are told apart."""
-    control, own = Plan.of_control(warm_s), Plan.of(warm_s)
+    control, own = SlicePlan.of_control(warm_s), SlicePlan.of(warm_s)
     assert control.more * FEWER == control.iterations * MORE
     assert control.iterations != own.iterations
     # Rounding adds half of ten calls at most, and telling them apart another ten.

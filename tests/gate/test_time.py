@@ -13,7 +13,7 @@ from harness.calling.discovery import load
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
-from harness.gate.arm import Bench, Source
+from harness.gate.arm import Bench, CaseSource
 from harness.gate.machine import alone, condition
 from harness.gate.tree import trees
 from harness.record import Comparison, Finding, RunFolder, Slices
@@ -171,14 +171,14 @@ def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path)
     own = tmp_path / "own" / "their_kernels"
     own.mkdir(parents=True)
     (own / "__init__.py").write_text(KERNELS, encoding="utf-8")
-    bench = Bench(Source(tmp_path / "own", "their_kernels", None, tmp_path, tmp_path / "compiled"))
+    bench = Bench(CaseSource(tmp_path / "own", "their_kernels", None, tmp_path, tmp_path / "compiled"))
     assert bench.cases() == {"kernels.softmax": "softmax", "kernels.entropy": "entropy"}
     assert bench.prepare("kernels.softmax") > 0.0
     minimum_s, median_s, cpu_s, _ = bench.slice("kernels.softmax", 5, 2)
     assert 0.0 < minimum_s <= median_s
     assert cpu_s > 0.0
     (tmp_path / "other").mkdir()
-    other = Bench(Source(tmp_path / "other", "their_kernels", None, tmp_path, tmp_path / "compiled"))
+    other = Bench(CaseSource(tmp_path / "other", "their_kernels", None, tmp_path, tmp_path / "compiled"))
     with pytest.raises(Exception, match="is imported from"):
         other.cases()
 
@@ -194,7 +194,9 @@ def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeyp
     cases.write_text(head.format(str(packages), str(tmp_path)) + KERNELS, encoding="utf-8")
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr("sysconfig.get_paths", lambda: dict.fromkeys(sysconfig.get_path_names(), str(packages)))
-    imports = Bench(Source(tmp_path, "their_cases.py:softmax", "softmax", tmp_path, tmp_path / "compiled")).imports()
+    imports = Bench(
+        CaseSource(tmp_path, "their_cases.py:softmax", "softmax", tmp_path, tmp_path / "compiled")
+    ).imports()
     assert "their_dependency" in imports
     assert "their_own" not in imports
 

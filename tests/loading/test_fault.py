@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from harness.loading.fault import Fault, Kind, LoadingError, named, runs, within
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
 from harness.loading.watched import diagnose, length_fault
 
 SIZE, BAD = 40, 21
@@ -104,7 +104,7 @@ def no_orphan() -> Iterator[None]:
     assert [one for one in left if runs(one)] == []
 
 
-def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> Fault:
+def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> LoadingFault:
     """Return the fault that a watched epoch ends with."""
     fault = diagnose(dataset, loader(workers, **options), workers=workers, limit_s=limit_s)
     assert fault is not None
@@ -127,7 +127,7 @@ def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], N
         fault = diagnosed(Squares(end), 2)
     finally:
         signal.signal(signal.SIGCHLD, before)
-    assert (fault.kind, fault.index) == (Kind.DIED, BAD)
+    assert (fault.kind, fault.index) == (FaultKind.DIED, BAD)
     assert how in fault.sentence
 
 
@@ -135,7 +135,7 @@ def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], N
 def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
     """The error of the data set is quoted, without the traceback."""
     fault = diagnosed(Squares(raises), workers)
-    assert (fault.kind, fault.index) == (Kind.RAISED, BAD)
+    assert (fault.kind, fault.index) == (FaultKind.RAISED, BAD)
     assert fault.sentence.startswith(f"at index {BAD}: loading raises")
     assert fault.sentence.endswith("ValueError: damaged file")
     assert fault.worker == (None if workers == 0 else 1)
@@ -152,7 +152,7 @@ def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
 def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[], None], how: str) -> None:
     """By a signal, or by its own exit."""
     fault = diagnosed(Squares(end), 2)
-    assert (fault.kind, fault.index, fault.worker) == (Kind.DIED, BAD, 1)
+    assert (fault.kind, fault.index, fault.worker) == (FaultKind.DIED, BAD, 1)
     assert fault.sentence == f"at index {BAD}: a worker process {how} instead of delivering"
 
 
@@ -162,7 +162,7 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
     """Even where it catches every exception."""
     began = time.monotonic()
     fault = diagnosed(Squares(hang), workers, limit_s=1.0)
-    assert (fault.kind, fault.index) == (Kind.HUNG, BAD)
+    assert (fault.kind, fault.index) == (FaultKind.HUNG, BAD)
     assert "after 1 s" in fault.sentence
     assert time.monotonic() - began < 20.0
 
@@ -171,7 +171,7 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
 def test_a_length_that_is_too_long_is_named(workers: int) -> None:
     """An IndexError below the length is the length's fault."""
     fault = diagnosed(Squares(length=SIZE + 8), workers)
-    assert (fault.kind, fault.index) == (Kind.LENGTH, SIZE)
+    assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE)
     assert fault.sentence == f"the data set says that it has {SIZE + 8} samples, and raises IndexError at index {SIZE}"
 
 
@@ -179,14 +179,14 @@ def test_a_length_that_is_too_short_is_named() -> None:
     """One sample more than there are is asked for."""
     fault = length_fault(Squares(length=SIZE - 5))
     assert fault is not None
-    assert (fault.kind, fault.index) == (Kind.LENGTH, SIZE - 5)
+    assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE - 5)
     assert length_fault(Squares()) is None
 
 
 def test_exhausted_shared_memory_is_named() -> None:
     """The operating system's refusal is made by a limit on the size of files, shared memory among them."""
     fault = diagnosed(Squares(fill_shared_memory), 1)
-    assert fault.kind is Kind.SHARED_MEMORY
+    assert fault.kind is FaultKind.SHARED_MEMORY
     assert "--shm-size" in fault.remedy
 
 
@@ -195,14 +195,14 @@ def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
     refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
     touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
     for text in (refused, touched):
-        assert named(RuntimeError(text)).kind is Kind.SHARED_MEMORY
+        assert named(RuntimeError(text)).kind is FaultKind.SHARED_MEMORY
 
 
 @pytest.mark.filterwarnings("ignore:Got pickle error")
 def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
     """A function without a name, under ``spawn``."""
     fault = diagnosed(Squares(lambda: None), 1, multiprocessing_context="spawn")
-    assert fault.kind is Kind.UNPICKLABLE
+    assert fault.kind is FaultKind.UNPICKLABLE
     assert "cannot be sent to a worker" in fault.sentence
     assert "`fork`" in fault.remedy
 
@@ -213,7 +213,7 @@ def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.Mo
     with pytest.raises(LoadingError, match="1 of its processes still run") as raised, within(30.0):
         process = subprocess.Popen(["sleep", "600"])
     assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
-    assert raised.value.fault.kind is Kind.LEFT
+    assert raised.value.fault.kind is FaultKind.LEFT
 
 
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:

@@ -15,8 +15,8 @@ from harness.calling.data_set import dataset
 from harness.error import UsageError
 from harness.loading.accounting import cpu_s, memory
 from harness.loading.configuration import Configuration
-from harness.loading.fault import Kind, LoadingError, runs
-from harness.loading.reading import Reading, samples_in
+from harness.loading.fault import FaultKind, LoadingError, runs
+from harness.loading.reading import LoaderReading, samples_in
 
 BUSY_S = 0.02
 
@@ -44,7 +44,7 @@ def loader(workers: int, **options: Any) -> Callable[[], Any]:
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers: int, persistent: bool) -> None:
     """Ten samples use ten times their CPU time, whoever makes them."""
-    with Reading(loader(workers, persistent_workers=persistent and workers > 0)) as reading:
+    with LoaderReading(loader(workers, persistent_workers=persistent and workers > 0)) as reading:
         reading.start()
         reading.finish()
         found = reading.epoch()
@@ -58,7 +58,7 @@ def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers:
 def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
     """The sum never goes back when a worker ends."""
     started = set(psutil.Process().children())
-    reading = Reading(loader(2))
+    reading = LoaderReading(loader(2))
     reading.start()
     reading.finish()
     before = cpu_s()
@@ -71,7 +71,7 @@ def test_memory_counts_workers_and_shared_pages_once() -> None:
     """Proportional shares add up to no more than the resident sets; batches in shared memory are seen."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
     before = memory().processes
-    with Reading(loader(2, persistent_workers=True)) as reading:
+    with LoaderReading(loader(2, persistent_workers=True)) as reading:
         reading.start()
         found = memory()
     assert found.processes == before + 2
@@ -86,7 +86,7 @@ def test_memory_counts_workers_and_shared_pages_once() -> None:
 
 def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
     """It goes on from one epoch into the next, and whole epochs are kept account of."""
-    with Reading(loader(0)) as reading:
+    with LoaderReading(loader(0)) as reading:
         start = reading.start()
         assert start.wall_s >= start.first_batch_s >= 3 * BUSY_S
         found = reading.steady(batches=6, skip=1)
@@ -100,14 +100,14 @@ def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
 
 def test_a_slice_without_an_end_is_refused() -> None:
     """Seconds or batches."""
-    with Reading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is given"):
+    with LoaderReading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is given"):
         reading.steady()
 
 
 def test_each_batch_can_be_used_within_the_time() -> None:
     """A step that is handed over sees every batch."""
     seen: list[Any] = []
-    with Reading(loader(0), take=seen.append) as reading:
+    with LoaderReading(loader(0), take=seen.append) as reading:
         reading.start()
         reading.steady(batches=2)
     assert [len(batch) for batch in seen] == [3, 3, 3]
@@ -115,11 +115,11 @@ def test_each_batch_can_be_used_within_the_time() -> None:
 
 def test_a_loader_that_delivers_nothing_is_no_endless_loop() -> None:
     """It is named."""
-    with Reading(lambda: [torch.zeros(0)]) as reading:
+    with LoaderReading(lambda: [torch.zeros(0)]) as reading:
         reading.start()
         with pytest.raises(LoadingError, match="delivers no sample") as raised:
             reading.steady(batches=2)
-    assert raised.value.fault.kind is Kind.EMPTY
+    assert raised.value.fault.kind is FaultKind.EMPTY
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.search import Measured, Search, Settings, Standing
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
 
 GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
 CORES = 2
@@ -92,9 +92,9 @@ def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
     return sum(loader(one, EXHAUSTIVE_S).spent_s for one in configurations)
 
 
-def tuned(name: str, seed: int, **settings: object) -> Standing:
+def tuned(name: str, seed: int, **settings: object) -> SearchState:
     """The answer of one search."""
-    search = Search(GRID, Simulated(name, seed), Settings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
+    search = LoaderSearch(GRID, Simulated(name, seed), LoaderSearchSettings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
     (*_, last) = search.run()
     return last
 

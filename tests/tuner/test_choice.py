@@ -7,15 +7,15 @@ import torch
 from torch.utils import data
 from torch.utils.data import TensorDataset
 
-from harness.tuner.configuration import Choice, Kind, grid, worker_counts
+from harness.tuner.configuration import Choice, LoaderKind, grid, worker_counts
 
 DATASET = TensorDataset(torch.arange(10.0).reshape(10, 1), torch.arange(10))
 
 CHOICES = [
     Choice(4),
-    Choice(4, kind=Kind.BATCHES),
+    Choice(4, kind=LoaderKind.BATCHES),
     Choice(4, 2),
-    Choice(4, 2, 4, kind=Kind.BATCHES),
+    Choice(4, 2, 4, kind=LoaderKind.BATCHES),
     Choice(4, 1, 2, persistent=False, start_method="spawn"),
 ]
 
@@ -40,8 +40,8 @@ def test_the_line_to_paste_makes_the_loader_that_was_measured(one: Choice, shuff
     assert str(pasted.multiprocessing_context) == str(measured.multiprocessing_context) or one.start_method is not None
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_both_kinds_deliver_every_sample_once_in_batches_of_the_size_asked_for(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", LoaderKind)
+def test_both_kinds_deliver_every_sample_once_in_batches_of_the_size_asked_for(kind: LoaderKind) -> None:
     """The last batch has what is left."""
     batches = list(Choice(4, kind=kind).load(DATASET))
     assert [len(labels) for _, labels in batches] == [4, 4, 2]
@@ -53,7 +53,7 @@ def test_both_kinds_deliver_every_sample_once_in_batches_of_the_size_asked_for(k
 def test_what_is_the_default_of_torch_is_left_out_of_the_line() -> None:
     """A short line, and the long one in full."""
     assert Choice(64).line() == "DataLoader(dataset, batch_size=64, shuffle=True)"
-    assert Choice(64, kind=Kind.BATCHES, pin=True).line("train") == (
+    assert Choice(64, kind=LoaderKind.BATCHES, pin=True).line("train") == (
         "DataLoader(train, batch_size=None, sampler=BatchSampler(RandomSampler(train), 64, drop_last=False), "
         "pin_memory=True)"
     )

@@ -7,8 +7,16 @@ import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.estimate import Estimate, estimate, ratio
-from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, Measured, Reason, Search, Settings, Standing
+from harness.tuner.estimate import IntervalEstimate, estimate, ratio
+from harness.tuner.search import (
+    KEEPS_AHEAD,
+    KEEPS_AHEAD_ALONE,
+    LoaderSearch,
+    LoaderSearchSettings,
+    Measured,
+    Reason,
+    SearchState,
+)
 
 SEEDS = 40
 
@@ -53,17 +61,17 @@ def _order(seed: int) -> list[Choice]:
         seen.append(one)
         return loader(one, seconds)
 
-    list(Search(GRID, measure, Settings(cores=CORES, seed=seed)).run())
+    list(LoaderSearch(GRID, measure, LoaderSearchSettings(cores=CORES, seed=seed)).run())
     return seen
 
 
-def _steady(rates: Mapping[Choice, float], **settings: object) -> Standing:
+def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
     """Search where nothing scatters and a slice lasts as long as it is asked for."""
 
     def measure(one: Choice, seconds: float) -> Measured:
         return Measured(round(1e6 * rates[one] * seconds), 1e6 * seconds, seconds)
 
-    (*_, last) = Search(tuple(rates), measure, Settings(cores=2, **settings)).run()  # type: ignore[arg-type]
+    (*_, last) = LoaderSearch(tuple(rates), measure, LoaderSearchSettings(cores=2, **settings)).run()  # type: ignore[arg-type]
     return last
 
 
@@ -76,7 +84,7 @@ def test_what_is_dominated_leaves_after_one_slice() -> None:
         seen.append(one)
         return Measured(400 if one == fast else 100, 1.0, seconds)
 
-    (*_, last) = Search((fast, slow), measure, Settings(cores=2)).run()
+    (*_, last) = LoaderSearch((fast, slow), measure, LoaderSearchSettings(cores=2)).run()
     assert (last.best, last.reason) == (fast, Reason.ALONE)
     assert seen.count(slow) == 1
     assert seen.count(fast) >= 3
@@ -155,7 +163,7 @@ def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
 
 def test_every_slice_leaves_an_answer() -> None:
     """Whoever stops the search after any slice has a best so far that was measured."""
-    search = Search(GRID, Simulated("in memory", 0), Settings(cores=CORES))
+    search = LoaderSearch(GRID, Simulated("in memory", 0), LoaderSearchSettings(cores=CORES))
     for count, standing in enumerate(search.run(), 1):
         assert standing.best in standing.rates
         assert standing.slices == min(count, standing.slices)
@@ -164,12 +172,12 @@ def test_every_slice_leaves_an_answer() -> None:
 
 def test_one_slice_says_nothing_about_scatter() -> None:
     """Its interval is unbounded; of several it is Student's, on logarithms."""
-    assert estimate([8.0]) == Estimate(pytest.approx(8.0), 0.0, float("inf"))  # type: ignore[arg-type]
+    assert estimate([8.0]) == IntervalEstimate(pytest.approx(8.0), 0.0, float("inf"))  # type: ignore[arg-type]
     found = estimate([1.0, 2.0, 4.0])
     assert found.value == pytest.approx(2.0)
     assert found.low * found.high == pytest.approx(4.0)
     assert found.low == pytest.approx(2.0 * 2.0 ** (-4.302652729749 / 3**0.5), rel=1e-9)
-    assert estimate([3.0, 3.0]) == Estimate(*[pytest.approx(3.0)] * 3)  # type: ignore[arg-type]
+    assert estimate([3.0, 3.0]) == IntervalEstimate(*[pytest.approx(3.0)] * 3)  # type: ignore[arg-type]
 
 
 def test_a_ratio_is_taken_within_couples() -> None:
@@ -179,4 +187,4 @@ def test_a_ratio_is_taken_within_couples() -> None:
     turned = ratio([1.0, 2.0, 4.0], [1.0, 1.0, 1.0]).inverse()
     assert turned.value == pytest.approx(0.5)
     assert turned.low < turned.value < turned.high
-    assert estimate([2.0]).inverse() == Estimate(0.5, 0.0, float("inf"))
+    assert estimate([2.0]).inverse() == IntervalEstimate(0.5, 0.0, float("inf"))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.loading.accounting import Memory, memory
 from harness.loading.configuration import Configuration
-from harness.loading.reading import Reading, Slice, Start
+from harness.loading.reading import LoaderReading, Start, Throughput
 from harness.timing.clock import without_garbage_collection
 
 ROUNDS = 9
@@ -62,8 +62,8 @@ class Cell:
 
     loader: str
     start: Start
-    slices: list[Slice]
-    limits: list[Slice]
+    slices: list[Throughput]
+    limits: list[Throughput]
     batches: int
     memory: Memory
     shutdown_s: float
@@ -133,7 +133,7 @@ def measure_cell(
         kinds.append(type(loader))
         return loader
 
-    with Reading(noting, count=count) as reading:
+    with LoaderReading(noting, count=count) as reading:
         before = _helpers()
         start = reading.start()
         helped = _helpers() > before
@@ -163,7 +163,7 @@ def _helpers() -> int:
     return len(process.children(recursive=True)) + process.num_threads()
 
 
-def _one_batch(reading: Reading) -> Any:
+def _one_batch(reading: LoaderReading) -> Any:
     """Read one batch more, and return it."""
     kept: list[Any] = []
     reading.take = kept.append
@@ -184,7 +184,7 @@ SHORT_EPOCH = 4
 """An epoch of no more slices than these is read as a whole: some shuffle all samples before the first batch."""
 
 
-def _plan(reading: Reading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
+def _plan(reading: LoaderReading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
     """Plan a slice: each worker has as many turns as the others, and what is fast is read by whole epochs."""
     warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
     batch_s = warm.wall_s / warm.batches
@@ -198,10 +198,10 @@ def _plan(reading: Reading, configuration: Configuration, slice_s: float, epoch_
 
 
 def _rounds(
-    reading: Reading, configuration: Configuration, limit: MemoryLimit | None, plan: _Plan, *, hidden: bool
-) -> tuple[list[Slice], list[Slice]]:
-    slices: list[Slice] = []
-    limits: list[Slice] = []
+    reading: LoaderReading, configuration: Configuration, limit: MemoryLimit | None, plan: _Plan, *, hidden: bool
+) -> tuple[list[Throughput], list[Throughput]]:
+    slices: list[Throughput] = []
+    limits: list[Throughput] = []
 
     with without_garbage_collection():
         for _ in range(plan.rounds):

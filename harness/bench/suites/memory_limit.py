@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.loading.reading import Slice
+from harness.loading.reading import Throughput
 
 
 class MemoryLimit:
@@ -34,7 +34,7 @@ class MemoryLimit:
         found = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
         return cls(found) if found else None
 
-    def slice(self, batch_size: int, seconds: float) -> Slice:
+    def slice(self, batch_size: int, seconds: float) -> Throughput:
         """Gather batches for so many seconds, after a first one that is not timed.
 
         Notes
@@ -53,7 +53,7 @@ class MemoryLimit:
                 samples, batches = samples + len(batch[0]), batches + 1
                 if time.perf_counter() >= until:
                     wall = time.perf_counter() - began
-                    return Slice(samples, batches, wall, time.process_time() - cpu)
+                    return Throughput(samples, batches, wall, time.process_time() - cpu)
 
     def _batch(self, rows: Tensor) -> list[Tensor]:
         gathered = [array.index_select(0, rows) for array in self.arrays]

@@ -21,7 +21,7 @@ from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
 from harness.timing.clock import threads, without_garbage_collection
-from harness.tuner.estimate import Estimate, estimate, ratio
+from harness.tuner.estimate import IntervalEstimate, estimate, ratio
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import more_workers_than_cores
 
@@ -124,7 +124,7 @@ def _balance(stretches: list[Stretch]) -> dict[str, float]:
     """Loading to step, and the share of the loop that is spent waiting, with their intervals."""
     load = ratio([one.load_s for one in stretches], [one.step_s for one in stretches])
     waits = estimate([max(one.waiting.starvation, 1e-9) for one in stretches])
-    share = Estimate(*(one / (1.0 + one) for one in (waits.value, waits.low, waits.high)))
+    share = IntervalEstimate(*(one / (1.0 + one) for one in (waits.value, waits.low, waits.high)))
     return {
         "load_to_step": load.value,
         "load_to_step_low": load.low,

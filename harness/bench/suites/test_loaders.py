@@ -27,7 +27,7 @@ from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError
 from harness.loading.configuration import PREFETCH, Configuration
-from harness.loading.fault import Fault, Kind, LoadingError, within
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
 from harness.loading.watched import diagnose, length_fault
 from harness.timing.clock import threads
@@ -202,7 +202,7 @@ def test_steady_state(
         fault = error.fault
     if fault is not None:
         fault = _diagnosed(source, configuration, timeout_s) or fault
-        if fault.kind is Kind.HUNG:
+        if fault.kind is FaultKind.HUNG:
             given_up[case] = fault
         _fail(source, configuration, fault)
     if cell is None:
@@ -216,7 +216,7 @@ def test_steady_state(
         _validate_lengths(source, cell, configuration)
 
 
-_GIVEN_UP = pytest.StashKey[dict[str, Fault]]()
+_GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()
 
 
 def _settings(configuration: Configuration) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def _settings(configuration: Configuration) -> dict[str, Any]:
     return {name: getattr(configuration, name) for name in names}
 
 
-def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> Fault | None:
+def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:
     """Run a user's data set once more, watched, and say which sample it is."""
     if source.dataset is None:
         return None
@@ -235,7 +235,7 @@ def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> 
     return diagnose(source.dataset, load, workers=configuration.workers, limit_s=limit_s)
 
 
-def _fail(source: Source, configuration: Configuration, fault: Fault, *remarks: str) -> NoReturn:
+def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *remarks: str) -> NoReturn:
     lines = [f"{source.case.name} does not deliver [{configuration}]"]
     lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("way out", fault.remedy))]
     pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)

@@ -17,8 +17,8 @@ from harness.bench.suites.tuning_data import DATA_SETS
 from harness.error import UsageError
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.configuration import Choice, worker_counts
-from harness.tuner.estimate import Estimate, estimate
-from harness.tuner.probe import Probe, more_workers_than_cores
+from harness.tuner.estimate import IntervalEstimate, estimate
+from harness.tuner.probe import LoaderProbe, more_workers_than_cores
 from harness.tuner.tuning import Tuning, Wish
 from harness.work.environment import usable_cores
 
@@ -69,12 +69,12 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
+def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, IntervalEstimate]:
     """Measure every choice for so many seconds, in interleaved slices."""
     choices, order = wish.grid(), random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {one: [] for one in choices}
     everyone = sum(one.workers for one in choices)
-    live = Probe(dataset, cores=_cores(), most_workers=everyone)
+    live = LoaderProbe(dataset, cores=_cores(), most_workers=everyone)
     with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
         for _ in range(PASSES):
             for one in order.sample(choices, len(choices)):
@@ -82,7 +82,7 @@ def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice
     return {one: estimate(found) for one, found in rates.items()}
 
 
-def _exhausted(found: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
+def _exhausted(found: dict[Choice, IntervalEstimate], seconds: float) -> dict[str, Any]:
     best = max(found, key=lambda one: found[one].value)
     return {
         "choice": str(best),

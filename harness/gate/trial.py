@@ -1,96 +1,44 @@
-"""The time gate's measurement: couple after couple until every case is decided, or the budget is spent."""
+"""The time gate's trial: couple after couple until every case is decided, or the budget is spent."""
 
 import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Limits, Pair, State, is_slower, sharper, state
-from harness.gate.arm import Arm, ArmError, Slice, Source, warm_parent
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, Plan, couple
+from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
+from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes, warm_parent
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, SlicePlan, couple
+from harness.gate.evidence import Evidence
 from harness.gate.machine import Condition, condition
 from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
 from harness.record import Slices
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a measurement is made.
+class TrialSettings:
+    """How a trial is made.
 
     Parameters
     ----------
     budget_s
         Seconds it takes at most.
-    limits
+    margins
         What counts as slower, of a case.
     seed
         Of the orders that are drawn.
     most_couples
-        So many couples at most.
+        Couples there are at most.
     """
 
     budget_s: float
-    limits: Callable[[str], Limits]
+    margins: Callable[[str], Margins]
     seed: int = 0
     most_couples: int = 40
 
 
-@dataclass
-class Evidence:
-    """What was measured.
-
-    Parameters
-    ----------
-    slices
-        Of all couples, cases and arms.
-    failures
-        Why a case could not be timed, by case.
-    unreached
-        Cases for which the budget was too small.
-    enough_s
-        The budget that had reached the quickest case, where none was reached; else 0.
-    control
-        The case that was the positive control.
-    duration_s
-        What it took.
-    """
-
-    slices: list[Slices] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    unreached: list[str] = field(default_factory=list)
-    enough_s: float = 0.0
-    control: str | None = None
-    duration_s: float = 0.0
-
-    def log_ratios(self, case: str, arm: str) -> list[float]:
-        """Numbers of a case in an arm, one a couple."""
-        return log_ratios(self.slices, case, arm)
-
-
-def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
-    """Return the numbers of a case in an arm, one a couple, in the order of the couples.
-
-    They are read as the case's null arm is read most sharply; the control, whose rounds are of another length and
-    disturbed more often or less, as it is itself.
-    """
-    read = sharper(_pairs(slices, case, CONTROL if arm == CONTROL else NULL))
-    return [read(*pair) for pair in _pairs(slices, case, arm)]
-
-
-def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[Pair]:
-    """The base's slices and an arm's, one pair a couple.
-
-    The control is compared with the base's slices that were taken beside it, which have fewer calls a round.
-    """
-    bases = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
-    own = [one for one in slices if one.case == case and one.arm == arm]
-    calls = [one.iterations // MORE * FEWER if arm == CONTROL else one.iterations for one in own]
-    return [(bases[one.couple, fewer].minima_s, one.minima_s) for one, fewer in zip(own, calls, strict=True)]
-
-
-class Measurement:
-    """A measurement that goes on couple by couple.
+class Trial:
+    """A measurement that goes on couple by couple until its cases are decided.
 
     Parameters
     ----------
@@ -99,11 +47,14 @@ class Measurement:
     settings
         How it is made.
     progress
-        Told what is done next, in words.
+        Is called with what is done next, in words.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], settings: Settings, progress: Callable[[str], None] = lambda _: None
+        self,
+        sources: Mapping[str, CaseSource],
+        settings: TrialSettings,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.evidence = Evidence()
@@ -121,7 +72,7 @@ class Measurement:
     def cases(self) -> tuple[dict[str, str], dict[str, str]]:
         """Names of the cases of the base and of the candidate that are timed, each with its contract."""
         # Not from the warm parent, which is to import what this one says.
-        probe = Arm(self._sources[CANDIDATE], method="spawn")
+        probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
             warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
             candidate = probe.cases()
@@ -176,7 +127,7 @@ class Measurement:
 
     def _state(self, case: str) -> State:
         log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
-        return state(log_ratios, nulls, self.settings.limits(case))
+        return state(log_ratios, nulls, self.settings.margins(case))
 
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
         """Measure cases in turns, so that the slices of each lie all over the couple's time.
@@ -186,7 +137,7 @@ class Measurement:
         """
         before = condition()
         sought = None if self._control_is_seen() else self.evidence.control
-        taken: dict[tuple[str, Plan, bool], list[dict[str, Slice]]] = defaultdict(list)
+        taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # A look is taken at the end of a block: what is left of the budget is for all couples until then.
         affordable_s = RESERVE * self.left_s / (BLOCK - number % BLOCK)
 
@@ -218,10 +169,10 @@ class Measurement:
         if self.evidence.control is None:
             return False
         found = self.evidence.log_ratios(self.evidence.control, CONTROL)
-        return len(found) >= BLOCK and is_slower(found, self.settings.limits(self.evidence.control).margin)
+        return len(found) >= BLOCK and is_slower(found, self.settings.margins(self.evidence.control).margin)
 
     def _note(
-        self, number: int, case: str, plan: Plan, turns: Sequence[Mapping[str, Slice]], before: Condition
+        self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: Condition
     ) -> None:
         now = condition()
         for arm in turns[0]:
