@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from samples import benchmarks as sample_benchmarks
+from samples import frames as sample_frames
 from samples import run as sample_run
 
 from harness.error import UsageError
@@ -31,6 +32,15 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: 
     assert [(str(column), str(dtype)) for column, dtype in found.dtypes.items()] == [
         (column.name, column.dtype) for column in SCHEMAS[name]
     ]
+
+
+def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -> None:
+    """Their names, and of each the columns, their order, their types and every value."""
+    made, recorded = sample_frames.contents(tmp_path), sample_frames.recorded()
+    assert list(made) == list(recorded)
+    for name in recorded:
+        assert list(made[name]["types"].items()) == list(recorded[name]["types"].items())
+        pd.testing.assert_frame_equal(sample_frames.table(made[name]), sample_frames.table(recorded[name]), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

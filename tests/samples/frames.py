@@ -1,0 +1,47 @@
+"""What the frames of the sample run hold, as it was recorded: names, order, types and values of all columns.
+
+After a frame or the sample was changed on purpose, ``python -m samples.frames`` in the folder ``tests`` records anew.
+"""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from samples import run as sample_run
+
+from reports.frame import frames
+
+RECORDED = Path(__file__).parents[1] / "recorded" / "frames.json.gz"
+
+
+def contents(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return types and rows of every frame of the sample run, by name."""
+    made = frames(sample_run.full_run(folder))
+    return {field.name: _content(getattr(made, field.name)) for field in fields(made)}
+
+
+def _content(frame: pd.DataFrame) -> dict[str, Any]:
+    types = {str(column): str(dtype) for column, dtype in frame.dtypes.items()}
+    return {"types": types, "rows": frame.to_csv(index=False)}
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    """Return the same as it was recorded."""
+    return dict(json.loads(gzip.decompress(RECORDED.read_bytes())))
+
+
+def table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows of such a content as a frame."""
+    return pd.read_csv(StringIO(content["rows"]), dtype=content["types"])
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        # No time of writing, so that the same frames make the same bytes.
+        RECORDED.write_bytes(gzip.compress(json.dumps(contents(Path(temporary))).encode(), mtime=0))
