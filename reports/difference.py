@@ -62,10 +62,10 @@ def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.Data
     """
     parts = [_laws(before.verdicts, after.verdicts), _points(before.breakings, after.breakings)]
     if same_machine:
-        parts += [_times(name, getattr(before, name), getattr(after, name)) for name in TIMED]
-    found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+        parts += [_times(name, before[name], after[name]) for name in TIMED]
+    changes = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
     urgency = {change.value: place for place, change in enumerate(Change)}
-    return found.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
+    return changes.sort_values("change", key=lambda column: column.map(urgency), kind="stable", ignore_index=True)
 
 
 def tally(changes: pd.DataFrame) -> dict[Change, int]:

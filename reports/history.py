@@ -7,7 +7,8 @@ from typing import Self
 import pandas as pd
 
 from harness.record import Breaking, Run, RunFolder, Status, Verdict, failing
-from reports import frame
+from reports.frame.loader import loaders
+from reports.frame.step import steps
 
 BATCH = 256
 """The batch size at which the steps of several runs are compared."""
@@ -49,14 +50,14 @@ class Digest:
             If a record is damaged.
         """
         verdicts, breakings = run.read(Verdict), run.read(Breaking)
-        steps = frame.steps(run).query(f"device == 'cpu' and batch_size == {BATCH}")
+        timed = steps(run).query(f"device == 'cpu' and batch_size == {BATCH}")
         return cls(
             head=run.head(),
             statuses=Counter(verdict.status for verdict in verdicts),
             failing=len(failing(verdicts)),
-            points=sum(it.value is not None for it in breakings) if breakings else None,
-            step_times=_best(steps, "median_s", fewest=True),
-            best_rates=_best(frame.loaders(run), "samples_per_s", fewest=False),
+            points=sum(breaking.value is not None for breaking in breakings) if breakings else None,
+            step_times=_best(timed, "median_s", fewest=True),
+            best_rates=_best(loaders(run), "samples_per_s", fewest=False),
         )
 
     @property
@@ -66,7 +67,7 @@ class Digest:
         return commit[:7] if commit else self.head.name
 
 
-def _best(found: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
+def _best(measured: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
     """Return the least or the largest value of each case."""
-    groups = found.groupby(["family", "case", "style"], sort=False)[column]
+    groups = measured.groupby(["family", "case", "style"], sort=False)[column]
     return (groups.min() if fewest else groups.max()).rename("value").reset_index()

@@ -72,9 +72,11 @@ def rate(value_per_s: float | None) -> str:
     return _scaled(value_per_s, _THOUSANDS, gap="")
 
 
-def size(value_bytes: int) -> str:
+def size(value_bytes: float | None) -> str:
     """Return a number of bytes with a binary unit."""
-    return _scaled(float(value_bytes), _BYTES, gap=" ")
+    if value_bytes is None or not math.isfinite(value_bytes):
+        return UNKNOWN
+    return _scaled(value_bytes, _BYTES, gap=" ")
 
 
 def times(value: float | None) -> str:

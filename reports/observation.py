@@ -4,13 +4,12 @@ This is what a notebook starts from::
 
     import reports
 
-    found = reports.load("report")
-    rates = found.query("frame == 'loaders' and measure == 'samples_per_s'")
+    observations = reports.load("report")
+    rates = observations.query("frame == 'loaders' and measure == 'samples_per_s'")
     rates.pivot_table(index="batch_size", columns="workers", values="value")
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +17,8 @@ import pandas as pd
 from harness.error import UsageError
 from harness.record import RUNS, Run, RunFolder
 from reports.frame import Frames, frames
-from reports.schema import KEYS, REAL, SCHEMAS, TEXT, WHOLE, Column
+from reports.frame.column import REAL, RECORD, TEXT, WHOLE, Column
+from reports.schema import KEYS, SCHEMAS
 
 _HEAD = (
     Column("run", TEXT, "name of the run"),
@@ -33,7 +33,7 @@ _TAIL = (
     Column("measure", TEXT, "what was measured: the name of the frame's column"),
     Column("value", REAL, "the number"),
     Column("unit", TEXT, "its unit; 1 where it has none"),
-    SCHEMAS["verdicts"][-1],
+    RECORD,
 )
 
 
@@ -41,8 +41,8 @@ def _keys() -> tuple[Column, ...]:
     """Return the columns that identify a row of any frame; a whole number is one that may be missing."""
     named = {column.name: column for schema in SCHEMAS.values() for column in schema}
     wanted = dict.fromkeys(["case", *_CONSTANT, *(key for keys in KEYS.values() for key in keys)])
-    found = (named[name] for name in wanted)
-    return tuple(Column(it.name, "Int64" if it.dtype == WHOLE else it.dtype, it.meaning) for it in found)
+    columns = (named[name] for name in wanted)
+    return tuple(column._replace(dtype="Int64") if column.dtype == WHOLE else column for column in columns)
 
 
 OBSERVATIONS = (*_HEAD, *_keys(), *_TAIL)
@@ -69,8 +69,8 @@ def load(*runs: str | Path) -> pd.DataFrame:
     UsageError
         If there is no such run, or a record in one is damaged.
     """
-    found = [observed(run.head(), frames(run)) for run in find(*runs)]
-    return pd.concat(found, ignore_index=True) if found else _typed(pd.DataFrame())
+    observations = [observed(run.head(), frames(run)) for run in find(*runs)]
+    return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
 
 
 def find(*runs: str | Path) -> list[RunFolder]:
@@ -97,9 +97,9 @@ def _paths(run: str | Path) -> list[Path]:
     return [path] if (path / "run.json").is_file() else below
 
 
-def observed(head: Run, found: Frames) -> pd.DataFrame:
+def observed(head: Run, frames: Frames) -> pd.DataFrame:
     """Return the observations of one run."""
-    long = [_melted(field.name, getattr(found, field.name)) for field in fields(found)]
+    long = [_melted(name, frame) for name, frame in frames.items()]
     rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
     facts = (head.name, pd.Timestamp(head.created), head.environment.processor, head.environment.torch)
     names = ("run", "created", "machine", "torch", "commit")

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -148,9 +147,8 @@ def _breakable(text: str) -> Markup:
 
 def _write_data(reading: Reading, folder: Path) -> None:
     """Write each frame, and the meaning of its columns, as CSV; and every number in one Parquet file."""
-    for field in fields(reading.frames):
-        frame: pd.DataFrame = getattr(reading.frames, field.name)
-        write_atomically(folder / f"{field.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    for name, frame in reading.frames.items():
+        write_atomically(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     columns = [*documented()]
     if reading.digests:
         columns += [("trend", *column) for column in COLUMNS]

@@ -80,12 +80,12 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
         If the folder is no run, or a record in it is damaged.
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
-    found = frames(run)
+    own = frames(run)
     gate = Gated(tuple(run.read(Finding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
     if not earlier:
-        return Reading(run.head(), verdicts, proofs, images, found, gate=gate, survey=survey)
+        return Reading(run.head(), verdicts, proofs, images, own, gate=gate, survey=survey)
     same = earlier[-1].head().environment.processor == run.head().environment.processor
-    changes = differences(frames(earlier[-1]), found, same_machine=same)
+    changes = differences(frames(earlier[-1]), own, same_machine=same)
     digests = tuple(map(Digest.of, (*earlier, run)))
-    return Reading(run.head(), verdicts, proofs, images, found, digests, changes, gate, survey)
+    return Reading(run.head(), verdicts, proofs, images, own, digests, changes, gate, survey)

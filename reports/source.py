@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import pandas as pd
+
 from harness.record import DataSource
 
 STAND_IN = "stand-in"
@@ -31,3 +33,8 @@ def caveat(label: str | None, source: DataSource | None) -> str:
 def caveats(labels: Iterable[str | None], source: DataSource | None) -> str:
     """Return the caveats of several labels, each once."""
     return "; ".join(dict.fromkeys(text for label in labels if (text := caveat(label, source))))
+
+
+def caveat_of(frame: pd.DataFrame, source: DataSource | None) -> str:
+    """Return the caveats of the data in the column ``data`` of a frame, each once."""
+    return caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source)

@@ -7,7 +7,7 @@ from harness.record import DataSource
 from reports.figure import Figure, Panel
 from reports.figures.name import names_of
 from reports.number import percent, times
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.style import INK, MUTED, pen
 from reports.svg import drawn
 from reports.tables.balance import cheapest
@@ -20,7 +20,6 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         _panel(group, number=number)
         for number, (_, group) in enumerate(frame.groupby(["batch_size", "workers"], sort=True))
     ]
-    labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
     return Figure(
         name="balance-figure",
         frames=("balance",),
@@ -28,7 +27,7 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         panels=tuple(panels),
         caption=f"{_starving(frame)} {cheapest(frame)} Bars end at the estimate, whiskers are 95 % intervals over "
         "stretches of one process, and the dashed line is what loading that keeps ahead stays below.",
-        caveat=caveats(labels, source),
+        caveat=caveat_of(frame, source),
     )
 
 

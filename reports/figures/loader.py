@@ -9,7 +9,7 @@ from harness.record import DataSource
 from reports.figure import Figure, Panel
 from reports.figures.axis import logarithmic
 from reports.number import approximate, rate, times
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.style import INK, PAPER
 from reports.svg import drawn
 from reports.text import count, listing
@@ -26,14 +26,13 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         _panel(str(case), group, norm=norm, number=number)
         for number, (case, group) in enumerate(frame.groupby("case", sort=False))
     ]
-    labels = [None if pd.isna(label) else str(label) for label in frame["data"].unique()]
     return Figure(
         name="loaders-figure",
         frames=("loaders",),
         title="Loader throughput against batch size and workers",
         panels=(*panels, _scale(norm)),
         caption=_sentences(frame),
-        caveat=caveats(labels, source),
+        caveat=caveat_of(frame, source),
     )
 
 

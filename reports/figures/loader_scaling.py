@@ -9,7 +9,7 @@ from harness.record import DataSource
 from reports.figure import Figure, Panel
 from reports.figures.axis import categories, legend_above, logarithmic
 from reports.number import percent, rate
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.style import DASHES, MUTED, pen
 from reports.svg import drawn
 from reports.text import count, listing
@@ -30,7 +30,7 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         title="Loader throughput against the number of workers",
         panels=tuple(panels),
         caption=_sentences(frame, several),
-        caveat=caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source),
+        caveat=caveat_of(frame, source),
     )
 
 

@@ -9,7 +9,7 @@ from reports.figure import Figure, Panel
 from reports.figures.axis import legend_above, logarithmic
 from reports.figures.name import names_of
 from reports.number import percent, plain
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.style import pen
 from reports.svg import drawn
 from reports.text import count, listing
@@ -43,7 +43,7 @@ def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, 
         title=f"{experiment[:1].upper()}{experiment[1:]}",
         panels=tuple(panels) or (Panel("loss", note="every loss of this run is NaN"),),
         caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",
-        caveat=caveats([str(label) for label in frame["data"].unique()], source),
+        caveat=caveat_of(frame, source),
         columns=2,
     )
 

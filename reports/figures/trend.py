@@ -10,9 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from reports.figure import Figure, Panel
 from reports.figures.axis import legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
+from reports.frame.column import REAL, TEXT, Column
 from reports.history import BATCH, Digest
 from reports.number import duration, rate, times
-from reports.schema import REAL, TEXT, Column
 from reports.style import DASHES, PENS, pen
 from reports.svg import drawn
 from reports.text import count

@@ -6,7 +6,7 @@ import pandas as pd
 
 from harness.record import DataSource
 from reports.number import duration, percent, plain, times
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.table import Column, Table
 from reports.text import count
 
@@ -36,7 +36,7 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows=tuple(rows),
         caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
         f"below {limit}. {cheapest(frame)} In brackets are 95 % intervals, over stretches of one process.",
-        caveat=caveats([None if pd.isna(label) else str(label) for label in frame["data"].unique()], source),
+        caveat=caveat_of(frame, source),
     )
 
 

@@ -1,12 +1,11 @@
 """Tables on loaders: the best of each, batch size x workers beside the limit, and every configuration in full."""
 
-from collections.abc import Iterator
-
 import pandas as pd
 
 from harness.record import DataSource
-from reports.number import UNKNOWN, approximate, duration, percent, plain, rate, size, times
-from reports.source import caveats
+from reports.frame.loader import SETTINGS, SHOWN, Shown
+from reports.number import UNKNOWN, approximate, duration, percent, rate, times
+from reports.source import caveat_of
 from reports.table import Column, Table
 from reports.tables.benchmark import SCATTER
 from reports.text import count
@@ -46,7 +45,7 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows=tuple(rows),
         caption="The largest of several medians is biased upwards: two configurations that differ by less than their "
         "intervals are not told apart.",
-        caveat=caveats(_labels(frame), source),
+        caveat=caveat_of(frame, source),
     )
 
 
@@ -69,7 +68,7 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         ),
         rows=tuple(rows),
         caption=f"{LIMIT} A loader that starts no workers is measured once.",
-        caveat=caveats(_labels(frame), source),
+        caveat=caveat_of(frame, source),
     )
 
 
@@ -81,7 +80,8 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     first = frame[frame["case"] == frame["case"].iloc[0]] if len(frame) else frame
     base = first.drop_duplicates(["batch_size", "workers"]).set_index(["batch_size", "workers"])["samples_per_s"]
     full = bool(frame["cpu_us"].notna().any())
-    settings = [name for name in _SETTINGS if len(frame[name].unique()) > 1]
+    measured = SHOWN if full else (Shown("first batch", lambda row: duration(row["first_batch_s"])),)
+    settings = [name for name in SETTINGS if len(frame[name].unique()) > 1]
     rows = []
     for _, row in frame.iterrows():
         reference = float(base.get((row["batch_size"], row["workers"]), float("nan")))
@@ -92,7 +92,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(_setting(row[name]) for name in settings),
         )
         rates = (approximate(row["samples_per_s"]), _rate_interval(row), times(row["samples_per_s"] / reference))
-        rows.append((*place, *rates, *(_full(row) if full else (duration(row["first_batch_s"]),))))
+        rows.append((*place, *rates, *(shown.text(row) for shown in measured)))
     return Table(
         name="loaders-table",
         title="Throughput of every loader configuration",
@@ -100,42 +100,19 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
             *(Column(name.replace("_", " ")) for name in settings),
             *(Column("samples/s", "number"), Column("95 % interval" if full else "quartiles", "number")),
-            *(Column("to the first loader", "number"), *(_FULL if full else (Column("first batch", "number"),))),
+            *(Column("to the first loader", "number"), *(Column(shown.heading, "number") for shown in measured)),
         ),
         rows=tuple(rows),
         caption=f"{INTERVALS} {LIMIT} {_WORDS}" if full else f"Steady epochs. {SCATTER}",
         folded=True,
-        caveat=caveats(_labels(frame), source),
+        caveat=caveat_of(frame, source),
     )
 
-
-_SETTINGS = ("prefetch", "persistent", "pin", "start_method")
-
-_FULL = (
-    *(Column("CPU a sample", "number"), Column("share of the limit", "number")),
-    *(Column("the same in CPU time", "number"), Column("efficiency", "number")),
-    *(Column("made in", "number"), Column("workers started in", "number"), Column("first batch", "number")),
-    *(Column("CPU to there", "number"), Column("shutdown", "number")),
-    *(Column("memory", "number"), Column("shared memory", "number")),
-)
 
 _WORDS = (
     "CPU time counts the workers. Efficiency is the rate over that without workers, divided by the workers: 100 % "
     "where each worker adds a whole loader. Memory is that of the process and its workers, shared pages counted once."
 )
-
-
-def _full(row: pd.Series) -> Iterator[str]:
-    """Yield what newer runs have measured of a configuration."""
-    yield duration(1e-6 * row["cpu_us"])
-    for name in ("share", "cpu_share"):
-        ends = f"({plain(100 * row[f'{name}_low'])} – {plain(100 * row[f'{name}_high'])})"
-        yield UNKNOWN if pd.isna(row[name]) else f"{percent(row[name])} {ends}"
-    yield percent(row["efficiency"])
-    for name in ("made_s", "iterator_s", "first_batch_s", "start_cpu_s", "shutdown_s"):
-        yield duration(row[name])
-    for name in ("pss_bytes", "shared_bytes"):
-        yield UNKNOWN if pd.isna(row[name]) else size(int(row[name]))
 
 
 def _setting(value: object) -> str:
@@ -148,8 +125,3 @@ def _rate_interval(row: pd.Series) -> str:
     """Return the interval of a rate; the quartiles of a run that has none."""
     ends = ("low", "high") if pd.notna(row["samples_per_s_low"]) else ("q1", "q3")
     return " – ".join(approximate(row[f"samples_per_s_{end}"]) for end in ends)
-
-
-def _labels(frame: pd.DataFrame) -> list[str | None]:
-    """Return the labels of the data, missing ones as ``None``."""
-    return [None if pd.isna(label) else str(label) for label in frame["data"].unique()]

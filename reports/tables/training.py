@@ -4,7 +4,7 @@ import pandas as pd
 
 from harness.record import DataSource
 from reports.number import UNKNOWN, duration, percent, plain, to_error
-from reports.source import caveats
+from reports.source import caveat_of
 from reports.table import Column, Table
 
 
@@ -26,7 +26,7 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
         ),
         rows=tuple(rows),
         caption="The time of an epoch is that of its training steps, evaluation excluded.",
-        caveat=caveats([str(label) for label in epochs["data"].unique()], source),
+        caveat=caveat_of(epochs, source),
     )
 
 

@@ -28,8 +28,8 @@ from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s
-from reports import frame
 from reports.figures.balance import waiting
+from reports.frame import FRAMES
 from reports.tables import balance
 
 
@@ -237,7 +237,7 @@ def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: 
         assert info["loop_s"] > 0.0
     run = RunFolder(tmp_path / "run")
     run.write_head(sample_run.head())
-    assert set(frame.balance(run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}
+    assert set(FRAMES["balance"](run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}
 
 
 def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> 
     assert len(infos[0]["rates"]) == 3
     run = RunFolder(tmp_path / "run")
     run.write_head(sample_run.head())
-    found = frame.tuner(run)
+    found = FRAMES["tuner"](run)
     assert list(found["case"]) == ["in memory", "cheap"]
     assert ((found["share_of_best"] > 0.0) & (found["share_of_best"] <= 1.0)).all()
     assert (found["share_of_time"] > 0.0).all()
@@ -296,7 +296,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder) -> None:
     """Below the limit, above it, or on both sides."""
-    found = frame.balance(run)
+    found = FRAMES["balance"](run)
     assert dict(zip(found["case"], found["verdict"], strict=True)) == {
         "fashion_mnist.concise.torchvision": "starves the step",
         "fashion_mnist.concise.batched_getitems": "not decided",
@@ -306,7 +306,7 @@ def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder)
 
 def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
     """And names the cheapest that keeps ahead."""
-    table = balance.balance(frame.balance(run), None)
+    table = balance.balance(FRAMES["balance"](run), None)
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
@@ -324,14 +324,14 @@ def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
         del entry["extra_info"]["loop_s"]
     folder = RunFolder(tmp_path)
     sample_benchmarks.write_suite(folder, "balance", entries)
-    table = balance.balance(frame.balance(folder), None)
+    table = balance.balance(FRAMES["balance"](folder), None)
     assert {row[7] for row in table.rows} == {"–"}
     assert table.columns[7].heading == "loop, a batch"
 
 
 def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
     """With its factor; a loader that keeps ahead is not among them."""
-    found = waiting(frame.balance(run), None)
+    found = waiting(FRAMES["balance"](run), None)
     assert found.caption.startswith(
         "Without workers a batch takes longer than a step: concise.torchvision 23.0× at batch 256. The"
     )
@@ -339,7 +339,7 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
 
 def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:
     """Without workers it loads while the step waits, and no factor above one is claimed."""
-    found = frame.balance(run)
+    found = FRAMES["balance"](run)
     row = found.iloc[0].copy()
     row["load_to_step"] = 0.4
     assert balance.verdict(row) == "the step waits"
@@ -348,7 +348,7 @@ def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: 
 
 def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
     """Rate and time; a run that is too slow does not count, and neither does its data set."""
-    found = frame.tuner(run)
+    found = FRAMES["tuner"](run)
     assert list(found["share_of_best"]) == [1.0, 0.98, 1.0, 0.98]
     assert list(found["share_of_time"]) == [0.08, 0.09, 0.12, 0.30]
     table = balance.tuner(found)
@@ -361,7 +361,7 @@ def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_pat
     folder = RunFolder(tmp_path)
     entries = [one for one in sample_balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
     sample_benchmarks.write_suite(folder, "tuner", entries)
-    assert frame.tuner(folder).empty
+    assert FRAMES["tuner"](folder).empty
 
 
 def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, Any]]) -> str:

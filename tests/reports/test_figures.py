@@ -13,7 +13,6 @@ from samples import run as sample_run
 from samples import survey as sample_survey
 
 from harness.record import Breaking, DataSource, Profile, RunFolder
-from reports import frame
 from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.image import png
 from reports.figures.name import names_of
@@ -21,6 +20,7 @@ from reports.figures.overfitting import lowest_epoch, overfits, overfitting
 from reports.figures.survey import histogram, magnitudes
 from reports.figures.training import training_curves
 from reports.figures.vectorization import ratios
+from reports.frame import FRAMES
 from reports.schema import SCHEMAS
 from reports.style import PENS, pen
 from reports.svg import drawn
@@ -154,7 +154,7 @@ def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_
 ) -> None:
     """In the text alternative; the naive softmax leaves it where its exponential overflows."""
     run = surveyed(tmp_path)
-    made = magnitudes(frame.profiles(run), frame.breakings(run))
+    made = magnitudes(FRAMES["profiles"](run), FRAMES["breakings"](run))
     assert [panel.title for panel in made.panels] == ["softmax", "log_softmax"]
     softmax, log_softmax = made.panels
     assert "scratch.softmax exceeds its bound up from 90.5" in softmax.svg
@@ -165,7 +165,7 @@ def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_
 
 def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
     """Its last place is infinite."""
-    made = histogram(frame.histograms(surveyed(tmp_path)))
+    made = histogram(FRAMES["histograms"](surveyed(tmp_path)))
     assert "scratch.softmax 80.0 %" in made.panels[0].svg
     assert "concise.softmax 80.8 %" in made.panels[0].svg
     assert ">inf</text>" in made.panels[0].svg
@@ -174,7 +174,7 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
 def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
     """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
     run = sample_run.full_run(tmp_path)
-    found = frame.operations(run)
+    found = FRAMES["operations"](run)
     drawn = accuracy_against_speed(found)
     assert [panel.title for panel in drawn.panels] == ["softmax"]
     assert "softmax_regression.concise.softmax is the fastest" in drawn.caption
@@ -193,6 +193,6 @@ def test_names_are_as_short_as_tells_cases_apart() -> None:
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
     """Times alone are no reason to draw it."""
     run = sample_run.full_run(tmp_path)
-    found = frame.operations(run).assign(ratio=math.nan)
+    found = FRAMES["operations"](run).assign(ratio=math.nan)
     (panel,) = accuracy_against_speed(found).panels
     assert panel.note.startswith("no contract")

@@ -3,16 +3,19 @@
 import json
 import math
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel, Field
 from samples import benchmarks as sample_benchmarks
 from samples import frames as sample_frames
 from samples import run as sample_run
 
 from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
-from reports import frame
+from reports.frame import FRAMES, Frames, frames
+from reports.frame.column import Column, columns_of
 from reports.schema import KEYS, SCHEMAS
 
 
@@ -27,7 +30,7 @@ def bare(tmp_path: Path) -> RunFolder:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
     """Names and types are those that are documented, in that order."""
-    found = getattr(frame, name)(full)
+    found = FRAMES[name](full)
     assert len(found)
     assert [(str(column), str(dtype)) for column, dtype in found.dtypes.items()] == [
         (column.name, column.dtype) for column in SCHEMAS[name]
@@ -43,24 +46,78 @@ def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -
         pd.testing.assert_frame_equal(sample_frames.table(made[name]), sample_frames.table(recorded[name]), rtol=1e-9)
 
 
+def test_a_frame_is_an_attribute_and_an_item_and_a_misspelt_one_is_neither(bare: RunFolder) -> None:
+    """No name of a frame hides a method of the mapping."""
+    read = frames(bare)
+    assert list(read) == list(SCHEMAS)
+    assert read.loaders is read["loaders"]
+    assert not [name for name in FRAMES if hasattr(Frames, name)]
+    with pytest.raises(AttributeError, match="loader"):
+        _ = read.loader
+    assert "loaders, 0 rows: One row for each timed loader configuration" in repr(read)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_frame_says_what_a_row_is_and_its_keys_are_columns(name: str) -> None:
+    """Every column has a meaning, and no two have one name."""
+    names = [column.name for column in SCHEMAS[name]]
+    assert FRAMES[name].meaning.startswith("One row for each ")
+    assert all(column.meaning for column in SCHEMAS[name])
+    assert len(names) == len(set(names))
+    assert set(KEYS[name]) < set(names)
+
+
+class Measured(BaseModel):
+    """A record whose fields are columns."""
+
+    case: str = Field(description="what was measured")
+    kind: Literal["first", "later"] = Field(description="which of them")
+    rounds: int = Field(description="rounds measured")
+    prefetch: int | None = Field(default=None, description="batches ahead")
+    median_s: float | None = Field(default=None, description="median of the rounds")
+    pin: bool | None = Field(default=None, description="whether memory is page-locked")
+    cpu_us: tuple[float, ...] = Field(default=(), description="of each slice")
+    note: str = ""
+
+
+def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() -> None:
+    """A whole number that may be unknown is real, since NaN is; the type may be said where it is not the field's."""
+    assert columns_of(Measured, "case", "kind", "rounds", "prefetch", "median_s", "pin") == (
+        Column("case", "string", "what was measured"),
+        Column("kind", "string", "which of them"),
+        Column("rounds", "int64", "rounds measured"),
+        Column("prefetch", "float64", "batches ahead"),
+        Column("median_s", "float64", "median of the rounds"),
+        Column("pin", "boolean", "whether memory is page-locked"),
+    )
+    assert columns_of(Measured, "cpu_us", dtype="float64") == (Column("cpu_us", "float64", "of each slice"),)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("cpu_us", "neither text, number nor truth"), ("note", "no description")])
+def test_a_field_that_makes_no_column_is_named(name: str, reason: str) -> None:
+    """A series has no type of a column, and a column needs a meaning."""
+    with pytest.raises(TypeError, match=rf"`Measured\.{name}`.*{reason}"):
+        columns_of(Measured, name)
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFolder, name: str) -> None:
     """A run without such records gives no rows, and nothing else differs."""
-    empty = getattr(frame, name)(bare)
+    empty = FRAMES[name](bare)
     assert empty.empty
-    assert list(empty.dtypes.items()) == list(getattr(frame, name)(full).dtypes.items())
+    assert list(empty.dtypes.items()) == list(FRAMES[name](full).dtypes.items())
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> None:
     """No two rows are about the same."""
-    assert not getattr(frame, name)(full).duplicated(list(KEYS[name])).any()
+    assert not FRAMES[name](full).duplicated(list(KEYS[name])).any()
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
     """The file and line, or the file and number of the benchmark, hold a record of the same case."""
-    found = getattr(frame, name)(full)
+    found = FRAMES[name](full)
     assert found["record"].notna().all()
     for case, record in zip(found["case"], found["record"], strict=True):
         file, _, number = record.partition(":")
@@ -79,7 +136,7 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
         for number, (deviation, bound) in enumerate(pairs)
     ]
     bare.write(Verdict, verdicts)
-    ratios = frame.verdicts(bare)["ratio"]
+    ratios = FRAMES["verdicts"](bare)["ratio"]
     assert ratios[:5].tolist() == [0.0, 0.25, math.inf, math.inf, math.inf]
     assert math.isnan(ratios[5])
 
@@ -87,7 +144,7 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
 def test_a_counterexample_is_flattened_into_its_row(bare: RunFolder) -> None:
     """Actual, expected and replay stand in the row of a broken law and are missing elsewhere."""
     bare.write(Verdict, [sample_run.verdict(Status.BROKEN), sample_run.verdict(law="other")])
-    broken, holding = (row for _, row in frame.verdicts(bare).iterrows())
+    broken, holding = (row for _, row in FRAMES["verdicts"](bare).iterrows())
     assert math.isnan(broken["actual"])
     assert broken["expected"] == 1.0
     assert broken["replay"].startswith("harness check")
@@ -96,7 +153,7 @@ def test_a_counterexample_is_flattened_into_its_row(bare: RunFolder) -> None:
 
 def test_rates_come_from_the_median_and_their_interval_from_the_quartiles(full: RunFolder) -> None:
     """The slow quartile of the time is the low quartile of the rate."""
-    loaders = frame.loaders(full)
+    loaders = FRAMES["loaders"](full)
     assert (loaders["samples_per_s"] == loaders["samples"] / loaders["median_s"]).all()
     assert (loaders["samples_per_s_q1"] < loaders["samples_per_s"]).all()
     assert (loaders["samples_per_s"] < loaders["samples_per_s_q3"]).all()
@@ -106,7 +163,7 @@ def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
     """A standard error of 0 divides nothing: unknown is never 0 or infinite."""
     estimate = sample_run.estimates()[0]
     bare.write(type(estimate), [estimate, estimate.model_copy(update={"standard_error": 0.0})])
-    known, unknown = frame.estimates(bare)["error"]
+    known, unknown = FRAMES["estimates"](bare)["error"]
     assert known == pytest.approx((estimate.learned - estimate.true) / estimate.standard_error)
     assert math.isnan(unknown)
 
@@ -117,17 +174,17 @@ def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
     del entries[1]["extra_info"]["workers"]
     sample_benchmarks.write_suite(bare, "loaders", entries)
     with pytest.raises(UsageError, match=r"`workers`.*bench-loaders\.json, benchmark 2"):
-        frame.loaders(bare)
+        FRAMES["loaders"](bare)
 
 
 def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
     """A median of 0 would make an infinite rate."""
     sample_benchmarks.write_suite(bare, "steps", [{**sample_benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
     with pytest.raises(UsageError, match="`median`"):
-        frame.steps(bare)
+        FRAMES["steps"](bare)
 
 
 def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
     """What another suite timed is no loader, however it looks."""
     sample_benchmarks.write_suite(bare, "mine", sample_benchmarks.loader_entries())
-    assert frame.loaders(bare).empty
+    assert FRAMES["loaders"](bare).empty

@@ -9,8 +9,8 @@ from samples import benchmarks as sample_benchmarks
 from samples import run as sample_run
 
 from harness.record import RunFolder
-from reports import frame
 from reports.figures.step_ratio import floor, phases, step_ratios
+from reports.frame import FRAMES
 from reports.page import write_report
 from reports.tables import step
 from reports.text import markdown_text
@@ -33,7 +33,7 @@ def measured(tmp_path: Path) -> RunFolder:
 
 def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
     """The drift that all rounds share is not in them; each has its two references, itself among them."""
-    found = frame.step_ratios(measured)
+    found = FRAMES["step_ratios"](measured)
     closed = found[found["case"] == "softmax_regression.scratch.closed_form_step"]
     beside = closed[closed["reference"] == "softmax_regression.scratch.training_step"]
     assert ((beside["low"] <= 0.25) & (beside["high"] >= 0.25)).mean() >= 0.8
@@ -49,14 +49,14 @@ def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
 
 def test_the_distance_to_the_floor_is_that_within_the_rounds(measured: RunFolder) -> None:
     """At least one, with an interval around it."""
-    found = frame.steps(measured)
+    found = FRAMES["steps"](measured)
     assert (found["over_floor"] > 1).all()
     assert ((found["over_floor_low"] <= found["over_floor"]) & (found["over_floor"] <= found["over_floor_high"])).all()
 
 
 def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
     """Ratios with intervals, floors with what binds, phases beside the whole, parameters beside their bounds."""
-    steps, beside = frame.steps(measured), frame.step_ratios(measured)
+    steps, beside = FRAMES["steps"](measured), FRAMES["step_ratios"](measured)
     ratios = step.ratios(beside, steps)
     assert len(ratios.rows) == len(steps)
     first, closed = ratios.rows[0], ratios.rows[1]
@@ -66,7 +66,7 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
     floors = step.floors(steps)
     assert [column.heading for column in floors.columns][8] == "what binds"
     assert {row[8] for row in floors.rows} == {"arithmetic"}
-    apart = step.phases(frame.phases(measured), steps)
+    apart = step.phases(FRAMES["phases"](measured), steps)
     assert len(apart.rows) == len(steps)
     assert [column.heading for column in apart.columns][3:] == [
         "forward",
@@ -81,18 +81,18 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
     """Within, beyond, or undecided."""
-    rows = step.agreement(frame.agreement(measured)).rows
+    rows = step.agreement(FRAMES["agreement"](measured)).rows
     assert [row[-1] for row in rows] == ["within 3%", "beyond 3%", "undecided"]
 
 
 def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
     """In captions and text alternatives, with this run's numbers."""
-    ratio_figure = step_ratios(frame.step_ratios(measured))
+    ratio_figure = step_ratios(FRAMES["step_ratios"](measured))
     assert [panel.title for panel in ratio_figure.panels] == ["linear_regression, CPU", "softmax_regression, CPU"]
     assert "softmax_regression.scratch.closed_form_step is the fastest" in ratio_figure.caption
     assert "times as long (" in ratio_figure.caption
-    assert "comes nearest" in floor(frame.steps(measured)).caption
-    apart = phases(frame.phases(measured))
+    assert "comes nearest" in floor(FRAMES["steps"](measured)).caption
+    apart = phases(FRAMES["phases"](measured))
     assert apart.panels[0].title == "linear_regression, CPU, batch 256"
     assert "backward" in apart.panels[0].svg
 
@@ -100,9 +100,9 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
     """It has its times; no ratio, floor or phase is made up."""
     run = run_of(tmp_path, steps=sample_benchmarks.old_step_entries())
-    assert frame.step_ratios(run).empty
-    assert frame.phases(run).empty
-    assert frame.steps(run)["over_floor"].isna().all()
+    assert FRAMES["step_ratios"](run).empty
+    assert FRAMES["phases"](run).empty
+    assert FRAMES["steps"](run)["over_floor"].isna().all()
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
     assert "These steps were timed one after the other" in html
     assert "scratch takes 1.61× the time of concise" in html
@@ -139,7 +139,7 @@ def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, f
 def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
     """Launch, device, graph; and the batch size from which it wins."""
     run = run_of(tmp_path, steps=sample_benchmarks.step_entries(("cpu", "cuda")))
-    steps = frame.steps(run)
+    steps = FRAMES["steps"](run)
     table = step.steps(steps, accelerator="NVIDIA H100")
     headings = [column.heading for column in table.columns]
     assert headings[-6:] == [
@@ -156,7 +156,7 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
     """A floor of no time at all would make every distance infinite: it is positive."""
-    found = frame.steps(run_of(tmp_path, steps=sample_benchmarks.step_entries()))
+    found = FRAMES["steps"](run_of(tmp_path, steps=sample_benchmarks.step_entries()))
     assert found["floor_s"].gt(0).all()
     assert all(math.isfinite(value) for value in found["over_floor"])
 
@@ -168,6 +168,6 @@ def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path)
         info = entry["extra_info"]
         if info["device"] == "cuda" and info["case"] == "softmax_regression.scratch.training_step":
             info |= {"graph_s": None, "graph_device_s": None, "graph_absent": "it cannot be recorded: it waits"}
-    table = step.steps(frame.steps(run_of(tmp_path, steps=entries)), accelerator="NVIDIA H100")
+    table = step.steps(FRAMES["steps"](run_of(tmp_path, steps=entries)), accelerator="NVIDIA H100")
     told = "No graph of softmax_regression.scratch.training_step: it cannot be recorded: it waits. "
     assert table.caption.count(told) == 1

@@ -9,7 +9,7 @@ from samples import run as sample_run
 from samples import survey as sample_survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict, Worst
-from reports import frame
+from reports.frame import FRAMES
 from reports.page import write_report
 from reports.tables import survey
 
@@ -25,10 +25,10 @@ def run(tmp_path: Path) -> RunFolder:
 def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
     """As the shortest decimal that is the number, beside the closed form; what happens is in the table of all."""
     run.write(Breaking, sample_survey.breakings())
-    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
     assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
-    (whole,) = survey.every_point(frame.breakings(run)).rows
+    (whole,) = survey.every_point(FRAMES["breakings"](run)).rows
     assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan where 1 is true")
 
 
@@ -43,7 +43,7 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
             sample_survey.breaking(*case, "float64", **wrong, value=None, actual=None),
         ],
     )
-    (row,) = survey.breaking_points(frame.breakings(run)).rows
+    (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
     assert row[2] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
     assert row[3:5] == ("–", "88.72283935546875")
 
@@ -52,7 +52,7 @@ def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) ->
     """The caption says what it means."""
     found = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
     run.write(Breaking, [found])
-    table = survey.breaking_points(frame.breakings(run))
+    table = survey.breaking_points(FRAMES["breakings"](run))
     assert table.rows[0][4] == "88.72283935546875 *"
     assert "asterisk" in table.caption
 
@@ -60,7 +60,7 @@ def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) ->
 def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
     """An infinite deviation has an infinite share."""
     run.write(Worst, sample_survey.worst())
-    table = survey.worst(frame.worst(run))
+    table = survey.worst(FRAMES["worst"](run))
     assert "lower bound" in table.caption
     first, last = table.rows[0], table.rows[-1]
     assert first[4:7] == ("inf", "83.0", "inf×")
@@ -71,7 +71,7 @@ def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
 def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
     """The median of the seeds over the largest that any way found, the longer search among them."""
     sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
-    (row,) = survey.ways(frame.search(run)).rows
+    (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
 
 
@@ -82,7 +82,7 @@ def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: 
         if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
             entry["extra_info"]["score"] = float("inf")
     sample_benchmarks.write_suite(run, "search", entries)
-    (row,) = survey.ways(frame.search(run)).rows
+    (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
 
 

@@ -7,7 +7,6 @@ import gzip
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ RECORDED = Path(__file__).parents[1] / "recorded" / "frames.json.gz"
 
 def contents(folder: Path) -> dict[str, dict[str, Any]]:
     """Return types and rows of every frame of the sample run, by name."""
-    made = frames(sample_run.full_run(folder))
-    return {field.name: _content(getattr(made, field.name)) for field in fields(made)}
+    return {name: _content(frame) for name, frame in frames(sample_run.full_run(folder)).items()}
 
 
 def _content(frame: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""Frames: the records of a run as tidy tables, one row an observation, units in the names of the columns.
+
+A frame is declared where its rows are made, in the module of its theme; nothing else lists it. It keeps its columns
+where the run has no such records. Unknown numbers are NaN, unknown texts are missing.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.record import RunFolder
+from reports.frame import gate, law, loader, operation, proof, step, survey, training
+from reports.frame.declaration import Frame
+
+THEMES = (law, proof, training, step, loader, operation, survey, gate)
+"""The modules that declare frames, in the order of the data beside the page."""
+
+FRAMES: Mapping[str, Frame] = {
+    frame.name: frame for theme in THEMES for frame in vars(theme).values() if isinstance(frame, Frame)
+}
+"""Every frame by its name."""
+
+
+class Frames(Mapping[str, pd.DataFrame]):
+    """The frames of one run by name, each as an attribute too: ``frames.loaders`` is ``frames["loaders"]``."""
+
+    def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
+        vars(self).update(frames)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> pd.DataFrame: ...
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        frame: pd.DataFrame = vars(self)[name]
+        return frame
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(vars(self))
+
+    def __len__(self) -> int:
+        return len(vars(self))
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}, {len(frame):,} rows: {FRAMES[name].meaning}" for name, frame in self.items())
+
+
+def frames(run: RunFolder) -> Frames:
+    """Read every frame of a run.
+
+    Raises
+    ------
+    UsageError
+        If a record or a benchmark is damaged.
+    """
+    return Frames({name: frame(run) for name, frame in FRAMES.items()})

@@ -1,0 +1,59 @@
+"""The frame of verdicts."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from harness.record import RunFolder, Verdict
+from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, UNIT, WHOLE, Column
+from reports.frame.declaration import Row, frame
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    LAW,
+    GROUP,
+    DTYPE,
+    Column("device", TEXT, "device the law was checked on"),
+    Column("status", TEXT, "holds, broken, expected, unexpected, skipped or error"),
+    Column("examples", WHOLE, "examples that ran"),
+    Column("rows", WHOLE, "independent rows in those examples"),
+    Column("deviation", REAL, "largest deviation relative to its bound, in `unit`"),
+    Column("bound", REAL, "bound at that place, in `unit`"),
+    Column("ratio", REAL, "deviation / bound; 0 where nothing deviates, inf beyond an exact law"),
+    UNIT,
+    Column("statement", TEXT, "the law as a sentence"),
+    Column("source", TEXT, "where the law comes from"),
+    Column("reason", TEXT, "declared reason, reason of a skip, or text of an error"),
+    Column("actual", REAL, "output of the case at the worst place of the counterexample"),
+    Column("expected", REAL, "the oracle's value there"),
+    Column("magnitude", REAL, "largest absolute input element of the counterexample"),
+    Column("cause", TEXT, "likely cause"),
+    Column("replay", TEXT, "command that replays the counterexample"),
+    Column("duration_s", REAL, "seconds the check took"),
+    keys=("case", "law", "dtype", "device"),
+)
+def verdicts(run: RunFolder) -> Iterator[Row]:
+    """One row for each case, law, dtype and device."""
+    for place, verdict in run.places(Verdict):
+        ratio = share_of_bound(verdict.deviation, verdict.bound)
+        yield {**verdict.model_dump(), **_counterexample(verdict), "ratio": ratio, "record": place}
+
+
+def _counterexample(verdict: Verdict) -> dict[str, Any]:
+    """Return the scalar facts of a violation; none where the law holds."""
+    if verdict.violation is None:
+        return {}
+    return verdict.violation.model_dump(include={"actual", "expected", "magnitude", "cause", "replay"})
+
+
+def share_of_bound(deviation: float | None, bound: float | None) -> float | None:
+    """Return deviation / bound: 0 where nothing deviates, inf where an infinite deviation meets any bound."""
+    if deviation is None or math.isnan(deviation):
+        return None
+    if deviation == 0 or math.isinf(deviation):
+        return deviation
+    if bound is None:
+        return None
+    return deviation / bound if bound else math.inf

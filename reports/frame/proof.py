@@ -1,0 +1,58 @@
+"""The frame of proofs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.record import Proof, RunFolder, Status, witness
+from reports.frame.column import CASE, CONTRACT, DTYPE, REAL, TEXT, WHOLE, Column
+from reports.frame.declaration import Row, frame
+
+LIMITS = (1, 2, 4, 8, 16, 64, 1024)
+"""Deviations in ulp beyond which proofs count inputs."""
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    Column("quantity", TEXT, "value or gradient"),
+    DTYPE,
+    Column("device", TEXT, "device it was visited on"),
+    Column("layout", TEXT, "how the inputs lie in memory"),
+    Column("kernel", TEXT, "what torch runs on the layout"),
+    Column("proved", "bool", "whether every input was visited exactly once"),
+    Column("inputs", WHOLE, "inputs there are"),
+    Column("visited", WHOLE, "inputs visited"),
+    Column("checksum", TEXT, "count and moments of the codes visited"),
+    Column("deviation", REAL, "largest deviation, ulp; missing where every output is correctly rounded"),
+    Column("at", TEXT, "input with the largest deviation, hexadecimal"),
+    Column("not_correctly_rounded", WHOLE, "inputs with an output more than 1/2 ulp off"),
+    *(Column(f"beyond_{limit}", WHOLE, f"inputs with an output more than {limit} ulp off") for limit in LIMITS),
+    Column("not_finite", WHOLE, "inputs whose output is not finite where it should be"),
+    Column("differing", REAL, "inputs whose output bits differ from the reference layout's"),
+    Column("laws_held", TEXT, "laws that held on every input visited"),
+    Column("laws_broken", TEXT, "laws that broke on some input"),
+    Column("cpu_capability", TEXT, "CPU capability that torch ran with"),
+    Column("torch", TEXT, "version of torch"),
+    Column("threads", WHOLE, "threads within one operation"),
+    Column("duration_s", REAL, "time of one core"),
+    Column("floor_s", REAL, "of this, in the implementation alone"),
+    keys=("case", "quantity", "dtype", "device", "layout"),
+)
+def proofs(run: RunFolder) -> Iterator[Row]:
+    """One row for each case, quantity, dtype and layout whose inputs were visited."""
+    for place, proof in run.places(Proof):
+        yield {**proof.model_dump(), **_flattened(proof), "record": place}
+
+
+def _flattened(proof: Proof) -> dict[str, Any]:
+    """Return what a proof says in nested form."""
+    held = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
+    broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
+    return {
+        "proved": proof.proved,
+        "deviation": None if proof.witness is None else proof.witness.deviation,
+        "at": None if proof.witness is None else witness(proof),
+        **{f"beyond_{limit}": number for limit, number in proof.beyond.items()},
+        "laws_held": " ".join(held),
+        "laws_broken": " ".join(broken),
+    }

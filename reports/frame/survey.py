@@ -1,0 +1,164 @@
+"""The frames of a survey: breaking points, worst cases, profiles, accumulators, and ways of searching."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.record import (
+    Accumulator,
+    Breaking,
+    Profile,
+    RunFolder,
+    Worst,
+    closed_form,
+    how_sure,
+    summing,
+    what_happens,
+)
+from reports import benchmark
+from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column
+from reports.frame.declaration import Row, frame
+
+_NESTED = {"example", "kind", "place"}
+"""Fields of a record that are no columns, and large."""
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    LAW,
+    GROUP,
+    DTYPE,
+    Column("ray", TEXT, "name of the ray"),
+    Column("formula", TEXT, "its inputs in the parameter t"),
+    Column("value", REAL, "the first parameter at which the law fails; missing where it holds to the end"),
+    Column("value_hex", TEXT, "the same in hexadecimal"),
+    Column("end", REAL, "the last parameter of the ray"),
+    Column("certainty", TEXT, "exhausted, monotone or scanned"),
+    Column("probes", WHOLE, "parameters that were tried"),
+    Column("confirmed", TRUTH, "by ball arithmetic, there and one float before"),
+    Column("form", TEXT, "closed form"),
+    Column("form_value", REAL, "its value"),
+    Column("declared", TRUTH, "whether the case declares the closed form"),
+    Column("expected_break", TRUTH, "whether the case declares that the law fails"),
+    Column("agrees", TRUTH, "whether the breaking point is the first number at or beyond the form"),
+    Column("actual", REAL, "output at the worst place"),
+    Column("expected", REAL, "the oracle's value there"),
+    Column("deviation", REAL, "deviation there, in `unit`"),
+    Column("bound", REAL, "bound there, in `unit`"),
+    UNIT,
+    Column("closed_form", TEXT, "form and value in words"),
+    Column("happens", TEXT, "what happens there in words"),
+    Column("sure", TEXT, "how sure it is that nothing fails earlier"),
+    Column("replay", TEXT, "command that measures it alone"),
+    Column("reason", TEXT, "text of an error"),
+    keys=("case", "law", "dtype", "ray"),
+)
+def breakings(run: RunFolder) -> Iterator[Row]:
+    """One row for each law, case, dtype and ray."""
+    for place, breaking in run.places(Breaking):
+        yield {
+            **breaking.model_dump(exclude=_NESTED),
+            "closed_form": closed_form(breaking),
+            "happens": what_happens(breaking),
+            "sure": how_sure(breaking),
+            "record": place,
+        }
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    LAW,
+    GROUP,
+    DTYPE,
+    Column("objective", TEXT, "what was made large: deviation, or ratio to the bound"),
+    Column("evidence", TEXT, "searched: a lower bound; proved: every input was tried"),
+    Column("rows", WHOLE, "rows that were measured"),
+    Column("deviation", REAL, "deviation of the witness, in `unit`"),
+    Column("bound", REAL, "bound there, in `unit`"),
+    UNIT,
+    Column("actual", REAL, "output at the worst place"),
+    Column("expected", REAL, "the oracle's value there"),
+    Column("magnitude", REAL, "largest absolute input element of the witness"),
+    Column("declared", TEXT, "declared reason why the law fails"),
+    Column("replay", TEXT, "command that measures the witness"),
+    keys=("case", "law", "dtype", "objective", "evidence"),
+)
+def worst(run: RunFolder) -> Iterator[Row]:
+    """One row for each law, case, dtype and objective."""
+    for place, witness in run.places(Worst):
+        yield {**witness.model_dump(exclude=_NESTED), "record": place}
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    LAW,
+    DTYPE,
+    Column("magnitude", REAL, "upper end of an interval of the largest absolute input"),
+    Column("deviation", REAL, "worst deviation there relative to its bound, in `unit`"),
+    Column("bound", REAL, "bound at that place, in `unit`"),
+    UNIT,
+    keys=("case", "law", "dtype", "magnitude"),
+)
+def profiles(run: RunFolder) -> Iterator[Row]:
+    """One row for each interval of magnitude of each case and dtype."""
+    for place, profile in run.places(Profile):
+        for magnitude, deviation, bound in zip(profile.magnitudes, profile.deviations, profile.bounds, strict=True):
+            yield {**_head(profile, place), "magnitude": magnitude, "deviation": deviation, "bound": bound}
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    LAW,
+    DTYPE,
+    Column("up_to", REAL, "upper end of a class of deviations, in `unit`"),
+    Column("count", WHOLE, "elements in it"),
+    Column("share", REAL, "of all elements"),
+    Column("unit", TEXT, "unit of the deviation"),
+    keys=("case", "law", "dtype", "up_to"),
+)
+def histograms(run: RunFolder) -> Iterator[Row]:
+    """One row for each class of deviations of each case and dtype."""
+    for place, profile in run.places(Profile):
+        total = sum(profile.counts)
+        for edge, count in zip(profile.edges, profile.counts, strict=True):
+            yield {**_head(profile, place), "up_to": edge, "count": count, "share": count / total if total else None}
+
+
+def _head(profile: Profile, place: str) -> dict[str, Any]:
+    head = profile.model_dump(include={"case", "family", "style", "contract", "law", "dtype", "unit"})
+    return {**head, "record": place}
+
+
+@frame(
+    *CASE,
+    CONTRACT,
+    DTYPE,
+    Column("width", TEXT, "format of the sum"),
+    Column("order", TEXT, "order of the sum, as far as it shows"),
+    Column("sums", TEXT, "both in words"),
+    Column("evidence", TEXT, "what was seen"),
+    keys=("case", "dtype"),
+)
+def accumulators(run: RunFolder) -> Iterator[Row]:
+    """One row for each case and dtype."""
+    for place, accumulator in run.places(Accumulator):
+        words = {"sums": summing(accumulator), "evidence": "; ".join(accumulator.evidence)}
+        yield {**accumulator.model_dump(), **words, "record": place}
+
+
+@frame(
+    *CASE,
+    Column("way", TEXT, "how inputs were drawn"),
+    Column("seed", WHOLE, "seed of the draws"),
+    Column("score", REAL, "largest deviation seen, or share of its bound"),
+    Column("objective", TEXT, "deviation in ulp, or ratio to the bound"),
+    Column("rows", WHOLE, "rows looked at"),
+    Column("seconds", REAL, "time given"),
+    keys=("case", "way", "seed"),
+)
+def search(run: RunFolder) -> list[Row]:
+    """One row for each case, way of drawing and seed."""
+    return [*benchmark.rows(run, "search")]

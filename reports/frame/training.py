@@ -1,0 +1,42 @@
+"""The frames of training: its course, and the parameters that were learned."""
+
+from collections.abc import Iterator
+
+from harness.record import Epoch, Estimate, RunFolder
+from reports.frame.column import CASE, DATA, REAL, TEXT, WHOLE, Column
+from reports.frame.declaration import Row, frame
+
+
+@frame(
+    *CASE,
+    Column("experiment", TEXT, "what was trained on what"),
+    DATA,
+    Column("epoch", WHOLE, "0 is the state before the first step"),
+    Column("train_loss", REAL, "loss on the training data"),
+    Column("held_out_loss", REAL, "loss on held-out data"),
+    Column("train_accuracy", REAL, "fraction of the training data classified rightly"),
+    Column("held_out_accuracy", REAL, "fraction of the held-out data classified rightly"),
+    Column("duration_s", REAL, "seconds of the training steps, evaluation excluded"),
+    keys=("case", "experiment", "data", "epoch"),
+)
+def epochs(run: RunFolder) -> Iterator[Row]:
+    """One row for each epoch of each training run."""
+    for place, epoch in run.places(Epoch):
+        yield {**epoch.model_dump(), "record": place}
+
+
+@frame(
+    *CASE,
+    Column("parameter", TEXT, "name of the parameter"),
+    Column("true", REAL, "value the data was made with"),
+    Column("learned", REAL, "value after training"),
+    Column("standard_error", REAL, "standard error of the least-squares estimator on the same data"),
+    Column("error", REAL, "(learned - true) / standard error"),
+    keys=("case", "parameter"),
+)
+def estimates(run: RunFolder) -> Iterator[Row]:
+    """One row for each learned parameter, with its error in standard errors."""
+    for place, estimate in run.places(Estimate):
+        is_known = estimate.standard_error > 0
+        error = (estimate.learned - estimate.true) / estimate.standard_error if is_known else None
+        yield {**estimate.model_dump(), "error": error, "record": place}
