@@ -20,7 +20,7 @@ from harness.record import RunFolder, Status, failing, proof_line, survey_line, 
 from reports.figures.trend import COLUMNS, trend_data
 from reports.observation import documented, observed
 from reports.reading import Reading, read
-from reports.section import sections
+from reports.sections import sections
 from reports.summary import in_short, surveyed
 from reports.text import clean, count, fenced, markdown_text
 

@@ -8,7 +8,7 @@ from samples import run as sample_run
 from harness.record import Finding, RunFolder
 from reports.figures.gate import evidence
 from reports.reading import read
-from reports.section import sections
+from reports.sections import sections
 from reports.tables import gate
 
 

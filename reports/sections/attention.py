@@ -1,0 +1,66 @@
+"""What needs attention: the tally, a sentence on each finding, and the block of each failure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from harness.record import Outcome, Status, Verdict, failing
+from reports import summary
+from reports.part import Block, Findings, Tally
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.sections.block import MOST_BLOCKS, block_text, has_block
+from reports.text import count
+
+FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
+"""Outcomes of the gate that make it fail."""
+
+
+@section("What needs attention")
+def attention(reading: Reading) -> Iterator[Part]:
+    """Yield the tally, a sentence on each finding, and the block of each failure."""
+    failures = failing(reading.verdicts)
+    shown = {f"failure-{number}": verdict for number, verdict in enumerate(failures[:MOST_BLOCKS], 1)}
+    yield _tally(reading)
+    yield Findings((*_failures(shown, left=len(failures) - len(shown)), *_others(reading)), _calm(reading))
+    for name, verdict in shown.items():
+        if has_block(verdict):
+            yield Block(name, verdict.law, block_text(verdict), folded=False)
+
+
+def _failures(shown: Mapping[str, Verdict], *, left: int) -> Iterator[tuple[str, str]]:
+    """Yield a sentence on each failure and the name of its block, and how many are left to the law matrix."""
+    for name, verdict in shown.items():
+        yield summary.finding(verdict), name if has_block(verdict) else ""
+    if left:
+        yield f"{count(left, 'further failure')} in the law matrix below.", "laws"
+
+
+def _others(reading: Reading) -> Iterator[tuple[str, str]]:
+    """Yield a sentence on each finding besides those on laws, with the section that shows it."""
+    yield from ((sentence, "proofs") for proof in reading.proofs for sentence in summary.refuted(proof))
+    yield from ((sentence, "survey") for sentence in summary.surveyed(reading.survey))
+    yield from ((sentence, "changes") for sentence in summary.since(reading))
+    yield from ((finding.sentence, "gate") for finding in reading.gate.findings if finding.outcome in FAILING)
+    yield from ((remark, "") for remark in summary.remarks(reading.head))
+
+
+def _calm(reading: Reading) -> str:
+    """Return what stands where no finding needs attention."""
+    if reading.verdicts or reading.survey or reading.proofs:
+        return "Nothing: every law holds or fails as declared."
+    return "No law was checked in this run."
+
+
+def _tally(reading: Reading) -> Tally:
+    """Return the number of verdicts of each status, and of what ran."""
+    counts = Counter(verdict.status for verdict in reading.verdicts)
+    statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
+    examples = sum(verdict.examples for verdict in reading.verdicts)
+    rows = sum(verdict.rows for verdict in reading.verdicts)
+    return Tally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
+
+
+def _word(status: Status, number: int) -> str:
+    """Return the word for a number of verdicts."""
+    several = {Status.HOLDS: "hold", Status.ERROR: "errors"}
+    return status.value if number == 1 else several.get(status, status.value)

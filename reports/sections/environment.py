@@ -1,0 +1,21 @@
+"""Sections on where a run came from: machine and software, and the data."""
+
+from collections.abc import Iterator
+
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import environment as tables
+
+
+@section("Environment")
+def environment(reading: Reading) -> Iterator[Part]:
+    """Yield machine and software."""
+    yield tables.machine(reading.head)
+    yield tables.build(reading.head.environment)
+
+
+@section("Data", absence="This run used no data set.")
+def data(reading: Reading) -> Iterator[Part]:
+    """Yield where the images came from."""
+    if reading.head.data:
+        yield tables.data(reading.head)

@@ -1,0 +1,20 @@
+"""The section on the gate."""
+
+from collections.abc import Iterator
+
+from reports.figures.gate import evidence
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import gate as tables
+
+
+@section("Gate", absence="The gate has not compared this run with anything.")
+def gate(reading: Reading) -> Iterator[Part]:
+    """Yield the findings of the gate, and what its verdicts on time rest on."""
+    findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
+    if not findings:
+        return
+    yield tables.findings(findings)
+    if any(comparison.arm == "candidate" for comparison in comparisons):
+        yield evidence(comparisons, slices)
+        yield tables.comparisons(comparisons)

@@ -1,0 +1,37 @@
+"""Sections on loaders: how fast they are, and whether loading keeps ahead of the step."""
+
+from collections.abc import Iterator
+
+from reports.figures.balance import waiting
+from reports.figures.loader import throughput
+from reports.figures.loader_scaling import scaling
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import balance as balances
+from reports.tables import loader
+
+
+@section("Data loaders", absence="No loader was timed in this run.")
+def loaders(reading: Reading) -> Iterator[Part]:
+    """Yield loader throughput as heat map, against the workers, and as tables."""
+    frame, source = reading.frames.loaders, reading.head.data
+    if frame.empty:
+        return
+    yield throughput(frame, source)
+    if frame["workers"].nunique() > 1:
+        yield scaling(frame, source)
+    yield loader.best_loaders(frame, source)
+    if frame["share"].notna().any():
+        yield loader.shares(frame, source)
+    yield loader.loaders(frame, source)
+
+
+@section("Loading against the step", absence="No training loop was timed in this run.")
+def balance(reading: Reading) -> Iterator[Part]:
+    """Yield whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
+    frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
+    if len(frame):
+        yield waiting(frame, source)
+        yield balances.balance(frame, source)
+    if len(tuned):
+        yield balances.tuner(tuned)

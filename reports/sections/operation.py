@@ -1,0 +1,32 @@
+"""Sections on single calls: accuracy against speed, the gain of vectorisation, and the speed of checking."""
+
+from collections.abc import Iterator
+
+from reports.figures.accuracy import accuracy_against_speed
+from reports.figures.vectorization import ratios, speedup
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import benchmark
+
+
+@section("Accuracy and speed", absence="No operation was timed in this run.")
+def operations(reading: Reading) -> Iterator[Part]:
+    """Yield how accurate and how fast the implementations of each contract are."""
+    frame = reading.frames.operations
+    if len(frame):
+        yield accuracy_against_speed(frame)
+        yield benchmark.operations(frame)
+
+
+@section("Vectorisation", absence="No vectorised operation was timed in this run.")
+def vectorization(reading: Reading) -> Iterator[Part]:
+    """Yield the gain of vectorisation."""
+    if ratios(reading.frames.vectorization):
+        yield speedup(reading.frames.vectorization)
+
+
+@section("Speed of checking", absence="The speed of checking was not measured in this run.")
+def screening(reading: Reading) -> Iterator[Part]:
+    """Yield how fast rows are checked."""
+    if len(reading.frames.screening):
+        yield benchmark.screening(reading.frames.screening)

@@ -1,0 +1,23 @@
+"""The section on proofs."""
+
+from collections.abc import Iterator
+
+from harness.record import broken_blocks
+from reports.part import Block
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.sections.block import MOST_BLOCKS, MOST_CHARACTERS
+from reports.tables import proof
+from reports.text import cut
+
+
+@section("Proofs", absence="Nothing was proved in this run: not every input of a 16-bit format was visited.")
+def proofs(reading: Reading) -> Iterator[Part]:
+    """Yield what was visited input by input, the kernels, the laws that held, and what is broken."""
+    if not reading.proofs:
+        return
+    yield proof.proofs(reading.proofs)
+    yield proof.kernels(reading.proofs)
+    yield proof.held(reading.proofs)
+    for number, text in enumerate(broken_blocks(reading.proofs)[:MOST_BLOCKS], 1):
+        yield Block(f"proof-{number}", text.partition("\n")[0], cut(text, most=MOST_CHARACTERS), folded=True)

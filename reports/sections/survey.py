@@ -1,0 +1,27 @@
+"""The section on where cases break."""
+
+from collections.abc import Iterator
+
+from reports.figures.survey import DTYPE, histogram, magnitudes
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import survey as tables
+
+
+@section("Where it breaks, and the worst found", absence="No case was surveyed in this run.")
+def survey(reading: Reading) -> Iterator[Part]:
+    """Yield breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
+    frames = reading.frames
+    if len(frames.breakings):
+        if frames.breakings["declared"].any():
+            yield tables.breaking_points(frames.breakings)
+        yield tables.every_point(frames.breakings)
+    if (frames.profiles["dtype"] == DTYPE).any():
+        yield magnitudes(frames.profiles, frames.breakings)
+        yield histogram(frames.histograms)
+    if len(frames.worst):
+        yield tables.worst(frames.worst)
+    if len(frames.accumulators):
+        yield tables.accumulators(frames.accumulators)
+    if len(frames.search):
+        yield tables.ways(frames.search)

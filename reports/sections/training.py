@@ -1,0 +1,39 @@
+"""Sections on training: curves, learned parameters, overfitting, and images of the data."""
+
+from collections.abc import Iterator
+
+from reports.figures import overfitting as figures
+from reports.figures.image import grid
+from reports.figures.training import training_curves
+from reports.reading import Reading
+from reports.section import Part, section
+from reports.tables import training as tables
+
+
+@section("Training curves", absence="There is no training in this run.")
+def training(reading: Reading) -> Iterator[Part]:
+    """Yield the curves of each experiment and where they ended."""
+    frame, source = reading.frames.epochs, reading.head.data
+    if len(frame):
+        yield from training_curves(frame, source)
+        yield tables.results(frame, source)
+
+
+@section("Learned parameters", absence="No parameter with a known true value was learned in this run.")
+def estimates(reading: Reading) -> Iterator[Part]:
+    """Yield learned against true parameters."""
+    if len(reading.frames.estimates):
+        yield tables.estimates(reading.frames.estimates)
+
+
+@section("Overfitting", absence="No held-out loss turns up again in this run.")
+def overfitting(reading: Reading) -> Iterator[Part]:
+    """Yield the experiments in which the held-out loss turns up."""
+    yield from figures.overfitting(reading.frames.epochs, reading.head.data)
+
+
+@section("Images", absence="There are no images in this run.")
+def images(reading: Reading) -> Iterator[Part]:
+    """Yield the image grid."""
+    if reading.images:
+        yield grid(reading.images, reading.head.data)
