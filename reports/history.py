@@ -27,7 +27,7 @@ class Digest:
     failing
         Verdicts that make the run fail.
     points
-        Breaking points that were found; ``None`` where nothing was surveyed.
+        Number of breaking points; ``None`` where nothing was surveyed.
     step_times, best_rates
         Columns ``family``, ``case``, ``style`` and ``value``: the CPU time of a step at :data:`BATCH`, seconds, and the
         highest rate of each loader, samples a second.

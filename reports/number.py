@@ -55,7 +55,7 @@ def to_error(number: float, error: float) -> str:
 
 def tick(text: str) -> str:
     """Return the text of a number without the zeros that end its decimals: what stands at a tick is exact."""
-    return re.sub(r"\.(\d*?)0+(?=\D*$)", lambda found: f".{found[1]}" if found[1] else "", text)
+    return re.sub(r"\.(\d*?)0+(?=\D*$)", lambda decimals: f".{decimals[1]}" if decimals[1] else "", text)
 
 
 def duration(value_s: float | None) -> str:
@@ -94,11 +94,10 @@ def magnitude(text: str) -> float | None:
 
     What a cell says around the number, a sign of comparison before it or a mark after it, does not count.
     """
-    found = _NUMBER.search(text)
-    if found is None:
+    match = _NUMBER.search(text)
+    if match is None:
         return None
-    number = float(found["number"].replace(",", ""))
-    return number * _FACTORS.get(found["unit"] or "", 1.0)
+    return float(match["number"].replace(",", "")) * _FACTORS.get(match["unit"] or "", 1.0)
 
 
 _FACTORS = {unit: factor for factor, unit in (*_SECONDS, *_THOUSANDS, *_BYTES)}

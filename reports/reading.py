@@ -13,7 +13,7 @@ from reports.history import Digest
 
 @dataclass(frozen=True)
 class Gated:
-    """What the gate found in a run, and what its verdicts on time rest on."""
+    """The findings of the gate in a run, and what its verdicts on time rest on."""
 
     findings: tuple[Finding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -22,7 +22,7 @@ class Gated:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What a survey found in a run: breaking points, and the worst inputs."""
+    """The records of a survey in a run: breaking points, and the worst inputs."""
 
     breakings: tuple[Breaking, ...] = ()
     worst: tuple[Worst, ...] = ()
@@ -45,9 +45,9 @@ class Reading:
     changes
         What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
     gate
-        What the gate found.
+        Findings of the gate.
     survey
-        What a survey found.
+        Records of a survey.
     """
 
     head: Run

@@ -12,11 +12,11 @@ IN_SHORT = 5
 
 def in_short(reading: Reading) -> list[str]:
     """Return what needs attention and what changed, a sentence each, the rest as a number."""
-    found = [finding(verdict) for verdict in failing(reading.verdicts)]
-    found += [sentence for proof in reading.proofs for sentence in refuted(proof)]
-    found += surveyed(reading.survey)
-    more = [f"{count(len(found) - IN_SHORT, 'further finding')} on the page."] if len(found) > IN_SHORT else []
-    return [*found[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
+    sentences = [finding(verdict) for verdict in failing(reading.verdicts)]
+    sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
+    sentences += surveyed(reading.survey)
+    more = [f"{count(len(sentences) - IN_SHORT, 'further finding')} on the page."] if len(sentences) > IN_SHORT else []
+    return [*sentences[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
 
 
 def since(reading: Reading) -> list[str]:
@@ -55,33 +55,34 @@ def refuted(proof: Proof) -> list[str]:
 
 def surveyed(survey: Surveyed) -> list[str]:
     """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
-    wrong = [_misplaced(one) for one in disagreeing(survey.breakings)]
+    wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
     broken = [
-        f"{one.case} breaks {one.law} [{one.dtype}], found by a survey and not declared."
-        for one in undeclared(survey.breakings, survey.worst)
+        f"{record.case} breaks {record.law} [{record.dtype}], found by a survey and not declared."
+        for record in undeclared(survey.breakings, survey.worst)
     ]
     silent = [
-        f"{one.case} did not answer for {one.law} [{one.dtype}] along {one.ray}: {_first_line(one)}."
-        for one in unanswered(survey.breakings)
+        f"{ray.case} did not answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
+        for ray in unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
 
 
-def _misplaced(found: Breaking) -> str:
+def _misplaced(breaking: Breaking) -> str:
     """Return where a law breaks, and where it was declared to."""
-    where = "does not break" if found.value is None else f"breaks at {plain(found.value, digits=10)}"
-    form = f"{found.form} = {plain(found.form_value, digits=10)}"
-    return f"{found.case} {found.law} [{found.dtype}] {where} along {found.ray}, and is declared to break at {form}."
+    where = "does not break" if breaking.value is None else f"breaks at {plain(breaking.value, digits=10)}"
+    form = f"{breaking.form} = {plain(breaking.form_value, digits=10)}"
+    what = f"{breaking.case} {breaking.law} [{breaking.dtype}]"
+    return f"{what} {where} along {breaking.ray}, and is declared to break at {form}."
 
 
 def remarks(run: Run) -> list[str]:
     """Return what a reader must know about the run besides the laws, a sentence each."""
-    found = []
+    sentences = []
     if run.data is not None and not run.data.genuine:
-        found.append(f"The data is not the published data set: {run.data.note.rstrip('.')}.")
+        sentences.append(f"The data is not the published data set: {run.data.note.rstrip('.')}.")
     if run.environment.git_dirty:
-        found.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
-    return found
+        sentences.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
+    return sentences
 
 
 def _amount(verdict: Verdict) -> str:

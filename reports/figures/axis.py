@@ -47,14 +47,14 @@ def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], 
 def ticks(low: float, high: float) -> list[float]:
     """Return at most :data:`MOST_TICKS` round numbers between two positive ones, the finest set that is that small."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
+    between: list[float] = []
     for mantissas, every in _GRIDS:
         exponents = [exponent for exponent in decades if exponent % every == 0]
-        found = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
-        found = [tick for tick in found if low <= tick <= high]
-        if len(found) <= MOST_TICKS:
+        known = [float(f"{mantissa}e{exponent}") for exponent in exponents for mantissa in mantissas]
+        between = [tick for tick in known if low <= tick <= high]
+        if len(between) <= MOST_TICKS:
             break
-    return found
+    return between
 
 
 def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:

@@ -33,9 +33,9 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 
 def _starving(frame: pd.DataFrame) -> str:
     """Return by how much the loaders without workers starve the step that do."""
-    found = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
+    starving = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
     names = names_of(frame)
-    phrases = [f"{names[str(case)]} {_ratios(rows)}" for case, rows in found.groupby("case", sort=False)]
+    phrases = [f"{names[str(case)]} {_ratios(rows)}" for case, rows in starving.groupby("case", sort=False)]
     return f"Without workers a batch takes longer than a step: {'; '.join(phrases)}." if phrases else ""
 
 

@@ -37,9 +37,9 @@ NAME = 22
 
 def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Figure:
     """Return the slowdown of every case in every arm, and the slices of the case that differs most."""
-    cases = list(dict.fromkeys(one.case for one in comparisons))
-    candidates = [one for one in comparisons if one.arm == "candidate"]
-    widest = max(candidates, key=lambda one: abs(one.ratio - 1.0))
+    cases = list(dict.fromkeys(comparison.case for comparison in comparisons))
+    candidates = [comparison for comparison in comparisons if comparison.arm == "candidate"]
+    widest = max(candidates, key=lambda comparison: abs(comparison.ratio - 1.0))
     forest = drawn(
         lambda axes: _forest(axes, comparisons, cases),
         name="gate-forest",
@@ -52,7 +52,7 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
         title="Time against the base",
         panels=(
             Panel("slowdown, with one-sided 95 % bounds", forest),
-            _slices(widest.case, [one for one in slices if one.case == widest.case]),
+            _slices(widest.case, [process for process in slices if process.case == widest.case]),
         ),
         caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted one "
         "the tolerance. On the right the case that differs most: the fastest round of each slice over the fastest of "
@@ -69,8 +69,8 @@ def _slices(case: str, own: Sequence[Slices]) -> Panel:
     return Panel(title, drawn(lambda axes: _course(axes, own), name="gate-slices", label=label))
 
 
-def _range(found: Sequence[Comparison]) -> str:
-    low, high = (100.0 * (pick(one.ratio for one in found) - 1.0) for pick in (min, max))
+def _range(comparisons: Sequence[Comparison]) -> str:
+    low, high = (100.0 * (pick(comparison.ratio for comparison in comparisons) - 1.0) for pick in (min, max))
     return f"{low:+.1f} % to {high:+.1f} %"
 
 
@@ -81,10 +81,12 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
     axes.axvline(100.0 * first.margin, color=MUTED, linewidth=0.9, linestyle="--")
     axes.axvline(100.0 * first.tolerance, color=MUTED, linewidth=0.9, linestyle=":")
     for shift, (arm, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
-        own = [one for one in comparisons if one.arm == arm]
-        middle, low, high = ([100.0 * (getattr(one, name) - 1.0) for one in own] for name in ("ratio", "low", "high"))
+        own = [comparison for comparison in comparisons if comparison.arm == arm]
+        middle, low, high = (
+            [100.0 * (getattr(comparison, name) - 1.0) for comparison in own] for name in ("ratio", "low", "high")
+        )
         bars = [[m - b for m, b in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
-        places = [cases.index(one.case) + shift for one in own]
+        places = [cases.index(comparison.case) + shift for comparison in own]
         axes.errorbar(
             middle, places, xerr=bars, fmt=look.marker, color=look.color, label=look.label, markersize=3.6, capsize=2.0
         )
@@ -100,16 +102,15 @@ def _two_lines(case: str) -> str:
 
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:
     """Draw the slices of one case over time; those of the control, which are of another length, are left out."""
-    calls = slices[0].iterations
-    own = [one for one in slices if one.iterations == calls]
-    fastest = min(min(one.minima_s) for one in own if one.arm == "base")
+    alike = [process for process in slices if process.iterations == slices[0].iterations]
+    fastest = min(min(process.minima_s) for process in alike if process.arm == "base")
     looks = {"base": Look("base", MUTED, "x")} | LOOKS
     for arm, look in looks.items():
         points = [
             (start, 100.0 * (minimum / fastest - 1.0))
-            for one in own
-            if one.arm == arm
-            for start, minimum in zip(one.starts_s, one.minima_s, strict=True)
+            for process in alike
+            if process.arm == arm
+            for start, minimum in zip(process.starts_s, process.minima_s, strict=True)
         ]
         if points:
             starts, above = zip(*points, strict=True)

@@ -40,7 +40,7 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
         name="step-ratio-figure",
         frames=("step_ratios",),
         title="Time of a step as a multiple of the chapter's step from scratch",
-        panels=_panels(beside, RATIO, name="step-ratio", one=True),
+        panels=_panels(beside, RATIO, name="step-ratio", with_line=True),
         caption=f"{_closed_forms(frame)} Bars are the {INTERVAL}.",
     )
 
@@ -58,7 +58,7 @@ def floor(frame: pd.DataFrame) -> Figure:
         name="floor-figure",
         frames=("steps",),
         title="Time of a step as a multiple of the floor",
-        panels=_panels(known, OVER_FLOOR, name="step-floor", one=False),
+        panels=_panels(known, OVER_FLOOR, name="step-floor", with_line=False),
         caption=f"The floor is the time of the least bytes and operations at the rates measured in the same rounds. "
         f"{_nearest(known)} What is left at batch 1 is the cost of calling operators. Bars are the {INTERVAL}.",
     )
@@ -101,12 +101,12 @@ def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["reference"] == first]
 
 
-def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, one: bool) -> tuple[Panel, ...]:
+def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bool) -> tuple[Panel, ...]:
     """Return a panel for each contract and device."""
     panels = []
     for number, ((contract, device), group) in enumerate(frame.groupby(["contract", "device"], sort=False)):
         svg = drawn(
-            partial(_draw, frame=group, quantity=quantity, one=one),
+            partial(_draw, frame=group, quantity=quantity, with_line=with_line),
             name=f"{name}-{number}",
             label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
             height_in=height(group),
@@ -115,9 +115,10 @@ def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, one: bool) ->
     return tuple(panels)
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, one: bool) -> None:
-    span = [*frame[quantity.low].dropna(), *frame[quantity.high].dropna(), *frame[quantity.middle], *([1.0] * one)]
-    if one:
+def _draw(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, with_line: bool) -> None:
+    span = [*frame[quantity.low].dropna(), *frame[quantity.high].dropna(), *frame[quantity.middle]]
+    if with_line:
+        span.append(1.0)
         axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
     curves(axes, frame, quantity, sizes=sorted(frame["batch_size"].unique()), span=span)
 

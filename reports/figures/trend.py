@@ -43,12 +43,12 @@ COLUMNS = (
 def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
     """Return what :func:`trend` draws: a row for each run and failures, step time or loader rate."""
     comparable = _comparable(digests)
-    failures = pd.DataFrame({"run": [one.head.name for one in digests], "value": [one.failing for one in digests]})
+    failures = pd.DataFrame([(digest.head.name, digest.failing) for digest in digests], columns=["run", "value"])
     parts = [failures.assign(case="", measure="verdicts that fail")]
     for name, measure in MEASURES.items():
-        found = _gathered([getattr(digest, name) for digest in comparable])
-        runs = [comparable[place].head.name for place in found["place"]]
-        parts += [found.assign(run=runs, measure=measure)] if len(found) else []
+        gathered = _gathered([getattr(digest, name) for digest in comparable])
+        runs = [comparable[place].head.name for place in gathered["place"]]
+        parts += [gathered.assign(run=runs, measure=measure)] if len(gathered) else []
     return pd.concat(parts, ignore_index=True)[[column.name for column in COLUMNS]]
 
 

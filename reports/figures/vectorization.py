@@ -30,30 +30,30 @@ def ratios(frame: pd.DataFrame) -> list[Ratio]:
 
     Of several cases of one style the first counts.
     """
-    found = []
+    compared = []
     for (family, contract, n), group in frame.groupby(["family", "contract", "n"], sort=False):
         loops, vectorised = (group[group["style"] == style] for style in ("scratch", "concise"))
         if len(loops) and len(vectorised):
             loop, fast = loops.iloc[0], vectorised.iloc[0]
             low, high = loop["q1_s"] / fast["q3_s"], loop["q3_s"] / max(fast["q1_s"], 1e-12)
-            found.append(Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high))
-    return found
+            compared.append(Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high))
+    return compared
 
 
 def speedup(frame: pd.DataFrame) -> Figure:
     """Return the ratio against n, a panel for each operation, all on one scale."""
-    found = ratios(frame)
+    everything = ratios(frame)
     panels = [
-        _panel(operation, [ratio for ratio in found if ratio.operation == operation], everything=found, number=number)
-        for number, operation in enumerate(dict.fromkeys(ratio.operation for ratio in found))
+        _panel(operation, own, everything=everything, number=number)
+        for number, (operation, own) in enumerate(_by_operation(everything).items())
     ]
     return Figure(
         name="vectorization-figure",
         frames=("vectorization",),
         title="Time of the loop over time of the vectorised operation, against the size n",
         panels=tuple(panels),
-        caption=f"{_sentences(found)} Points are ratios of medians; bars run from the ratio of the nearest quartiles "
-        "to that of the farthest, rounds of one process.",
+        caption=f"{_sentences(everything)} Points are ratios of medians; bars run from the ratio of the nearest "
+        "quartiles to that of the farthest, rounds of one process.",
     )
 
 
@@ -61,7 +61,7 @@ def _panel(operation: str, own: list[Ratio], *, everything: list[Ratio], number:
     """Return one operation."""
     ordered = sorted(own, key=lambda ratio: ratio.n)
     svg = drawn(
-        lambda axes: _draw(axes, ordered, span=[bound for it in everything for bound in (it.low, it.high, 1.0)]),
+        lambda axes: _draw(axes, ordered, span=[end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]),
         name=f"vectorization-{number}",
         label=f"Speed-up of {operation} by vectorisation: {_range(ordered)}.",
     )
@@ -70,12 +70,12 @@ def _panel(operation: str, own: list[Ratio], *, everything: list[Ratio], number:
 
 def _draw(axes: Axes, ratios: list[Ratio], *, span: list[float]) -> None:
     """Draw the ratios with their bars above the line where both take the same time."""
-    places = categories(axes, [it.n for it in ratios])
-    bars = [[it.ratio - it.low for it in ratios], [it.high - it.ratio for it in ratios]]
+    places = categories(axes, [ratio.n for ratio in ratios])
+    bars = [[ratio.ratio - ratio.low for ratio in ratios], [ratio.high - ratio.ratio for ratio in ratios]]
     axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
     axes.errorbar(
-        [places[it.n] for it in ratios],
-        [it.ratio for it in ratios],
+        [places[ratio.n] for ratio in ratios],
+        [ratio.ratio for ratio in ratios],
         yerr=[[max(0.0, bar) for bar in side] for side in bars],
         color=INK,
         marker="o",
@@ -93,10 +93,16 @@ def _range(ratios: list[Ratio]) -> str:
     return f"{times(first.ratio)} at n = {first.n:,}, {times(last.ratio)} at n = {last.n:,}"
 
 
-def _sentences(found: list[Ratio]) -> str:
+def _sentences(ratios: list[Ratio]) -> str:
     """Return what vectorisation gains, a phrase for each operation."""
-    groups: dict[str, list[Ratio]] = {}
-    for ratio in found:
-        groups.setdefault(ratio.operation, []).append(ratio)
-    phrases = [f"{operation}: {_range(sorted(own, key=lambda it: it.n))}" for operation, own in groups.items()]
+    groups = _by_operation(ratios)
+    phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
     return f"The loop takes, as a multiple of the vectorised time, {'; '.join(phrases)}."
+
+
+def _by_operation(ratios: list[Ratio]) -> dict[str, list[Ratio]]:
+    """Return the ratios of each operation."""
+    groups: dict[str, list[Ratio]] = {}
+    for ratio in ratios:
+        groups.setdefault(ratio.operation, []).append(ratio)
+    return groups

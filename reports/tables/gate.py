@@ -1,4 +1,4 @@
-"""What the gate found: a row for each finding, those that decide first."""
+"""The findings of the gate: a row for each finding, those that decide first."""
 
 from collections.abc import Sequence
 
@@ -17,27 +17,27 @@ ORDER = (
 """From what decides to what does not."""
 
 
-def findings(found: Sequence[Finding]) -> Table:
+def findings(findings: Sequence[Finding]) -> Table:
     """Return every finding as its sentence."""
-    ordered = sorted(found, key=lambda one: ORDER.index(one.outcome))
+    ordered = sorted(findings, key=lambda finding: ORDER.index(finding.outcome))
     return Table(
         name="gate-findings",
         title="What the gate found",
         columns=(Column("gate"), Column("outcome"), Column("finding", "prose")),
-        rows=tuple((str(one.gate), str(one.outcome), one.sentence) for one in ordered),
+        rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
         caption="Numerics and counts are compared exactly with a baseline, time by statistics with another commit.",
     )
 
 
-def comparisons(found: Sequence[Comparison]) -> Table:
+def comparisons(comparisons: Sequence[Comparison]) -> Table:
     """Return the ratios of all arms, with their bounds and the smallest slowdown that would have been seen."""
     rows = [
         (
-            *(one.case, one.arm, str(one.outcome), f"{one.couples}"),
-            *(_change(ratio) for ratio in (one.ratio, one.low, one.high)),
-            percent(one.visible),
+            *(comparison.case, comparison.arm, str(comparison.outcome), f"{comparison.couples}"),
+            *(_change(ratio) for ratio in (comparison.ratio, comparison.low, comparison.high)),
+            percent(comparison.visible),
         )
-        for one in found
+        for comparison in comparisons
     ]
     headings = ("couples", "slowdown", "lower bound", "upper bound", "smallest seen")
     return Table(

@@ -57,14 +57,14 @@ def closest(verdicts: pd.DataFrame) -> Table:
 
 def graded(verdicts: Sequence[Verdict]) -> Table:
     """Return the grade of every case in every dtype that has one."""
-    found = grades(verdicts)
+    by_dtype = grades(verdicts)
     dtypes = dict.fromkeys(verdict.dtype for verdict in verdicts)
-    cases = dict.fromkeys(case for case, _ in found)
+    cases = dict.fromkeys(case for case, _ in by_dtype)
     return Table(
         name="grades",
         title="Grades",
         columns=(Column("case", "code"), *(Column(dtype) for dtype in dtypes)),
-        rows=tuple((case, *(str(found.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
+        rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value seen in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
         "on ordinary ones, of magnitude at most one. Declared failures count.",
@@ -75,7 +75,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
 def declared(verdicts: Sequence[Verdict]) -> Table:
     """Return the declared failures that were found, a row for each case, reason and set of dtypes."""
     alike: dict[tuple[str, str, str], list[Verdict]] = {}
-    checked = Counter((it.case, it.law, it.device) for it in verdicts)
+    checked = Counter((verdict.case, verdict.law, verdict.device) for verdict in verdicts)
     for group in declared_groups(verdicts):
         witness = representative(group)
         reason = witness.reason or "no reason declared"
@@ -102,7 +102,7 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
 def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
     """Return the dtypes in which a case breaks a law; in words where it breaks it in every one it was checked in."""
     number = checked[group[0].case, group[0].law, group[0].device]
-    return "every dtype" if len(group) == number > 1 else listing([it.dtype for it in group])
+    return "every dtype" if len(group) == number > 1 else listing([verdict.dtype for verdict in group])
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:

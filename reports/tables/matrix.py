@@ -99,23 +99,22 @@ class Matrix:
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
     """Return the matrix of each contract and device, in the order they were first checked."""
-    places = dict.fromkeys((verdict.contract, verdict.device) for verdict in verdicts)
-    return tuple(
-        _matrix([it for it in verdicts if (it.contract, it.device) == place], name=f"matrix-{number}")
-        for number, place in enumerate(places, 1)
-    )
+    by_place: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        by_place.setdefault((verdict.contract, verdict.device), []).append(verdict)
+    return tuple(_matrix(own, name=f"matrix-{number}") for number, own in enumerate(by_place.values(), 1))
 
 
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     """Lay out the verdicts of one contract on one device."""
-    found = {(it.case, it.law, it.dtype): it for it in verdicts}
-    laws = {it.law: (it.law, it.statement, it.source) for it in verdicts}
-    dtypes = _ordered(list(dict.fromkeys(it.dtype for it in verdicts)))
+    by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
+    laws = {verdict.law: (verdict.law, verdict.statement, verdict.source) for verdict in verdicts}
+    dtypes = _ordered(list(dict.fromkeys(verdict.dtype for verdict in verdicts)))
     families: dict[str, dict[str, Row]] = {}
     for verdict in verdicts:
         rows = families.setdefault(verdict.family, {})
         if verdict.case not in rows:
-            rows[verdict.case] = _row(verdict, laws=list(laws), dtypes=dtypes, found=found)
+            rows[verdict.case] = _row(verdict, laws=list(laws), dtypes=dtypes, by_place=by_place)
     return Matrix(
         name=name,
         contract=verdicts[0].contract,
@@ -126,9 +125,9 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     )
 
 
-def _row(of: Verdict, *, laws: list[str], dtypes: list[str], found: dict[tuple[str, str, str], Verdict]) -> Row:
+def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tuple[str, str, str], Verdict]) -> Row:
     """Return the marks of the case that ``of`` belongs to."""
-    verdicts = [[found.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
+    verdicts = [[by_place.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
     cells = tuple(
         tuple(_mark(verdict, dtype=dtype) for verdict, dtype in zip(cell, dtypes, strict=True)) for cell in verdicts
     )

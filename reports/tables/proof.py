@@ -7,7 +7,7 @@ from reports.number import duration
 from reports.table import Column, Table
 
 
-def proofs(found: Sequence[Proof]) -> Table:
+def proofs(proofs: Sequence[Proof]) -> Table:
     """Return one row for each case, quantity, dtype and layout."""
     rows = [
         (
@@ -16,7 +16,7 @@ def proofs(found: Sequence[Proof]) -> Table:
             *(f"{number:,}" for number in (proof.not_correctly_rounded, proof.beyond["1"], proof.not_finite)),
             *(differing(proof), laws_held(proof) if proof.error is None else proof.error, witness(proof)),
         )
-        for proof in found
+        for proof in proofs
     ]
     return Table(
         name="proofs-table",
@@ -38,11 +38,11 @@ def proofs(found: Sequence[Proof]) -> Table:
     )
 
 
-def kernels(found: Sequence[Proof]) -> Table:
+def kernels(proofs: Sequence[Proof]) -> Table:
     """Return what each layout makes torch run, on what, and how long it took."""
     rows = []
-    for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in found):
-        own = [proof for proof in found if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
+    for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in proofs):
+        own = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
         total, floor = sum(proof.duration_s for proof in own), sum(proof.floor_s for proof in own)
         rows.append((*key, f"{len(own)}", duration(total), duration(floor)))
     return Table(
@@ -57,10 +57,10 @@ def kernels(found: Sequence[Proof]) -> Table:
     )
 
 
-def held(found: Sequence[Proof]) -> Table:
+def held(proofs: Sequence[Proof]) -> Table:
     """Return which laws held on every input, and how that is known."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for proof in found:
+    for proof in proofs:
         for outcome in proof.laws:
             if outcome.status is Status.HOLDS:
                 how = "follows from the value" if outcome.follows else "measured"

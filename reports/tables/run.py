@@ -16,12 +16,12 @@ BESIDE = 6
 """Most runs that stand beside each other; what came before is in the trend alone."""
 
 
-def changes(found: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
+def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
     """Return what is not as it was before, the most urgent first.
 
     Parameters
     ----------
-    found
+    changes
         As :func:`reports.difference.differences` returns it.
     before
         Name of the earlier run.
@@ -29,7 +29,7 @@ def changes(found: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
         Whether times were compared.
     """
     apart = [Change.UNCHANGED.value, *(change.value for change in _ONE_SIDED)]
-    rows = [tuple(map(str, row)) for row in found.loc[~found["change"].isin(apart), _ORDER].itertuples(index=False)]
+    rows = [tuple(map(str, row)) for row in changes.loc[~changes["change"].isin(apart), _ORDER].itertuples(index=False)]
     return Table(
         name="changes-table",
         title=f"Changes since {before}",
@@ -37,8 +37,8 @@ def changes(found: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
             *(Column("change"), Column("kind"), Column("case", "code"), Column("what", "code"), Column("where")),
             *(Column("before", "number"), Column("after", "number")),
         ),
-        rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(found, change))),
-        caption=f"{sentence(found)} {_on_times(same_machine=same_machine)}",
+        rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(changes, change))),
+        caption=f"{sentence(changes)} {_on_times(same_machine=same_machine)}",
     )
 
 
@@ -48,9 +48,9 @@ _ONE_SIDED = (Change.UNMEASURED, Change.NEW)
 _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 
 
-def sentence(found: pd.DataFrame) -> str:
+def sentence(changes: pd.DataFrame) -> str:
     """Return how many there are of each change."""
-    counts = [f"{number:,} {change.value}" for change, number in tally(found).items()]
+    counts = [f"{number:,} {change.value}" for change, number in tally(changes).items()]
     return f"{listing(counts)}." if counts else "Nothing that both runs have can be compared."
 
 
@@ -63,11 +63,11 @@ def _on_times(*, same_machine: bool) -> str:
     )
 
 
-def _one_sided(found: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
+def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
     """Return a row for each case and thing that only one run has; one row where it has nothing else of that kind."""
     rows: list[tuple[str, ...]] = []
-    for kind, group in found[found["change"] == change.value].groupby("kind", sort=False):
-        if len(group) == len(found[found["kind"] == kind]):
+    for kind, group in changes[changes["change"] == change.value].groupby("kind", sort=False):
+        if len(group) == len(changes[changes["kind"] == kind]):
             rows.append((change.value, str(kind), f"all {len(group):,}", "", "", "", ""))
             continue
         for (case, what), places in group.groupby(["case", "what"], sort=False):
@@ -104,11 +104,11 @@ def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
     facts: list[tuple[str, list[Any]]] = [
         ("created", [head.created for head in heads]),
         ("commit", [digest.label if digest.head.environment.git_commit else UNKNOWN for digest in shown]),
-        ("processor", [it.processor for it in environments]),
-        ("usable cores", [plain(it.usable_cores) for it in environments]),
-        ("memory", [size(it.memory_bytes) for it in environments]),
-        ("accelerator", [it.accelerator or "none" for it in environments]),
-        ("torch", [it.torch for it in environments]),
+        ("processor", [environment.processor for environment in environments]),
+        ("usable cores", [plain(environment.usable_cores) for environment in environments]),
+        ("memory", [size(environment.memory_bytes) for environment in environments]),
+        ("accelerator", [environment.accelerator or "none" for environment in environments]),
+        ("torch", [environment.torch for environment in environments]),
         ("laws that hold", [f"{digest.statuses[Status.HOLDS]:,}" for digest in shown]),
         ("declared failures", [f"{digest.statuses[Status.EXPECTED]:,}" for digest in shown]),
         ("failures", [f"{digest.failing:,}" for digest in shown]),
@@ -120,10 +120,10 @@ def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
 
 def _times(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
     """Return the step time of each case at one batch size, and the best rate of each loader."""
-    steps, rates = ([_by_case(getattr(it, name)) for it in shown] for name in ("step_times", "best_rates"))
+    steps, rates = ([_by_case(getattr(digest, name)) for digest in shown] for name in ("step_times", "best_rates"))
     return [
-        *((f"step, batch {BATCH}: {case}", *(duration(it.get(case)) for it in steps)) for case in _cases(steps)),
-        *((f"best samples/s: {case}", *(rate(it.get(case)) for it in rates)) for case in _cases(rates)),
+        *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _cases(steps)),
+        *((f"best samples/s: {case}", *(rate(run.get(case)) for run in rates)) for case in _cases(rates)),
     ]
 
 
@@ -131,5 +131,5 @@ def _by_case(frame: pd.DataFrame) -> dict[str, float]:
     return {str(case): float(value) for case, value in zip(frame["case"], frame["value"], strict=True)}
 
 
-def _cases(found: Sequence[dict[str, float]]) -> list[str]:
-    return list(dict.fromkeys(case for values in found for case in values))
+def _cases(by_case: Sequence[dict[str, float]]) -> list[str]:
+    return list(dict.fromkeys(case for values in by_case for case in values))

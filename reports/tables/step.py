@@ -216,8 +216,8 @@ def crossovers(frame: pd.DataFrame) -> Table:
     rows = []
     for (case, device), group in frame[frame["device"] != "cpu"].groupby(["case", "device"], sort=False):
         cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].groupby("batch_size")["median_s"].first()
-        found = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
-        rows.append((str(case), str(device), found))
+        crossing = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
+        rows.append((str(case), str(device), crossing))
     return Table(
         name="crossover-table",
         title="Batch size from which the accelerator is faster",
