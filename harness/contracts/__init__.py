@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 
 from harness.error import UsageError
-from harness.laws.law import Contract
+from harness.laws import Contract
 
 
 @cache

@@ -50,14 +50,9 @@ from harness.contracts.building_blocks.logistic_function import (
 from harness.contracts.building_blocks.logits import compare_policy
 from harness.contracts.softmax import finite
 from harness.contracts.squared_error import reduced
+from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, law
-from harness.laws.subject import Subject
+from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 
 # Oracle
 

@@ -5,13 +5,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.floats import Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, law
+from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import LENGTHS, SEEDS, batches, labels_for
-from harness.laws.subject import Subject
 
 
 @law(

@@ -43,15 +43,10 @@ from harness.contracts.softmax import (
     sum_of_others,
 )
 from harness.contracts.squared_error import reduced
+from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, compare_absolute, in_ulp, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import to_array
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle, to_arb
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, law
+from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED
-from harness.laws.subject import Subject
 
 # Oracle
 

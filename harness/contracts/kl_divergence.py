@@ -27,15 +27,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks.logits import LONG_ROWS, largest_logit
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle, exp, log
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, Inputs, Ray, law
+from harness.floats.oracle import exp, log
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, masked
-from harness.laws.subject import Subject
 
 SOURCE = "definition; the bound is derived in the module"
 

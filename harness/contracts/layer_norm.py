@@ -43,15 +43,10 @@ from harness.contracts.building_blocks.moments import (
     mean_error,
     root,
 )
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement
-from harness.floats.oracle import Oracle, elementwise, exact_sum
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, law
+from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, Shape
-from harness.laws.subject import Subject
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 

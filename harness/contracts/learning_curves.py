@@ -13,12 +13,9 @@ from torch import Tensor
 from harness.contracts.cross_entropy import loss_oracle
 from harness.contracts.log_softmax import log_softmax_absolute_bound
 from harness.contracts.regression import Plan, trajectory_bound, trajectory_oracle
-from harness.floats.double_double import Array
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare_absolute
-from harness.laws.law import Contract, Example, law
+from harness.floats import Array, Format, Measurement, compare_absolute, to_array
+from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
-from harness.laws.subject import CaseError, Subject
 
 
 def _losses(curves: Subject, *inputs: object) -> Array:

@@ -11,14 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.regression import FLOATS, book_data, distance_from_truth, flat, matmul, standard_errors
+from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare_absolute
-from harness.laws.law import Contract, Example, law
-from harness.laws.repetition import repeatable, repeated
+from harness.laws import Contract, Example, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
-from harness.laws.subject import Subject
 
 
 @law(

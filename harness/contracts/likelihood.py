@@ -19,15 +19,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.squared_error import LONG, alternating, infinite_pairs, predictions_and_targets, reduced
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    Oracle,
+    compare,
+    compare_absolute,
+    exact_sum,
+    in_ulp,
+    to_array,
+)
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle, exact_sum, log
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, Ray, law
+from harness.floats.oracle import log
+from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, long_rows
-from harness.laws.subject import Subject
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (

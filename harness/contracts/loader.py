@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import idx
+from harness.floats import Format, Measurement, compare
 from harness.floats import double_double as dd
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement, compare
-from harness.laws.law import Contract, Example, law
+from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
-from harness.laws.subject import CaseError, Subject
 
 SIDE = 28
 _FILES = {True: "train", False: "t10k"}

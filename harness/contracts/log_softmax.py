@@ -39,14 +39,10 @@ from harness.contracts.softmax import (
     softmax_screen,
     sum_of_others,
 )
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle, exp, log
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Contract, law
-from harness.laws.subject import Subject
+from harness.floats.oracle import exp, log
+from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
 
 # Oracle
 

@@ -31,15 +31,21 @@ from harness.contracts.logsumexp import (
     normalised,
 )
 from harness.contracts.softmax import BHH, OVERFLOW, exact_shift, finite, softmax_exact, softmax_screen
+from harness.floats import (
+    Array,
+    Format,
+    Measurement,
+    Oracle,
+    compare,
+    compare_absolute,
+    from_ordinal,
+    in_ulp,
+    to_array,
+    to_ordinal,
+)
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array
-from harness.floats.format import Format, from_ordinal, to_array, to_ordinal
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle
-from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Example, Ray, law
+from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
-from harness.laws.subject import Subject
 
 # Oracle
 

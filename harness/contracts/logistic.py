@@ -30,14 +30,9 @@ from harness.contracts.building_blocks.logistic_function import (
 )
 from harness.contracts.building_blocks.logits import largest_logit, largest_weight
 from harness.contracts.softmax import finite
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle
-from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Law, law
-from harness.laws.subject import Subject
+from harness.laws import Axes, Contract, Law, Subject, implementation_laws, law
 
 # Laws
 

@@ -52,15 +52,22 @@ from harness.contracts.softmax import (
     softmax_relative_bound,
     sum_of_others,
 )
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    Oracle,
+    compare,
+    compare_absolute,
+    elementwise,
+    in_ulp,
+    to_array,
+)
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, compare_absolute, in_ulp
-from harness.floats.oracle import Oracle, elementwise, exp, log
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, law
+from harness.floats.oracle import exp, log
+from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
-from harness.laws.subject import Subject
 
 # Oracle
 

@@ -33,15 +33,10 @@ from harness.contracts.softmax import (
     softmax_oracle,
     softmax_pullback,
 )
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import exact_sum
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, Inputs, law
+from harness.laws import Axes, Contract, Example, Inputs, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED, SEEDS
-from harness.laws.subject import Subject
 
 
 def filled(logits: Tensor, keep: Tensor) -> Tensor:

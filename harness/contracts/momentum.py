@@ -35,15 +35,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import FORMATS, Format, to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle, to_arb
-from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Example, Law, Ray, law
+from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, companions
-from harness.laws.subject import Subject
 
 SOURCE = "definition, as torch.optim.SGD documents it; running error bound, Higham (2002), section 3.3"
 

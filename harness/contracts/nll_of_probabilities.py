@@ -7,15 +7,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle, log
-from harness.laws.every_operation import implementation_laws
-from harness.laws.law import Axes, Contract, Example, Ray, law
+from harness.floats.oracle import log
+from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, labels_for
-from harness.laws.subject import Subject
 
 
 def pick(values: Any, labels: Any) -> Any:

@@ -21,15 +21,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.softmax import backward_amplified, softmax_exact
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare_absolute
-from harness.floats.oracle import Oracle, to_arb
-from harness.laws.law import Contract, Example, Law, law
-from harness.laws.repetition import repeatable, repeated
+from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
-from harness.laws.subject import CaseError, Subject
 
 Kind = Literal["linear", "softmax"]
 

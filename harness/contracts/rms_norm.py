@@ -25,14 +25,9 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments
 from harness.contracts.building_blocks.moments import accumulator, compare_within, root
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement
-from harness.floats.oracle import Oracle, elementwise
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, law
-from harness.laws.subject import Subject
+from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 
 SOURCE = "Zhang & Sennrich (2019)"
 

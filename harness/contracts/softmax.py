@@ -41,14 +41,10 @@ from harness.contracts.building_blocks.logits import (
     masked_logits,
     one_infinite,
 )
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle, exact_sum, exp
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Contract, law
-from harness.laws.subject import Subject
+from harness.floats.oracle import exp
+from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
 

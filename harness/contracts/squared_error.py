@@ -22,16 +22,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.floats.oracle import Oracle
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, Ray, law
-from harness.laws.standard_rays import LONGEST
+from harness.laws import LONGEST, Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, batches, companions, extremes, long_rows, special_numbers
-from harness.laws.subject import Subject
 
 SOURCE = "definition; Higham (2002), section 3.1"
 

@@ -39,14 +39,9 @@ from harness.contracts.building_blocks.moments import (
     mean_error,
     spread,
 )
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare
-from harness.floats.oracle import Oracle
-from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import Axes, Contract, Example, law
-from harness.laws.subject import Subject
+from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
 
 # Oracle
 

@@ -1,1 +1,28 @@
 """Laws and contracts as data, the inputs and rays they are held on, and the laws that every operation has."""
+
+from harness.laws.every_operation import implementation_laws, on_long_rows
+from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
+from harness.laws.repetition import repeatable, repeated
+from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
+from harness.laws.subject import CaseError, Subject
+
+__all__ = [
+    "COLUMNS",
+    "GROUPS",
+    "LONGEST",
+    "Axes",
+    "CaseError",
+    "Contract",
+    "Example",
+    "Inputs",
+    "Law",
+    "Limit",
+    "Ray",
+    "Subject",
+    "implementation_laws",
+    "law",
+    "on_long_rows",
+    "rays_of",
+    "repeatable",
+    "repeated",
+]

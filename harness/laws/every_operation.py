@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats.double_double import Array
-from harness.floats.format import to_array
-from harness.floats.measurement import Measurement, compare_runs, worse
+from harness.floats import Array, Measurement, compare_runs, to_array, worse
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.repetition import EXAMPLES, repeatable, repeated
 from harness.laws.subject import Subject

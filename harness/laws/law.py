@@ -14,9 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from harness.case import FLOATS
-from harness.floats.double_double import Array
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement
+from harness.floats import Array, Format, Measurement
 
 Example = dict[str, Any]
 """One concrete input: tensors and plain numbers by the names the laws use."""

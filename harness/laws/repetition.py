@@ -11,9 +11,7 @@ import numpy as np
 import torch
 
 from harness.calling.device import CPU
-from harness.floats.double_double import Array
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement, compare_runs, worse
+from harness.floats import Array, Format, Measurement, compare_runs, worse
 from harness.laws.law import Law, law
 
 CONTENTS = (0x00, 0xFF, 0x42)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats.format import Format
+from harness.floats import Format
 from harness.laws.law import Axes, Contract, Limit, Ray
 
 COLUMNS = 8

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.floats.double_double import Array, lift
-from harness.floats.format import Format, from_ordinal, to_ordinal, ulp
+from harness.floats import Array, Format, from_ordinal, lift, to_ordinal, ulp
 
 SEEDS = st.integers(0, 2**32 - 1)
 

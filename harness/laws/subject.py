@@ -14,8 +14,7 @@ from harness.calling.device import CPU, MisplacedError, called_on
 from harness.calling.location import place
 from harness.calling.watch import Watch
 from harness.case import Case
-from harness.floats.format import Format
-from harness.floats.measurement import Measurement
+from harness.floats import Format, Measurement
 from harness.laws.law import Contract, Example, Law
 from harness.record import Fault
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.floats.format import format_of
+from harness.floats import format_of
 from harness.verdict.job import jobs
 
 N = 4_097

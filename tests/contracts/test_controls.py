@@ -9,8 +9,7 @@ from controls.catalogue import CONTROLS
 from controls.control import undecided
 
 from harness.contracts import contracts
-from harness.floats.double_double import DoubleDouble
-from harness.floats.format import FORMATS
+from harness.floats import FORMATS, DoubleDouble
 from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs

@@ -6,7 +6,7 @@ from mutants.catalogue import MUTANTS, Mutant
 from harness.calling.discovery import load
 from harness.case import Case
 from harness.contracts import contracts
-from harness.floats.format import format_of
+from harness.floats import format_of
 from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.floats.double_double import DoubleDouble
-from harness.floats.format import FORMATS, Format, round_to, ulp
-from harness.floats.oracle import confirming
+from harness.floats import FORMATS, DoubleDouble, Format, confirming, round_to, ulp
 
 Exact = Callable[..., DoubleDouble]
 

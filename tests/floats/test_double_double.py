@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from harness.floats import DoubleDouble
 from harness.floats import double_double as dd
-from harness.floats.double_double import DoubleDouble
 
 RNG = np.random.default_rng(7)
 WIDE = np.concatenate([RNG.uniform(-600, 700, 500), RNG.uniform(-1, 1, 300), 10.0 ** RNG.uniform(-30, 0, 200)])

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from harness.error import UsageError
-from harness.floats.double_double import DoubleDouble, lift
-from harness.floats.format import FORMATS, Format, deviation, format_of, from_ordinal, to_ordinal, ulp
+from harness.floats import FORMATS, DoubleDouble, Format, deviation, format_of, from_ordinal, lift, to_ordinal, ulp
 
 HALVES = [FORMATS["float16"], FORMATS["bfloat16"]]
 

@@ -17,10 +17,8 @@ from harness.contracts.cross_entropy import loss_oracle
 from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
 from harness.contracts.regression import Plan, trajectory_oracle
 from harness.contracts.softmax import softmax_oracle, softmax_pullback
+from harness.floats import FORMATS, Oracle, exact_sum, oracle, ulp
 from harness.floats import double_double as dd
-from harness.floats import oracle
-from harness.floats.format import FORMATS, ulp
-from harness.floats.oracle import Oracle, exact_sum
 
 
 def every_oracle() -> dict[str, Oracle]:

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named, contracts
-from harness.floats.format import format_of
-from harness.laws.law import Law
-from harness.laws.standard_rays import rays_of
+from harness.floats import format_of
+from harness.laws import Law, rays_of
 from harness.record import Breaking
 from harness.surveyor.breaking import breaking, follows
 from harness.surveyor.explore import explorations

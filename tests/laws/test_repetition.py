@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.floats.double_double import Array
-from harness.floats.format import FORMATS, to_array
-from harness.laws.repetition import overwrite_freed, repeated
+from harness.floats import FORMATS, Array, to_array
+from harness.laws import repeated
+from harness.laws.repetition import overwrite_freed
 from harness.record import Status, Verdict, violation_block
 
 FLOAT32 = FORMATS["float32"]

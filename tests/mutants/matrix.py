@@ -20,7 +20,7 @@ from rich.table import Table
 
 from harness.case import Case
 from harness.contracts import contract_named, contracts
-from harness.floats.format import format_of
+from harness.floats import format_of
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs

@@ -7,9 +7,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
-from harness.floats.format import Format, to_array
-from harness.laws.law import Example, Inputs, Ray
-from harness.laws.standard_rays import LONGEST
+from harness.floats import Format, to_array
+from harness.laws import LONGEST, Example, Inputs, Ray
 from harness.laws.strategies import ONE_SEED, SEEDS, extremes, long_rows
 
 _LONGEST = 32

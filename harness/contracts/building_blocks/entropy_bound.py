@@ -25,9 +25,8 @@ from torch import Tensor
 
 from harness.contracts.log_softmax import log_softmax_absolute_bound
 from harness.contracts.softmax import softmax_relative_bound, sum_of_others
+from harness.floats import Array, DoubleDouble, Format, to_array
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
 
 
 class Moments(NamedTuple):

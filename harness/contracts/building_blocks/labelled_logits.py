@@ -10,8 +10,8 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.logits import largest_logit
 from harness.contracts.logsumexp import dominated
-from harness.floats.format import Format
-from harness.laws.law import Example, Inputs
+from harness.floats import Format
+from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
 
 _SINGLE_ROWS = 128

@@ -39,12 +39,20 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    Oracle,
+    elementwise,
+    from_ordinal,
+    to_array,
+    to_ordinal,
+)
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, from_ordinal, to_array, to_ordinal
-from harness.floats.measurement import Measurement
-from harness.floats.oracle import Oracle, elementwise, exp
-from harness.laws.law import Example
+from harness.floats.oracle import exp
+from harness.laws import Example
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, Structure, batches, companions, extremes, mixed_magnitudes
 
 log1p = elementwise("log1p")

@@ -9,12 +9,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.floats.double_double import Array
-from harness.floats.format import Format, to_array
-from harness.floats.measurement import Measurement, compare
-from harness.laws.law import Axes, Example, Inputs
+from harness.floats import Array, Format, Measurement, compare, to_array
+from harness.laws import Axes, Example, Inputs, Subject
 from harness.laws.strategies import SEEDS, batches, companions, extremes, long_rows, masked
-from harness.laws.subject import Subject
 
 DOMAIN = "finite logits, |x| <= max / 16; -inf, +inf, NaN and larger ones where a law says so"
 

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks.logits import largest_logit
-from harness.floats.format import Format
-from harness.laws.law import Example, Ray
-from harness.laws.standard_rays import COLUMNS
+from harness.floats import Format
+from harness.laws import COLUMNS, Example, Ray
 
 
 def _row(first: Tensor, others: Tensor, *, keeps_first: bool) -> Example:

@@ -24,12 +24,20 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
+from harness.floats import (
+    FORMATS,
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    compare,
+    from_ordinal,
+    in_ulp,
+    to_array,
+    to_ordinal,
+)
 from harness.floats import double_double as dd
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
-from harness.floats.measurement import Measurement, compare, in_ulp
-from harness.laws.law import Example, Inputs, Law, Limit, Ray
-from harness.laws.standard_rays import COLUMNS
+from harness.laws import COLUMNS, Example, Inputs, Law, Limit, Ray, Subject
 from harness.laws.strategies import (
     SEEDS,
     Shape,
@@ -44,7 +52,6 @@ from harness.laws.strategies import (
     ties,
     uniform_offset,
 )
-from harness.laws.subject import Subject
 
 CGL = "Chan, Golub & LeVeque (1983)"
 
