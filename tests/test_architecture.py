@@ -66,6 +66,15 @@ def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> No
             assert law.cause
 
 
+def test_contracts_share_by_building_blocks_alone() -> None:
+    """No contract imports another: what two of them need lies below both."""
+    (folder,) = map(Path, harness.contracts.__path__)
+    for file in folder.rglob("*.py"):
+        assert not re.search(
+            r"^from harness\.contracts\.(?!building_blocks)", file.read_text(encoding="utf-8"), re.M
+        ), file
+
+
 def test_modules_are_short() -> None:
     """95 % are below 400 lines, and none is beyond 600: an idea that needs more is two ideas."""
     folders = ("harness", "cases", "reports", "tests")

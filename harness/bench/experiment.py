@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.contracts.regression import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
+from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
 from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
 from harness.record import Epoch, Estimate, Image

@@ -39,7 +39,6 @@ from harness.contracts.building_blocks.binary_logits import (
 )
 from harness.contracts.building_blocks.logistic_function import (
     choose,
-    not_lost,
     sigma,
     sigmoid_exact,
     sigmoid_screen,
@@ -48,8 +47,8 @@ from harness.contracts.building_blocks.logistic_function import (
     tail,
 )
 from harness.contracts.building_blocks.logits import compare_policy
-from harness.contracts.softmax import finite
-from harness.contracts.squared_error import reduced
+from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks.usual_laws import finite, not_lost
 from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows

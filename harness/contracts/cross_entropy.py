@@ -1,8 +1,9 @@
-r"""Cross-entropy of logits, and the chapter's negative log-likelihood of probabilities.
+r"""Cross-entropy of logits.
 
-The loss of a row is :math:`\ln S + g_t` in the notation of :mod:`harness.contracts.softmax`: a sum of two non-negative
-terms, so that a form built on ``log1p`` of the other classes' sum is accurate to a few ulp everywhere. The bound here
-is that of the usual form, ``-log_softmax(x)[t]``, which is absolute; what it loses near zero is a law of its own.
+The loss of a row is :math:`\ln S + g_t` in the notation of
+:mod:`harness.contracts.building_blocks.softmax_function`: a sum of two non-negative terms, so that a form built on
+``log1p`` of the other classes' sum is accurate to a few ulp everywhere. The bound here is that of the usual form,
+``-log_softmax(x)[t]``, which is absolute; what it loses near zero is a law of its own.
 """
 
 from typing import Any
@@ -13,9 +14,15 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.labelled_logits import (
     groups_of_logits,
+    loss_oracle,
     masked_at_label,
     masked_off_label,
+    pick,
     single_rows,
+)
+from harness.contracts.building_blocks.log_domain import (
+    compare_near,
+    log_softmax_absolute_bound,
 )
 from harness.contracts.building_blocks.logits import (
     DOMAIN,
@@ -29,40 +36,23 @@ from harness.contracts.building_blocks.logits import (
     long_logits,
     one_infinite,
 )
-from harness.contracts.log_softmax import log_softmax_absolute_bound, log_softmax_exact, log_softmax_screen
-from harness.contracts.logsumexp import compare_near
-from harness.contracts.nll_of_probabilities import pick
-from harness.contracts.softmax import (
+from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     backward_amplified,
     exact_shift,
-    finite,
     softmax_exact,
     softmax_oracle,
     sum_of_others,
 )
-from harness.contracts.squared_error import reduced
+from harness.contracts.building_blocks.usual_laws import finite
 from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, compare_absolute, in_ulp, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED
 
 # Oracle
-
-
-def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> DoubleDouble:
-    y = log_softmax_screen(elementary, x)
-    return -DoubleDouble(pick(y.hi, labels), pick(y.lo, labels))
-
-
-def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
-    loss: DoubleDouble = reduced(_row_loss_screen(elementary, x, labels), reduction, dd.total)
-    return loss
-
-
-def _loss_exact(x: Any, labels: Any, reduction: str) -> Any:
-    return reduced(-pick(log_softmax_exact(x), labels), reduction, lambda rows: rows.sum(-1))
 
 
 def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
@@ -86,7 +76,6 @@ def _gradient_exact(x: Any, labels: Any, reduction: str) -> Any:
     return gradient / x.shape[-2] if reduction == "mean" else gradient
 
 
-loss_oracle = Oracle(_loss_screen, _loss_exact)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 

@@ -39,14 +39,8 @@ from harness.contracts.building_blocks.logits import (
     long_logits,
     one_infinite,
 )
-from harness.contracts.softmax import (
-    OVERFLOW,
-    exact_shift,
-    finite,
-    gaps,
-    softmax_exact,
-    sum_of_others,
-)
+from harness.contracts.building_blocks.softmax_function import OVERFLOW, exact_shift, gaps, softmax_exact, sum_of_others
+from harness.contracts.building_blocks.usual_laws import finite
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log

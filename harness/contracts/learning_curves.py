@@ -10,9 +10,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.cross_entropy import loss_oracle
-from harness.contracts.log_softmax import log_softmax_absolute_bound
-from harness.contracts.regression import Plan, trajectory_bound, trajectory_oracle
+from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_bound, trajectory_oracle
+from harness.contracts.building_blocks.labelled_logits import loss_oracle
+from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
 from harness.floats import Array, Format, Measurement, compare_absolute, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS

@@ -10,7 +10,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.regression import FLOATS, book_data, distance_from_truth, flat, matmul, standard_errors
+from harness.contracts.building_blocks.book_data import book_data, distance_from_truth, standard_errors
+from harness.contracts.building_blocks.gradient_descent import FLOATS, flat, matmul
 from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.laws import Contract, Example, Subject, law, repeatable, repeated

@@ -18,7 +18,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.squared_error import LONG, alternating, infinite_pairs, predictions_and_targets, reduced
+from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_pairs, predictions_and_targets
+from harness.contracts.building_blocks.reduction import reduced
 from harness.floats import (
     Array,
     DoubleDouble,

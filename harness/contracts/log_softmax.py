@@ -1,8 +1,7 @@
 r"""Log-softmax over the last axis.
 
-The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first subtraction errs by
-:math:`u g_i`, the logarithm of the sum by the :math:`E` of :mod:`harness.contracts.logsumexp`, the last subtraction by
-:math:`u |y|`. So :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``. The usual
+The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)``, :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: it is
+derived in :mod:`harness.contracts.building_blocks.log_domain`, where the exact value is, too. The usual
 form has no relative accuracy near zero, where the dominating class's log-probability is the small difference of larger
 numbers; what it loses there altogether is a law of its own.
 """
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound, log_softmax_oracle
 from harness.contracts.building_blocks.logits import (
     AXES,
     DOMAIN,
@@ -26,37 +26,21 @@ from harness.contracts.building_blocks.logits import (
     masked_logits,
     one_infinite,
 )
-from harness.contracts.logsumexp import log_total_error
-from harness.contracts.softmax import (
+from harness.contracts.building_blocks.softmax_function import (
     BHH,
     backward_amplified,
     exact_shift,
-    finite,
-    gap_and_mean,
-    gaps,
     softmax_exact,
     softmax_oracle,
     softmax_screen,
-    sum_of_others,
 )
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
+from harness.contracts.building_blocks.usual_laws import finite
+from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp, log
+from harness.floats.oracle import exp
 from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
 
 # Oracle
-
-
-def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``gap - log1p(sum of the others)``: two terms of one sign."""
-    gap = gaps(x)
-    return gap - elementary.log1p(sum_of_others(elementary, elementary.exp(gap), x))
-
-
-def log_softmax_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic."""
-    shifted = x - x.max(-1, keepdims=True)
-    return shifted - log(exp(shifted).sum(-1, keepdims=True))
 
 
 def _log_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
@@ -72,21 +56,11 @@ def _exponentials_sum(elementary: dd.Elementary, y: Array) -> DoubleDouble:
     return dd.total(elementary.exp(dd.lift(y)))
 
 
-log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
 exponentials_sum = Oracle(_exponentials_sum, lambda y: np.asarray(exp(y).sum(-1), dtype=object))
 log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 
 
 # Bound
-
-
-def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format) -> Array:
-    """``u (|y| + g) + E``; nothing where the exact value is infinite."""
-    x = to_array(logits)
-    g, _, _ = gap_and_mean(x)
-    differences = (format_.u * np.abs(expected) + format_.u * g) * (1.0 + 2.0 * format_.u)
-    absolute = differences + log_total_error(x, format_)[..., None]
-    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
 
 
 def _value_bound(log_softmax: Subject, logits: Tensor) -> Array:

@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks.logits import DOMAIN, largest_logit, largest_weight
-from harness.contracts.logsumexp import (
+from harness.contracts.building_blocks.log_domain import (
     at_the_limits,
     compare_near,
     dominated,
@@ -30,7 +29,9 @@ from harness.contracts.logsumexp import (
     logsumexp_screen,
     normalised,
 )
-from harness.contracts.softmax import BHH, OVERFLOW, exact_shift, finite, softmax_exact, softmax_screen
+from harness.contracts.building_blocks.logits import DOMAIN, largest_logit, largest_weight
+from harness.contracts.building_blocks.softmax_function import BHH, OVERFLOW, exact_shift, softmax_exact, softmax_screen
+from harness.contracts.building_blocks.usual_laws import finite
 from harness.floats import (
     Array,
     Format,

@@ -15,7 +15,6 @@ from harness.contracts.building_blocks.logistic_function import (
     extreme_vectors,
     logsigmoid_oracle,
     logsigmoid_pullback,
-    not_lost,
     sigmoid_bound,
     sigmoid_oracle,
     sigmoid_pullback,
@@ -29,7 +28,7 @@ from harness.contracts.building_blocks.logistic_function import (
     vectors_with_infinities,
 )
 from harness.contracts.building_blocks.logits import largest_logit, largest_weight
-from harness.contracts.softmax import finite
+from harness.contracts.building_blocks.usual_laws import finite, not_lost
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Law, Subject, implementation_laws, law

@@ -1,34 +1,25 @@
-r"""Logsumexp over the last axis, and the error of :math:`\ln S` that the log-softmax shares.
+r"""Logsumexp over the last axis.
 
-In the notation of :mod:`harness.contracts.softmax`, :math:`y = m + \ln S` with :math:`m = \max_j x_j` and
-:math:`S = \sum_j e^{-g_j} \ge 1`. Each error of the shifted algorithm is a factor of :math:`S`:
-
-* the subtraction turns a term into :math:`e^{-g_j (1 \pm u)}`, so that :math:`\ln S` moves by at most
-  :math:`D = \ln \sum_j p_j e^{u g_j}`, about :math:`u G`;
-* the exponential is :math:`2u`, adding is :math:`(k - 1) u_a`, and storing the sum is :math:`u`;
-* exponentials below the smallest normal number err by a subnormal each, relative to :math:`S \ge 1`.
-
-The logarithm adds :math:`2u \ln S` and the last addition :math:`u |y|`. So
-:math:`|\hat y - y| \le u |y| + E` with :math:`E = 2u \ln S + D + 3u + (k - 1) u_a`: absolute, since :math:`m` and
-:math:`\ln S` may have opposite signs and cancel. Nothing in it grows with :math:`|m|`.
+The bound is that of the shifted algorithm, :math:`|\hat y - y| \le u |y| + E`, where :math:`E` is the error of
+:math:`\ln S`: it is derived in :mod:`harness.contracts.building_blocks.log_domain`, where the exact value is, too.
 
 The gradient is the softmax. Autograd carries :math:`1 / S` and the exponentials through two products, so an entry errs
 by the softmax's bound and :math:`2u`; the maximum also takes up the sum of all entries' errors.
-
-References
-----------
-P. Blanchard, D. J. Higham, N. J. Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
-IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constants above are derived here.
 """
-
-from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.random import Generator
 from torch import Tensor
 
+from harness.contracts.building_blocks.log_domain import (
+    at_the_limits,
+    compare_near,
+    dominated,
+    logsumexp_absolute_bound,
+    logsumexp_oracle,
+    normalised,
+)
 from harness.contracts.building_blocks.logits import (
     DOMAIN,
     LONG_ROWS,
@@ -41,79 +32,28 @@ from harness.contracts.building_blocks.logits import (
     long_logits,
     one_infinite,
 )
-from harness.contracts.softmax import (
+from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     exact_shift,
-    finite,
-    gap_and_mean,
-    gaps,
     softmax_oracle,
     softmax_relative_bound,
-    sum_of_others,
 )
+from harness.contracts.building_blocks.usual_laws import finite
 from harness.floats import (
     Array,
-    DoubleDouble,
     Format,
     Measurement,
-    Oracle,
     compare,
     compare_absolute,
-    elementwise,
     in_ulp,
     to_array,
 )
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
-
-# Oracle
-
-
-def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
-    """``m + log1p(sum of the others)``, in full double-double throughout, since the two may cancel.
-
-    The relative error is ``2^-95 |m| / |y|``: a thousandth of an ulp of float64 as long as no more than 30 bits cancel.
-    Beyond that the bound of the law, which is absolute, is larger than the screen's error by forty bits all the same.
-    """
-    maximum = x.max(-1)
-    usable = np.isfinite(maximum)
-    finite_x = np.where(usable[..., None], x, 0.0)
-    y = dd.lift(finite_x.max(-1)) + dd.log1p(sum_of_others(dd.DOUBLE, dd.exp(gaps(finite_x)), finite_x)[..., 0])
-    return DoubleDouble(np.where(usable, y.hi, maximum), np.where(usable, y.lo, 0.0))
-
-
-def logsumexp_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; an infinite maximum is the answer itself."""
-    maximum = x.max(-1)
-    usable = elementwise("is_finite")(maximum).astype(bool)
-    shift = np.where(usable, maximum, 0)
-    return np.where(usable, shift + log(exp(x - shift[..., None]).sum(-1)), maximum)
-
-
-logsumexp_oracle = Oracle(logsumexp_screen, logsumexp_exact)
-
+from harness.laws.strategies import SEEDS, STRUCTURES, batches, companions, masked
 
 # Bounds
-
-
-def log_total_error(x: Array, format_: Format) -> Array:
-    """``E`` of the module's notes, row by row."""
-    g, _, log_total = gap_and_mean(x)
-    weights = np.exp(-g)
-    stretched = weights * np.expm1(format_.u * np.where(weights > 0.0, g, 0.0))
-    spread = np.log1p(stretched.sum(-1) / weights.sum(-1))
-    subnormals = ((weights < format_.tiny) & np.isfinite(g)).sum(-1) * format_.smallest
-    in_u = 3.0 * format_.u + (x.shape[-1] - 1) * format_.u_accumulator
-    return np.asarray((2.0 * format_.u * log_total[..., 0] + in_u + spread) * (1.0 + 4.0 * format_.u) + subnormals)
-
-
-def logsumexp_absolute_bound(x: Array, expected: Array, format_: Format) -> Array:
-    """``u |y| + E``; nothing where the exact value is infinite."""
-    absolute = format_.u * np.abs(expected) + log_total_error(x, format_)
-    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
 
 
 def _gradient_bound(x: Array, cotangent: Array, probability: Array, format_: Format) -> Array:
@@ -129,27 +69,6 @@ def _gradient_bound(x: Array, cotangent: Array, probability: Array, format_: For
 
 
 # Inputs
-
-
-def normalised(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
-    """Logarithms of probabilities, so that their logsumexp is the rounding error of the logits."""
-    x = rng.standard_normal(shape) * np.minimum(magnitude, 64.0)
-    shifted = x - x.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
-
-
-def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """A zero, and everything else so far below that it is lost in a sum around one."""
-    largest = np.minimum(magnitude, -format_.log_smallest)
-    rows = -largest * (1.0 + rng.random(shape))
-    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
-    return rows
-
-
-def at_the_limits(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
-    """Entries of which each exponential, or their sum, is at the end of the format's range, or beyond."""
-    ends = np.array([format_.log_max - np.log(shape.columns), format_.log_smallest + 2.0])
-    return np.asarray(rng.choice(ends, size=(shape.rows, 1)) + rng.standard_normal((shape.rows, 1)) + rng.random(shape))
 
 
 def logits_and_weights(format_: Format) -> st.SearchStrategy[Example]:
@@ -248,11 +167,6 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     errors = [logsumexp_absolute_bound(to_array(half), logsumexp_oracle(half).hi, format_) for half in halves]
     absolute = logsumexp_absolute_bound(x, logsumexp_oracle(logits).hi, format_) + np.maximum.reduce(errors)
     return compare_near(logsumexp(logits), expected, absolute, format_)
-
-
-def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
-    """Compare with what is formed from other outputs, and may cancel to nothing; it is rounded to float64 once."""
-    return compare_absolute(actual, expected.hi, absolute + 2.0**-53 * np.abs(expected.hi), format_)
 
 
 @law(

@@ -2,9 +2,9 @@ r"""Softmax over those entries of a row that are kept.
 
 The masked softmax of logits :math:`x` under a mask is the softmax of :math:`x` with :math:`-\infty` for what is not
 kept: exactly zero there. What a masked logit holds, an infinity or NaN included, makes no difference, neither to the
-value nor to the gradient. So the oracles and the bounds are those of :mod:`harness.contracts.softmax` at the filled
-logits, and the bound is zero where nothing is kept. Whether a row that keeps nothing is NaN, zeros or the uniform
-distribution is the convention ``fully_masked``.
+value nor to the gradient. So the oracles and the bounds are those of
+:mod:`harness.contracts.building_blocks.softmax_function` at the filled logits, and the bound is zero where nothing is
+kept. Whether a row that keeps nothing is NaN, zeros or the uniform distribution is the convention ``fully_masked``.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ from harness.contracts.building_blocks.logits import (
     long_logits,
 )
 from harness.contracts.building_blocks.masked_rays import MASKED_RAYS
-from harness.contracts.softmax import (
+from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     backward_amplified,
     exact_shift,
-    finite,
     softmax_absolute_bound,
     softmax_oracle,
     softmax_pullback,
 )
+from harness.contracts.building_blocks.usual_laws import finite
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Inputs, Subject, implementation_laws, law, on_long_rows

@@ -7,16 +7,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.labelled_logits import pick
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, labels_for
-
-
-def pick(values: Any, labels: Any) -> Any:
-    """Return ``values[..., label]`` row by row."""
-    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
 
 
 def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:

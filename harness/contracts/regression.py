@@ -1,150 +1,38 @@
-r"""Training linear and softmax regression by minibatch gradient descent.
+"""Training linear and softmax regression by minibatch gradient descent.
 
-The oracle is the exact trajectory: the same start, the same minibatches, every operation exact. An implementation's
-distance from it is bounded step by step. With the gradient's rounding error :math:`e_t` (from the bounds of the model
-and of its loss) and the step map's Lipschitz constant :math:`L_t = \max(1, |1 - \eta \lambda_{\max}(H_t)|)`,
-
-.. math:: \|\hat\theta_{t+1} - \theta_{t+1}\|_2 \le L_t \|\hat\theta_t - \theta_t\|_2
-          + \|\eta e_t + 3 u \eta |\nabla_t| + 2 u |\theta_t|\|_2 .
-
-References
-----------
-Dive into Deep Learning (2023), sections 3.1 and 4.1. N. J. Higham (2002), chapters 3 and 20.
+The oracle is the exact trajectory; it and the bound on the distance from it are derived in
+:mod:`harness.contracts.building_blocks.gradient_descent`.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.softmax import backward_amplified, softmax_exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_arb, to_array
-from harness.floats import double_double as dd
+from harness.contracts.building_blocks.book_data import (
+    NOISE,
+    TRUE_WEIGHT,
+    book_data,
+    distance_from_truth,
+    standard_errors,
+)
+from harness.contracts.building_blocks.gradient_descent import (
+    FLOATS,
+    SOURCE,
+    Kind,
+    Plan,
+    flat,
+    trajectory_bound,
+    trajectory_oracle,
+)
+from harness.floats import Format, Measurement, compare_absolute, to_array
 from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
 
-Kind = Literal["linear", "softmax"]
-
-SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
-TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01  # the chapter's y = X w + b + noise
-
-
-class Plan(NamedTuple):
-    """What is trained: the minibatches, the rate, and half or the whole of the squared error."""
-
-    kind: Kind
-    batches: tuple[tuple[int, ...], ...]
-    lr: float
-    factor: float
-
-
-# Oracle
-
-
-def matmul(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
-    """``a @ b`` of small matrices in double-double."""
-    return dd.total(a[:, None, :] * DoubleDouble(b.hi.T[None], b.lo.T[None]))
-
-
-def _transposed(a: DoubleDouble) -> DoubleDouble:
-    return DoubleDouble(a.hi.T, a.lo.T)
-
-
-def _one_hot(labels: Array, k: int) -> Array:
-    return np.asarray(np.arange(k) == labels.astype(np.int64)[:, None], dtype=np.float64)
-
-
-def _softmax(elementary: dd.Elementary, scores: DoubleDouble) -> DoubleDouble:
-    at = scores.hi.argmax(-1)[:, None]
-    maximum = DoubleDouble(np.take_along_axis(scores.hi, at, -1), np.take_along_axis(scores.lo, at, -1))
-    exponentials = elementary.exp(scores - maximum)
-    return exponentials / dd.total(exponentials, keepdims=True)
-
-
-def _screen(elementary: dd.Elementary, X: Array, y: Array, weight: Array, bias: Array, plan: Plan) -> DoubleDouble:
-    W, b = dd.lift(weight), dd.lift(bias)
-    for batch in plan.batches:
-        rows, targets = dd.lift(X[list(batch)]), y[list(batch)]
-        scores = matmul(rows, _transposed(W)) + b
-        if plan.kind == "linear":
-            slope = (scores - targets[:, None]) * (2.0 * plan.factor)
-        else:
-            slope = _softmax(elementary, scores) - _one_hot(targets, len(weight))
-        rate = dd.lift(np.asarray(plan.lr)) / float(len(batch))
-        W = W - matmul(_transposed(slope), rows) * rate
-        b = b - dd.total(_transposed(slope)) * rate
-    return DoubleDouble(*(np.concatenate([w.ravel(), c]) for w, c in zip(W.pair, b.pair, strict=True)))
-
-
-def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: Plan) -> Any:
-    W, b = weight, bias
-    for batch in plan.batches:
-        rows, targets = X[list(batch)], y[list(batch)]
-        scores = rows @ W.T + b
-        if plan.kind == "linear":
-            slope = (scores - np.reshape(targets, (-1, 1))) * 2 * plan.factor
-        else:
-            labels = np.array([float(label) for label in targets])
-            slope = softmax_exact(scores) - to_arb(_one_hot(labels, len(weight)))
-        rate = to_arb(plan.lr)[()] / len(batch)
-        W, b = W - slope.T @ rows * rate, b - slope.sum(0) * rate
-    return np.concatenate([W.ravel(), b])
-
-
-trajectory_oracle = Oracle(_screen, _exact)
-
-
-# Bound
-
-
-def _gradient_error(plan: Plan, X: Array, y: Array, W: Array, b: Array, format_: Format) -> tuple[Array, Array]:
-    """Slope of the loss in the scores ``[n, m]``, and the absolute error an implementation may make of it."""
-    u, d = format_.u, X.shape[1]
-    scores = X @ W.T + b
-    score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b))
-    if plan.kind == "linear":
-        slope = 2.0 * plan.factor * (scores - y[:, None])
-        error = 2.0 * plan.factor * (score_error + u * np.abs(y)[:, None]) + 6.0 * u * np.abs(slope)
-        return slope, error
-    shifted = np.exp(scores - scores.max(-1, keepdims=True))
-    p = shifted / shifted.sum(-1, keepdims=True)
-    at_label = _one_hot(y, len(W))
-    through = backward_amplified(p, scores, format_) + 2.0 * p * score_error.max(-1, keepdims=True)
-    return p - at_label, through + 6.0 * u * at_label
-
-
-def trajectory_bound(plan: Plan, X: Array, y: Array, weight: Array, bias: Array, format_: Format) -> float:
-    """2-norm of the distance from the exact trajectory after the last step: see the module's notes."""
-    W, b, distance, u = weight.copy(), bias.copy(), 0.0, format_.u
-    for batch in map(list, plan.batches):
-        rows, targets, n = X[batch], y[batch], len(batch)
-        slope, error = _gradient_error(plan, rows, targets, W, b, format_)
-        design = np.concatenate([rows, np.ones((n, 1))], axis=1)
-        gradient = slope.T @ design / n
-        gradient_error = (error + (n + 4) * u * np.abs(slope)).T @ np.abs(design) / n
-        step = plan.lr * (gradient_error + 3.0 * u * np.abs(gradient))
-        curvature = 2.0 * plan.factor if plan.kind == "linear" else 0.5
-        largest = plan.lr * float((design**2).sum()) / n * curvature  # the trace: up to 2 it serves too, and is cheap
-        if largest > 2.0:
-            largest = plan.lr * float(np.linalg.eigvalsh(design.T @ design / n)[-1]) * curvature
-        growth = max(1.0, abs(1.0 - largest))
-        parameters = np.abs(np.concatenate([W, b[:, None]], axis=1))
-        distance = growth * distance + float(np.linalg.norm(step + 2.0 * u * parameters))
-        W, b = W - plan.lr * gradient[:, :-1], b - plan.lr * gradient[:, -1]
-    return distance
-
-
 # Laws
-
-
-def flat(case: str, parameters: Any) -> Array:
-    """Weight and bias as one vector."""
-    if not (isinstance(parameters, tuple) and len(parameters) == 2):
-        raise CaseError(f"{case} returns {type(parameters).__name__}, not a pair of weight and bias")
-    return np.concatenate([to_array(part).ravel() for part in parameters])
 
 
 def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: Plan) -> Any:
@@ -217,20 +105,6 @@ def calls_agree(
     )
 
 
-def standard_errors(X: Array) -> Array:
-    """Standard errors of the least-squares estimates of the weights and the bias, at the chapter's noise."""
-    design = np.concatenate([X, np.ones((len(X), 1))], axis=1)
-    return np.asarray(NOISE * np.sqrt(np.diag(np.linalg.inv(design.T @ design))))
-
-
-def distance_from_truth(learned: Array, spread: Array, allowed: float) -> Measurement:
-    """Distance of the learned parameters from the true ones, in standard errors ``spread``."""
-    true = np.array([*TRUE_WEIGHT, TRUE_BIAS])
-    with np.errstate(invalid="ignore"):
-        deviation = np.where(np.isfinite(learned), np.abs(learned - true) / spread, np.inf)
-    return Measurement(deviation, np.full(true.shape, allowed), learned, true)
-
-
 @law(
     "On y = X w + b + noise the learned parameters are the true ones within the noise.",
     source="asymptotics of constant-rate SGD: variance lr' s^2 / (B (2 - lr')) beside least squares' own",
@@ -286,19 +160,6 @@ def _training(kind: Kind) -> Callable[[Format], st.SearchStrategy[Example]]:
     return strategy
 
 
-def book_data(format_: Format, seed: int) -> Example:
-    """The chapter's synthetic data: 1000 rows of two normal features."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((1000, len(TRUE_WEIGHT)))
-    y = X @ np.array(TRUE_WEIGHT) + TRUE_BIAS + NOISE * rng.standard_normal(1000)
-    return {
-        "book_X": torch.from_numpy(X).to(format_.dtype),
-        "book_y": torch.from_numpy(y).to(format_.dtype),
-        "order": seed,
-    }
-
-
-FLOATS = ("float64", "float32")
 _SGD_LAWS: tuple[Law, ...] = (follows_gradient_descent, inputs_unmodified, calls_agree)
 _STEP = "(weight[m,d], bias[m], lr) -> (step, (weight, bias)), step(X[n,d], y[n]) -> loss, parameters updated in place"
 _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias)"

@@ -22,20 +22,20 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.predictions import (
+    LONG,
+    LONGEST_GROUP,
+    alternating,
+    infinite_pairs,
+    predictions_and_targets,
+)
+from harness.contracts.building_blocks.reduction import reduced
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import SEEDS, batches, companions, extremes, long_rows, special_numbers
+from harness.laws.strategies import SEEDS, extremes, long_rows, special_numbers
 
 SOURCE = "definition; Higham (2002), section 3.1"
-
-
-def reduced(rows: Any, reduction: str, total: Any) -> Any:
-    """Reduce the rows' losses along the last axis as a case declares: ``mean``, ``sum`` or ``none``."""
-    if reduction == "none":
-        return rows
-    summed = total(rows)
-    return summed / float(rows.shape[-1]) if reduction == "mean" else summed
 
 
 def _value_screen(_: dd.Elementary, prediction: Array, target: Array, factor: float, reduction: str) -> DoubleDouble:
@@ -151,26 +151,8 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     return compare(loss(prediction, target), halves, np.where(normal, 0.0, twice), loss.format)
 
 
-_LONGEST = 32
-
-
-def predictions_and_targets(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
-    """Predictions ``[g, n]`` with targets that are far, near (a few ulp away) or equal, a third of the groups each."""
-
-    def expand(prediction: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng(seed)
-        far = companions(prediction, rng).double().numpy()
-        x = to_array(prediction)
-        near = x * (1.0 + rng.integers(-4, 5, size=x.shape) * 2.0 * format_.u)
-        kind = rng.integers(0, 3, size=(len(x), 1))
-        target = np.clip(np.where(kind == 0, far, np.where(kind == 1, near, x)), -largest, largest)
-        return prediction, prediction.new_tensor(target)
-
-    return st.builds(expand, batches(format_, largest=largest, rows=(4, 64), columns=(1, _LONGEST)), SEEDS)
-
-
 def _pairs(format_: Format) -> st.SearchStrategy[Example]:
-    largest = float(np.sqrt(format_.max / (4.0 * _LONGEST))) / 2.0
+    largest = float(np.sqrt(format_.max / (4.0 * LONGEST_GROUP))) / 2.0
     return predictions_and_targets(format_, largest).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
 
 
@@ -184,40 +166,13 @@ def _of_specials(format_: Format) -> st.SearchStrategy[Example]:
     return st.builds(expand, extremes(format_), SEEDS)
 
 
-def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
-    """Groups ``[g, n]``: ordinary ones, ones with an infinite prediction, and ones with two infinities at one place."""
-
-    def expand(pair: tuple[Tensor, Tensor], seed: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng(seed)
-        a, b = (to_array(x) for x in pair)
-        groups, at = np.arange(len(a)), rng.integers(a.shape[1], size=len(a))
-        kind, signs = rng.integers(0, 4, size=len(a)), rng.choice([-np.inf, np.inf], size=(2, len(a)))
-        a[groups, at] = np.where(kind > 0, signs[0], a[groups, at])
-        b[groups, at] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, at]))
-        return pair[0].new_tensor(a), pair[1].new_tensor(b)
-
-    return st.builds(expand, predictions_and_targets(format_, 64.0), SEEDS)
-
-
 def _infinite(format_: Format) -> st.SearchStrategy[Example]:
     return infinite_pairs(format_).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
-
-
-def alternating(rows: Tensor) -> Tensor:
-    """Targets 0, 2, 0, 2, ...: so that it matters which target an error is taken from."""
-    return (2.0 * (torch.arange(rows.shape[-1]) % 2)).to(rows.dtype).expand_as(rows).contiguous()
 
 
 def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 errors near 0, 1 and 4."""
     return long_rows(format_).map(lambda rows: {"prediction": rows + alternating(rows), "target": alternating(rows)})
-
-
-LONG = (
-    "a sum of squares stored in the 16-bit format sticks at 2^p and overflows float16 from 65,520, and so does the "
-    "count: accumulate in float32"
-)
-"""Likely cause of a failure on long rows."""
 
 
 def _total(loss: Subject, terms: Array) -> tuple[float, float]:

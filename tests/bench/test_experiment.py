@@ -5,7 +5,7 @@ import pytest
 from harness.bench.experiment import Training, linear_regression, overfitting, softmax_regression
 from harness.calling.discovery import load
 from harness.case import Case
-from harness.contracts.regression import TRUE_BIAS, TRUE_WEIGHT
+from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT
 from harness.data.dataset import SYSTEM, prepare
 from harness.record import Epoch, Estimate, Image
 

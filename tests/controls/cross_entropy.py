@@ -5,7 +5,8 @@ from controls.control import Control, rounded, scaled
 from samples.tensors import labels, tensor
 from torch import Tensor
 
-from harness.contracts.cross_entropy import gradient_oracle, loss_oracle
+from harness.contracts.building_blocks.labelled_logits import loss_oracle
+from harness.contracts.cross_entropy import gradient_oracle
 
 
 def accurate_cross_entropy(x: Tensor, t: Tensor) -> Tensor:

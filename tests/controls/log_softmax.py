@@ -5,7 +5,8 @@ from controls.control import Control, rounded
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.log_softmax import log_softmax_oracle, log_softmax_pullback
+from harness.contracts.building_blocks.log_domain import log_softmax_oracle
+from harness.contracts.log_softmax import log_softmax_pullback
 
 
 def accurate_log_softmax(x: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from controls.control import Control, rounded, scaled
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.logsumexp import logsumexp_oracle
-from harness.contracts.softmax import softmax_oracle
+from harness.contracts.building_blocks.log_domain import logsumexp_oracle
+from harness.contracts.building_blocks.softmax_function import softmax_oracle
 
 
 def accurate_logsumexp(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from controls.control import Control
 from samples.tensors import labels, tensor
 
-from harness.contracts.regression import Plan
+from harness.contracts.building_blocks.gradient_descent import Plan
 
 CONTROLS: list[Control] = []
 """Whole trainings have no correctly rounded form that is worth writing; the shipped cases are their controls."""

@@ -4,7 +4,7 @@ from controls.control import Control, rounded
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.softmax import softmax_oracle, softmax_pullback
+from harness.contracts.building_blocks.softmax_function import softmax_oracle, softmax_pullback
 
 
 def shifted_softmax(x: Tensor) -> Tensor:

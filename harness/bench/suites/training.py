@@ -15,7 +15,8 @@ from harness.bench.suites.selection import DTYPE
 from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.contracts.regression import NOISE, TRUE_BIAS, TRUE_WEIGHT, Plan, trajectory_bound
+from harness.contracts.building_blocks.book_data import NOISE, TRUE_BIAS, TRUE_WEIGHT
+from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_bound
 from harness.floats.format import FORMATS, to_array
 
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from harness.contracts.log_softmax import log_softmax_absolute_bound
-from harness.contracts.softmax import softmax_relative_bound, sum_of_others
+from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
+from harness.contracts.building_blocks.softmax_function import softmax_relative_bound, sum_of_others
 from harness.floats import Array, DoubleDouble, Format, to_array
 from harness.floats import double_double as dd
 

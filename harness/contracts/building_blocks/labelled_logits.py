@@ -1,16 +1,21 @@
-"""Inputs of the contracts on logits with labels: many small batches, since an implementation reduces over one.
+"""Logits with labels: inputs, and the exact cross-entropy.
 
-Logits are ``[g, n, k]`` and labels ``[g, n]``. Where a law is about single rows, the groups have one row each.
+Many small batches, since an implementation reduces over one: logits are ``[g, n, k]`` and labels ``[g, n]``. Where a
+law is about single rows, the groups have one row each.
 """
+
+from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.log_domain import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logits import largest_logit
-from harness.contracts.logsumexp import dominated
-from harness.floats import Format
+from harness.contracts.building_blocks.reduction import reduced
+from harness.floats import Array, DoubleDouble, Format, Oracle
+from harness.floats import double_double as dd
 from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
 
@@ -69,3 +74,28 @@ def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs
         return st.builds(expand, inputs(format_), seeds)
 
     return labelled
+
+
+# The cross-entropy, exactly
+
+
+def pick(values: Any, labels: Any) -> Any:
+    """Return ``values[..., label]`` row by row."""
+    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
+
+
+def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> DoubleDouble:
+    y = log_softmax_screen(elementary, x)
+    return -DoubleDouble(pick(y.hi, labels), pick(y.lo, labels))
+
+
+def _loss_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
+    loss: DoubleDouble = reduced(_row_loss_screen(elementary, x, labels), reduction, dd.total)
+    return loss
+
+
+def _loss_exact(x: Any, labels: Any, reduction: str) -> Any:
+    return reduced(-pick(log_softmax_exact(x), labels), reduction, lambda rows: rows.sum(-1))
+
+
+loss_oracle = Oracle(_loss_screen, _loss_exact)

@@ -43,7 +43,6 @@ from harness.floats import (
     Array,
     DoubleDouble,
     Format,
-    Measurement,
     Oracle,
     elementwise,
     from_ordinal,
@@ -217,13 +216,3 @@ def vectors_around_zero(format_: Format) -> st.SearchStrategy[Example]:
 def vectors_with_infinities(format_: Format) -> st.SearchStrategy[Example]:
     """Both infinities among ordinary numbers."""
     return st.builds(_with_cotangent, drawn([np.inf, -np.inf, 0.0, 1.0, -1.0], format_), SEEDS)
-
-
-# Measurement
-
-
-def not_lost(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
-    """Measure ``inf`` where a value is exactly zero and the truth is a normal number."""
-    values = to_array(actual)
-    lost = (values == 0.0) & (np.abs(expected.hi) >= format_.tiny)
-    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)

@@ -1,0 +1,133 @@
+r"""The logarithm of a sum of exponentials, and with it the log-softmax: exact values, bounds, and inputs that are hard.
+
+In the notation of :mod:`harness.contracts.building_blocks.softmax_function`, the logsumexp is :math:`y = m + \ln S`
+with :math:`m = \max_j x_j` and :math:`S = \sum_j e^{-g_j} \ge 1`. Each error of the shifted algorithm is a factor of
+:math:`S`:
+
+* the subtraction turns a term into :math:`e^{-g_j (1 \pm u)}`, so that :math:`\ln S` moves by at most
+  :math:`D = \ln \sum_j p_j e^{u g_j}`, about :math:`u G`;
+* the exponential is :math:`2u`, adding is :math:`(k - 1) u_a`, and storing the sum is :math:`u`;
+* exponentials below the smallest normal number err by a subnormal each, relative to :math:`S \ge 1`.
+
+The logarithm adds :math:`2u \ln S` and the last addition :math:`u |y|`. So
+:math:`|\hat y - y| \le u |y| + E` with :math:`E = 2u \ln S + D + 3u + (k - 1) u_a`: absolute, since :math:`m` and
+:math:`\ln S` may have opposite signs and cancel. Nothing in it grows with :math:`|m|`.
+
+The log-softmax's bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first subtraction
+errs by :math:`u g_i`, the logarithm of the sum by :math:`E`, the last subtraction by :math:`u |y|`. So
+:math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``.
+
+References
+----------
+P. Blanchard, D. J. Higham, N. J. Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
+IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constants above are derived here.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from torch import Tensor
+
+from harness.contracts.building_blocks.softmax_function import gap_and_mean, gaps, sum_of_others
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, elementwise, to_array
+from harness.floats import double_double as dd
+from harness.floats.oracle import exp, log
+from harness.laws.strategies import Shape
+
+# Oracles
+
+
+def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
+    """``m + log1p(sum of the others)``, in full double-double throughout, since the two may cancel.
+
+    The relative error is ``2^-95 |m| / |y|``: a thousandth of an ulp of float64 as long as no more than 30 bits cancel.
+    Beyond that the bound of the law, which is absolute, is larger than the screen's error by forty bits all the same.
+    """
+    maximum = x.max(-1)
+    usable = np.isfinite(maximum)
+    finite_x = np.where(usable[..., None], x, 0.0)
+    y = dd.lift(finite_x.max(-1)) + dd.log1p(sum_of_others(dd.DOUBLE, dd.exp(gaps(finite_x)), finite_x)[..., 0])
+    return DoubleDouble(np.where(usable, y.hi, maximum), np.where(usable, y.lo, 0.0))
+
+
+def logsumexp_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic; an infinite maximum is the answer itself."""
+    maximum = x.max(-1)
+    usable = elementwise("is_finite")(maximum).astype(bool)
+    shift = np.where(usable, maximum, 0)
+    return np.where(usable, shift + log(exp(x - shift[..., None]).sum(-1)), maximum)
+
+
+def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
+    """``gap - log1p(sum of the others)``: two terms of one sign."""
+    gap = gaps(x)
+    return gap - elementary.log1p(sum_of_others(elementary, elementary.exp(gap), x))
+
+
+def log_softmax_exact(x: Any) -> Any:
+    """The definition, in ball arithmetic."""
+    shifted = x - x.max(-1, keepdims=True)
+    return shifted - log(exp(shifted).sum(-1, keepdims=True))
+
+
+logsumexp_oracle = Oracle(logsumexp_screen, logsumexp_exact)
+log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
+
+
+# Bounds
+
+
+def log_total_error(x: Array, format_: Format) -> Array:
+    """``E`` of the module's notes, row by row."""
+    g, _, log_total = gap_and_mean(x)
+    weights = np.exp(-g)
+    stretched = weights * np.expm1(format_.u * np.where(weights > 0.0, g, 0.0))
+    spread = np.log1p(stretched.sum(-1) / weights.sum(-1))
+    subnormals = ((weights < format_.tiny) & np.isfinite(g)).sum(-1) * format_.smallest
+    in_u = 3.0 * format_.u + (x.shape[-1] - 1) * format_.u_accumulator
+    return np.asarray((2.0 * format_.u * log_total[..., 0] + in_u + spread) * (1.0 + 4.0 * format_.u) + subnormals)
+
+
+def logsumexp_absolute_bound(x: Array, expected: Array, format_: Format) -> Array:
+    """``u |y| + E``; nothing where the exact value is infinite."""
+    absolute = format_.u * np.abs(expected) + log_total_error(x, format_)
+    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
+
+
+def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format) -> Array:
+    """``u (|y| + g) + E``; nothing where the exact value is infinite."""
+    x = to_array(logits)
+    g, _, _ = gap_and_mean(x)
+    differences = (format_.u * np.abs(expected) + format_.u * g) * (1.0 + 2.0 * format_.u)
+    absolute = differences + log_total_error(x, format_)[..., None]
+    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
+
+
+def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
+    """Compare with what is formed from other outputs, and may cancel to nothing; it is rounded to float64 once."""
+    return compare_absolute(actual, expected.hi, absolute + 2.0**-53 * np.abs(expected.hi), format_)
+
+
+# Inputs
+
+
+def normalised(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Logarithms of probabilities, so that their logsumexp is the rounding error of the logits."""
+    x = rng.standard_normal(shape) * np.minimum(magnitude, 64.0)
+    shifted = x - x.max(-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+
+
+def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+    """A zero, and everything else so far below that it is lost in a sum around one."""
+    largest = np.minimum(magnitude, -format_.log_smallest)
+    rows = -largest * (1.0 + rng.random(shape))
+    rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
+    return rows
+
+
+def at_the_limits(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+    """Entries of which each exponential, or their sum, is at the end of the format's range, or beyond."""
+    ends = np.array([format_.log_max - np.log(shape.columns), format_.log_smallest + 2.0])
+    return np.asarray(rng.choice(ends, size=(shape.rows, 1)) + rng.standard_normal((shape.rows, 1)) + rng.random(shape))

@@ -1,0 +1,54 @@
+"""Inputs of the contracts on predictions of numbers and their targets: groups ``[g, n]`` of both."""
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.floats import Format, to_array
+from harness.laws.strategies import SEEDS, batches, companions
+
+LONGEST_GROUP = 32
+"""Rows of an ordinary group at most."""
+
+
+def predictions_and_targets(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
+    """Predictions ``[g, n]`` with targets that are far, near (a few ulp away) or equal, a third of the groups each."""
+
+    def expand(prediction: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        far = companions(prediction, rng).double().numpy()
+        x = to_array(prediction)
+        near = x * (1.0 + rng.integers(-4, 5, size=x.shape) * 2.0 * format_.u)
+        kind = rng.integers(0, 3, size=(len(x), 1))
+        target = np.clip(np.where(kind == 0, far, np.where(kind == 1, near, x)), -largest, largest)
+        return prediction, prediction.new_tensor(target)
+
+    return st.builds(expand, batches(format_, largest=largest, rows=(4, 64), columns=(1, LONGEST_GROUP)), SEEDS)
+
+
+def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
+    """Groups ``[g, n]``: ordinary ones, ones with an infinite prediction, and ones with two infinities at one place."""
+
+    def expand(pair: tuple[Tensor, Tensor], seed: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        a, b = (to_array(x) for x in pair)
+        groups, at = np.arange(len(a)), rng.integers(a.shape[1], size=len(a))
+        kind, signs = rng.integers(0, 4, size=len(a)), rng.choice([-np.inf, np.inf], size=(2, len(a)))
+        a[groups, at] = np.where(kind > 0, signs[0], a[groups, at])
+        b[groups, at] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, at]))
+        return pair[0].new_tensor(a), pair[1].new_tensor(b)
+
+    return st.builds(expand, predictions_and_targets(format_, 64.0), SEEDS)
+
+
+def alternating(rows: Tensor) -> Tensor:
+    """Targets 0, 2, 0, 2, ...: so that it matters which target an error is taken from."""
+    return (2.0 * (torch.arange(rows.shape[-1]) % 2)).to(rows.dtype).expand_as(rows).contiguous()
+
+
+LONG = (
+    "a sum of squares stored in the 16-bit format sticks at 2^p and overflows float16 from 65,520, and so does the "
+    "count: accumulate in float32"
+)
+"""Likely cause of a failure on long rows."""

@@ -1,0 +1,11 @@
+"""Losses reduced over the rows, in the way a case declares."""
+
+from typing import Any
+
+
+def reduced(rows: Any, reduction: str, total: Any) -> Any:
+    """Reduce the rows' losses along the last axis as a case declares: ``mean``, ``sum`` or ``none``."""
+    if reduction == "none":
+        return rows
+    summed = total(rows)
+    return summed / float(rows.shape[-1]) if reduction == "mean" else summed
