@@ -1,0 +1,42 @@
+"""The options by what means work is carried out: one declaration for every command that has pieces to do."""
+
+import typer
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.cli.means import Means, takes_means
+from harness.work.limits import Limits
+
+RUNNER = CliRunner()
+
+
+def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
+    """With the defaults that the limits have."""
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    taken = [
+        {option.name: (option.opts, option.default) for option in commands[name].params if option.name in NAMES}
+        for name in ("check", "survey", "prove")
+    ]
+    assert set(taken[0]) == NAMES
+    assert taken[0] == taken[1] == taken[2]
+    assert taken[0]["call_s"] == (["--timeout"], Limits().call_s)
+    assert taken[0]["memory_gib"] == (["--memory"], Limits().memory_gib)
+
+
+NAMES = {"jobs", "isolate", "call_s", "memory_gib", "executor"}
+
+
+def test_a_command_is_given_what_was_said_as_one_argument() -> None:
+    """Beside its own options."""
+    given: list[tuple[str, Means]] = []
+
+    @takes_means
+    def look(target: str, *, means: Means) -> None:
+        """Look."""
+        given.append((target, means))
+
+    app = typer.Typer()
+    app.command()(look)
+    assert RUNNER.invoke(app, ["mine", "--jobs", "3", "--no-isolate", "--timeout", "2.5"]).exit_code == 0
+    assert given == [("mine", Means(3, isolate=False, executor=None, limits=Limits(call_s=2.5)))]
+    assert RUNNER.invoke(app, ["mine", "--memory", "0"]).exit_code == 2

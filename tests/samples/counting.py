@@ -1,0 +1,69 @@
+"""A plan that needs no torch: numbers are counted, and some of the pieces misbehave."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Counting:
+    """So many pieces, each of which says its number.
+
+    Parameters
+    ----------
+    target
+        Names it.
+    count
+        How many pieces there are.
+    manners
+        What a piece does instead of answering at once, by its number: ``interrupts``, ``exits``, ``prints``,
+        ``sleeps``, or the name of a file that it leaves behind once it has slept.
+    """
+
+    target: str = "counting"
+    count: int = 6
+    manners: dict[int, str] = field(default_factory=dict)
+    pays_from: ClassVar[int] = 1
+
+    @property
+    def is_foreign(self) -> bool:
+        """It is to be kept away."""
+        return True
+
+    def longest_s(self, call_s: float) -> float:
+        """Ten calls."""
+        return 10.0 * call_s
+
+    def load(self) -> "Numbers":
+        """List them."""
+        return Numbers(self)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The pieces."""
+
+    plan: Counting
+
+    def about(self) -> Sequence[dict[str, Any]]:
+        """Every second one is of the same case."""
+        return [{"case": f"case {i % 2}", "number": i} for i in range(self.plan.count)]
+
+    def do(self, index: int) -> dict[str, Any]:
+        """Say the number."""
+        match self.plan.manners.get(index):
+            case "interrupts":
+                raise KeyboardInterrupt
+            case "exits":
+                os._exit(3)
+            case "prints":
+                os.write(2, b"hello\n")
+            case "sleeps":
+                time.sleep(600.0)
+            case str() as file:
+                time.sleep(0.5)
+                Path(file).touch()
+        return {"number": index}

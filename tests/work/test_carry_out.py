@@ -1,0 +1,115 @@
+"""Carrying out a plan: the same answers in the same order by whatever means, and what becomes of those that fail."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import torch
+from samples.counting import Counting
+
+from harness.record import Fault
+from harness.work.answer import Answer
+from harness.work.carry_out import Hands, carry_out
+from harness.work.limits import Limits
+from harness.work.plan import from_document, to_document
+
+MEANS = ("here", "processes", "isolated", "executor")
+
+
+@pytest.fixture(autouse=True)
+def samples_on_the_path(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
+    """Other processes find the plan."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    """An executor of one thread."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def by(means: str, plan: Counting, executor: Executor) -> AbstractContextManager[Hands]:
+    """Return who carries a plan out."""
+    if means == "here":
+        return carry_out(plan)
+    if means == "processes":
+        return carry_out(plan, processes=2)
+    return carry_out(plan, limits=Limits(), executor=executor if means == "executor" else None)
+
+
+@pytest.mark.parametrize("means", MEANS)
+def test_answers_come_in_the_order_that_was_asked_for(means: str, threads: Executor) -> None:
+    """And say what was planned beforehand."""
+    with by(means, Counting(), threads) as hands:
+        assert [piece["number"] for piece in hands.pieces] == list(range(6))
+        answers = list(hands.answers([4, 0, 5, 1]))
+    assert [(answer.index, answer.said) for answer in answers] == [(i, {"number": i}) for i in (4, 0, 5, 1)]
+    assert all(answer.reason is None and answer.loss is None and answer.noticed is None for answer in answers)
+
+
+@pytest.mark.parametrize("means", MEANS)
+def test_where_time_is_up_what_has_not_begun_has_neither_answer_nor_reason(means: str, threads: Executor) -> None:
+    """What two workers are at by then is waited for."""
+    with by(means, Counting(), threads) as hands:
+        assert list(hands.answers(range(6), seconds=0.0))[3:] == [Answer(i) for i in range(3, 6)]
+
+
+@pytest.mark.parametrize("means", ["isolated", "executor"])
+def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads: Executor) -> None:
+    """The next one is done by another process."""
+    with by(means, Counting(manners={1: "exits"}), threads) as hands:
+        answers = list(hands.answers(range(6)))
+    assert [answer.said is None for answer in answers] == [False, True, False, False, False, False]
+    assert answers[1].reason == "case 1 ends the process with exit code 3"
+
+
+@pytest.mark.parametrize("means", ["isolated", "executor"])
+def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Executor) -> None:
+    """An interrupt that its own code raises is no answer, and costs no process."""
+    with by(means, Counting(manners={0: "prints", 2: "interrupts"}), threads) as hands:
+        answers = list(hands.answers(range(4)))
+    assert answers[0].said == {"number": 0}
+    assert answers[0].noticed is not None
+    assert answers[0].noticed[0] is Fault.PRINTED
+    assert "`hello`" in answers[0].noticed[1]
+    assert answers[2].said is None
+    assert answers[2].reason == "case 0 raises KeyboardInterrupt"
+    assert answers[3].said == {"number": 3}
+
+
+def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor) -> None:
+    """Of wall time, since no call of it was timed."""
+    with carry_out(Counting(count=1, manners={0: "sleeps"}), limits=Limits(law_s=0.5)) as hands:
+        (answer,) = hands.answers([0])
+    assert answer.loss is not None
+    assert answer.loss.fault is Fault.HUNG
+
+
+def test_an_interrupt_waits_for_what_trusted_processes_are_at(workplace: Path) -> None:
+    """So that what a piece keeps is kept whole; the rest is not begun."""
+    manners = {i: str(i) for i in range(40)}
+    with carry_out(Counting(count=40, manners=manners), processes=2) as hands:
+        answers = hands.answers(range(40))
+        assert next(answers).index == 0
+        with pytest.raises(KeyboardInterrupt):
+            answers.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    assert {file.name for file in workplace.iterdir()} >= {"0", "1"}
+    assert not (workplace / "39").exists()
+
+
+def test_one_thread_computes_and_the_others_come_back() -> None:
+    """Here too."""
+    torch.set_num_threads(2)
+    with carry_out(Counting()) as hands:
+        assert torch.get_num_threads() == 1
+        list(hands.answers([0]))
+    assert torch.get_num_threads() == 2
+
+
+def test_a_plan_is_the_same_in_another_process() -> None:
+    """Sent as a document, of which only what it needs is imported."""
+    plan = Counting("mine", 3, {1: "exits"})
+    assert from_document(to_document(plan)) == plan

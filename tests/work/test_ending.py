@@ -1,0 +1,44 @@
+"""How work ends: what is no way of ending early is raised, and of the rest what was finished is kept."""
+
+import pytest
+
+from harness.error import UsageError
+from harness.work.ending import INTERRUPTED, Ending
+
+GONE = UsageError(rule="a cluster stays", value="none")
+
+
+def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
+    """Its exit code is that of what came of it."""
+    with Ending([]) as ending:
+        pass
+    assert (ending.early, ending.code, ending.error) == ("", None, None)
+    ending.settle()
+
+
+def test_an_interrupt_keeps_what_was_finished() -> None:
+    """Even if that is nothing."""
+    with Ending([]) as ending:
+        raise KeyboardInterrupt
+    assert (ending.early, ending.code) == ("interrupted", INTERRUPTED)
+
+
+def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
+    """Then it is raised."""
+    with Ending(["a verdict"]) as ending:
+        raise GONE
+    assert ending.early == "ended by an error"
+    with pytest.raises(UsageError, match="a cluster stays"):
+        ending.settle()
+
+
+def test_an_error_before_anything_was_finished_is_raised_at_once() -> None:
+    """There is nothing to keep."""
+    with pytest.raises(UsageError), Ending([]):
+        raise GONE
+
+
+def test_an_error_of_ours_is_raised_as_it_is() -> None:
+    """With its traceback."""
+    with pytest.raises(ZeroDivisionError), Ending(["a verdict"]):
+        raise ZeroDivisionError
