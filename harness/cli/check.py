@@ -192,8 +192,8 @@ def again_and_again(target: str, checked: Callable[[], int]) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
             # The file decides, not the event: none tells of what was saved while it was being checked.
-            if (found := _stamp(file)) not in {seen, None}:
-                seen, code = found, _survived(checked)
+            if (stamp := _stamp(file)) not in {seen, None}:
+                seen, code = stamp, _survived(checked)
                 print(f"watching {file}; Ctrl-C ends it", flush=True)
     return code
 
@@ -201,10 +201,10 @@ def again_and_again(target: str, checked: Callable[[], int]) -> int:
 def _stamp(file: Path) -> tuple[int, int] | None:
     """Return what changes when a file is saved; ``None`` while there is none."""
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def _survived(checked: Callable[[], int]) -> int:

@@ -55,8 +55,12 @@ def _table(diagnosis: "Diagnosis") -> Table:
     )
     for heading in ("one call", "spread of couples", "smallest slowdown seen", "identical code differs by"):
         table.add_column(heading, justify="right")
-    for one in diagnosis.sights:
+    for sight in diagnosis.sights:
         table.add_row(
-            escape(one.case), f"{1e6 * one.call_s:,.1f} us", f"{one.spread:.1%}", f"{one.visible:.1%}", str(one.bias)
+            escape(sight.case),
+            f"{1e6 * sight.call_s:,.1f} us",
+            f"{sight.spread:.1%}",
+            f"{sight.visible:.1%}",
+            str(sight.bias),
         )
     return table

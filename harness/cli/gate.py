@@ -148,9 +148,9 @@ def _show(findings: "Sequence[Finding]", code: int) -> None:
     from harness.show.gate import gate_line, spoken
 
     screen = console()
-    calm = [one for one in findings if one.outcome is Outcome.UNCHANGED]
-    for one in (*calm, *reversed(spoken(findings))):
-        screen.print(strip_control_codes(f"{one.outcome:<12}  {one.sentence}"), markup=False, soft_wrap=True)
+    calm = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
+    for finding in (*calm, *reversed(spoken(findings))):
+        screen.print(strip_control_codes(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
     print(gate_line(findings, code))
 
 

@@ -46,8 +46,8 @@ def freeze(
 ) -> None:
     """Keep the counterexamples of a run, so that later checks try them first."""
     from harness.record import Breaking, Proof, Verdict, Worst
-    from harness.verdict.corpus import Found, freeze
+    from harness.verdict.corpus import Recorded, freeze
 
     folder = run_folder(run)
-    found: list[Found] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
-    print(f"{freeze(found, corpus)} new counterexamples in {corpus}")
+    records: list[Recorded] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
+    print(f"{freeze(records, corpus)} new counterexamples in {corpus}")

@@ -44,8 +44,8 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
     """Name the laws that begin so, of the contract where one is given already, for the shell."""
     from harness.contracts import contracts
 
-    owners = [one for one in contracts().values() if context.params.get("contract") in {None, one.name}]
-    return sorted({law.name for one in owners for law in one.laws if law.name.startswith(incomplete)})
+    owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
+    return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
 RunOption = Annotated[

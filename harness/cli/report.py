@@ -48,8 +48,8 @@ def _found(names: list[str]) -> "list[RunFolder]":
     from harness.record import RunFolder
 
     paths = [path for name in names for path in _runs(run_folder(name).path)]
-    found = {path.resolve(): RunFolder(path) for path in paths}
-    return sorted(found.values(), key=lambda run: (run.head().created, str(run.path)))
+    runs = {path.resolve(): RunFolder(path) for path in paths}
+    return sorted(runs.values(), key=lambda run: (run.head().created, str(run.path)))
 
 
 def _runs(path: Path) -> list[Path]:

@@ -69,9 +69,9 @@ def tune(
             value=f"{len(wish.batch_sizes)} batch sizes",
             remedy="give `--step`, which is timed at each",
         )
-    found = load(dataset)
+    data_set = load(dataset)
     steps = load_step(step) if step is not None else _synthetic(step_ms)
-    tuning = Tuning(found, wish, cores=_cores(), seconds=seconds, step=steps, seed=seed)
+    tuning = Tuning(data_set, wish, cores=_cores(), seconds=seconds, step=steps, seed=seed)
     interrupted = _run(tuning, dataset)
     if tuning.standing is None:
         raise UsageError(rule="something is measured before the end", value="an interrupt before the first slice")
@@ -164,8 +164,8 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     from harness.loading.fault import FaultKind
     from harness.loading.watched import diagnose
 
-    one = tuning.looked_at
-    again = diagnose(tuning.dataset, one.load, workers=one.workers, limit_s=GRACE_S)
+    looked_at = tuning.looked_at
+    again = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
         return again
     if error.fault.kind is FaultKind.RAISED:

@@ -12,7 +12,7 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.watch import Trust
 from harness.floats.double_double import Array
 from harness.laws.subject import CaseError, Subject
-from harness.proof.finding import Finding, Suspects
+from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
 from harness.proof.pairs import Pairs
@@ -60,8 +60,8 @@ class Caller:
         is_loss = len(self.task.outputs) == 1
         wanted = self.argument.shape[:1] if is_loss else self.argument.shape
         if is_loss and output.shape == ():
-            told = f"{name} returns one number for {len(self.argument):,} rows"
-            raise CaseError(f"{told}, where a proof needs the loss of each: {REMEDY}")
+            sentence = f"{name} returns one number for {len(self.argument):,} rows"
+            raise CaseError(f"{sentence}, where a proof needs the loss of each: {REMEDY}")
         if output.shape != wanted or output.dtype != self.argument.dtype:
             expected = f"{list(wanted)} in {self.argument.dtype}"
             raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")
@@ -103,7 +103,7 @@ class Sweep:
         self.products = torch.zeros(3, 3, dtype=torch.int64)
         self.seen = torch.ones(3, size, dtype=torch.float64)
         self.differing = 0
-        self.finding = Finding(task)
+        self.examination = Examination(task)
 
     def tally(self, shard: int) -> Tally:
         """Visit every pair of the shard."""
@@ -117,7 +117,7 @@ class Sweep:
             return Tally(skipped=str(reason))
         moments = tuple(int(self.products[_PLACES[exponents]]) for exponents in MOMENTS)
         facts = {"moments": moments, "differing": None if self.other is None else self.differing}
-        return self.finding.tally(duration_s=time.process_time() - started, floor_s=self.caller.spent_s, **facts)
+        return self.examination.tally(duration_s=time.process_time() - started, floor_s=self.caller.spent_s, **facts)
 
     def _block(self, places: range, block: range) -> None:
         """Every pair of some first operands with a block of second ones."""
@@ -145,7 +145,7 @@ class Sweep:
         if len(failing):
             operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
             places = np.stack([np.full(len(failing), place), block.start + failing])
-            self.finding.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], places))
+            self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], places))
 
     def _count(self) -> None:
         """Note which pairs the implementation was called with, from the buffer itself."""
@@ -180,14 +180,14 @@ class Lookup:
     """
 
     def __init__(self, task: Pairs, size: int) -> None:
-        found = [spec.interval(task.format_, 0.5) for spec in task.outputs]
-        self.is_shared = all(np.array_equal(a, b) for a, b in zip(found[0], found[-1], strict=True))
-        tables = zip(*(_rounded_inwards(interval) for interval in found[: 1 if self.is_shared else 2]), strict=True)
+        intervals = [spec.interval(task.format_, 0.5) for spec in task.outputs]
+        self.is_shared = all(np.array_equal(a, b) for a, b in zip(intervals[0], intervals[-1], strict=True))
+        tables = zip(*(_rounded_inwards(interval) for interval in intervals[: 1 if self.is_shared else 2]), strict=True)
         self.low, self.high = (torch.from_numpy(np.concatenate(ends)) for ends in tables)
         self.arguments = [output.argument for output in task.outputs]
-        shape = (len(found), size)
+        shape = (len(intervals), size)
         self.index = np.empty(shape, dtype=np.int32)
-        self.ends, self.gap = torch.empty(len(found) * size), np.empty(shape, dtype=np.float32)
+        self.ends, self.gap = torch.empty(len(intervals) * size), np.empty(shape, dtype=np.float32)
         self.above, self.below = np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
 
     def block(self, values: Array) -> None:

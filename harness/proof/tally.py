@@ -55,19 +55,19 @@ class Tally(Record):
         )
 
 
-def _worse(one: Tally, other: Tally) -> Tally:
+def _worse(tally: Tally, other: Tally) -> Tally:
     """The tally whose witness deviates more; of equal ones, the earlier."""
-    if one.witness is None or other.witness is None:
-        return other if one.witness is None else one
-    return max(one, other, key=lambda tally: (_deviation(tally), tuple(-place for place in tally.order)))
+    if tally.witness is None or other.witness is None:
+        return other if tally.witness is None else tally
+    return max(tally, other, key=lambda tally: (_deviation(tally), tuple(-place for place in tally.order)))
 
 
 def _deviation(tally: Tally) -> float:
     return tally.witness.deviation if tally.witness is not None else 0.0
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None and other is None else (one or 0) + (other or 0)
+def _sum(count: int | None, other: int | None) -> int | None:
+    return None if count is None and other is None else (count or 0) + (other or 0)
 
 
 def spelled(moments: tuple[int, ...]) -> str:

@@ -130,8 +130,8 @@ def _arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
     """The largest float64 at most, and the smallest at least, the argument of each value."""
     unique, place = np.unique(values, return_inverse=True)
     with ctx.workprec(_BITS):
-        found = np.array([_argument(function, float(value)) for value in unique])
-    return found[place, 0], found[place, 1]
+        arguments = np.array([_argument(function, float(value)) for value in unique])
+    return arguments[place, 0], arguments[place, 1]
 
 
 def _argument(function: Increasing, value: float) -> tuple[float, float]:
@@ -156,16 +156,16 @@ def _by_code(ends: Array, nowhere: float, *, negative: bool) -> Array:
     return table
 
 
-def within(exact: DoubleDouble, codes: NDArray[np.int64], found: Interval) -> tuple[Flags, Flags]:
+def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) -> tuple[Flags, Flags]:
     """Say which codes are within their limit at an argument known exactly, and which of the others are undecided."""
-    inside = _at_least(exact, found.inner_low[codes]) & _at_most(exact, found.inner_high[codes])
+    inside = _at_least(exact, interval.inner_low[codes]) & _at_most(exact, interval.inner_high[codes])
     undecided = np.zeros(inside.shape, dtype=bool)
     # Only an argument that is no float64, or zero, can be between the inner and the outer ends.
     doubtful = np.flatnonzero(~inside & ((exact.lo != 0.0) | (exact.hi == 0.0)))
     if len(doubtful):
         some, its = exact[doubtful], codes[doubtful]
-        outside = _at_most(some, found.outer_low[its]) | _at_least(some, found.outer_high[its])
-        nowhere = found.inner_low[its] == np.inf
+        outside = _at_most(some, interval.outer_low[its]) | _at_least(some, interval.outer_high[its])
+        nowhere = interval.inner_low[its] == np.inf
         undecided[doubtful] = ~nowhere & (~outside | (some.hi == 0.0))
     return inside, undecided
 

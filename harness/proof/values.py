@@ -99,12 +99,12 @@ class Values:
         x = every_number(self.format_)
         try:
             with confirming():
-                found = self._tally(x)
+                tally = self._tally(x)
         except CaseError as error:
-            found = Tally(error=str(error))
+            tally = Tally(error=str(error))
         except NotApplicable as reason:
-            found = Tally(skipped=str(reason))
-        return found.model_copy(update={"duration_s": time.process_time() - started})
+            tally = Tally(skipped=str(reason))
+        return tally.model_copy(update={"duration_s": time.process_time() - started})
 
     def _tally(self, x: Tensor) -> Tally:
         value = next(law for law in self.laws if law.name == self.quantity)

@@ -168,8 +168,8 @@ def _confirmed(course: Course, boundary: Boundary) -> tuple[int | None, bool | N
     around = range(max(0, boundary.place - _STRAY), min(course.length, boundary.place + _STRAY + 1))
     if _is_first(course, boundary.place):
         return boundary.place, True
-    found = next((place for place in around if _is_first(course, place)), None)
-    return (boundary.place, False) if found is None else (found, True)
+    first = next((place for place in around if _is_first(course, place)), None)
+    return (boundary.place, False) if first is None else (first, True)
 
 
 def _is_first(course: Course, place: int) -> bool:

@@ -43,14 +43,14 @@ def _summed(format_: Format, columns: int) -> int:
 
 def _at_least_float32(format_: Format) -> Format:
     """The format in which numbers of this one are widened."""
-    return max(format_, FORMATS["float32"], key=lambda one: one.precision)
+    return max(format_, FORMATS["float32"], key=lambda known: known.precision)
 
 
 def _rounds_away(format_: Format, _: int) -> Any:
     """Where ``ln(1 + exp(-t))`` is half an ulp of ``t``: to be solved for the exponent of ``t`` too."""
     exponents = range(1, format_.emax.bit_length() + 1)
-    found = {e: -(arb(2) ** (e - format_.precision)).expm1().log() for e in exponents}
-    return next(t for e, t in found.items() if arb(2) ** e <= t < arb(2) ** (e + 1))
+    thresholds = {e: -(arb(2) ** (e - format_.precision)).expm1().log() for e in exponents}
+    return next(t for e, t in thresholds.items() if arb(2) ** e <= t < arb(2) ** (e + 1))
 
 
 def _leaks(format_: Format, columns: int) -> Any:

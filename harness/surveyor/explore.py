@@ -10,7 +10,7 @@ from harness.laws.law import Contract, Law, Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
-from harness.surveyor.findings import Finding, Findings
+from harness.surveyor.findings import Discovery, Findings
 from harness.surveyor.genome import is_searchable
 from harness.surveyor.part import Part
 from harness.surveyor.search import Budget
@@ -35,7 +35,7 @@ class Exploration:
             parts += [Part(job, self.budget, "search") for job in searched]
         return [*parts, Part(self.jobs[0], self.budget, "sums")]
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Discovery]:
         """Find all of it out."""
         return [finding for part in self.parts for finding in part.findings()]
 

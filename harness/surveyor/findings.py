@@ -22,17 +22,17 @@ class Skip(Record):
     reason: str
 
 
-Finding = Annotated[Breaking | Worst | Profile | Accumulator | Skip, Field(discriminator="kind")]
+Discovery = Annotated[Breaking | Worst | Profile | Accumulator | Skip, Field(discriminator="kind")]
 
-FINDINGS: TypeAdapter[list[Finding]] = TypeAdapter(list[Finding])
+DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 """Reads what a part found."""
 
 
-def unanswered(piece: Mapping[str, Any], reason: str) -> list[Finding]:
+def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
     """What is recorded of a part that came to nothing."""
     document = dict(piece["unanswered"])
     name, value = ("evidence", [reason]) if document["kind"] == "accumulator" else ("reason", reason)
-    return FINDINGS.validate_python([{**document, name: value}])
+    return DISCOVERIES.validate_python([{**document, name: value}])
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Findings:
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
-    def add(self, findings: Iterable[Finding]) -> None:
+    def add(self, findings: Iterable[Discovery]) -> None:
         """Sort findings in by kind."""
         for finding in findings:
             match finding:

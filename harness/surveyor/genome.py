@@ -116,9 +116,9 @@ class Genome:
         first = self.genes[0]
         width = first.columns.stop - first.columns.start
         rows = thresholds(rng, Shape(len(like), width), np.ones((len(like), 1)), self.job.format)
-        found = like.copy()
-        found[:, first.columns] = self.ordinals_of(rows)
-        return found
+        genes = like.copy()
+        genes[:, first.columns] = self.ordinals_of(rows)
+        return genes
 
     def _weigh(self, seeds: Ordinals, gene: Gene, rng: Generator) -> None:
         """Give half of the rows weights of order one instead of a single one."""

@@ -59,8 +59,8 @@ def copy(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
     """Exchange two entries: sums have an order."""
     changed, every = rows.copy(), np.arange(len(rows))
-    one, other = _one_each(rows, rng), _one_each(rows, rng)
-    changed[every, one], changed[every, other] = rows[every, other], rows[every, one]
+    first, second = _one_each(rows, rng), _one_each(rows, rng)
+    changed[every, first], changed[every, second] = rows[every, second], rows[every, first]
     return changed
 
 

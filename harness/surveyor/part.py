@@ -12,7 +12,7 @@ from harness.laws.subject import CaseError
 from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
-from harness.surveyor.findings import Finding, Skip
+from harness.surveyor.findings import Discovery, Skip
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
@@ -48,7 +48,7 @@ class Part:
         """What is explored."""
         return f"{self.job.case.name} [{self.job.format.name}]"
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Discovery]:
         """Find it out."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.budget.seed)
@@ -58,7 +58,7 @@ class Part:
                 of = self.job.identity
                 return [Skip(case=of["case"], law=of["law"], dtype=of["dtype"], reason=str(reason))]
 
-    def _findings(self) -> list[Finding]:
+    def _findings(self) -> list[Discovery]:
         if self.what == "ray":
             return [breaking(self.job, self.ray)]
         if self.what == "search":
@@ -66,7 +66,7 @@ class Part:
         summed = accumulator(self.job)
         return [] if summed is None else [summed]
 
-    def _searched(self) -> list[Finding]:
+    def _searched(self) -> list[Discovery]:
         job = self.job
         subject = f"{self.budget.seed} {job.case.name} {job.law.name} {job.format.name}"
         # In ulp of a tiny gradient a deviation says nothing: its bound is absolute.
@@ -74,7 +74,7 @@ class Part:
         budget = replace(self.budget, objectives=objectives, seed=zlib.crc32(subject.encode()))
         try:
             outcome = search(job, budget)
-            findings: list[Finding] = [witness(job, outcome, best.objective) for best in outcome.best]
+            findings: list[Discovery] = [witness(job, outcome, best.objective) for best in outcome.best]
             if job.law.group == "value":
                 findings.append(profile(job, self.budget.seed))
         except CaseError as error:

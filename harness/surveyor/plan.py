@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Target
 from harness.record import SEED
-from harness.surveyor.findings import FINDINGS, Finding, unanswered
+from harness.surveyor.findings import DISCOVERIES, Discovery, unanswered
 from harness.work.carry_out import Hands, carry_out
 from harness.work.plan import Document
 
@@ -57,7 +57,7 @@ class Survey(Target):
         listed = explorations(self.cases(), budget, laws=self.laws, dtypes=self.dtypes, rays=self.rays)
         return Parts([part for exploration in listed for part in exploration.parts])
 
-    def run(self, **means: Any) -> Iterator[tuple[str, list[Finding]]]:
+    def run(self, **means: Any) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield of each part what it is about and what is found.
 
         Parameters
@@ -68,14 +68,14 @@ class Survey(Target):
         with carry_out(self, **means) as hands:
             yield from self.findings(hands)
 
-    def findings(self, hands: Hands) -> Iterator[tuple[str, list[Finding]]]:
+    def findings(self, hands: Hands) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield of each part what it is about and what is found, as it is found."""
         for answer in hands.answers(range(len(hands.pieces))):
             piece = hands.pieces[answer.index]
             if answer.said is None:
                 yield piece["title"], unanswered(piece, str(answer.reason))
             else:
-                yield piece["title"], FINDINGS.validate_python(answer.said["findings"])
+                yield piece["title"], DISCOVERIES.validate_python(answer.said["findings"])
 
 
 class Parts:

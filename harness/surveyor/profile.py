@@ -51,11 +51,11 @@ def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.f
     for ray in rays_of(job.contract):
         if ray.whole or ray.laws or ray.start(job.format) != 0.0:
             continue
-        for at, one in _along(job, ray, intervals, rng):
-            place = one.worst
-            if float(one.ratio[place]) > ratios[at]:
-                ratios[at] = one.ratio[place]
-                deviations[at], bounds[at] = one.deviation[place], one.bound[place]
+        for at, measurement in _along(job, ray, intervals, rng):
+            place = measurement.worst
+            if float(measurement.ratio[place]) > ratios[at]:
+                ratios[at] = measurement.ratio[place]
+                deviations[at], bounds[at] = measurement.deviation[place], measurement.bound[place]
     return deviations, bounds
 
 

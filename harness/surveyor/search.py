@@ -66,7 +66,7 @@ class Budget:
 
 
 @dataclass
-class Found:
+class Best:
     """The best row for one objective.
 
     Parameters
@@ -99,14 +99,14 @@ class Outcome:
     """
 
     genome: Genome
-    best: tuple[Found, ...]
+    best: tuple[Best, ...]
     rows: int = 0
 
     def example(self, objective: Objective) -> Example:
         """The best row as inputs."""
-        (found,) = (one for one in self.best if one.objective == objective)
-        assert found.row is not None
-        return self.genome.decode(found.row[None])
+        (best,) = (best for best in self.best if best.objective == objective)
+        assert best.row is not None
+        return self.genome.decode(best.row[None])
 
 
 class _Seeds:
@@ -144,13 +144,13 @@ def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_c
         If the implementation raises.
     """
     genome = Genome(job)
-    outcome = Outcome(genome, tuple(map(Found, budget.objectives)))
+    outcome = Outcome(genome, tuple(map(Best, budget.objectives)))
     rows = _GROUPED_ROWS if job.contract.grouped else ROWS
     islands = [_island(genome, budget, number) for number in range(4)]
     until = None if budget.seconds is None else clock() + budget.seconds
     batch = 0
     while batch < budget.batches if until is None else clock() < until:
-        if batch and all(np.isposinf(found.score) for found in outcome.best):
+        if batch and all(np.isposinf(best.score) for best in outcome.best):
             break
         children = [_children(island, genome, rows // len(islands)) for island in islands]
         _measure(job, outcome, islands, children)
@@ -181,10 +181,10 @@ def _measure(job: Job, outcome: Outcome, islands: list[_Island], children: list[
     measurement = job.subject.measure(job.law, outcome.genome.decode(everything))
     scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
     outcome.rows += len(everything)
-    for found in outcome.best:
-        best = int(scores[found.objective].argmax())
-        if scores[found.objective][best] > found.score:
-            found.score, found.row = float(scores[found.objective][best]), everything[best].copy()
+    for best in outcome.best:
+        at = int(scores[best.objective].argmax())
+        if scores[best.objective][at] > best.score:
+            best.score, best.row = float(scores[best.objective][at]), everything[at].copy()
     begin = 0
     for island, own in zip(islands, children, strict=True):
         _select(island, own, scores[island.objective][begin : begin + len(own)])

@@ -47,7 +47,7 @@ def environment() -> Environment:
         torch=torch.__version__,
         torch_threads=torch.get_num_threads(),
         torch_build=_torch_build(),
-        versions={name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        versions={name: version for name in _PACKAGES if (version := _version(name)) is not None},
         git_commit=commit,
         git_dirty=dirty,
     )

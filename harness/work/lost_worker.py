@@ -47,8 +47,8 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
     if code < 0:
         name = signal.Signals(-code).name
         meaning = {"SIGSEGV": "a segmentation fault", "SIGABRT": "aborted", "SIGKILL": "killed, perhaps for its memory"}
-        told = f" ({meaning[name]})" if name in meaning else ""
-        return Loss(Fault.KILLED, f"ends the process by {name}{told}")
+        meant = f" ({meaning[name]})" if name in meaning else ""
+        return Loss(Fault.KILLED, f"ends the process by {name}{meant}")
     return Loss(Fault.EXITED, f"ends the process with exit code {code}")
 
 

@@ -15,7 +15,7 @@ from harness.floats.format import format_of, from_ordinal, to_array, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Law
-from harness.proof import finding
+from harness.proof import examination
 from harness.proof.conclusion import conclude
 from harness.proof.operation import OPERATIONS
 from harness.proof.space import every_pair
@@ -264,7 +264,7 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
 
 def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first pairs are finite and wrong, one of the last is NaN."""
-    monkeypatch.setattr(finding, "_MANY", 16)
+    monkeypatch.setattr(examination, "_MANY", 16)
     space = small("float16", shards=1)
     last = float(space.values(space.first)[-2])
 

@@ -46,10 +46,10 @@ def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counter
     return tuple(map(Counterexample.model_validate_json, path.read_text(encoding="utf-8").splitlines()))
 
 
-Found = Verdict | Breaking | Worst | Proof
+Recorded = Verdict | Breaking | Worst | Proof
 
 
-def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
+def freeze(findings: Iterable[Recorded], folder: Path = FOLDER) -> int:
     """Add the counterexamples of a run to the corpus; return how many were new.
 
     Parameters
@@ -61,46 +61,48 @@ def freeze(findings: Iterable[Found], folder: Path = FOLDER) -> int:
         Where the corpus lies.
     """
     added = 0
-    found: dict[str, list[Counterexample]] = {}
-    for one in findings:
-        if broken := list(_counterexamples(one)):
-            found.setdefault(one.contract, []).extend(broken)
-    for contract, new in found.items():
-        known = {_key(one): one for one in known_counterexamples(contract, folder)}
-        merged = {**{_key(one): one for one in new}, **known}
+    fresh: dict[str, list[Counterexample]] = {}
+    for finding in findings:
+        if broken := list(_counterexamples(finding)):
+            fresh.setdefault(finding.contract, []).extend(broken)
+    for contract, new in fresh.items():
+        known = {_key(counterexample): counterexample for counterexample in known_counterexamples(contract, folder)}
+        merged = {**{_key(counterexample): counterexample for counterexample in new}, **known}
         added += len(merged) - len(known)
-        lines = sorted(one.model_dump_json() for one in merged.values())
+        lines = sorted(counterexample.model_dump_json() for counterexample in merged.values())
         write_atomically(folder / f"{contract}.jsonl", "".join(f"{line}\n" for line in lines))
     known_counterexamples.cache_clear()
     return added
 
 
-def _counterexamples(found: Found) -> Iterator[Counterexample]:
-    for law, example in _broken_on(found):
+def _counterexamples(finding: Recorded) -> Iterator[Counterexample]:
+    for law, example in _broken_on(finding):
         tensors = [value for value in example.values() if isinstance(value, TensorText)]
         if all(0 < len(tensor.values) <= LARGEST or 0 in tensor.shape for tensor in tensors):
-            yield Counterexample(law=law, dtype=found.dtype, example=example, found_in=found.case)
+            yield Counterexample(law=law, dtype=finding.dtype, example=example, found_in=finding.case)
 
 
-def _broken_on(found: Found) -> Iterator[tuple[str, dict[str, Input]]]:
+def _broken_on(finding: Recorded) -> Iterator[tuple[str, dict[str, Input]]]:
     """Yield each law that was found broken, with the inputs that it was broken on."""
-    match found:
+    match finding:
         case Verdict(violation=violation) if violation is not None:
-            yield found.law, violation.example
+            yield finding.law, violation.example
         # A property of the format that a ray follows is no law, and every implementation breaks it.
-        case Breaking(example=example) if example is not None and _is_law(found):
-            yield found.law, example
-        case Worst() if found.broken:
-            yield found.law, found.example
+        case Breaking(example=example) if example is not None and _is_law(finding):
+            yield finding.law, example
+        case Worst() if finding.broken:
+            yield finding.law, finding.example
         case Proof():
             yield from (
-                (outcome.law, outcome.violation.example) for outcome in found.laws if outcome.violation is not None
+                (outcome.law, outcome.violation.example) for outcome in finding.laws if outcome.violation is not None
             )
 
 
-def _is_law(found: Breaking) -> bool:
-    return any(law.name == found.law for law in contract_named(found.contract).laws)
+def _is_law(finding: Breaking) -> bool:
+    return any(law.name == finding.law for law in contract_named(finding.contract).laws)
 
 
-def _key(one: Counterexample) -> str:
-    return json.dumps([one.law, one.dtype, one.model_dump(mode="json")["example"]], sort_keys=True)
+def _key(counterexample: Counterexample) -> str:
+    return json.dumps(
+        [counterexample.law, counterexample.dtype, counterexample.model_dump(mode="json")["example"]], sort_keys=True
+    )

@@ -1,4 +1,4 @@
-"""Findings: what is wrong with the pairs that the table does not pass, counted and with the worst kept."""
+"""Examinations: what is wrong with the pairs that the table does not pass, counted and with the worst kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ def joined(parts: Sequence[Suspects]) -> Suspects:
     )
 
 
-class Finding:
+class Examination:
     """What one shard finds.
 
     Parameters
@@ -69,7 +69,7 @@ class Finding:
 
     def __init__(self, task: Pairs) -> None:
         self.task = task
-        self.half, self.one = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
+        self.half, self.whole = ([spec.interval(task.format_, limit) for spec in task.outputs] for limit in (0.5, 1.0))
         self.pending: list[Suspects] = []
         self.waiting = 0
         self.not_correctly_rounded = self.not_finite = 0
@@ -120,9 +120,9 @@ class Finding:
         """Which pairs have both outputs within half an ulp, within one; and where that is not decided."""
         inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
         undecided = np.zeros(gap.shape, dtype=bool)
-        for spec, codes, *found in zip(self.task.outputs, outputs, self.half, self.one, strict=True):
+        for spec, codes, *intervals in zip(self.task.outputs, outputs, self.half, self.whole, strict=True):
             argument = spec.argument.of(gap)
-            for within_limit, interval in zip(inside, found, strict=True):
+            for within_limit, interval in zip(inside, intervals, strict=True):
                 is_inside, is_open = within(argument, codes.astype(np.int64), interval)
                 within_limit &= is_inside
                 undecided |= is_open
@@ -192,20 +192,20 @@ class Finding:
         ratio = measurement.ratio.reshape(len(suspects), -1).max(-1)
         close = np.flatnonzero(ratio > _CLOSE)
         for i in close[np.argsort(-ratio[close], kind="stable")]:
-            one = suspects.at([i])
-            job, example = self._job(law, one), self._example(one)
+            suspect = suspects.at([i])
+            job, example = self._job(law, suspect), self._example(suspect)
             violation = decide(job, example=example, corpora=()).violation
             if violation is not None:
                 self.broken[law.name] = as_declared(violation, replace(job, case=self.task.case), example)
                 return
 
-    def _witness(self, one: Suspects) -> Witness:
+    def _witness(self, suspect: Suspects) -> Witness:
         with confirming():
-            measurement = self._measured(one)
+            measurement = self._measured(suspect)
         shape = measurement.deviation.shape
         place = tuple(int(i) for i in np.unravel_index(int(np.argmax(measurement.deviation)), shape))
         return Witness(
-            example=to_text({"logits": self._tensor(one.operands)}),
+            example=to_text({"logits": self._tensor(suspect.operands)}),
             place=place,
             actual=float(measurement.actual[place]),
             expected=float(measurement.expected[place]),
