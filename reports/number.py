@@ -3,35 +3,24 @@
 import math
 import re
 
-UNKNOWN = "–"
-"""What stands where a value is not known; never 0."""
+from harness.record.number import SECONDS, THOUSANDS, UNKNOWN, plain, scaled
 
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+__all__ = [
+    "UNKNOWN",
+    "approximate",
+    "duration",
+    "magnitude",
+    "percent",
+    "plain",
+    "rate",
+    "size",
+    "tick",
+    "times",
+    "to_error",
+    "value",
+]
+
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1.0, "bytes"))
-
-
-def plain(value: float | None, *, digits: int = 3) -> str:
-    """Return ``value`` with at least ``digits`` significant digits, thousands grouped, without an exponent if it can.
-
-    Parameters
-    ----------
-    value
-        Any float; ``None`` and NaN are unknown.
-    digits
-        Significant digits of a value below one thousand; whole digits are never dropped.
-    """
-    if value is None or math.isnan(value):
-        return UNKNOWN
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if value == 0:
-        return "0"
-    if not 1e-4 <= abs(value) < 1e9:
-        return f"{value:.{digits - 1}e}"
-    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
-    places = max(0, digits - 1 - exponent)
-    return f"{value:,.{places}f}"
 
 
 def value(number: float) -> str:
@@ -62,21 +51,21 @@ def duration(value_s: float | None) -> str:
     """Return a time in the unit that leaves one to three digits before the point."""
     if value_s is None or not math.isfinite(value_s):
         return UNKNOWN
-    return _scaled(value_s, _SECONDS, gap=" ")
+    return " ".join(scaled(value_s, SECONDS))
 
 
 def rate(value_per_s: float | None) -> str:
     """Return a rate, per second, in at most five characters: ``48.2k``."""
     if value_per_s is None or not math.isfinite(value_per_s):
         return UNKNOWN
-    return _scaled(value_per_s, _THOUSANDS, gap="")
+    return "".join(scaled(value_per_s, THOUSANDS))
 
 
 def size(value_bytes: float | None) -> str:
     """Return a number of bytes with a binary unit."""
     if value_bytes is None or not math.isfinite(value_bytes):
         return UNKNOWN
-    return _scaled(value_bytes, _BYTES, gap=" ")
+    return " ".join(scaled(value_bytes, _BYTES))
 
 
 def times(value: float | None) -> str:
@@ -100,12 +89,6 @@ def magnitude(text: str) -> float | None:
     return float(match["number"].replace(",", "")) * _FACTORS.get(match["unit"] or "", 1.0)
 
 
-_FACTORS = {unit: factor for factor, unit in (*_SECONDS, *_THOUSANDS, *_BYTES)}
+_FACTORS = {unit: factor for factor, unit in (*SECONDS, *THOUSANDS, *_BYTES)}
 _UNITS = "|".join(sorted((re.escape(unit) for unit in _FACTORS if unit), key=len, reverse=True))
 _NUMBER = re.compile(rf"(?P<number>-?(?:inf\b|\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))(?: ?(?P<unit>{_UNITS})\b)?")
-
-
-def _scaled(value: float, units: tuple[tuple[float, str], ...], *, gap: str) -> str:
-    """Return the value in the largest unit that leaves at least one whole digit after rounding."""
-    factor, unit = next((pair for pair in units if abs(value) >= 0.9995 * pair[0]), units[-1])
-    return f"{plain(value / factor)}{gap}{unit}"
