@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.error import UsageError
-from harness.record import RUNS, Run, RunFolder
+from harness.record import Run, RunFolder, oldest_first
 from reports.frame import Frames, frames
 from reports.frame.column import REAL, RECORD, TEXT, WHOLE, Column
 from reports.schema import KEYS, SCHEMAS
@@ -81,20 +81,18 @@ def find(*runs: str | Path) -> list[RunFolder]:
     UsageError
         If one of them is no run and holds none.
     """
-    paths = {path.resolve(): RunFolder(path) for run in runs for path in _paths(run)}
-    return sorted(paths.values(), key=lambda run: (run.head().created, str(run.path)))
+    return oldest_first(folder for run in runs for folder in _folders(run))
 
 
-def _paths(run: str | Path) -> list[Path]:
-    path = RUNS / run if isinstance(run, str) and "/" not in run and not Path(run).is_dir() else Path(run)
-    below = [head.parent for head in path.glob("*/run.json")]
-    if not (path / "run.json").is_file() and not below:
-        raise UsageError(
-            rule="a run is a folder with a `run.json`, or a folder of such folders",
-            value=str(path),
-            remedy="name a run made by `harness check`, `harness survey`, `harness train` or `harness bench`",
-        )
-    return [path] if (path / "run.json").is_file() else below
+def _folders(run: str | Path) -> list[RunFolder]:
+    folder = RunFolder(Path(run)) if isinstance(run, Path) or Path(run).is_dir() else RunFolder.named(run)
+    if folders := folder.runs():
+        return folders
+    raise UsageError(
+        rule="a run is a folder with a `run.json`, or a folder of such folders",
+        value=str(folder.path),
+        remedy="name a run made by `harness check`, `harness survey`, `harness train` or `harness bench`",
+    )
 
 
 def observed(head: Run, frames: Frames) -> pd.DataFrame:

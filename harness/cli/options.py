@@ -4,7 +4,6 @@ What needs torch is imported inside the commands, so that ``--help`` is quick.
 """
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,9 +84,9 @@ def session(run: str | None, seed: int | None = None, *, fresh: bool = False) ->
 
 def run_folder(name: str) -> "RunFolder":
     """Return the run of a name below ``.harness/runs``, or of a path."""
-    from harness.record import RUNS, RunFolder
+    from harness.record import RunFolder
 
-    return RunFolder(Path(name) if "/" in name else RUNS / name)
+    return RunFolder.named(name)
 
 
 def conventions(declared: list[str]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def report(
     from harness.record import RUNS, RunFolder, Verdict, write_atomically
     from harness.show.document import to_junit
 
-    *earlier, run = _found(runs) if runs else [RunFolder.latest(RUNS)]
+    *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")
     page, lines = point.load()(run, output, earlier)
     if junit is not None:
@@ -43,16 +43,9 @@ def report(
         typer.launch(page.resolve().as_uri())
 
 
-def _found(names: list[str]) -> "list[RunFolder]":
+def _named(names: list[str]) -> "list[RunFolder]":
     """Return the runs that are named, and those in the folders of runs, oldest first and each once."""
-    from harness.record import RunFolder
+    from harness.record import oldest_first
 
-    paths = [path for name in names for path in _runs(run_folder(name).path)]
-    runs = {path.resolve(): RunFolder(path) for path in paths}
-    return sorted(runs.values(), key=lambda run: (run.head().created, str(run.path)))
-
-
-def _runs(path: Path) -> list[Path]:
-    """Return the folder if it is a run, else the runs in it."""
-    below = [head.parent for head in path.glob("*/run.json")]
-    return [path] if (path / "run.json").is_file() or not below else below
+    folders = map(run_folder, names)
+    return oldest_first(run for folder in folders for run in folder.runs() or [folder])

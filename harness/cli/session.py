@@ -4,10 +4,9 @@ import shlex
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from harness.error import UsageError
-from harness.record import RUNS, SEED, DataSource, Proof, Run, RunFolder, Verdict
+from harness.record import SEED, DataSource, Proof, Run, RunFolder, Verdict
 from harness.work.environment import environment
 
 
@@ -25,8 +24,8 @@ class Session:
     """
 
     def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
-        path = Path(name) if "/" in name else RUNS / name
-        self.folder = RunFolder(path)
+        self.folder = RunFolder.named(name)
+        path = self.folder.path
         is_run = (path / "run.json").is_file()
         if is_run and not fresh:
             head = self.folder.head()

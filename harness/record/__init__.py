@@ -23,7 +23,7 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
-from harness.record.folder import FILES, RUNS, Row, RunFolder, write_atomically
+from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
 from harness.record.gate import Comparison, Finding, Gate, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.origin import Origin
@@ -119,6 +119,7 @@ __all__ = [
     "grades",
     "how_sure",
     "laws_held",
+    "oldest_first",
     "proof_line",
     "ratio",
     "share_of_best",

@@ -79,6 +79,17 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return the run of a name below :data:`RUNS`, or of a path, which has a slash."""
+        return cls(Path(name) if "/" in name else RUNS / name)
+
+    def runs(self) -> list[Self]:
+        """Return this run, or those in the folder where it is a folder of runs; none where it is neither."""
+        if (self.path / "run.json").is_file():
+            return [self]
+        return [type(self)(head.parent) for head in self.path.glob("*/run.json")]
+
     def write_head(self, run: Run) -> None:
         """Write ``run.json``."""
         write_atomically(self.path / "run.json", run.model_dump_json(indent=2) + "\n")
@@ -174,6 +185,18 @@ class RunFolder:
                 rule="a report needs a run", value=f"no run below {root}", remedy="run `tox run -e report` first"
             )
         return cls(max(heads)[1])
+
+
+def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """Return runs in the order of their creation, each once.
+
+    Raises
+    ------
+    UsageError
+        If one of the folders is no run.
+    """
+    distinct = {run.path.resolve(): RunFolder(run.path) for run in runs}
+    return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
 
 
 def _schema_of(text: str) -> object:
