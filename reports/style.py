@@ -6,10 +6,12 @@ the common kinds of colour blindness. No figure relies on them alone: marker and
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.style
+import pandas as pd
 
 INK, MUTED, LINE, GRID, PAPER = "#1f2328", "#59636e", "#8c959f", "#e3e7eb", "#fefefe"
 """Greys of the sheet; the page replaces each by its own (see :mod:`reports.svg`)."""
@@ -43,6 +45,11 @@ DASHES = ("-", "--", ":", "-.")
 def pen(style: str) -> Pen:
     """Return the pen of a style; a style nobody declared is drawn as foreign."""
     return PENS.get(style, PENS["foreign"])
+
+
+def dashes_of(frame: pd.DataFrame) -> dict[str, Iterator[str]]:
+    """Return, for each style in a frame, the line styles of its cases one after the other."""
+    return {str(style): cycle(DASHES) for style in frame["style"].unique()}
 
 
 @contextmanager

@@ -9,10 +9,15 @@ def names_of(frame: pd.DataFrame) -> dict[str, str]:
     """Return the first name of each case that no other has: its style, it without its family, the whole of it."""
     cases = frame.drop_duplicates("case")
     names = [
-        (str(case), (str(style), str(case).partition(".")[2] or str(case), str(case)))
+        (str(case), (str(style), without_family(str(case)), str(case)))
         for case, style in zip(cases["case"], cases["style"], strict=True)
     ]
     shared = [Counter(level) for level in zip(*(own for _, own in names), strict=True)]
     return {
         case: next(name for name, known in zip(own, shared, strict=True) if known[name] == 1) for case, own in names
     }
+
+
+def without_family(case: str) -> str:
+    """Return a case without its family, where it has one."""
+    return case.partition(".")[2] or case

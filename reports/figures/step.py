@@ -1,7 +1,6 @@
 """Step time against batch size: scratch beside concise, a panel for each family on the CPU and on the accelerator."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,7 +10,7 @@ from reports.figure import Figure, Panel
 from reports.figures.axis import categories, legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
 from reports.number import duration, times
-from reports.style import DASHES, pen
+from reports.style import dashes_of, pen
 from reports.svg import drawn
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
 from reports.text import count
@@ -84,7 +83,7 @@ TIME = Quantity("median_s", "q1_s", "q3_s", "time of one step", duration)
 def curves(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, sizes: Sequence[int], span: Sequence[float]) -> None:
     """Draw a curve with bars for each case, dtype and number of threads."""
     places = categories(axes, sizes)
-    dashes = {style: cycle(DASHES) for style in frame["style"].unique()}
+    dashes = dashes_of(frame)
     for label, curve in _curves(frame):
         style = str(curve["style"].iloc[0])
         color, marker, linewidth, markersize, zorder = pen(style)

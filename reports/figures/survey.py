@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
 from reports.figures.axis import legend_above, legend_rows, logarithmic
+from reports.figures.name import without_family
 from reports.number import percent, plain
-from reports.style import DASHES, LINE, MUTED, pen
+from reports.style import LINE, MUTED, dashes_of, pen
 from reports.svg import drawn
 from reports.text import count
 
@@ -47,7 +48,7 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
         (breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == group["law"].iloc[0])
     ]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
-    first = [f"{_short(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
+    first = [f"{without_family(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
     svg = drawn(
         lambda axes: _draw(axes, group, points),
         name=f"magnitude-{number}",
@@ -70,20 +71,18 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float]) -> None:
     for point in points:
         if group["magnitude"].min() <= point <= group["magnitude"].max():
             axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
-    styles: dict[str, int] = {}
+    dashes = dashes_of(group)
     for case, own in group.groupby("case", sort=False):
         style = str(own["style"].iloc[0])
-        dash = DASHES[styles.get(style, 0) % len(DASHES)]
-        styles[style] = styles.get(style, 0) + 1
-        drawn_with = pen(style)
+        own_pen = pen(style)
         axes.plot(
             own["magnitude"],
             own["deviation"].clip(LEAST, TOP),
-            color=drawn_with.color,
+            color=own_pen.color,
             linewidth=1.3,
-            linestyle=dash,
-            zorder=drawn_with.zorder,
-            label=_short(str(case)),
+            linestyle=next(dashes[style]),
+            zorder=own_pen.zorder,
+            label=without_family(str(case)),
         )
     logarithmic(axes.xaxis, [float(group["magnitude"].min()), float(group["magnitude"].max())], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: f"≥ {_power(value)}" if value >= TOP else _power(value))
@@ -111,7 +110,8 @@ def histogram(histograms: pd.DataFrame) -> Figure:
 
 def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
     rounded = [
-        f"{_short(str(case))} {percent(float(own['share'].iloc[0]))}" for case, own in group.groupby("case", sort=False)
+        f"{without_family(str(case))} {percent(float(own['share'].iloc[0]))}"
+        for case, own in group.groupby("case", sort=False)
     ]
     svg = drawn(
         lambda axes: _bars(axes, group),
@@ -125,16 +125,20 @@ def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
 def _bars(axes: Axes, group: pd.DataFrame) -> None:
     """Draw the shares of each case as steps over the classes."""
     edges = sorted(set(group["up_to"]))
-    styles: dict[str, int] = {}
+    dashes = dashes_of(group)
     for case, own in group.groupby("case", sort=False):
         style = str(own["style"].iloc[0])
-        dash = DASHES[styles.get(style, 0) % len(DASHES)]
-        styles[style] = styles.get(style, 0) + 1
         shares = own.groupby("up_to")["share"].mean().clip(lower=1e-5)
         axes.step(
-            range(len(edges)), shares, where="mid", color=pen(style).color, linewidth=1.3, linestyle=dash,
-            zorder=pen(style).zorder, label=_short(str(case)),
-        )  # fmt: skip
+            range(len(edges)),
+            shares,
+            where="mid",
+            color=pen(style).color,
+            linewidth=1.3,
+            linestyle=next(dashes[style]),
+            zorder=pen(style).zorder,
+            label=without_family(str(case)),
+        )
     places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
@@ -145,14 +149,9 @@ def _bars(axes: Axes, group: pd.DataFrame) -> None:
 
 def _height(group: pd.DataFrame) -> float:
     """Return the height in inches that leaves room for the legend."""
-    return 2.6 + 0.17 * legend_rows(["bound", *(_short(str(case)) for case in group["case"].unique())])
+    return 2.6 + 0.17 * legend_rows(["bound", *(without_family(str(case)) for case in group["case"].unique())])
 
 
 def _power(value: float) -> str:
     """Return a number, from a thousand on as a power of ten."""
     return f"1e{math.log10(value):.0f}" if value >= 1e3 else f"{value:g}"
-
-
-def _short(case: str) -> str:
-    """Return a case without its family."""
-    return case.partition(".")[2] or case

@@ -1,7 +1,6 @@
 """The trend over runs: verdicts that fail, step times and loader rates, run by run, oldest first."""
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +12,7 @@ from reports.figures.name import names_of
 from reports.frame.column import REAL, TEXT, Column
 from reports.history import BATCH, Digest
 from reports.number import duration, rate, times
-from reports.style import DASHES, PENS, pen
+from reports.style import PENS, dashes_of, pen
 from reports.svg import drawn
 from reports.text import count
 
@@ -107,7 +106,7 @@ def _panel(
     names = names_of(frame)
 
     def draw(axes: Axes) -> None:
-        dashes = {style: cycle(DASHES) for style in frame["style"].unique()}
+        dashes = dashes_of(frame)
         for case, line in frame.groupby("case", sort=False):
             style = str(line["style"].iloc[0])
             color, marker, width, _, order = pen(style)
