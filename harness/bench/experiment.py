@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
 from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
@@ -59,14 +60,15 @@ def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Ite
     Epoch
         Half the mean squared error after each epoch, whichever loss the case itself uses.
     Estimate
-        One a parameter; cases of ``least_squares`` give estimates only.
+        One a parameter; cases that fit at once give estimates only.
     """
     data = book_data(FORMATS["float32"], settings.seed)
     X, y = data["book_X"], data["book_y"]
     for case in cases:
-        if case.contract == "least_squares":
+        contract = contract_named(case.contract)
+        if contract.form == "fit":
             yield from _estimates(case, case.function(X, y), X)
-        if case.contract != "linear_regression":
+        if (contract.form, contract.task) != ("training", "regression"):
             continue
         parameters: Parameters = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
         yield _linear_epoch(case, 0, parameters, X, y, 0.0)
@@ -91,7 +93,8 @@ def softmax_regression(cases: Sequence[Case], data: Prepared, settings: Training
     start = (torch.randn(len(CLASSES), train[0].shape[1], generator=generator) * 0.01, torch.zeros(len(CLASSES)))
     parameters = start
     for case in cases:
-        if case.contract != "softmax_regression":
+        contract = contract_named(case.contract)
+        if (contract.form, contract.task) != ("training", "classification"):
             continue
         parameters = start
         yield _softmax_epoch(case, data, 0, parameters, train, held_out, 0.0)
@@ -112,7 +115,7 @@ def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVER
     X, y = (part[:_MEMORISED] for part in _split(data, train=True))
     X_held_out, y_held_out = (part[:_HELD_OUT] for part in _split(data, train=False))
     for case in cases:
-        if case.contract != "learning_curves":
+        if contract_named(case.contract).form != "curves":
             continue
         started = time.perf_counter()
         curves = case.function(X, y, X_held_out, y_held_out, len(CLASSES), settings.epochs, settings.lr)

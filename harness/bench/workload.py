@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.laws.law import Contract
+from harness.laws.law import Contract, Form
 
 Workload = Callable[[], Any]
 """One call; what it returns is held until the clock has been read."""
@@ -39,12 +39,17 @@ def is_timed(case: Case) -> bool:
     if "float32" not in case.dtypes:
         return False
     contract = contract_named(case.contract)
-    return case.contract in _BUILDERS or (contract.output is not None and standard_inputs(contract) is not None)
+    return contract.form in _BUILDERS or (contract.output is not None and standard_inputs(contract) is not None)
 
 
 def is_operation(case: Case) -> bool:
     """Whether a case is timed by calling it on the standard inputs of its contract."""
-    return is_timed(case) and case.contract not in _BUILDERS
+    return is_timed(case) and contract_named(case.contract).form not in _BUILDERS
+
+
+def loads_images(case: Case) -> bool:
+    """Whether what is timed of a case is a pass over images."""
+    return contract_named(case.contract).form == "loader"
 
 
 def workload(case: Case, images: Path) -> Workload:
@@ -57,7 +62,7 @@ def workload(case: Case, images: Path) -> Workload:
     images
         Folder with images, for loaders.
     """
-    builder = _BUILDERS.get(case.contract)
+    builder = _BUILDERS.get(contract_named(case.contract).form)
     return _function(case) if builder is None else builder(case, images)
 
 
@@ -117,7 +122,7 @@ def _input(
 def _problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return features, targets, and a start: the chapter's line, or 784 pixels to ten classes."""
     generator = torch.Generator().manual_seed(0)
-    if case.contract.startswith("softmax"):
+    if contract_named(case.contract).task == "classification":
         X, y = torch.rand(n, PIXELS, generator=generator), torch.randint(CLASSES, (n,), generator=generator)
         return X, y, torch.zeros(CLASSES, PIXELS), torch.zeros(CLASSES)
     X = torch.randn(n, FEATURES, generator=generator)
@@ -136,7 +141,7 @@ def _training(case: Case, _images: Path) -> Workload:
     return lambda: case.function(X, y, batches, 0.001, (weight.clone(), bias.clone()))
 
 
-def _least_squares(case: Case, _images: Path) -> Workload:
+def _fit(case: Case, _images: Path) -> Workload:
     X, y, *_ = _problem(case, BATCH * BATCHES)
     return lambda: case.function(X, y)
 
@@ -153,12 +158,11 @@ def _epoch(case: Case, images: Path) -> Workload:
     return lambda: sum(len(labels) for _, labels in batches)
 
 
-_BUILDERS: Mapping[str, Callable[[Case, Path], Workload]] = {
-    "linear_regression_step": _step,
-    "softmax_regression_step": _step,
-    "linear_regression": _training,
-    "softmax_regression": _training,
-    "least_squares": _least_squares,
-    "learning_curves": _curves,
+_BUILDERS: Mapping[Form, Callable[[Case, Path], Workload]] = {
+    "step": _step,
+    "training": _training,
+    "fit": _fit,
+    "curves": _curves,
     "loader": _epoch,
 }
+"""By the form of the contract; what is not here is called on the standard inputs."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.dlpack import from_dlpack
 
 from harness.calling.discovery import attribute
-from harness.calling.model import UnfitModelError, step_of_model
+from harness.calling.model import UnfitModelError
 from harness.case import Case
 from harness.error import UsageError
 
@@ -102,11 +102,26 @@ def _evaluated(expression: str) -> Any:
         raise UsageError(rule=_RULE, value=told, remedy=_REMEDY) from None
 
 
-def called(case: Case, inputs: Sequence[Any]) -> Any:
-    """Call a case on the inputs of its contract."""
+def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -> Any:
+    """Call a case on the inputs of its contract.
+
+    Parameters
+    ----------
+    case
+        The case.
+    inputs
+        As its contract has them.
+    of_model
+        How its contract takes a module that is not itself the function of the inputs.
+
+    Raises
+    ------
+    NotApplicable
+        If a module does not fit, or the adapter has nothing to call it on.
+    """
     function = case.function
-    if case.call is None and case.contract.endswith("_step") and _is_model(function):
-        return _model_step(function, case.contract, *inputs)
+    if case.call is None and of_model is not None and _is_model(function):
+        return _fitting(of_model, function, inputs)
     if isinstance(function, nn.Module):
         function = _like(function, inputs)
     if case.call is not None:
@@ -122,10 +137,10 @@ def _is_model(function: Any) -> bool:
     return isinstance(function, nn.Module) or _is_class(function, nn.Module)
 
 
-def _model_step(model: Any, contract: str, weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Take a model for the step that trains it."""
+def _fitting(of_model: Adapter, model: Any, inputs: Sequence[Any]) -> Any:
+    """What a model stands for, where it fits."""
     try:
-        return step_of_model(model, weight, bias, lr, squared=contract.startswith("linear"))
+        return of_model(model, *inputs)
     except UnfitModelError as error:
         raise NotApplicable(str(error)) from error
 

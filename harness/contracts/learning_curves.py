@@ -126,4 +126,6 @@ LEARNING_CURVES = Contract(
     laws=(follow_gradient_descent, held_out_data_is_not_trained_on),
     dtypes=("float64", "float32"),
     examples=15,
+    form="curves",
+    task="classification",
 )

@@ -81,4 +81,6 @@ LEAST_SQUARES = Contract(
     laws=(residual_is_orthogonal, fit_recovers_the_true_parameters, calls_agree),
     dtypes=FLOATS,
     examples=20,
+    form="fit",
+    task="regression",
 )

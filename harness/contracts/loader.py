@@ -196,4 +196,5 @@ LOADER = Contract(
     laws=(each_sample_once, batches_have_the_size_asked_for, pixels_are_bytes_over_255, shuffles_when_asked),
     dtypes=("float32",),
     examples=12,
+    form="loader",
 )

@@ -5,6 +5,7 @@ The oracle is the exact trajectory; it and the bound on the distance from it are
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.calling.model import step_of_model
 from harness.contracts.building_blocks.book_data import (
     NOISE,
     TRUE_WEIGHT,
@@ -38,7 +40,7 @@ from harness.laws.strategies import SEEDS
 def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: Plan) -> Any:
     """Run a trainer, or the steps of a step factory, over the minibatches."""
     batches = [torch.tensor(batch) for batch in plan.batches]
-    if not subject.contract.name.endswith("_step"):
+    if subject.contract.form == "training":
         return subject.run(X, y, batches, plan.lr, start)
     step, parameters = subject.run(*start, plan.lr)
     for batch in batches:
@@ -47,7 +49,7 @@ def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor
 
 
 def _plan(subject: Subject, batches: list[list[int]], lr: float) -> Plan:
-    kind: Kind = "linear" if subject.contract.name.startswith("linear") else "softmax"
+    kind: Kind = "linear" if subject.contract.task == "regression" else "softmax"
     return Plan(kind, tuple(map(tuple, batches)), lr, float(subject.declares.get("factor", 1.0)))
 
 
@@ -175,6 +177,8 @@ LINEAR_REGRESSION = Contract(
     conventions={"factor": (1.0, 0.5)},
     dtypes=FLOATS,
     examples=10,
+    form="training",
+    task="regression",
 )
 
 LINEAR_REGRESSION_STEP = Contract(
@@ -187,6 +191,9 @@ LINEAR_REGRESSION_STEP = Contract(
     conventions={"factor": (1.0, 0.5)},
     dtypes=FLOATS,
     examples=20,
+    form="step",
+    task="regression",
+    of_model=partial(step_of_model, squared=True),
 )
 
 SOFTMAX_REGRESSION = Contract(
@@ -198,6 +205,8 @@ SOFTMAX_REGRESSION = Contract(
     laws=_SGD_LAWS,
     dtypes=FLOATS,
     examples=20,
+    form="training",
+    task="classification",
 )
 
 SOFTMAX_REGRESSION_STEP = Contract(
@@ -209,4 +218,7 @@ SOFTMAX_REGRESSION_STEP = Contract(
     laws=_SGD_LAWS,
     dtypes=FLOATS,
     examples=20,
+    form="step",
+    task="classification",
+    of_model=partial(step_of_model, squared=False),
 )

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.data.images import short_epoch
 from harness.gate.arm import ArmError, CaseSource
 from harness.gate.couple import BASE, CANDIDATE, NULL
 from harness.gate.evidence import Evidence
@@ -75,9 +74,7 @@ def against(
         except ArmError as error:
             return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded {error}."),))
         policy.refuse_unknown(here)
-        if "loader" in here.values():
-            (both.folder / "cut").mkdir()
-            both.images.symlink_to(short_epoch(data, both.folder / "cut"), target_is_directory=True)
+        trial.lay_out_images(data)
         pairs = matched(before, here, old, policy)
         evidence = trial.run(pairs.compared)
     found = comparisons(evidence, policy)

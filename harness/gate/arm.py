@@ -115,6 +115,10 @@ class ArmProcess:
         found: dict[str, str] = self._ask("cases")
         return found
 
+    def loads_images(self) -> bool:
+        """Whether one of the cases that can be timed loads images."""
+        return bool(self._ask("loads_images"))
+
     def prepare(self, case: str) -> float:
         """Make a case ready and warm, and return the seconds of a warm call."""
         return float(self._ask("prepare", case))
@@ -201,21 +205,31 @@ class Bench:
         self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}
         return {name: case.contract for name, case in own.items()}
 
+    def _loaded(self) -> Mapping[str, Any]:
+        """The cases that can be timed, by name."""
+        if self._cases is None:
+            self.cases()
+        assert self._cases is not None
+        return self._cases
+
     def _stay_inside(self, place: str) -> None:
         """Refuse to time another tree's code under this one's name."""
         file = None if place.endswith(".py") else getattr(sys.modules[place.partition(":")[0]], "__file__", None)
         if file is not None and not self._inside(file):
             raise ArmError(f"`{place}` is imported from {file}, which is not in the tree")
 
+    def loads_images(self) -> bool:
+        """Whether one of the cases that can be timed loads images."""
+        from harness.bench.workload import loads_images
+
+        return any(map(loads_images, self._loaded().values()))
+
     def prepare(self, case: str) -> float:
         """Make a case ready, call it until it is warm, and return the seconds of a warm call."""
         from harness.bench.workload import workload
         from harness.timing.clock import warm
 
-        if self._cases is None:
-            self.cases()
-        assert self._cases is not None
-        timed = self._timed[case] = workload(self._cases[case], self.source.images)
+        timed = self._timed[case] = workload(self._loaded()[case], self.source.images)
         gc.collect()
         gc.disable()
         return warm(timed, calls=3, duration_s=0.02).warm_s

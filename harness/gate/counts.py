@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.bench.workload import is_timed, workload
+from harness.bench.workload import is_timed, loads_images, workload
 from harness.case import Case
 from harness.timing.clock import threads
 
@@ -67,9 +67,9 @@ def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> dict[str, d
     found: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
-        root = images(Path(name)) if any(case.contract == "loader" for case in chosen) else Path(name)
+        root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
         for case in chosen:
-            found[case.name] = _delivered(case, root) if case.contract == "loader" else counted(workload(case, root))
+            found[case.name] = _delivered(case, root) if loads_images(case) else counted(workload(case, root))
     return found
 
 

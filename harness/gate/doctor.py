@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Margins, MeanLogRatio, estimate
 from harness.gate.arm import CaseSource
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
@@ -95,14 +94,11 @@ def diagnose(
     """
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
-        images = folder / "images"
-        source = CaseSource(root, policy.target, contract, images, folder / "compiled")
+        source = CaseSource(root, policy.target, contract, folder / "images", folder / "compiled")
         settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
         trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
         _, here = trial.cases()
-        if "loader" in here.values():
-            (folder / "cut").mkdir()
-            images.symlink_to(short_epoch(data, folder / "cut"), target_is_directory=True)
+        trial.lay_out_images(data)
         policy.refuse_unknown(here)
         evidence = trial.run([case for case in here if policy.is_timed(case)])
     return seen(evidence, policy)

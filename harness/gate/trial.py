@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
 from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes, warm_parent
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, SlicePlan, couple
@@ -63,6 +64,7 @@ class Trial:
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
         self._start = time.perf_counter()
         self._schedule = Schedule({}, FEWEST_SLICES)
+        self._loads_images = False
 
     @property
     def left_s(self) -> float:
@@ -75,11 +77,25 @@ class Trial:
         probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
             warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
-            candidate = probe.cases()
+            candidate, self._loads_images = probe.cases(), probe.loads_images()
         finally:
             probe.end()
         with couple({BASE: self._sources[BASE]}, self._draw) as first:
             return first.cases(BASE), candidate
+
+    def lay_out_images(self, data: str | None) -> None:
+        """Put the images where the arms look for them, if the candidate's cases load any.
+
+        Parameters
+        ----------
+        data
+            Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
+        """
+        if self._loads_images:
+            images = self._sources[CANDIDATE].images
+            cut = images.with_name("cut")
+            cut.mkdir()
+            images.symlink_to(short_epoch(data, cut), target_is_directory=True)
 
     def run(self, cases: Sequence[str]) -> Evidence:
         """Measure some cases of both trees."""

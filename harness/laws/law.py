@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
@@ -189,6 +189,11 @@ class Ray:
     laws: tuple[Law, ...] = ()
 
 
+Form = Literal["function", "step", "training", "fit", "curves", "loader"]
+"""What an implementation is: a function of tensors, a factory of minibatch steps, a training on minibatches, the fit of
+a model at once, the losses of a training epoch by epoch, or a loader of images."""
+
+
 @dataclass(frozen=True)
 class Contract:
     """The laws, inputs and oracle of one operation.
@@ -226,6 +231,13 @@ class Contract:
         The dtypes in which the contract is meaningful.
     examples
         Hypothesis examples per law where the user names no number.
+    form
+        What an implementation is.
+    task
+        What a model is trained for; ``None`` where none is.
+    of_model
+        ``of_model(module, *inputs)``: the implementation that a torch module, or a class of them, stands for where it
+        is not itself the function of the inputs.
     """
 
     name: str
@@ -242,6 +254,9 @@ class Contract:
     grouped: bool = False
     dtypes: tuple[str, ...] = FLOATS
     examples: int = 24
+    form: Form = "function"
+    task: Literal["regression", "classification"] | None = None
+    of_model: Callable[..., Any] | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -105,9 +105,9 @@ class Subject:
 
     def _called(self, inputs: tuple[Any, ...]) -> Any:
         if self.device == CPU:
-            return called(self.case, inputs)
+            return called(self.case, inputs, self.contract.of_model)
         try:
-            return called_on(self.device, lambda *moved: called(self.case, moved), inputs)
+            return called_on(self.device, lambda *moved: called(self.case, moved, self.contract.of_model), inputs)
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.workload import is_timed, workload
+from harness.bench.workload import is_timed, loads_images, workload
 from harness.calling.discovery import load
 from harness.data.images import short_epoch
 from harness.gate.policy import read_policy
@@ -21,5 +21,5 @@ def test_call(benchmark: Any, case: str) -> None:
     """One call of a case on its standard input, on one thread."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        images = short_epoch(None, Path(folder)) if CASES[case].contract == "loader" else Path(folder)
+        images = short_epoch(None, Path(folder)) if loads_images(CASES[case]) else Path(folder)
         benchmark(workload(CASES[case], images))

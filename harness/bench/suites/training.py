@@ -138,7 +138,8 @@ def disagreement(case: Case, given: Problem, device: str) -> Comparison | None:
 
 def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
     """Return a fresh step of a case with the parameters it updates, from copies of the start."""
-    step, parameters = called(case, (given.weight.clone(), given.bias.clone(), given.plan.lr))
+    start = (given.weight.clone(), given.bias.clone(), given.plan.lr)
+    step, parameters = called(case, start, contract_named(case.contract).of_model)
     return step, parameters
 
 
