@@ -94,13 +94,13 @@ def standard_inputs(contract: Contract) -> dict[str, Any] | None:
     All values lie between 0.01 and 0.99, and are so logits, targets, variances and, over their sum, probabilities.
     """
     inner = contract.signature.partition("(")[2].partition(") ->")[0]
-    found = list(_INPUT.finditer(inner))
-    if "".join(match.group() for match in found) != inner:
+    arguments = list(_INPUT.finditer(inner))
+    if "".join(match.group() for match in arguments) != inner:
         return None
-    vectors = all((match["axes"] or "n") == "n" for match in found)
+    vectors = all((match["axes"] or "n") == "n" for match in arguments)
     sizes = {**SIZES, "n": VECTOR} if vectors else SIZES
     generator = torch.Generator().manual_seed(0)
-    inputs = {match["name"]: _input(match, contract, sizes, generator) for match in found}
+    inputs = {match["name"]: _input(match, contract, sizes, generator) for match in arguments}
     return None if any(value is None for value in inputs.values()) else inputs
 
 

@@ -1,4 +1,4 @@
-"""How somebody's function is found, called and watched.
+"""How somebody's function is loaded, called and watched.
 
 ``discovery`` loads what a target names, ``adapter`` calls what has another signature or computes on other arrays,
 ``model``, ``device`` and ``compiler`` know modules, accelerators and ``torch.compile``. ``watch`` looks at what a call

@@ -83,10 +83,10 @@ def adapter_of(call: str | Adapter) -> Adapter:
         return call
     if call in NAMED:
         return NAMED[call]
-    found = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
-    if not callable(found):
-        raise UsageError(rule=_RULE, value=f"`{call}`, which is {type(found).__name__}", remedy=_REMEDY)
-    return found  # type: ignore[no-any-return]
+    adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
+    if not callable(adapter):
+        raise UsageError(rule=_RULE, value=f"`{call}`, which is {type(adapter).__name__}", remedy=_REMEDY)
+    return adapter  # type: ignore[no-any-return]
 
 
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
@@ -98,8 +98,8 @@ def _evaluated(expression: str) -> Any:
     try:
         return eval(expression, {"torch": torch, "np": np, "numpy": np})  # noqa: S307 - of the user's own command line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
-        told = f"`{expression}` ({type(error).__name__}: {error})"
-        raise UsageError(rule=_RULE, value=told, remedy=_REMEDY) from None
+        value = f"`{expression}` ({type(error).__name__}: {error})"
+        raise UsageError(rule=_RULE, value=value, remedy=_REMEDY) from None
 
 
 def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -> Any:
@@ -163,8 +163,8 @@ def _steps(optimizer: Callable[..., Any], parameter: Tensor, gradient: Tensor, l
     names = ("momentum", "weight_decay", "nesterov")
     moved = nn.Parameter(parameter.detach().clone())
     stepping = optimizer([moved], lr=lr, **dict(zip(names, settings, strict=False)))
-    for one in gradient if settings else (gradient,):
-        moved.grad = one.detach().clone()
+    for step_gradient in gradient if settings else (gradient,):
+        moved.grad = step_gradient.detach().clone()
         stepping.step()
     return moved.detach()
 

@@ -30,26 +30,26 @@ def dataset(target: str) -> Any:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise UsageError(rule=_WHAT, value=f"`{target}`", remedy="put the name behind a colon")
-    found = attribute(place, name)
-    if isinstance(found, type) or not _map_style(found):
-        found = _made(found, target)
-    if not _map_style(found):
-        only = ", which can only be iterated over" if hasattr(type(found), "__iter__") else ""
+    samples = attribute(place, name)
+    if isinstance(samples, type) or not _map_style(samples):
+        samples = _made(samples, target)
+    if not _map_style(samples):
+        only = ", which can only be iterated over" if hasattr(type(samples), "__iter__") else ""
         raise UsageError(
             rule="a data set is map-style: it has `__getitem__` and `__len__`",
-            value=f"{type(found).__name__}{only}",
+            value=f"{type(samples).__name__}{only}",
             place=f"`{target}`",
             remedy="define both",
         )
-    _check_length(found, target)
-    return found
+    _check_length(samples, target)
+    return samples
 
 
-def _map_style(found: Any) -> bool:
+def _map_style(samples: Any) -> bool:
     from torch.utils.data import IterableDataset  # which inherits a `__getitem__` that only raises
 
-    kind = type(found)
-    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not isinstance(found, IterableDataset)
+    kind = type(samples)
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not isinstance(samples, IterableDataset)
 
 
 def _made(factory: Any, target: str) -> Any:
@@ -69,9 +69,9 @@ def _made(factory: Any, target: str) -> Any:
         ) from error
 
 
-def _check_length(found: Any, target: str) -> None:
+def _check_length(samples: Any, target: str) -> None:
     try:
-        length = len(found)
+        length = len(samples)
     except Exception as error:
         raise UsageError(
             rule="`len` of a data set is how many samples it has",

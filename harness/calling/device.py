@@ -35,10 +35,12 @@ def known_device(name: str) -> str:
     UsageError
         If it is neither the CPU nor the accelerator that torch finds.
     """
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if name == CPU or (found is not None and name == found.type):
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == CPU or (accelerator is not None and name == accelerator.type):
         return name
-    there_is = f"the accelerator here is `{found.type}`" if found is not None else "there is no accelerator here"
+    there_is = (
+        f"the accelerator here is `{accelerator.type}`" if accelerator is not None else "there is no accelerator here"
+    )
     raise UsageError(
         rule="`--devices` takes `cpu` and the accelerator of this machine",
         value=f"`{name}`",

@@ -70,11 +70,11 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
             remedy="add `--contract NAME`; `harness list --contracts` shows the names",
         )
     place, _, name = target.partition(":")
-    found = attribute(place, name)
-    if not callable(found):
-        raise UsageError(rule="a case is callable", value=type(found).__name__, place=target)
+    function = attribute(place, name)
+    if not callable(function):
+        raise UsageError(rule="a case is callable", value=type(function).__name__, place=target)
     stem = Path(place).stem if place.endswith(".py") else place
-    return Case(found, contract, style="foreign", name=f"{stem}.{name}", target=target, **claims)
+    return Case(function, contract, style="foreign", name=f"{stem}.{name}", target=target, **claims)
 
 
 def attribute(place: str, name: str) -> Any:
@@ -85,14 +85,14 @@ def attribute(place: str, name: str) -> Any:
     UsageError
         If there is no such file or module, it cannot be imported, or it defines nothing of that name.
     """
-    found: Any = _from_file(Path(place)) if place.endswith(".py") else _imported(place)
+    value: Any = _from_file(Path(place)) if place.endswith(".py") else _imported(place)
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(value, part):
             raise UsageError(
                 rule="the target names something the module defines", value=f"no `{part}`", place=f"`{place}`"
             )
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -83,9 +83,9 @@ def step_of_model(
         made(weight.new_zeros(1, weight.shape[1]))
     parameters = list(made.parameters())
     if [parameter.shape for parameter in parameters] != [weight.shape, bias.shape]:
-        found = ", ".join(str(list(parameter.shape)) for parameter in parameters) or "none"
+        others = ", ".join(str(list(parameter.shape)) for parameter in parameters) or "none"
         raise UnfitModelError(
-            f"a model of this regression has the parameters {list(weight.shape)} and {list(bias.shape)}, got {found}"
+            f"a model of this regression has the parameters {list(weight.shape)} and {list(bias.shape)}, got {others}"
         )
     for parameter, start in zip(parameters, (weight, bias), strict=True):
         parameter.data.copy_(start)

@@ -102,7 +102,7 @@ def _restore_filters(before: Sequence[Any]) -> None:
 
 
 def _handlers() -> dict[str, Any]:
-    return {one.name: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, *_ALARM)}
+    return {number.name: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *_ALARM)}
 
 
 _ALARM = [signal.SIGALRM] if hasattr(signal, "SIGALRM") else []

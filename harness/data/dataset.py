@@ -1,10 +1,10 @@
-"""Fashion-MNIST: found, checked and laid out, or a synthetic stand-in where it is absent. It imports no torch.
+"""Fashion-MNIST: looked for, checked and laid out, or a synthetic stand-in where it is absent. It imports no torch.
 
 The data set is looked for in the folder named by the caller or by ``FASHION_MNIST``, in the cache, in the system's
 package, and then, where that is allowed, downloaded; else the stand-in takes its place, and says so. A folder that
 was named is used or refused, never replaced: the word ``synthetic`` in place of a folder asks for the stand-in.
 
-What was found is validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.cache` says what is
+The files are validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.cache` says what is
 checked when.
 """
 
@@ -83,7 +83,7 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
         Folder that holds the four IDX files, plain or .gz, directly or in ``FashionMNIST/raw``; or the word
         ``synthetic`` for the stand-in. Where it is absent, the environment variable ``FASHION_MNIST`` says the same.
     download
-        Whether the data set may be fetched by torchvision where it is found nowhere.
+        Whether the data set may be fetched by torchvision where it is nowhere.
     cache
         Folder into which the files are unpacked.
 
@@ -95,7 +95,7 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
     Raises
     ------
     UsageError
-        If the folder that was named does not exist or lacks a file, if a file found there or in the system's package
+        If the folder that was named does not exist or lacks a file, if a file there or in the system's package
         is damaged, if an allowed download fails, or if the cache cannot be written.
     """
     unpacked = Cache(cache)
@@ -184,9 +184,9 @@ def _made_arrays() -> Arrays:
 def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepared:
     """Use the folder that was named, or refuse it."""
     try:
-        found = folder.expanduser()
-        trouble = "" if found.is_dir() else "is a file" if found.exists() else "does not exist"
-        files = {} if trouble else _complete(found)
+        expanded = folder.expanduser()
+        trouble = "" if expanded.is_dir() else "is a file" if expanded.exists() else "does not exist"
+        files = {} if trouble else _complete(expanded)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, `~` of an unknown user
         trouble = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if trouble:

@@ -2,7 +2,7 @@
 
 A file is a magic number, one big-endian 32-bit count a dimension, then one byte an element, row-major. It may be
 compressed with gzip, which is recognised by its content. What does not keep to the format is a
-:class:`~harness.error.UsageError` that names the file, the rule, what was found and the way out.
+:class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
 """
 
 import gzip
@@ -159,10 +159,10 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
             )
         content = bytearray(stream.read(declared + 1))  # one more, so that gzip reaches its CRC at the end
     if len(content) != declared:
-        found = f"{len(content)}" if len(content) < declared else "more"
+        count = f"{len(content)}" if len(content) < declared else "more"
         raise UsageError(
             rule=f"an IDX file that declares {_times(shape)} elements has {declared} bytes after its header",
-            value=f"{found} bytes",
+            value=f"{count} bytes",
             place=str(file),
             remedy=REMEDY,
         )

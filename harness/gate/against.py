@@ -57,7 +57,7 @@ def against(
     seed
         Of the orders that are drawn.
     progress
-        Told what is done next.
+        Is called with what is done next.
 
     Raises
     ------
@@ -77,8 +77,8 @@ def against(
         trial.lay_out_images(data)
         pairs = matched(before, here, old, policy)
         evidence = trial.run(pairs.compared)
-    found = comparisons(evidence, policy)
-    return TimeVerdict((*pairs.findings, *timed(evidence, found)), tuple(found), evidence)
+    ratios = comparisons(evidence, policy)
+    return TimeVerdict((*pairs.findings, *timed(evidence, ratios)), tuple(ratios), evidence)
 
 
 def _sources(both: Trees, policy: Policy, contract: str | None) -> Mapping[str, CaseSource]:

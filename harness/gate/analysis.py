@@ -164,10 +164,10 @@ def sharper(nulls: Sequence[Pair]) -> Statistic:
     nulls
         Of the base and the second base, one a couple.
     """
-    seen = nulls[: len(nulls) - len(nulls) % BLOCK]
-    if not seen:
+    complete = nulls[: len(nulls) - len(nulls) % BLOCK]
+    if not complete:
         return fastest
-    return min((fastest, beside), key=lambda reading: float(np.std([reading(*one) for one in seen])))
+    return min((fastest, beside), key=lambda reading: float(np.std([reading(*null) for null in complete])))
 
 
 def estimate(log_ratios: Sequence[float]) -> MeanLogRatio:
@@ -186,8 +186,8 @@ def is_void(nulls: Sequence[float], margin: float) -> bool:
     """Whether the base, measured against itself, is beyond the margin on either side."""
     if len(nulls) < 2:
         return False
-    found = estimate(nulls)
-    return found.low > 1.0 + margin or found.high < 1.0 / (1.0 + margin)
+    difference = estimate(nulls)
+    return difference.low > 1.0 + margin or difference.high < 1.0 / (1.0 + margin)
 
 
 def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins) -> State:
@@ -207,15 +207,15 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
         if suspected and is_slower(log_ratios[end - BLOCK : end], margins.margin):
             reached = State.SLOWER
             break
-        found = estimate(log_ratios[:end])
-        suspected = found.low > 1.0 + margins.margin
-        reached = State.SUSPECTED if suspected else _without_suspicion(found, margins)
+        slowdown = estimate(log_ratios[:end])
+        suspected = slowdown.low > 1.0 + margins.margin
+        reached = State.SUSPECTED if suspected else _without_suspicion(slowdown, margins)
         if reached.settled:
             break
     return State.VOID if reached is not State.OPEN and is_void(nulls, margins.margin) else reached
 
 
-def _without_suspicion(found: MeanLogRatio, margins: Margins) -> State:
-    if found.high < 1.0 / (1.0 + margins.margin):
+def _without_suspicion(slowdown: MeanLogRatio, margins: Margins) -> State:
+    if slowdown.high < 1.0 / (1.0 + margins.margin):
         return State.FASTER
-    return State.UNCHANGED if found.high < 1.0 + margins.tolerance else State.OPEN
+    return State.UNCHANGED if slowdown.high < 1.0 + margins.tolerance else State.OPEN

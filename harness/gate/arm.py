@@ -112,8 +112,8 @@ class ArmProcess:
 
     def cases(self) -> dict[str, str]:
         """Names of the cases that can be timed, each with its contract."""
-        found: dict[str, str] = self._ask("cases")
-        return found
+        contracts: dict[str, str] = self._ask("cases")
+        return contracts
 
     def loads_images(self) -> bool:
         """Whether one of the cases that can be timed loads images."""
@@ -188,8 +188,8 @@ class Bench:
         """Whether a file is the tree's own, and not of an environment that lies in it, as tox's and most others do."""
         if file is None:
             return False
-        found = Path(file).resolve()
-        return found.is_relative_to(self.source.tree.resolve()) and not any(map(found.is_relative_to, installed()))
+        place = Path(file).resolve()
+        return place.is_relative_to(self.source.tree.resolve()) and not any(map(place.is_relative_to, installed()))
 
     def cases(self) -> dict[str, str]:
         """Load the cases and name those that can be timed."""
@@ -199,9 +199,9 @@ class Bench:
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
         sys.path.insert(0, str(self.source.tree))
-        found = load(target, contract=self.source.contract)
+        loaded = load(target, contract=self.source.contract)
         self._stay_inside(place)
-        own = {case.name: case for case in found if is_timed(case)}
+        own = {case.name: case for case in loaded if is_timed(case)}
         self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}
         return {name: case.contract for name, case in own.items()}
 

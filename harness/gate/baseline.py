@@ -58,8 +58,8 @@ class Baseline(NamedTuple):
     @property
     def origins(self) -> tuple[Origin, ...]:
         """The kinds of machine of which something is known, in order."""
-        told = {one for several in self.cases.values() for seen in several for one in seen.origins}
-        return tuple(one for one in self.known if one in told)
+        present = {origin for several in self.cases.values() for seen in several for origin in seen.origins}
+        return tuple(origin for origin in self.known if origin in present)
 
     def held(self, origin: Origin) -> dict[Key, Held]:
         """Return what each case is held against on a kind of machine."""
@@ -79,7 +79,7 @@ class Baseline(NamedTuple):
         now says something else than before, as then the code is another; a law that is new is no such thing. Cases that
         the run does not have are gone, and so is what this kind of machine said with another torch.
         """
-        cases = {key: _updated(self.cases.get(key, ()), one, now.origin) for key, one in now.cases.items()}
+        cases = {key: _updated(self.cases.get(key, ()), here, now.origin) for key, here in now.cases.items()}
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
 
 
@@ -95,7 +95,7 @@ def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[See
         same = _text(seen.standing) == _text(now)
         if origin in seen.origins and not same and not _is_added_to(seen.standing, now):
             return (Seen(now, frozenset({origin})),)
-        left = frozenset(one for one in seen.origins if one != origin and not origin.supersedes(one))
+        left = frozenset(other for other in seen.origins if other != origin and not origin.supersedes(other))
         if same:
             joined |= left
         elif left:
@@ -119,14 +119,14 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     origins = baseline.origins
     lines = [Header(origins=origins).model_dump_json()]
     for key in sorted(baseline.cases):
-        found = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
-        lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(found, key=lambda line: line.on)]
+        own = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
+        lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
     write_atomically(file, "\n".join(lines) + "\n")
 
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
     """Where kinds of machine stand among all; nothing for all of them, so that one more leaves such a line alone."""
-    return () if some.issuperset(origins) else tuple(i for i, one in enumerate(origins) if one in some)
+    return () if some.issuperset(origins) else tuple(place for place, origin in enumerate(origins) if origin in some)
 
 
 def read_baseline(file: Path) -> Baseline:

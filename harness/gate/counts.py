@@ -64,13 +64,13 @@ def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> dict[str, d
     images
         Lays the images that loaders load out in a folder, and returns where they are.
     """
-    found: dict[str, dict[str, int]] = {}
+    counts_by_case: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
         root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
         for case in chosen:
-            found[case.name] = _delivered(case, root) if loads_images(case) else counted(workload(case, root))
-    return found
+            counts_by_case[case.name] = _delivered(case, root) if loads_images(case) else counted(workload(case, root))
+    return counts_by_case
 
 
 def _delivered(case: Case, root: Path) -> dict[str, int]:

@@ -10,7 +10,7 @@ from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes
 from harness.timing.clock import ROUND_S
 
 SLICE_S, FEWEST_ROUNDS = 0.01, 5
-"""A slice lasts so long, and has so many rounds, at least."""
+"""What a slice lasts, and the rounds it has, at least."""
 
 BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""
@@ -38,7 +38,7 @@ class SlicePlan:
 
     @classmethod
     def of(cls, warm_s: float) -> "SlicePlan":
-        """Plan for a case with calls of so many seconds."""
+        """Plan for a case, given the seconds of a warm call."""
         iterations = max(1, round(ROUND_S / warm_s))
         return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
 
@@ -46,7 +46,7 @@ class SlicePlan:
     def of_control(cls, warm_s: float) -> "SlicePlan":
         """Plan for a case to which a tenth is added: rounds as short as that allows.
 
-        It has another number of calls than the case's own slices, by which they are told apart.
+        It has another number of calls than the case's own slices, which distinguishes them.
         """
         tens = max(1, round(ROUND_S / (FEWER * warm_s)))
         iterations = FEWER * (tens + 1 if FEWER * tens == cls.of(warm_s).iterations else tens)

@@ -90,7 +90,7 @@ def diagnose(
     data
         Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
     progress
-        Told what is done next.
+        Is called with what is done next.
     """
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
@@ -106,11 +106,11 @@ def diagnose(
 
 def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
     """Return what a measurement of identical code says of the machine."""
-    cases = dict.fromkeys(one.case for one in evidence.slices)
+    cases = dict.fromkeys(slices.case for slices in evidence.slices)
     sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
-    found = estimate(controls) if len(controls) > 1 else None
-    return Diagnosis(tuple(sorted(sights, key=lambda one: one.visible)), found, evidence)
+    control = estimate(controls) if len(controls) > 1 else None
+    return Diagnosis(tuple(sorted(sights, key=lambda sight: sight.visible)), control, evidence)
 
 
 def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
@@ -119,35 +119,34 @@ def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
     one_block = MeanLogRatio(0.0, spread / BLOCK**0.5, BLOCK)
     visible = one_block.visible(policy.allows("margin", case))
     assert visible is not None
-    fastest_s = min(
-        min(one.minima_s) / one.iterations for one in evidence.slices if one.case == case and one.arm == BASE
-    )
+    own = [slices for slices in evidence.slices if slices.case == case and slices.arm == BASE]
+    fastest_s = min(min(slices.minima_s) / slices.iterations for slices in own)
     return Sight(case, fastest_s, spread, visible, estimate(both[0]))
 
 
 def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
     """Return what would help, a sentence each; one that says so where nothing is needed."""
-    blind = [one.case for one in diagnosis.sights if one.visible > policy.allows("tolerance", one.case)]
-    loads = [one.load for one in diagnosis.evidence.slices if one.load is not None]
-    steals = [one.steal for one in diagnosis.evidence.slices if one.steal is not None]
-    told = []
+    blind = [sight.case for sight in diagnosis.sights if sight.visible > policy.allows("tolerance", sight.case)]
+    loads = [slices.load for slices in diagnosis.evidence.slices if slices.load is not None]
+    steals = [slices.steal for slices in diagnosis.evidence.slices if slices.steal is not None]
+    sentences = []
     if blind:
         listed = ", ".join(blind[:3]) + (f" and {len(blind) - 3} more" if len(blind) > 3 else "")
-        told.append(
+        sentences.append(
             f"More than the tolerance is needed to be seen in five couples: {listed}. Give the gate a larger budget, "
             "a quieter machine, or these cases a larger `tolerance`; their counts are gated in any case."
         )
     if loads and statistics.median(loads) > 1.0 + BUSY:
-        told.append(
+        sentences.append(
             f"Other processes are running: the load is {statistics.median(loads):.1f}, where a measurement alone "
             "makes 1. Stop them."
         )
     if steals and statistics.median(steals) > STOLEN:
-        told.append(
+        sentences.append(
             f"The hypervisor gave {statistics.median(steals):.1%} of the time to others: another machine helps."
         )
-    told += _dropped(diagnosis.evidence)
-    return told or ["Nothing: this machine sees what the policy asks for."]
+    sentences += _dropped(diagnosis.evidence)
+    return sentences or ["Nothing: this machine sees what the policy asks for."]
 
 
 def _dropped(evidence: Evidence) -> Sequence[str]:

@@ -55,7 +55,8 @@ def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[Pair]:
 
     The control is compared with the base's slices that were taken beside it, which have fewer calls a round.
     """
-    bases = {(one.couple, one.iterations): one for one in slices if one.case == case and one.arm == BASE}
-    own = [one for one in slices if one.case == case and one.arm == arm]
-    calls = [one.iterations // MORE * FEWER if arm == CONTROL else one.iterations for one in own]
-    return [(bases[one.couple, fewer].minima_s, one.minima_s) for one, fewer in zip(own, calls, strict=True)]
+    ours = [these for these in slices if these.case == case]
+    bases = {(these.couple, these.iterations): these for these in ours if these.arm == BASE}
+    own = [these for these in ours if these.arm == arm]
+    calls = [these.iterations // MORE * FEWER if arm == CONTROL else these.iterations for these in own]
+    return [(bases[these.couple, fewer].minima_s, these.minima_s) for these, fewer in zip(own, calls, strict=True)]

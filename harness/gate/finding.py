@@ -35,7 +35,7 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False, blind: bool 
     blind
         Whether it passes that the machine is too noisy for a verdict.
     """
-    outcomes = {one.outcome for one in findings if not (blind and one.machine)}
+    outcomes = {finding.outcome for finding in findings if not (blind and finding.machine)}
     if Outcome.REGRESSED in outcomes:
         return REGRESSED
     if Outcome.NO_VERDICT in outcomes or not findings:
@@ -109,17 +109,17 @@ def _lost(name: str, before: Mapping[str, str], here: Mapping[str, str], new: Se
 
 def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
     """Return the ratios of every case that was measured, the null arm and the positive control included."""
-    found = []
-    for case in dict.fromkeys(one.case for one in evidence.slices):
+    rows = []
+    for case in dict.fromkeys(slices.case for slices in evidence.slices):
         margins = margins_of(policy, case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
-        found.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, margins)], margins))
+        rows.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, margins)], margins))
         void = state(nulls, nulls, margins) is State.VOID
-        found.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
+        rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
             seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
-            found.append(_comparison(case, CONTROL, controls, seen, margins))
-    return found
+            rows.append(_comparison(case, CONTROL, controls, seen, margins))
+    return rows
 
 
 def margins_of(policy: Policy, case: str) -> Margins:
@@ -128,15 +128,15 @@ def margins_of(policy: Policy, case: str) -> Margins:
 
 
 def _comparison(case: str, arm: str, ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
-    found = estimate(ratios)
-    facts = {"ratio": found.ratio, "low": found.low, "high": found.high, "visible": found.visible(margins.margin)}
+    slowdown = estimate(ratios)
+    facts = {"ratio": slowdown.ratio, "low": slowdown.low, "high": slowdown.high}
     return Comparison.model_validate(
-        {"case": case, "arm": arm, "outcome": outcome, "couples": found.couples, **facts}
-        | {"margin": margins.margin, "tolerance": margins.tolerance}
+        {"case": case, "arm": arm, "outcome": outcome, "couples": slowdown.couples, **facts}
+        | {"visible": slowdown.visible(margins.margin), "margin": margins.margin, "tolerance": margins.tolerance}
     )
 
 
-def timed(evidence: Evidence, found: Sequence[Comparison]) -> list[Finding]:
+def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Finding]:
     """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
     findings = [
         on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
@@ -145,11 +145,11 @@ def timed(evidence: Evidence, found: Sequence[Comparison]) -> list[Finding]:
         # No noise: a gate that never measures is not to pass.
         return [*findings, on_time("", Outcome.NO_VERDICT, none_reached(evidence))]
     findings += [_unreached(case) for case in evidence.unreached]
-    measured = [one for one in found if one.arm == CANDIDATE and one.case not in evidence.failures]
-    control = next((one for one in found if one.arm == CONTROL), None)
+    measured = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
+    control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
         return [*findings, _blind(control, measured)]
-    return [*findings, *(_finding(one, evidence) for one in measured), _seen(control)]
+    return [*findings, *(_finding(ratio, evidence) for ratio in measured), _seen(control)]
 
 
 def _unreached(case: str) -> Finding:
@@ -180,28 +180,28 @@ def _seen(control: Comparison) -> Finding:
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
-def _finding(one: Comparison, evidence: Evidence) -> Finding:
-    measured = f"{interval(one)} in {one.couples} couples"
-    visible = "" if one.visible is None else f"; from {_percent(one.visible)} on it would have been seen"
-    match one.outcome:
+def _finding(ratio: Comparison, evidence: Evidence) -> Finding:
+    measured = f"{interval(ratio)} in {ratio.couples} couples"
+    visible = "" if ratio.visible is None else f"; from {_percent(ratio.visible)} on it would have been seen"
+    match ratio.outcome:
         case Outcome.REGRESSED:
-            sentence = f"{one.case} got slower: {measured}, the last {BLOCK} of them alone confirm it."
+            sentence = f"{ratio.case} got slower: {measured}, the last {BLOCK} of them alone confirm it."
         case Outcome.IMPROVED:
-            sentence = f"{one.case} got faster: {measured}."
+            sentence = f"{ratio.case} got faster: {measured}."
         case Outcome.UNCHANGED:
-            sentence = f"{one.case} is as fast as it was: {measured}{visible}."
-        case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(one.case, NULL), one.margin):
-            sentence = f"{one.case} has no verdict: the base itself differs from the base by {estimate(nulls)}."
+            sentence = f"{ratio.case} is as fast as it was: {measured}{visible}."
+        case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(ratio.case, NULL), ratio.margin):
+            sentence = f"{ratio.case} has no verdict: the base itself differs from the base by {estimate(nulls)}."
         case Outcome.NO_VERDICT:
-            sentence = f"{one.case} seems slower: {measured}; the budget did not suffice to confirm it."
+            sentence = f"{ratio.case} seems slower: {measured}; the budget did not suffice to confirm it."
         case _:
-            sentence = f"{one.case} cannot be told from what it was: {measured}{visible}."
-    return on_time(one.case, one.outcome, sentence, machine=one.outcome is Outcome.NO_VERDICT)
+            sentence = f"{ratio.case} cannot be told from what it was: {measured}{visible}."
+    return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT)
 
 
-def interval(one: Comparison) -> str:
+def interval(comparison: Comparison) -> str:
     """Return a slowdown with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
-    return f"{_signed(one.ratio)} % ({_signed(one.low)} to {_signed(one.high)} %)"
+    return f"{_signed(comparison.ratio)} % ({_signed(comparison.low)} to {_signed(comparison.high)} %)"
 
 
 def _signed(ratio: float) -> str:
@@ -222,4 +222,4 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
         Outcome.IMPROVED,
         Outcome.UNCHANGED,
     ]
-    return sorted(findings, key=lambda one: order.index(one.outcome))
+    return sorted(findings, key=lambda finding: order.index(finding.outcome))

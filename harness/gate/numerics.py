@@ -37,7 +37,7 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[Finding]:
         findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
     findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
-    if points := sum(len(one.standing.breaking_points()) for one in held.values() if not now.surveyed):
+    if points := sum(len(case.standing.breaking_points()) for case in held.values() if not now.surveyed):
         sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
@@ -55,10 +55,10 @@ def _key_now(key: Key, policy: Policy) -> Key:
 def kept(findings: Sequence[Finding]) -> list[Finding]:
     """Return what differs as what it is when the run becomes the baseline: said, and no longer held against it."""
     return [
-        one.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{one.sentence} Kept."})
-        if one.outcome in {Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE}
-        else one
-        for one in findings
+        finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Kept."})
+        if finding.outcome in {Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE}
+        else finding
+        for finding in findings
     ]
 
 
@@ -73,7 +73,9 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
     what = "Deviations, breaking points and counts"
     if len(unknown) < compared:
         what += f" of {count(len(unknown), 'case')}"
-    origins = "; ".join(sorted({str(one) for key in unknown for seen in before.cases[key] for one in seen.origins}))
+    origins = "; ".join(
+        sorted({str(origin) for key in unknown for seen in before.cases[key] for origin in seen.origins})
+    )
     sentence = (
         f"{what} are not compared: the baseline's are from {origins}, these from {now.origin}; "
         "`harness gate --update` adds them."
@@ -83,14 +85,15 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
 
 def _census(both: Sequence[Held]) -> Iterator[Finding]:
     """Say how much was compared."""
-    for one in (one.standing for one in both if one.standing.by_chance):
-        where = f"{AGREE} [{', '.join(sorted(one.by_chance))}]"
-        sentence = f"{one.case} answers by chance, as its {where} says: its laws are held to, its figures are not."
-        yield _finding(one.case, where, Outcome.UNCHANGED, sentence)
-    laws = sum(len(one.standing.figures()) for one in both)
+    standings = [case.standing for case in both]
+    for standing in (standing for standing in standings if standing.by_chance):
+        where = f"{AGREE} [{', '.join(sorted(standing.by_chance))}]"
+        sentence = f"{standing.case} answers by chance, as its {where} says: its laws are held to, its figures are not."
+        yield _finding(standing.case, where, Outcome.UNCHANGED, sentence)
+    laws = sum(len(standing.figures()) for standing in standings)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} held against the baseline."
     yield _finding("", "", Outcome.UNCHANGED, sentence)
-    if counts := sum(len(one.standing.counts) for one in both if one.figures):
+    if counts := sum(len(case.standing.counts) for case in both if case.figures):
         sentence = f"{count(counts, 'count')} held against the baseline."
         yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
@@ -113,7 +116,7 @@ def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> Finding:
     if old.case in policy.retired:
         sentence = f"{old.case} is gone, as it is to be: {policy.retired[old.case]}."
         return _finding(old.case, "", Outcome.UNCHANGED, sentence)
-    like = [one.case for one in new if one.contract == old.contract]
+    like = [here.case for here in new if here.contract == old.contract]
     hint = f"; if it is {' or '.join(like)} now, say so under `renamed` of {TABLE}" if like else ""
     sentence = f"{old.case} is gone: no verdict on it is in the run{hint}."
     return _finding(old.case, "", Outcome.NO_VERDICT, sentence)
@@ -138,19 +141,21 @@ def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> It
         yield _finding(here.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
-        found = _status(was[key], now[key])
-        if found is None and key[1] not in here.by_chance:
-            found = _size(was[key], now[key])
-        if found is None and figures:
-            found = _largest(was[key], now[key], _allowed(was[key], here.case, policy))
-        if found is not None:
-            yield _finding(here.case, subject, found[0], f"{here.case} {subject}: {found[1]}.")
+        difference = _status(was[key], now[key])
+        if difference is None and key[1] not in here.by_chance:
+            difference = _size(was[key], now[key])
+        if difference is None and figures:
+            difference = _largest(was[key], now[key], _allowed(was[key], here.case, policy))
+        if difference is not None:
+            outcome, words = difference
+            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {words}.")
 
 
-Said = tuple[Outcome, str] | None
+Difference = tuple[Outcome, str] | None
+"""What a figure's change means, and what it was, in words; ``None`` where there is none."""
 
 
-def _status(was: Figures, now: Figures) -> Said:
+def _status(was: Figures, now: Figures) -> Difference:
     if was.status is now.status:
         return None
     change = f"{was.status} in the baseline, {now.status} now"
@@ -162,7 +167,7 @@ def _status(was: Figures, now: Figures) -> Said:
     return Outcome.REGRESSED, change
 
 
-def _size(was: Figures, now: Figures) -> Said:
+def _size(was: Figures, now: Figures) -> Difference:
     if now.examples < was.examples:
         return Outcome.REGRESSED, f"{now.examples} examples are tried, where there were {was.examples}"
     if now.examples == was.examples and now.rows < was.rows:
@@ -175,7 +180,7 @@ def _allowed(was: Figures, case: str, policy: Policy) -> float:
     return max(worst + policy.allows("ulp", case), worst * (1.0 + policy.allows("growth", case)))
 
 
-def _largest(was: Figures, now: Figures, allowed: float) -> Said:
+def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
     if now.largest is None or was.largest is None or now.largest == was.largest:
         return None
     change = f"the largest deviation is {now.largest:g}, where it was {was.largest:g}"
@@ -200,8 +205,8 @@ def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> 
             sentence = f"{here.case} {subject}: where it breaks is no longer looked for."
             yield _finding(here.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
-            outcome, told = _moved(was[key], now[key], ray, dtype)
-            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {told}.")
+            outcome, words = _moved(was[key], now[key], ray, dtype)
+            yield _finding(here.case, subject, outcome, f"{here.case} {subject}: {words}.")
 
 
 def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
@@ -210,8 +215,8 @@ def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
     if not was:
         return Outcome.REGRESSED, f"breaks at {now}, where it held to the end of the ray"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
-    told = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
-    return (Outcome.REGRESSED, told) if inwards else (Outcome.IMPROVED, f"{told}; {UPDATE}")
+    words = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
+    return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")
 
 
 def _distance(was: str, now: str, ray: str, dtype: str) -> str:
@@ -231,8 +236,8 @@ def _counts(old: Standing, here: Standing) -> Iterator[Finding]:
             continue
         outcome = Outcome.REGRESSED if now is None or name in MEANT or now > was else Outcome.IMPROVED
         tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
-        told = "none" if now is None else f"{now:,}"
-        sentence = f"{here.case}: {told} {name} a call, where there were {was:,}{tail}."
+        number = "none" if now is None else f"{now:,}"
+        sentence = f"{here.case}: {number} {name} a call, where there were {was:,}{tail}."
         yield _finding(here.case, name, outcome, sentence, Gate.COUNTS)
 
 

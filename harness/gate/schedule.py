@@ -52,7 +52,7 @@ class Cost:
         return self.plan.duration_s(self.warm_s)
 
     def couple_s(self, slices: int) -> float:
-        """Seconds it takes in a couple with so many slices of each arm."""
+        """Seconds it takes in a couple, given the slices of each arm."""
         return ARMS * (self.prepare_s + slices * self.slice_s)
 
 
@@ -90,7 +90,7 @@ class Schedule:
         return ARMS * self.begin_s + sum(self.costs[case].couple_s(slices) for case in cases)
 
     def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
-        """Return how many slices of each arm some of the cases have in a couple that may take so many seconds.
+        """Return how many slices of each arm some of the cases have in a couple, given the seconds it may take.
 
         When others are decided the couple does not become shorter: what is left is what neighbours on the machine
         disturb, and the fastest of more slices, over as long a time, is disturbed less.

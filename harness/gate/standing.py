@@ -45,17 +45,17 @@ class Standing(Record):
     def figures(self) -> dict[tuple[str, str], Figures]:
         """What each law says in each dtype."""
         return {
-            (law, dtype): found
+            (law, dtype): figures
             for law, row in self.laws.items()
-            for dtype, found in zip(self.dtypes, row, strict=True)
-            if found is not None
+            for dtype, figures in zip(self.dtypes, row, strict=True)
+            if figures is not None
         }
 
     @property
     def by_chance(self) -> frozenset[str]:
         """The dtypes in which calls on the same inputs do not agree."""
         agree = zip(self.dtypes, self.laws.get(AGREE, ()), strict=False)
-        return frozenset(dtype for dtype, found in agree if found is not None and _is_chance(found.status))
+        return frozenset(dtype for dtype, figures in agree if figures is not None and _is_chance(figures.status))
 
     def breaking_points(self) -> dict[tuple[str, str, str], str]:
         """The breaking points by law, ray and dtype."""
@@ -91,29 +91,31 @@ def summarised(
         By case.
     """
     standings: dict[tuple[str, str], Standing] = {}
-    for case, device in sorted({(one.case, one.device) for one in verdicts}):
-        own = [one for one in verdicts if (one.case, one.device) == (case, device)]
-        points = [one for one in breakings if (one.case, one.device) == (case, device)]
+    for case, device in sorted({(verdict.case, verdict.device) for verdict in verdicts}):
+        own = [verdict for verdict in verdicts if (verdict.case, verdict.device) == (case, device)]
+        points = [point for point in breakings if (point.case, point.device) == (case, device)]
         standings[case, device] = _standing(own, points, counts.get(case, {}) if device == "cpu" else {})
     return Summary(Origin.of(head.environment), standings, surveyed=bool(breakings))
 
 
 def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, int]) -> Standing:
     first = verdicts[0]
-    chance = {one.dtype for one in verdicts if one.law == AGREE and _is_chance(one.status)}
-    breakings = [one for one in breakings if one.dtype not in chance]
-    dtypes = tuple(sorted({one.dtype for one in verdicts} | {one.dtype for one in breakings}))
-    said = {(one.law, one.dtype): _figures(one, by_chance=one.dtype in chance) for one in verdicts}
-    breaks = {(one.law, one.ray, one.dtype): one.value_hex or "" for one in breakings}
+    chance = {verdict.dtype for verdict in verdicts if verdict.law == AGREE and _is_chance(verdict.status)}
+    breakings = [point for point in breakings if point.dtype not in chance]
+    dtypes = tuple(sorted({verdict.dtype for verdict in verdicts} | {point.dtype for point in breakings}))
+    figures = {(row.law, row.dtype): _figures(row, by_chance=row.dtype in chance) for row in verdicts}
+    breaks = {(point.law, point.ray, point.dtype): point.value_hex or "" for point in breakings}
     points: dict[str, dict[str, tuple[str | None, ...]]] = {}
-    for law, ray in sorted({(one.law, one.ray) for one in breakings}):
+    for law, ray in sorted({(point.law, point.ray) for point in breakings}):
         points.setdefault(law, {})[ray] = tuple(breaks.get((law, ray, dtype)) for dtype in dtypes)
     return Standing(
         case=first.case,
         contract=first.contract,
         device=first.device,
         dtypes=dtypes,
-        laws={law: tuple(said.get((law, dtype)) for dtype in dtypes) for law in sorted({one.law for one in verdicts})},
+        laws={
+            law: tuple(figures.get((law, dtype)) for dtype in dtypes) for law in sorted({row.law for row in verdicts})
+        },
         points=points,
         counts=dict(sorted(counts.items())),
     )

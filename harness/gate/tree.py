@@ -85,10 +85,10 @@ def git(*arguments: str) -> str:
     except FileNotFoundError as error:
         raise UsageError(rule="the time gate compares commits", value="no `git` on this machine") from error
     except subprocess.CalledProcessError as error:
-        told = error.stderr.strip().splitlines()
+        complaint = error.stderr.strip().splitlines()
         raise UsageError(
             rule="the base is a commit of this git repository",
-            value=told[-1] if told else "nothing of that name",
+            value=complaint[-1] if complaint else "nothing of that name",
             place=f"`git {' '.join(arguments)}`",
             remedy="name a commit, branch or tag; a CI's shallow clone needs `fetch-depth: 0`",
         ) from error

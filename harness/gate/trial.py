@@ -184,8 +184,8 @@ class Trial:
     def _control_is_seen(self) -> bool:
         if self.evidence.control is None:
             return False
-        found = self.evidence.log_ratios(self.evidence.control, CONTROL)
-        return len(found) >= BLOCK and is_slower(found, self.settings.margins(self.evidence.control).margin)
+        log_ratios = self.evidence.log_ratios(self.evidence.control, CONTROL)
+        return len(log_ratios) >= BLOCK and is_slower(log_ratios, self.settings.margins(self.evidence.control).margin)
 
     def _note(
         self, number: int, case: str, plan: SlicePlan, turns: Sequence[Mapping[str, SliceTimes]], before: Condition
@@ -200,10 +200,10 @@ class Trial:
                 Slices.model_validate(
                     facts
                     | {
-                        "starts_s": tuple(round(one.start_s - self._start, 4) for one in slices),
-                        "minima_s": tuple(_short(one.minimum_s) for one in slices),
-                        "medians_s": tuple(_short(one.median_s) for one in slices),
-                        "cpu_s": tuple(_short(one.cpu_s) for one in slices),
+                        "starts_s": tuple(round(times.start_s - self._start, 4) for times in slices),
+                        "minima_s": tuple(_short(times.minimum_s) for times in slices),
+                        "medians_s": tuple(_short(times.median_s) for times in slices),
+                        "cpu_s": tuple(_short(times.cpu_s) for times in slices),
                     }
                 )
             )

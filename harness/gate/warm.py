@@ -1,6 +1,7 @@
 """What the warm parent has imported when it forks the arms: torch, the instrument, what cases import, and no case.
 
-It computes on one thread and has run no operation, so that a fork is safe and every arm begins with the same memory.
+It computes on one thread and has run no operation, so that a fork is safe and every arm begins with the same memory. It
+is a module of its own since a forkserver is told what to do before it forks by the names of modules that it imports.
 """
 
 import contextlib

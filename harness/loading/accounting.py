@@ -104,13 +104,13 @@ class Memory:
 
 def memory() -> Memory:
     """Measure the memory of this process and all its descendants now; it takes milliseconds a process."""
-    found = [one for process in (psutil.Process(), *_descendants()) if (one := _memory(process)) is not None]
+    shares = [share for process in (psutil.Process(), *_descendants()) if (share := _memory(process)) is not None]
     return Memory(
-        sum(one.rss_bytes for one in found),
-        _total(one.pss_bytes for one in found),
-        _total(one.uss_bytes for one in found),
-        _total(one.shared_bytes for one in found),
-        len(found),
+        sum(share.rss_bytes for share in shares),
+        _total(share.pss_bytes for share in shares),
+        _total(share.uss_bytes for share in shares),
+        _total(share.shared_bytes for share in shares),
+        len(shares),
     )
 
 

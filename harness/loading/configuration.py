@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PREFETCH = 2
-"""Batches that ``DataLoader`` keeps ahead for each worker where it is not told."""
+"""Batches that ``DataLoader`` keeps ahead for each worker where nothing else is asked for."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a loader does instead of delivering: one plain sentence, the index where there is one, and the way out.
 
 A loader is run within :func:`within`, which ends it when its time is up, turns what it raises into a
-:class:`LoadingError`, and leaves no process behind. Whether it was a sample that did it, and which, is found by
+:class:`LoadingError`, and leaves no process behind. Whether it was a sample that did it, and which, is looked into by
 :mod:`harness.loading.watched`.
 """
 
@@ -99,7 +99,7 @@ class _Overdue(BaseException):
 
 @contextmanager
 def within(limit_s: float = LIMIT_S) -> Iterator[None]:
-    """Run a loader for no more than so many seconds; name what it does instead, and end every process it started.
+    """Run a loader within a limit of time; name what it does instead, and end every process it started.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def _left(before: set[psutil.Process]) -> set[psutil.Process]:
     if _children() - before:
         gc.collect()  # what is let go of may be part of a cycle
     until = time.monotonic() + GOODBYE_S
-    while left := {one for one in _children() - before if runs(one)}:
+    while left := {process for process in _children() - before if runs(process)}:
         if time.monotonic() >= until:
             return left
         time.sleep(0.01)

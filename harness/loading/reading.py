@@ -36,7 +36,7 @@ def _first_array(part: Any) -> Any:
     if getattr(part, "shape", ()):
         return part
     if isinstance(part, Mapping):
-        return next((found for value in part.values() if (found := _first_array(value)) is not None), None)
+        return next((array for value in part.values() if (array := _first_array(value)) is not None), None)
     if isinstance(part, Sequence) and not isinstance(part, str | bytes):
         return _first_array(part[0]) if part else None
     return None
@@ -154,7 +154,7 @@ class LoaderReading:
         return Start(made, iterator, first, cpu.close())
 
     def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Throughput:
-        """Read on, from one epoch into the next, for so many seconds or batches, whichever ends first.
+        """Read on, from one epoch into the next, for some seconds or batches, whichever ends first.
 
         Parameters
         ----------
@@ -179,11 +179,11 @@ class LoaderReading:
         return Throughput(samples, read, wall, cpu.close())
 
     def skip(self, batches: int) -> None:
-        """Read so many batches outside the time."""
+        """Read some batches outside the time."""
         deque(islice(filter(None, self._started()), batches), maxlen=0)
 
     def finish(self, *, seconds: float = math.inf) -> None:
-        """Read what is left of the epoch, so that the next one begins with the next batch; or for so many seconds."""
+        """Read what is left of the epoch, so that the next one begins with the next batch; or for some seconds."""
         until = time.perf_counter() + seconds
         for _ in iter(partial(next, self._started()), END):
             if time.perf_counter() >= until:

@@ -103,13 +103,13 @@ def diagnose(
 def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
     """Say by the exit code that a worker died, and how, where torch does not.
 
-    It may look for its workers before it is told of their end, or say so where nobody listens; what is left then is a
+    It may look for its workers before it knows of their end, or say so where nobody listens; what is left then is a
     broken connection.
     """
     cause = error.__cause__
     ours = (None, 0, -signal.SIGTERM)  # still there, at its end, or ended with the loader
     # Torch's iterator alone has workers of that name; of another loader nothing more is known.
-    codes = {it.pid: it.exitcode for it in getattr(batches, "_workers", ()) if it.exitcode not in ours}
+    codes = {worker.pid: worker.exitcode for worker in getattr(batches, "_workers", ()) if worker.exitcode not in ours}
     if cause is None or not codes:
         return error.fault
     if error.fault.kind is FaultKind.DIED:

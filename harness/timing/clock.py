@@ -99,9 +99,9 @@ def warm(
     function
         What is measured afterwards. Where it uses an accelerator, it waits for it.
     calls
-        At least so many calls follow the cold one; 1 or more.
+        Calls that follow the cold one, at least; 1 or more.
     duration_s
-        They go on for at least so many seconds.
+        Seconds for which they go on, at least.
     clock
         Seconds.
 

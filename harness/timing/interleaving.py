@@ -20,7 +20,7 @@ FEWEST_ROUNDS = 12
 """Rounds there are however small the budget is; fewer give no interval worth the name."""
 
 Slice = Callable[[int], tuple[float, ...]]
-"""Makes so many calls and returns the seconds they took: of all, or of each part of them."""
+"""Makes a number of calls and returns the seconds they took: of all, or of each part of them."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
 
 WORTH_IT = 1.2
-"""A batched fetch is taken where it is so many times as fast as item by item."""
+"""A batched fetch is taken from this speed-up over item by item on."""
 
 CLEARLY = 1.25
-"""Receiving and making a batch are told apart where one takes so many times as long."""
+"""Receiving a batch clearly takes longer than making it from this ratio on."""
 
 ALREADY = "it fetches batches by `__getitems__` already"
 
@@ -34,7 +34,7 @@ _HOPS = 8
 
 @dataclass(frozen=True)
 class Advice:
-    """What was found out about a data set, in seconds a batch.
+    """How a data set gives its samples, in seconds a batch.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Advice:
 
     def sentences(self) -> list[str]:
         """What the user should know, the kind of loader first."""
-        return [one for one in (self._on_batches(), self._on_items(), self._on_workers()) if one]
+        return [sentence for sentence in (self._on_batches(), self._on_items(), self._on_workers()) if sentence]
 
     def _on_batches(self) -> str:
         if not self.takes_batches:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def equal(actual: Any, expected: Any) -> bool:
-    """Whether two batches hold the same, bit for bit and type for type; tuples and lists are not told apart."""
+    """Whether two batches hold the same, bit for bit and type for type; a tuple may stand for a list."""
     if isinstance(expected, Tensor | np.ndarray):
         if type(actual) is not type(expected) or actual.shape != expected.shape or actual.dtype != expected.dtype:
             return False
@@ -29,7 +29,7 @@ def tensors(batch: Any) -> list[Tensor]:
         return [batch]
     if isinstance(batch, Mapping):
         batch = list(batch.values())
-    return [found for part in batch for found in tensors(part)] if _is_sequence(batch) else []
+    return [tensor for part in batch for tensor in tensors(part)] if _is_sequence(batch) else []
 
 
 def copied(batch: Any) -> Any:

@@ -59,4 +59,4 @@ def estimate(values: Sequence[float]) -> IntervalEstimate:
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> IntervalEstimate:
     """Return the ratio of values that were measured in couples, one shortly after the other."""
-    return estimate([one / other for one, other in zip(above, below, strict=True)])
+    return estimate([numerator / denominator for numerator, denominator in zip(above, below, strict=True)])

@@ -72,7 +72,7 @@ class Loop:
         self._reading.close()
 
     def run(self, seconds: float, *, fewest: int = 1) -> Waiting:
-        """Train on for so many seconds, and for so many batches at least."""
+        """Train on for some seconds, and for the fewest batches at least."""
         self._stepped_s = 0.0
         parts = [self._reading.steady(seconds=seconds)]
         if parts[0].batches < fewest:
@@ -81,7 +81,7 @@ class Loop:
         return Waiting(sum(part.batches for part in parts), max(wall_s - self._stepped_s, 0.0), self._stepped_s)
 
     def load(self, seconds: float, *, skip: int = 0) -> float:
-        """Load without stepping for so many seconds, and return the seconds of a batch.
+        """Load without stepping for some seconds, and return the seconds of a batch.
 
         Parameters
         ----------
@@ -91,12 +91,12 @@ class Loop:
             Batches that come before: those that workers had laid ready while the loop was stepping.
         """
         self._steps = False
-        found = self._reading.steady(seconds=seconds, skip=skip)
+        loaded = self._reading.steady(seconds=seconds, skip=skip)
         self._steps = True
-        return found.wall_s / found.batches
+        return loaded.wall_s / loaded.batches
 
     def step(self, seconds: float) -> float:
-        """Step on the last batch again and again for so many seconds, and return the seconds of a step."""
+        """Step on the last batch again and again for some seconds, and return the seconds of a step."""
         count, began = 0, time.perf_counter()
         while (spent := time.perf_counter() - began) < seconds or count == 0:
             self._step(self._last)

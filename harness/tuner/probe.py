@@ -47,8 +47,8 @@ class LoaderProbe:
         while self._open:
             self._close(next(iter(self._open)))
 
-    def __call__(self, one: Choice, seconds: float) -> Measured:
-        """Measure a slice of about so many seconds, starting and warming up where that is needed.
+    def __call__(self, choice: Choice, seconds: float) -> Measured:
+        """Measure a slice of about as many seconds, starting and warming up where that is needed.
 
         Notes
         -----
@@ -56,33 +56,33 @@ class LoaderProbe:
         laid ready, and lasts whole turns of the workers.
         """
         began = time.perf_counter()
-        if one in self._open:
-            reading = self._open[one] = self._open.pop(one)  # now the last to end
-            samples, wall_s = _slice(reading, one, seconds, skip=one.ahead + 1)
+        if choice in self._open:
+            reading = self._open[choice] = self._open.pop(choice)  # now the last to end
+            samples, wall_s = _slice(reading, choice, seconds, skip=choice.ahead + 1)
         else:
-            reading = self._opened(one)
+            reading = self._opened(choice)
             first_s = reading.start().first_batch_s
-            if not one.workers and first_s >= seconds:
-                samples, wall_s = min(one.batch_size, len(self.dataset)), first_s
+            if not choice.workers and first_s >= seconds:
+                samples, wall_s = min(choice.batch_size, len(self.dataset)), first_s
             else:
-                skip = one.workers if first_s < seconds else 0
-                samples, wall_s = _slice(reading, one, seconds, skip=skip)
+                skip = choice.workers if first_s < seconds else 0
+                samples, wall_s = _slice(reading, choice, seconds, skip=skip)
         return Measured(samples, wall_s, time.perf_counter() - began)
 
-    def _opened(self, one: Choice) -> LoaderReading:
-        while self._open and sum(it.workers for it in self._open) + one.workers > self.most_workers:
+    def _opened(self, choice: Choice) -> LoaderReading:
+        while self._open and sum(other.workers for other in self._open) + choice.workers > self.most_workers:
             self._close(next(iter(self._open)))
-        self._open[one] = LoaderReading(lambda: one.load(self.dataset))
-        return self._open[one]
+        self._open[choice] = LoaderReading(lambda: choice.load(self.dataset))
+        return self._open[choice]
 
-    def _close(self, one: Choice) -> None:
-        self._open.pop(one).close()
+    def _close(self, choice: Choice) -> None:
+        self._open.pop(choice).close()
 
 
-def _slice(reading: LoaderReading, one: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
+def _slice(reading: LoaderReading, choice: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
     """Samples and seconds of whole turns of the workers."""
     parts = [reading.steady(seconds=seconds, skip=skip)]
-    turn = max(1, one.workers)
+    turn = max(1, choice.workers)
     if missing := -parts[0].batches % turn:
         parts.append(reading.steady(batches=missing))
     return sum(part.samples for part in parts), sum(part.wall_s for part in parts)

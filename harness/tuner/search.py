@@ -50,7 +50,7 @@ class Measured:
 
 
 Measure = Callable[[Choice, float], Measured]
-"""Measures a configuration for about so many seconds."""
+"""Measures a configuration for about as many seconds as are asked for."""
 
 
 class Reason(StrEnum):
@@ -170,7 +170,7 @@ class LoaderSearch:
     @property
     def spent_s(self) -> float:
         """Seconds so far."""
-        return math.fsum(one.spent_s for slices in self._slices.values() for one in slices)
+        return math.fsum(measured.spent_s for slices in self._slices.values() for measured in slices)
 
     def run(self) -> Iterator[SearchState]:
         """Measure slice by slice and yield what is known after each; the last one is the answer."""
@@ -183,8 +183,8 @@ class LoaderSearch:
 
     def standing(self) -> SearchState:
         """What is known so far; something was measured."""
-        rates = {one: estimate([it.rate for it in slices]) for one, slices in self._slices.items()}
-        leaders = self._leaders or tuple(sorted(rates, key=lambda one: -rates[one].value))
+        rates = {choice: estimate(_rates(slices)) for choice, slices in self._slices.items()}
+        leaders = self._leaders or tuple(sorted(rates, key=lambda choice: -rates[choice].value))
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
         return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices)
@@ -201,38 +201,42 @@ class LoaderSearch:
 
     def _frame(self) -> tuple[Choice, ...]:
         """What the search begins with: no workers and as many as there are cores, everything else at its default."""
-        numbers = sorted({one.workers for one in self.grid})
+        numbers = sorted({choice.workers for choice in self.grid})
         ends = {numbers[0], min(numbers, key=lambda number: abs(number - self.settings.cores))}
-        first = min(self.grid, key=lambda one: abs(one.prefetch - PREFETCH))
+        first = min(self.grid, key=lambda choice: abs(choice.prefetch - PREFETCH))
         return tuple(
-            one for one in self.grid if one.workers in ends and (not one.workers or one.prefetch == first.prefetch)
+            choice
+            for choice in self.grid
+            if choice.workers in ends and (not choice.workers or choice.prefetch == first.prefetch)
         )
 
-    def _look(self, one: Choice, seconds: float) -> float:
+    def _look(self, choice: Choice, seconds: float) -> float:
         """Measure a slice and return its rate; the search is over where there is no time left for it."""
         budget_s = self.settings.budget_s
         if budget_s is not None and self._slices and self.spent_s >= budget_s:
             raise _SearchEnd(Reason.BUDGET)
-        found = self._measure(one, seconds)
-        self._slices.setdefault(one, []).append(found)
-        return found.rate
+        measured = self._measure(choice, seconds)
+        self._slices.setdefault(choice, []).append(measured)
+        return measured.rate
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
         """Look at the cheapest first, and end the search with one that surely keeps ahead."""
         _, most = self.settings.couples
-        for one in sorted(fresh, key=lambda one: one.cost):
+        for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
-            enough = KEEPS_AHEAD if one.workers else KEEPS_AHEAD_ALONE
-            while len(loads) < most and self._share(one, loads).value <= enough:
-                loads.append(one.batch_size / self._look(one, self.settings.slice_s))
+            enough = KEEPS_AHEAD if choice.workers else KEEPS_AHEAD_ALONE
+            while len(loads) < most and self._share(choice, loads).value <= enough:
+                loads.append(choice.batch_size / self._look(choice, self.settings.slice_s))
                 yield
-                if self._share(one, loads).high <= enough:
-                    self._leaders = (one,)
+                if self._share(choice, loads).high <= enough:
+                    self._leaders = (choice,)
                     raise _SearchEnd(Reason.KEEPS_AHEAD)
 
-    def _share(self, one: Choice, loads: Sequence[float]) -> IntervalEstimate:
+    def _share(self, choice: Choice, loads: Sequence[float]) -> IntervalEstimate:
         """What a batch takes as a share of a step; nothing is known without a slice."""
-        return estimate(loads) / self.settings.step_s[one.batch_size] if loads else IntervalEstimate(0.0, 0.0, math.inf)
+        return (
+            estimate(loads) / self.settings.step_s[choice.batch_size] if loads else IntervalEstimate(0.0, 0.0, math.inf)
+        )
 
     def _halve(self, contenders: Sequence[Choice]) -> Iterator[None]:
         """Measure in rounds of slices that become longer, until the two fastest are left.
@@ -242,13 +246,13 @@ class LoaderSearch:
         A round has several passes, each in an order of its own, so that one noisy moment throws nobody out.
         """
         seconds, left = self.settings.slice_s, tuple(contenders)
-        rates: dict[Choice, list[float]] = {one: [] for one in left}
+        rates: dict[Choice, list[float]] = {choice: [] for choice in left}
         while True:
             for _ in range(self.settings.passes):
-                for one in self._random.sample(left, len(left)):
-                    rates[one].append(self._look(one, seconds))
+                for choice in self._random.sample(left, len(left)):
+                    rates[choice].append(self._look(choice, seconds))
                     yield
-                left = self._undominated({one: rates[one] for one in left})
+                left = self._undominated({choice: rates[choice] for choice in left})
             self._leaders = left = left[: max(2, math.ceil(len(left) / 2))]
             if len(left) <= 2:
                 return
@@ -256,16 +260,17 @@ class LoaderSearch:
 
     def _undominated(self, rates: Mapping[Choice, Sequence[float]]) -> tuple[Choice, ...]:
         """Those that come near the fastest, in order of their rates."""
-        values = {one: estimate(found).value for one, found in rates.items()}
+        values = {choice: estimate(several).value for choice, several in rates.items()}
         least = self.settings.dominated * max(values.values())
-        return tuple(sorted((one for one in values if values[one] >= least), key=lambda one: -values[one]))
+        near = [choice for choice, value in values.items() if value >= least]
+        return tuple(sorted(near, key=lambda choice: -values[choice]))
 
     def _around(self, leader: Choice) -> tuple[Choice, ...]:
         """What differs from the leader in one respect, by one step, and was not measured yet."""
-        return tuple(one for one in self.grid if one not in self._slices and self._is_next(one, leader))
+        return tuple(choice for choice in self.grid if choice not in self._slices and self._is_next(choice, leader))
 
-    def _is_next(self, one: Choice, leader: Choice) -> bool:
-        differing = [axis for axis in _AXES if getattr(one, axis) != getattr(leader, axis)]
+    def _is_next(self, choice: Choice, leader: Choice) -> bool:
+        differing = [axis for axis in _AXES if getattr(choice, axis) != getattr(leader, axis)]
         if len(differing) != 1:
             return False
         (axis,) = differing
@@ -274,19 +279,17 @@ class LoaderSearch:
             here = self._rival(leader)
             if not here:
                 return False
-        values = sorted({getattr(it, axis) for it in self.grid} | {here})
-        return abs(values.index(getattr(one, axis)) - values.index(here)) == 1
+        values = sorted({getattr(other, axis) for other in self.grid} | {here})
+        return abs(values.index(getattr(choice, axis)) - values.index(here)) == 1
 
     def _rival(self, leader: Choice) -> int:
         """The number of workers that came near a leader without any; 0 where none did, and they are not worth it."""
         least = self.settings.dominated * self._value(leader)
-        rivals = [
-            one for one in self._slices if one == replace(leader, workers=one.workers) and self._value(one) >= least
-        ]
-        return max(one.workers for one in rivals)
+        alike = [choice for choice in self._slices if choice == replace(leader, workers=choice.workers)]
+        return max(choice.workers for choice in alike if self._value(choice) >= least)
 
-    def _value(self, one: Choice) -> float:
-        return estimate([it.rate for it in self._slices[one]]).value
+    def _value(self, choice: Choice) -> float:
+        return estimate(_rates(self._slices[choice])).value
 
     def _couple(self) -> Iterator[None]:
         """Measure the two leaders in couples until they part, are equal, or have had their most."""
@@ -300,8 +303,8 @@ class LoaderSearch:
         first, second = self._leaders
         rates: dict[Choice, list[float]] = {first: [], second: []}
         while len(rates[first]) < most:
-            for one in self._random.sample((first, second), 2):
-                rates[one].append(self._look(one, _LONGER * self.settings.slice_s))
+            for choice in self._random.sample((first, second), 2):
+                rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s))
                 yield
             lead = ratio(rates[first], rates[second])
             if len(rates[first]) >= fewest and (_parts(lead) or self._equal(lead.low, lead.high)):
@@ -320,12 +323,16 @@ class LoaderSearch:
         self._leaders, self._lead = ((second, first), lead.inverse()) if swaps else ((first, second), lead)
 
     def _equal(self, *ratios: float) -> bool:
-        return all(abs(one - 1.0) <= self.settings.tie for one in ratios)
+        return all(abs(ratio - 1.0) <= self.settings.tie for ratio in ratios)
 
 
-_AXES = tuple(one.name for one in fields(Choice))
+_AXES = tuple(axis.name for axis in fields(Choice))
 _LONGER = 4
-"""Slices of the two leaders are so many times as long as those of the first round."""
+"""Length of the two leaders' slices, in those of the first round."""
+
+
+def _rates(slices: Sequence[Measured]) -> list[float]:
+    return [measured.rate for measured in slices]
 
 
 def _parts(lead: IntervalEstimate) -> bool:

@@ -51,10 +51,10 @@ def load_step(target: str) -> Step:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise UsageError(rule="a step is named as `module:function` or `file.py:function`", value=f"`{target}`")
-    found = attribute(place, name)
-    if not callable(found):
-        raise UsageError(rule="a step is called with a batch", value=type(found).__name__, place=f"`{target}`")
-    step: Step = found
+    function = attribute(place, name)
+    if not callable(function):
+        raise UsageError(rule="a step is called with a batch", value=type(function).__name__, place=f"`{target}`")
+    step: Step = function
     return step
 
 

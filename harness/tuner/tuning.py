@@ -1,4 +1,4 @@
-"""One tuning: the kind of loader first, then its settings, within a time bound. What is found so far is kept."""
+"""One tuning: the kind of loader first, then its settings, within a time bound. What is known so far is kept."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class Tuning:
     Attributes
     ----------
     advice
-        What was found out about the data set; ``None`` until then.
+        How the data set gives its samples; ``None`` until that was looked at.
     step_s
         Seconds of a step, by batch size.
     standing
@@ -114,9 +114,9 @@ class Tuning:
             left_s = max(self.seconds - loop_s - (time.perf_counter() - began), 0.0)
             settings = LoaderSearchSettings(cores=self.cores, budget_s=left_s, step_s=self.step_s, seed=self.seed)
 
-            def measure(one: Choice, seconds: float) -> Measured:
-                self.looked_at = one
-                return probe(one, seconds)
+            def measure(choice: Choice, seconds: float) -> Measured:
+                self.looked_at = choice
+                return probe(choice, seconds)
 
             for standing in LoaderSearch(choices, measure, settings).run():
                 self.standing, self.spent_s = standing, time.perf_counter() - began
