@@ -1,6 +1,7 @@
 """The contracts: one module for each family of operations, each readable alone.
 
 Adding a contract is adding a module here that defines a :class:`~harness.laws.law.Contract`; nothing else changes.
+What several need is a building block.
 """
 
 import pkgutil
@@ -14,13 +15,13 @@ from harness.laws import Contract
 @cache
 def contracts() -> dict[str, Contract]:
     """Every contract by name, in the order of the modules' names and of definition."""
-    found: dict[str, Contract] = {}
+    by_name: dict[str, Contract] = {}
     for module_info in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
         module = import_module(module_info.name)
         for value in vars(module).values():
             if isinstance(value, Contract):
-                found.setdefault(value.name, value)
-    return found
+                by_name.setdefault(value.name, value)
+    return by_name
 
 
 def contract_named(name: str) -> Contract:

@@ -17,6 +17,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
@@ -92,32 +94,28 @@ into_bias_oracle = Oracle(
 )
 
 
-def linear_bound(X: Array, weight: Array, bias: Array, expected: Array, format_: Format) -> Array:
+def linear_bound(X: Tensor, weight: Tensor, bias: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     r""":math:`(u + (d + 1) u_a) (\sum_j |x_j w_j| + |b|) + 2 u (|y| + |y - b|)`, and a subnormal a product.
 
     The first :math:`u` rounds each product to the format, as code does that multiplies before it sums.
     """
-    d = X.shape[-1]
+    x, w, b, d = to_array(X), to_array(weight), to_array(bias), X.shape[-1]
     # Where a feature is infinite there is nothing to bound, and the largest numbers' product is infinite in float64.
     with np.errstate(invalid="ignore", over="ignore"):
-        magnitude = np.abs(X) @ np.abs(weight).T + np.abs(bias)
-        stored = 2.0 * format_.u * (np.abs(expected) + np.abs(expected - bias))
+        magnitude = np.abs(x) @ np.abs(w).T + np.abs(b)
+        stored = 2.0 * format_.u * (np.abs(expected.hi) + np.abs(expected.hi - b))
         summing = (format_.u + (d + 1) * format_.u_accumulator) * magnitude
         return np.asarray(summing + stored + (d + 1) * format_.smallest)
 
 
-@law(
+value = usual_laws.value(
+    Exact(("X", "weight", "bias"), linear_oracle, linear_bound),
+    "value",
     "linear(X, weight, bias) equals X @ weight.T + bias.",
     source="Higham (2002), section 3.1",
     bound="(u + (d + 1) u_a) (|X| |weight|^T + |bias|) + 2 u (|y| + |y - b|)",
     cause=STALL,
-    group="value",
 )
-def value(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = linear_oracle(X, weight, bias)
-    absolute = linear_bound(to_array(X), to_array(weight), to_array(bias), expected.hi, linear.format)
-    return compare(linear(X, weight, bias), expected, in_ulp(absolute, expected, linear.format), linear.format)
 
 
 @law(
@@ -162,7 +160,7 @@ def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measu
     least = np.where(products == 0.0, np.inf, products).min(-1)
     normal = np.minimum(least, np.where(x == 0.0, np.inf, np.abs(x)).min(-1, keepdims=True)) >= 4.0 * format_.tiny
     normal &= np.abs(halves.hi) >= 4.0 * format_.tiny
-    twice = 3.0 * in_ulp(linear_bound(x, w, np.zeros(len(w)), halves.hi, format_), halves, format_)
+    twice = 3.0 * in_ulp(linear_bound(X, weight, bias, halves, format_), halves, format_)
     return compare(linear(X, weight, bias), halves, np.where(normal, 0.0, twice), format_)
 
 
@@ -174,7 +172,7 @@ def _gradient(linear: Subject, inputs: tuple[Tensor, ...], cotangent: Tensor, or
     terms = cotangent.shape[1] if of == 0 else cotangent.shape[0]
     absolute = (terms + 1) * (format_.u * magnitude * (1.0 + 16.0 * format_.u) + format_.smallest)
     actual = linear.gradient(inputs, cotangent, of=of)
-    return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
+    return within(actual, expected, absolute, format_)
 
 
 _CHAIN = "chain rule; Higham (2002), section 3.5 on products of matrices"
@@ -362,11 +360,10 @@ LINEAR = Contract(
             group="special",
             cause="what is not finite is replaced",
         ),
-        value.on(
+        usual_laws.on_extreme_numbers(
+            value,
             _extreme_features,
-            "value_on_extreme_numbers",
             "The value is right for the largest and the smallest numbers too, and infinite where a product overflows.",
-            group="special",
             cause="features are clipped, or subnormal numbers are flushed to zero",
         ),
         on_long_rows(value, _long_features, cause=STALL),

@@ -27,29 +27,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contracts.building_blocks.binary_logits import (
-    RAYS,
-    every_third_infinite,
-    extreme_groups,
-    groups,
-    long_groups,
-    zero_groups,
-)
-from harness.contracts.building_blocks.logistic_function import (
-    choose,
-    sigma,
-    sigmoid_exact,
-    sigmoid_screen,
-    softplus_exact,
-    softplus_screen,
-    tail,
-)
-from harness.contracts.building_blocks.logits import compare_policy
-from harness.contracts.building_blocks.reduction import reduced
-from harness.contracts.building_blocks.usual_laws import finite, not_lost
-from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, in_ulp, to_array
+from harness.contracts.building_blocks import binary_logits, logistic_function, usual_laws
+from harness.contracts.building_blocks.logistic_function import choose, sigma, tail
+from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 
@@ -59,7 +44,7 @@ from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_l
 def _rows_screen(elementary: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
     """``w + L``: nothing cancels."""
     weight = choose(np.asarray(x < 0), dd.lift(y), dd.two_sum(np.ones(y.shape), -y))
-    return weight * np.abs(x) + softplus_screen(elementary, -np.abs(x))
+    return weight * np.abs(x) + logistic_function.softplus_screen(elementary, -np.abs(x))
 
 
 def _loss_screen(elementary: dd.Elementary, logits: Array, targets: Array, reduction: str) -> DoubleDouble:
@@ -68,7 +53,7 @@ def _loss_screen(elementary: dd.Elementary, logits: Array, targets: Array, reduc
 
 
 def _loss_exact(logits: Any, targets: Any, reduction: str) -> Any:
-    return reduced(softplus_exact(logits) - logits * targets, reduction, lambda rows: rows.sum(-1))
+    return reduced(logistic_function.softplus_exact(logits) - logits * targets, reduction, lambda rows: rows.sum(-1))
 
 
 def _slope_screen(x: Array, y: Array) -> DoubleDouble:
@@ -77,7 +62,7 @@ def _slope_screen(x: Array, y: Array) -> DoubleDouble:
     Next to ``x = 0``, where ``y = 1/2`` cancels the rest, three terms of the series of ``sigma(x) - 1/2``. Where a
     float64 ``y`` is the rounded ``sigma(x)``, an absolute error of some ``2^-105`` is left, ``2^-50`` of the bound.
     """
-    upper, lower = sigmoid_screen(dd.DOUBLE, x), sigmoid_screen(dd.DOUBLE, -x)
+    upper, lower = logistic_function.sigmoid_screen(dd.DOUBLE, x), logistic_function.sigmoid_screen(dd.DOUBLE, -x)
     difference = dd.two_sum(np.ones(y.shape), -y) * upper - lower * y
     near = np.abs(x) < 2.0**-25
     small = dd.lift(np.where(near, x, 0.0))
@@ -92,7 +77,7 @@ def _gradient_screen(_: dd.Elementary, logits: Array, targets: Array, reduction:
 
 
 def _gradient_exact(logits: Any, targets: Any, reduction: str) -> Any:
-    slope = sigmoid_exact(logits) - targets
+    slope = logistic_function.sigmoid_exact(logits) - targets
     return slope / logits.shape[-1] if reduction == "mean" else slope
 
 
@@ -116,93 +101,89 @@ def _accurate_row_bound(x: Array, rows: Array, u: float) -> Array:
 RowBound = Callable[[Array, Array, float], Array]
 
 
-def _loss_bound(loss: Subject, logits: Tensor, targets: Tensor, of_row: RowBound) -> Array:
+def _loss_error(of_row: RowBound) -> Callable[..., Array]:
     """Absolute error of the loss: the rows' errors, reduced, and the reduction's own."""
-    format_, reduction, n = loss.format, loss.declares["reduction"], logits.shape[-1]
-    rows = loss_oracle(logits, targets, "none").hi
-    row_bound = of_row(to_array(logits), rows, format_.u * (1.0 + 4.0 * format_.u)) + 3.0 * format_.smallest
-    if reduction == "none":
-        return row_bound
-    summing = (n - 1) * format_.u_accumulator + 2.0 * format_.u
-    total = row_bound.sum(-1) * (1.0 + summing) + summing * (1.0 + summing) * rows.sum(-1)
-    return np.asarray(total / n if reduction == "mean" else total) + format_.smallest
+
+    def error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
+        rows = loss_oracle(logits, targets, "none").hi
+        row_bound = of_row(to_array(logits), rows, format_.u * (1.0 + 4.0 * format_.u)) + 3.0 * format_.smallest
+        if reduction == "none":
+            return row_bound
+        n = logits.shape[-1]
+        summing = (n - 1) * format_.u_accumulator + 2.0 * format_.u
+        total = row_bound.sum(-1) * (1.0 + summing) + summing * (1.0 + summing) * rows.sum(-1)
+        return np.asarray(total / n if reduction == "mean" else total) + format_.smallest
+
+    return error
 
 
-def _against_oracle(loss: Subject, logits: Tensor, targets: Tensor, of_row: RowBound) -> Measurement:
-    expected = loss_oracle(logits, targets, loss.declares["reduction"])
-    bound = in_ulp(_loss_bound(loss, logits, targets, of_row), expected, loss.format)
-    return compare(loss(logits, targets), expected, bound, loss.format)
+def _gradient_error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
+    """``u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n``, and subnormals."""
+    x, y = to_array(logits), to_array(targets)
+    slope = np.abs(gradient_oracle(logits, targets, "none").hi)
+    parts = 2.0 * (x >= 0) + 2.0 * y + 6.0 * sigma(-np.abs(x)) + 3.0 * slope
+    absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
+    return np.asarray(absolute + 4.0 * format_.smallest)
+
+
+def _exact_loss(of_row: RowBound) -> Exact:
+    return Exact(("logits", "targets"), loss_oracle, _loss_error(of_row), ("reduction",))
 
 
 # Laws
+
+_VALUE = _exact_loss(_usual_row_bound)
 
 SOURCE = "error analysis of one operation after the other"
 WRONG_CLASS = "the probability is rounded to one or zero and its logarithm is -inf, or 0 * -inf: stay with logits"
 
 
-@law(
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "binary_cross_entropy_with_logits(x, y) equals the mean of ln(1 + exp(x)) - x y.",
     source=SOURCE,
     bound="mean of u (2 |x| + 3 L + 2 s + l), and the sums' errors",
     cause="a clamp or an epsilon bends the loss of certain predictions, or the sigmoid is applied twice",
     non_finite=WRONG_CLASS,
-    group="value",
 )
-def value(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare with the oracle, in the reduction the case declares."""
-    return _against_oracle(loss, logits, targets, _usual_row_bound)
 
-
-@law(
+digits_not_lost = usual_laws.value(
+    _exact_loss(_accurate_row_bound),
+    "digits_not_lost",
     "The loss keeps its digits however small it is.",
     source=SOURCE,
     bound="mean of u (2 l + L + 2 s), and the sums' errors",
     cause="terms of the size of x cancel: add |x| times the weight of the wrong class and log1p(exp(-|x|))",
     non_finite=WRONG_CLASS,
-    group="value",
 )
-def digits_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare with the oracle, within what the form that does not cancel reaches."""
-    return _against_oracle(loss, logits, targets, _accurate_row_bound)
 
-
-@law(
+loss_not_lost = usual_laws.not_lost(
+    _VALUE,
+    "loss_not_lost",
     "The loss is zero only where the exact loss is no normal number.",
     source="l >= ln(1 + exp(-|x|)) > 0",
-    bound="none",
     cause="x - ln(1 + exp(x)) drops exp(-|x|) from |x| = p ln 2 (16.6 in float32): keep log1p(exp(-|x|)) apart",
-    group="value",
 )
-def loss_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Measure ``inf`` where the loss is exactly zero and the truth is a normal number."""
-    return not_lost(loss(logits, targets), loss_oracle(logits, targets, loss.declares["reduction"]), loss.format)
 
-
-@law(
+finite_on_extreme_logits = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_logits",
     "The loss is finite wherever the logits are.",
     source="0 < l <= |x| + ln 2",
-    bound="none",
     cause=WRONG_CLASS,
-    group="finite",
 )
-def finite_on_extreme_logits(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(loss(logits, targets), loss_oracle(logits, targets, loss.declares["reduction"]), loss.format)
 
-
-@law(
+not_negative = usual_laws.one_sided(
+    _VALUE,
+    "not_negative",
     "The loss is not negative.",
+    nearest=usual_laws.not_below_zero,
+    comparison=within,
     source="a probability is at most one",
     bound="the value's bound",
     cause="an epsilon is added to the probability, or the sign of a term is wrong",
-    group="algebra",
 )
-def not_negative(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Measure how far below zero the loss is."""
-    actual = to_array(loss(logits, targets))
-    reference = np.where(np.isnan(actual), 0.0, np.maximum(actual, 0.0))
-    bound = in_ulp(_loss_bound(loss, logits, targets, _usual_row_bound), dd.lift(reference), loss.format)
-    return compare(actual, reference, bound, loss.format)
 
 
 @law(
@@ -216,30 +197,19 @@ def not_negative(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
 def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
     """Compare the two ways to name the classes; ``1 - y`` is exact for the targets drawn."""
     exchanged = to_array(loss(-logits, 1.0 - targets))
-    expected = dd.lift(np.where(np.isnan(exchanged), np.inf, exchanged))
-    absolute = 2.0 * _loss_bound(loss, logits, targets, _usual_row_bound)
-    return compare(loss(logits, targets), expected, in_ulp(absolute, expected, loss.format), loss.format)
+    expected = np.where(np.isnan(exchanged), np.inf, exchanged)
+    return within(loss(logits, targets), expected, 2.0 * _VALUE.error_at(loss, logits, targets), loss.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error, ("reduction",)),
+    "gradient",
     "The gradient in the logits is (sigmoid(x) - y) / n.",
     source="chain rule; the bound is that of the backward pass, one operation after the other",
     bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, and subnormals",
     cause="a clamped probability has gradient zero beyond the clamp, where the truth is one",
     non_finite="0 * inf in the backward pass of a logarithm of zero: stay with logits",
-    group="gradient",
 )
-def gradient(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    format_, reduction = loss.format, loss.declares["reduction"]
-    expected = gradient_oracle(logits, targets, reduction)
-    x, y = to_array(logits), to_array(targets)
-    parts = (
-        2.0 * (x >= 0) + 2.0 * y + 6.0 * sigma(-np.abs(x)) + 3.0 * np.abs(gradient_oracle(logits, targets, "none").hi)
-    )
-    absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
-    absolute = absolute + 4.0 * format_.smallest
-    return compare(loss.gradient((logits, targets)), expected, in_ulp(absolute, expected, format_), format_)
 
 
 @law(
@@ -254,27 +224,27 @@ def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measure
     expected = gradient_oracle(logits, targets, loss.declares["reduction"])
     hard = np.isin(to_array(targets), (0.0, 1.0))
     looked_at = choose(hard, expected, dd.lift(np.zeros(hard.shape)))
-    return not_lost(loss.gradient((logits, targets)), looked_at, loss.format)
+    return usual_laws.measure_not_lost(loss.gradient((logits, targets)), looked_at, loss.format)
 
 
-@law(
+def _infinite_groups(logits: Tensor, targets: Tensor, *, wrong: bool) -> NDArray[np.bool_]:
+    """Groups of nothing but infinite logits, that speak against their targets or for them."""
+    against = np.where(to_array(logits) < 0, to_array(targets), 1.0 - to_array(targets))
+    return np.asarray((np.isinf(to_array(logits)) & ((against > 0.0) == wrong)).all(-1))
+
+
+certain_and_right = usual_laws.policy(
+    _VALUE,
+    "certain_and_right",
     "Infinite logits on the right side, +inf for y = 1 and -inf for y = 0, give what the case declares: NaN, or zero.",
+    convention="certain_and_right",
+    rows=lambda logits, targets: _infinite_groups(logits, targets, wrong=False),
+    policies=lambda *_: {"nan": np.nan, "zero": 0.0},
     source="0 * inf is left open, its limit is not: the convention `certain_and_right`",
     bound="none",
     cause="the convention `certain_and_right` is nan or zero: declare the one that is meant",
-    group="special",
-    inputs=every_third_infinite(1.0),
+    inputs=binary_logits.every_third_infinite(1.0),
 )
-def certain_and_right(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare the groups of infinite logits with the policy."""
-    policies = {"nan": np.nan, "zero": 0.0}
-    chosen = (np.isinf(to_array(logits)) & (_wrong_weight(logits, targets) == 0.0)).all(-1)
-    return compare_policy(loss, loss(logits, targets), chosen, policies, "certain_and_right")
-
-
-def _wrong_weight(logits: Tensor, targets: Tensor) -> Array:
-    """Target weight of the class that the logit speaks against."""
-    return np.where(to_array(logits) < 0, to_array(targets), 1.0 - to_array(targets))
 
 
 @law(
@@ -283,14 +253,13 @@ def _wrong_weight(logits: Tensor, targets: Tensor) -> Array:
     bound="none",
     cause="inf - inf: terms of the size of x are subtracted from each other",
     group="special",
-    inputs=every_third_infinite(0.0),
+    inputs=binary_logits.every_third_infinite(0.0),
 )
 def certain_and_wrong(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare the groups of infinite logits with infinity; the others are compared with themselves."""
-    actual = to_array(loss(logits, targets))
-    chosen = (np.isinf(to_array(logits)) & (_wrong_weight(logits, targets) > 0.0)).all(-1)
-    chosen = chosen.reshape((-1,) + (1,) * (actual.ndim - 1))
-    return compare(actual, np.where(chosen, np.inf, actual), 0.0, loss.format)
+    """Compare the groups of infinite logits with infinity."""
+    return usual_laws.compare_rows(
+        loss(logits, targets), _infinite_groups(logits, targets, wrong=True), np.inf, loss.format
+    )
 
 
 # Contract
@@ -300,7 +269,7 @@ BINARY_CROSS_ENTROPY = Contract(
     signature="(logits[n], targets[n]) -> []",
     summary="mean of ln(1 + exp(x)) - x y",
     domain="finite logits, |x| <= max / 64; 0 <= y <= 1 such that 1 - y is exact; infinities where a law says so",
-    inputs=groups,
+    inputs=binary_logits.groups,
     laws=(
         value,
         digits_not_lost,
@@ -310,7 +279,7 @@ BINARY_CROSS_ENTROPY = Contract(
         classes_exchange,
         gradient,
         gradient.on(
-            zero_groups,
+            binary_logits.zero_groups,
             "gradient_at_zero",
             "At both zeros and next to them the gradient is what it is in the limit, (1/2 - y) / n.",
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
@@ -318,22 +287,21 @@ BINARY_CROSS_ENTROPY = Contract(
         gradient_not_lost,
         certain_and_right,
         certain_and_wrong,
-        value.on(
-            extreme_groups,
-            "value_on_extreme_numbers",
+        usual_laws.on_extreme_numbers(
+            value,
+            binary_logits.extreme_groups,
             "The value is right for the largest and the smallest finite logits too, and for both zeros.",
-            group="special",
         ),
         on_long_rows(
             value,
-            long_groups,
+            binary_logits.long_groups,
             cause="a sum accumulated in the 16-bit format sticks at 2^p and overflows float16: accumulate in float32",
         ),
         *implementation_laws(value, rows=False),
     ),
     axes={"logits": Axes(("g", "n")), "targets": Axes(("g", "n"))},
     output=(),
-    rays=RAYS,
-    conventions={"reduction": ("mean", "sum", "none"), "certain_and_right": ("nan", "zero")},
+    rays=binary_logits.RAYS,
+    conventions={**REDUCTIONS, "certain_and_right": ("nan", "zero")},
     grouped=True,
 )

@@ -12,31 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.contracts.building_blocks.labelled_logits import (
-    groups_of_logits,
-    loss_oracle,
-    masked_at_label,
-    masked_off_label,
-    pick,
-    single_rows,
-)
-from harness.contracts.building_blocks.log_domain import (
-    compare_near,
-    log_softmax_absolute_bound,
-)
-from harness.contracts.building_blocks.logits import (
-    DOMAIN,
-    LONG_ROWS,
-    all_masked,
-    compare_policy,
-    every_third_row,
-    extreme_logits,
-    largest_logit,
-    logarithms,
-    long_logits,
-    one_infinite,
-)
-from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
+from harness.contracts.building_blocks.log_domain import compare_near, log_softmax_absolute_bound
+from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
@@ -45,9 +23,10 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_exact,
     softmax_oracle,
     sum_of_others,
+    through_the_maximum,
 )
-from harness.contracts.building_blocks.usual_laws import finite
-from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, compare_absolute, in_ulp, to_arb, to_array
+from harness.contracts.building_blocks.usual_laws import Exact
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED
@@ -82,13 +61,11 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 # Bounds
 
 
-def _loss_bound(loss: Subject, logits: Tensor, labels: Tensor) -> Array:
+def _loss_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the loss: the rows' errors, reduced, and the reduction's own."""
-    format_ = loss.format
-    rows = loss_oracle(logits, labels, "none").hi
-    every = log_softmax_absolute_bound(logits, _broadcast_loss(rows, logits), format_)
-    row_bound = pick(every, labels.numpy())
-    reduction = loss.declares["reduction"]
+    rows = labelled_logits.loss_oracle(logits, labels, "none").hi
+    every = log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
+    row_bound = labelled_logits.pick(every, labels.numpy())
     if reduction == "none":
         return np.asarray(row_bound)
     n = logits.shape[-2]
@@ -101,65 +78,60 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
     return np.broadcast_to(rows[..., None], tuple(logits.shape))
 
 
+def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
+    """``(A_i p_i + 6 u [i = t]) / n``, and at the maximum the sum of these."""
+    x = to_array(logits)
+    at_target = np.arange(x.shape[-1]) == labels.numpy()[..., None]
+    absolute = backward_amplified(softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
+    absolute = through_the_maximum(absolute, x)
+    if reduction == "mean":
+        absolute = absolute / x.shape[-2]
+    return np.asarray(absolute + 4.0 * format_.smallest * x.shape[-1])
+
+
 # Laws
 
+UNDERFLOW = "the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax"
 
-@law(
+_VALUE = Exact(("logits", "labels"), labelled_logits.loss_oracle, _loss_bound, ("reduction",))
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
     bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, and the error of that mean",
     cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax spoils it",
-    non_finite="the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
-    group="value",
+    non_finite=UNDERFLOW,
 )
-def value(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Compare with the oracle, in the reduction the case declares."""
-    expected = loss_oracle(logits, labels, loss.declares["reduction"])
-    return compare(
-        loss(logits, labels), expected, in_ulp(_loss_bound(loss, logits, labels), expected, loss.format), loss.format
-    )
 
-
-@law(
+finite_on_extreme_logits = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_logits",
     "cross_entropy(X, t) is finite wherever X is.",
     source="0 <= loss <= 2 max|x| + ln k",
-    bound="none",
     cause=f"{OVERFLOW}; or the target's probability underflows to zero, whose logarithm is -inf",
-    group="finite",
 )
-def finite_on_extreme_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(loss(logits, labels), loss_oracle(logits, labels, loss.declares["reduction"]), loss.format)
 
-
-@law(
+not_negative = usual_laws.one_sided(
+    _VALUE,
+    "not_negative",
     "cross_entropy(X, t) is not negative.",
+    nearest=usual_laws.not_below_zero,
+    comparison=compare_absolute,
     source="p <= 1",
     bound="the value's bound",
     unit="ulp of 1",
     cause="the logarithm of the sum is smaller than its largest term, or an epsilon is added to the probability",
-    group="algebra",
 )
-def not_negative(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Measure how far below zero the loss is, against the value's bound."""
-    actual = to_array(loss(logits, labels))
-    reference = np.where(np.isnan(actual), 0.0, np.maximum(actual, 0.0))
-    return compare_absolute(actual, reference, _loss_bound(loss, logits, labels), loss.format)
 
-
-@law(
+loss_not_lost = usual_laws.not_lost(
+    _VALUE,
+    "loss_not_lost",
     "cross_entropy(X, t) is zero only where the exact loss rounds to zero.",
     source="loss >= ln(1 + exp(-gap)) > 0",
-    bound="none",
     cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other classes' sum",
-    group="value",
 )
-def loss_not_lost(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Measure ``inf`` where the loss is exactly zero and the truth is a normal number."""
-    expected = loss_oracle(logits, labels, loss.declares["reduction"])
-    actual = to_array(loss(logits, labels))
-    lost = (actual == 0.0) & (expected.hi >= loss.format.tiny)
-    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
 
 
 @law(
@@ -168,16 +140,16 @@ def loss_not_lost(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     bound="the value's bounds at both labels",
     unit="ulp of 1",
     cause="softmax is applied twice, or an epsilon or a clamp bends the loss of unlikely classes",
-    non_finite="the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax",
+    non_finite=UNDERFLOW,
     group="algebra",
 )
 def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Move every label on by one; the difference of the logits is summed without rounding."""
     following = (labels + 1) % logits.shape[-1]
     x = to_array(logits)
-    difference = dd.two_sum(pick(x, labels.numpy()), -pick(x, following.numpy()))
+    difference = dd.two_sum(labelled_logits.pick(x, labels.numpy()), -labelled_logits.pick(x, following.numpy()))
     expected = reduced(difference, loss.declares["reduction"], dd.total) + to_array(loss(logits, labels))
-    absolute = _loss_bound(loss, logits, labels) + _loss_bound(loss, logits, following)
+    absolute = _VALUE.error_at(loss, logits, labels) + _VALUE.error_at(loss, logits, following)
     return compare_near(loss(logits, following), expected, absolute, loss.format)
 
 
@@ -211,32 +183,20 @@ def columns_in_any_order(loss: Subject, logits: Tensor, labels: Tensor) -> Measu
 
 def _compare_twice(loss: Subject, logits: Tensor, labels: Tensor, other: Tensor) -> Measurement:
     """Compare with another output for the same loss: both err, so that the bound counts twice."""
-    exact, values = loss_oracle(logits, labels, loss.declares["reduction"]).hi, to_array(other)
+    exact, values = labelled_logits.loss_oracle(logits, labels, loss.declares["reduction"]).hi, to_array(other)
     reference = np.where(np.isnan(values), exact, values)
-    return compare_absolute(loss(logits, labels), reference, 2.0 * _loss_bound(loss, logits, labels), loss.format)
+    return compare_absolute(loss(logits, labels), reference, 2.0 * _VALUE.error_at(loss, logits, labels), loss.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("logits", "labels"), gradient_oracle, _gradient_bound, ("reduction",)),
+    "gradient",
     "The gradient of cross_entropy is (softmax(X) - one_hot(t)) / n.",
     source="chain rule; the bound is the softmax's carried through it",
     bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u",
     cause="a clamped probability has gradient zero where the truth is one",
     non_finite="an underflowed probability gives 0 * inf = NaN in the backward pass, although the value is finite",
-    group="gradient",
 )
-def gradient(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    format_, reduction = loss.format, loss.declares["reduction"]
-    expected = gradient_oracle(logits, labels, reduction)
-    x = to_array(logits)
-    at_target = np.arange(x.shape[-1]) == labels.numpy()[..., None]
-    absolute = backward_amplified(softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
-    at_maximum = x == x.max(-1, keepdims=True)
-    absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
-    if reduction == "mean":
-        absolute = absolute / x.shape[-2]
-    absolute = absolute + 4.0 * format_.smallest * x.shape[-1]
-    return compare(loss.gradient((logits, labels)), expected, in_ulp(absolute, expected, format_), format_)
 
 
 # Special values
@@ -248,55 +208,49 @@ def gradient(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     bound="none",
     cause="the probability is clamped away from zero, or a large negative constant stands for -inf",
     group="special",
-    inputs=masked_at_label,
+    inputs=labelled_logits.masked_at_label,
 )
 def impossible_label(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Look at those rows, or at the groups that have one; the others are the business of other laws."""
-    actual = to_array(loss(logits, labels))
-    impossible = np.isneginf(pick(to_array(logits), labels.numpy()))
+    """Look at those rows, or at the groups that have one."""
+    impossible = np.isneginf(labelled_logits.pick(to_array(logits), labels.numpy()))
     possible = np.isfinite(to_array(logits).max(-1))
     chosen = impossible & possible
-    if loss.declares["reduction"] != "none":
-        # A row of nothing but -inf has a policy, which decides its group.
-        chosen = chosen.any(-1) & possible.all(-1)
-    return compare(actual, np.where(chosen, np.inf, actual), 0.0, loss.format)
+    if loss.declares["reduction"] == "none":
+        actual = to_array(loss(logits, labels))
+        return compare(actual, np.where(chosen, np.inf, actual), 0.0, loss.format)
+    # A row of nothing but -inf has a policy, which decides its group.
+    return usual_laws.compare_rows(loss(logits, labels), chosen.any(-1) & possible.all(-1), np.inf, loss.format)
 
 
-@law(
+fully_masked_row = logit_rows.fully_masked_law(
+    _VALUE,
     "A row of nothing but -inf gives what the case declares: NaN, or the loss of zeros or of the uniform distribution.",
-    source="0 / 0 is left open: the convention `fully_masked`",
-    bound="1/2 ulp",
+    lambda logits, _: {"nan": np.nan, "zeros": np.inf, "uniform": np.log(float(logits.shape[-1]))},
     cause="the convention `fully_masked` is nan, zeros (+inf) or uniform (ln k): declare the one that is meant",
-    group="special",
-    inputs=single_rows(every_third_row(all_masked)),
+    inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.all_masked)),
 )
-def fully_masked_row(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Compare the masked rows with the policy; each is a batch of its own."""
-    policies = {"nan": np.nan, "zeros": np.inf, "uniform": np.log(float(logits.shape[-1]))}
-    rows = np.isneginf(to_array(logits)).all((-2, -1))
-    return compare_policy(loss, loss(logits, labels), rows, policies, "fully_masked")
 
 
 @law(
     "A row with one logit of +inf gives what the case declares: NaN, or zero if it is the label's and +inf if not.",
-    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
+    source=logit_rows.LEFT_OPEN_AT_INFINITY,
     bound="none",
-    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
+    cause=logit_rows.NAN_OR_LIMIT,
     group="special",
-    inputs=single_rows(every_third_row(one_infinite)),
+    inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.one_infinite)),
 )
 def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Compare the rows that have one with the policy; each is a batch of its own."""
     infinite = np.isposinf(to_array(logits))
-    limit = np.where(pick(infinite, labels.numpy()).any(-1), 0.0, np.inf)
+    limit = np.where(labelled_logits.pick(infinite, labels.numpy()).any(-1), 0.0, np.inf)
     actual = loss(logits, labels)
     policies = {"nan": np.nan, "limit": limit.reshape((-1,) + (1,) * (actual.ndim - 1))}
-    return compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
+    return usual_laws.compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
 
 
 def _total(loss: Subject, terms: Array) -> tuple[float, float]:
     """The loss of the first class is the logarithm of the sum."""
-    logits, exact = logarithms(terms, loss.format)
+    logits, exact = logit_rows.logarithms(terms, loss.format)
     return float(np.exp(float(loss(logits[None], torch.zeros(1, 1, dtype=torch.int64)).reshape(())))), exact
 
 
@@ -306,8 +260,8 @@ CROSS_ENTROPY = Contract(
     "cross_entropy",
     signature="(logits[n,k], labels[n]) -> []",
     summary="mean over the rows of ln sum_j exp(x_j) - x_t",
-    domain=DOMAIN,
-    inputs=groups_of_logits,
+    domain=logit_rows.DOMAIN,
+    inputs=labelled_logits.groups_of_logits,
     laws=(
         value,
         finite_on_extreme_logits,
@@ -318,34 +272,25 @@ CROSS_ENTROPY = Contract(
         columns_in_any_order,
         gradient,
         value.on(
-            masked_off_label,
+            labelled_logits.masked_off_label,
             "masked_classes_ignored",
             "A logit of -inf that is not the label's adds nothing: the loss is that of the other classes.",
             cause="0 * -inf is NaN, or a large negative constant stands for -inf",
             group="special",
         ),
-        gradient.on(
-            masked_off_label,
-            "gradient_of_masked_rows",
-            "Where some logits are -inf, their gradient is zero and that of the others as without them.",
-        ),
+        logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label),
         impossible_label,
         fully_masked_row,
         infinite_logit,
-        value.on(
-            single_rows(extreme_logits),
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
-        on_long_rows(value, single_rows(long_logits, ONE_SEED), cause=LONG_ROWS),
+        usual_laws.on_extreme_numbers(value, labelled_logits.single_rows(logit_rows.extreme_logits)),
+        on_long_rows(value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS),
         *implementation_laws(value, rows=False),
     ),
-    axes={"logits": Axes(("g", "n", "k"), largest=largest_logit), "labels": Axes(("g", "n"), index_of="k")},
+    axes={"logits": Axes(("g", "n", "k"), largest=logit_rows.largest_logit), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
     total=_total,
     conventions={
-        "reduction": ("mean", "sum", "none"),
+        **REDUCTIONS,
         "fully_masked": ("nan", "zeros", "uniform"),
         "infinite_logit": ("nan", "limit"),
     },

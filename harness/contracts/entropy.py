@@ -9,43 +9,49 @@ two terms that are not negative. So the entropy is known to a small *relative* e
 :math:`-\sum p \ln p` has no such accuracy, since :math:`\ln p` of the dominating class is itself a small difference.
 The gradient is :math:`-p_i (\ln p_i + H) = p_i (g_i - G)`.
 
-The bound is derived in :mod:`harness.contracts.building_blocks.entropy_bound`.
+The bound is that of this form carried out in the format itself, with an exponential and a logarithm accurate to one ulp
+(:math:`2u`); :math:`u_a` is the accumulator's roundoff:
+
+* :math:`e^{-g_i}` errs relatively by :math:`u (g_i + 2)`, the subtraction's part having become :math:`u g_i`; its
+  product with :math:`g_i`, which errs by :math:`u`, by :math:`u (g_i + 4)`;
+* :math:`S` errs by the mean :math:`\tau = \sum_i p_i u (g_i + 2) + (k - 1) u_a + u`, and :math:`\sum e^{-g_i} g_i`
+  by the mean of its terms' errors, :math:`(k - 1) u_a` and :math:`u`; the quotient adds :math:`u`. So :math:`G` errs by
+  :math:`u (\sum_i p_i g_i^2 + G^2 + 8 G) + 2 (k - 1) u_a G` to first order;
+* :math:`\ln(1 + R)` errs by :math:`\delta R / S`, that is :math:`u (G + 3 R/S) + (k - 2) u_a R/S`, and by :math:`2u` of
+  itself; the last addition by :math:`u H`.
+
+Where an exponential is subnormal it errs by a smallest subnormal, which counts at most :math:`1 + g_i` times.
+
+The usual form :math:`-\sum p \ln p` by way of the log-softmax, whose absolute error is :math:`\delta_i`, has
+:math:`\sum_i p_i (\delta_i + |\ln p_i| (\delta_i + 3u)) + ((k - 1) u_a + u) H`.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from flint import arb
-from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.entropy_bound import (
-    entropy_absolute_bound,
-    gradient_bound,
-    log_softmax_form_bound,
-    subnormals,
+from harness.contracts.building_blocks import logit_rows, usual_laws
+from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
+from harness.contracts.building_blocks.softmax_function import (
+    OVERFLOW,
+    exact_shift,
+    gaps,
+    softmax_exact,
+    softmax_relative_bound,
+    sum_of_others,
+    through_the_maximum,
 )
-from harness.contracts.building_blocks.logits import (
-    DOMAIN,
-    LONG_ROWS,
-    all_masked,
-    compare_policy,
-    every_third_row,
-    extreme_logits,
-    largest_logit,
-    largest_weight,
-    long_logits,
-    one_infinite,
-)
-from harness.contracts.building_blocks.softmax_function import OVERFLOW, exact_shift, gaps, softmax_exact, sum_of_others
-from harness.contracts.building_blocks.usual_laws import finite
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, masked
+from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws.strategies import Shape
 
 SOURCE = "Shannon's definition; the bound is derived in the module"
 
@@ -97,6 +103,81 @@ entropy_oracle = Oracle(_entropy_screen, _entropy_exact)
 entropy_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 
+# Bounds
+
+
+class Moments(NamedTuple):
+    """Of a row's gaps ``g``: the sum of their exponentials without one maximum, and means under the softmax."""
+
+    gap: Array
+    g: Array
+    others: Array
+    p: Array
+    mean: Array
+    square: Array
+
+
+def moments(x: Array) -> Moments:
+    """Return them in float64, the last axis kept; gaps of classes without probability are zero."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gap = x.max(-1, keepdims=True) - x
+    exponentials = np.exp(-gap)
+    g = np.where(exponentials > 0.0, gap, 0.0)
+    others = sum_of_others(dd.COMPENSATED, dd.lift(exponentials), x).hi
+    p = exponentials / (1.0 + others)
+    return Moments(gap, g, others, p, (p * g).sum(-1, keepdims=True), (p * g * g).sum(-1, keepdims=True))
+
+
+def _subnormals(row: Moments, format_: Format) -> Array:
+    """Smallest subnormals: of each exponential below ``tiny``, weighted by its gap, and of three results."""
+    # Beyond twice the gap at which it underflows, an exponential times its gap is nothing beside a subnormal.
+    small = (row.gap > -math.log(2.0 * format_.tiny)) & (row.gap < -2.0 * format_.log_smallest)
+    return np.asarray(format_.smallest * (3.0 + np.where(small, 2.0 + row.gap, 0.0).sum(-1)))
+
+
+def entropy_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of ``ln(1 + R) + G``, in the order of the module's notes."""
+    row = moments(to_array(logits))
+    u, adding = format_.u, (row.g.shape[-1] - 1) * format_.u_accumulator + format_.u
+    tau = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) + adding
+    mean, others = row.mean[..., 0], row.others[..., 0]
+    weighted = (row.p * row.g * np.expm1(u * (row.g + 4.0))).sum(-1) + mean * (adding + tau + u)
+    # The error of R is that of S but for the maximum's, which is exact.
+    share = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) - row.p.max(-1) * np.expm1(2.0 * u)
+    logarithm = np.maximum(share, 0.0) + others / (1.0 + others) * adding
+    error = (weighted + logarithm) / (1.0 - tau) + 2.0 * u * np.log1p(others) + u * expected.hi
+    return np.asarray(error * (1.0 + 4.0 * u) + _subnormals(row, format_))
+
+
+def subnormals(logits: Tensor, format_: Format) -> Array:
+    """What is lost at most to exponentials that underflow."""
+    return _subnormals(moments(to_array(logits)), format_)
+
+
+def log_softmax_form_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the usual form on finite logits, or that of the accurate one if larger."""
+    row = moments(to_array(logits))
+    log_p = np.where(row.p > 0.0, -row.g - np.log1p(row.others), 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        delta = np.where(row.p > 0.0, log_softmax_absolute_bound(logits, dd.lift(log_p), format_), 0.0)
+    terms = (row.p * (delta + np.abs(log_p) * (np.expm1(delta) + 3.0 * format_.u))).sum(-1)
+    adding = ((row.g.shape[-1] - 1) * format_.u_accumulator + format_.u) * expected.hi
+    return np.asarray(np.maximum(terms + adding, entropy_absolute_bound(logits, expected, format_)))
+
+
+def gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
+    """Absolute error of the gradient; see the law."""
+    x, v = to_array(logits), np.abs(to_array(cotangent))[..., None]
+    row, k = moments(x), x.shape[-1]
+    with np.errstate(invalid="ignore"):
+        relative = np.where(row.p > 0.0, softmax_relative_bound(x, format_), 0.0)
+    amplified = 2.0 * relative + (k + 8.0) * format_.u
+    terms = 2.0 + row.g + row.mean + np.log1p(row.others)
+    absolute = v * row.p * (amplified * terms + 2.0 * format_.u * row.square)
+    absolute = through_the_maximum(absolute, x)
+    return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v) * k * (2.0 - format_.log_smallest))
+
+
 # Inputs
 
 
@@ -108,26 +189,13 @@ def near_certain(rng: np.random.Generator, shape: Shape, magnitude: Array, forma
     return np.asarray(rows)
 
 
-def _logits_and_weights(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured logits ``[n, k]``, and one weight a row for the gradient's law."""
-
-    def expand(logits: Tensor, seed: int) -> Example:
-        return {"logits": logits, "cotangent": companions(logits[:, 0], np.random.default_rng(seed))}
-
-    logits = batches(format_, largest=largest_logit(format_), structures=(*STRUCTURES, near_certain))
-    return st.builds(expand, logits, SEEDS)
-
-
-def _masked_logits(format_: Format) -> st.SearchStrategy[Example]:
-    """The same with some logits of -inf; at least one of each row is finite."""
-
-    def expand(example: Example, seed: int) -> Example:
-        return {**example, "logits": masked(example["logits"], np.random.default_rng(seed))}
-
-    return st.builds(expand, _logits_and_weights(format_), SEEDS)
+_inputs = logit_rows.logits_and_weights(near_certain)
+_masked = logit_rows.some_masked(_inputs)
 
 
 # Laws
+
+_VALUE = Exact(("logits",), entropy_oracle, entropy_absolute_bound)
 
 DOMINATED = (
     "ln p of the dominating class is rounded before it is multiplied, and that rounding is not small beside the "
@@ -159,17 +227,15 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, logits: Te
     return compare(values, reference, np.where(nothing, 0.0, in_ulp(absolute, expected, format_)), format_)
 
 
-@law(
+not_negative = usual_laws.one_sided(
+    _VALUE,
+    "not_negative",
     "entropy(X) is not negative.",
+    nearest=usual_laws.not_below_zero,
     source="p <= 1",
     bound="none",
     cause="a difference such as logsumexp(x) - sum p x cancels below zero: add terms of one sign",
-    group="algebra",
 )
-def not_negative(entropy: Subject, logits: Tensor) -> Measurement:
-    """Measure how far below zero the entropy is."""
-    actual = to_array(entropy(logits))
-    return compare(actual, np.where(np.isnan(actual), 0.0, np.maximum(actual, 0.0)), 0.0, entropy.format)
 
 
 @law(
@@ -186,7 +252,7 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     above = ~(actual <= largest.hi)
     reference = DoubleDouble(np.where(above, largest.hi, actual), np.where(above, largest.lo, 0.0))
     absolute = log_softmax_form_bound(logits, entropy_oracle(logits), entropy.format)
-    return compare(actual, reference, in_ulp(absolute, reference, entropy.format), entropy.format)
+    return within(actual, reference, absolute, entropy.format)
 
 
 @law(
@@ -197,25 +263,18 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     group="value",
 )
 def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
-    """Measure ``inf`` where the entropy is exactly zero and the truth is a normal number."""
-    expected = entropy_oracle(logits)
-    actual = to_array(entropy(logits))
-    # Exponentials that underflow are lost together with their gaps.
+    """Measure ``inf`` where it is; exponentials that underflow are lost together with their gaps."""
     underflow = subnormals(logits, entropy.format)
-    lost = (actual == 0.0) & (expected.hi >= entropy.format.tiny + underflow)
-    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
+    return usual_laws.measure_not_lost(entropy(logits), entropy_oracle(logits), entropy.format, underflow)
 
 
-@law(
+finite_on_extreme_logits = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_logits",
     "entropy(X) is finite wherever X is.",
     source="0 <= H <= ln k",
-    bound="none",
     cause=f"{IMPOSSIBLE}; or {OVERFLOW}",
-    group="finite",
 )
-def finite_on_extreme_logits(entropy: Subject, logits: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(entropy(logits), entropy_oracle(logits), entropy.format)
 
 
 @law(
@@ -253,7 +312,7 @@ def _agree(
     again = to_array(entropy(other))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
     absolute = 2.0 * bound(logits, expected, entropy.format)
-    return compare(entropy(logits), reference, in_ulp(absolute, reference, entropy.format), entropy.format)
+    return within(entropy(logits), reference, absolute, entropy.format)
 
 
 @law(
@@ -275,32 +334,19 @@ def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
 # Special values
 
 
-@law(
+fully_masked_row = logit_rows.fully_masked_law(
+    _VALUE,
     "A row of nothing but -inf gives what the case declares: NaN or zero.",
-    source="0 / 0 is left open: the convention `fully_masked`",
+    lambda _: {"nan": np.nan, "zero": 0.0},
     bound="none",
     cause="the convention `fully_masked` is nan or zero: declare the one that is meant",
-    group="special",
-    inputs=every_third_row(all_masked),
 )
-def fully_masked_row(entropy: Subject, logits: Tensor) -> Measurement:
-    """Compare the masked rows with the policy."""
-    rows = np.isneginf(to_array(logits)).all(-1)
-    return compare_policy(entropy, entropy(logits), rows, {"nan": np.nan, "zero": 0.0}, "fully_masked")
 
-
-@law(
+infinite_logit = logit_rows.infinite_logit_law(
+    _VALUE,
     "A row with one logit of +inf gives what the case declares: NaN, or the limit, which is zero.",
-    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
-    bound="none",
-    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
-    group="special",
-    inputs=every_third_row(one_infinite),
+    lambda _: {"nan": np.nan, "limit": 0.0},
 )
-def infinite_logit(entropy: Subject, logits: Tensor) -> Measurement:
-    """Compare the rows that have one with the policy."""
-    rows = np.isposinf(to_array(logits)).any(-1)
-    return compare_policy(entropy, entropy(logits), rows, {"nan": np.nan, "limit": 0.0}, "infinite_logit")
 
 
 # Contract
@@ -309,8 +355,8 @@ ENTROPY = Contract(
     "entropy",
     signature="(logits[n,k]) -> [n]",
     summary="-sum p ln p of softmax(logits), in nats, row by row",
-    domain=DOMAIN,
-    inputs=_logits_and_weights,
+    domain=logit_rows.DOMAIN,
+    inputs=_inputs,
     laws=(
         value,
         entropy_not_lost,
@@ -321,28 +367,19 @@ ENTROPY = Contract(
         class_order_invariant,
         gradient,
         value.on(
-            _masked_logits,
+            _masked,
             "impossible_classes_are_ignored",
             "A class with a logit of -inf adds nothing to the entropy.",
             group="special",
         ),
-        gradient.on(
-            _masked_logits,
-            "gradient_of_masked_rows",
-            "Where some logits are -inf, their gradient is zero and that of the others as without them.",
-        ),
+        logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,
         infinite_logit,
-        value.on(
-            extreme_logits,
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
-        on_long_rows(value, long_logits, cause=LONG_ROWS),
+        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
+        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
+    axes=logit_rows.REDUCED_AXES,
     output=("n",),
     conventions={"fully_masked": ("nan", "zero"), "infinite_logit": ("nan", "limit")},
 )

@@ -26,8 +26,10 @@ from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.logits import LONG_ROWS, largest_logit
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.logit_rows import LONG_ROWS, largest_logit
+from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
@@ -94,6 +96,29 @@ def kl_absolute_bound(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_:
     rounding = (weights * (3.0 * of_p + of_q + 2.0 * difference)).sum(-1)
     adding = (k - 1) * (format_.u_accumulator / u) * (weights * difference).sum(-1)
     return np.asarray((rounding + adding + u * np.abs(expected.hi)) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
+
+
+def _value_error(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """The same; nothing where the divergence is infinite."""
+    with np.errstate(invalid="ignore"):
+        absolute = kl_absolute_bound(log_q, p, expected, format_)
+    return np.where(np.isinf(expected.hi), 0.0, absolute)
+
+
+def _error_in_log_q(_: Tensor, __: Tensor, ___: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """``2 u |v| p``, and two subnormals."""
+    return np.asarray(2.0 * format_.u * (1.0 + format_.u) * np.abs(expected.hi) + 2.0 * format_.smallest)
+
+
+def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """``u |v| (4 |ln p| + 2 |log_q| + 4) + 2 u |y|``, and subnormals over ``p``."""
+    weights, given = to_array(p), to_array(log_q)
+    v = np.abs(to_array(cotangent))[..., None]
+    sizes = format_.u * np.abs(given), format_.u * np.abs(expected.hi)
+    rounding = v * (format_.u * (4.0 * np.abs(np.log(weights)) + 4.0) + 2.0 * sizes[0]) + 2.0 * sizes[1]
+    # (v p) / p: the product is a multiple of the smallest subnormal.
+    underflow = format_.smallest / weights + 4.0 * format_.smallest
+    return np.asarray(rounding * (1.0 + 8.0 * format_.u) + underflow)
 
 
 # Inputs
@@ -181,24 +206,20 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
 
 # Laws
 
+_VALUE = Exact(("log_q", "p"), value_oracle, _value_error)
+
 IMPOSSIBLE = "0 * -inf = NaN: a class of probability zero is to be left out, by torch.where or xlogy"
 
 
-@law(
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "kl_divergence(log_q, p) equals sum_j p_j (ln p_j - log_q_j), row by row.",
     source=SOURCE,
     bound="u sum p (3 |ln p| + |log_q| + 2 |t|) + (k - 1) u_a sum p |t| + u |D|, t = ln p - log_q, and subnormals",
     cause="an epsilon or a clamp bends the logarithm of what is unlikely; or the arguments are exchanged",
     non_finite="exp(log_q) underflows, whose logarithm is -inf: stay in logarithms",
-    group="value",
 )
-def value(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = value_oracle(log_q, p)
-    with np.errstate(invalid="ignore"):
-        absolute = kl_absolute_bound(log_q, p, expected, kl.format)
-    absolute = np.where(np.isinf(expected.hi), 0.0, absolute)
-    return compare(kl(log_q, p), expected, in_ulp(absolute, expected, kl.format), kl.format)
 
 
 @law(
@@ -215,8 +236,7 @@ def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     absolute = kl_absolute_bound(log_q, p, value_oracle(log_q, p), kl.format)
     # The least divergence is compared in float64, to which it was rounded.
     absolute = absolute + 2.0**-53 * np.abs(least)
-    reference = np.where(np.isnan(actual), least, np.maximum(actual, least))
-    return compare_absolute(actual, reference, absolute, kl.format)
+    return compare_absolute(actual, usual_laws.at_least(actual, least), absolute, kl.format)
 
 
 @law(
@@ -249,43 +269,27 @@ def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     again = to_array(kl(log_q.flip(-1), p.flip(-1)))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
     absolute = 2.0 * kl_absolute_bound(log_q, p, expected, kl.format)
-    return compare(kl(log_q, p), reference, in_ulp(absolute, reference, kl.format), kl.format)
+    return within(kl(log_q, p), reference, absolute, kl.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("log_q", "p", "cotangent"), lambda _, p, v: gradient_in_log_q_oracle(p, v), _error_in_log_q),
+    "gradient",
     "The gradient of kl_divergence . v in log_q is -v p.",
     source="the divergence is linear in log_q",
     bound="2 u |v| p",
     cause="log_q is normalised again, or exponentiated and clamped: it is to be taken as it is given",
-    group="gradient",
 )
-def gradient(kl: Subject, log_q: Tensor, p: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    expected = gradient_in_log_q_oracle(p, cotangent)
-    absolute = 2.0 * kl.format.u * (1.0 + kl.format.u) * np.abs(expected.hi) + 2.0 * kl.format.smallest
-    actual = kl.gradient((log_q, p), cotangent)
-    return compare(actual, expected, in_ulp(absolute, expected, kl.format), kl.format)
 
-
-@law(
+gradient_in_p = usual_laws.gradient(
+    Exact(("log_q", "p", "cotangent"), gradient_in_p_oracle, _error_in_p),
+    "gradient_in_p",
     "The gradient of kl_divergence . v in p is v (ln p + 1 - log_q), where p is positive.",
+    of=1,
     source="product rule",
     bound="u |v| (4 |ln p| + 2 |log_q| + 4 + 2 |ln p + 1 - log_q|), and |v| and a subnormal over p",
     cause="p is a constant to autograd, or clamped: the entropy's part of the gradient is missing",
-    group="gradient",
 )
-def gradient_in_p(kl: Subject, log_q: Tensor, p: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd with the analytic one."""
-    expected = gradient_in_p_oracle(log_q, p, cotangent)
-    weights, given = to_array(p), to_array(log_q)
-    v = np.abs(to_array(cotangent))[..., None]
-    sizes = kl.format.u * np.abs(given), kl.format.u * np.abs(expected.hi)
-    rounding = v * (kl.format.u * (4.0 * np.abs(np.log(weights)) + 4.0) + 2.0 * sizes[0]) + 2.0 * sizes[1]
-    # (v p) / p: the product is a multiple of the smallest subnormal.
-    underflow = kl.format.smallest / weights + 4.0 * kl.format.smallest
-    absolute = rounding * (1.0 + 8.0 * kl.format.u) + underflow
-    actual = kl.gradient((log_q, p), cotangent, of=1)
-    return compare(actual, expected, in_ulp(absolute, expected, kl.format), kl.format)
 
 
 # Rays
@@ -348,11 +352,10 @@ KL_DIVERGENCE = Contract(
             "Where p = 0 and log_q = -inf the gradient in log_q is zero, and elsewhere what it is without.",
             cause="0 * -inf in the backward pass: choose the safe argument *before* the product",
         ),
-        value.on(
+        usual_laws.on_extreme_numbers(
+            value,
             _extremes,
-            "value_on_extreme_numbers",
             "The value is right for probabilities from subnormal to one and logarithms to half of the largest number.",
-            group="special",
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
         *implementation_laws(value),

@@ -34,15 +34,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks import moments
-from harness.contracts.building_blocks.moments import (
-    accumulator,
-    compare_within,
-    deviations,
-    exact_deviations,
-    mean_error,
-    root,
-)
+from harness.contracts.building_blocks import moments, usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
@@ -58,9 +51,9 @@ _EPS = (1e-5, 1e-6, 1e-8, 1e-12)
 def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDouble, Array]:
     """``c`` and ``s`` of the rows scaled by the power of two that comes with them."""
     factor = moments.scale(x)
-    deviation = deviations(x * factor)
+    deviation = moments.deviations(x * factor)
     square = dd.total(deviation * deviation, keepdims=True) / float(x.shape[-1])
-    return deviation, root(square + moments.scaled_eps(eps, factor)), factor
+    return deviation, moments.root(square + moments.scaled_eps(eps, factor)), factor
 
 
 def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
@@ -74,7 +67,7 @@ def _exact_root(deviation: Any, eps: float) -> Any:
 
 
 def _value_exact(x: Any, eps: float) -> Any:
-    deviation = exact_deviations(x)
+    deviation = moments.exact_deviations(x)
     return deviation / _exact_root(deviation, eps)
 
 
@@ -82,14 +75,14 @@ def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -
     deviation, s, factor = _deviations_and_root(x, eps)
     y = deviation / s
     projected = y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))
-    return (deviations(cotangent) - projected) / s * factor
+    return (moments.deviations(cotangent) - projected) / s * factor
 
 
 def _pullback_exact(x: Any, cotangent: Any, eps: float) -> Any:
-    deviation = exact_deviations(x)
+    deviation = moments.exact_deviations(x)
     s = _exact_root(deviation, eps)
     y = deviation / s
-    return (exact_deviations(cotangent) - y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]) / s
+    return (moments.exact_deviations(cotangent) - y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]) / s
 
 
 layer_norm_oracle = Oracle(_value_screen, _value_exact)
@@ -101,16 +94,16 @@ layer_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def _relative(d: int, format_: Format) -> float:
     """``e^R - 1`` of the module's notes."""
-    return float(np.expm1((d + 13) / 2.0 * accumulator(format_).u + format_.u))
+    return float(np.expm1((d + 13) / 2.0 * moments.accumulator(format_).u + format_.u))
 
 
 def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
     """``y``, ``s`` and ``t`` of the module's notes, the latter two keeping the last axis."""
     factor = moments.scale(x)
-    deviation = deviations(x * factor).hi
+    deviation = moments.deviations(x * factor).hi
     scaled = np.hypot(np.sqrt((deviation**2).mean(-1, keepdims=True)), np.sqrt(eps) * factor)
     s = scaled / factor
-    return deviation / scaled, s, mean_error(x, format_) / s
+    return deviation / scaled, s, moments.mean_error(x, format_) / s
 
 
 def _half_square(t: Array) -> Array:
@@ -123,7 +116,7 @@ def value_bound(x: Array, eps: float, format_: Format) -> Array:
     y, s, t = _normalised(x, eps, format_)
     shifted = np.minimum(1.0, t)
     rounded = _relative(x.shape[-1], format_) * (np.abs(y) + shifted)
-    underflow = 2.0 * format_.smallest + 2.0 * accumulator(format_).smallest / s
+    underflow = 2.0 * format_.smallest + 2.0 * moments.accumulator(format_).smallest / s
     return np.asarray(np.abs(y) * _half_square(t) + shifted + rounded + underflow)
 
 
@@ -137,6 +130,20 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     own = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
     carried = (error + error.mean(-1, keepdims=True)) * projected + (size + error) * lost
     return np.asarray((own + carried) / s + 4.0 * work.smallest * (1.0 + s + 1.0 / s))
+
+
+def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
+    return value_bound(to_array(x), eps, format_)
+
+
+def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient, stored after it was accumulated."""
+    computed = gradient_bound(to_array(x), to_array(cotangent), eps, moments.accumulator(format_))
+    return moments.stored(computed, expected, format_)
+
+
+_VALUE = Exact(("x",), layer_norm_oracle, _value_error, ("eps",), moments.compare_within)
+_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _gradient_error, ("eps",), moments.compare_within)
 
 
 def _eps(normalise: Subject) -> float:
@@ -154,7 +161,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
     def expand(example: Example) -> Example:
         x = to_array(example["x"])
         drowned = _normalised(x, _EPS[0], format_)[2] > 1.0
-        error = np.where(drowned, mean_error(x, format_) / np.sqrt(_EPS[0]), 0.5)
+        error = np.where(drowned, moments.mean_error(x, format_) / np.sqrt(_EPS[0]), 0.5)
         down = np.exp2(-np.ceil(np.log2(error) + 1.0))
         return {**example, "x": torch.from_numpy(x * down).to(format_.dtype)}
 
@@ -163,7 +170,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
 def _drowned(format_: Format) -> st.SearchStrategy[Example]:
     """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
-    low = np.log2(np.sqrt(_EPS[0]) / accumulator(format_).u) - 2.0
+    low = np.log2(np.sqrt(_EPS[0]) / moments.accumulator(format_).u) - 2.0
     high = np.log2(moments.largest_normalised(format_)) - 1.0
 
     def expand(columns: int, seed: int) -> Example:
@@ -184,20 +191,16 @@ CANCELS = (
 OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
 
 
-@law(
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "layer_norm(x) equals (x - mean) / sqrt(variance + eps), row by row, with the biased variance.",
     source=SOURCE,
     bound="|y| min(1, t^2/2) + min(1, t) + (e^R - 1)(|y| + min(1, t)), t = d u_a mean|x| / sqrt(variance + eps), "
     "R = (d + 13) u_a / 2 + u; and subnormals",
     cause=CANCELS,
     non_finite=OVERFLOW,
-    group="value",
 )
-def value(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with the oracle, with the eps the case declares."""
-    eps, format_ = _eps(layer_norm), layer_norm.format
-    expected = layer_norm_oracle(x, eps)
-    return compare_within(layer_norm(x), expected, value_bound(to_array(x), eps, format_), format_)
 
 
 @law(
@@ -284,25 +287,19 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
 def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare with zero."""
     constant = (x == x[:, :1]).all(-1).numpy()
-    return moments.compare_rows(layer_norm(x), constant, 0.0, layer_norm.format)
+    return usual_laws.compare_rows(layer_norm(x), constant, 0.0, layer_norm.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    _GRADIENT,
+    "gradient",
     "The gradient of layer_norm(x) . v is (v_i - mean(v) - y_i mean(v y)) / sqrt(variance + eps).",
     source="chain rule; the bound is the value's carried through it",
     bound="(k (|v| + mean|v|) + 3 k (|y| + 1) P + (E + mean E) P + (|y| + E) mean(|v| E)) / sqrt(variance + eps), "
     "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a, all in the accumulator's format; rounded by u",
     cause="the backward pass works with a mean or a reciprocal root that was rounded to 16 bits, or that underflows "
     "when it is cubed; or one of the two means is a constant to it",
-    group="gradient",
 )
-def gradient(layer_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    eps, format_ = _eps(layer_norm), layer_norm.format
-    expected = layer_norm_pullback(x, cotangent, eps)
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, accumulator(format_))
-    absolute = moments.stored(computed, expected, format_)
-    return compare_within(layer_norm.gradient((x,), cotangent), expected, absolute, format_)
 
 
 @law(
@@ -315,7 +312,7 @@ def gradient(layer_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
 )
 def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
     """Compare the rows that have one with NaN."""
-    return moments.compare_rows(layer_norm(x), x.isinf().any(-1).numpy(), np.nan, layer_norm.format)
+    return usual_laws.compare_rows(layer_norm(x), x.isinf().any(-1).numpy(), np.nan, layer_norm.format)
 
 
 # Contract
@@ -328,11 +325,9 @@ _DROWNED_ROWS_STAY_BOUNDED = value.on(
     "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
 )
 
-_VALUE_ON_EXTREME_NUMBERS = value.on(
+_VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
+    value,
     moments.extreme_rows(lambda format_: format_.max),
-    "value_on_extreme_numbers",
-    "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-    group="special",
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
 )

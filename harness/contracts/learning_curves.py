@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_bound, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
-from harness.floats import Array, Format, Measurement, compare_absolute, to_array
+from harness.floats import Array, Format, Measurement, compare_absolute, lift, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
 
@@ -40,7 +40,7 @@ def _exact_loss(X: Array, y: Tensor, parameters: Array, k: int) -> tuple[float, 
 def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> float:
     k, d = scores.shape[1], X.shape[1]
     reach = np.sqrt(2.0) * float(np.sqrt((X**2).sum(1) + 1.0).max())
-    rows = log_softmax_absolute_bound(torch.from_numpy(scores), scores - scores.max(-1, keepdims=True), format_)
+    rows = log_softmax_absolute_bound(torch.from_numpy(scores), lift(scores - scores.max(-1, keepdims=True)), format_)
     model = 2.0 * (d + 3) * format_.u * float(np.abs(scores).max() + np.abs(X).sum(1).max())
     own = (len(X) + k + 4) * format_.u * (1.0 + float(np.log(k)))
     return float(reach * distance + float(rows.max()) + model + own)

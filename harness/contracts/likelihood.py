@@ -18,8 +18,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_pairs, predictions_and_targets
-from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_pairs, pairs
+from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import (
     Array,
     DoubleDouble,
@@ -29,7 +31,6 @@ from harness.floats import (
     compare,
     compare_absolute,
     exact_sum,
-    in_ulp,
     to_array,
 )
 from harness.floats import double_double as dd
@@ -85,20 +86,13 @@ variance_gradient_oracle = Oracle(_variance_screen, _variance_exact)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
-# Laws
+# Bounds
 
 
-@law(
-    "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
-    source=SOURCE,
-    bound="mean of u (2 |ln v| + 5 r) and the sums' errors, r = (target - mean)^2 / v",
-    cause="sigma where sigma^2 is meant, a missing factor 1/2, or the constant ln(2 pi) / 2 is included",
-    group="value",
-)
-def value(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    format_, reduction = nll.format, nll.declares["reduction"]
-    expected = value_oracle(mean, target, variance, reduction)
+def _value_error(
+    mean: Tensor, target: Tensor, variance: Tensor, reduction: str, _: DoubleDouble, format_: Format
+) -> Array:
+    """Mean of ``u (2 |ln v| + 5 r)``, and the sums' errors."""
     m, y, v = to_array(mean), to_array(target), to_array(variance)
     with np.errstate(invalid="ignore"):
         log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
@@ -109,8 +103,41 @@ def value(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measu
     absolute = rows + summing
     if reduction != "none":
         absolute = absolute.sum(-1) / (n if reduction == "mean" else 1)
-    absolute = absolute * (1.0 + 16.0 * format_.u)
-    return compare(nll(mean, target, variance), expected, in_ulp(absolute, expected, format_), format_)
+    return np.asarray(absolute * (1.0 + 16.0 * format_.u))
+
+
+def _gradient_error(
+    _: Tensor, __: Tensor, variance: Tensor, ___: str, expected: DoubleDouble, format_: Format
+) -> Array:
+    """``8 u`` relatively, and four subnormals before and after the division."""
+    underflow = 4.0 * format_.smallest * (1.0 + 1.0 / to_array(variance))
+    return np.asarray(8.0 * format_.u * np.abs(expected.hi) + underflow)
+
+
+def _error_in_variance(
+    mean: Tensor, target: Tensor, variance: Tensor, reduction: str, _: DoubleDouble, format_: Format
+) -> Array:
+    """``u (8 / v + 19 r / v) / (2 n)``, and subnormals over ``v`` twice."""
+    m, y, v = to_array(mean), to_array(target), to_array(variance)
+    # Each rounding counts once for each place it enters at: sqrt(v), its square, its inverse, and the quotient.
+    terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
+    mean_of = m.shape[-1] if reduction == "mean" else 1
+    return np.asarray(terms / mean_of + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2)
+
+
+# Laws
+
+_INPUTS = ("mean", "target", "variance")
+_GRADIENT = Exact(_INPUTS, gradient_oracle, _gradient_error, ("reduction",))
+
+value = usual_laws.value(
+    Exact(_INPUTS, value_oracle, _value_error, ("reduction",)),
+    "value",
+    "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
+    source=SOURCE,
+    bound="mean of u (2 |ln v| + 5 r) and the sums' errors, r = (target - mean)^2 / v",
+    cause="sigma where sigma^2 is meant, a missing factor 1/2, or the constant ln(2 pi) / 2 is included",
+)
 
 
 def _gradient_of_mean(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
@@ -127,12 +154,7 @@ def _gradient_of_mean(nll: Subject, mean: Tensor, target: Tensor, variance: Tens
 def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
     """Compare with the exact gradient of the squared error, scaled."""
     one_variance = variance[..., :1].expand_as(variance)
-    expected = gradient_oracle(mean, target, one_variance, nll.declares["reduction"])
-    absolute = 8.0 * nll.format.u * np.abs(expected.hi) + 4.0 * nll.format.smallest * (
-        1.0 + 1.0 / to_array(one_variance)
-    )
-    actual = _gradient_of_mean(nll, mean, target, one_variance)
-    return compare(actual, expected, in_ulp(absolute, expected, nll.format), nll.format)
+    return _GRADIENT.measure(nll, _gradient_of_mean(nll, mean, target, one_variance), mean, target, one_variance)
 
 
 @law(
@@ -182,39 +204,24 @@ def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, vari
     return compare_absolute(actual.hi + actual.lo, np.zeros(absolute.shape), absolute, nll.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    _GRADIENT,
+    "gradient",
     "The gradient of the Gaussian NLL in the mean is (mean - target) / (n variance), each row with its own variance.",
     source="chain rule",
     bound="8 u relatively, and four subnormals before and after the division",
     cause="the variance is floored, or depends on the mean; the noise is not Gaussian; the difference is detached",
-    group="gradient",
 )
-def gradient(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    expected = gradient_oracle(mean, target, variance, nll.declares["reduction"])
-    underflow = 4.0 * nll.format.smallest * (1.0 + 1.0 / to_array(variance))
-    absolute = 8.0 * nll.format.u * np.abs(expected.hi) + underflow
-    actual = _gradient_of_mean(nll, mean, target, variance)
-    return compare(actual, expected, in_ulp(absolute, expected, nll.format), nll.format)
 
-
-@law(
+gradient_in_variance = usual_laws.gradient(
+    Exact(_INPUTS, variance_gradient_oracle, _error_in_variance, ("reduction",)),
+    "gradient_in_variance",
     "The gradient of the Gaussian NLL in the variance is (1 / v - (target - mean)^2 / v^2) / (2 n).",
+    of=2,
     source="chain rule; errors of the logarithm's and of the quotient's derivative, which may cancel",
     bound="u (8 / v + 19 r / v) / (2 n) with r = (target - mean)^2 / v, through sigma too, and subnormals over v twice",
     cause="the variance is detached from one of the two terms, or the derivative is taken in sigma",
-    group="gradient",
 )
-def gradient_in_variance(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
-    """Compare with the analytic one."""
-    format_, reduction = nll.format, nll.declares["reduction"]
-    expected = variance_gradient_oracle(mean, target, variance, reduction)
-    m, y, v = to_array(mean), to_array(target), to_array(variance)
-    # Each rounding counts once for each place it enters at: sqrt(v), its square, its inverse, and the quotient.
-    terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
-    absolute = terms / (m.shape[-1] if reduction == "mean" else 1) + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2
-    actual = nll.gradient((mean, target, variance), of=2)
-    return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
 
 
 # Inputs
@@ -278,7 +285,7 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
             "response": torch.from_numpy(response),
         }
 
-    return st.builds(expand, predictions_and_targets(format_, largest), SEEDS)
+    return st.builds(expand, pairs(format_, largest), SEEDS)
 
 
 _AT_EXTREME_VARIANCES = (
@@ -347,6 +354,6 @@ GAUSSIAN_NLL = Contract(
             laws=_AT_EXTREME_VARIANCES,
         ),
     ),
-    conventions={"reduction": ("mean", "sum", "none")},
+    conventions=REDUCTIONS,
     grouped=True,
 )

@@ -97,9 +97,9 @@ def each_sample_once(
 ) -> Measurement:
     """Count samples that are missing or superfluous, order aside."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
-    wanted, delivered = _fingerprints(images.numpy(), labels.numpy()), _delivered(epoch)
-    differences = (wanted - delivered).total() + (delivered - wanted).total()
-    return _counted(float(differences), float(delivered.total()), float(wanted.total()))
+    written, delivered = _fingerprints(images.numpy(), labels.numpy()), _delivered(epoch)
+    differences = (written - delivered).total() + (delivered - written).total()
+    return _counted(float(differences), float(delivered.total()), float(written.total()))
 
 
 @law(

@@ -11,21 +11,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound, log_softmax_oracle
-from harness.contracts.building_blocks.logits import (
-    AXES,
-    DOMAIN,
-    LONG_ROWS,
-    all_masked,
-    compare_policy,
-    every_third_row,
-    extreme_logits,
-    logarithms,
-    logits_and_cotangents,
-    long_logits,
-    masked_logits,
-    one_infinite,
-)
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     backward_amplified,
@@ -33,9 +20,10 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_exact,
     softmax_oracle,
     softmax_screen,
+    through_the_maximum,
 )
-from harness.contracts.building_blocks.usual_laws import finite
-from harness.floats import Array, DoubleDouble, Measurement, Oracle, compare, compare_absolute, in_ulp, to_array
+from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
 from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
@@ -63,70 +51,59 @@ log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 # Bound
 
 
-def _value_bound(log_softmax: Subject, logits: Tensor) -> Array:
-    """The value's bound, where the oracle's value is not needed itself."""
-    return log_softmax_absolute_bound(logits, log_softmax_oracle(logits).hi, log_softmax.format)
+def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
+    """``A_i p_i W + 6 u |v_i|`` with ``W = sum |v|``, and at the maximum the sum of these."""
+    x, v = to_array(logits), np.abs(to_array(cotangent))
+    weighted = backward_amplified(softmax_oracle(logits).hi, x, format_)
+    absolute = weighted * v.sum(-1, keepdims=True) + 6.0 * format_.u * v
+    absolute = through_the_maximum(absolute, x)
+    return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v.sum(-1, keepdims=True)))
 
 
 # Laws
 
+UNDERFLOW = "the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms"
 
-@law(
+_VALUE = Exact(("logits",), log_softmax_oracle, log_softmax_absolute_bound)
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=BHH,
     bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
     cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal; an epsilon in the logarithm "
     "floors it: shift, then subtract",
-    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
-    group="value",
+    non_finite=UNDERFLOW,
 )
-def value(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = log_softmax_oracle(logits)
-    absolute = log_softmax_absolute_bound(logits, expected.hi, log_softmax.format)
-    return compare(log_softmax(logits), expected, in_ulp(absolute, expected, log_softmax.format), log_softmax.format)
 
-
-@law(
+finite_on_extreme_logits = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_logits",
     "log_softmax(X) is finite wherever X is.",
     source="-2 max|x| - ln k <= y <= 0",
-    bound="none",
     cause="the softmax underflows to zero and its logarithm is -inf, or exp overflows: shift and stay in logarithms",
-    group="finite",
 )
-def finite_on_extreme_logits(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(log_softmax(logits), log_softmax_oracle(logits), log_softmax.format)
 
-
-@law(
+not_positive = usual_laws.one_sided(
+    _VALUE,
+    "not_positive",
     "No entry of log_softmax(X) is positive.",
+    nearest=lambda actual, _: usual_laws.at_most(actual, 0.0),
+    comparison=compare_absolute,
     source="p <= 1",
     bound="the value's bound",
     unit="ulp of 1",
     cause="the logarithm of the sum is smaller than the largest term: the sum or its shift lost it",
-    group="algebra",
 )
-def not_positive(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Measure how far above zero an entry is."""
-    actual = to_array(log_softmax(logits))
-    reference = np.where(np.isnan(actual), 0.0, np.minimum(actual, 0.0))
-    return compare_absolute(actual, reference, _value_bound(log_softmax, logits), log_softmax.format)
 
-
-@law(
+dominating_class_not_lost = usual_laws.not_lost(
+    _VALUE,
+    "dominating_class_not_lost",
     "An entry of log_softmax(X) is zero only where the exact value rounds to zero.",
     source="-y = ln(1 + r) >= r / 2 > 0 for 0 < r <= 1",
-    bound="none",
     cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other classes' sum",
-    group="value",
 )
-def dominating_class_not_lost(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Measure ``inf`` where an entry is exactly zero and the truth is a normal number."""
-    expected = log_softmax_oracle(logits)
-    actual = to_array(log_softmax(logits))
-    lost = (actual == 0.0) & (-expected.hi >= log_softmax.format.tiny)
-    return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
 
 
 @law(
@@ -134,17 +111,16 @@ def dominating_class_not_lost(log_softmax: Subject, logits: Tensor) -> Measureme
     source="they are probabilities",
     bound="sum over the row of p_i (exp(b_i) - 1), b_i being the value's bound",
     cause="the logarithm of the sum is that of another axis, or of other exponentials",
-    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
+    non_finite=UNDERFLOW,
     group="algebra",
 )
 def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement:
     """Exponentiate and sum without rounding, so that the deviation is the implementation's own."""
-    actual = exponentials_sum(log_softmax(logits))
-    p, b = softmax_oracle(logits).hi, _value_bound(log_softmax, logits)
+    actual, p = exponentials_sum(log_softmax(logits)), softmax_oracle(logits).hi
+    b = _VALUE.error_at(log_softmax, logits)
     with np.errstate(invalid="ignore", over="ignore"):
         absolute = np.where(p > 0.0, p * np.expm1(b), 0.0).sum(-1) + log_softmax.format.smallest
-    one = dd.lift(np.ones(absolute.shape))
-    return compare(actual.hi + actual.lo, one, in_ulp(absolute, one, log_softmax.format), log_softmax.format)
+    return within(actual.hi + actual.lo, dd.lift(np.ones(absolute.shape)), absolute, log_softmax.format)
 
 
 @law(
@@ -167,7 +143,7 @@ def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
     bound="twice the value's bound",
     unit="ulp of 1",
     cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
-    non_finite="the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms",
+    non_finite=UNDERFLOW,
     group="algebra",
 )
 def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
@@ -177,85 +153,53 @@ def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
 
 def _compare_twice(log_softmax: Subject, logits: Tensor, other: Tensor) -> Measurement:
     """Compare with another output for the same rows: both err, so that the bound counts twice."""
-    exact, values = log_softmax_oracle(logits).hi, to_array(other)
+    exact, values = log_softmax_oracle(logits), to_array(other)
     absolute = 2.0 * log_softmax_absolute_bound(logits, exact, log_softmax.format)
-    reference = np.where(np.isnan(values), exact, values)
+    reference = np.where(np.isnan(values), exact.hi, values)
     return compare_absolute(log_softmax(logits), reference, absolute, log_softmax.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("logits", "cotangent"), log_softmax_pullback, _gradient_bound),
+    "gradient",
     "The gradient of log_softmax(X) . v is v - p (sum of v).",
     source="chain rule; the bound is softmax's carried through it",
     bound="A_i p_i W + 6 u |v_i| and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u, W = sum |v|",
     cause="log before the shift: 0 * inf in the backward pass is NaN although the value is finite",
-    group="gradient",
 )
-def gradient(log_softmax: Subject, logits: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    format_ = log_softmax.format
-    expected = log_softmax_pullback(logits, cotangent)
-    x, v = to_array(logits), np.abs(to_array(cotangent))
-    weighted = backward_amplified(softmax_oracle(logits).hi, x, format_)
-    absolute = weighted * v.sum(-1, keepdims=True) + 6.0 * format_.u * v
-    at_maximum = x == x.max(-1, keepdims=True)
-    absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
-    absolute = absolute + 4.0 * format_.smallest * (1.0 + v.sum(-1, keepdims=True))
-    actual = log_softmax.gradient((logits,), cotangent)
-    return compare(actual, expected, in_ulp(absolute, expected, format_), format_)
 
 
 # Special values
 
 
-@law(
+masked_entries = usual_laws.value(
+    _VALUE,
+    "masked_entries",
     "A logit of -inf has the log-probability -inf, and the others are the log-softmax without it.",
     source="ln 0 = -inf",
     bound="none where masked, the value's elsewhere",
     cause="0 * -inf, or a shift by a maximum that is itself masked, is NaN; a large negative constant is no -inf",
     group="special",
-    inputs=masked_logits,
+    inputs=logit_rows.masked_logits,
 )
-def masked_entries(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle, whose infinities are exact."""
-    expected = log_softmax_oracle(logits)
-    absolute = log_softmax_absolute_bound(logits, expected.hi, log_softmax.format)
-    return compare(log_softmax(logits), expected, in_ulp(absolute, expected, log_softmax.format), log_softmax.format)
 
-
-@law(
+fully_masked_row = logit_rows.fully_masked_law(
+    _VALUE,
     "A row of nothing but -inf gives what the case declares: NaN, or the logarithms of zeros or of the uniform "
     "distribution.",
-    source="0 / 0 is left open: the convention `fully_masked`",
-    bound="1/2 ulp",
-    cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
-    group="special",
-    inputs=every_third_row(all_masked),
+    lambda logits: {"nan": np.nan, "zeros": -np.inf, "uniform": -np.log(float(logits.shape[-1]))},
 )
-def fully_masked_row(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Compare the masked rows with the policy."""
-    policies = {"nan": np.nan, "zeros": -np.inf, "uniform": -np.log(float(logits.shape[-1]))}
-    rows = np.isneginf(to_array(logits)).all(-1)
-    return compare_policy(log_softmax, log_softmax(logits), rows, policies, "fully_masked")
 
-
-@law(
+infinite_logit = logit_rows.infinite_logit_law(
+    _VALUE,
     "A row with one logit of +inf gives what the case declares: NaN, or zero at that logit and -inf elsewhere.",
-    source="inf - inf is left open, its limit is not: the convention `infinite_logit`",
-    bound="none",
-    cause="the convention `infinite_logit` is nan or limit: declare the one that is meant",
-    group="special",
-    inputs=every_third_row(one_infinite),
+    lambda logits: {"nan": np.nan, "limit": np.where(np.isposinf(to_array(logits)), 0.0, -np.inf)},
 )
-def infinite_logit(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Compare the rows that have one with the policy."""
-    infinite = np.isposinf(to_array(logits))
-    policies = {"nan": np.nan, "limit": np.where(infinite, 0.0, -np.inf)}
-    return compare_policy(log_softmax, log_softmax(logits), infinite.any(-1), policies, "infinite_logit")
 
 
 def _total(log_softmax: Subject, terms: Array) -> tuple[float, float]:
     """The logarithm of the first probability is minus that of the sum."""
-    logits, exact = logarithms(terms, log_softmax.format)
+    logits, exact = logit_rows.logarithms(terms, log_softmax.format)
     return float(np.exp(-float(log_softmax(logits)[0, 0]))), exact
 
 
@@ -265,8 +209,8 @@ LOG_SOFTMAX = Contract(
     "log_softmax",
     signature="(logits[n,k]) -> [n,k]",
     summary="x_i - ln sum_j exp(x_j) along the last axis",
-    domain=DOMAIN,
-    inputs=logits_and_cotangents,
+    domain=logit_rows.DOMAIN,
+    inputs=logit_rows.logits_and_cotangents,
     laws=(
         value,
         finite_on_extreme_logits,
@@ -277,23 +221,18 @@ LOG_SOFTMAX = Contract(
         columns_in_any_order,
         gradient,
         masked_entries,
-        gradient.on(
-            masked_logits,
-            "gradient_of_masked_rows",
+        logit_rows.of_masked_rows(
+            gradient,
+            logit_rows.masked_logits,
             "Where some logits are -inf, the gradient is that of the others, and the cotangent itself where masked.",
         ),
         fully_masked_row,
         infinite_logit,
-        value.on(
-            extreme_logits,
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
-        on_long_rows(value, long_logits, cause=LONG_ROWS),
+        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
+        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes=AXES,
+    axes=logit_rows.AXES,
     total=_total,
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},

@@ -21,26 +21,19 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks.log_domain import (
-    at_the_limits,
-    compare_near,
-    dominated,
-    logsumexp_exact,
-    logsumexp_screen,
-    normalised,
-)
-from harness.contracts.building_blocks.logits import DOMAIN, largest_logit, largest_weight
+from harness.contracts.building_blocks import log_domain, usual_laws
+from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.softmax_function import BHH, OVERFLOW, exact_shift, softmax_exact, softmax_screen
-from harness.contracts.building_blocks.usual_laws import finite
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import (
     Array,
+    DoubleDouble,
     Format,
     Measurement,
     Oracle,
     compare,
     compare_absolute,
     from_ordinal,
-    in_ulp,
     to_array,
     to_ordinal,
 )
@@ -56,7 +49,8 @@ def _pair(a: Any, b: Any) -> Any:
 
 
 logaddexp_oracle = Oracle(
-    lambda elementary, a, b: logsumexp_screen(elementary, _pair(a, b)), lambda a, b: logsumexp_exact(_pair(a, b))
+    lambda elementary, a, b: log_domain.logsumexp_screen(elementary, _pair(a, b)),
+    lambda a, b: log_domain.logsumexp_exact(_pair(a, b)),
 )
 gradient_oracle = Oracle(
     lambda elementary, a, b: softmax_screen(elementary, _pair(a, b)), lambda a, b: softmax_exact(_pair(a, b))
@@ -79,11 +73,11 @@ def _carried(d: Array, q: Array, format_: Format) -> Array:
     return np.asarray(q * np.expm1(format_.u * (np.where(q > 0.0, d, 0.0) + 2.0)))
 
 
-def logaddexp_absolute_bound(a: Array, b: Array, expected: Array, format_: Format) -> Array:
+def logaddexp_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u (|y| + 2 L) + q R (1 + q R)``, and two subnormals."""
-    d, e, q = _difference(a, b)
+    d, e, q = _difference(to_array(a), to_array(b))
     carried = _carried(d, q, format_)
-    in_u = np.abs(expected) + 2.0 * np.log1p(e)
+    in_u = np.abs(expected.hi) + 2.0 * np.log1p(e)
     return np.asarray(format_.u * in_u * (1.0 + 4.0 * format_.u) + carried * (1.0 + carried) + 2.0 * format_.smallest)
 
 
@@ -136,7 +130,7 @@ def _pairs(format_: Format, change: Any) -> st.SearchStrategy[Example]:
         cotangent = companions(pairs[:, 0], rng)
         return _split(change(pairs, rng), cotangent=cotangent)
 
-    structures = (*STRUCTURES, normalised, dominated, at_the_limits, neighbours)
+    structures = (*STRUCTURES, log_domain.normalised, log_domain.dominated, log_domain.at_the_limits, neighbours)
     drawn = batches(format_, largest=largest_logit(format_), structures=structures, rows=(16, 512), columns=(2, 2))
     return st.builds(expand, drawn, SEEDS)
 
@@ -147,47 +141,38 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 # Laws
 
+OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf"
 
-@law(
+_VALUE = Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound)
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
     source=BHH,
     bound="u (|y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
     cause="log(1 + exp(-d)) loses what is below u where max(a, b) is small: use log1p",
-    non_finite=f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf",
-    group="value",
+    non_finite=OVERFLOW_OR_UNDERFLOW,
 )
-def value(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = logaddexp_oracle(a, b)
-    absolute = logaddexp_absolute_bound(to_array(a), to_array(b), expected.hi, logaddexp.format)
-    return compare(logaddexp(a, b), expected, in_ulp(absolute, expected, logaddexp.format), logaddexp.format)
 
-
-@law(
+finite_on_extreme_terms = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_terms",
     "logaddexp(a, b) is finite wherever a and b are.",
     source="max(a, b) <= y <= max(a, b) + ln 2",
-    bound="none",
-    cause=f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf",
-    group="finite",
+    cause=OVERFLOW_OR_UNDERFLOW,
 )
-def finite_on_extreme_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(logaddexp(a, b), logaddexp_oracle(a, b), logaddexp.format)
 
-
-@law(
+at_least_the_maximum = usual_laws.one_sided(
+    _VALUE,
+    "at_least_the_maximum",
     "logaddexp(a, b) is at least the larger of the two.",
+    nearest=lambda actual, a, b: usual_laws.at_least(actual, np.maximum(to_array(a), to_array(b))),
     source="both terms of the sum are positive, and rounding is monotone",
     bound="none",
     cause="the shift is larger than the maximum, or the smaller number is added to",
     non_finite=OVERFLOW,
-    group="algebra",
 )
-def at_least_the_maximum(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Measure how far below the maximum it is."""
-    actual, maximum = to_array(logaddexp(a, b)), np.maximum(to_array(a), to_array(b))
-    expected = np.where(np.isnan(actual), maximum, np.fmax(actual, maximum))
-    return compare(actual, expected, 0.0, logaddexp.format)
 
 
 @law(
@@ -203,7 +188,7 @@ def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     """Exchange the two."""
     exchanged = to_array(logaddexp(b, a))
     reference = np.where(np.isnan(exchanged), logaddexp_oracle(a, b).hi, exchanged)
-    return compare_absolute(logaddexp(a, b), reference, 2.0 * _value_bound(a, b, logaddexp.format), logaddexp.format)
+    return compare_absolute(logaddexp(a, b), reference, 2.0 * _VALUE.error_at(logaddexp, a, b), logaddexp.format)
 
 
 @law(
@@ -223,12 +208,8 @@ def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     expected = dd.two_sum(
         to_array(logaddexp(shifted[:, 0], shifted[:, 1])), to_array(pairs).max(-1) - to_array(shifted).max(-1)
     )
-    absolute = _value_bound(a, b, format_) + _value_bound(shifted[:, 0], shifted[:, 1], format_)
-    return compare_near(logaddexp(a, b), expected, absolute, format_)
-
-
-def _value_bound(a: Tensor, b: Tensor, format_: Format) -> Array:
-    return logaddexp_absolute_bound(to_array(a), to_array(b), logaddexp_oracle(a, b).hi, format_)
+    absolute = _VALUE.error_at(logaddexp, a, b) + _VALUE.error_at(logaddexp, shifted[:, 0], shifted[:, 1])
+    return log_domain.compare_near(logaddexp(a, b), expected, absolute, format_)
 
 
 @law(
@@ -244,8 +225,7 @@ def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Mea
     v = to_array(cotangent)
     expected = gradient_oracle(a, b) * v[:, None]
     actual = torch.stack([logaddexp.gradient((a, b), cotangent, of=which) for which in (0, 1)], -1)
-    absolute = _gradient_bound(to_array(a), to_array(b), v, logaddexp.format)
-    return compare(actual, expected, in_ulp(absolute, expected, logaddexp.format), logaddexp.format)
+    return within(actual, expected, _gradient_bound(to_array(a), to_array(b), v, logaddexp.format), logaddexp.format)
 
 
 # Special values
@@ -305,12 +285,7 @@ LOGADDEXP = Contract(
             "gradient_of_masked_pairs",
             "Where one number is -inf, its gradient is zero and that of the other is the weight.",
         ),
-        value.on(
-            _extremes,
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
+        usual_laws.on_extreme_numbers(value, _extremes),
         *implementation_laws(value),
     ),
     axes={

@@ -10,115 +10,59 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from harness.contracts.building_blocks.logistic_function import (
-    choose,
-    extreme_vectors,
-    logsigmoid_oracle,
-    logsigmoid_pullback,
-    sigmoid_bound,
-    sigmoid_oracle,
-    sigmoid_pullback,
-    sigmoid_slope_bound,
-    softplus_bound,
-    softplus_oracle,
-    softplus_pullback,
-    softplus_slope_bound,
-    vectors,
-    vectors_around_zero,
-    vectors_with_infinities,
-)
-from harness.contracts.building_blocks.logits import largest_logit, largest_weight
-from harness.contracts.building_blocks.usual_laws import finite, not_lost
+from harness.contracts.building_blocks import logistic_function, usual_laws
+from harness.contracts.building_blocks.logistic_function import choose, sigmoid_bound, sigmoid_pullback, softplus_bound
+from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Law, Subject, implementation_laws, law
 
-# Laws
+Bound = Callable[[Array, Format], Array]
+
+# Laws of the family
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """One function of the family: what is exact, and how far a sound implementation may be from it.
+    """One function of the family: what is exact, how far a sound implementation may be from it, and the words.
 
     Parameters
     ----------
     name, formula
         As messages call it.
-    value, pullback
-        Oracles of the value, and of the gradient of a weighted sum.
-    bound, slope_bound
-        Absolute errors of the value and of the derivative.
+    value, gradient
+        What is exact of the value, and of the gradient of a weighted sum.
+    bound
+        Absolute error of the value.
     bound_text, slope_bound_text
-        The same in words.
+        The bounds in words.
     cause, non_finite, slope_cause
         What usually breaks value and gradient, and how it is mended.
     """
 
     name: str
     formula: str
-    value: Oracle
-    pullback: Oracle
-    bound: Callable[[Array, Format], Array]
-    slope_bound: Callable[[Array, Format], Array]
+    value: Exact
+    gradient: Exact
+    bound: Bound
     bound_text: str
     slope_bound_text: str
     cause: str
     non_finite: str
     slope_cause: str
 
-    def in_ulp(self, x: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-        """The value's bound, in ulp of the exact value."""
-        return in_ulp(self.bound(to_array(x), format_), expected, format_)
+
+def _exact_value(oracle: Oracle, bound: Bound) -> Exact:
+    return Exact(("x",), oracle, lambda x, _, format_: bound(to_array(x), format_))
 
 
-def value_law(function: Logistic) -> Law:
-    """The value, against the oracle."""
+def _exact_gradient(pullback: Oracle, slope_bound: Bound) -> Exact:
+    def error(x: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
+        v = np.abs(to_array(cotangent))
+        return np.asarray(v * slope_bound(to_array(x), format_) + 4.0 * format_.smallest * (1.0 + v))
 
-    @law(
-        f"{function.name}(x) equals {function.formula}, element by element, to a few ulp.",
-        source="error analysis of exp, log1p and the quotient, one operation after the other",
-        bound=function.bound_text,
-        cause=function.cause,
-        non_finite=function.non_finite,
-        group="value",
-    )
-    def value(subject: Subject, x: Tensor) -> Measurement:
-        expected = function.value(x)
-        return compare(subject(x), expected, function.in_ulp(x, expected, subject.format), subject.format)
-
-    return value
-
-
-def tail_law(function: Logistic) -> Law:
-    """No spurious zero."""
-
-    @law(
-        f"{function.name}(x) is zero only where the exact value is no normal number.",
-        source="the value is nowhere zero",
-        bound="none",
-        cause="1 + exp(-|x|) rounds to one from |x| = p ln 2 (16.6 in float32): keep exp itself, or use log1p",
-        group="value",
-    )
-    def tail_not_lost(subject: Subject, x: Tensor) -> Measurement:
-        return not_lost(subject(x), function.value(x), subject.format)
-
-    return tail_not_lost
-
-
-def finite_law(function: Logistic) -> Law:
-    """No overflow."""
-
-    @law(
-        f"{function.name}(x) is finite wherever x is.",
-        source=f"|{function.name}(x)| <= |x| + ln 2",
-        bound="none",
-        cause=function.non_finite,
-        group="finite",
-    )
-    def finite_on_extreme_inputs(subject: Subject, x: Tensor) -> Measurement:
-        return finite(subject(x), function.value(x), subject.format)
-
-    return finite_on_extreme_inputs
+    return Exact(("x", "cotangent"), pullback, error)
 
 
 def monotone_law(function: Logistic) -> Law:
@@ -148,63 +92,133 @@ def monotone_law(function: Logistic) -> Law:
     return monotone
 
 
-def gradient_law(function: Logistic) -> Law:
-    """The gradient, against the analytic one."""
-
-    @law(
-        f"The gradient of {function.name}(x) . v is the derivative times v, element by element.",
+def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
+    """All laws of one function, its own after those of the family."""
+    name = function.name
+    value = usual_laws.value(
+        function.value,
+        "value",
+        f"{name}(x) equals {function.formula}, element by element, to a few ulp.",
+        source="error analysis of exp, log1p and the quotient, one operation after the other",
+        bound=function.bound_text,
+        cause=function.cause,
+        non_finite=function.non_finite,
+    )
+    gradient = usual_laws.gradient(
+        function.gradient,
+        "gradient",
+        f"The gradient of {name}(x) . v is the derivative times v, element by element.",
         source="chain rule; the bound is that of the backward pass, one operation after the other",
         bound=function.slope_bound_text,
         cause=function.slope_cause,
         non_finite="0 * inf or inf / inf in the backward pass, although the value is finite: exponentiate -|x| only",
-        group="gradient",
     )
-    def gradient(subject: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
-        expected, v = function.pullback(x, cotangent), np.abs(to_array(cotangent))
-        absolute = v * function.slope_bound(to_array(x), subject.format) + 4.0 * subject.format.smallest * (1.0 + v)
-        bound = in_ulp(absolute, expected, subject.format)
-        return compare(subject.gradient((x,), cotangent), expected, bound, subject.format)
-
-    return gradient
-
-
-def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
-    """All laws of one function, its own after those of the family."""
-    value, gradient = value_law(function), gradient_law(function)
     return (
         value,
-        tail_law(function),
-        finite_law(function),
+        usual_laws.not_lost(
+            function.value,
+            "tail_not_lost",
+            f"{name}(x) is zero only where the exact value is no normal number.",
+            source="the value is nowhere zero",
+            cause="1 + exp(-|x|) rounds to one from |x| = p ln 2 (16.6 in float32): keep exp itself, or use log1p",
+        ),
+        usual_laws.finite(
+            function.value,
+            "finite_on_extreme_inputs",
+            f"{name}(x) is finite wherever x is.",
+            source=f"|{name}(x)| <= |x| + ln 2",
+            cause=function.non_finite,
+        ),
         monotone_law(function),
         *own,
         gradient,
-        gradient.on(
-            vectors_around_zero,
-            "gradient_at_zero",
-            f"At both zeros and next to them the gradient of {function.name} is what it is in the limit.",
-            cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
-        ),
-        gradient.on(
-            vectors_with_infinities,
-            "gradient_at_infinity",
-            f"At -inf and +inf the gradient of {function.name} is its limit.",
-            group="special",
-        ),
+        *_laws_of_the_gradient_elsewhere(gradient, name),
         value.on(
-            vectors_with_infinities,
+            logistic_function.vectors_with_infinities,
             "limits_at_infinity",
-            f"{function.name}(-inf) and {function.name}(inf) are the limits.",
+            f"{name}(-inf) and {name}(inf) are the limits.",
             cause="inf - inf or inf / inf: exponentiate -|x|, and add",
             group="special",
         ),
-        value.on(
-            extreme_vectors,
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
+        usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
         *implementation_laws(value),
     )
+
+
+def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]:
+    """At the kink of what a function is usually formed of, and at infinity."""
+    return (
+        gradient.on(
+            logistic_function.vectors_around_zero,
+            "gradient_at_zero",
+            f"At both zeros and next to them the gradient of {name} is what it is in the limit.",
+            cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
+        ),
+        gradient.on(
+            logistic_function.vectors_with_infinities,
+            "gradient_at_infinity",
+            f"At -inf and +inf the gradient of {name} is its limit.",
+            group="special",
+        ),
+    )
+
+
+# The functions
+
+OVERFLOW = (
+    "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16; "
+    "exponentiate -|x|, which cannot"
+)
+
+_SIGMOID = Logistic(
+    "sigmoid",
+    "1 / (1 + exp(-x))",
+    _exact_value(logistic_function.sigmoid_oracle, sigmoid_bound),
+    _exact_gradient(sigmoid_pullback, logistic_function.sigmoid_slope_bound),
+    sigmoid_bound,
+    bound_text="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
+    slope_bound_text="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the value's bound",
+    cause="exp(-x) is infinite below -ln(max), and 1 / inf loses the subnormal results: use z / (1 + z), z = exp(x); "
+    "a probability formed by a subtraction from one, such as (1 + tanh(x / 2)) / 2, loses the tail",
+    non_finite=f"{OVERFLOW}; inf / inf is not a number",
+    slope_cause="a derivative of another function, or a clamp whose derivative is zero",
+)
+
+_SOFTPLUS = Logistic(
+    "softplus",
+    "ln(1 + exp(x))",
+    _exact_value(logistic_function.softplus_oracle, softplus_bound),
+    _exact_gradient(logistic_function.softplus_pullback, logistic_function.softplus_slope_bound),
+    softplus_bound,
+    bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), and two subnormals",
+    slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), and subnormals",
+    cause="1 + exp(x) drops the digits of exp(x): use log1p; or a threshold beyond which x is returned is too low: "
+    "exp(-x) counts up to (p + 1) ln 2 - ln x, 34 in float64",
+    non_finite=OVERFLOW,
+    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64",
+)
+
+
+def _logsigmoid_bound(x: Array, format_: Format) -> Array:
+    return softplus_bound(-x, format_)
+
+
+def _logsigmoid_slope_bound(x: Array, format_: Format) -> Array:
+    return logistic_function.softplus_slope_bound(-x, format_)
+
+
+_LOGSIGMOID = Logistic(
+    "logsigmoid",
+    "-softplus(-x)",
+    _exact_value(logistic_function.logsigmoid_oracle, _logsigmoid_bound),
+    _exact_gradient(logistic_function.logsigmoid_pullback, _logsigmoid_slope_bound),
+    _logsigmoid_bound,
+    bound_text="the softplus's at -x",
+    slope_bound_text="the softplus's at -x",
+    cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
+    non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
+    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid",
+)
 
 
 # Laws of one function
@@ -227,7 +241,7 @@ def difference_law(function: Logistic) -> Law:
         expected = dd.two_sum(to_array(subject(-outer)), to_array(outer))
         x_outer = to_array(outer)
         absolute = function.bound(x_outer, subject.format) + function.bound(-x_outer, subject.format)
-        exact = choose(np.isfinite(expected.hi), expected, function.value(outer))
+        exact = choose(np.isfinite(expected.hi), expected, function.value.oracle(outer))
         return compare(subject(outer), exact, in_ulp(absolute, exact, subject.format), subject.format)
 
     return difference_is_argument
@@ -271,89 +285,35 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
 )
 def gradient_not_lost(sigmoid: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
     """Measure ``inf`` where learning stops and should not."""
-    return not_lost(sigmoid.gradient((x,), cotangent), sigmoid_pullback(x, cotangent), sigmoid.format)
+    return usual_laws.measure_not_lost(
+        sigmoid.gradient((x,), cotangent), sigmoid_pullback(x, cotangent), sigmoid.format
+    )
 
 
-@law(
+at_least_relu = usual_laws.one_sided(
+    _SOFTPLUS.value,
+    "at_least_relu",
     "softplus(x) is at least max(x, 0).",
+    nearest=lambda actual, x: usual_laws.at_least(actual, np.maximum(to_array(x), 0.0)),
+    comparison=within,
     source="1 + e^x > max(1, e^x)",
     bound="the value's bound",
     cause="the exponent is clipped, so that the function stops growing: add max(x, 0) to log1p(exp(-|x|))",
-    group="algebra",
 )
-def at_least_relu(softplus: Subject, x: Tensor) -> Measurement:
-    """Measure how far below an element is."""
-    actual, floor = to_array(softplus(x)), np.maximum(to_array(x), 0.0)
-    reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
-    bound = in_ulp(softplus_bound(to_array(x), softplus.format), dd.lift(reference), softplus.format)
-    return compare(actual, reference, bound, softplus.format)
 
-
-@law(
+at_most_argument = usual_laws.one_sided(
+    _LOGSIGMOID.value,
+    "at_most_argument",
     "logsigmoid(x) is at most min(x, 0).",
+    nearest=lambda actual, x: usual_laws.at_most(actual, np.minimum(to_array(x), 0.0)),
+    comparison=within,
     source="sigma(x) < min(1, e^x)",
     bound="the value's bound",
     cause="an epsilon or a clamp under the logarithm makes a floor: subtract log1p(exp(-|x|)) from min(x, 0)",
-    group="algebra",
 )
-def at_most_argument(logsigmoid: Subject, x: Tensor) -> Measurement:
-    """Measure how far above an element is."""
-    actual, ceiling = to_array(logsigmoid(x)), np.minimum(to_array(x), 0.0)
-    reference = np.where(np.isnan(actual), ceiling, np.minimum(actual, ceiling))
-    bound = in_ulp(softplus_bound(-to_array(x), logsigmoid.format), dd.lift(reference), logsigmoid.format)
-    return compare(actual, reference, bound, logsigmoid.format)
 
 
 # Contracts
-
-OVERFLOW = (
-    "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16; "
-    "exponentiate -|x|, which cannot"
-)
-
-_SIGMOID = Logistic(
-    "sigmoid",
-    "1 / (1 + exp(-x))",
-    sigmoid_oracle,
-    sigmoid_pullback,
-    sigmoid_bound,
-    sigmoid_slope_bound,
-    bound_text="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
-    slope_bound_text="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the value's bound",
-    cause="exp(-x) is infinite below -ln(max), and 1 / inf loses the subnormal results: use z / (1 + z), z = exp(x); "
-    "a probability formed by a subtraction from one, such as (1 + tanh(x / 2)) / 2, loses the tail",
-    non_finite=f"{OVERFLOW}; inf / inf is not a number",
-    slope_cause="a derivative of another function, or a clamp whose derivative is zero",
-)
-
-_SOFTPLUS = Logistic(
-    "softplus",
-    "ln(1 + exp(x))",
-    softplus_oracle,
-    softplus_pullback,
-    softplus_bound,
-    softplus_slope_bound,
-    bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), and two subnormals",
-    slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), and subnormals",
-    cause="1 + exp(x) drops the digits of exp(x): use log1p; or a threshold beyond which x is returned is too low: "
-    "exp(-x) counts up to (p + 1) ln 2 - ln x, 34 in float64",
-    non_finite=OVERFLOW,
-    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64",
-)
-
-_LOGSIGMOID = Logistic(
-    "logsigmoid",
-    "-softplus(-x)",
-    logsigmoid_oracle,
-    logsigmoid_pullback,
-    lambda x, format_: softplus_bound(-x, format_),
-    lambda x, format_: softplus_slope_bound(-x, format_),
-    bound_text="the softplus's at -x",
-    slope_bound_text="the softplus's at -x",
-    cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
-    non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
-    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid",
-)
 
 
 def _contract(function: Logistic, *own: Law) -> Contract:
@@ -363,7 +323,7 @@ def _contract(function: Logistic, *own: Law) -> Contract:
         signature="(x[n]) -> [n]",
         summary=f"{function.formula}, element by element",
         domain="every number of the format, infinities and NaN where a law says so",
-        inputs=vectors,
+        inputs=logistic_function.vectors,
         laws=_laws(function, *own),
         axes={"x": Axes(("n",), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
         output=("n",),

@@ -9,29 +9,9 @@ by the softmax's bound and :math:`2u`; the maximum also takes up the sum of all 
 
 import numpy as np
 import torch
-from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.log_domain import (
-    at_the_limits,
-    compare_near,
-    dominated,
-    logsumexp_absolute_bound,
-    logsumexp_oracle,
-    normalised,
-)
-from harness.contracts.building_blocks.logits import (
-    DOMAIN,
-    LONG_ROWS,
-    all_masked,
-    every_third_row,
-    extreme_logits,
-    largest_logit,
-    largest_weight,
-    logarithms,
-    long_logits,
-    one_infinite,
-)
+from harness.contracts.building_blocks import log_domain, logit_rows, usual_laws
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
@@ -39,26 +19,17 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_oracle,
     softmax_relative_bound,
 )
-from harness.contracts.building_blocks.usual_laws import finite
-from harness.floats import (
-    Array,
-    Format,
-    Measurement,
-    compare,
-    compare_absolute,
-    in_ulp,
-    to_array,
-)
+from harness.contracts.building_blocks.usual_laws import Exact
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, batches, companions, masked
+from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
 
 # Bounds
 
 
-def _gradient_bound(x: Array, cotangent: Array, probability: Array, format_: Format) -> Array:
+def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient: ``|v| p_i (e^T - 1 + 2u)``, and at the maximum the sum of these."""
-    weight = np.abs(cotangent)[..., None]
+    x, weight, probability = to_array(logits), np.abs(to_array(cotangent))[..., None], softmax_oracle(logits).hi
     with np.errstate(invalid="ignore"):
         relative = np.nan_to_num(probability * (softmax_relative_bound(x, format_) + 2.0 * format_.u), nan=0.0)
     absolute = weight * relative + 2.0 * format_.smallest * (1.0 + weight)
@@ -68,69 +39,51 @@ def _gradient_bound(x: Array, cotangent: Array, probability: Array, format_: For
     return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True) + summing, 0.0))
 
 
+def _gradient(logits: Tensor, cotangent: Tensor) -> DoubleDouble:
+    return softmax_oracle(logits) * to_array(cotangent)[..., None]
+
+
 # Inputs
 
 
-def logits_and_weights(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured logits ``[n, k]``, and weights ``[n]`` of the outputs for the gradient's law."""
-
-    def expand(logits: Tensor, seed: int) -> Example:
-        return {"logits": logits, "cotangent": companions(logits[:, 0], np.random.default_rng(seed))}
-
-    structures = (*STRUCTURES, normalised, dominated, at_the_limits)
-    return st.builds(expand, batches(format_, largest=largest_logit(format_), structures=structures), SEEDS)
-
-
-def _masked(format_: Format) -> st.SearchStrategy[Example]:
-    def expand(example: Example, seed: int) -> Example:
-        return {**example, "logits": masked(example["logits"], np.random.default_rng(seed))}
-
-    return st.builds(expand, logits_and_weights(format_), SEEDS)
+_inputs = logit_rows.logits_and_weights(log_domain.normalised, log_domain.dominated, log_domain.at_the_limits)
+_masked = logit_rows.some_masked(_inputs)
 
 
 # Laws
 
+OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf"
 
-@law(
+_VALUE = Exact(("logits",), log_domain.logsumexp_oracle, log_domain.logsumexp_absolute_bound)
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "logsumexp(X) equals ln sum_j exp(x_j), row by row.",
     source=BHH,
     bound="u |y| + 2 u ln S + D + 3 u + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
     cause="something is added to the sum or to its logarithm, or the exponent is clipped",
-    non_finite=f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf",
-    group="value",
+    non_finite=OVERFLOW_OR_UNDERFLOW,
 )
-def value(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = logsumexp_oracle(logits)
-    absolute = logsumexp_absolute_bound(to_array(logits), expected.hi, logsumexp.format)
-    return compare(logsumexp(logits), expected, in_ulp(absolute, expected, logsumexp.format), logsumexp.format)
 
-
-@law(
+finite_on_extreme_logits = usual_laws.finite(
+    _VALUE,
+    "finite_on_extreme_logits",
     "logsumexp(X) is finite wherever X is.",
     source="max x <= y <= max x + ln k",
-    bound="none",
-    cause=f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf",
-    group="finite",
+    cause=OVERFLOW_OR_UNDERFLOW,
 )
-def finite_on_extreme_logits(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Any finite value passes."""
-    return finite(logsumexp(logits), logsumexp_oracle(logits), logsumexp.format)
 
-
-@law(
+at_least_the_maximum = usual_laws.one_sided(
+    _VALUE,
+    "at_least_the_maximum",
     "logsumexp(X) is at least the largest logit.",
+    nearest=lambda actual, logits: usual_laws.at_least(actual, to_array(logits).max(-1)),
     source="the sum is at least its largest term, and rounding is monotone",
     bound="none",
     cause="the shift is larger than the maximum, or a mean of exponentials is taken for their sum",
     non_finite=OVERFLOW,
-    group="algebra",
 )
-def at_least_the_maximum(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Measure how far below the maximum it is."""
-    actual, maximum = to_array(logsumexp(logits)), to_array(logits).max(-1)
-    expected = np.where(np.isnan(actual), maximum, np.fmax(actual, maximum))
-    return compare(actual, expected, 0.0, logsumexp.format)
 
 
 @law(
@@ -142,7 +95,7 @@ def at_least_the_maximum(logsumexp: Subject, logits: Tensor) -> Measurement:
 )
 def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Measure ``inf`` where it is exactly zero and the truth is a normal number; elsewhere terms may cancel."""
-    expected = logsumexp_oracle(logits)
+    expected = log_domain.logsumexp_oracle(logits)
     actual = to_array(logsumexp(logits))
     lost = (actual == 0.0) & (to_array(logits).max(-1) == 0.0) & (expected.hi >= logsumexp.format.tiny)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(actual.shape), actual, expected.hi)
@@ -159,14 +112,12 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
 )
 def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Add the halves' outputs without rounding."""
-    x, format_ = to_array(logits), logsumexp.format
-    middle = max(x.shape[-1] // 2, 1)
+    middle = max(logits.shape[-1] // 2, 1)
     halves = [half for half in (logits[:, :middle], logits[:, middle:]) if half.shape[-1]]
     parts = torch.stack([logsumexp(half) for half in halves], -1)
-    expected = logsumexp_oracle(parts)
-    errors = [logsumexp_absolute_bound(to_array(half), logsumexp_oracle(half).hi, format_) for half in halves]
-    absolute = logsumexp_absolute_bound(x, logsumexp_oracle(logits).hi, format_) + np.maximum.reduce(errors)
-    return compare_near(logsumexp(logits), expected, absolute, format_)
+    errors = [_VALUE.error_at(logsumexp, half) for half in halves]
+    absolute = _VALUE.error_at(logsumexp, logits) + np.maximum.reduce(errors)
+    return log_domain.compare_near(logsumexp(logits), log_domain.logsumexp_oracle(parts), absolute, logsumexp.format)
 
 
 @law(
@@ -180,13 +131,11 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
 )
 def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
-    format_ = logsumexp.format
     shifted = exact_shift(logits)
     x, moved = to_array(logits), to_array(shifted)
     expected = dd.two_sum(to_array(logsumexp(shifted)), x.max(-1) - moved.max(-1))
-    absolute = logsumexp_absolute_bound(x, logsumexp_oracle(logits).hi, format_)
-    absolute = absolute + logsumexp_absolute_bound(moved, logsumexp_oracle(shifted).hi, format_)
-    return compare_near(logsumexp(logits), expected, absolute, format_)
+    absolute = _VALUE.error_at(logsumexp, logits) + _VALUE.error_at(logsumexp, shifted)
+    return log_domain.compare_near(logsumexp(logits), expected, absolute, logsumexp.format)
 
 
 @law(
@@ -200,26 +149,21 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
 )
 def columns_in_any_order(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Reverse the columns."""
-    exact, reversed_ = logsumexp_oracle(logits).hi, to_array(logsumexp(logits.flip(-1)))
-    reference = np.where(np.isnan(reversed_), exact, reversed_)
-    absolute = 2.0 * logsumexp_absolute_bound(to_array(logits), exact, logsumexp.format)
+    exact, reversed_ = log_domain.logsumexp_oracle(logits), to_array(logsumexp(logits.flip(-1)))
+    reference = np.where(np.isnan(reversed_), exact.hi, reversed_)
+    absolute = 2.0 * log_domain.logsumexp_absolute_bound(logits, exact, logsumexp.format)
     return compare_absolute(logsumexp(logits), reference, absolute, logsumexp.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("logits", "cotangent"), _gradient, _gradient_bound),
+    "gradient",
     "The gradient of logsumexp(X) . v is v times softmax(X).",
     source="chain rule; the bound is the softmax's carried through it",
     bound="|v| p_i (e^T - 1 + 2 u) and, at the maximum, the sum of these and of |v| (5 u + (k - 1) u_a)",
     cause="exp(x - y) in the backward pass loses the digits of y below |y| u: at large offsets it does not sum to one",
     non_finite="infinity minus infinity, or infinity over infinity, in the backward pass: subtract the row maximum",
-    group="gradient",
 )
-def gradient(logsumexp: Subject, logits: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    v, p = to_array(cotangent), softmax_oracle(logits)
-    expected = p * v[..., None]
-    bound = in_ulp(_gradient_bound(to_array(logits), v, p.hi, logsumexp.format), expected, logsumexp.format)
-    return compare(logsumexp.gradient((logits,), cotangent), expected, bound, logsumexp.format)
 
 
 # Special values
@@ -243,13 +187,11 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
     bound="none",
     cause="-inf minus a maximum of -inf is NaN: shift by a finite number there",
     group="special",
-    inputs=every_third_row(all_masked),
+    inputs=logit_rows.every_third_row(logit_rows.all_masked),
 )
 def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Look at those rows; the others are the business of other laws."""
-    actual = to_array(logsumexp(logits))
-    masked_rows = np.isneginf(to_array(logits)).all(-1)
-    return compare(actual, np.where(masked_rows, -np.inf, actual), 0.0, logsumexp.format)
+    """Look at those rows."""
+    return usual_laws.compare_rows(logsumexp(logits), np.isneginf(to_array(logits)).all(-1), -np.inf, logsumexp.format)
 
 
 @law(
@@ -258,18 +200,16 @@ def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
     bound="none",
     cause="+inf minus a maximum of +inf is NaN: shift by a finite number there",
     group="special",
-    inputs=every_third_row(one_infinite),
+    inputs=logit_rows.every_third_row(logit_rows.one_infinite),
 )
 def infinite_logit(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Look at those rows; the others are the business of other laws."""
-    actual = to_array(logsumexp(logits))
-    infinite_rows = np.isposinf(to_array(logits)).any(-1)
-    return compare(actual, np.where(infinite_rows, np.inf, actual), 0.0, logsumexp.format)
+    """Look at those rows."""
+    return usual_laws.compare_rows(logsumexp(logits), np.isposinf(to_array(logits)).any(-1), np.inf, logsumexp.format)
 
 
 def _total(logsumexp: Subject, terms: Array) -> tuple[float, float]:
     """Its logarithm is the output."""
-    logits, exact = logarithms(terms, logsumexp.format)
+    logits, exact = logit_rows.logarithms(terms, logsumexp.format)
     return float(np.exp(float(logsumexp(logits)[0]))), exact
 
 
@@ -279,8 +219,8 @@ LOGSUMEXP = Contract(
     "logsumexp",
     signature="(logits[n,k]) -> [n]",
     summary="ln sum_j exp(x_j) along the last axis",
-    domain=DOMAIN,
-    inputs=logits_and_weights,
+    domain=logit_rows.DOMAIN,
+    inputs=_inputs,
     laws=(
         value,
         finite_on_extreme_logits,
@@ -298,23 +238,14 @@ LOGSUMEXP = Contract(
             cause="0 * -inf is NaN, or a large negative constant stands for -inf",
             group="special",
         ),
-        gradient.on(
-            _masked,
-            "gradient_of_masked_rows",
-            "Where some logits are -inf, their gradient is zero and that of the others as without them.",
-        ),
+        logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,
         infinite_logit,
-        value.on(
-            extreme_logits,
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
-        on_long_rows(value, long_logits, cause=LONG_ROWS),
+        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
+        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
+    axes=logit_rows.REDUCED_AXES,
     output=("n",),
     total=_total,
 )

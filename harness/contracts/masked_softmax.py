@@ -15,27 +15,27 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.logits import (
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.logit_rows import (
     LONG_ROWS,
-    compare_policy,
     extreme_logits,
+    largest_logit,
     logits_and_cotangents,
     long_logits,
 )
-from harness.contracts.building_blocks.masked_rays import MASKED_RAYS
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
-    backward_amplified,
     exact_shift,
     softmax_absolute_bound,
+    softmax_gradient_bound,
     softmax_oracle,
     softmax_pullback,
 )
-from harness.contracts.building_blocks.usual_laws import finite
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Inputs, Subject, implementation_laws, law, on_long_rows
+from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED, SEEDS
 
 
@@ -147,6 +147,8 @@ _inputs = _masked(logits_and_cotangents)
 
 # Laws
 
+_VALUE = Exact(("logits", "keep"), masked_softmax_oracle, _absolute_bound)
+
 CONSTANT = "a large negative constant is no mask: what is masked leaks once logits are of its size; fill with -inf"
 AFTERWARDS = "the mask multiplies a softmax over everything, so that what is masked takes its share, or all: mask first"
 
@@ -192,10 +194,9 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     """Sum without rounding, so that the deviation is the implementation's own."""
     expected = masked_softmax_oracle(logits, keep)
     absolute = _absolute_bound(logits, keep, expected, masked_softmax.format).sum(-1)
-    one = dd.lift(np.ones(absolute.shape))
     total = exact_sum(masked_softmax(logits, keep))
     actual = np.where(keep.numpy().any(-1), total.hi + total.lo, 1.0)
-    return compare(actual, one, in_ulp(absolute, one, masked_softmax.format), masked_softmax.format)
+    return within(actual, dd.lift(np.ones(absolute.shape)), absolute, masked_softmax.format)
 
 
 @law(
@@ -209,7 +210,7 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
 def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     """Any finite value passes."""
     actual = masked_softmax(logits, keep)
-    return finite(
+    return usual_laws.measure_finite(
         actual.where(keep.any(-1, keepdim=True), 0.0), masked_softmax_oracle(logits, keep), masked_softmax.format
     )
 
@@ -242,41 +243,32 @@ def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
 def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor) -> Measurement:
     """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
     expected = masked_softmax_pullback(logits, keep, cotangent)
-    absolute = _gradient_bound(logits, keep, cotangent, masked_softmax.format)
+    absolute = _gradient_bound(logits, keep, cotangent, expected, masked_softmax.format)
     actual = masked_softmax.gradient((logits, keep), cotangent)
     return _compare(actual, expected, absolute, keep, masked_softmax.format)
 
 
-def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, format_: Format) -> Array:
-    """That of the softmax's gradient, entry by entry; see there."""
-    x, v = to_array(filled(logits, keep)), np.abs(to_array(cotangent))
-    probability = masked_softmax_oracle(logits, keep).hi
-    v = np.where(keep.numpy(), v, 0.0)
-    weighted = backward_amplified(probability, x, format_)
-    absolute = weighted * (v + (probability * v).sum(-1, keepdims=True))
-    absolute = absolute + probability * (weighted * v).sum(-1, keepdims=True)
-    at_maximum = x == x.max(-1, keepdims=True)
-    absolute = absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0)
-    absolute = absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1]
-    return np.where(keep.numpy(), absolute, 0.0)
+def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """That of the softmax's gradient; nothing where nothing is kept."""
+    kept = cotangent.masked_fill(~keep, 0.0)
+    return np.where(keep.numpy(), softmax_gradient_bound(filled(logits, keep), kept, expected, format_), 0.0)
 
 
 # Special values
 
 
-@law(
+fully_masked_row = usual_laws.policy(
+    _VALUE,
+    "fully_masked_row",
     "A row that keeps nothing gives what the case declares: NaN, zeros, or the uniform distribution.",
+    convention="fully_masked",
+    rows=lambda _, keep: ~keep.numpy().any(-1),
+    policies=lambda logits, _: {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]},
     source="0 / 0 is left open: the convention `fully_masked`",
     bound="1/2 ulp",
     cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
-    group="special",
     inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
 )
-def fully_masked_row(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
-    """Compare the rows that keep nothing with the policy."""
-    policies = {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]}
-    nothing = ~keep.numpy().any(-1)
-    return compare_policy(masked_softmax, masked_softmax(logits, keep), nothing, policies, "fully_masked")
 
 
 @law(
@@ -296,7 +288,7 @@ def gradient_beside_a_fully_masked_row(
     # Any mask will do for the rows whose oracle is not asked.
     somewhere = keep | nothing
     expected = masked_softmax_pullback(logits, somewhere, cotangent)
-    absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, format_))
+    absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, expected, format_))
     actual = masked_softmax.gradient((logits, keep), cotangent)
     own = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
     reference = _where(~nothing.numpy(), expected, own)
@@ -318,13 +310,30 @@ def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -
     expected = masked_softmax_oracle(clean, keep)
     absolute = _absolute_bound(clean, keep, expected, masked_softmax.format)
     actual = masked_softmax(logits, keep)
-    wanted = np.where(keep.numpy() | np.isnan(to_array(actual)), np.nan, 0.0)
-    reference = _where(~poisoned.numpy(), expected, wanted)
+    of_poisoned = np.where(keep.numpy() | np.isnan(to_array(actual)), np.nan, 0.0)
+    reference = _where(~poisoned.numpy(), expected, of_poisoned)
     return _compare(actual, reference, absolute, keep, masked_softmax.format)
 
 
-# Contract
+# Rays: what is masked grows, or what is kept does
 
+
+def _row(first: Tensor, others: Tensor, *, keeps_first: bool) -> Example:
+    """One entry and seven others, the first or the second masked; the cotangent is one at one kept entry."""
+    logits = torch.cat([first[:, None], others[:, None].repeat(1, COLUMNS - 1)], 1)
+    keep = torch.ones_like(logits, dtype=torch.bool)
+    keep[:, int(keeps_first)] = False
+    cotangent = torch.zeros_like(logits)
+    cotangent[:, 1 - int(keeps_first)] = 1.0
+    return {"logits": logits, "keep": keep, "cotangent": cotangent}
+
+
+def _ray(name: str, formula: str, entries: Callable[[Tensor], tuple[Tensor, Tensor]], *, keeps_first: bool) -> Ray:
+    """A ray of such rows, up to the largest logit of the domain."""
+    return Ray(name, formula, lambda t, _: _row(*entries(t), keeps_first=keeps_first), largest_logit, columns=COLUMNS)
+
+
+# Contract
 
 MASKED_SOFTMAX = Contract(
     "masked_softmax",
@@ -369,17 +378,22 @@ MASKED_SOFTMAX = Contract(
         fully_masked_row,
         gradient_beside_a_fully_masked_row,
         nan_at_a_kept_entry,
-        value.on(
-            _masked(extreme_logits),
-            "value_on_extreme_numbers",
-            "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-            group="special",
-        ),
+        usual_laws.on_extreme_numbers(value, _masked(extreme_logits)),
         on_long_rows(value, _masked(long_logits, seeds=ONE_SEED), cause=LONG_ROWS),
         *implementation_laws(value, nan=False),
     ),
     axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},
     output=("n", "k"),
-    rays=MASKED_RAYS,
+    rays=(
+        _ray("masked spike", "(t, 0, ..., 0), t masked", lambda t: (t, torch.zeros_like(t)), keeps_first=False),
+        _ray("kept spike", "(t, 0, ..., 0), one zero masked", lambda t: (t, torch.zeros_like(t)), keeps_first=True),
+        _ray(
+            "kept negative spike",
+            "(-t, 0, ..., 0), one zero masked",
+            lambda t: (-t, torch.zeros_like(t)),
+            keeps_first=True,
+        ),
+        _ray("uniform offset", "(t, t, ..., t), the first masked", lambda t: (t, t), keeps_first=False),
+    ),
     conventions={"fully_masked": ("nan", "zeros", "uniform")},
 )

@@ -35,6 +35,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
@@ -146,6 +148,16 @@ def _exactly(values: Array) -> _Number:
     return _Number(values, np.zeros(values.shape))
 
 
+def _error_of_steps(*arguments: Any) -> Array:
+    *run, _expected, format_ = arguments
+    return _errors(format_, *run).steps
+
+
+def _error_of_their_sum(*arguments: Any) -> Array:
+    *run, _expected, format_ = arguments
+    return _errors(format_, *run).accumulated
+
+
 # Laws
 
 RUN = ("parameter", "gradients", "lr", "momentum", "weight_decay", "nesterov")
@@ -156,20 +168,14 @@ CAUSE = (
     "out of the buffer, or nesterov that is ignored"
 )
 
-
-@law(
+value = usual_laws.value(
+    Exact(RUN, momentum_oracle, _error_of_steps),
+    "value",
     "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
     source=SOURCE,
     bound="the running error bound of the recursion in the format: u |p| a step, and what its products and sums err",
     cause=CAUSE,
-    group="value",
-    reads=RUN,
 )
-def value(sgd: Subject, **run: Any) -> Measurement:
-    """Compare with the oracle."""
-    expected = momentum_oracle(*run.values())
-    absolute = _errors(sgd.format, *run.values()).steps
-    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 @law(
@@ -263,7 +269,9 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
     )
 
 
-@law(
+updates_accumulate = usual_laws.value(
+    Exact(RUN, momentum_oracle, _error_of_their_sum),
+    "updates_accumulate",
     "Many updates that are each below an ulp of the parameter add up to what they are together.",
     source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
     bound="u |p| once, u^2 |p| a step, and the updates' own errors",
@@ -272,13 +280,7 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
     group="length",
     inputs=_tiny_updates,
     examples=6,
-    reads=RUN,
 )
-def updates_accumulate(sgd: Subject, **run: Any) -> Measurement:
-    """Compare with the oracle, to the accuracy of a sum that loses nothing."""
-    expected = momentum_oracle(*run.values())
-    absolute = _errors(sgd.format, *run.values()).accumulated
-    return compare(sgd(*run.values()), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 @law(

@@ -7,8 +7,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.labelled_logits import pick
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp
+from harness.contracts.building_blocks.usual_laws import Exact
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
@@ -34,34 +36,29 @@ value_oracle = Oracle(_value_screen, lambda probabilities, labels: -log(pick(pro
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
-@law(
+def _error(_: Tensor, __: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """``2 u |y|``, and a subnormal."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(2.0 * format_.u * np.abs(expected.hi) + format_.smallest)
+
+
+value = usual_laws.value(
+    Exact(("probabilities", "labels"), value_oracle, _error),
+    "value",
     "The loss of a row is -ln of the probability at its label.",
     source="definition; a logarithm accurate to one ulp",
     bound="2 u |y|",
     cause="an epsilon or a clamp on the probability bends the loss of unlikely classes; or the wrong entry is picked",
-    group="value",
 )
-def value(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
-    """Compare with the oracle."""
-    expected = value_oracle(probabilities, labels)
-    absolute = 2.0 * loss.format.u * np.abs(expected.hi) + loss.format.smallest
-    return compare(loss(probabilities, labels), expected, in_ulp(absolute, expected, loss.format), loss.format)
 
-
-@law(
+gradient = usual_laws.gradient(
+    Exact(("probabilities", "labels"), gradient_oracle, _error),
+    "gradient",
     "The gradient is -1 / p at the label and zero elsewhere.",
     source="d(-ln p)/dp",
     bound="2 u / p",
     cause="a clamp has gradient zero below its threshold, where the truth is largest",
-    group="gradient",
 )
-def gradient(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    expected = gradient_oracle(probabilities, labels)
-    with np.errstate(invalid="ignore"):
-        absolute = 2.0 * loss.format.u * np.abs(expected.hi) + loss.format.smallest
-        bound = in_ulp(absolute, expected, loss.format)
-    return compare(loss.gradient((probabilities, labels)), expected, bound, loss.format)
 
 
 @law(

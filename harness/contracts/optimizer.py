@@ -7,7 +7,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_arb, to_array
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, companions, special_numbers
@@ -20,21 +22,21 @@ def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float)
 sgd_oracle = Oracle(_step_screen, lambda parameter, gradient, lr: parameter - gradient * to_arb(lr)[()])
 
 
-@law(
+def _error(_: Tensor, gradient: Tensor, lr: float, expected: DoubleDouble, format_: Format) -> Array:
+    update = np.abs(to_array(gradient) * lr)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounding = format_.u * (2.0 * update + np.abs(expected.hi)) * (1.0 + 4.0 * format_.u)
+        return np.asarray(rounding + format_.smallest)
+
+
+value = usual_laws.value(
+    Exact(("parameter", "gradient", "lr"), sgd_oracle, _error),
+    "value",
     "sgd(p, g, lr) equals p - lr * g.",
     source="definition; rounding the rate, the product and the difference",
     bound="2 u |lr g| + u |p - lr g|",
     cause="the sign, a stale gradient, or a rate that is applied twice",
-    group="value",
 )
-def value(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
-    """Compare with the oracle."""
-    expected = sgd_oracle(parameter, gradient, lr)
-    update = np.abs(to_array(gradient) * lr)
-    with np.errstate(over="ignore", invalid="ignore"):
-        absolute = sgd.format.u * (2.0 * update + np.abs(expected.hi)) * (1.0 + 4.0 * sgd.format.u)
-        absolute = absolute + sgd.format.smallest
-    return compare(sgd(parameter, gradient, lr), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
 @law(

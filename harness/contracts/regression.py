@@ -14,25 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.calling.model import step_of_model
-from harness.contracts.building_blocks.book_data import (
-    NOISE,
-    TRUE_WEIGHT,
-    book_data,
-    distance_from_truth,
-    standard_errors,
-)
-from harness.contracts.building_blocks.gradient_descent import (
-    FLOATS,
-    SOURCE,
-    Kind,
-    Plan,
-    flat,
-    trajectory_bound,
-    trajectory_oracle,
-)
+from harness.contracts.building_blocks import book_data, gradient_descent
+from harness.contracts.building_blocks.gradient_descent import Kind, Plan, flat
 from harness.floats import Format, Measurement, compare_absolute, to_array
 from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
+
+_STEP = "(weight[m,d], bias[m], lr) -> (step, (weight, bias)), step(X[n,d], y[n]) -> loss, parameters updated in place"
+_TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias)"
 
 # Laws
 
@@ -55,7 +44,7 @@ def _plan(subject: Subject, batches: list[list[int]], lr: float) -> Plan:
 
 @law(
     "From the same start and minibatches the parameters keep to the exact trajectory: their distance in the 2-norm.",
-    source=SOURCE,
+    source=gradient_descent.SOURCE,
     bound="the gradients' rounding errors, accumulated step by step (see the module)",
     cause="a tail batch divided by the nominal batch size, a gradient not cleared, a wrong factor, a row left out",
     group="training",
@@ -66,8 +55,10 @@ def follows_gradient_descent(
 ) -> Measurement:
     """Compare all parameters after the last step, by the 2-norm that the bound is one of."""
     plan = _plan(train, batches, lr)
-    exact = trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
-    bound = trajectory_bound(plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format)
+    exact = gradient_descent.trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
+    bound = gradient_descent.trajectory_bound(
+        plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format
+    )
     actual = flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")
@@ -119,11 +110,11 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
     """Train five epochs at batch 10 and rate 0.03, the chapter's setting."""
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
     shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
-    start = (book_X.new_zeros(1, len(TRUE_WEIGHT)), book_X.new_zeros(1))
+    start = (book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1))
     learned = flat(train.case.name, _trained(train, book_X, book_y, start, _plan(train, shuffled, lr)))
     rate = 2.0 * float(train.declares["factor"]) * lr
-    wandering = NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
-    return distance_from_truth(learned, np.hypot(standard_errors(to_array(book_X)), wandering), 7.0)
+    wandering = book_data.NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
+    return book_data.distance_from_truth(learned, np.hypot(book_data.standard_errors(to_array(book_X)), wandering), 7.0)
 
 
 # Inputs
@@ -145,7 +136,7 @@ def _training(kind: Kind) -> Callable[[Format], st.SearchStrategy[Example]]:
                 "bias": torch.from_numpy(rng.standard_normal(outputs)).to(format_.dtype),
                 "batches": batches,
                 "lr": lr,
-                **(book_data(format_, seed) if kind == "linear" else {}),
+                **(book_data.book_data(format_, seed) if kind == "linear" else {}),
             }
 
         return st.builds(
@@ -162,63 +153,59 @@ def _training(kind: Kind) -> Callable[[Format], st.SearchStrategy[Example]]:
     return strategy
 
 
-_SGD_LAWS: tuple[Law, ...] = (follows_gradient_descent, inputs_unmodified, calls_agree)
-_STEP = "(weight[m,d], bias[m], lr) -> (step, (weight, bias)), step(X[n,d], y[n]) -> loss, parameters updated in place"
-_TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias)"
-_SAMPLES = "standard normal features, rates up to 0.1"
+# Contracts
 
-LINEAR_REGRESSION = Contract(
+
+def _contract(name: str, signature: str, kind: Kind, *own: Law, **facts: Any) -> Contract:
+    """The contract of a trainer, or of a step, of one kind of regression."""
+    return Contract(
+        name,
+        signature=signature,
+        domain="standard normal features, rates up to 0.1",
+        inputs=_training(kind),
+        laws=(follows_gradient_descent, inputs_unmodified, calls_agree, *own),
+        conventions={"factor": (1.0, 0.5)} if kind == "linear" else {},
+        dtypes=gradient_descent.FLOATS,
+        task="regression" if kind == "linear" else "classification",
+        **facts,
+    )
+
+
+LINEAR_REGRESSION = _contract(
     "linear_regression",
-    signature=_TRAINER,
+    _TRAINER,
+    "linear",
+    recovers_the_true_parameters,
     summary="minibatch gradient descent on factor * mean of the squared error, m = 1",
-    domain=_SAMPLES,
-    inputs=_training("linear"),
-    laws=(*_SGD_LAWS, recovers_the_true_parameters),
-    conventions={"factor": (1.0, 0.5)},
-    dtypes=FLOATS,
     examples=10,
     form="training",
-    task="regression",
 )
 
-LINEAR_REGRESSION_STEP = Contract(
+LINEAR_REGRESSION_STEP = _contract(
     "linear_regression_step",
-    signature=_STEP,
+    _STEP,
+    "linear",
     summary="one minibatch step of linear regression, ready to be timed",
-    domain=_SAMPLES,
-    inputs=_training("linear"),
-    laws=_SGD_LAWS,
-    conventions={"factor": (1.0, 0.5)},
-    dtypes=FLOATS,
     examples=20,
     form="step",
-    task="regression",
     of_model=partial(step_of_model, squared=True),
 )
 
-SOFTMAX_REGRESSION = Contract(
+SOFTMAX_REGRESSION = _contract(
     "softmax_regression",
-    signature=_TRAINER,
+    _TRAINER,
+    "softmax",
     summary="minibatch gradient descent on the mean cross-entropy",
-    domain=_SAMPLES,
-    inputs=_training("softmax"),
-    laws=_SGD_LAWS,
-    dtypes=FLOATS,
     examples=20,
     form="training",
-    task="classification",
 )
 
-SOFTMAX_REGRESSION_STEP = Contract(
+SOFTMAX_REGRESSION_STEP = _contract(
     "softmax_regression_step",
-    signature=_STEP,
+    _STEP,
+    "softmax",
     summary="one minibatch step of softmax regression, ready to be timed",
-    domain=_SAMPLES,
-    inputs=_training("softmax"),
-    laws=_SGD_LAWS,
-    dtypes=FLOATS,
     examples=20,
     form="step",
-    task="classification",
     of_model=partial(step_of_model, squared=False),
 )

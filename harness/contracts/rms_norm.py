@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.contracts.building_blocks import moments
+from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.moments import accumulator, compare_within, root
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
@@ -100,6 +101,20 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     return np.asarray(k * (v + 3.0 * np.abs(y) * projected) / s + underflow)
 
 
+def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
+    return value_bound(to_array(x), eps, format_)
+
+
+def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient, stored after it was accumulated."""
+    computed = gradient_bound(to_array(x), to_array(cotangent), eps, accumulator(format_))
+    return moments.stored(computed, expected, format_)
+
+
+_VALUE = Exact(("x",), rms_norm_oracle, _value_error, ("eps",), compare_within)
+_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, ("eps",), compare_within)
+
+
 def _eps(normalise: Subject) -> float:
     return float(normalise.declares["eps"])
 
@@ -113,19 +128,15 @@ CAUSE = (
 OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
 
 
-@law(
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "rms_norm(x) equals x / sqrt(mean(x^2) + eps), row by row.",
     source=SOURCE,
     bound="|y| (e^R - 1), R = (d + 9) u_a / 2 + u, and two subnormals",
     cause=f"{CAUSE}; or {OVERFLOW}",
     non_finite=OVERFLOW,
-    group="value",
 )
-def value(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with the oracle, with the eps the case declares."""
-    eps, format_ = _eps(rms_norm), rms_norm.format
-    expected = rms_norm_oracle(x, eps)
-    return compare_within(rms_norm(x), expected, value_bound(to_array(x), eps, format_), format_)
 
 
 @law(
@@ -181,24 +192,18 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
 )
 def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
     """Compare with zero."""
-    return moments.compare_rows(rms_norm(x), (x == 0.0).all(-1).numpy(), 0.0, rms_norm.format)
+    return usual_laws.compare_rows(rms_norm(x), (x == 0.0).all(-1).numpy(), 0.0, rms_norm.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    _GRADIENT,
+    "gradient",
     "The gradient of rms_norm(x) . v is (v_i - y_i mean(v y)) / sqrt(mean(x^2) + eps).",
     source="chain rule; the bound is the value's carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
     "in the accumulator's format; rounded by u",
     cause="the root is a constant to autograd, or its square or cube overflows in the backward pass",
-    group="gradient",
 )
-def gradient(rms_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    eps, format_ = _eps(rms_norm), rms_norm.format
-    expected = rms_norm_pullback(x, cotangent, eps)
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, accumulator(format_))
-    absolute = moments.stored(computed, expected, format_)
-    return compare_within(rms_norm.gradient((x,), cotangent), expected, absolute, format_)
 
 
 @law(
@@ -212,16 +217,14 @@ def gradient(rms_norm: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
 def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
     """Compare the rows that have one."""
     infinite = x.isinf().numpy()
-    return moments.compare_rows(rms_norm(x), infinite.any(-1), np.where(infinite, np.nan, 0.0), rms_norm.format)
+    return usual_laws.compare_rows(rms_norm(x), infinite.any(-1), np.where(infinite, np.nan, 0.0), rms_norm.format)
 
 
 # Contract
 
-_VALUE_ON_EXTREME_NUMBERS = value.on(
+_VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
+    value,
     moments.extreme_rows(lambda format_: format_.max),
-    "value_on_extreme_numbers",
-    "The value is right for the largest and the smallest finite numbers too, and for both zeros.",
-    group="special",
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
 )

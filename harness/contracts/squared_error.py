@@ -22,14 +22,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.predictions import (
-    LONG,
-    LONGEST_GROUP,
-    alternating,
-    infinite_pairs,
-    predictions_and_targets,
-)
-from harness.contracts.building_blocks.reduction import reduced
+from harness.contracts.building_blocks import predictions, usual_laws
+from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
+from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
@@ -62,42 +57,43 @@ value_oracle = Oracle(_value_screen, _value_exact)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
-def _conventions(loss: Subject) -> tuple[float, str]:
-    return float(loss.declares["factor"]), str(loss.declares["reduction"])
-
-
-def _loss_bound(loss: Subject, expected: DoubleDouble, n: int) -> Array:
-    relative = (6.0 * loss.format.u + (n - 1) * loss.format.u_accumulator) * (1.0 + 8.0 * loss.format.u)
+def _loss_error(expected: DoubleDouble, n: int, format_: Format) -> Array:
+    """``6 u + (n - 1) u_a`` relatively, and half a subnormal a square."""
+    relative = (6.0 * format_.u + (n - 1) * format_.u_accumulator) * (1.0 + 8.0 * format_.u)
     # The exact value of the largest numbers is itself infinite in float64.
     with np.errstate(over="ignore", invalid="ignore"):
-        return in_ulp(expected.hi * relative + n * loss.format.smallest, expected, loss.format)
+        return np.asarray(expected.hi * relative + n * format_.smallest)
 
 
-@law(
+_CONVENTIONS = ("factor", "reduction")
+
+_VALUE = Exact(
+    ("prediction", "target"),
+    value_oracle,
+    lambda _prediction, target, _factor, _reduction, expected, format_: _loss_error(
+        expected, target.shape[-1], format_
+    ),
+    _CONVENTIONS,
+)
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
     "squared_error equals factor * mean((prediction - target)^2).",
     source=SOURCE,
     bound="6 u + (n - 1) u_a relatively, and n subnormals",
     cause="a^2 - 2ab + b^2 cancels; (n,1) against (n,) broadcasts to (n,n); or the factor 1/2 is not declared",
-    group="value",
 )
-def value(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
-    """Compare with the oracle, in the factor and reduction the case declares."""
-    expected = value_oracle(prediction, target, *_conventions(loss))
-    return compare(loss(prediction, target), expected, _loss_bound(loss, expected, target.shape[-1]), loss.format)
 
-
-@law(
+not_negative = usual_laws.one_sided(
+    _VALUE,
+    "not_negative",
     "squared_error is not negative.",
+    nearest=usual_laws.not_below_zero,
     source="a square is not",
     bound="none",
     cause="the expanded form a^2 - 2ab + b^2 cancels below zero: square the difference",
-    group="algebra",
 )
-def not_negative(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
-    """Measure how far below zero the loss is."""
-    actual = to_array(loss(prediction, target))
-    reference = np.where(np.isnan(actual), 0.0, np.maximum(actual, 0.0))
-    return compare(actual, reference, 0.0, loss.format)
 
 
 @law(
@@ -110,25 +106,26 @@ def not_negative(loss: Subject, prediction: Tensor, target: Tensor) -> Measureme
 def symmetric(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare the two orders."""
     exchanged = dd.lift(to_array(loss(target, prediction)))
-    return compare(
-        loss(prediction, target), exchanged, 2.0 * _loss_bound(loss, exchanged, target.shape[-1]), loss.format
-    )
+    error = 2.0 * _loss_error(exchanged, target.shape[-1], loss.format)
+    return within(loss(prediction, target), exchanged, error, loss.format)
 
 
-@law(
+def _gradient_error(
+    prediction: Tensor, target: Tensor, _: float, __: str, expected: DoubleDouble, format_: Format
+) -> Array:
+    """``6 u`` relatively, and two subnormals times ``1 + |prediction - target|``."""
+    difference = np.abs(to_array(prediction) - to_array(target))
+    return np.asarray(6.0 * format_.u * np.abs(expected.hi) + 2.0 * format_.smallest * (1.0 + difference))
+
+
+gradient = usual_laws.gradient(
+    Exact(("prediction", "target"), gradient_oracle, _gradient_error, _CONVENTIONS),
+    "gradient",
     "The gradient of squared_error in the prediction is 2 * factor * (prediction - target) / n.",
     source="chain rule",
     bound="6 u relatively, and two subnormals times 1 + |prediction - target|",
     cause="a detached or clipped difference, or a missing factor",
-    group="gradient",
 )
-def gradient(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    expected = gradient_oracle(prediction, target, *_conventions(loss))
-    difference = np.abs(to_array(prediction) - to_array(target))
-    absolute = 6.0 * loss.format.u * np.abs(expected.hi) + 2.0 * loss.format.smallest * (1.0 + difference)
-    actual = loss.gradient((prediction, target))
-    return compare(actual, expected, in_ulp(absolute, expected, loss.format), loss.format)
 
 
 @law(
@@ -147,13 +144,18 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     normal = np.minimum.reduce(least) >= 16.0 * n * loss.format.tiny
     if loss.declares["reduction"] == "none":
         normal = normal[:, None]
-    twice = 2.0 * _loss_bound(loss, halves, n) + 4.0 * n * loss.format.smallest / (2.0 * loss.format.u)
+    twice = 2.0 * in_ulp(_loss_error(halves, n, loss.format), halves, loss.format)
+    twice = twice + 4.0 * n * loss.format.smallest / (2.0 * loss.format.u)
     return compare(loss(prediction, target), halves, np.where(normal, 0.0, twice), loss.format)
 
 
 def _pairs(format_: Format) -> st.SearchStrategy[Example]:
-    largest = float(np.sqrt(format_.max / (4.0 * LONGEST_GROUP))) / 2.0
-    return predictions_and_targets(format_, largest).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
+    largest = float(np.sqrt(format_.max / (4.0 * predictions.LONGEST_GROUP))) / 2.0
+    return predictions.pairs(format_, largest).map(_example)
+
+
+def _example(pair: tuple[Tensor, Tensor]) -> Example:
+    return {"prediction": pair[0], "target": pair[1]}
 
 
 def _of_specials(format_: Format) -> st.SearchStrategy[Example]:
@@ -167,12 +169,17 @@ def _of_specials(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _infinite(format_: Format) -> st.SearchStrategy[Example]:
-    return infinite_pairs(format_).map(lambda pair: {"prediction": pair[0], "target": pair[1]})
+    return predictions.infinite_pairs(format_).map(_example)
 
 
 def _long(format_: Format) -> st.SearchStrategy[Example]:
     """Up to 65,536 errors near 0, 1 and 4."""
-    return long_rows(format_).map(lambda rows: {"prediction": rows + alternating(rows), "target": alternating(rows)})
+
+    def expand(rows: Tensor) -> Example:
+        target = predictions.alternating(rows)
+        return {"prediction": rows + target, "target": target}
+
+    return long_rows(format_).map(expand)
 
 
 def _total(loss: Subject, terms: Array) -> tuple[float, float]:
@@ -214,11 +221,10 @@ SQUARED_ERROR = Contract(
         symmetric,
         scales_by_powers_of_two,
         gradient,
-        value.on(
+        usual_laws.on_extreme_numbers(
+            value,
             _of_specials,
-            "value_on_extreme_numbers",
             "The value is right for the largest and the smallest numbers too, and infinite where a square overflows.",
-            group="special",
             cause="a large error is clipped, or scaled so that a small one underflows",
         ),
         value.on(
@@ -228,7 +234,7 @@ SQUARED_ERROR = Contract(
             group="special",
             cause="equal values are taken for an error of zero, or what is not finite is replaced",
         ),
-        on_long_rows(value, _long, cause=LONG),
+        on_long_rows(value, _long, cause=predictions.LONG),
         gradient.on(
             _long,
             "gradient_on_long_rows",
@@ -247,6 +253,6 @@ SQUARED_ERROR = Contract(
         Ray("rows", "t errors of one", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
     ),
     total=_total,
-    conventions={"reduction": ("mean", "sum", "none"), "factor": (1.0, 0.5)},
+    conventions={**REDUCTIONS, "factor": (1.0, 0.5)},
     grouped=True,
 )

@@ -29,16 +29,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.contracts.building_blocks import moments
-from harness.contracts.building_blocks.moments import (
-    CGL,
-    accumulator,
-    compare_within,
-    deviations,
-    exact_deviations,
-    mean_error,
-    spread,
-)
+from harness.contracts.building_blocks import moments, usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
@@ -47,21 +39,21 @@ from harness.laws import Axes, Contract, Example, Subject, implementation_laws, 
 
 
 def _value_screen(_: dd.Elementary, x: Array, correction: int) -> DoubleDouble:
-    deviation = deviations(x)
+    deviation = moments.deviations(x)
     return dd.total(deviation * deviation) / float(x.shape[-1] - correction)
 
 
 def _value_exact(x: Any, correction: int) -> Any:
-    deviation = exact_deviations(x)
+    deviation = moments.exact_deviations(x)
     return (deviation * deviation).sum(-1) / (x.shape[-1] - correction)
 
 
 def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, correction: int) -> DoubleDouble:
-    return deviations(x) * (2.0 * cotangent[..., None]) / float(x.shape[-1] - correction)
+    return moments.deviations(x) * (2.0 * cotangent[..., None]) / float(x.shape[-1] - correction)
 
 
 def _pullback_exact(x: Any, cotangent: Any, correction: int) -> Any:
-    return exact_deviations(x) * 2 * cotangent[..., None] / (x.shape[-1] - correction)
+    return moments.exact_deviations(x) * 2 * cotangent[..., None] / (x.shape[-1] - correction)
 
 
 variance_oracle = Oracle(_value_screen, _value_exact)
@@ -73,12 +65,12 @@ variance_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def two_pass_bound(x: Array, correction: int, format_: Format) -> Array:
     """Absolute error of the variance by two passes."""
-    work, d = accumulator(format_), x.shape[-1]
+    work, d = moments.accumulator(format_), x.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.divide(d, d - correction)
-        lost = mean_error(x, format_)[..., 0] ** 2
+        lost = moments.mean_error(x, format_)[..., 0] ** 2
         relative = np.expm1((d + 3) * work.u + format_.u)
-        truth = spread(x)[1][..., 0] ** 2
+        truth = moments.spread(x)[1][..., 0] ** 2
         return np.asarray(factor * (relative * (truth + lost) + lost + work.smallest) + format_.smallest)
 
 
@@ -86,8 +78,34 @@ def updating_bound(x: Array, correction: int, format_: Format) -> Array:
     """Absolute error of the variance by updating, or by two passes."""
     d = x.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        linear = 3.0 * np.divide(d, d - correction) * mean_error(x, format_) * spread(x)[1]
+        linear = 3.0 * np.divide(d, d - correction) * moments.mean_error(x, format_) * moments.spread(x)[1]
     return np.asarray(two_pass_bound(x, correction, format_) + linear[..., 0])
+
+
+def _gradient_error(x: Tensor, cotangent: Tensor, correction: int, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient, stored after it was computed in the format of the accumulator."""
+    computed = _gradient_bound(to_array(x), to_array(cotangent), correction, moments.accumulator(format_))
+    return moments.stored(computed, expected, format_)
+
+
+def _gradient_bound(x: Array, cotangent: Array, correction: int, work: Format) -> Array:
+    """Absolute error of the gradient in the format of the accumulator."""
+    d = x.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.divide(2.0 * np.abs(cotangent), d - correction)[..., None]
+    c = np.abs(moments.spread(x)[0])
+    mean = c.mean(-1, keepdims=True)
+    error = 8.0 * work.u * c + 2.0 * moments.mean_error(x, work) + (d + 8) * work.u * mean
+    return np.asarray(weight * error + 4.0 * work.smallest * (1.0 + c + mean))
+
+
+def _exact(bound: Callable[[Array, int, Format], Array]) -> Exact:
+    """The variance, within one of the bounds."""
+
+    def error(x: Tensor, correction: int, _: DoubleDouble, format_: Format) -> Array:
+        return bound(to_array(x), correction, format_)
+
+    return Exact(("x",), variance_oracle, error, ("correction",), moments.compare_within)
 
 
 def _correction(variance: Subject) -> int:
@@ -103,36 +121,25 @@ CANCELS = (
 OVERFLOW = "squares are summed in float16, which ends at 65,504: 32 times 46^2; accumulate in float32"
 
 
-@law(
+value = usual_laws.value(
+    _exact(updating_bound),
+    "value",
     "variance(x) equals sum((x_i - mean)^2) / (d - correction).",
-    source=f"{CGL}: two passes and updating",
+    source=f"{moments.CGL}: two passes and updating",
     bound="two passes' bound and 3 D delta sigma, delta = d u_a mean|x|",
     cause=CANCELS,
     non_finite=OVERFLOW,
-    group="value",
 )
-def value(variance: Subject, x: Tensor) -> Measurement:
-    """Compare with the oracle, in the correction the case declares."""
-    correction = _correction(variance)
-    expected = variance_oracle(x, correction)
-    bound = updating_bound(to_array(x), correction, variance.format)
-    return compare_within(variance(x), expected, bound, variance.format)
 
-
-@law(
+digits_kept_at_an_offset = usual_laws.value(
+    _exact(two_pass_bound),
+    "digits_kept_at_an_offset",
     "An offset costs variance(x) no digits before it is squared: its mean is taken off in a pass of its own.",
-    source=f"{CGL}: two passes",
+    source=f"{moments.CGL}: two passes",
     bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; and subnormals",
     cause="updating (Welford) errs by the mean's rounding times the spread: take the mean first, then the squares",
     non_finite=OVERFLOW,
-    group="value",
 )
-def digits_kept_at_an_offset(variance: Subject, x: Tensor) -> Measurement:
-    """Compare with the oracle within the bound of two passes."""
-    correction = _correction(variance)
-    expected = variance_oracle(x, correction)
-    bound = two_pass_bound(to_array(x), correction, variance.format)
-    return compare_within(variance(x), expected, bound, variance.format)
 
 
 @law(
@@ -166,7 +173,7 @@ def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
     moved = dd.lift(to_array(variance(shifted)))
     unit = variance_oracle(x, correction)
     reference = dd.lift(np.where(np.isfinite(moved.hi), moved.hi, unit.hi))
-    return compare_within(variance(x), reference, np.asarray(bound), variance.format)
+    return moments.compare_within(variance(x), reference, np.asarray(bound), variance.format)
 
 
 @law(
@@ -185,7 +192,7 @@ def doubling_quadruples(variance: Subject, x: Tensor) -> Measurement:
     reference = dd.lift(np.where(np.isfinite(fourfold.hi), fourfold.hi, 4.0 * expected.hi))
     exact = np.logical_and(_never_underflows(to_array(x), format_), expected.hi >= 2.0 * format_.tiny)
     absolute = np.where(exact, 0.0, 8.0 * updating_bound(to_array(x), correction, format_))
-    return compare_within(variance(2.0 * x), reference, absolute, format_)
+    return moments.compare_within(variance(2.0 * x), reference, absolute, format_)
 
 
 def _never_underflows(x: Array, format_: Format) -> Array:
@@ -194,7 +201,7 @@ def _never_underflows(x: Array, format_: Format) -> Array:
     Entries are multiples of the least one's ulp ``g``, so their mean is zero or at least ``g / d``, and deviations from
     it are multiples of its ulp, at least ``u_a g / d``.
     """
-    work = accumulator(format_)
+    work = moments.accumulator(format_)
     least = np.where(x == 0.0, np.inf, np.abs(x)).min(-1)
     g = np.where(np.isinf(least), 1.0, least) * format_.u
     with np.errstate(under="ignore"):
@@ -211,36 +218,19 @@ def _never_underflows(x: Array, format_: Format) -> Array:
 )
 def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
     """Compare with zero, or with NaN where there are no degrees of freedom."""
-    wanted = 0.0 if x.shape[-1] > _correction(variance) else np.nan
+    variance_of_equals = 0.0 if x.shape[-1] > _correction(variance) else np.nan
     constant = (x == x[:, :1]).all(-1).numpy()
-    return moments.compare_rows(variance(x), constant, wanted, variance.format)
+    return usual_laws.compare_rows(variance(x), constant, variance_of_equals, variance.format)
 
 
-@law(
+gradient = usual_laws.gradient(
+    Exact(("x", "cotangent"), variance_pullback, _gradient_error, ("correction",), moments.compare_within),
+    "gradient",
     "The gradient of variance(x) is 2 (x_i - mean) / (d - correction).",
     source="chain rule; the deviations' sum, through which the mean depends on x, is zero",
     bound="w (8 u_a |c_i| + 2 delta + (d + 8) u_a mean|c|), w = 2 |v| / (d - correction), c = x - mean; rounded by u",
     cause="the backward pass takes a mean that was rounded to 16 bits, or cancels as the value does",
-    group="gradient",
 )
-def gradient(variance: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
-    correction, format_ = _correction(variance), variance.format
-    expected = variance_pullback(x, cotangent, correction)
-    computed = _gradient_bound(to_array(x), to_array(cotangent), correction, accumulator(format_))
-    absolute = moments.stored(computed, expected, format_)
-    return compare_within(variance.gradient((x,), cotangent), expected, absolute, format_)
-
-
-def _gradient_bound(x: Array, cotangent: Array, correction: int, work: Format) -> Array:
-    """Absolute error of the gradient in the format of the accumulator."""
-    d = x.shape[-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.divide(2.0 * np.abs(cotangent), d - correction)[..., None]
-    c = np.abs(spread(x)[0])
-    mean = c.mean(-1, keepdims=True)
-    error = 8.0 * work.u * c + 2.0 * mean_error(x, work) + (d + 8) * work.u * mean
-    return np.asarray(weight * error + 4.0 * work.smallest * (1.0 + c + mean))
 
 
 @law(
@@ -253,7 +243,7 @@ def _gradient_bound(x: Array, cotangent: Array, correction: int, work: Format) -
 )
 def infinite_entry(variance: Subject, x: Tensor) -> Measurement:
     """Compare the rows that have one with NaN."""
-    return moments.compare_rows(variance(x), x.isinf().any(-1).numpy(), np.nan, variance.format)
+    return usual_laws.compare_rows(variance(x), x.isinf().any(-1).numpy(), np.nan, variance.format)
 
 
 # Contract
@@ -285,11 +275,10 @@ VARIANCE = Contract(
         constant_rows_vary_by_nothing,
         gradient,
         infinite_entry,
-        value.on(
+        usual_laws.on_extreme_numbers(
+            value,
             moments.extreme_rows(_largest),
-            "value_on_extreme_numbers",
             "The value is right for the largest numbers of the domain, for the smallest ones and for both zeros.",
-            group="special",
         ),
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
         *implementation_laws(value),

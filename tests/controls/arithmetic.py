@@ -4,13 +4,7 @@ from controls.control import Control, rounded
 from samples.tensors import tensor
 from torch import Tensor
 
-from harness.contracts.arithmetic import (
-    into_bias_oracle,
-    into_weight_oracle,
-    into_x_oracle,
-    linear_oracle,
-    sum_oracle,
-)
+from harness.contracts.arithmetic import into_bias_oracle, into_weight_oracle, into_x_oracle, linear_oracle, sum_oracle
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ MODULES: dict[str, ModuleType] = {
 CONTROLS: list[Control] = [control for module in MODULES.values() for control in module.CONTROLS]
 
 ORACLES: dict[str, tuple[Any, ...]] = {
-    f"{name}.{oracle}": inputs for name, module in MODULES.items() for oracle, inputs in module.ORACLES.items()
+    oracle if "." in oracle else f"{name}.{oracle}": inputs
+    for name, module in MODULES.items()
+    for oracle, inputs in module.ORACLES.items()
 }
-"""Inputs of every oracle, by module and variable: ``softmax.softmax_oracle``."""
+"""Inputs of every oracle, by module and variable: ``entropy.entropy_oracle``; that of a building block says which."""

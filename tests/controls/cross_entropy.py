@@ -27,6 +27,6 @@ CONTROLS = [
 ]
 
 ORACLES = {
-    "loss_oracle": (tensor(3, 2, 5, scale=30.0), labels(3, 2, k=5), "mean"),
+    "labelled_logits.loss_oracle": (tensor(3, 2, 5, scale=30.0), labels(3, 2, k=5), "mean"),
     "gradient_oracle": (tensor(3, 2, 5, scale=30.0), labels(3, 2, k=5), "mean"),
 }

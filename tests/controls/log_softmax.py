@@ -23,7 +23,7 @@ CONTROLS = [
 ]
 
 ORACLES = {
-    "log_softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "log_domain.log_softmax_oracle": (tensor(3, 5, scale=30.0),),
     "exponentials_sum": (tensor(3, 5),),
     "log_softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
 }

@@ -45,10 +45,10 @@ CONTROLS = [
 _X, _V = tensor(12, scale=30.0), tensor(12, seed=4)
 
 ORACLES = {
-    "sigmoid_oracle": (_X,),
-    "softplus_oracle": (_X,),
-    "logsigmoid_oracle": (_X,),
-    "sigmoid_pullback": (_X, _V),
-    "softplus_pullback": (_X, _V),
-    "logsigmoid_pullback": (_X, _V),
+    "logistic_function.sigmoid_oracle": (_X,),
+    "logistic_function.softplus_oracle": (_X,),
+    "logistic_function.logsigmoid_oracle": (_X,),
+    "logistic_function.sigmoid_pullback": (_X, _V),
+    "logistic_function.softplus_pullback": (_X, _V),
+    "logistic_function.logsigmoid_pullback": (_X, _V),
 }

@@ -22,4 +22,4 @@ CONTROLS = [
     Control("logsumexp", rounded(logsumexp_oracle, lambda v, x: scaled(v, softmax_oracle(x))), accurate_logsumexp)
 ]
 
-ORACLES = {"logsumexp_oracle": (tensor(3, 5, scale=30.0),)}
+ORACLES = {"log_domain.logsumexp_oracle": (tensor(3, 5, scale=30.0),)}

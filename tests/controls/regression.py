@@ -9,7 +9,7 @@ CONTROLS: list[Control] = []
 """Whole trainings have no correctly rounded form that is worth writing; the shipped cases are their controls."""
 
 ORACLES = {
-    "trajectory_oracle": (
+    "gradient_descent.trajectory_oracle": (
         tensor(5, 3),
         labels(5, k=2).double(),
         tensor(2, 3),

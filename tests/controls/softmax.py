@@ -17,6 +17,6 @@ def shifted_softmax(x: Tensor) -> Tensor:
 CONTROLS = [Control("softmax", rounded(softmax_oracle, lambda v, x: softmax_pullback(x, v)), shifted_softmax)]
 
 ORACLES = {
-    "softmax_oracle": (tensor(3, 5, scale=30.0),),
-    "softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
+    "softmax_function.softmax_oracle": (tensor(3, 5, scale=30.0),),
+    "softmax_function.softmax_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5)),
 }

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,15 @@ from harness.floats import double_double as dd
 
 
 def every_oracle() -> dict[str, Oracle]:
-    """Every oracle a module of contracts defines, by module and variable."""
-    found: dict[int, tuple[str, Oracle]] = {}
-    for module in iter_modules(contracts_package.__path__, "harness.contracts."):
+    """Every oracle that a building block or a contract defines, by module and variable; one imported is the block's."""
+    modules = walk_packages(contracts_package.__path__, "harness.contracts.")
+    names: dict[int, tuple[str, Oracle]] = {id(exact_sum): ("", exact_sum)}
+    for module in sorted(modules, key=lambda module: "building_blocks" not in module.name):
         short = module.name.rpartition(".")[2]
         for name, value in vars(import_module(module.name)).items():
-            # One that is imported belongs to the module whose samples name it.
-            known = id(value) in found and f"{short}.{name}" not in ORACLES
-            if isinstance(value, Oracle) and value is not exact_sum and not known:
-                found[id(value)] = (f"{short}.{name}", value)
-    return dict(found.values())
+            if isinstance(value, Oracle):
+                names.setdefault(id(value), (f"{short}.{name}", value))
+    return {name: value for name, value in names.values() if name}
 
 
 def test_every_oracle_is_tested() -> None:

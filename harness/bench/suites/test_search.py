@@ -23,7 +23,7 @@ from harness.bench.suites.measurement import subject_info
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.contracts.building_blocks.logits import largest_logit
+from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats.format import FORMATS
 from harness.floats.measurement import Measurement
 from harness.laws.standard_rays import COLUMNS

@@ -1,1 +1,1 @@
-"""What families of contracts share: their inputs, and what their oracles, bounds and laws are made of."""
+"""What families of contracts share: laws of the usual shapes, inputs, exact values, and bounds with derivations."""

@@ -89,19 +89,19 @@ def log_total_error(x: Array, format_: Format) -> Array:
     return np.asarray((2.0 * format_.u * log_total[..., 0] + in_u + spread) * (1.0 + 4.0 * format_.u) + subnormals)
 
 
-def logsumexp_absolute_bound(x: Array, expected: Array, format_: Format) -> Array:
+def logsumexp_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u |y| + E``; nothing where the exact value is infinite."""
-    absolute = format_.u * np.abs(expected) + log_total_error(x, format_)
-    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
+    absolute = format_.u * np.abs(expected.hi) + log_total_error(to_array(logits), format_)
+    return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
-def log_softmax_absolute_bound(logits: Tensor, expected: Array, format_: Format) -> Array:
+def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u (|y| + g) + E``; nothing where the exact value is infinite."""
     x = to_array(logits)
     g, _, _ = gap_and_mean(x)
-    differences = (format_.u * np.abs(expected) + format_.u * g) * (1.0 + 2.0 * format_.u)
+    differences = (format_.u * np.abs(expected.hi) + format_.u * g) * (1.0 + 2.0 * format_.u)
     absolute = differences + log_total_error(x, format_)[..., None]
-    return np.asarray(np.where(np.isfinite(expected), absolute, 0.0))
+    return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
 def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:

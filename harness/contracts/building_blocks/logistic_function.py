@@ -39,16 +39,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.floats import (
-    Array,
-    DoubleDouble,
-    Format,
-    Oracle,
-    elementwise,
-    from_ordinal,
-    to_array,
-    to_ordinal,
-)
+from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, from_ordinal, to_array, to_ordinal
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
 from harness.laws import Example

@@ -235,8 +235,8 @@ def root(x: DoubleDouble) -> DoubleDouble:
 def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     """``x / y``, where ``x`` may be subnormal: it is scaled up for the division, which would lose its remainder."""
     up = np.where(np.abs(x.hi) < 2.0**-700, 2.0**300, 1.0)
-    found = DoubleDouble(x.hi * up, x.lo * up) / y
-    return DoubleDouble(found.hi / up, found.lo / up)
+    scaled_up = DoubleDouble(x.hi * up, x.lo * up) / y
+    return DoubleDouble(scaled_up.hi / up, scaled_up.lo / up)
 
 
 def scale(x: Array) -> Array:
@@ -289,13 +289,6 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
 def stored(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of a result that is rounded to the format after it was computed in the accumulator's."""
     return np.asarray(absolute + format_.u * (np.abs(expected.hi) + absolute) + format_.smallest)
-
-
-def compare_rows(actual: Tensor, chosen: Any, wanted: Any, format_: Format) -> Measurement:
-    """Compare the chosen rows, exactly; the others are the business of other laws."""
-    values = to_array(actual)
-    rows = np.reshape(chosen, (-1,) + (1,) * (values.ndim - 1))
-    return compare(values, np.where(rows, wanted, values), 0.0, format_)
 
 
 def in_units_of_one(actual: Array, reference: Array, absolute: Array, format_: Format) -> Measurement:

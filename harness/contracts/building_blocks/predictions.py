@@ -12,7 +12,7 @@ LONGEST_GROUP = 32
 """Rows of an ordinary group at most."""
 
 
-def predictions_and_targets(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
+def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
     """Predictions ``[g, n]`` with targets that are far, near (a few ulp away) or equal, a third of the groups each."""
 
     def expand(prediction: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
         b[groups, at] = np.where(kind == 2, signs[0], np.where(kind == 3, signs[1], b[groups, at]))
         return pair[0].new_tensor(a), pair[1].new_tensor(b)
 
-    return st.builds(expand, predictions_and_targets(format_, 64.0), SEEDS)
+    return st.builds(expand, pairs(format_, 64.0), SEEDS)
 
 
 def alternating(rows: Tensor) -> Tensor:

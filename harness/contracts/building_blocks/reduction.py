@@ -2,6 +2,9 @@
 
 from typing import Any
 
+REDUCTIONS = {"reduction": ("mean", "sum", "none")}
+"""The convention: torch's words, its default first."""
+
 
 def reduced(rows: Any, reduction: str, total: Any) -> Any:
     """Reduce the rows' losses along the last axis as a case declares: ``mean``, ``sum`` or ``none``."""

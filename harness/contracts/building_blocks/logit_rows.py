@@ -1,0 +1,167 @@
+"""What the contracts on logits share: structured inputs, and the policies where mathematics leaves a point open."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.usual_laws import Exact
+from harness.floats import Array, Format, to_array
+from harness.laws import Axes, Example, Inputs, Law
+from harness.laws.strategies import SEEDS, STRUCTURES, Structure, batches, companions, extremes, long_rows, masked
+
+DOMAIN = "finite logits, |x| <= max / 16; -inf, +inf, NaN and larger ones where a law says so"
+
+LONG_ROWS = (
+    "a sum accumulated in the 16-bit format sticks at 2^p, and 65,520 classes overflow float16: accumulate in float32"
+)
+"""Likely cause of a failure on long rows."""
+
+
+# Inputs
+
+
+def largest_logit(format_: Format) -> float:
+    """Bound on ``|x|``: a sixteenth of the largest finite number, so that differences of logits are finite."""
+    return format_.max / 16.0
+
+
+def largest_weight(_: Format) -> float:
+    """Bound on the weights of the outputs, for the gradient's law."""
+    return 2.0
+
+
+AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n", "k"), largest=largest_weight)}
+REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)}
+"""Where the output has an entry for each logit, and where it is one number a row."""
+
+
+def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
+    """Structured logits ``[n, k]``, and weights of the outputs for the gradient's law."""
+
+    def expand(logits: Tensor, seed: int) -> Example:
+        return {"logits": logits, "cotangent": companions(logits, np.random.default_rng(seed))}
+
+    return st.builds(expand, batches(format_, largest=largest_logit(format_)), SEEDS)
+
+
+def logits_and_weights(*structures: Structure) -> Inputs:
+    """Logits ``[n, k]`` of the usual structures and of others, and one weight a row for the gradient's law."""
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(logits: Tensor, seed: int) -> Example:
+            return {"logits": logits, "cotangent": companions(logits[:, 0], np.random.default_rng(seed))}
+
+        logits = batches(format_, largest=largest_logit(format_), structures=(*STRUCTURES, *structures))
+        return st.builds(expand, logits, SEEDS)
+
+    return inputs
+
+
+def some_masked(inputs: Inputs) -> Inputs:
+    """Logits of which some are -inf; at least one of each row is finite."""
+
+    def with_masks(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            return {**example, "logits": masked(example["logits"], np.random.default_rng(seed))}
+
+        return st.builds(expand, inputs(format_), SEEDS)
+
+    return with_masks
+
+
+masked_logits = some_masked(logits_and_cotangents)
+
+
+def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
+    """Logits of which every third row is filled otherwise."""
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example) -> Example:
+            logits = example["logits"].clone()
+            logits[::3] = fill(logits[::3])
+            return {**example, "logits": logits}
+
+        return logits_and_cotangents(format_).map(expand)
+
+    return inputs
+
+
+def all_masked(rows: Tensor) -> Tensor:
+    """Nothing but -inf."""
+    return torch.full_like(rows, -torch.inf)
+
+
+def one_infinite(rows: Tensor) -> Tensor:
+    """One logit of +inf in each row."""
+    at = torch.arange(len(rows)) % rows.shape[-1]
+    return rows.scatter(-1, at[:, None], torch.inf)
+
+
+def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:
+    """Logits among which are the largest and the smallest numbers of the format."""
+    return extremes(format_).map(lambda logits: {"logits": logits})
+
+
+def long_logits(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of up to 65,536 near-equal logits."""
+    return long_rows(format_).map(lambda logits: {"logits": logits})
+
+
+def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
+    """One row of logits whose exponentials are the terms, and the sum of the exponentials of what it rounds to."""
+    logits = torch.from_numpy(np.log(terms)).to(format_.dtype)[None]
+    return logits, math.fsum(np.exp(to_array(logits)[0]))
+
+
+# Laws
+
+LEFT_OPEN_AT_INFINITY = "inf - inf is left open, its limit is not: the convention `infinite_logit`"
+NAN_OR_LIMIT = "the convention `infinite_logit` is nan or limit: declare the one that is meant"
+MASKED_ROWS = "Where some logits are -inf, their gradient is zero and that of the others as without them."
+"""What the gradient is there."""
+
+
+def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **facts: Any) -> Law:
+    """Rows of nothing but -inf follow the policy that the case declares; each may be a batch of its own."""
+    usual: dict[str, Any] = {
+        "source": "0 / 0 is left open: the convention `fully_masked`",
+        "bound": "1/2 ulp",
+        "cause": "the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+        "inputs": every_third_row(all_masked),
+    }
+    return usual_laws.policy(
+        exact,
+        "fully_masked_row",
+        statement,
+        convention="fully_masked",
+        rows=lambda logits, *_: np.isneginf(to_array(logits)).reshape(len(logits), -1).all(-1),
+        policies=policies,
+        **{**usual, **facts},
+    )
+
+
+def infinite_logit_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]]) -> Law:
+    """Rows with one logit of +inf follow the policy that the case declares."""
+    return usual_laws.policy(
+        exact,
+        "infinite_logit",
+        statement,
+        convention="infinite_logit",
+        rows=lambda logits: np.isposinf(to_array(logits)).any(-1),
+        policies=policies,
+        source=LEFT_OPEN_AT_INFINITY,
+        bound="none",
+        cause=NAN_OR_LIMIT,
+        inputs=every_third_row(one_infinite),
+    )
+
+
+def of_masked_rows(gradient: Law, inputs: Inputs, statement: str = MASKED_ROWS) -> Law:
+    """Derive the law of the gradient where some logits are -inf."""
+    return gradient.on(inputs, "gradient_of_masked_rows", statement)
