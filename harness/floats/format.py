@@ -49,9 +49,9 @@ class Format:
     @cached_property
     def dtype(self) -> torch.dtype:
         """The torch dtype."""
-        found = getattr(torch, self.name)
-        assert isinstance(found, torch.dtype)
-        return found
+        dtype = getattr(torch, self.name)
+        assert isinstance(dtype, torch.dtype)
+        return dtype
 
     @property
     def u(self) -> float:

@@ -1,4 +1,4 @@
-"""Measurements: what a law found on one example, element by element, and the ways to compare with what is exact."""
+"""Measurements: what a law measured on one example, element by element, and the ways to compare with what is exact."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

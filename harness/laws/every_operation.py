@@ -254,8 +254,10 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
     """Compare other ways of calling with the plain one."""
     first = subject.measure(value, inputs)
-    found = [compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others]
-    return worse(*found)
+    against_first = [
+        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others
+    ]
+    return worse(*against_first)
 
 
 def _rows(subject: Subject, value: Law) -> tuple[list[int | None], bool]:

@@ -103,9 +103,9 @@ def repeated(
     return worse(second, third)
 
 
-def _bits(found: Measurement) -> Measurement:
+def _bits(measured: Measurement) -> Measurement:
     """Tell zeros by their sign, which numbers do not."""
-    if found.actual.shape != found.expected.shape:
-        return found
-    other_zero = (found.actual == found.expected) & (np.signbit(found.actual) != np.signbit(found.expected))
-    return replace(found, deviation=np.where(other_zero, 1.0, found.deviation))
+    if measured.actual.shape != measured.expected.shape:
+        return measured
+    other_zero = (measured.actual == measured.expected) & (np.signbit(measured.actual) != np.signbit(measured.expected))
+    return replace(measured, deviation=np.where(other_zero, 1.0, measured.deviation))

@@ -120,7 +120,7 @@ class Subject:
             If it raises, returns no tensor, or one of another shape or on another device.
         """
         given = [value for value in inputs if isinstance(value, Tensor)]
-        wanted, shapes = self._shape(inputs), [list(value.shape) for value in given]
+        agreed, shapes = self._shape(inputs), [list(value.shape) for value in given]
         output = self._tensor(self.run(*inputs))
         if shapes != [list(value.shape) for value in given]:
             raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
@@ -128,11 +128,11 @@ class Subject:
             raise CaseError(
                 f"{self.case.name} returns a tensor on {output.device} for inputs on {given[0].device}", Fault.DEVICE
             )
-        if wanted is not None and tuple(output.shape) != wanted:
-            told = ", ".join(map(str, shapes))
+        if agreed is not None and tuple(output.shape) != agreed:
+            of_inputs = ", ".join(map(str, shapes))
             raise CaseError(
-                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {told}, "
-                f"where the contract says {self.contract.signature}, that is {list(wanted)}",
+                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {of_inputs}, "
+                f"where the contract says {self.contract.signature}, that is {list(agreed)}",
                 Fault.SHAPE,
             )
         return output
@@ -160,18 +160,18 @@ class Subject:
         """What a law stumbled over in a result that is not checked before it."""
         if reason := no_compiler(error):
             return NotApplicable(reason)
-        told = f"{self.contract.signature}: {_told(error)}{_at(error)}"
-        return CaseError(f"{self.case.name} does not return what the contract says, {told}")
+        words = f"{self.contract.signature}: {_in_words(error)}{_at(error)}"
+        return CaseError(f"{self.case.name} does not return what the contract says, {words}")
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
-        told = _told(error)
+        words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
-            return CaseError(f"{what} ends the program: {told}", Fault.EXITED)
-        if isinstance(error, MemoryError) or "can't allocate memory" in told:
-            return CaseError(f"{what} asks for more memory than it may have: {told}", Fault.MEMORY)
+            return CaseError(f"{what} ends the program: {words}", Fault.EXITED)
+        if isinstance(error, MemoryError) or "can't allocate memory" in words:
+            return CaseError(f"{what} asks for more memory than it may have: {words}", Fault.MEMORY)
         if reason := no_numpy(self.case, error) or no_compiler(error):
             return NotApplicable(reason)
-        return CaseError(f"{what} raises {told}{_at(error)}", Fault.RAISED)
+        return CaseError(f"{what} raises {words}{_at(error)}", Fault.RAISED)
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""
@@ -226,11 +226,11 @@ class Subject:
             raise CaseError(
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )
-        (found,) = self.attempt(
+        (gradient,) = self.attempt(
             f"the backward pass of {self.case.name}",
             lambda: torch.autograd.grad(output, arguments[of], weights, allow_unused=True),
         )
-        return torch.zeros_like(arguments[of]) if found is None else self._tensor(found)
+        return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
 
 
 def _at(error: BaseException) -> str:
@@ -239,7 +239,7 @@ def _at(error: BaseException) -> str:
     return place((frame.filename, frame.lineno) for frame in reversed(frames))
 
 
-def _told(error: BaseException) -> str:
+def _in_words(error: BaseException) -> str:
     """The first line of what an exception says of itself, which may fail too."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__

@@ -67,11 +67,11 @@ def rounded(value: Exact, *pullbacks: Exact) -> Callable[..., Tensor]:
         def backward(ctx: Any, cotangent: Tensor) -> Any:
             assert pullbacks
             inputs, format_ = (cotangent, *ctx.inputs), format_of(ctx.inputs)
-            found = [
+            gradients = [
                 correctly_rounded(pullback, inputs, format_) if needed else None
                 for pullback, needed in zip(pullbacks, ctx.needs_input_grad, strict=False)
             ]
-            return *found, *(None for _ in ctx.inputs[len(found) :])
+            return *gradients, *(None for _ in ctx.inputs[len(gradients) :])
 
     return lambda *inputs: Rounded.apply(*inputs)  # type: ignore[no-untyped-call]
 

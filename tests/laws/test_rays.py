@@ -150,8 +150,8 @@ NAMES = [f"{contract} along {ray}" for contract, ray, *_ in TABLE]
 def followed(case: Case, law: str, ray: str, dtype: str) -> Breaking:
     """Follow one law along one ray."""
     contract = contract_named(case.contract)
-    chosen = next(one for one in rays_of(contract) if one.name == ray)
-    laws: dict[str, Law] = {one.name: one for one in (*contract.laws, *chosen.laws)}
+    chosen = next(candidate for candidate in rays_of(contract) if candidate.name == ray)
+    laws: dict[str, Law] = {law.name: law for law in (*contract.laws, *chosen.laws)}
     job = Job(case, contract, laws[law], format_of(dtype))
     assert follows(job, chosen)
     return breaking(job, chosen)

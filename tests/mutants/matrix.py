@@ -43,17 +43,17 @@ class Cell(NamedTuple):
 @cache
 def cells() -> list[Cell]:
     """Every law of every mutant's contract and every law, dtype and control; in the same order in every process."""
-    found = []
+    to_reach = []
     for row, mutant in enumerate(MUTANTS):
         contract = contract_named(mutant.contract)
         case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutant.{mutant.name}")
         for law in contract.laws:
             if law.name == mutant.law or not mutant.generic:
                 own = None if law.name == mutant.law else ELSEWHERE
-                found.append(Cell(Job(case, contract, law, format_of(mutant.dtype)), own, row))
+                to_reach.append(Cell(Job(case, contract, law, format_of(mutant.dtype)), own, row))
     cases = [case for control in CONTROLS for case in control.cases()]
-    found += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case])]
-    return found
+    to_reach += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case])]
+    return to_reach
 
 
 def decided(index: int) -> Verdict:
@@ -69,8 +69,8 @@ def main() -> int:
     processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        found = pool.map(decided, range(len(listed)), chunksize=8)
-        shown = track(found, "deciding", len(listed), console=Console(stderr=True), transient=True)
+        arriving = pool.map(decided, range(len(listed)), chunksize=8)
+        shown = track(arriving, "deciding", len(listed), console=Console(stderr=True), transient=True)
         verdicts = list(zip(listed, shown, strict=True))
     for name in contracts():
         _print_matrix(out, name, verdicts)
@@ -105,8 +105,8 @@ def _print_matrix(out: Console, name: str, verdicts: Sequence[tuple[Cell, Verdic
     rows = dict.fromkeys(cell.row for cell, _ in verdicts if cell.row >= 0 and MUTANTS[cell.row].contract == name)
     for row in rows:
         mutant = MUTANTS[row]
-        found = {cell.job.law.name: _mark(cell, verdict) for cell, verdict in verdicts if cell.row == row}
-        marks = "".join(found.get(law.name, " ") for law in laws)
+        mark_of = {cell.job.law.name: _mark(cell, verdict) for cell, verdict in verdicts if cell.row == row}
+        marks = "".join(mark_of.get(law.name, " ") for law in laws)
         table.add_row(mutant.name, mutant.dtype, marks, mutant.law)
     out.print(table)
 
