@@ -18,7 +18,7 @@ from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
 from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
-from harness.record import Epoch, Estimate, Image
+from harness.record import Epoch, Image, LearnedParameter
 
 Parameters = tuple[Tensor, Tensor]
 Split = tuple[Tensor, Tensor]
@@ -52,15 +52,15 @@ _MEMORISED, _HELD_OUT, _EVERY = 100, 2000, 5
 _SAMPLES = 18
 
 
-def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Iterator[Epoch | Estimate]:
+def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Iterator[Epoch | LearnedParameter]:
     """Train on ``y = X w + b + noise`` and compare the learned parameters with the true ones.
 
     Yields
     ------
     Epoch
         Half the mean squared error after each epoch, whichever loss the case itself uses.
-    Estimate
-        One a parameter; cases that fit at once give estimates only.
+    LearnedParameter
+        One a parameter; cases that fit at once give these only.
     """
     data = book_data(FORMATS["float32"], settings.seed)
     X, y = data["book_X"], data["book_y"]
@@ -158,12 +158,12 @@ def _linear_epoch(case: Case, epoch: int, parameters: Parameters, X: Tensor, y: 
     )
 
 
-def _estimates(case: Case, parameters: Parameters, X: Tensor) -> Iterator[Estimate]:
+def _estimates(case: Case, parameters: Parameters, X: Tensor) -> Iterator[LearnedParameter]:
     learned = [float(value) for part in parameters for value in part.flatten()]
     names = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
     errors = standard_errors(to_array(X))
     for name, true, value, error in zip(names, (*TRUE_WEIGHT, TRUE_BIAS), learned, errors, strict=True):
-        yield Estimate(
+        yield LearnedParameter(
             case=case.name,
             family=case.family,
             style=case.style,

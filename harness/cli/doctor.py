@@ -27,6 +27,7 @@ def doctor(
 ) -> None:
     """Time identical code against itself: the noise of this machine, and the smallest slowdown it can see."""
     from harness.gate.doctor import advice, diagnose
+    from harness.gate.finding import percent_slower
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
@@ -40,14 +41,16 @@ def doctor(
     if diagnosis.sights:
         console().print(_table(diagnosis))
     if diagnosis.control is not None:
-        print(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {diagnosis.control}")
+        print(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {percent_slower(diagnosis.control)}")
     for sentence in advice(diagnosis, policy):
         print(f"advice: {sentence}")
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
 
 
 def _table(diagnosis: "Diagnosis") -> Table:
-    couples = diagnosis.sights[0].bias.couples
+    from harness.gate.finding import percent_slower
+
+    couples = diagnosis.sights[0].couples
     table = Table(
         Column("case", overflow="fold"),
         title=f"What can be seen in five couples of processes; measured on {couples}",
@@ -56,11 +59,6 @@ def _table(diagnosis: "Diagnosis") -> Table:
     for heading in ("one call", "spread of couples", "smallest slowdown seen", "identical code differs by"):
         table.add_column(heading, justify="right")
     for sight in diagnosis.sights:
-        table.add_row(
-            escape(sight.case),
-            f"{1e6 * sight.call_s:,.1f} us",
-            f"{sight.spread:.1%}",
-            f"{sight.visible:.1%}",
-            str(sight.bias),
-        )
+        shares = (f"{share:.1%}" for share in (sight.spread, sight.visible))
+        table.add_row(escape(sight.case), f"{1e6 * sight.call_s:,.1f} us", *shares, percent_slower(sight.bias))
     return table

@@ -21,13 +21,13 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
     from harness.bench import experiment
     from harness.calling.discovery import load
     from harness.data.dataset import prepare
-    from harness.record import Epoch, Estimate, Image
+    from harness.record import Epoch, Image, LearnedParameter
     from harness.show.verdict import print_training
     from harness.timing.clock import threads
 
     cases, prepared = load(target), prepare(data)
     opened = session(run)
-    rows: list[Epoch | Estimate | Image] = []
+    rows: list[Epoch | LearnedParameter | Image] = []
     with progress() as bar, threads(1):
         task = bar.add_task("training", total=None)
         for made in (
@@ -41,7 +41,7 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
     if opened is not None:
         opened.note_data(prepared.source)
         opened.folder.write(Epoch, [row for row in rows if isinstance(row, Epoch)])
-        opened.folder.write(Estimate, [row for row in rows if isinstance(row, Estimate)])
+        opened.folder.write(LearnedParameter, [row for row in rows if isinstance(row, LearnedParameter)])
         opened.folder.write(Image, [row for row in rows if isinstance(row, Image)])
     print_training(console(), rows)
     print(f"data: {prepared.source.note}")

@@ -142,7 +142,7 @@ def _run(tuning: "Tuning", target: str) -> bool:
         with progress() as bar, within(tuning.seconds + GRACE_S):
             task = bar.add_task("looking at the data set", total=round(tuning.seconds))
             for standing in tuning.run():
-                best = f"{standing.best}: {standing.rate.value:,.0f} samples/s"
+                best = f"{standing.best}: {standing.rate.point:,.0f} samples/s"
                 bar.update(task, completed=round(tuning.spent_s), description=f"best so far: {best}")
     except KeyboardInterrupt:
         return True

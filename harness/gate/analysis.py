@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
+
+from harness.record import Estimate, bounded_ratio, one_sided_reach
 
 BLOCK = 5
 """Couples between two looks."""
-
-ONE_SIDED_LEVEL = 0.95
-"""Of the one-sided t bounds."""
 
 MARGIN, TOLERANCE = 0.02, 0.05
 """A slowdown within the margin is none; one below the tolerance is tolerated."""
@@ -59,62 +57,6 @@ class Margins:
 
     margin: float = MARGIN
     tolerance: float = TOLERANCE
-
-
-@dataclass(frozen=True)
-class MeanLogRatio:
-    """A mean logarithm of ratios, with its standard error.
-
-    Parameters
-    ----------
-    mean
-        Of ``log(time / base's time)``.
-    error
-        Standard error of the mean; infinite for fewer than two couples.
-    couples
-        How many numbers it is the mean of.
-    """
-
-    mean: float
-    error: float
-    couples: int
-
-    @property
-    def reach(self) -> float:
-        """Distance of a one-sided bound from the mean."""
-        return _quantile(self.couples) * self.error if self.couples > 1 else math.inf
-
-    @property
-    def ratio(self) -> float:
-        """The ratio of the times."""
-        return math.exp(self.mean)
-
-    @property
-    def low(self) -> float:
-        """Lower bound of the ratio."""
-        return math.exp(self.mean - self.reach)
-
-    @property
-    def high(self) -> float:
-        """Upper bound of the ratio; infinite where there is none."""
-        return math.exp(self.mean + self.reach) if math.isfinite(self.reach) else math.inf
-
-    def __str__(self) -> str:
-        """Return the slowdown with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
-        mean, low, high = (f"{100.0 * (ratio - 1.0):+.1f}" for ratio in (self.ratio, self.low, self.high))
-        return f"{mean} % ({low} to {high} %)"
-
-    def visible(self, margin: float) -> float | None:
-        """Smallest slowdown that would have been suspected with a probability of about 95 %; ``None`` if none.
-
-        The mean has to exceed the margin by the bound's reach, and does so 19 times of 20 where the truth exceeds it
-        by twice the reach.
-        """
-        return math.expm1(math.log1p(margin) + 2.0 * self.reach) if math.isfinite(self.reach) else None
-
-
-def _quantile(couples: int) -> float:
-    return float(stats.t.ppf(ONE_SIDED_LEVEL, couples - 1))
 
 
 Pair = tuple[Sequence[float], Sequence[float]]
@@ -167,27 +109,39 @@ def sharper(nulls: Sequence[Pair]) -> Statistic:
     complete = nulls[: len(nulls) - len(nulls) % BLOCK]
     if not complete:
         return fastest
-    return min((fastest, beside), key=lambda reading: float(np.std([reading(*null) for null in complete])))
+    return min((fastest, beside), key=lambda reading: float(np.std([reading(*pair) for pair in complete])))
 
 
-def estimate(log_ratios: Sequence[float]) -> MeanLogRatio:
-    """Return the mean over couples, and its standard error."""
-    values = np.asarray(log_ratios, dtype=np.float64)
-    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
-    return MeanLogRatio(float(values.mean()), error, len(values))
+def visible(error: float, couples: int, margin: float) -> float | None:
+    """Return the smallest slowdown that would have been suspected with a probability of about 95 %; ``None`` if none.
+
+    The mean has to exceed the margin by the bound's reach, and does so 19 times of 20 where the truth exceeds it by
+    twice the reach.
+
+    Parameters
+    ----------
+    error
+        Standard error of the mean logarithm of the ratios.
+    couples
+        How many ratios it is the mean of.
+    margin
+        A slowdown within it is none.
+    """
+    reach = one_sided_reach(error, couples)
+    return math.expm1(math.log1p(margin) + 2.0 * reach) if math.isfinite(reach) else None
 
 
 def is_slower(log_ratios: Sequence[float], margin: float) -> bool:
     """Whether the lower bound exceeds the margin."""
-    return len(log_ratios) > 1 and estimate(log_ratios).low > 1.0 + margin
+    return len(log_ratios) > 1 and bounded_ratio(log_ratios).low > 1.0 + margin
 
 
 def is_void(nulls: Sequence[float], margin: float) -> bool:
     """Whether the base, measured against itself, is beyond the margin on either side."""
     if len(nulls) < 2:
         return False
-    difference = estimate(nulls)
-    return difference.low > 1.0 + margin or difference.high < 1.0 / (1.0 + margin)
+    null = bounded_ratio(nulls)
+    return null.low > 1.0 + margin or null.high < 1.0 / (1.0 + margin)
 
 
 def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins) -> State:
@@ -207,7 +161,7 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
         if suspected and is_slower(log_ratios[end - BLOCK : end], margins.margin):
             reached = State.SLOWER
             break
-        slowdown = estimate(log_ratios[:end])
+        slowdown = bounded_ratio(log_ratios[:end])
         suspected = slowdown.low > 1.0 + margins.margin
         reached = State.SUSPECTED if suspected else _without_suspicion(slowdown, margins)
         if reached.settled:
@@ -215,7 +169,7 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
     return State.VOID if reached is not State.OPEN and is_void(nulls, margins.margin) else reached
 
 
-def _without_suspicion(slowdown: MeanLogRatio, margins: Margins) -> State:
+def _without_suspicion(slowdown: Estimate, margins: Margins) -> State:
     if slowdown.high < 1.0 / (1.0 + margins.margin):
         return State.FASTER
     return State.UNCHANGED if slowdown.high < 1.0 + margins.tolerance else State.OPEN

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.gate.analysis import BLOCK, Margins, MeanLogRatio, estimate
+from harness.gate.analysis import BLOCK, Margins, visible
 from harness.gate.arm import CaseSource
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
@@ -14,6 +14,7 @@ from harness.gate.finding import none_reached
 from harness.gate.machine import alone
 from harness.gate.policy import Policy
 from harness.gate.trial import Trial, TrialSettings
+from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9
 """A tolerance within which nothing is: the measurement goes on to the end of its budget."""
@@ -41,13 +42,16 @@ class Sight:
         Smallest slowdown seen with a probability of 95 % from one block of couples.
     bias
         What identical code differs by.
+    couples
+        Couples of processes that this rests on.
     """
 
     case: str
     call_s: float
     spread: float
     visible: float
-    bias: MeanLogRatio
+    bias: Estimate
+    couples: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Diagnosis:
     """
 
     sights: tuple[Sight, ...]
-    control: MeanLogRatio | None
+    control: Estimate | None
     evidence: Evidence
 
 
@@ -109,19 +113,19 @@ def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
     cases = dict.fromkeys(slices.case for slices in evidence.slices)
     sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
-    control = estimate(controls) if len(controls) > 1 else None
+    control = bounded_ratio(controls) if len(controls) > 1 else None
     return Diagnosis(tuple(sorted(sights, key=lambda sight: sight.visible)), control, evidence)
 
 
 def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
-    both = [evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL)]
-    spread = statistics.fmean(statistics.stdev(ratios) for ratios in both)
-    one_block = MeanLogRatio(0.0, spread / BLOCK**0.5, BLOCK)
-    visible = one_block.visible(policy.allows("margin", case))
-    assert visible is not None
-    own = [slices for slices in evidence.slices if slices.case == case and slices.arm == BASE]
-    fastest_s = min(min(slices.minima_s) / slices.iterations for slices in own)
-    return Sight(case, fastest_s, spread, visible, estimate(both[0]))
+    candidates, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
+    spread = statistics.fmean(statistics.stdev(log_ratios) for log_ratios in (candidates, nulls))
+    smallest = visible(spread / BLOCK**0.5, BLOCK, policy.allows("margin", case))
+    assert smallest is not None
+    fastest_s = min(
+        min(own.minima_s) / own.iterations for own in evidence.slices if own.case == case and own.arm == BASE
+    )
+    return Sight(case, fastest_s, spread, smallest, bounded_ratio(candidates), len(candidates))
 
 
 def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Margins, State, estimate, is_slower, is_void, state
+from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, state, visible
 from harness.gate.couple import CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
-from harness.record import Comparison, Finding, Gate, Outcome
+from harness.record import Comparison, Estimate, Finding, Gate, Outcome, bounded_ratio, standard_error
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
 """The exit codes."""
@@ -127,12 +127,13 @@ def margins_of(policy: Policy, case: str) -> Margins:
     return Margins(policy.allows("margin", case), policy.allows("tolerance", case))
 
 
-def _comparison(case: str, arm: str, ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
-    slowdown = estimate(ratios)
-    facts = {"ratio": slowdown.ratio, "low": slowdown.low, "high": slowdown.high}
+def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outcome, margins: Margins) -> Comparison:
+    slowdown = bounded_ratio(log_ratios)
+    facts = {"ratio": slowdown.point, "low": slowdown.low, "high": slowdown.high}
+    smallest = visible(standard_error(log_ratios), len(log_ratios), margins.margin)
     return Comparison.model_validate(
-        {"case": case, "arm": arm, "outcome": outcome, "couples": slowdown.couples, **facts}
-        | {"visible": slowdown.visible(margins.margin), "margin": margins.margin, "tolerance": margins.tolerance}
+        {"case": case, "arm": arm, "outcome": outcome, "couples": len(log_ratios), **facts, "visible": smallest}
+        | {"margin": margins.margin, "tolerance": margins.tolerance}
     )
 
 
@@ -169,19 +170,19 @@ def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> Findin
     if control is None:
         return on_time("", Outcome.NO_VERDICT, "No case was measured in enough couples.", machine=bool(measured))
     sentence = (
-        f"No verdict on time: 10 % more work in {control.case} was measured as {interval(control)}, "
+        f"No verdict on time: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}, "
         f"which cannot be told from {_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
     return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def _seen(control: Comparison) -> Finding:
-    sentence = f"The gate sees: 10 % more work in {control.case} was measured as {interval(control)}."
+    sentence = f"The gate sees: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}."
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
 def _finding(ratio: Comparison, evidence: Evidence) -> Finding:
-    measured = f"{interval(ratio)} in {ratio.couples} couples"
+    measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} couples"
     visible = "" if ratio.visible is None else f"; from {_percent(ratio.visible)} on it would have been seen"
     match ratio.outcome:
         case Outcome.REGRESSED:
@@ -191,7 +192,8 @@ def _finding(ratio: Comparison, evidence: Evidence) -> Finding:
         case Outcome.UNCHANGED:
             sentence = f"{ratio.case} is as fast as it was: {measured}{visible}."
         case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(ratio.case, NULL), ratio.margin):
-            sentence = f"{ratio.case} has no verdict: the base itself differs from the base by {estimate(nulls)}."
+            itself = percent_slower(bounded_ratio(nulls))
+            sentence = f"{ratio.case} has no verdict: the base itself differs from the base by {itself}."
         case Outcome.NO_VERDICT:
             sentence = f"{ratio.case} seems slower: {measured}; the budget did not suffice to confirm it."
         case _:
@@ -199,13 +201,10 @@ def _finding(ratio: Comparison, evidence: Evidence) -> Finding:
     return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT)
 
 
-def interval(comparison: Comparison) -> str:
-    """Return a slowdown with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
-    return f"{_signed(comparison.ratio)} % ({_signed(comparison.low)} to {_signed(comparison.high)} %)"
-
-
-def _signed(ratio: float) -> str:
-    return f"{100.0 * (ratio - 1.0):+.1f}"
+def percent_slower(ratio: Estimate) -> str:
+    """Return the slowdown that a ratio of times is, with its bounds: ``+10.1 % (+9.2 to +11.0 %)``."""
+    point, low, high = (f"{100.0 * (end - 1.0):+.1f}" for end in (ratio.point, ratio.low, ratio.high))
+    return f"{point} % ({low} to {high} %)"
 
 
 def _percent(share: float) -> str:

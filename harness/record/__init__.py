@@ -11,7 +11,7 @@ A run is one folder of plain files:
 ``profiles.jsonl``     one :class:`Profile` a line: deviation against magnitude, and its distribution
 ``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
-``estimates.jsonl``    one :class:`Estimate` a line: learned against true parameters
+``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
 ``findings.jsonl``     one :class:`Finding` a line: what the gate compared, and what came of it
 ``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
@@ -23,6 +23,17 @@ Each file is written whole and moved into place, so a run that was cut short is 
 finished. This package imports neither torch nor pandas.
 """
 
+from harness.record.estimate import (
+    LEVEL,
+    Estimate,
+    Method,
+    bounded_ratio,
+    geometric_mean,
+    mean_ratio,
+    median_ratio,
+    one_sided_reach,
+    standard_error,
+)
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
 from harness.record.gate import Comparison, Finding, Gate, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
@@ -39,7 +50,6 @@ from harness.record.proof_text import (
     witness,
     worst,
 )
-from harness.record.ratio import LEVEL, Ratio, ratio
 from harness.record.schema import (
     SCHEMA,
     SEED,
@@ -47,10 +57,10 @@ from harness.record.schema import (
     DataSource,
     Environment,
     Epoch,
-    Estimate,
     Fault,
     Image,
     Input,
+    LearnedParameter,
     Record,
     Run,
     Status,
@@ -92,11 +102,12 @@ __all__ = [
     "Image",
     "Input",
     "LawOutcome",
+    "LearnedParameter",
+    "Method",
     "Origin",
     "Outcome",
     "Profile",
     "Proof",
-    "Ratio",
     "Record",
     "Row",
     "Run",
@@ -108,6 +119,7 @@ __all__ = [
     "Violation",
     "Witness",
     "Worst",
+    "bounded_ratio",
     "broken_blocks",
     "census_line",
     "closed_form",
@@ -115,15 +127,19 @@ __all__ = [
     "disagreeing",
     "extent",
     "failing",
+    "geometric_mean",
     "grade",
     "grades",
     "how_sure",
     "laws_held",
+    "mean_ratio",
+    "median_ratio",
     "oldest_first",
+    "one_sided_reach",
     "proof_line",
-    "ratio",
     "share_of_best",
     "skip_lines",
+    "standard_error",
     "summing",
     "survey_line",
     "unanswered",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from harness.error import UsageError
 from harness.record.gate import Comparison, Finding, Slices
 from harness.record.proof import Proof
-from harness.record.schema import SCHEMA, Epoch, Estimate, Image, Record, Run, Verdict
+from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Record, Run, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
 Row = (
@@ -23,7 +23,7 @@ Row = (
     | Profile
     | Accumulator
     | Epoch
-    | Estimate
+    | LearnedParameter
     | Image
     | Finding
     | Comparison
@@ -38,7 +38,7 @@ RowT = TypeVar(
     Profile,
     Accumulator,
     Epoch,
-    Estimate,
+    LearnedParameter,
     Image,
     Finding,
     Comparison,
@@ -58,7 +58,7 @@ FILES: Mapping[type[Row], str] = {
     Profile: "profiles.jsonl",
     Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
-    Estimate: "estimates.jsonl",
+    LearnedParameter: "estimates.jsonl",
     Image: "images.jsonl",
     Finding: "findings.jsonl",
     Comparison: "comparisons.jsonl",

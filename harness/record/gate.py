@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
+from harness.record.estimate import Estimate, Method
 from harness.record.schema import Record
 
 
@@ -64,6 +65,11 @@ class Comparison(Record):
     """A slowdown within it is none."""
     tolerance: float
     """A slowdown below it is tolerated: a case is unchanged where its upper bound is below."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The ratio with its bounds."""
+        return Estimate(self.ratio, self.low, self.high, Method.ONE_SIDED)
 
 
 class Slices(Record):

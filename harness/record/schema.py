@@ -198,7 +198,7 @@ class Epoch(Record):
     """Wall time of the training steps of this epoch, evaluation excluded; 0 for epoch 0."""
 
 
-class Estimate(Record):
+class LearnedParameter(Record):
     """A parameter learned from data whose true parameter is known."""
 
     kind: Literal["estimate"] = "estimate"

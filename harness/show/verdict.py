@@ -9,7 +9,18 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
-from harness.record import Epoch, Estimate, Fault, Grade, Status, Verdict, failing, grades, skip_lines, violation_block
+from harness.record import (
+    Epoch,
+    Fault,
+    Grade,
+    LearnedParameter,
+    Status,
+    Verdict,
+    failing,
+    grades,
+    skip_lines,
+    violation_block,
+)
 
 _STYLE = {
     Status.HOLDS: "green",
@@ -180,7 +191,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     for heading in ("true", "learned", "off by (standard errors)"):
         estimates.add_column(heading, justify="right")
     for row in rows:
-        if isinstance(row, Estimate):
+        if isinstance(row, LearnedParameter):
             off = (row.learned - row.true) / row.standard_error
             estimates.add_row(
                 escape(row.case), escape(row.parameter), f"{row.true:g}", f"{row.learned:.5f}", f"{off:+.1f}"

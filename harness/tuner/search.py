@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from harness.loading.configuration import PREFETCH
+from harness.record import Estimate, Method, geometric_mean, mean_ratio
 from harness.tuner.configuration import Choice
-from harness.tuner.estimate import IntervalEstimate, estimate, ratio
 
 KEEPS_AHEAD = 0.8
 """Workers keep ahead where a batch takes at most this share of a step: reading is slightly faster than processing."""
@@ -127,11 +127,11 @@ class SearchState:
     """
 
     best: Choice
-    rate: IntervalEstimate
+    rate: Estimate
     second: Choice | None
-    lead: IntervalEstimate | None
+    lead: Estimate | None
     reason: Reason
-    rates: Mapping[Choice, IntervalEstimate]
+    rates: Mapping[Choice, Estimate]
     spent_s: float
     slices: int
 
@@ -164,7 +164,7 @@ class LoaderSearch:
         self._random = random.Random(settings.seed)  # noqa: S311 - an order, no secret
         self._slices: dict[Choice, list[Measured]] = {}
         self._leaders: tuple[Choice, ...] = ()
-        self._lead: IntervalEstimate | None = None
+        self._lead: Estimate | None = None
         self._reason = Reason.GOING_ON
 
     @property
@@ -183,8 +183,8 @@ class LoaderSearch:
 
     def standing(self) -> SearchState:
         """What is known so far; something was measured."""
-        rates = {choice: estimate(_rates(slices)) for choice, slices in self._slices.items()}
-        leaders = self._leaders or tuple(sorted(rates, key=lambda choice: -rates[choice].value))
+        rates = {choice: geometric_mean(_rates(slices)) for choice, slices in self._slices.items()}
+        leaders = self._leaders or tuple(sorted(rates, key=lambda choice: -rates[choice].point))
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
         return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices)
@@ -225,18 +225,18 @@ class LoaderSearch:
         for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
             enough = KEEPS_AHEAD if choice.workers else KEEPS_AHEAD_ALONE
-            while len(loads) < most and self._share(choice, loads).value <= enough:
+            while len(loads) < most and self._share(choice, loads).point <= enough:
                 loads.append(choice.batch_size / self._look(choice, self.settings.slice_s))
                 yield
                 if self._share(choice, loads).high <= enough:
                     self._leaders = (choice,)
                     raise _SearchEnd(Reason.KEEPS_AHEAD)
 
-    def _share(self, choice: Choice, loads: Sequence[float]) -> IntervalEstimate:
+    def _share(self, choice: Choice, loads: Sequence[float]) -> Estimate:
         """What a batch takes as a share of a step; nothing is known without a slice."""
-        return (
-            estimate(loads) / self.settings.step_s[choice.batch_size] if loads else IntervalEstimate(0.0, 0.0, math.inf)
-        )
+        if not loads:
+            return Estimate(0.0, 0.0, math.inf, Method.STUDENT)
+        return geometric_mean(loads).through(lambda load_s: load_s / self.settings.step_s[choice.batch_size])
 
     def _halve(self, contenders: Sequence[Choice]) -> Iterator[None]:
         """Measure in rounds of slices that become longer, until the two fastest are left.
@@ -260,7 +260,7 @@ class LoaderSearch:
 
     def _undominated(self, rates: Mapping[Choice, Sequence[float]]) -> tuple[Choice, ...]:
         """Those that come near the fastest, in order of their rates."""
-        values = {choice: estimate(several).value for choice, several in rates.items()}
+        values = {choice: geometric_mean(several).point for choice, several in rates.items()}
         least = self.settings.dominated * max(values.values())
         near = [choice for choice, value in values.items() if value >= least]
         return tuple(sorted(near, key=lambda choice: -values[choice]))
@@ -289,7 +289,7 @@ class LoaderSearch:
         return max(choice.workers for choice in alike if self._value(choice) >= least)
 
     def _value(self, choice: Choice) -> float:
-        return estimate(_rates(self._slices[choice])).value
+        return geometric_mean(_rates(self._slices[choice])).point
 
     def _couple(self) -> Iterator[None]:
         """Measure the two leaders in couples until they part, are equal, or have had their most."""
@@ -306,21 +306,21 @@ class LoaderSearch:
             for choice in self._random.sample((first, second), 2):
                 rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s))
                 yield
-            lead = ratio(rates[first], rates[second])
+            lead = mean_ratio(rates[first], rates[second])
             if len(rates[first]) >= fewest and (_parts(lead) or self._equal(lead.low, lead.high)):
                 break
         self._decide(lead)
 
-    def _decide(self, lead: IntervalEstimate) -> None:
+    def _decide(self, lead: Estimate) -> None:
         """Take the faster one, or of two that are equal the cheaper one."""
         first, second = self._leaders
         if _parts(lead):
-            self._reason, swaps = Reason.PARTED, lead.value < 1.0
-        elif self._equal(lead.value):
+            self._reason, swaps = Reason.PARTED, lead.point < 1.0
+        elif self._equal(lead.point):
             self._reason, swaps = Reason.TIED, second.cost < first.cost
         else:
-            self._reason, swaps = Reason.UNDECIDED, lead.value < 1.0
-        self._leaders, self._lead = ((second, first), lead.inverse()) if swaps else ((first, second), lead)
+            self._reason, swaps = Reason.UNDECIDED, lead.point < 1.0
+        self._leaders, self._lead = ((second, first), lead.inverse) if swaps else ((first, second), lead)
 
     def _equal(self, *ratios: float) -> bool:
         return all(abs(ratio - 1.0) <= self.settings.tie for ratio in ratios)
@@ -335,5 +335,5 @@ def _rates(slices: Sequence[Measured]) -> list[float]:
     return [measured.rate for measured in slices]
 
 
-def _parts(lead: IntervalEstimate) -> bool:
+def _parts(lead: Estimate) -> bool:
     return lead.low > 1.0 or lead.high < 1.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.record import ratio
+from harness.record import median_ratio
 
 
 def median(values: Sequence[float]) -> float | None:
@@ -18,6 +18,6 @@ def ratio_columns(numerator: Sequence[float], denominator: Sequence[float], name
     These are ``ratio``, ``low`` and ``high``, or ``name`` and what begins with it. All are unknown where the series
     were not measured in turns, or too seldom.
     """
-    estimate = ratio(numerator, denominator)
+    estimate = median_ratio(numerator, denominator)
     low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
-    return {name or "ratio": estimate.ratio, low: estimate.low, high: estimate.high}
+    return {name or "ratio": estimate.point, low: estimate.low, high: estimate.high}

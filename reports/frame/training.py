@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.record import Epoch, Estimate, RunFolder
+from harness.record import Epoch, LearnedParameter, RunFolder
 from reports.frame.column import CASE, DATA, REAL, TEXT, WHOLE, Column
 from reports.frame.declaration import Row, frame
 
@@ -36,7 +36,7 @@ def epochs(run: RunFolder) -> Iterator[Row]:
 )
 def estimates(run: RunFolder) -> Iterator[Row]:
     """One row for each learned parameter, with its error in standard errors."""
-    for place, estimate in run.places(Estimate):
+    for place, estimate in run.places(LearnedParameter):
         is_known = estimate.standard_error > 0
         error = (estimate.learned - estimate.true) / estimate.standard_error if is_known else None
         yield {**estimate.model_dump(), "error": error, "record": place}

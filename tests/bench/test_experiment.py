@@ -7,7 +7,7 @@ from harness.calling.discovery import load
 from harness.case import Case
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT
 from harness.data.dataset import SYSTEM, prepare
-from harness.record import Epoch, Estimate, Image
+from harness.record import Epoch, Image, LearnedParameter
 
 on_fashion_mnist = pytest.mark.skipif(
     not SYSTEM.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
@@ -22,7 +22,7 @@ def cases() -> list[Case]:
 
 def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> None:
     """Weights [2, -3.4] and bias 4.2, from scratch, concise, and in one step."""
-    estimates = [row for row in linear_regression(cases) if isinstance(row, Estimate)]
+    estimates = [row for row in linear_regression(cases) if isinstance(row, LearnedParameter)]
     assert {row.case.rpartition(".")[2] for row in estimates} == {"train", "normal_equation", "least_squares"}
     assert {row.true for row in estimates} == {*TRUE_WEIGHT, TRUE_BIAS}
     assert len(estimates) == 4 * 3

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from samples.simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
 
-from harness.gate.analysis import BLOCK, Margins, State, beside, estimate, fastest, is_slower, sharper, state
+from harness.gate.analysis import BLOCK, Margins, State, beside, fastest, is_slower, sharper, state, visible
+from harness.record import bounded_ratio, standard_error
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slices.jsonl.gz"
 LIMITS = Margins()
@@ -101,21 +102,21 @@ def test_fewer_than_five_couples_decide_nothing() -> None:
 
 def test_the_bounds_are_those_of_students_t() -> None:
     """Of five numbers with mean 0.03 and standard deviation 0.0158: the quantile is 2.132."""
-    found = estimate([0.01, 0.02, 0.03, 0.04, 0.05])
-    assert found.ratio == pytest.approx(math.exp(0.03))
+    found = bounded_ratio([0.01, 0.02, 0.03, 0.04, 0.05])
+    assert found.point == pytest.approx(math.exp(0.03))
     assert found.low == pytest.approx(math.exp(0.03 - 2.1318 * 0.0158114 / math.sqrt(5)), abs=1e-6)
     assert not is_slower([0.01, 0.02, 0.03, 0.04, 0.05], 0.02)
-    assert estimate([0.1]).high == math.inf
+    assert bounded_ratio([0.1]).high == math.inf
 
 
 def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
     """By simulation, of couples that vary by two percent."""
     rng = np.random.default_rng(7)
     spread = 0.02
-    visible = estimate([-spread, -spread, 0.0, spread, spread]).visible(0.02)
-    assert visible is not None
-    found = [is_slower(list(rng.normal(math.log1p(visible), spread, BLOCK)), 0.02) for _ in range(2000)]
-    assert np.mean(found) >= 0.93
+    smallest = visible(standard_error([-spread, -spread, 0.0, spread, spread]), BLOCK, 0.02)
+    assert smallest is not None
+    suspected = [is_slower(list(rng.normal(math.log1p(smallest), spread, BLOCK)), 0.02) for _ in range(2000)]
+    assert np.mean(suspected) >= 0.93
 
 
 def test_arms_with_unequally_many_slices_are_refused() -> None:

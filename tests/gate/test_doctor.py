@@ -40,7 +40,7 @@ def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
     assert sharp.call_s == pytest.approx(1e-4)
     assert sharp.spread == pytest.approx(0.001 * math.sqrt(24 / 20))  # of +1, -1, +1, -1, +1 with n - 1
     assert 0.02 < sharp.visible < 0.025 < 0.1 < blunt.visible
-    assert sharp.bias.ratio == pytest.approx(1.0, abs=1e-3)
+    assert sharp.bias.point == pytest.approx(1.0, abs=1e-3)
     assert found.control is None
 
 

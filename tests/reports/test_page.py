@@ -21,8 +21,8 @@ from harness.record import (
     Accumulator,
     Breaking,
     Epoch,
-    Estimate,
     Image,
+    LearnedParameter,
     Profile,
     RunFolder,
     Status,
@@ -198,7 +198,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
         case "epochs":
             run.write(Epoch, sample_run.epochs())
         case "estimates":
-            run.write(Estimate, sample_run.estimates())
+            run.write(LearnedParameter, sample_run.estimates())
         case "images":
             run.write(Image, sample_run.images())
         case "survey":
@@ -234,7 +234,9 @@ def hostile(path: Path) -> RunFolder:
     run.write(Verdict, [sample_run.verdict(status, case=EVIL + status, **texts) for status in Status])
     epochs = [it.model_copy(update={"case": EVIL, "experiment": EVIL, "data": EVIL}) for it in sample_run.epochs()]
     run.write(Epoch, epochs)
-    run.write(Estimate, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()])
+    run.write(
+        LearnedParameter, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()]
+    )
     run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in sample_run.images()])
     surveyed = {"case": EVIL, "law": EVIL, "contract": EVIL}
     rays = {"ray": EVIL, "formula": EVIL, "form": EVIL, "reason": EVIL}

@@ -18,10 +18,10 @@ from harness.record import (
     DataSource,
     Environment,
     Epoch,
-    Estimate,
     Finding,
     Image,
     LawOutcome,
+    LearnedParameter,
     Profile,
     Proof,
     Run,
@@ -259,11 +259,11 @@ def _epoch(style: str, epoch: int, experiment: str, family: str, data: str, **va
     )
 
 
-def estimates() -> list[Estimate]:
+def estimates() -> list[LearnedParameter]:
     """Return weight and bias of linear regression, from scratch and concise."""
     true = {"w[0]": (2.0, 2.0004), "w[1]": (-3.4, -3.3991), "b": (4.2, 4.1992)}
     return [
-        Estimate(
+        LearnedParameter(
             case=f"linear_regression.{style}.train",
             family="linear_regression",
             style=style,
@@ -365,7 +365,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Verdict, verdicts())
     run.write(Proof, proofs())
     run.write(Epoch, epochs(data=data))
-    run.write(Estimate, estimates())
+    run.write(LearnedParameter, estimates())
     run.write(Image, images(data=data))
     sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries())
     sample_benchmarks.write_suite(run, "agreement", sample_benchmarks.agreement_entries())

@@ -8,7 +8,7 @@ from rich.console import Console
 from samples import benchmarks as sample_benchmarks
 
 from harness.bench.run import SUITES
-from harness.record import Ratio
+from harness.record import Estimate, Method
 from harness.show.bench import print_summary
 from harness.show.bench.drawing import print_screening, print_search
 from harness.show.bench.operation import print_operations, print_vectorization
@@ -83,9 +83,9 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
     text = printed(print_agreement, document(sample_benchmarks.agreement_entries()))
     verdicts = [line.strip("│ ").split("│")[-1].strip() for line in text.splitlines() if "step_" in line]
     assert verdicts == ["within 3%", "beyond 3%", "undecided"]
-    assert agreement(Ratio(1.0, 0.971, 1.029), 0.03) == "within 3%"
-    assert agreement(Ratio(1.0, 0.969, 1.0), 0.03) == "undecided"
-    assert agreement(Ratio(0.9, 0.89, 0.95), 0.03) == "beyond 3%"
+    intervals = {"within 3%": (0.971, 1.029), "undecided": (0.969, 1.0), "beyond 3%": (0.89, 0.95)}
+    for words, (low, high) in intervals.items():
+        assert agreement(Estimate(low, low, high, Method.BOOTSTRAP), 0.03) == words
 
 
 def test_operations_stand_beside_the_fastest_of_their_contract() -> None:

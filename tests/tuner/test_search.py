@@ -7,7 +7,6 @@ import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.estimate import IntervalEstimate, estimate, ratio
 from harness.tuner.search import (
     KEEPS_AHEAD,
     KEEPS_AHEAD_ALONE,
@@ -117,7 +116,7 @@ def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> No
     assert (found.best.workers, found.reason) == (2, Reason.PARTED)
     assert found.lead is not None
     assert found.lead.low > 1.0
-    assert found.lead.value == pytest.approx(1.3)
+    assert found.lead.point == pytest.approx(1.3)
     assert found.second == Choice(64)
 
 
@@ -168,23 +167,3 @@ def test_every_slice_leaves_an_answer() -> None:
         assert standing.best in standing.rates
         assert standing.slices == min(count, standing.slices)
         assert standing.spent_s > 0.0
-
-
-def test_one_slice_says_nothing_about_scatter() -> None:
-    """Its interval is unbounded; of several it is Student's, on logarithms."""
-    assert estimate([8.0]) == IntervalEstimate(pytest.approx(8.0), 0.0, float("inf"))  # type: ignore[arg-type]
-    found = estimate([1.0, 2.0, 4.0])
-    assert found.value == pytest.approx(2.0)
-    assert found.low * found.high == pytest.approx(4.0)
-    assert found.low == pytest.approx(2.0 * 2.0 ** (-4.302652729749 / 3**0.5), rel=1e-9)
-    assert estimate([3.0, 3.0]) == IntervalEstimate(*[pytest.approx(3.0)] * 3)  # type: ignore[arg-type]
-
-
-def test_a_ratio_is_taken_within_couples() -> None:
-    """What slows both slices of a couple does not widen the interval, and its reciprocal turns it round."""
-    found = ratio([2.0, 4.0, 1.0], [1.0, 2.0, 0.5])
-    assert (found.low, found.value, found.high) == (pytest.approx(2.0),) * 3
-    turned = ratio([1.0, 2.0, 4.0], [1.0, 1.0, 1.0]).inverse()
-    assert turned.value == pytest.approx(0.5)
-    assert turned.low < turned.value < turned.high
-    assert estimate([2.0]).inverse() == IntervalEstimate(0.5, 0.0, float("inf"))

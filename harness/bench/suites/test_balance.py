@@ -20,8 +20,8 @@ from harness.case import Case
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
+from harness.record import geometric_mean, mean_ratio
 from harness.timing.clock import threads, without_garbage_collection
-from harness.tuner.estimate import IntervalEstimate, estimate, ratio
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import more_workers_than_cores
 
@@ -78,10 +78,10 @@ def test_training_loop(
         workers=workers,
         data=data.name,
         step=stepper.name,
-        load_s=estimate([one.load_s for one in stretches]).value,
-        step_s=estimate([one.step_s for one in stretches]).value,
-        loop_s=estimate([one.waiting.batch_s for one in stretches]).value,
-        batches=sum(one.waiting.batches for one in stretches),
+        load_s=geometric_mean([stretch.load_s for stretch in stretches]).point,
+        step_s=geometric_mean([stretch.step_s for stretch in stretches]).point,
+        loop_s=geometric_mean([stretch.waiting.batch_s for stretch in stretches]).point,
+        batches=sum(stretch.waiting.batches for stretch in stretches),
         most_waiting=MOST_WAITING,
         **_balance(stretches),
     )
@@ -122,14 +122,14 @@ def _stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
 
 def _balance(stretches: list[Stretch]) -> dict[str, float]:
     """Loading to step, and the share of the loop that is spent waiting, with their intervals."""
-    load = ratio([one.load_s for one in stretches], [one.step_s for one in stretches])
-    waits = estimate([max(one.waiting.starvation, 1e-9) for one in stretches])
-    share = IntervalEstimate(*(one / (1.0 + one) for one in (waits.value, waits.low, waits.high)))
+    load = mean_ratio([stretch.load_s for stretch in stretches], [stretch.step_s for stretch in stretches])
+    waits = geometric_mean([max(stretch.waiting.starvation, 1e-9) for stretch in stretches])
+    share = waits.through(lambda starvation: starvation / (1.0 + starvation))
     return {
-        "load_to_step": load.value,
+        "load_to_step": load.point,
         "load_to_step_low": load.low,
         "load_to_step_high": load.high,
-        "wait_share": share.value,
+        "wait_share": share.point,
         "wait_share_low": share.low,
         "wait_share_high": share.high,
     }

@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 from harness.bench.suites.selection import give_up, option
 from harness.bench.suites.tuning_data import DATA_SETS
 from harness.error import UsageError
+from harness.record import Estimate, geometric_mean
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.configuration import Choice, worker_counts
-from harness.tuner.estimate import IntervalEstimate, estimate
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
 from harness.tuner.tuning import Tuning, Wish
 from harness.work.environment import usable_cores
@@ -56,8 +56,8 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
     )
     benchmark.extra_info.update(case=name, family="tuning_data", style="foreign", way=way, seed=seed)
     if way == "exhaustive":
-        found = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
-        benchmark.extra_info.update(_exhausted(found, seconds))
+        rates = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
+        benchmark.extra_info.update(_exhausted(rates, seconds))
         return
     bound_s = BOUND * seconds * len(wish.grid())
     tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
@@ -69,41 +69,41 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, IntervalEstimate]:
+def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
     """Measure every choice for so many seconds, in interleaved slices."""
     choices, order = wish.grid(), random.Random(0)  # noqa: S311 - an order, no secret
-    rates: dict[Choice, list[float]] = {one: [] for one in choices}
-    everyone = sum(one.workers for one in choices)
+    rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
+    everyone = sum(choice.workers for choice in choices)
     live = LoaderProbe(dataset, cores=_cores(), most_workers=everyone)
     with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
         for _ in range(PASSES):
-            for one in order.sample(choices, len(choices)):
-                rates[one].append(probe(one, seconds / PASSES).rate)
-    return {one: estimate(found) for one, found in rates.items()}
+            for choice in order.sample(choices, len(choices)):
+                rates[choice].append(probe(choice, seconds / PASSES).rate)
+    return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
-def _exhausted(found: dict[Choice, IntervalEstimate], seconds: float) -> dict[str, Any]:
-    best = max(found, key=lambda one: found[one].value)
+def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
+    best = max(rates, key=lambda choice: rates[choice].point)
     return {
         "choice": str(best),
-        "rates": {str(one): rate.value for one, rate in found.items()},
-        "low": found[best].low,
-        "high": found[best].high,
-        "spent_s": seconds * len(found),
+        "rates": {str(choice): rate.point for choice, rate in rates.items()},
+        "low": rates[best].low,
+        "high": rates[best].high,
+        "spent_s": seconds * len(rates),
     }
 
 
 def _tuned(tuning: Tuning) -> dict[str, Any]:
-    found, advice = tuning.standing, tuning.advice
-    assert found is not None
+    standing, advice = tuning.standing, tuning.advice
+    assert standing is not None
     assert advice is not None
     return {
-        "choice": str(found.best),
-        "low": found.rate.low or None,
-        "high": None if found.rate.low == 0.0 else found.rate.high,
-        "reason": found.reason.name.lower(),
-        "slices": found.slices,
-        "measured": len(found.rates),
+        "choice": str(standing.best),
+        "low": standing.rate.low or None,
+        "high": None if standing.rate.low == 0.0 else standing.rate.high,
+        "reason": standing.reason.name.lower(),
+        "slices": standing.slices,
+        "measured": len(standing.rates),
         "notes": advice.sentences(),
         "spent_s": tuning.spent_s,
     }

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.record import Ratio, ratio
+from harness.record import Estimate, median_ratio
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
@@ -105,14 +105,14 @@ def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _row(info: Mapping[str, Any]) -> Iterator[str]:
-    wall = ratio(info["wall_us"], [1.0] * len(info["wall_us"]))
+    wall = median_ratio(info["wall_us"], [1.0] * len(info["wall_us"]))
     yield escape(_short(info["case"]))
     yield f"{info['batch_size']:,}"
     yield str(info["workers"]) + _settings(info)
-    yield f"{rate(1e6 / wall.ratio)} [{rate(1e6 / wall.high)}, {rate(1e6 / wall.low)}]"
+    yield f"{rate(1e6 / wall.point)} [{rate(1e6 / wall.high)}, {rate(1e6 / wall.low)}]"
     yield f"{statistics.median(info['cpu_us']):.3g}"
-    yield _share(ratio(info["limit_wall_us"], info["wall_us"]))
-    yield _share(ratio(info["limit_cpu_us"], info["cpu_us"]))
+    yield _share(median_ratio(info["limit_wall_us"], info["wall_us"]))
+    yield _share(median_ratio(info["limit_cpu_us"], info["cpu_us"]))
     yield f"{1e3 * info['first_batch_s']:.0f} ms"
     yield "–" if info["pss_bytes"] is None else f"{info['pss_bytes'] / 2**20:,.0f} MiB"
 
@@ -125,7 +125,7 @@ def _settings(info: Mapping[str, Any]) -> str:
     return "".join(f", {word}" for word in words + ["pinned"] * info["pin"])
 
 
-def _share(found: Ratio) -> str:
-    if found.ratio != found.ratio:  # not known: a batch without a tensor has no limit
+def _share(share: Estimate) -> str:
+    if not share.is_known:  # not known: a batch without a tensor has no limit
         return "–"
-    return f"{found.ratio:.1%} [{found.low:.1%}, {found.high:.1%}]"
+    return f"{share.point:.1%} [{share.low:.1%}, {share.high:.1%}]"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.record import Ratio, ratio
+from harness.record import Estimate, median_ratio
 from harness.show.bench.name import short_names
 from harness.show.number import duration, rate, times
 
@@ -43,19 +43,19 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
     table.add_column("apart")
     for entry in document["benchmarks"]:
         info, ours = entry["extra_info"], entry["stats"]["data"]
-        found = ratio(ours, info["timer_s"])
+        ratio = median_ratio(ours, info["timer_s"])
         both = (duration(statistics.median(ours)), duration(statistics.median(info["timer_s"])))
-        interval = f"{found.ratio:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        interval = f"{ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
         case, rounds = escape(info["case"]), str(len(ours))
-        table.add_row(str(info["batch_size"]), case, *both, interval, rounds, agreement(found, info["tolerance"]))
+        table.add_row(str(info["batch_size"]), case, *both, interval, rounds, agreement(ratio, info["tolerance"]))
     console.print(table)
 
 
-def agreement(found: Ratio, tolerance: float) -> str:
+def agreement(ratio: Estimate, tolerance: float) -> str:
     """Say whether two times agree within a tolerance, as far as the interval of their ratio tells."""
-    if abs(found.low - 1) <= tolerance and abs(found.high - 1) <= tolerance:
+    if abs(ratio.low - 1) <= tolerance and abs(ratio.high - 1) <= tolerance:
         return f"within {tolerance:.0%}"
-    return "undecided" if found.low <= 1 + tolerance and found.high >= 1 - tolerance else f"beyond {tolerance:.0%}"
+    return "undecided" if ratio.low <= 1 + tolerance and ratio.high >= 1 - tolerance else f"beyond {tolerance:.0%}"
 
 
 def _facts(entry: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
@@ -96,11 +96,11 @@ def _cells(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], refe
     yield duration(step_s)
     yield rate(info["batch_size"] / step_s)
     for reference in references:
-        yield "1" if reference == info["case"] else _ratio(ratio(rounds_s, by_case.get(reference, ())))
-    yield times(ratio(rounds_s, info["floor_s"]).ratio)
+        yield "1" if reference == info["case"] else _ratio(median_ratio(rounds_s, by_case.get(reference, ())))
+    yield times(median_ratio(rounds_s, info["floor_s"]).point)
     yield duration(info["cold_s"])
 
 
-def _ratio(found: Ratio) -> str:
+def _ratio(ratio: Estimate) -> str:
     """The ratio with its interval; a dash where the other was not measured."""
-    return "–" if math.isnan(found.ratio) else f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return "–" if math.isnan(ratio.point) else f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"

@@ -1,0 +1,159 @@
+"""One kind of estimate: a point, its interval, the level and the method; and the methods there are.
+
+What is estimated is positive and scatters by a factor rather than by an amount, so that every method works on
+logarithms. Which method a series asks for follows from how it was measured:
+
+=========================  ========================================================================
+:func:`geometric_mean`     slices of one thing: Student's interval on the logarithms
+:func:`mean_ratio`         slices of two things in couples: the same, of the ratios of the couples
+:func:`median_ratio`       rounds of two things in turns: the median, which does not mind rounds that something else
+                           interrupted, with a bootstrap over the rounds
+:func:`bounded_ratio`      couples of processes: one-sided bounds, on which a gate may act
+=========================  ========================================================================
+
+Scipy takes half a second to import, and is imported when something was measured.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+LEVEL = 0.95
+"""Level of every interval, and of each of two one-sided bounds."""
+
+RESAMPLES = 2000
+"""Resamples of the bootstrap; twice as many change the second digit of an interval's width."""
+
+FEWEST = 5
+"""Rounds below which the bootstrap has no interval."""
+
+
+class Method(StrEnum):
+    """How an estimate was made."""
+
+    STUDENT = "geometric mean, Student's interval on the logarithms"
+    BOOTSTRAP = "median of the ratios within the rounds, percentile bootstrap over the rounds"
+    ONE_SIDED = "geometric mean, one-sided bounds of Student's t on the logarithms"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A positive quantity and its interval; NaN where it is not known.
+
+    Parameters
+    ----------
+    point
+        The estimate itself.
+    low, high
+        Ends of the interval; 0 and infinity where one number says nothing about scatter.
+    method
+        How they were made.
+    level
+        Level of the interval; of each end where the method is one-sided.
+    """
+
+    point: float
+    low: float
+    high: float
+    method: Method
+    level: float = LEVEL
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an estimate."""
+        return not math.isnan(self.point)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether the interval holds one: of a ratio, that the two are not told apart."""
+        return self.low <= 1.0 <= self.high
+
+    @property
+    def inverse(self) -> "Estimate":
+        """The same of the reciprocal."""
+        low, high = 0.0 if math.isinf(self.high) else 1.0 / self.high, math.inf if self.low == 0.0 else 1.0 / self.low
+        return replace(self, point=1.0 / self.point, low=low, high=high)
+
+    def through(self, increasing: Callable[[float], float]) -> "Estimate":
+        """Return the same of an increasing function of the quantity."""
+        return replace(self, point=increasing(self.point), low=increasing(self.low), high=increasing(self.high))
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, Method.BOOTSTRAP)
+"""What is said of series that were not measured in turns."""
+
+
+def geometric_mean(values: Sequence[float]) -> Estimate:
+    """Return the geometric mean of positive values with Student's interval on their logarithms."""
+    from scipy import stats
+
+    logs = np.log(values)
+    center, error = float(logs.mean()), standard_error(logs)
+    point = math.exp(center)
+    if math.isinf(error):
+        return Estimate(point, 0.0, math.inf, Method.STUDENT)
+    if error == 0.0:
+        return Estimate(point, point, point, Method.STUDENT)
+    low, high = stats.t.interval(LEVEL, len(logs) - 1, loc=center, scale=error)
+    return Estimate(point, math.exp(float(low)), math.exp(float(high)), Method.STUDENT)
+
+
+def mean_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
+    """Return the ratio of values that were measured in couples, one shortly after the other."""
+    return geometric_mean([above / below for above, below in zip(numerator, denominator, strict=True)])
+
+
+def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
+    """Return the ratio of two series, in which the same round has the same place.
+
+    Notes
+    -----
+    The ratio is taken within each round, where both have met the same machine; the median over the rounds does not
+    mind those that something else interrupted. Its interval is a percentile bootstrap over the rounds, with a fixed
+    seed. The rounds are those of one process: the interval says how well this process knows the ratio, not how the
+    ratio differs from one process to the next. Series that were not measured in turns, or too few rounds, give an
+    unknown ratio.
+    """
+    from scipy import stats
+
+    if len(numerator) != len(denominator) or len(numerator) < FEWEST:
+        return UNKNOWN
+    logs = np.log(np.asarray(numerator)) - np.log(np.asarray(denominator))
+    if not np.isfinite(logs).all():
+        return UNKNOWN
+    point = float(np.exp(np.median(logs)))
+    if np.ptp(logs) == 0.0:
+        return Estimate(point, point, point, Method.BOOTSTRAP)
+    ends = stats.bootstrap(
+        (logs,), np.median, method="percentile", confidence_level=LEVEL, n_resamples=RESAMPLES, rng=0
+    ).confidence_interval
+    return Estimate(point, float(np.exp(ends.low)), float(np.exp(ends.high)), Method.BOOTSTRAP)
+
+
+def bounded_ratio(log_ratios: Sequence[float]) -> Estimate:
+    """Return the ratio whose logarithms were measured, one in each couple of processes, with a bound on either side."""
+    center, reach = float(np.mean(log_ratios)), one_sided_reach(standard_error(log_ratios), len(log_ratios))
+    return Estimate(math.exp(center), math.exp(center - reach), math.exp(center + reach), Method.ONE_SIDED)
+
+
+def standard_error(values: Sequence[float] | np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    """Return the standard error of the mean; infinite for fewer than two values."""
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+def one_sided_reach(error: float, number: int) -> float:
+    """Return the distance of a one-sided bound from the mean of so many numbers; infinite for fewer than two.
+
+    Parameters
+    ----------
+    error
+        Standard error of the mean.
+    number
+        How many numbers it is the mean of.
+    """
+    from scipy import stats
+
+    return float(stats.t.ppf(LEVEL, number - 1)) * error if number > 1 else math.inf
