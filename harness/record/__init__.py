@@ -16,7 +16,7 @@ A run is one folder of plain files:
 ``findings.jsonl``     one :class:`Finding` a line: what the gate compared, and what came of it
 ``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
 ``slices.jsonl``       one :class:`Slices` a line: what a process of a couple measured of a case
-``bench-*.json``       pytest-benchmark's own JSON, one file a suite
+``bench-*.json``       pytest-benchmark's own JSON, one file a suite: :mod:`harness.record.bench`
 =====================  =======================================================================
 
 Each file is written whole and moved into place, so a run that was cut short is a readable run of what it

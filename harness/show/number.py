@@ -5,8 +5,10 @@ import math
 from harness.record.number import SECONDS, THOUSANDS, UNKNOWN, scaled
 
 
-def duration(value_s: float) -> str:
-    """Return seconds with their unit, micro as ASCII has it: ``61.8 us``."""
+def duration(value_s: float | None) -> str:
+    """Return seconds with their unit, micro as ASCII has it: ``61.8 us``; a dash where they are not known."""
+    if value_s is None:
+        return UNKNOWN
     return " ".join(scaled(value_s, SECONDS)).replace("µ", "u")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from samples import benchmarks as sample_benchmarks
 from torch import Tensor
 
 from harness.bench import run as benchmark
@@ -273,8 +274,9 @@ def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any
     facts = {"wall_us": [wall_us] * 9, "cpu_us": [wall_us] * 9, "limit_wall_us": [0.5] * 9}
     facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None}
     usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
-    info = {"case": case, "family": "f", "batch_size": 8, "workers": workers, "loader": loader, "first_batch_s": 0.01}
-    return {"extra_info": info | facts | usual}
+    info = {"case": case, "family": "f", "style": "scratch", "batch_size": 8, "workers": workers, "samples": 80}
+    info |= {"batches": 10, "loader": loader, "first_batch_s": 0.01}
+    return sample_benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
 
 
 def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:

@@ -7,16 +7,19 @@ its turn, so that both meet the same machine, and their ratio is one within a ro
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import psutil
 from torch.utils.data import DataLoader
 
+from harness.bench.suites.fixture import names
 from harness.bench.suites.memory_limit import MemoryLimit
+from harness.case import Case
 from harness.loading.accounting import Memory, memory
 from harness.loading.configuration import Configuration
 from harness.loading.reading import LoaderReading, Start, Throughput
+from harness.record.bench import LoaderRecord
 from harness.timing.clock import without_garbage_collection
 
 ROUNDS = 9
@@ -44,6 +47,8 @@ class Cell:
     ----------
     loader
         Type of the loader.
+    configuration
+        Its settings.
     start
         The way to the first batch.
     slices, limits
@@ -61,6 +66,7 @@ class Cell:
     """
 
     loader: str
+    configuration: Configuration
     start: Start
     slices: list[Throughput]
     limits: list[Throughput]
@@ -70,23 +76,39 @@ class Cell:
     epochs: list[tuple[int, int]]
     last: Any
 
-    def facts(self) -> dict[str, Any]:
-        """What the report is told."""
-        return {
-            "loader": self.loader,
-            "slice_batches": self.batches,
-            "made_s": self.start.made_s,
-            "iterator_s": self.start.iterator_s,
-            "first_batch_s": self.start.wall_s,
-            "start_cpu_s": self.start.cpu_s,
-            "shutdown_s": self.shutdown_s,
-            "wall_us": [one.wall_us for one in self.slices],
-            "cpu_us": [one.cpu_us for one in self.slices],
-            "limit_wall_us": [one.wall_us for one in self.limits],
-            "limit_cpu_us": [one.cpu_us for one in self.limits],
-            "pss_bytes": self.memory.pss_bytes,
-            "shared_bytes": self.memory.shared_bytes,
-        }
+    def record(self, case: Case, *, data: str, samples: int, remark: str | None) -> LoaderRecord:
+        """Return what is kept of it.
+
+        Parameters
+        ----------
+        case
+            The loader.
+        data, samples
+            What the samples are, and how many an epoch has.
+        remark
+            What is to be said of the data set.
+        """
+        return LoaderRecord(
+            **names(case),
+            **asdict(self.configuration),
+            data=data,
+            samples=samples,
+            batches=-(-samples // self.configuration.batch_size),
+            remark=remark,
+            loader=self.loader,
+            slice_batches=self.batches,
+            made_s=self.start.made_s,
+            iterator_s=self.start.iterator_s,
+            first_batch_s=self.start.wall_s,
+            start_cpu_s=self.start.cpu_s,
+            shutdown_s=self.shutdown_s,
+            wall_us=tuple(it.wall_us for it in self.slices),
+            cpu_us=tuple(it.cpu_us for it in self.slices),
+            limit_wall_us=tuple(it.wall_us for it in self.limits),
+            limit_cpu_us=tuple(it.cpu_us for it in self.limits),
+            pss_bytes=self.memory.pss_bytes,
+            shared_bytes=self.memory.shared_bytes,
+        )
 
 
 def measure_cell(
@@ -154,7 +176,7 @@ def measure_cell(
         reading.finish(seconds=finish_s)
         shutdown_s = reading.close()
     name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
-    return Cell(name, start, slices, limits, plan.batches, used, shutdown_s, reading.epochs, last)
+    return Cell(name, configuration, start, slices, limits, plan.batches, used, shutdown_s, reading.epochs, last)
 
 
 def _helpers() -> int:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
+from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.limit import within
-from harness.bench.suites.measurement import refuse, subject_info
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
 from harness.bench.suites.tape import Tape
@@ -15,6 +15,7 @@ from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.compiler import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
+from harness.record.bench import AgreementRecord
 from harness.timing.clock import WarmUp, threads, warm, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
@@ -54,15 +55,16 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
     ours, theirs = ([call_s for (call_s,) in taken.times[name]] for name in arms)
     TAPE.play(benchmark, ours, calls=arms["ours"].calls)
     benchmark.group = f"{declared.contract}, batch {batch_size:6}"
-    benchmark.extra_info.update(
-        subject_info(declared),
+    record = AgreementRecord(
+        **names(declared),
         contract=declared.contract,
         batch_size=batch_size,
         dtype=DTYPE,
         cold_s=warmed.cold_s,
-        timer_s=theirs,
+        timer_s=tuple(theirs),
         tolerance=TOLERANCE,
     )
+    keep(benchmark, record)
     ratio = median_ratio(ours, theirs)
     if ratio.low > 1 + TOLERANCE or ratio.high < 1 - TOLERANCE:
         refuse(

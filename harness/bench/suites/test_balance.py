@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
 from harness.bench.suites.training import CLASSES, PIXELS
 from harness.calling.discovery import SHIPPED, load
@@ -21,6 +21,7 @@ from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
 from harness.record import geometric_mean, mean_ratio
+from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import more_workers_than_cores
@@ -72,8 +73,8 @@ def test_training_loop(
         refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
     if not all(bool(part.isfinite().all()) for part in parameters):
         refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
-    benchmark.extra_info.update(
-        subject_info(loader),
+    record = BalanceRecord(
+        **names(loader),
         batch_size=batch_size,
         workers=workers,
         data=data.name,
@@ -85,6 +86,7 @@ def test_training_loop(
         most_waiting=MOST_WAITING,
         **_balance(stretches),
     )
+    keep(benchmark, record)
 
 
 def _stepper(config: pytest.Config) -> Case:

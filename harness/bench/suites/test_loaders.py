@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from harness.bench.suites.fixture import keep, refuse
 from harness.bench.suites.loader_cell import Cell, measure_cell
-from harness.bench.suites.measurement import refuse, subject_info
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
@@ -207,9 +207,9 @@ def test_steady_state(
         _fail(source, configuration, fault)
     if cell is None:
         pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
-    TAPE.play(benchmark, [1e-6 * one.wall_us * source.samples for one in cell.slices], calls=1)
-    benchmark.extra_info.update(subject_info(source.case), **cell.facts(), **_settings(configuration))
-    benchmark.extra_info.update(data=source.data, samples=source.samples, batches=batches, remark=_remark(source))
+    record = cell.record(source.case, data=source.data, samples=source.samples, remark=_remark(source))
+    TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
+    keep(benchmark, record)
     if source.dataset is None:
         _validate(source.case, cell, request.getfixturevalue("data"), configuration)
     else:
@@ -217,11 +217,6 @@ def test_steady_state(
 
 
 _GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()
-
-
-def _settings(configuration: Configuration) -> dict[str, Any]:
-    names = ("batch_size", "workers", "prefetch", "persistent", "pin", "start_method")
-    return {name: getattr(configuration, name) for name in names}
 
 
 def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:

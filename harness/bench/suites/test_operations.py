@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from harness.bench.suites.measurement import measure, subject_info
+from harness.bench.suites.fixture import keep, measure, names
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.validation import validate
 from harness.bench.workload import is_operation, standard_inputs, workload
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
+from harness.record.bench import OperationRecord
 from harness.timing.clock import threads
 
 SECONDS = 0.1
@@ -36,7 +37,7 @@ def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str) -> No
     with threads(1):
         call = workload(declared, Path())
         warmed = measure(benchmark, call, budget_s=option(pytestconfig, "seconds", SECONDS))
-    benchmark.extra_info.update(subject_info(declared), contract=declared.contract, cold_s=warmed.cold_s)
+    keep(benchmark, OperationRecord(**names(declared), contract=declared.contract, cold_s=warmed.cold_s))
     validate(declared, example_of(declared), where=f"{DTYPE}, the standard input")
 
 

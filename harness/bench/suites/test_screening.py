@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.measurement import measure, subject_info
+from harness.bench.suites.fixture import keep, measure, names
 from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
 from harness.case import Case
 from harness.contracts import contract_named
@@ -22,6 +22,7 @@ from harness.floats.format import FORMATS
 from harness.laws.law import Law
 from harness.laws.strategies import batches
 from harness.laws.subject import Subject
+from harness.record.bench import ScreeningRecord
 from harness.timing.clock import threads
 
 CLASSES, ROWS, EXAMPLES = 10, 4096, 50
@@ -44,7 +45,8 @@ def test_screening(benchmark: Any, pytestconfig: pytest.Config, case: str, way: 
     check, rows = WAYS[way](declared)
     with threads(1):
         warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), fewest=5)
-    benchmark.extra_info.update(subject_info(declared), way=way, rows=rows, classes=CLASSES, cold_s=warmed.cold_s)
+    record = ScreeningRecord(**names(declared), way=way, rows=rows, classes=CLASSES, cold_s=warmed.cold_s)
+    keep(benchmark, record)
 
 
 Way = Callable[[Case], tuple[Callable[[], object], int]]

@@ -19,7 +19,7 @@ import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from harness.bench.suites.measurement import subject_info
+from harness.bench.suites.fixture import keep, names
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.case import Case
 from harness.contracts import contract_named
@@ -28,6 +28,7 @@ from harness.floats.format import FORMATS
 from harness.floats.measurement import Measurement
 from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
+from harness.record.bench import SearchRecord
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
 from harness.verdict.job import Job
@@ -63,8 +64,10 @@ def test_search(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str
     limit = seconds * LONGER if way == "longer" else seconds
     with threads(1):
         score, rows = benchmark.pedantic(seeker, args=(job, limit, seed), rounds=1, iterations=1)
-    benchmark.extra_info.update(
-        subject_info(declared), way=way, seed=seed, score=score, objective=_objective(job), rows=rows, seconds=limit
+    objective = _objective(job)
+    keep(
+        benchmark,
+        SearchRecord(**names(declared), way=way, seed=seed, score=score, objective=objective, rows=rows, seconds=limit),
     )
 
 

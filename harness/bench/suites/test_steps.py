@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.measurement import refuse, subject_info
+from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import Group, Timed, measure_group
 from harness.bench.suites.tape import Tape
@@ -18,6 +18,7 @@ from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
 from harness.calling.compiler import no_compiler
 from harness.case import Case
+from harness.record.bench import StepRecord
 from harness.timing.clock import (
     NO_ACCELERATOR,
     Accelerator,
@@ -76,19 +77,20 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             _explain(group.failed[case])
         timed = group.timed[case]
         TAPE.play(benchmark, timed.rounds_s, calls=timed.calls)
-        benchmark.extra_info.update(
-            subject_info(declared),
+        record = StepRecord(
+            **names(declared),
             contract=declared.contract,
             device="cpu" if accelerator is None else accelerator.name,
             batch_size=batch_size,
             dtype=DTYPE,
             threads=torch.get_num_threads(),
             cold_s=timed.warmed.cold_s,
-            phases_s=timed.phases_s,
+            phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
             **_floor(group),
             **on_the_device(timed, accelerator),
+            **_validated(declared, timed, accelerator, batch_size),
         )
-        benchmark.extra_info.update(_validated(declared, timed, accelerator, batch_size))
+        keep(benchmark, record)
 
 
 def _group(config: pytest.Config, key: Key, accelerator: Accelerator | None) -> Group:

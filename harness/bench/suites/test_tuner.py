@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from torch.utils.data import Dataset
 
+from harness.bench.suites.fixture import Names, keep
 from harness.bench.suites.selection import give_up, option
 from harness.bench.suites.tuning_data import DATA_SETS
 from harness.error import UsageError
 from harness.record import Estimate, geometric_mean
+from harness.record.bench import TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.configuration import Choice, worker_counts
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
@@ -54,15 +56,15 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
         option(pytestconfig, "batch_sizes", BATCH_SIZES),
         option(pytestconfig, "workers", worker_counts(usable_cores())),
     )
-    benchmark.extra_info.update(case=name, family="tuning_data", style="foreign", way=way, seed=seed)
+    about = Names(case=name, family="tuning_data", style="foreign")
     if way == "exhaustive":
         rates = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
-        benchmark.extra_info.update(_exhausted(rates, seconds))
+        keep(benchmark, TunerRecord(**about, way=way, seed=seed, **_exhausted(rates, seconds)))
         return
     bound_s = BOUND * seconds * len(wish.grid())
     tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
-    benchmark.extra_info.update(_tuned(tuning))
+    keep(benchmark, TunerRecord(**about, way=way, seed=seed, **_tuned(tuning)))
 
 
 def _cores() -> int:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.measurement import measure, subject_info
+from harness.bench.suites.fixture import keep, measure, names
 from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
 from harness.bench.suites.validation import validate
 from harness.case import Case
 from harness.laws.law import Example
+from harness.record.bench import VectorizationRecord
 from harness.timing.clock import threads
 
 SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
@@ -43,7 +44,8 @@ def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: in
     with threads(1):
         seconds = option(pytestconfig, "seconds", SECONDS)
         warmed = measure(benchmark, lambda: declared.function(*arguments), budget_s=seconds)
-    benchmark.extra_info.update(subject_info(declared), contract=declared.contract, n=n, cold_s=warmed.cold_s)
+    record = VectorizationRecord(**names(declared), contract=declared.contract, n=n, cold_s=warmed.cold_s)
+    keep(benchmark, record)
     validate(declared, example, where=f"{DTYPE}, n {n}")
 
 

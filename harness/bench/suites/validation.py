@@ -1,6 +1,6 @@
 """Whether what was timed is right: a fast wrong answer is no timing."""
 
-from harness.bench.suites.measurement import refuse
+from harness.bench.suites.fixture import refuse
 from harness.bench.suites.selection import DTYPE
 from harness.case import Case
 from harness.contracts import contract_named

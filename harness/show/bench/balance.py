@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-Info = Mapping[str, Any]
+from harness.record.bench import BalanceRecord, benchmarks
 
 
-def print_balance(console: Console, document: Info) -> None:
+def print_balance(console: Console, document: Mapping[str, Any]) -> None:
     """Print by how much each loader starves the step, and how long the training loop waits for it.
 
     Parameters
@@ -20,39 +20,43 @@ def print_balance(console: Console, document: Info) -> None:
     document
         What pytest-benchmark wrote of the suite ``balance``.
     """
-    infos = [entry["extra_info"] for entry in document["benchmarks"]]
+    balances = [benchmark.record for benchmark in benchmarks(document, BalanceRecord)]
     table = Table(Column("loader", overflow="fold"), "batch", "workers", "verdict")
     for heading in ("loop waits", "batch / step", "batch alone", "step alone", "loop"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for info in infos:
-        waits = f"{info['wait_share']:.0%} ({info['wait_share_low']:.0%} to {info['wait_share_high']:.0%})"
-        load = f"{info['load_to_step']:.3g} ({info['load_to_step_low']:.3g} to {info['load_to_step_high']:.3g})"
-        times = (f"{1e6 * info[name]:,.0f} us" for name in ("load_s", "step_s", "loop_s"))
-        place = (escape(info["case"]), str(info["batch_size"]), str(info["workers"]))
-        table.add_row(*place, _verdict(info), waits, load, *times)
+    for balance in balances:
+        place = (escape(balance.case), str(balance.batch_size), str(balance.workers))
+        table.add_row(*place, _verdict(balance), *_cells(balance))
     console.print(table)
-    for line in _remarks(infos):
+    for line in _remarks(balances):
         console.print(escape(line), soft_wrap=True)
 
 
-def _verdict(info: Info) -> str:
-    if info["wait_share_high"] <= info["most_waiting"]:
+def _cells(balance: BalanceRecord) -> tuple[str, ...]:
+    waits = f"{balance.wait_share:.0%} ({balance.wait_share_low:.0%} to {balance.wait_share_high:.0%})"
+    load = f"{balance.load_to_step:.3g} ({balance.load_to_step_low:.3g} to {balance.load_to_step_high:.3g})"
+    times_s = (balance.load_s, balance.step_s, balance.loop_s)
+    return (waits, load, *("–" if time_s is None else f"{1e6 * time_s:,.0f} us" for time_s in times_s))
+
+
+def _verdict(balance: BalanceRecord) -> str:
+    if balance.keeps_ahead:
         return "loading keeps ahead"
-    if info["wait_share_low"] <= info["most_waiting"]:
+    if not balance.is_decided:
         return "not decided"
-    return f"starves the step by {info['load_to_step']:.3g}" if info["load_to_step"] >= 1 else "the step waits"
+    return f"starves the step by {balance.load_to_step:.3g}" if balance.load_to_step >= 1 else "the step waits"
 
 
-def _remarks(infos: Sequence[Info]) -> list[str]:
-    if not infos:
+def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
+    if not balances:
         return []
-    ahead = [info for info in infos if _verdict(info) == "loading keeps ahead"]
-    cheapest = min(ahead, key=lambda info: (info["workers"], info["batch_size"], info["wait_share"]), default=None)
-    found = "none of these keeps ahead" if cheapest is None else f"cheapest that keeps ahead: {_place(cheapest)}"
-    steps = ", ".join(dict.fromkeys(info["step"] for info in infos))
-    limit = f"Loading keeps ahead where the loop waits for at most {infos[0]['most_waiting']:.0%} of its time"
-    return [found, f"The step is {steps}. {limit}; intervals are 95 %, over stretches of one process."]
+    ahead = [balance for balance in balances if balance.keeps_ahead]
+    cheapest = min(ahead, key=lambda balance: (balance.workers, balance.batch_size, balance.wait_share), default=None)
+    choice = "none of these keeps ahead" if cheapest is None else f"cheapest that keeps ahead: {_place(cheapest)}"
+    steps = ", ".join(dict.fromkeys(balance.step for balance in balances))
+    limit = f"Loading keeps ahead where the loop waits for at most {balances[0].most_waiting:.0%} of its time"
+    return [choice, f"The step is {steps}. {limit}; intervals are 95 %, over stretches of one process."]
 
 
-def _place(info: Info) -> str:
-    return f"{info['case']}, batch {info['batch_size']}, workers {info['workers']}, waits {info['wait_share']:.0%}"
+def _place(balance: BalanceRecord) -> str:
+    return f"{balance.case}, batch {balance.batch_size}, workers {balance.workers}, waits {balance.wait_share:.0%}"

@@ -10,10 +10,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import share_of_best
+from harness.record.bench import ScreeningRecord, SearchRecord, benchmarks
 from harness.show.bench.name import short_names
 from harness.show.number import rate, times
-
-Entry = Mapping[str, Any]
 
 LONGER = "longer"
 """What the longer search of our own is called, which serves for the best known alone."""
@@ -29,40 +28,36 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
     document
         What pytest-benchmark wrote of the suite ``screening``.
     """
-    table, short = Table(Column("case", no_wrap=True), "drawn"), short_names(document["benchmarks"])
+    screenings = benchmarks(document, ScreeningRecord)
+    table, short = Table(Column("case", no_wrap=True), "drawn"), short_names([it.record for it in screenings])
     for heading in ("rows/s", "quartiles", "to one at a time"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for _, group in groupby(document["benchmarks"], key=_case):
-        together = list(group)
-        alone = [entry for entry in together if entry["extra_info"]["way"] == "one-at-a-time"]
-        for entry in together:
-            own, low, high = (_rows_per_s(entry, name) for name in ("median", "q3", "q1"))
-            beside = times(own / _rows_per_s(alone[0], "median")) if alone else "–"
-            cells = (rate(own), f"{rate(low)} to {rate(high)}", beside)
-            table.add_row(escape(short[_case(entry)]), entry["extra_info"]["way"], *cells)
+    for case, group in groupby(screenings, key=lambda it: it.record.case):
+        ways = {it.record.way: (it.record.rows, it.stats) for it in group}
+        rates = {way: rows / stats.median_s for way, (rows, stats) in ways.items()}
+        for way, (rows, stats) in ways.items():
+            beside = times(rates[way] / rates["one-at-a-time"]) if "one-at-a-time" in rates else "–"
+            quartiles = f"{rate(rows / stats.q3_s)} to {rate(rows / stats.q1_s)}"
+            table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
         table.add_section()
     console.print(table)
     console.print("Implementation, oracle and deviation together, float32, on one core.", soft_wrap=True)
 
 
-def _rows_per_s(entry: Entry, name: str) -> float:
-    return float(entry["extra_info"]["rows"] / entry["stats"][name])
-
-
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
     """Print what share of the best known deviation each way finds; ``document`` is that of the suite ``search``."""
-    entries = document["benchmarks"]
-    ways = [way for way in dict.fromkeys(entry["extra_info"]["way"] for entry in entries) if way != LONGER]
-    table, short = Table(Column("case", no_wrap=True)), short_names(entries)
+    searches = [benchmark.record for benchmark in benchmarks(document, SearchRecord)]
+    usual = [search for search in searches if search.way != LONGER]
+    ways = list(dict.fromkeys(search.way for search in usual))
+    table, short = Table(Column("case", no_wrap=True)), short_names(searches)
     for heading in ("best known", *ways):
         table.add_column(heading, justify="right")
-    for case, group in groupby(entries, key=_case):
+    for case, group in groupby(searches, key=lambda search: search.case):
         table.add_row(escape(short[case]), *_shares(list(group), ways))
     console.print(table)
-    usual = [entry["extra_info"] for entry in entries if entry["extra_info"]["way"] != LONGER]
     if usual:
-        seeds = len({info["seed"] for info in usual})
-        seconds = statistics.median(info["seconds"] for info in usual)
+        seeds = len({search.seed for search in usual})
+        seconds = statistics.median(search.seconds for search in usual)
         console.print(
             f"Shares of the best known deviation, medians of {seeds} seeds, {seconds:g} s each on one core, float32. "
             "The best known is the largest that any way found, a longer search of our own among them.",
@@ -70,14 +65,9 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
         )
 
 
-def _shares(together: Sequence[Entry], ways: Sequence[str]) -> Iterator[str]:
-    infos = [entry["extra_info"] for entry in together]
-    best = max(info["score"] for info in infos)
-    yield f"{best:.4g} {'of its bound' if infos[0]['objective'] == 'ratio' else 'ulp'}"
+def _shares(searches: Sequence[SearchRecord], ways: Sequence[str]) -> Iterator[str]:
+    best = max(search.score for search in searches)
+    yield f"{best:.4g} {'of its bound' if searches[0].objective == 'ratio' else 'ulp'}"
     for way in ways:
-        scores = [info["score"] for info in infos if info["way"] == way]
+        scores = [search.score for search in searches if search.way == way]
         yield f"{share_of_best(statistics.median(scores), best):.1%}" if scores else "–"
-
-
-def _case(entry: Entry) -> str:
-    return str(entry["extra_info"]["case"])

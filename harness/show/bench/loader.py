@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import Estimate, median_ratio
+from harness.record.bench import LoaderRecord, benchmarks
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
@@ -32,39 +33,40 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
     document
         What pytest-benchmark wrote of the suite ``loaders``.
     """
-    infos = [entry["extra_info"] for entry in document["benchmarks"]]
-    if infos:
-        console.print(_table(infos))
-        for sentence in remarks(infos):
+    loaders = [benchmark.record for benchmark in benchmarks(document, LoaderRecord)]
+    if loaders:
+        console.print(_table(loaders))
+        for sentence in remarks(loaders):
             console.print(escape(sentence), soft_wrap=True)
-        for remark in dict.fromkeys(info["remark"] for info in infos if info["remark"]):
+        for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
             console.print(escape(remark), soft_wrap=True)
         console.print(_WORDS + _LIMIT, soft_wrap=True)
 
 
-def remarks(infos: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
     """Yield for each batch size what is fastest, of all and of torch's ``DataLoader``: beside the first loader."""
-    for size, group in groupby(sorted(infos, key=_size), key=_size):
+    for size, group in groupby(sorted(loaders, key=_size), key=_size):
         own = list(group)
-        base = min((info for info in own if info["case"] == infos[0]["case"]), key=lambda info: int(info["workers"]))
+        base = min((loader for loader in own if loader.case == loaders[0].case), key=lambda loader: loader.workers)
         best = min(own, key=_wall_us)
         yield from _compared(size, "the fastest", best, base)
-        own = [info for info in own if info["loader"] == TORCH]
-        if own and best["loader"] != TORCH:
+        own = [loader for loader in own if loader.loader == TORCH]
+        if own and best.loader != TORCH:
             yield from _compared(size, "the fastest DataLoader", min(own, key=_wall_us), base)
 
 
-def _compared(size: int, words: str, best: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:
     line = f"batch {size}: {words} is {_place(best)}"
     if best is not base:
-        rates, costs = _wall_us(base) / _wall_us(best), _median(base["cpu_us"]) / _median(best["cpu_us"])
+        rates = _wall_us(base) / _wall_us(best)
+        costs = statistics.median(base.cpu_us) / statistics.median(best.cpu_us)
         line += f", {rates:,.1f} times the rate of {_place(base)}, which takes {costs:,.1f} times its CPU time"
     yield line
 
 
-def _place(info: Mapping[str, Any]) -> str:
-    workers = info["workers"]
-    return f"{_short(info['case'])} with {workers or 'no'} worker{'s' * (workers != 1)}"
+def _place(loader: LoaderRecord) -> str:
+    workers = loader.workers
+    return f"{_short(loader.case)} with {workers or 'no'} worker{'s' * (workers != 1)}"
 
 
 def _short(case: str) -> str:
@@ -72,19 +74,15 @@ def _short(case: str) -> str:
     return case if ":" in case else case.partition(".")[2] or case
 
 
-def _size(info: Mapping[str, Any]) -> int:
-    return int(info["batch_size"])
+def _size(loader: LoaderRecord) -> int:
+    return loader.batch_size
 
 
-def _wall_us(info: Mapping[str, Any]) -> float:
-    return _median(info["wall_us"])
+def _wall_us(loader: LoaderRecord) -> float:
+    return statistics.median(loader.wall_us)
 
 
-def _median(values: Sequence[float]) -> float:
-    return float(statistics.median(values))
-
-
-def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
+def _table(loaders: Sequence[LoaderRecord]) -> Table:
     table = Table(Column("loader", overflow="fold", min_width=24))
     for heading in (
         "batch",
@@ -97,35 +95,35 @@ def _table(infos: Sequence[Mapping[str, Any]]) -> Table:
         "memory",
     ):
         table.add_column(heading, justify="right")
-    for _, group in groupby(infos, key=lambda info: info["case"]):
-        for info in group:
-            table.add_row(*_row(info))
+    for _, group in groupby(loaders, key=lambda loader: loader.case):
+        for loader in group:
+            table.add_row(*_row(loader))
         table.add_section()
     return table
 
 
-def _row(info: Mapping[str, Any]) -> Iterator[str]:
-    wall = median_ratio(info["wall_us"], [1.0] * len(info["wall_us"]))
-    yield escape(_short(info["case"]))
-    yield f"{info['batch_size']:,}"
-    yield str(info["workers"]) + _settings(info)
+def _row(loader: LoaderRecord) -> Iterator[str]:
+    wall = median_ratio(loader.wall_us, [1.0] * len(loader.wall_us))
+    yield escape(_short(loader.case))
+    yield f"{loader.batch_size:,}"
+    yield str(loader.workers) + _settings(loader)
     yield f"{rate(1e6 / wall.point)} [{rate(1e6 / wall.high)}, {rate(1e6 / wall.low)}]"
-    yield f"{statistics.median(info['cpu_us']):.3g}"
-    yield _share(median_ratio(info["limit_wall_us"], info["wall_us"]))
-    yield _share(median_ratio(info["limit_cpu_us"], info["cpu_us"]))
-    yield f"{1e3 * info['first_batch_s']:.0f} ms"
-    yield "–" if info["pss_bytes"] is None else f"{info['pss_bytes'] / 2**20:,.0f} MiB"
+    yield f"{statistics.median(loader.cpu_us):.3g}"
+    yield _share(loader.share)
+    yield _share(loader.cpu_share)
+    yield "–" if loader.first_batch_s is None else f"{1e3 * loader.first_batch_s:.0f} ms"
+    yield "–" if loader.pss_bytes is None else f"{loader.pss_bytes / 2**20:,.0f} MiB"
 
 
-def _settings(info: Mapping[str, Any]) -> str:
+def _settings(loader: LoaderRecord) -> str:
     """What differs from the usual settings."""
-    words = [f"prefetch {info['prefetch']}"] * (info["prefetch"] != 2)
-    words += ["ending with the epoch"] * (not info["persistent"])
-    words += [str(info["start_method"])] * (info["start_method"] is not None)
-    return "".join(f", {word}" for word in words + ["pinned"] * info["pin"])
+    words = [f"prefetch {loader.prefetch}"] * (loader.prefetch != 2)
+    words += ["ending with the epoch"] * (not loader.persistent)
+    words += [str(loader.start_method)] * (loader.start_method is not None)
+    return "".join(f", {word}" for word in words + ["pinned"] * bool(loader.pin))
 
 
 def _share(share: Estimate) -> str:
-    if not share.is_known:  # not known: a batch without a tensor has no limit
+    if not share.is_known:  # a batch without a tensor has no limit
         return "–"
     return f"{share.point:.1%} [{share.low:.1%}, {share.high:.1%}]"

@@ -1,11 +1,12 @@
 """Cases as tables name them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from harness.record.bench import BenchRecord
 
 
-def short_names(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def short_names(records: Sequence[BenchRecord]) -> dict[str, str]:
     """Return each case without its family, where all are of one."""
-    families = {entry["extra_info"]["family"] for entry in entries}
-    cases = {entry["extra_info"]["case"] for entry in entries}
+    families = {record.family for record in records}
+    cases = {record.case for record in records}
     return {case: case.partition(".")[2] if len(families) == 1 and "." in case else case for case in cases}

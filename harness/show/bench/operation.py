@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord, benchmarks
 from harness.show.number import duration, times
-
-Entry = Mapping[str, Any]
 
 _SCATTER = "Medians and quartiles of the rounds of this process; they say how rounds scatter, not how runs differ."
 
@@ -25,7 +24,11 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     document
         What pytest-benchmark wrote of the suite ``operations``.
     """
-    _print(console, document, kind=("contract",))
+    calls = sorted(benchmarks(document, OperationRecord), key=lambda call: call.record.contract)
+    table = _table("contract")
+    for contract, group in groupby(calls, key=lambda call: call.record.contract):
+        _add(table, (escape(contract),), list(group))
+    console.print(table)
     console.print(
         f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
         soft_wrap=True,
@@ -34,35 +37,31 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
 
 def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
     """Print the time of loops and of vectorised code, size by size; ``document`` is of the suite ``vectorization``."""
-    _print(console, document, kind=("contract", "n"))
+
+    def kind(call: Benchmark[VectorizationRecord]) -> tuple[str, int]:
+        return call.record.contract, call.record.n
+
+    table = _table("contract", Column("n", justify="right"))
+    for (contract, n), group in groupby(sorted(benchmarks(document, VectorizationRecord), key=kind), key=kind):
+        _add(table, (escape(contract), f"{n:,}"), list(group))
+    console.print(table)
     console.print(f"Float32, one thread. {_SCATTER}", soft_wrap=True)
 
 
-def _print(console: Console, document: Mapping[str, Any], *, kind: Sequence[str]) -> None:
-    table = Table(*(Column(name, justify="right" if name == "n" else "left") for name in kind))
-    table.add_column("case", overflow="fold")
+def _table(*kind: str | Column) -> Table:
+    """An empty table of calls; its first columns say what is called."""
+    table = Table(*kind, Column("case", overflow="fold"))
     for heading in ("call", "quartiles", "to the fastest", "first call"):
         table.add_column(heading, justify="right", no_wrap=True)
-
-    def facts(entry: Entry) -> tuple[Any, ...]:
-        return tuple(entry["extra_info"][name] for name in kind)
-
-    for own, group in groupby(sorted(document["benchmarks"], key=facts), key=facts):
-        together = list(group)
-        fastest_s = min(entry["stats"]["median"] for entry in together)
-        for entry in together:
-            places = (f"{fact:,}" if isinstance(fact, int) else escape(fact) for fact in own)
-            table.add_row(*places, escape(entry["extra_info"]["case"]), *_cells(entry, fastest_s))
-        table.add_section()
-    console.print(table)
+    return table
 
 
-def _cells(entry: Entry, fastest_s: float) -> tuple[str, ...]:
-    stats = entry["stats"]
-    quartiles = f"{duration(stats['q1'])} to {duration(stats['q3'])}"
-    return (
-        duration(stats["median"]),
-        quartiles,
-        times(stats["median"] / fastest_s),
-        duration(entry["extra_info"]["cold_s"]),
-    )
+def _add(table: Table, kind: Sequence[str], calls: Sequence[Benchmark[Any]]) -> None:
+    """Add the calls of one kind, each beside the fastest of them."""
+    fastest_s = min(call.stats.median_s for call in calls)
+    for call in calls:
+        stats = call.stats
+        quartiles = f"{duration(stats.q1_s)} to {duration(stats.q3_s)}"
+        cells = (duration(stats.median_s), quartiles, times(stats.median_s / fastest_s), duration(call.record.cold_s))
+        table.add_row(*kind, escape(call.record.case), *cells)
+    table.add_section()

@@ -1,6 +1,5 @@
 """Step times in the terminal: each case beside the chapter's, with intervals, and the floor."""
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -11,8 +10,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record import Estimate, median_ratio
+from harness.record.bench import AgreementRecord, Benchmark, StepRecord, benchmarks
 from harness.show.bench.name import short_names
 from harness.show.number import duration, rate, times
+
+Step = Benchmark[StepRecord]
 
 
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
@@ -25,8 +27,8 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     document
         What pytest-benchmark wrote of the suite ``steps``.
     """
-    entries = document["benchmarks"]
-    for (contract, device), own in groupby(entries, key=lambda it: _facts(it, "contract", "device")):
+    steps = benchmarks(document, StepRecord)
+    for (contract, device), own in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
         console.print(_table(f"{contract}, {device}: one step", list(own)))
     console.print(
         "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
@@ -41,13 +43,13 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
     for heading in ("ours", "torch.utils.benchmark.Timer", "ours / Timer", "rounds"):
         table.add_column(heading, justify="right")
     table.add_column("apart")
-    for entry in document["benchmarks"]:
-        info, ours = entry["extra_info"], entry["stats"]["data"]
-        ratio = median_ratio(ours, info["timer_s"])
-        both = (duration(statistics.median(ours)), duration(statistics.median(info["timer_s"])))
+    for step in benchmarks(document, AgreementRecord):
+        record, ours_s = step.record, step.stats.rounds_s
+        ratio = median_ratio(ours_s, record.timer_s)
+        both = (duration(statistics.median(ours_s)), duration(statistics.median(record.timer_s)))
         interval = f"{ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-        case, rounds = escape(info["case"]), str(len(ours))
-        table.add_row(str(info["batch_size"]), case, *both, interval, rounds, agreement(ratio, info["tolerance"]))
+        cells = (*both, interval, str(len(ours_s)), agreement(ratio, record.tolerance))
+        table.add_row(str(record.batch_size), escape(record.case), *cells)
     console.print(table)
 
 
@@ -58,49 +60,43 @@ def agreement(ratio: Estimate, tolerance: float) -> str:
     return "undecided" if ratio.low <= 1 + tolerance and ratio.high >= 1 - tolerance else f"beyond {tolerance:.0%}"
 
 
-def _facts(entry: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
-    return tuple(entry["extra_info"][name] for name in names)
-
-
-def _table(title: str, entries: Sequence[Mapping[str, Any]]) -> Table:
-    references = _references(entries)
-    short = short_names(entries)
+def _table(title: str, steps: Sequence[Step]) -> Table:
+    references = _references([step.record for step in steps])
+    short = short_names([step.record for step in steps])
     table = Table(Column("batch", justify="right"), Column("case", no_wrap=True), title=title, title_justify="left")
     for heading in ("step", "samples/s", *(f"/ {short}" for short in references), "/ floor", "first call"):
         table.add_column(heading, justify="right")
-    for _, group in groupby(entries, key=lambda it: _facts(it, "batch_size")):
+    for batch_size, group in groupby(steps, key=lambda step: step.record.batch_size):
         together = list(group)
-        for entry in together:
-            info = entry["extra_info"]
-            cells = _cells(entry, together, list(references.values()))
-            table.add_row(f"{info['batch_size']:,}", escape(short[info["case"]]), *cells)
+        for step in together:
+            cells = _cells(step, together, list(references.values()))
+            table.add_row(f"{batch_size:,}", escape(short[step.record.case]), *cells)
         table.add_section()
     return table
 
 
-def _references(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _references(steps: Sequence[StepRecord]) -> dict[str, str]:
     """The first case from scratch and the first concise one, by style; else the first of several cases."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        style, case = _facts(entry, "style", "case")
-        if style in {"scratch", "concise"}:
-            found.setdefault(style, case)
-    cases = list(dict.fromkeys(entry["extra_info"]["case"] for entry in entries))
-    return found or ({"first": cases[0]} if len(cases) > 1 else {})
+    first: dict[str, str] = {}
+    for step in steps:
+        if step.style in {"scratch", "concise"}:
+            first.setdefault(step.style, step.case)
+    cases = list(dict.fromkeys(step.case for step in steps))
+    return first or ({"first": cases[0]} if len(cases) > 1 else {})
 
 
-def _cells(entry: Mapping[str, Any], together: Sequence[Mapping[str, Any]], references: Sequence[str]) -> Iterator[str]:
-    info, rounds_s = entry["extra_info"], entry["stats"]["data"]
-    by_case = {other["extra_info"]["case"]: other["stats"]["data"] for other in together}
+def _cells(step: Step, together: Sequence[Step], references: Sequence[str]) -> Iterator[str]:
+    record, rounds_s = step.record, step.stats.rounds_s
+    by_case = {other.record.case: other.stats.rounds_s for other in together}
     step_s = statistics.median(rounds_s)
     yield duration(step_s)
-    yield rate(info["batch_size"] / step_s)
+    yield rate(record.batch_size / step_s)
     for reference in references:
-        yield "1" if reference == info["case"] else _ratio(median_ratio(rounds_s, by_case.get(reference, ())))
-    yield times(median_ratio(rounds_s, info["floor_s"]).point)
-    yield duration(info["cold_s"])
+        yield "1" if reference == record.case else _ratio(median_ratio(rounds_s, by_case.get(reference, ())))
+    yield times(median_ratio(rounds_s, record.floor_s).point)
+    yield duration(record.cold_s)
 
 
 def _ratio(ratio: Estimate) -> str:
     """The ratio with its interval; a dash where the other was not measured."""
-    return "–" if math.isnan(ratio.point) else f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio.is_known else "–"

@@ -1,11 +1,12 @@
-"""One measurement: warm first, then rounds planned from a warm call, and the words for a wrong answer."""
+"""What suites do with pytest-benchmark's fixture: time a function in rounds, keep a record, refuse a wrong answer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
 from harness.case import Case
+from harness.record.bench import BenchRecord
 from harness.timing.clock import FEWEST, WarmUp, rounds_within, warm, without_garbage_collection
 
 
@@ -40,9 +41,22 @@ def measure(
     return warmed
 
 
-def subject_info(case: Case) -> dict[str, str]:
-    """What every benchmark says of its case."""
-    return {"case": case.name, "family": case.family, "style": case.style}
+class Names(TypedDict):
+    """The fields by which every record names its case."""
+
+    case: str
+    family: str
+    style: str
+
+
+def names(case: Case) -> Names:
+    """Return what every record says of its case."""
+    return Names(case=case.name, family=case.family, style=case.style)
+
+
+def keep(benchmark: Any, record: BenchRecord) -> None:
+    """Have pytest-benchmark keep the record of what was measured beside the statistics of the rounds."""
+    benchmark.extra_info.update(record.extra_info())
 
 
 def refuse(case: Case, rule: str, *, where: str, **facts: object) -> None:

@@ -1,0 +1,318 @@
+"""The record of a benchmark: what a suite measured beside the time of its rounds, in one spelling for all who use it.
+
+A suite makes the record, and pytest-benchmark keeps it under ``extra_info`` in ``bench-<suite>.json``, beside the
+statistics of the rounds. The terminal and the report read it back with :func:`benchmarks`. Names of fields are names of
+columns, and their descriptions say what the columns mean; of what is there round by round, a frame has the median.
+
+What older runs lack is unknown, and keys that a record does not have are ignored.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harness.error import UsageError
+from harness.record.estimate import Estimate, median_ratio
+
+Rounds = tuple[float, ...]
+"""A number a round, or a slice, in the order in which they were measured."""
+
+
+class _Part(BaseModel):
+    """Base of what is read from a benchmark: frozen, further keys ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Stats(_Part):
+    """Pytest-benchmark's statistics of the rounds, which are those of one process."""
+
+    median_s: float = Field(gt=0, alias="median", description="median of the rounds, seconds a call")
+    q1_s: float = Field(ge=0, alias="q1", description="first quartile of the rounds")
+    q3_s: float = Field(gt=0, alias="q3", description="third quartile of the rounds")
+    min_s: float = Field(ge=0, alias="min", description="fastest round")
+    mean_s: float = Field(gt=0, alias="mean", description="mean of the rounds")
+    rounds: int = Field(gt=0, description="rounds measured, all in one process")
+    iterations: int = Field(gt=0, description="calls a round")
+    rounds_s: Annotated[Rounds, BeforeValidator(lambda data: () if data is None else data)] = Field(
+        default=(), alias="data", description="each round, seconds a call"
+    )
+
+
+class BenchRecord(_Part):
+    """What every suite says of what it timed."""
+
+    suite: ClassVar[str]
+    """The suite that makes such records."""
+
+    case: str = Field(description="family.module.function")
+    family: str = Field(description="folder the case belongs to")
+    style: str = Field(description="scratch, concise or foreign")
+    cold_s: float | None = Field(default=None, description="first call, before any warm-up")
+
+    def extra_info(self) -> dict[str, Any]:
+        """Return what pytest-benchmark is to keep: the fields that the suite has filled in."""
+        return self.model_dump(exclude_unset=True)
+
+
+class StepRecord(BenchRecord):
+    """One training step: forward, loss, backward, update."""
+
+    suite = "steps"
+
+    contract: str | None = Field(default=None, description="contract the case claims")
+    device: str = Field(description="cpu or the type of an accelerator")
+    batch_size: int = Field(gt=0, description="samples a step")
+    dtype: str = Field(description="floating-point format")
+    threads: int = Field(description="threads torch computed with")
+    phases_s: Mapping[str, Rounds] = Field(
+        default_factory=dict, description="seconds a step of each phase; empty where the step does not tell its phases"
+    )
+    bytes: int | None = Field(default=None, description="bytes that a step must move")
+    operations: int | None = Field(default=None, description="multiplications and additions that a step must make")
+    bytes_per_s: Rounds = Field(default=(), description="bandwidth on so many bytes, median of the rounds")
+    operations_per_s: Rounds = Field(
+        default=(), description="rate of multiplication of square matrices, median of the rounds"
+    )
+    floor_s: Rounds = Field(
+        default=(), description="least time of a step at the rates measured in the same rounds, median"
+    )
+    launch_s: float | None = Field(default=None, description="time in which the host queues a step on an accelerator")
+    device_s: float | None = Field(default=None, description="time on the accelerator by its events, seconds a step")
+    graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, by the host's clock")
+    graph_device_s: float | None = Field(default=None, description="the same by events")
+    graph_absent: str | None = Field(default=None, description="why there is no such graph")
+    steps_compared: int | None = Field(
+        default=None, description="fresh steps compared with gradient descent in float64"
+    )
+    deviation: float | None = Field(
+        default=None, description="2-norm of the difference of the parameters after these steps"
+    )
+    bound: float | None = Field(default=None, description="what rounding allows of it")
+
+
+class AgreementRecord(BenchRecord):
+    """One step timed by us and by ``torch.utils.benchmark.Timer``."""
+
+    suite = "agreement"
+
+    contract: str = Field(description="contract the case claims")
+    batch_size: int = Field(gt=0, description="samples a step")
+    dtype: str = Field(description="floating-point format")
+    timer_s: Rounds = Field(description="that of torch.utils.benchmark.Timer, median of the rounds")
+    tolerance: float = Field(description="how far the two may be apart")
+
+
+class LoaderRecord(BenchRecord):
+    """Epochs of ``samples`` samples in the steady state, in slices that were measured in turns with the limit."""
+
+    suite = "loaders"
+
+    batch_size: int = Field(gt=0, description="samples a batch")
+    workers: int = Field(ge=0, description="worker processes")
+    samples: int = Field(gt=0, description="samples an epoch")
+    batches: int = Field(ge=0, description="batches an epoch")
+    data: str | None = Field(default=None, description="label of the data")
+    loader: str | None = Field(default=None, description="type of the loader")
+    slice_batches: int | None = Field(default=None, description="batches a slice")
+    first_batch_s: float | None = Field(default=None, description="time from nothing to the first batch")
+    made_s: float | None = Field(
+        default=None, description="of this, until the loader was made: files read, tensors converted"
+    )
+    iterator_s: float | None = Field(default=None, description="of this, until it could be asked: workers started")
+    start_cpu_s: float | None = Field(default=None, description="CPU time to the first batch, workers counted")
+    shutdown_s: float | None = Field(default=None, description="time of letting go of the loader and its workers")
+    wall_us: Rounds = Field(default=(), description="microseconds a sample; median of the slices")
+    cpu_us: Rounds = Field(default=(), description="CPU microseconds a sample, workers counted; median of the slices")
+    limit_wall_us: Rounds = Field(
+        default=(), description="microseconds a sample of the limit of memory, measured in turns"
+    )
+    limit_cpu_us: Rounds = Field(default=(), description="CPU microseconds a sample of the limit of memory")
+    pss_bytes: int | None = Field(
+        default=None, description="memory of the process and its workers, shared pages counted once"
+    )
+    shared_bytes: int | None = Field(default=None, description="of this, in shared memory")
+    prefetch: int | None = Field(default=None, description="batches a worker keeps ahead")
+    persistent: bool | None = Field(default=None, description="whether workers outlive an epoch")
+    pin: bool | None = Field(default=None, description="whether batches are in page-locked memory")
+    start_method: str | None = Field(default=None, description="how workers are started, where that was told")
+    remark: str | None = Field(default=None, description="what is to be said of a data set though it is measured")
+
+    @property
+    def share(self) -> Estimate:
+        """Limit over loader: the share of the limit's rate that is reached."""
+        return median_ratio(self.limit_wall_us, self.wall_us)
+
+    @property
+    def cpu_share(self) -> Estimate:
+        """CPU time of the limit over that of the loader, which minds no other load."""
+        return median_ratio(self.limit_cpu_us, self.cpu_us)
+
+
+class BalanceRecord(BenchRecord):
+    """A training loop of one loader and one step: the share of it that waits, and loading alone to the step alone."""
+
+    suite = "balance"
+
+    batch_size: int = Field(gt=0, description="samples a batch")
+    workers: int = Field(ge=0, description="worker processes")
+    data: str | None = Field(default=None, description="label of the data")
+    step: str = Field(description="case of the training step")
+    load_s: float = Field(gt=0, description="seconds of a batch, loaded without stepping")
+    step_s: float = Field(gt=0, description="seconds of a step on one batch, without loading")
+    loop_s: float | None = Field(
+        default=None, gt=0, description="seconds of the training loop for a batch: waiting and stepping"
+    )
+    load_to_step: float = Field(gt=0, description="load_s / step_s, from stretches shortly after each other")
+    load_to_step_low: float = Field(ge=0, description="lower end of its 95 % interval")
+    load_to_step_high: float = Field(description="upper end of its 95 % interval")
+    wait_share: float = Field(ge=0, le=1, description="share of the training loop spent waiting for the next batch")
+    wait_share_low: float = Field(ge=0, le=1, description="lower end of its 95 % interval")
+    wait_share_high: float = Field(ge=0, le=1, description="upper end of its 95 % interval")
+    most_waiting: float = Field(gt=0, lt=1, description="share up to which loading keeps ahead")
+    batches: int = Field(gt=0, description="batches of the training loop")
+
+    @property
+    def keeps_ahead(self) -> bool:
+        """Whether loading keeps ahead of the step, as far up as the interval goes."""
+        return self.wait_share_high <= self.most_waiting
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the interval says if loading keeps ahead."""
+        return self.keeps_ahead or self.wait_share_low > self.most_waiting
+
+
+class TunerRecord(BenchRecord):
+    """The loader chosen for a data set by measuring every one, with the rates of all, or by the tuner."""
+
+    suite = "tuner"
+
+    way: str = Field(description="exhaustive, or tuner")
+    seed: int = Field(description="seed of the tuner")
+    choice: str = Field(description="configuration it chose")
+    low: float | None = Field(default=None, description="lower end of the 95 % interval of its samples a second")
+    high: float | None = Field(default=None, description="upper end of it")
+    spent_s: float = Field(gt=0, description="seconds the tuner took in all")
+    rates: dict[str, float] | None = Field(default=None, description="samples a second of every configuration")
+    reason: str | None = Field(default=None, description="why the tuner ended")
+    slices: int | None = Field(default=None, description="slices that the tuner measured")
+    measured: int | None = Field(default=None, description="configurations that the tuner measured")
+    notes: tuple[str, ...] = Field(default=(), description="what is to be known about the data set")
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every configuration was measured."""
+        return self.way == "exhaustive"
+
+
+class OperationRecord(BenchRecord):
+    """One call on the standard input of a contract, with its gradient where there is one."""
+
+    suite = "operations"
+
+    contract: str = Field(description="contract the case claims")
+
+
+class VectorizationRecord(BenchRecord):
+    """One call at size ``n``."""
+
+    suite = "vectorization"
+
+    contract: str = Field(description="operation")
+    n: int = Field(gt=0, description="size: elements of a vector; rows, features and outputs of a linear map")
+
+
+class ScreeningRecord(BenchRecord):
+    """Checking ``rows`` rows of so many classes, one way."""
+
+    suite = "screening"
+
+    way: str = Field(description="how rows are drawn: one batch, recipes of batches, one at a time")
+    rows: int = Field(gt=0, description="rows checked in a call")
+    classes: int = Field(gt=0, description="entries a row")
+
+
+class SearchRecord(BenchRecord):
+    """The largest deviation that one way of drawing inputs saw."""
+
+    suite = "search"
+
+    way: str = Field(description="how inputs were drawn")
+    seed: int = Field(description="seed of the draws")
+    score: float = Field(description="largest deviation seen, or share of its bound")
+    objective: str = Field(description="deviation in ulp, or ratio to the bound")
+    rows: int = Field(ge=0, description="rows looked at")
+    seconds: float = Field(gt=0, description="time given")
+
+
+RECORDS: Mapping[str, type[BenchRecord]] = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
+"""The kind of record of each suite."""
+
+RecordT = TypeVar("RecordT", bound=BenchRecord)
+
+
+@dataclass(frozen=True)
+class Benchmark(Generic[RecordT]):
+    """One benchmark of a suite, as it is read.
+
+    Parameters
+    ----------
+    record
+        What the suite measured.
+    stats
+        Statistics of its rounds.
+    """
+
+    record: RecordT
+    stats: Stats
+
+    def row(self) -> dict[str, Any]:
+        """Return all of it as one flat row."""
+        return self.record.model_dump() | self.stats.model_dump()
+
+
+def benchmarks(document: Any, kind: type[RecordT], *, file: str = "") -> list[Benchmark[RecordT]]:
+    """Return the benchmarks of a suite, in the order they ran.
+
+    Parameters
+    ----------
+    document
+        What pytest-benchmark wrote of the suite; anything else holds none.
+    kind
+        The record of the suite.
+    file
+        Where it was read, for the message; the suite's file where absent.
+
+    Raises
+    ------
+    UsageError
+        If a benchmark lacks what its suite promises.
+    """
+    file = file or f"bench-{kind.suite}.json"
+    return [
+        _benchmark(entry, kind, place=f"{file}, benchmark {number}")
+        for number, entry in enumerate(_entries(document), 1)
+    ]
+
+
+def _entries(document: Any) -> Iterator[Any]:
+    entries = document.get("benchmarks") if isinstance(document, Mapping) else None
+    yield from entries if isinstance(entries, list) else ()
+
+
+def _benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[RecordT]:
+    facts = entry if isinstance(entry, Mapping) else {}
+    try:
+        return Benchmark(kind.model_validate(facts.get("extra_info")), Stats.model_validate(facts.get("stats")))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or error.title
+        raise UsageError(
+            rule=f"a benchmark of the suite `{kind.suite}` has a valid `{field}`",
+            value=f"{first['msg']} (found {first.get('input')!r:.80})",
+            place=place,
+            remedy="run `harness bench` again",
+        ) from error

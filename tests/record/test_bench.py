@@ -1,0 +1,91 @@
+"""The records of benchmarks: what a suite keeps is what the terminal and the report read."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from samples import balance as sample_balance
+from samples import benchmarks as sample_benchmarks
+
+from harness.bench.run import SUITES
+from harness.error import UsageError
+from harness.record.bench import RECORDS, BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
+
+ENTRIES = {
+    "steps": sample_benchmarks.step_entries(("cpu", "cuda")),
+    "agreement": sample_benchmarks.agreement_entries(),
+    "loaders": sample_benchmarks.loader_entries(),
+    "balance": sample_balance.balance_entries(),
+    "tuner": sample_balance.tuner_entries(),
+    "operations": sample_benchmarks.operation_entries(),
+    "vectorization": sample_benchmarks.vectorization_entries(),
+    "screening": sample_benchmarks.screening_entries(),
+    "search": sample_benchmarks.search_entries(),
+}
+
+
+def read(suite: str, entries: Any) -> Any:
+    """Read entries as the terminal does."""
+    return benchmarks({"benchmarks": entries}, RECORDS[suite])
+
+
+def test_every_suite_has_its_record() -> None:
+    """And there is no other."""
+    assert set(RECORDS) == set(SUITES) == set(ENTRIES)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_a_suite_keeps_is_what_is_read(suite: str) -> None:
+    """Through JSON, with the fields that it filled in and no other."""
+    for benchmark, entry in zip(read(suite, ENTRIES[suite]), ENTRIES[suite], strict=True):
+        kept = json.loads(json.dumps(benchmark.record.extra_info()))
+        assert kept == json.loads(json.dumps(entry["extra_info"]))
+        assert benchmark.stats.rounds_s == tuple(entry["stats"]["data"])
+
+
+@pytest.mark.parametrize("kind", [*RECORDS.values(), Stats])
+def test_every_column_has_a_meaning(kind: type[BenchRecord]) -> None:
+    """It is told where the field is declared, for all who show it."""
+    assert all(field.description for field in kind.model_fields.values())
+
+
+def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> None:
+    """Seconds say so in their names."""
+    benchmark = read("screening", ENTRIES["screening"])[0]
+    row = benchmark.row()
+    assert set(row) == {*ScreeningRecord.model_fields, *Stats.model_fields}
+    assert (row["rows"], row["median_s"], row["rounds"]) == (4096, benchmark.stats.median_s, 40)
+
+
+def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() -> None:
+    """A loader of whole epochs has no limit beside it."""
+    entry = sample_benchmarks.loader_entries(limit=False)[0]
+    entry["extra_info"]["colour"] = "green"
+    entry["stats"]["data"] = None
+    (loader,) = read("loaders", [entry])
+    assert loader.record.shutdown_s is None
+    assert not loader.record.share.is_known
+    assert loader.stats.rounds_s == ()
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"benchmarks": {}}])
+def test_what_is_no_document_holds_no_benchmark(document: Any) -> None:
+    """Nothing was measured."""
+    assert benchmarks(document, LoaderRecord) == []
+
+
+@pytest.mark.parametrize(("entry", "field"), [("text", "LoaderRecord"), ({"extra_info": {}}, "case")])
+def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
+    """The suite's file, and the number in it."""
+    with pytest.raises(
+        UsageError, match=rf"the suite `loaders` has a valid `{field}`.*in bench-loaders\.json, benchmark 2"
+    ):
+        read("loaders", [ENTRIES["loaders"][0], entry])
+
+
+def test_the_records_import_neither_torch_nor_pandas() -> None:
+    """Nor scipy, until something is estimated."""
+    code = "import sys, harness.record.bench; raise SystemExit(bool({'torch', 'pandas', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0
