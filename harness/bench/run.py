@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
 from harness.error import UsageError
 from harness.record import write_atomically
@@ -28,9 +28,6 @@ SUITES = (*USUAL, "agreement", "tuner", "search")
 
 PIECEWISE = ("tuner",)
 """The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
-
-FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
-"""The whole range of batch sizes of a training step, for who asks for it."""
 
 Watch = Callable[[str, int, int], object]
 """Is told what runs, how many items are done, and how many there are."""
@@ -45,81 +42,6 @@ _PASSED, _FAILED = 0, 1
 
 class IdleError(UsageError):
     """A suite for which the target has nothing to time."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a suite can be told; what is absent is as the suite has it.
-
-    Parameters
-    ----------
-    contract
-        The contract of a target that is a single function.
-    batch_sizes
-        Samples a batch, for steps and loaders.
-    workers
-        Worker processes, for loaders.
-    sizes
-        Elements of the vectors, or side of the matrices, for vectorization.
-    data
-        Folder of Fashion-MNIST, or ``synthetic``.
-    images
-        Most images an epoch.
-    seconds
-        Seconds measured a benchmark.
-    seeds
-        Seeds of each way of searching, and of the tuner.
-    data_sets
-        Data sets of the tuner, by name.
-    split
-        ``train`` or ``test``: which images loaders load.
-    dataset
-        A user's data set, as :func:`harness.calling.data_set.dataset` takes it, in place of cases of loaders.
-    prefetch, persistent, pin, start_method
-        Of the loaders of a user's data set: see :class:`harness.loading.configuration.Configuration`.
-    timeout
-        Seconds within which a loader is measured in one configuration.
-    """
-
-    contract: str | None = None
-    batch_sizes: Sequence[int] = ()
-    workers: Sequence[int] = ()
-    sizes: Sequence[int] = ()
-    data: Path | str | None = None
-    images: int | None = None
-    seconds: float | None = None
-    seeds: int | None = None
-    data_sets: Sequence[str] = ()
-    split: str | None = None
-    dataset: str | None = None
-    prefetch: Sequence[int] = ()
-    persistent: bool | None = None
-    pin: bool = False
-    start_method: str | None = None
-    timeout: float | None = None
-
-    def arguments(self) -> list[str]:
-        """The options of the suites' pytest plugin."""
-        given: Mapping[str, object] = {
-            "contract": self.contract,
-            "batch-sizes": _commas(self.batch_sizes),
-            "workers": _commas(self.workers),
-            "sizes": _commas(self.sizes),
-            "data": self.data,
-            "images": self.images,
-            "seconds": self.seconds,
-            "seeds": self.seeds,
-            "data-sets": ",".join(self.data_sets) or None,
-            "split": self.split,
-            "dataset": self.dataset,
-            "prefetch": _commas(self.prefetch),
-            "start-method": self.start_method,
-            "timeout": self.timeout,
-        }
-        flags = ["--harness-pin"] * self.pin
-        if self.persistent is not None:
-            flags.append("--harness-persistent" if self.persistent else "--no-harness-persistent")
-        return [f"--harness-{name}={value}" for name, value in given.items() if value is not None] + flags
 
 
 def run_suite(
@@ -167,14 +89,14 @@ def run_suite(
     Notes
     -----
     Whatever the end, the file holds the benchmarks that were finished by then, and under ``harness`` whether they are
-    all: see :class:`harness.bench.suites.outcome.Outcome`. Where not one was finished the file is left as it was.
+    all: see :class:`harness.bench.suites.account.Account`. Where not one was finished the file is left as it was.
     """
     if name not in SUITES:
         raise UsageError(rule=f"a suite is {', '.join(f'`{suite}`' for suite in SUITES)}", value=f"`{name}`")
     code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
-        options = [f"--harness-cases={target}", *(settings or Settings()).arguments()]
+        options = [*arguments("cases", target), *(settings or Settings()).arguments()]
         try:
             code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
         except KeyboardInterrupt:
@@ -190,10 +112,6 @@ def run_suite(
     if code == _PASSED and kept:
         return 0
     return 1 if code == _FAILED else 2
-
-
-def _commas(numbers: Sequence[int]) -> str | None:
-    return ",".join(map(str, numbers)) or None
 
 
 def _command(name: str, scratch: Path, result: Path) -> list[str]:
@@ -263,23 +181,23 @@ class _Listener:
         total, done, running = 0, 0, ""
         with os.fdopen(source, encoding="utf-8") as lines:
             for line in lines:
-                told = json.loads(line)
-                if refused := told.get("refused"):
+                message = json.loads(line)
+                if refused := message.get("refused"):
                     kind = IdleError if refused.pop("idle") else UsageError
                     self.refused = kind(**refused)
                     continue
-                total, running = told.get("total", total), told.get("running", running)
-                done += told.get("done", 0)
+                total, running = message.get("total", total), message.get("running", running)
+                done += message.get("done", 0)
                 self._watch(running, done, total)
 
 
 def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: _Listener) -> int:
     """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
-    told = [*command, f"--harness-progress={listener.sink}"]
+    listened = [*command, *arguments("progress", listener.sink)]
     with (
         output.open("wb") as written,
         subprocess.Popen(
-            told, env=_environment(), stdout=written, stderr=subprocess.STDOUT, pass_fds=(listener.sink,)
+            listened, env=_environment(), stdout=written, stderr=subprocess.STDOUT, pass_fds=(listener.sink,)
         ) as process,
     ):
         listener.begin()
@@ -319,9 +237,9 @@ def _keep(result: Path, file: Path, *, added: bool = False) -> int:
     except json.JSONDecodeError:  # killed while it wrote
         return 0
     if kept and added and file.is_file():
-        measured = {one["fullname"] for one in document["benchmarks"]}
+        measured = {entry["fullname"] for entry in document["benchmarks"]}
         before = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
-        document["benchmarks"] = [one for one in before if one["fullname"] not in measured] + document["benchmarks"]
+        document["benchmarks"][:0] = [entry for entry in before if entry["fullname"] not in measured]
         text = json.dumps(document)
     if kept:
         write_atomically(file, text)

@@ -1,18 +1,17 @@
 """The commands that run for real: ``train`` and ``bench``."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from harness.bench.option import OPTIONS, Settings, Split, StartMethod
 from harness.cli.options import DataOption, RunOption, Target, console, progress, session
 from harness.error import UsageError
 
-Split = Literal["train", "test"]
-StartMethod = Literal["fork", "spawn", "forkserver"]
-
 if TYPE_CHECKING:
-    from harness.bench.run import Settings
     from harness.record import RunFolder
 
 
@@ -47,6 +46,35 @@ def train(target: Target = "cases", data: DataOption = None, run: RunOption = No
     print(f"data: {prepared.source.note}")
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _option(name: str, *flags: str) -> Any:
+    """Return the command's option of what a suite can be told, from its declaration."""
+    option = OPTIONS[name]
+    return typer.Option(
+        *flags,
+        help=option.help,
+        metavar=option.metavar if option.least is None else None,  # else the range stands there
+        min=option.least,
+        parser=_parser(name) if option.takes_several else None,
+    )
+
+
+def _parser(name: str) -> Callable[[str], Any]:
+    """Return what reads several numbers or names; what it cannot read is the user's error."""
+    parse = OPTIONS[name].parse
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(rule=f"`{_flag(name)}` takes {parse}", value=f"`{text}`") from error
+
+    return read
+
+
 def bench(
     suites: Annotated[
         list[str] | None,
@@ -58,25 +86,19 @@ def bench(
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
     data: DataOption = None,
     run: Annotated[str, typer.Option("--run", help="Run to write into.")] = "bench",
-    contract: Annotated[str | None, typer.Option(help="Contract of a single function; or only this one.")] = None,
-    batch_sizes: Annotated[
-        str | None, typer.Option(help="Batch sizes, separated by commas; `full` is 1 to 65,536.", metavar="N,N")
-    ] = None,
-    workers: Annotated[str | None, typer.Option(help="Workers of loaders, separated by commas.", metavar="N,N")] = None,
-    split: Annotated[Split | None, typer.Option(help="Images that loaders load; the test set when absent.")] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A data set of your own, module:factory or file.py:factory.", metavar="TARGET")
-    ] = None,
-    start_method: Annotated[StartMethod | None, typer.Option(help="How its workers are started.")] = None,
-    prefetch: Annotated[str | None, typer.Option(help="Batches a worker keeps ahead.", metavar="N,N")] = None,
-    persistent: Annotated[bool | None, typer.Option(help="Whether its workers outlive an epoch.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds of a loader in one configuration.")] = None,
-    pin: Annotated[bool, typer.Option("--pin", help="Have its batches in page-locked memory.")] = False,
-    seconds: Annotated[float | None, typer.Option(min=0.0, help="Seconds measured a benchmark.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each way of searching.")] = None,
-    data_sets: Annotated[
-        str | None, typer.Option(help="Data sets of the tuner, comma-separated; what others gave stays in the run.")
-    ] = None,
+    contract: Annotated[str | None, _option("contract")] = None,
+    batch_sizes: Annotated[Sequence[int] | None, _option("batch_sizes")] = None,
+    workers: Annotated[Sequence[int] | None, _option("workers")] = None,
+    split: Annotated[Split | None, _option("split")] = None,
+    dataset: Annotated[str | None, _option("dataset")] = None,
+    start_method: Annotated[StartMethod | None, _option("start_method")] = None,
+    prefetch: Annotated[Sequence[int] | None, _option("prefetch")] = None,
+    persistent: Annotated[bool | None, _option("persistent")] = None,
+    timeout: Annotated[float | None, _option("timeout")] = None,
+    pin: Annotated[bool, _option("pin", "--pin")] = False,
+    seconds: Annotated[float | None, _option("seconds")] = None,
+    seeds: Annotated[int | None, _option("seeds")] = None,
+    data_sets: Annotated[Sequence[str] | None, _option("data_sets")] = None,
 ) -> None:
     """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
 
@@ -97,21 +119,21 @@ def bench(
     for suite in wanted:
         if suite not in benchmark.SUITES:
             raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
-    settings = benchmark.Settings(
+    settings = Settings(
         contract=contract,
-        batch_sizes=_batch_sizes(batch_sizes),
-        workers=_counts("--workers", workers, least=0),
+        batch_sizes=batch_sizes or (),
+        workers=workers or (),
         data=data,
         seconds=seconds,
         seeds=seeds,
         split=split,
         dataset=dataset,
         start_method=start_method,
-        prefetch=_counts("--prefetch", prefetch, least=1),
+        prefetch=prefetch or (),
         persistent=persistent,
         pin=pin,
         timeout=timeout,
-        data_sets=tuple(data_sets.split(",")) if data_sets else (),
+        data_sets=data_sets or (),
     )
     _check_loader_options(wanted, settings)
     opened = session(run)
@@ -130,42 +152,20 @@ def bench(
     raise typer.Exit(max(codes))
 
 
-def _batch_sizes(text: str | None) -> tuple[int, ...]:
-    """Read what ``--batch-sizes`` says; nothing where it is absent."""
-    from harness.bench.run import FULL
-
-    if text is None or text == "full":
-        return FULL if text else ()
-    return _counts("--batch-sizes", text, least=1, others=", or `full`")
-
-
-def _counts(option: str, text: str | None, *, least: int, others: str = "") -> tuple[int, ...]:
-    """Read whole numbers; nothing where the option is absent."""
-    numbers = [] if text is None else [number.strip() for number in text.split(",")]
-    if not all(number.isdecimal() and int(number) >= least for number in numbers):
-        raise UsageError(
-            rule=f"`{option}` takes whole numbers from {least} separated by commas{others}", value=f"`{text}`"
-        )
-    return tuple(map(int, numbers))
-
-
-def _check_loader_options(suites: list[str], settings: "Settings") -> None:
+def _check_loader_options(suites: list[str], settings: Settings) -> None:
     """Refuse what would have no effect: these options are of torch's loader of a data set."""
-    given = {
-        "--start-method": settings.start_method is not None,
-        "--prefetch": bool(settings.prefetch),
-        "--persistent": settings.persistent is not None,
-        "--pin": settings.pin,
-    }
-    for option in (name for name, is_given in given.items() if is_given and settings.dataset is None):
-        raise UsageError(
-            rule=f"`{option}` sets the loader of a data set", value="no data set", remedy="add `--dataset TARGET`"
-        )
-    if settings.dataset is not None and "loaders" not in suites:
+    if settings.dataset is None:
+        for name in (name for name in settings.given() if OPTIONS[name].of_dataset):
+            raise UsageError(
+                rule=f"`{_flag(name)}` sets the loader of a data set",
+                value="no data set",
+                remedy="add `--dataset TARGET`",
+            )
+    elif "loaders" not in suites:
         raise UsageError(rule="`--dataset` is for loaders", value=", ".join(suites), remedy="name `loaders`")
 
 
-def _one_suite(name: str, target: str, folder: "RunFolder", settings: "Settings") -> int:
+def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings) -> int:
     """Run one suite under a progress bar, and print its summary."""
     from harness.bench.run import run_suite
     from harness.show.bench import print_summary

@@ -17,7 +17,8 @@ from samples.apart import run_apart
 from torch.utils.data import DataLoader, Dataset
 
 from harness.bench import run as benchmark
-from harness.bench.run import PIECEWISE, Settings
+from harness.bench.option import Settings
+from harness.bench.run import PIECEWISE
 from harness.bench.suites.tuning_data import DATA_SETS
 from harness.error import UsageError
 from harness.loading.configuration import Configuration

@@ -19,7 +19,8 @@ from samples import benchmarks as sample_benchmarks
 from torch import Tensor
 
 from harness.bench import run as benchmark
-from harness.bench.run import Settings, run_suite
+from harness.bench.option import Settings
+from harness.bench.run import run_suite
 from harness.bench.suites.loader_cell import FEWEST, ROUNDS, measure_cell
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.bench import run as benchmark
-from harness.bench.run import IdleError, Settings, run_suite
+from harness.bench.option import Settings
+from harness.bench.run import IdleError, run_suite
 from harness.bench.suites.progress import Progress
 from harness.error import UsageError
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from samples.apart import run_apart
 
-from harness.bench.run import SUITES, USUAL, Settings, run_suite
+from harness.bench.option import Settings
+from harness.bench.run import SUITES, USUAL, run_suite
 from harness.bench.suites.loader_cell import FEWEST, ROUNDS
 from harness.bench.suites.test_search import WAYS
 from harness.calling.compiler import NO_COMPILER

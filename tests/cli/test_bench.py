@@ -9,7 +9,8 @@ from samples import benchmarks as sample_benchmarks
 from typer.testing import CliRunner
 
 from harness.bench import run as benchmark
-from harness.bench.run import FULL, USUAL, IdleError, Settings
+from harness.bench.option import FULL, Settings
+from harness.bench.run import USUAL, IdleError
 from harness.cli import app
 from harness.error import UsageError
 

@@ -7,11 +7,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from harness.bench.run import Settings
+from harness.bench.option import Settings
 
 PROGRAM = """
     from pathlib import Path
-    from harness.bench.run import Settings, run_suite
+    from harness.bench.option import Settings
+    from harness.bench.run import run_suite
     from harness.error import UsageError
     try:
         raise SystemExit(run_suite({suite!r}, target={target!r}, run_folder=Path("run"), settings={settings!r}))

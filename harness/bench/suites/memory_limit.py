@@ -31,8 +31,8 @@ class MemoryLimit:
     @classmethod
     def of_batch(cls, batch: Any, samples: int) -> "MemoryLimit | None":
         """Return the limit of batches like this one, gathered from its own rows; ``None`` where it has no tensor."""
-        found = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
-        return cls(found) if found else None
+        arrays = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
+        return cls(arrays) if arrays else None
 
     def slice(self, batch_size: int, seconds: float) -> Throughput:
         """Gather batches for so many seconds, after a first one that is not timed.
@@ -66,5 +66,5 @@ def _tensors(part: Any) -> list[Tensor]:
     if isinstance(part, Mapping):
         part = list(part.values())
     if isinstance(part, Sequence) and not isinstance(part, str | bytes):
-        return [found for inner in part for found in _tensors(inner)]
+        return [tensor for inner in part for tensor in _tensors(inner)]
     return []

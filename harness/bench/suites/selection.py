@@ -27,18 +27,18 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
     The session ends with a plain sentence if the target cannot be loaded, or two cases of these contracts have one
     name.
     """
-    found: dict[str, Case] = {}
+    selected: dict[str, Case] = {}
     config.stash.setdefault(_ASKED, {}).update(dict.fromkeys(contracts))
     for case in _loaded(config):
         if case.contract not in contracts or DTYPE not in case.dtypes:
             continue
-        if case.name in found:
+        if case.name in selected:
             give_up(
                 config,
                 UsageError(rule="cases have different names", value=f"`{case.name}` twice", remedy="give one a `name`"),
             )
-        found[case.name] = case
-    return found
+        selected[case.name] = case
+    return selected
 
 
 def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> NoReturn:

@@ -61,9 +61,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
-    found = list(cases_of(config, "loader"))
+    loaders = list(cases_of(config, "loader"))
     shipped = option(config, "cases", SHIPPED) == SHIPPED
-    return found + [peer.case.name for peer in PEERS] if found and shipped else found
+    return loaders + [peer.case.name for peer in PEERS] if loaders and shipped else loaders
 
 
 def _configurations(config: pytest.Config) -> list[Configuration]:
@@ -75,11 +75,11 @@ def _configurations(config: pytest.Config) -> list[Configuration]:
     )
     given = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
     persistent = option(config, "persistent", True)  # noqa: FBT003
-    found = (
+    configurations = (
         Configuration(size, workers, ahead if workers else PREFETCH, persistent, **given)
         for size, workers, ahead in axes
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(configurations))
 
 
 @dataclass(frozen=True)

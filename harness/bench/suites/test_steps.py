@@ -129,14 +129,14 @@ def on_the_device(timed: Timed, accelerator: Accelerator | None, *, clock: Clock
     if accelerator is None:
         return {"launch_s": None, "device_s": None, "graph_s": None, "graph_device_s": None, "graph_absent": None}
     eager = device_time(timed.launch, accelerator, calls=DEVICE_CALLS, clock=clock)
-    found = {"launch_s": eager.launch_s, "device_s": eager.device_s}
+    times = {"launch_s": eager.launch_s, "device_s": eager.device_s}
     try:
         replay = accelerator.capture(timed.launch)
     except NotCapturableError as error:
-        return {**found, "graph_s": None, "graph_device_s": None, "graph_absent": str(error)}
+        return {**times, "graph_s": None, "graph_device_s": None, "graph_absent": str(error)}
     waited = waited_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
     graph = device_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
-    return {**found, "graph_s": waited, "graph_device_s": graph.device_s, "graph_absent": None}
+    return {**times, "graph_s": waited, "graph_device_s": graph.device_s, "graph_absent": None}
 
 
 def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
@@ -147,9 +147,9 @@ def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_
         refuse(case, "weight and bias are finite after the timed steps", where=where)
     given = problem(case, batch_size)
     loss, parameters = comparisons(case, given, place)
-    for found in (loss, parameters):
-        if not found.holds:
-            refuse(case, found.rule, where=where, deviation=found.deviation, bound=found.bound)
+    for comparison in (loss, parameters):
+        if not comparison.holds:
+            refuse(case, comparison.rule, where=where, deviation=comparison.deviation, bound=comparison.bound)
     return {
         "steps_compared": len(given.plan.batches),
         "deviation": parameters.deviation,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 
-class Outcome:
+class Account:
     """A pytest plugin that keeps account of the benchmarks of one session; other tests are none of its business.
 
     Notes

@@ -1,0 +1,192 @@
+"""What a suite can be told, each option declared once. It imports no torch.
+
+A field of :class:`Settings` is the option ``--harness-<field>`` of the suites, and its :class:`Option` says how it is
+read and what it means. The arguments by which a suite is started, what the suites' pytest plugin declares, its defaults
+and the texts of ``harness bench`` follow from that.
+"""
+# ruff: noqa: RUF009 - a call in a default makes a field here, as dataclasses' own does
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from harness.calling.discovery import SHIPPED
+
+FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
+"""The whole range of batch sizes of a training step, for who asks for it."""
+
+Split = Literal["train", "test"]
+StartMethod = Literal["fork", "spawn", "forkserver"]
+
+
+# How a text is read
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """Reads whole numbers separated by commas.
+
+    Parameters
+    ----------
+    least
+        The smallest that is taken.
+    words
+        Words that stand for several of them.
+    """
+
+    least: int
+    words: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        """Return the numbers.
+
+        Raises
+        ------
+        argparse.ArgumentTypeError
+            If the text is something else.
+        """
+        if text in self.words:
+            return self.words[text]
+        numbers = [number.strip() for number in text.split(",")]
+        if not all(number.isdecimal() and int(number) >= self.least for number in numbers):
+            raise argparse.ArgumentTypeError(f"{self}, got `{text}`")
+        return tuple(map(int, numbers))
+
+    def __str__(self) -> str:
+        """Return what is taken, in words."""
+        numbers = f"whole numbers from {self.least} separated by commas"
+        return ", or ".join([numbers, *(f"`{word}`" for word in self.words)])
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split names separated by commas."""
+    return tuple(part.strip() for part in text.split(",")) if text else ()
+
+
+class Switch(Enum):
+    """How an option is given that takes no value."""
+
+    ON = "given where it is so"
+    EITHER = "given where it is so, and with `no-` where it is not"
+
+
+# What is declared
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: how it is read, and what it means.
+
+    Parameters
+    ----------
+    help
+        What it means, in a sentence.
+    metavar
+        What stands for its value in a usage.
+    parse
+        Reads its value.
+    choices
+        The values there are, where they are few.
+    least
+        The smallest number that it may be.
+    switch
+        How it is given, where it takes no value.
+    default
+        Its value where it is absent.
+    of_dataset
+        Whether it has an effect on the loader of a user's data set only.
+    in_every_session
+        Whether the harness's own pytest plugin declares it, which every session has.
+    """
+
+    help: str
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str
+    choices: Sequence[str] = ()
+    least: float | None = None
+    switch: Switch | None = None
+    default: str | None = None
+    of_dataset: bool = False
+    in_every_session: bool = False
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether its value is several numbers or names."""
+        return self.parse is names or isinstance(self.parse, Numbers)
+
+    def keywords(self) -> dict[str, Any]:
+        """Return what ``argparse`` is told of it."""
+        about: dict[str, Any] = {"help": self.help, "default": self.default}
+        if self.switch is Switch.ON:
+            return about | {"action": "store_true"}
+        if self.switch is Switch.EITHER:
+            return about | {"action": argparse.BooleanOptionalAction}
+        return about | ({"choices": self.choices} if self.choices else {"metavar": self.metavar, "type": self.parse})
+
+
+def _option(help: str, *texts: Any, absent: Any = None, **facts: Any) -> Any:  # noqa: A002 - argparse's word
+    """Return a field that is an option, and its value where nobody gives one."""
+    return field(default=absent, metadata={Option: Option(help, *texts, **facts)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a suite can be told; what is absent is as the suite has it."""
+
+    contract: str | None = _option("Contract of a single function; or only this one.", "NAME")
+    batch_sizes: Sequence[int] = _option(
+        "Batch sizes, separated by commas; `full` is 1 to 65,536.", "N,N", Numbers(1, {"full": FULL}), absent=()
+    )
+    workers: Sequence[int] = _option("Workers of loaders, separated by commas.", "N,N", Numbers(0), absent=())
+    sizes: Sequence[int] = _option(
+        "Elements of the vectors, or side of the matrices, for vectorization.", "N,N", Numbers(1), absent=()
+    )
+    data: Path | str | None = _option("Folder of Fashion-MNIST, or `synthetic`.", "FOLDER")
+    images: int | None = _option("Most images an epoch.", "N", int)
+    seconds: float | None = _option("Seconds measured a benchmark.", "S", float, least=0.0, in_every_session=True)
+    seeds: int | None = _option("Seeds of each way of searching.", "N", int, least=1)
+    data_sets: Sequence[str] = _option(
+        "Data sets of the tuner, comma-separated; what others gave stays in the run.", "A,B", names, absent=()
+    )
+    split: Split | None = _option("Images that loaders load; the test set when absent.", choices=get_args(Split))
+    dataset: str | None = _option("A data set of your own, module:factory or file.py:factory.", "TARGET")
+    prefetch: Sequence[int] = _option("Batches a worker keeps ahead.", "N,N", Numbers(1), absent=(), of_dataset=True)
+    pin: bool = _option("Have its batches in page-locked memory.", absent=False, switch=Switch.ON, of_dataset=True)
+    persistent: bool | None = _option("Whether its workers outlive an epoch.", switch=Switch.EITHER, of_dataset=True)
+    start_method: StartMethod | None = _option(
+        "How its workers are started.", choices=get_args(StartMethod), of_dataset=True
+    )
+    timeout: float | None = _option("Seconds of a loader in one configuration.", "S", float, least=0.0)
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of pytest that say so."""
+        return [argument for name in self.given() for argument in arguments(name, getattr(self, name))]
+
+    def given(self) -> list[str]:
+        """Return the names of what is not absent."""
+        return [option.name for option in fields(self) if getattr(self, option.name) not in (option.default, [])]
+
+
+OPTIONS: Mapping[str, Option] = {
+    "cases": Option("A package of cases, file.py:function, ...", "TARGET", default=SHIPPED),
+    **{option.name: option.metadata[Option] for option in fields(Settings)},
+    "progress": Option("Descriptor that progress is written to.", "FD", int),
+}
+"""Every option of the suites, by the name under which a suite asks for it."""
+
+
+def flag(name: str) -> str:
+    """Return an option as pytest is given it."""
+    return f"--harness-{name.replace('_', '-')}"
+
+
+def arguments(name: str, value: object) -> list[str]:
+    """Return the arguments of pytest that give an option a value."""
+    if OPTIONS[name].switch is not None:
+        return [flag(name) if value else flag(name).replace("--", "--no-", 1)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = ",".join(map(str, value))
+    return [f"{flag(name)}={value}"]

@@ -1,0 +1,70 @@
+"""Options of the suites: what starts one, what pytest reads and what the command says follow from one declaration."""
+
+import argparse
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.bench.option import FULL, OPTIONS, Settings, flag
+from harness.cli import app
+
+EVERYTHING = Settings(
+    contract="softmax",
+    batch_sizes=(1, 32),
+    workers=(0, 2),
+    sizes=(8,),
+    data="synthetic",
+    images=5,
+    seconds=0.5,
+    seeds=2,
+    data_sets=("cheap", "in memory"),
+    split="train",
+    dataset="file.py:factory",
+    prefetch=(2, 4),
+    pin=True,
+    persistent=False,
+    start_method="spawn",
+    timeout=1.5,
+)
+
+
+def read(*arguments: str) -> dict[str, Any]:
+    """Read arguments as pytest does."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for name, option in OPTIONS.items():
+        parser.add_argument(flag(name), **option.keywords())
+    return {name.removeprefix("harness_"): value for name, value in vars(parser.parse_args(arguments)).items()}
+
+
+def test_what_starts_a_suite_is_what_the_suite_reads() -> None:
+    """Every option, through its text and back."""
+    assert set(EVERYTHING.given()) == set(vars(EVERYTHING))
+    assert read(*EVERYTHING.arguments()) == {**vars(EVERYTHING), "cases": "cases", "progress": None}
+
+
+def test_what_is_absent_is_as_the_suite_has_it() -> None:
+    """Nothing is handed on, and nothing is read; an empty list is absent too."""
+    assert Settings(workers=[]).arguments() == []
+    assert {value for name, value in read().items() if name != "cases"} == {None}
+
+
+@pytest.mark.parametrize("text", ["0,-1", "1,,2", "many", ""])
+def test_what_is_no_number_is_refused_with_what_would_be(text: str) -> None:
+    """The rule and the text."""
+    with pytest.raises(argparse.ArgumentTypeError, match="whole numbers from 0 separated by commas, got `"):
+        OPTIONS["workers"].parse(text)
+
+
+def test_a_word_stands_for_the_whole_range() -> None:
+    """For the command and for pytest."""
+    assert read("--harness-batch-sizes=full")["batch_sizes"] == FULL
+
+
+def test_the_command_says_of_an_option_what_is_declared() -> None:
+    """Word for word, for all that it takes."""
+    said = " ".join(CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "200"}).output.split())
+    own = {"sizes", "images", "data"}  # the first two are for tests, the third is an option of other commands too
+    for name in set(vars(EVERYTHING)) - own:
+        assert flag(name).replace("harness-", "") in said
+        assert OPTIONS[name].help in said
