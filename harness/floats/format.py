@@ -22,7 +22,7 @@ from torch import Tensor
 
 from harness.error import UsageError
 from harness.floats.double_double import DoubleDouble
-from harness.floats.parameters import PARAMETERS
+from harness.record.binary_format import PARAMETERS
 
 Array = NDArray[np.float64]
 

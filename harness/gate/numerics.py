@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.floats.parameters import ordinal
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
 from harness.gate.standing import AGREE, Figures, Standing, Summary
 from harness.record import Finding, Gate, Outcome, Status
+from harness.record.binary_format import ordinal
 from harness.record.text import count
 
 LENGTH = "length"

@@ -1,4 +1,6 @@
-"""What IEEE 754 defines a binary format by, and where a number stands among those of one. It imports no torch.
+"""What IEEE 754 defines a binary format by, and where a number stands among those of one, for who reads records.
+
+It imports no torch.
 
 References
 ----------

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
-from harness.floats.parameters import ordinal
+from harness.record.binary_format import ordinal
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
@@ -31,5 +31,5 @@ def test_neighbours_differ_by_one_in_every_format(format_: Format) -> None:
 
 def test_they_are_there_without_torch() -> None:
     """The gate compares breaking points with them, of a run whose cases it need not load."""
-    code = "import harness.floats.parameters, harness.gate.numerics, sys; assert 'torch' not in sys.modules"
+    code = "import harness.record.binary_format, harness.gate.numerics, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
