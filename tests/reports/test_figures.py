@@ -115,10 +115,10 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
         for entry in sample_benchmarks.vectorization_entries()
     ]
-    found = ratios(pd.DataFrame(rows[:-1]))
-    assert len(found) == 9
-    assert all(ratio.low < ratio.ratio < ratio.high for ratio in found)
-    assert all(first.ratio < second.ratio for first, second in pairwise(found[:5]))
+    compared = ratios(pd.DataFrame(rows[:-1]))
+    assert len(compared) == 9
+    assert all(ratio.low < ratio.ratio < ratio.high for ratio in compared)
+    assert all(first.ratio < second.ratio for first, second in pairwise(compared[:5]))
 
 
 def test_a_loop_is_compared_within_its_family() -> None:
@@ -174,11 +174,11 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
 def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
     """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
     run = sample_run.full_run(tmp_path)
-    found = FRAMES["operations"](run)
-    drawn = accuracy_against_speed(found)
+    operations = FRAMES["operations"](run)
+    drawn = accuracy_against_speed(operations)
     assert [panel.title for panel in drawn.panels] == ["softmax"]
     assert "softmax_regression.concise.softmax is the fastest" in drawn.caption
-    ratios = found.set_index("case")["ratio"]
+    ratios = operations.set_index("case")["ratio"]
     assert math.isinf(ratios["softmax_regression.scratch.softmax"])
     assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
 
@@ -186,13 +186,13 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
 def test_names_are_as_short_as_tells_cases_apart() -> None:
     """The style, else the case in its family, else all of it."""
     cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
-    found = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
-    assert list(found.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
+    names = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
+    assert list(names.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
 
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
     """Times alone are no reason to draw it."""
     run = sample_run.full_run(tmp_path)
-    found = FRAMES["operations"](run).assign(ratio=math.nan)
-    (panel,) = accuracy_against_speed(found).panels
+    operations = FRAMES["operations"](run).assign(ratio=math.nan)
+    (panel,) = accuracy_against_speed(operations).panels
     assert panel.note.startswith("no contract")

@@ -30,9 +30,9 @@ def bare(tmp_path: Path) -> RunFolder:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
     """Names and types are those that are documented, in that order."""
-    found = FRAMES[name](full)
-    assert len(found)
-    assert [(str(column), str(dtype)) for column, dtype in found.dtypes.items()] == [
+    frame = FRAMES[name](full)
+    assert len(frame)
+    assert [(str(column), str(dtype)) for column, dtype in frame.dtypes.items()] == [
         (column.name, column.dtype) for column in SCHEMAS[name]
     ]
 
@@ -117,9 +117,9 @@ def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
     """The file and line, or the file and number of the benchmark, hold a record of the same case."""
-    found = FRAMES[name](full)
-    assert found["record"].notna().all()
-    for case, record in zip(found["case"], found["record"], strict=True):
+    frame = FRAMES[name](full)
+    assert frame["record"].notna().all()
+    for case, record in zip(frame["case"], frame["record"], strict=True):
         file, _, number = record.partition(":")
         text = (full.path / file).read_text(encoding="utf-8")
         if file.endswith(".jsonl"):

@@ -45,9 +45,9 @@ def test_without_slices_the_figure_says_so() -> None:
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     """With a link to the gate's own section; a run without findings has a sentence there."""
     run = sample_run.full_run(tmp_path / "run")
-    found = {section.name: section for section in sections(read(run))}
-    assert any("got slower" in sentence for sentence, _ in found["attention"].parts[1].items)
-    assert [part.kind for part in found["gate"].parts] == ["table", "figure", "table"]
+    by_name = {section.name: section for section in sections(read(run))}
+    assert any("got slower" in sentence for sentence, _ in by_name["attention"].parts[1].items)
+    assert [part.kind for part in by_name["gate"].parts] == ["table", "figure", "table"]
     RunFolder(tmp_path / "run").write(Finding, [])
-    found = {section.name: section for section in sections(read(run))}
-    assert [part.kind for part in found["gate"].parts] == ["note"]
+    by_name = {section.name: section for section in sections(read(run))}
+    assert [part.kind for part in by_name["gate"].parts] == ["note"]

@@ -20,38 +20,40 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
     """Names and types in their order, and a meaning for each."""
-    found = reports.load(run.path)
-    assert [(str(name), str(dtype)) for name, dtype in found.dtypes.items()] == [
+    observations = reports.load(run.path)
+    assert [(str(name), str(dtype)) for name, dtype in observations.dtypes.items()] == [
         (column.name, column.dtype) for column in reports.OBSERVATIONS
     ]
     assert all(column.meaning for column in reports.OBSERVATIONS)
 
 
 def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
-    """A rate is found again under its keys, with its unit and its record."""
+    """A rate is there again under its keys, with its unit and its record."""
     rate = frames(run).loaders.iloc[0]
-    found = reports.load(run.path).query("frame == 'loaders' and measure == 'samples_per_s'")
-    same = found[
-        (found["case"] == rate["case"])
-        & (found["batch_size"] == rate["batch_size"])
-        & (found["workers"] == rate["workers"])
+    observations = reports.load(run.path).query("frame == 'loaders' and measure == 'samples_per_s'")
+    same = observations[
+        (observations["case"] == rate["case"])
+        & (observations["batch_size"] == rate["batch_size"])
+        & (observations["workers"] == rate["workers"])
     ]
-    assert len(found) == len(frames(run).loaders)
+    assert len(observations) == len(frames(run).loaders)
     assert same[["value", "unit", "record"]].to_numpy().tolist() == [[rate["samples_per_s"], "1/s", rate["record"]]]
 
 
 def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
     """A missing number is left out, and no row lacks its value or its record."""
-    found = reports.load(run.path)
-    assert found[["value", "unit", "record", "measure", "run"]].notna().all().all()
-    assert len(found.query("frame == 'verdicts' and measure == 'actual'")) == frames(run).verdicts["actual"].count()
+    observations = reports.load(run.path)
+    assert observations[["value", "unit", "record", "measure", "run"]].notna().all().all()
+    assert (
+        len(observations.query("frame == 'verdicts' and measure == 'actual'")) == frames(run).verdicts["actual"].count()
+    )
 
 
 def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
     """Units that a frame has itself win over those of names."""
     verdicts = frames(run).verdicts
-    found = reports.load(run.path).query("frame == 'verdicts' and measure == 'deviation'")
-    assert set(found["unit"]) == set(verdicts.loc[verdicts["deviation"].notna(), "unit"])
+    observations = reports.load(run.path).query("frame == 'verdicts' and measure == 'deviation'")
+    assert set(observations["unit"]) == set(verdicts.loc[verdicts["deviation"].notna(), "unit"])
     assert set(reports.load(run.path).query("measure == 'median_s'")["unit"]) == {"s"}
 
 
@@ -60,19 +62,19 @@ def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder)
     earlier = RunFolder(run.path.with_name("zzz"))
     earlier.write_head(run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00"}))
     earlier.write(Verdict, [sample_run.verdict()])
-    found = reports.load(run.path.parent, run.path)
-    assert found["run"].unique().tolist() == ["earlier", run.head().name]
-    assert found["created"].is_monotonic_increasing
-    assert len(found) == len(reports.load(run.path)) + len(reports.load(earlier.path))
+    observations = reports.load(run.path.parent, run.path)
+    assert observations["run"].unique().tolist() == ["earlier", run.head().name]
+    assert observations["created"].is_monotonic_increasing
+    assert len(observations) == len(reports.load(run.path)) + len(reports.load(earlier.path))
 
 
 def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
     """Nothing was measured, and that is no error."""
     empty = RunFolder(tmp_path)
     empty.write_head(sample_run.head())
-    found = reports.load(tmp_path)
-    assert found.empty
-    assert [str(dtype) for dtype in found.dtypes] == [column.dtype for column in reports.OBSERVATIONS]
+    observations = reports.load(tmp_path)
+    assert observations.empty
+    assert [str(dtype) for dtype in observations.dtypes] == [column.dtype for column in reports.OBSERVATIONS]
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
@@ -83,6 +85,6 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 
 def test_observations_survive_parquet(run: RunFolder, tmp_path: Path) -> None:
     """Columns and types are the same when they are read again."""
-    found = reports.load(run.path)
-    found.to_parquet(tmp_path / "observations.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "observations.parquet"), found)
+    observations = reports.load(run.path)
+    observations.to_parquet(tmp_path / "observations.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "observations.parquet"), observations)

@@ -31,8 +31,8 @@ def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, *
 
 def change_of(before: RunFolder, after: RunFolder, *, same_machine: bool = True) -> dict[str, str]:
     """Return the change of each thing that either run has."""
-    found = differences(frames(before), frames(after), same_machine=same_machine)
-    return dict(zip(found["what"], found["change"], strict=True))
+    changes = differences(frames(before), frames(after), same_machine=same_machine)
+    return dict(zip(changes["what"], changes["change"], strict=True))
 
 
 BECAME = [
@@ -123,9 +123,9 @@ def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
         verdicts=[sample_run.verdict(law=law) for law in ("stays", "heals")]
         + [sample_run.verdict(Status.BROKEN, law="breaks")],
     )
-    found = differences(frames(before), frames(after), same_machine=True)
-    assert found["what"].tolist() == ["breaks", "goes", "heals", "stays"]
-    assert list(tally(found)) == [Change.BROKEN, Change.UNMEASURED, Change.MENDED, Change.UNCHANGED]
+    changes = differences(frames(before), frames(after), same_machine=True)
+    assert changes["what"].tolist() == ["breaks", "goes", "heals", "stays"]
+    assert list(tally(changes)) == [Change.BROKEN, Change.UNMEASURED, Change.MENDED, Change.UNCHANGED]
 
 
 @pytest.fixture

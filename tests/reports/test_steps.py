@@ -33,25 +33,25 @@ def measured(tmp_path: Path) -> RunFolder:
 
 def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
     """The drift that all rounds share is not in them; each has its two references, itself among them."""
-    found = FRAMES["step_ratios"](measured)
-    closed = found[found["case"] == "softmax_regression.scratch.closed_form_step"]
+    frame = FRAMES["step_ratios"](measured)
+    closed = frame[frame["case"] == "softmax_regression.scratch.closed_form_step"]
     beside = closed[closed["reference"] == "softmax_regression.scratch.training_step"]
     assert ((beside["low"] <= 0.25) & (beside["high"] >= 0.25)).mean() >= 0.8
     assert (beside["high"] - beside["low"]).max() < 0.03
-    assert set(found["reference"]) == {
+    assert set(frame["reference"]) == {
         f"{family}.{style}.training_step"
         for family in ("linear_regression", "softmax_regression")
         for style in ("scratch", "concise")
     }
-    itself = found[found["case"] == found["reference"]]
+    itself = frame[frame["case"] == frame["reference"]]
     assert (itself[["ratio", "low", "high"]] == 1.0).all().all()
 
 
 def test_the_distance_to_the_floor_is_that_within_the_rounds(measured: RunFolder) -> None:
     """At least one, with an interval around it."""
-    found = FRAMES["steps"](measured)
-    assert (found["over_floor"] > 1).all()
-    assert ((found["over_floor_low"] <= found["over_floor"]) & (found["over_floor"] <= found["over_floor_high"])).all()
+    frame = FRAMES["steps"](measured)
+    assert (frame["over_floor"] > 1).all()
+    assert ((frame["over_floor_low"] <= frame["over_floor"]) & (frame["over_floor"] <= frame["over_floor_high"])).all()
 
 
 def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
@@ -121,7 +121,7 @@ def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gains", "found"),
+    ("gains", "crossing"),
     [
         ({1: 0.1, 10: 1.0, 100: 10.0}, "about 10"),
         ({1: 0.1, 100: 10.0}, "about 10"),
@@ -131,9 +131,9 @@ def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
         ({}, "–"),
     ],
 )
-def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, float], found: str) -> None:
+def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, float], crossing: str) -> None:
     """Interpolated between two sizes; an early win that is lost again does not count."""
-    assert step.crossover(pd.Series(gains, dtype="float64")) == found
+    assert step.crossover(pd.Series(gains, dtype="float64")) == crossing
 
 
 def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
     """A floor of no time at all would make every distance infinite: it is positive."""
-    found = FRAMES["steps"](run_of(tmp_path, steps=sample_benchmarks.step_entries()))
-    assert found["floor_s"].gt(0).all()
-    assert all(math.isfinite(value) for value in found["over_floor"])
+    frame = FRAMES["steps"](run_of(tmp_path, steps=sample_benchmarks.step_entries()))
+    assert frame["floor_s"].gt(0).all()
+    assert all(math.isfinite(value) for value in frame["over_floor"])
 
 
 def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
     """The caption says what it means."""
-    found = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
-    run.write(Breaking, [found])
+    breaking = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    run.write(Breaking, [breaking])
     table = survey.breaking_points(FRAMES["breakings"](run))
     assert table.rows[0][4] == "88.72283935546875 *"
     assert "asterisk" in table.caption

@@ -78,8 +78,8 @@ def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) 
 )
 def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
     """Units compare; what is unknown has no number."""
-    found = number.magnitude(shown)
-    assert found == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
+    magnitude = number.magnitude(shown)
+    assert magnitude == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
 
 
 @pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
