@@ -201,7 +201,7 @@ def test_two_processes_prove_what_one_does(workplace: Path) -> None:
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     found = []
     for processes in (1, 2):
-        only = {"dtypes": ["float16"], "layouts": ["few"]}
+        only = {"dtypes": ["float16"], "layouts": ["spread"]}
         plan = Exhaustion("mine.py:as_defined", "softplus", folder=workplace / str(processes), **only)
         found.append(facts(plan.run(processes=processes)))
     assert found[0] == found[1]

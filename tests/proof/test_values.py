@@ -1,5 +1,7 @@
 """Proofs over values: all 65,536 numbers of a 16-bit format, for torch's functions and for mutants."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.contracts.building_blocks.logistic_function import sigmoid_oracle, softplus_oracle
+from harness.contracts.building_blocks.logistic_function import sigmoid_oracle
 from harness.floats.format import format_of, round_to, to_array
 from harness.proof.conclusion import conclude
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
@@ -25,9 +27,16 @@ def proof(function: object, contract: str, dtype: str, quantity: str, layout: Va
     return conclude(values, values.tally())
 
 
-def correctly_rounded(x: Tensor) -> Tensor:
-    """The sigmoid in float16, rounded once."""
+@cache
+def every_sigmoid() -> Tensor:
+    """The sigmoid of every float16, rounded once, in the order of their bits."""
+    x = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.float16)
     return round_to(sigmoid_oracle(x), format_of("float16"))
+
+
+def correctly_rounded(x: Tensor) -> Tensor:
+    """The sigmoid in float16, looked up: where a proof confirms by ball arithmetic, the oracle takes seconds."""
+    return every_sigmoid()[x.contiguous().view(torch.int16).long() + 2**15]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -103,9 +112,9 @@ def test_layouts_are_compared_bit_by_bit() -> None:
     """A function that rounds otherwise where the numbers are not contiguous."""
 
     def two_ways(x: Tensor) -> Tensor:
-        wide = softplus_oracle(x).hi
+        wide = torch.nn.functional.softplus(x.contiguous().double())
         nudged = wide if x.is_contiguous() else wide * (1.0 + 2.0**-9)
-        return torch.from_numpy(nudged).to(x.dtype)
+        return nudged.to(x.dtype)
 
     assert proof(two_ways, "softplus", "bfloat16", "value").differing is None
     assert proof(two_ways, "softplus", "bfloat16", "value", FEW).differing == 0
