@@ -6,6 +6,7 @@ comes from there is ever executed here.
 """
 
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -118,6 +119,9 @@ def _prepare(limits: Limits) -> None:
     # A warning is no failure, and the stream it would be printed to is listened to.
     warnings.simplefilter("ignore")
     _warm_up()
+    # What was imported stays to the end.
+    gc.freeze()
+    gc.enable()
     _limit_memory(limits)
     # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
     faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
