@@ -4,14 +4,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
+from samples.command import Command
 
-from harness import cli
 from harness.calling.discovery import load
 from harness.cli import options
 from harness.contracts import contract_named, contracts
@@ -34,33 +32,10 @@ LAWS = 4 * len(contract_named("softmax").laws)
 """Verdicts on a softmax: its laws in four dtypes."""
 
 
-@dataclass
-class Done:
-    """What a command left: exit code and output."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
-
-
 @pytest.fixture
-def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the command in this process, which spares every test the start of torch."""
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return Done(int(str(code or 0)), out, err)
-
-    return run
+def harness(harness_command: Command) -> Command:
+    """Run the command."""
+    return harness_command
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from samples.command import Command, Done
 
-from harness import cli
 from harness.loading.fault import LoadingError
 from harness.tuner.configuration import Choice
 from harness.tuner.tuning import Tuning, Wish
@@ -54,24 +53,16 @@ def broken(batch):
 number = 3
 """
 
-Command = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run ``harness tune`` in this process, in a folder with a user's data sets."""
+def command(workplace: Path, harness_command: Command) -> Command:
+    """Run ``harness tune``, in a folder with a user's data sets; no process is left."""
     (workplace / "sets.py").write_text(SETS, encoding="utf-8")
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", "tune", *words])
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
+    def run(*words: str) -> Done:
+        done = harness_command("tune", *words)
         assert not _children()
-        return int(str(code or 0)), out, err
+        return done
 
     return run
 

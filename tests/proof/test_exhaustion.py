@@ -5,14 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from samples.command import Command
 from samples.proof_space import small
 
-from harness import cli
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.proving import Proving
@@ -53,34 +51,11 @@ replace(plan, quantities=["value"]).run()
 """
 
 
-@dataclass
-class Done:
-    """What a command left: exit code and output."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
-
-
 @pytest.fixture
-def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workplace: Path) -> Command:
-    """Run the command in this process, in an empty folder with a file of functions."""
+def harness(harness_command: Command, workplace: Path) -> Command:
+    """Run the command, in an empty folder with a file of functions."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["harness", *words, "--no-isolate"])
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return Done(int(str(code or 0)), out, err)
-
-    return run
+    return lambda *words: harness_command(*words, "--no-isolate")
 
 
 @pytest.fixture

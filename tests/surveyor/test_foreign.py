@@ -3,16 +3,14 @@
 import json
 import re
 import shlex
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from samples.command import Command
 from samples.proof_space import small
 
-from harness import cli
 from harness.calling.adapter import bridged, unbridged
 from harness.case import Case
 from harness.proof import pairs
@@ -61,26 +59,13 @@ def f(x):
         return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype)
 """
 
-Command = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run ``harness`` in this process, in a folder with hostile code, which its workers find."""
+def command(workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command, in a folder with hostile code, which its workers find."""
     (workplace / "hostile_mine.py").write_text(HOSTILE, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return int(str(code or 0)), out, err
-
-    return run
+    return harness_command
 
 
 def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) -> None:

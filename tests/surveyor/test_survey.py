@@ -1,16 +1,14 @@
 """Surveys: the same on one process and on two, in Python and on the command line, on what a user gives them."""
 
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from samples.command import Command
 from torch import Tensor
 
 import harness
-from harness import cli
 from harness.error import UsageError
 from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst, how_sure, what_happens
 from harness.surveyor.findings import Findings
@@ -33,25 +31,12 @@ def raising(logits):
 
 FILES = ("breakings.jsonl", "worst.jsonl", "profiles.jsonl", "accumulators.jsonl")
 
-Command = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def command(workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run ``harness`` in this process, in a folder with a student's file."""
+def command(workplace: Path, harness_command: Command) -> Command:
+    """Run the command, in a folder with a student's file."""
     (workplace / "homework.py").write_text(HOMEWORK, encoding="utf-8")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", *words, "--no-isolate"])
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return int(str(code or 0)), out, err
-
-    return run
+    return lambda *words: harness_command(*words, "--no-isolate")
 
 
 def naive(logits: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from distributed import LocalCluster
+from samples.command import Command
 
-from harness import cli
 from harness.error import UsageError
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.proving import Proving
@@ -269,15 +269,13 @@ def test_what_is_no_executor_is_one_plain_message(
 
 @pytest.mark.parametrize("command", ["check", "survey", "prove"])
 def test_processes_of_this_machine_beside_an_executor_are_refused(
-    homework: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+    homework: Path, harness_command: Command, command: str
 ) -> None:
     """They would have no effect."""
-    asked = ["harness", command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b"]
-    monkeypatch.setattr(sys, "argv", asked)
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert stop.value.code == 2
-    assert "got `--jobs 2` and `--executor a.py:b`; leave one of them out" in capsys.readouterr().err
+    asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
+    code, _, err = harness_command(*asked)
+    assert code == 2
+    assert "got `--jobs 2` and `--executor a.py:b`; leave one of them out" in err
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
