@@ -1,5 +1,6 @@
 """Shared by all tests: the mutants' folder is importable, one thread, no state left in the working directory."""
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from samples.command import Command, Done
 
 from harness import cli
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage: it is there to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -57,3 +64,9 @@ def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         return Done(int(str(code or 0)), out, err)
 
     return run
+
+
+@pytest.fixture
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have foreign code checked in one process where no number is asked for: a second one would import torch too."""
+    monkeypatch.setattr("harness.cli.check._processes", lambda *_: 1)

@@ -59,7 +59,7 @@ def surroundings(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
             del sys.modules[name]
 
 
-@pytest.mark.usefixtures("surroundings")
+@pytest.mark.usefixtures("surroundings", "one_worker")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the order of the page."""

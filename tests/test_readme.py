@@ -31,6 +31,7 @@ def test_every_command_is_run_here_or_in_ci() -> None:
     assert '"$tox" run -e tests' in script
 
 
+@pytest.mark.usefixtures("one_worker")
 def test_checking_ones_own_function_prints_what_the_readme_shows(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

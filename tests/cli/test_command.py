@@ -33,8 +33,8 @@ LAWS = 4 * len(contract_named("softmax").laws)
 
 
 @pytest.fixture
-def harness(harness_command: Command) -> Command:
-    """Run the command."""
+def harness(harness_command: Command, one_worker: None) -> Command:
+    """Run the command, with one worker."""
     return harness_command
 
 
