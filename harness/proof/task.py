@@ -14,8 +14,9 @@ from harness.proof.conclusion import Task
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
 from harness.proof.sweep import REMEDY, ROW_BY_ROW
+from harness.record.binary_format import PARAMETERS
 
-DTYPES = ("float16", "bfloat16")
+DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)
 """The formats whose inputs can be exhausted."""
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)

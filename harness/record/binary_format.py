@@ -27,6 +27,11 @@ class Parameters(NamedTuple):
     emin: int
     emax: int
 
+    @property
+    def bits(self) -> int:
+        """Bits of a number: sign, biased exponent, and significand without the implicit bit."""
+        return self.emax.bit_length() + 1 + self.precision
+
 
 PARAMETERS: Mapping[str, Parameters] = {
     "float64": Parameters(53, -1022, 1023),
@@ -34,7 +39,12 @@ PARAMETERS: Mapping[str, Parameters] = {
     "bfloat16": Parameters(8, -126, 127),
     "float16": Parameters(11, -14, 15),
 }
-"""Of each format, by the torch dtype's name."""
+"""Of each format, by the torch dtype's name, in the order in which formats are shown."""
+
+
+def short_name(dtype: str) -> str:
+    """Return the dtype as the head of a narrow column has it: ``64``, ``32``, ``b16``, ``16``."""
+    return dtype.replace("float", "")
 
 
 def ordinal(value: float, dtype: str) -> int:

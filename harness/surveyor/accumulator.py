@@ -18,7 +18,7 @@ from harness.laws.subject import CaseError
 from harness.record import Accumulator
 from harness.verdict.job import Job
 
-WIDTHS = ("bfloat16", "float16", "float32", "float64")
+WIDTHS = tuple(sorted(FORMATS, key=lambda name: FORMATS[name].precision))
 """The widths in question, from the coarsest."""
 
 FEWEST, MOST = 2048, 65_536

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from harness.record import Status, Verdict
+from harness.record.binary_format import PARAMETERS, short_name
 from reports.figures.law import room
 from reports.part import Block, Legend, Note
 from reports.reading import Reading
@@ -12,9 +13,12 @@ from reports.tables import law
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
 from reports.text import count
 
+_FIRST, *_OTHERS = PARAMETERS
+
 READING = (
-    "In each cell, one sign for each dtype, in the order of the heading: 64 is float64, 32 float32, b16 bfloat16, "
-    "16 float16. Pointing at a sign shows the worst deviation and its bound."
+    f"In each cell, one sign for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
+    f"{', '.join(f'{short_name(dtype)} {dtype}' for dtype in _OTHERS)}. "
+    "Pointing at a sign shows the worst deviation and its bound."
 )
 """How a cell of the law matrix is read."""
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pandas as pd
 
 from harness.record import Status, Verdict
+from harness.record.binary_format import PARAMETERS, short_name
 from reports.number import plain
 from reports.text import count, cut, markdown_text
 
@@ -33,8 +34,6 @@ MEANINGS = {
 
 NOT_CLAIMED = "·"
 """What stands where a case does not claim a dtype or a law does not apply."""
-
-_DTYPES = {"float64": "64", "float32": "32", "bfloat16": "b16", "float16": "16"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Matrix:
     @property
     def short_dtypes(self) -> tuple[str, ...]:
         """The dtypes as they head the marks of a cell."""
-        return tuple(_DTYPES.get(dtype, dtype) for dtype in self.dtypes)
+        return tuple(short_name(dtype) for dtype in self.dtypes)
 
     @property
     def heading(self) -> str:
@@ -158,4 +157,5 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
 
 def _ordered(dtypes: list[str]) -> list[str]:
     """Return the known dtypes from wide to narrow, then any others."""
-    return [*(dtype for dtype in _DTYPES if dtype in dtypes), *(dtype for dtype in dtypes if dtype not in _DTYPES)]
+    known = [dtype for dtype in PARAMETERS if dtype in dtypes]
+    return [*known, *(dtype for dtype in dtypes if dtype not in PARAMETERS)]

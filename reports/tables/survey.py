@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.record import share_of_best
+from harness.record.binary_format import PARAMETERS
 from reports.number import UNKNOWN, approximate, percent, plain, times
 from reports.table import Column, Table
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(PARAMETERS)
 
 SURE = (
     "Exact to the float, and confirmed by ball arithmetic at the number and the one before it. In bfloat16 and float16 "

@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
+from harness.case import FLOATS
 from harness.floats.format import FORMATS, Format, from_ordinal, to_array, to_ordinal
-from harness.record.binary_format import ordinal
+from harness.record.binary_format import PARAMETERS, ordinal, short_name
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
@@ -33,3 +34,12 @@ def test_they_are_there_without_torch() -> None:
     """The gate compares breaking points with them, of a run whose cases it need not load."""
     code = "import harness.record.binary_format, harness.gate.numerics, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_derived_of_a_format_is_what_torch_has() -> None:
+    """Its bits, its short name in the head of a column; and cases claim these formats unless they say otherwise."""
+    assert {name: 8 * getattr(torch, name).itemsize for name in PARAMETERS} == {
+        name: parameters.bits for name, parameters in PARAMETERS.items()
+    }
+    assert [short_name(name) for name in PARAMETERS] == ["64", "32", "b16", "16"]
+    assert tuple(PARAMETERS) == FLOATS
