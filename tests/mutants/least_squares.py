@@ -21,8 +21,9 @@ def ridge(X: Tensor, y: Tensor) -> Any:
 
 def pivots_on_unset_memory(X: Tensor, y: Tensor) -> Any:
     """Which columns stay in their place nobody says, as to LAPACK's ``gelsy`` where ``jpvt`` is left as it was."""
+    # Before the call has used and freed memory itself, and behind the sixteen bytes in which malloc keeps its links.
+    stays = torch.empty(4 + X.shape[1] + 1, dtype=torch.int32)[4:] != 0
     A = torch.cat([X, X.new_ones(len(X), 1)], 1)
-    stays = torch.empty(A.shape[1], dtype=torch.int32) != 0
     order = torch.argsort(torch.where(stays, torch.inf, A.norm(dim=0)), descending=True, stable=True)
     theta = A.new_empty(A.shape[1])
     theta[order] = torch.linalg.lstsq(A[:, order], y.unsqueeze(1), driver="gels").solution.squeeze(1)
