@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples.balance
+import samples.benchmarks
+import samples.run
 import torch
 from rich.console import Console
-from samples import balance as sample_balance
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
 from samples.apart import run_apart
 from torch.utils.data import DataLoader, Dataset
 
@@ -237,7 +237,7 @@ def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: 
         assert info["step_s"] > 0.0
         assert info["loop_s"] > 0.0
     run = RunFolder(tmp_path / "run")
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     assert set(FRAMES["balance"](run)["verdict"]) <= {"keeps ahead", "starves the step", "not decided"}
 
 
@@ -253,7 +253,7 @@ def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> 
     ]
     assert len(infos[0]["rates"]) == 3
     run = RunFolder(tmp_path / "run")
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     found = FRAMES["tuner"](run)
     assert list(found["case"]) == ["in memory", "cheap"]
     assert ((found["share_of_best"] > 0.0) & (found["share_of_best"] <= 1.0)).all()
@@ -290,8 +290,8 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
 def run(tmp_path: Path) -> RunFolder:
     """A run with benchmarks of balance and of the tuner, made up."""
     folder = RunFolder(tmp_path)
-    sample_benchmarks.write_suite(folder, "balance", sample_balance.balance_entries())
-    sample_benchmarks.write_suite(folder, "tuner", sample_balance.tuner_entries())
+    samples.benchmarks.write_suite(folder, "balance", samples.balance.balance_entries())
+    samples.benchmarks.write_suite(folder, "tuner", samples.balance.tuner_entries())
     return folder
 
 
@@ -320,11 +320,11 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
 
 def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
     """The table has no time there, and all else."""
-    entries = sample_balance.balance_entries()
+    entries = samples.balance.balance_entries()
     for entry in entries:
         del entry["extra_info"]["loop_s"]
     folder = RunFolder(tmp_path)
-    sample_benchmarks.write_suite(folder, "balance", entries)
+    samples.benchmarks.write_suite(folder, "balance", entries)
     table = balance.balance(FRAMES["balance"](folder), None)
     assert {row[7] for row in table.rows} == {"–"}
     assert table.columns[7].heading == "loop, a batch"
@@ -360,8 +360,8 @@ def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) 
 def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_path: Path) -> None:
     """There is nothing to compare it with."""
     folder = RunFolder(tmp_path)
-    entries = [one for one in sample_balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
-    sample_benchmarks.write_suite(folder, "tuner", entries)
+    entries = [one for one in samples.balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
+    samples.benchmarks.write_suite(folder, "tuner", entries)
     assert FRAMES["tuner"](folder).empty
 
 
@@ -373,18 +373,18 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """As the report does."""
-    printed = _printed(print_balance, sample_balance.balance_entries())
+    printed = _printed(print_balance, samples.balance.balance_entries())
     assert "starves the step by 23" in printed
     assert "not decided" in printed
     assert "loading keeps ahead" in printed
     assert "cheapest that keeps ahead: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
-    starving = _printed(print_balance, sample_balance.balance_entries()[:2])
+    starving = _printed(print_balance, samples.balance.balance_entries()[:2])
     assert "none of these keeps ahead" in starving
 
 
 def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
     """Run by run, and the medians of each data set."""
-    printed = _printed(print_tuner, sample_balance.tuner_entries())
+    printed = _printed(print_tuner, samples.balance.tuner_entries())
     assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time" in printed
     assert "98.0%" in printed
     assert "30.0%" in printed

@@ -13,9 +13,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import samples.benchmarks
 import torch
 from rich.console import Console
-from samples import benchmarks as sample_benchmarks
 from torch import Tensor
 
 from harness.bench import run as benchmark
@@ -277,7 +277,7 @@ def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any
     usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
     info = {"case": case, "family": "f", "style": "scratch", "batch_size": 8, "workers": workers, "samples": 80}
     info |= {"batches": 10, "loader": loader, "first_batch_s": 0.01}
-    return sample_benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
+    return samples.benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
 
 
 def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import benchmarks as sample_benchmarks
+import samples.benchmarks
 from typer.testing import CliRunner
 
 from harness.bench import run as benchmark
@@ -27,7 +27,7 @@ class Suites:
         self.settings.append(settings)
         if watch is not None:
             watch("test_training_step[it]", 1, 2)
-        entries = sample_benchmarks.step_entries() if name == "steps" else sample_benchmarks.agreement_entries()
+        entries = samples.benchmarks.step_entries() if name == "steps" else samples.benchmarks.agreement_entries()
         (run_folder / f"bench-{name}.json").write_text(json.dumps({"benchmarks": entries, "harness": {}}))
         if isinstance(self.end, BaseException):
             raise self.end

@@ -6,23 +6,23 @@ import sys
 from typing import Any
 
 import pytest
-from samples import balance as sample_balance
-from samples import benchmarks as sample_benchmarks
+import samples.balance
+import samples.benchmarks
 
 from harness.bench.run import SUITES
 from harness.error import UsageError
 from harness.record.bench import RECORDS, BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
 
 ENTRIES = {
-    "steps": sample_benchmarks.step_entries(("cpu", "cuda")),
-    "agreement": sample_benchmarks.agreement_entries(),
-    "loaders": sample_benchmarks.loader_entries(),
-    "balance": sample_balance.balance_entries(),
-    "tuner": sample_balance.tuner_entries(),
-    "operations": sample_benchmarks.operation_entries(),
-    "vectorization": sample_benchmarks.vectorization_entries(),
-    "screening": sample_benchmarks.screening_entries(),
-    "search": sample_benchmarks.search_entries(),
+    "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
+    "agreement": samples.benchmarks.agreement_entries(),
+    "loaders": samples.benchmarks.loader_entries(),
+    "balance": samples.balance.balance_entries(),
+    "tuner": samples.balance.tuner_entries(),
+    "operations": samples.benchmarks.operation_entries(),
+    "vectorization": samples.benchmarks.vectorization_entries(),
+    "screening": samples.benchmarks.screening_entries(),
+    "search": samples.benchmarks.search_entries(),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> Non
 
 def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() -> None:
     """A loader of whole epochs has no limit beside it."""
-    entry = sample_benchmarks.loader_entries(limit=False)[0]
+    entry = samples.benchmarks.loader_entries(limit=False)[0]
     entry["extra_info"]["colour"] = "green"
     entry["stats"]["data"] = None
     (loader,) = read("loaders", [entry])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from samples import run as sample_run
+import samples.run
 
 from harness.error import UsageError
 from harness.record import RUNS, RunFolder, oldest_first
@@ -12,7 +12,7 @@ from harness.record import RUNS, RunFolder, oldest_first
 def run(path: Path, *, created: str) -> RunFolder:
     """Return a run that was created then."""
     folder = RunFolder(path)
-    folder.write_head(sample_run.head().model_copy(update={"created": created}))
+    folder.write_head(samples.run.head().model_copy(update={"created": created}))
     return folder
 
 

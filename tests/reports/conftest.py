@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from samples import run as sample_run
+import samples.run
 from samples.report import Report, reported
 
 from harness.record import RunFolder
@@ -14,7 +14,7 @@ from harness.record import RunFolder
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
     """Return a run with every kind of record, which is to be left as it is."""
-    run = sample_run.full_run(tmp_path_factory.mktemp("full"))
+    run = samples.run.full_run(tmp_path_factory.mktemp("full"))
     before = _digests(run.path)
     yield run
     after = _digests(run.path)

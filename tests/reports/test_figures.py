@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
-from samples import survey as sample_survey
+import samples.benchmarks
+import samples.run
+import samples.survey
 
 from harness.record import Breaking, DataSource, Profile, RunFolder
 from reports.figures.accuracy import accuracy_against_speed
@@ -103,7 +103,7 @@ def test_a_run_that_diverged_is_still_drawn(losses: list[tuple[float, float]]) -
 
 def test_a_stand_in_labels_every_figure_of_training() -> None:
     """The caveat is part of the heading."""
-    source: DataSource = sample_run.data_source(genuine=False)
+    source: DataSource = samples.run.data_source(genuine=False)
     frame = curve([(3, 3), (2, 2), (1, 2.5)]).assign(data="synthetic stand-in")
     for figure in (*training_curves(frame, source), *overfitting(frame, source)):
         assert figure.heading.endswith("(made from the synthetic stand-in, not from the published data set)")
@@ -113,7 +113,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
     """The interval runs from the nearest quartiles to the farthest; a size without both styles has none."""
     rows = [
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
-        for entry in sample_benchmarks.vectorization_entries()
+        for entry in samples.benchmarks.vectorization_entries()
     ]
     compared = ratios(pd.DataFrame(rows[:-1]))
     assert len(compared) == 9
@@ -123,7 +123,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
 
 def test_a_loop_is_compared_within_its_family() -> None:
     """Another family's case of the same contract is no loop against these vectors."""
-    entries = [*sample_benchmarks.vectorization_entries()]
+    entries = [*samples.benchmarks.vectorization_entries()]
     for entry in entries[:2]:
         entry["extra_info"] |= {"family": "other"}
     timing = [{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")} for entry in entries]
@@ -144,8 +144,8 @@ def test_a_png_holds_the_pixels_it_was_given() -> None:
 def surveyed(path: Path) -> RunFolder:
     """Write a survey."""
     run = RunFolder(path)
-    run.write(Breaking, sample_survey.breakings())
-    run.write(Profile, sample_survey.profiles())
+    run.write(Breaking, samples.survey.breakings())
+    run.write(Profile, samples.survey.profiles())
     return run
 
 
@@ -173,7 +173,7 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
 
 def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(tmp_path: Path) -> None:
     """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
-    run = sample_run.full_run(tmp_path)
+    run = samples.run.full_run(tmp_path)
     operations = FRAMES["operations"](run)
     drawn = accuracy_against_speed(operations)
     assert [panel.title for panel in drawn.panels] == ["softmax"]
@@ -192,7 +192,7 @@ def test_names_are_as_short_as_tells_cases_apart() -> None:
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
     """Times alone are no reason to draw it."""
-    run = sample_run.full_run(tmp_path)
+    run = samples.run.full_run(tmp_path)
     operations = FRAMES["operations"](run).assign(ratio=math.nan)
     (panel,) = accuracy_against_speed(operations).panels
     assert panel.note.startswith("no contract")

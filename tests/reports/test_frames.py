@@ -7,10 +7,10 @@ from typing import Literal
 
 import pandas as pd
 import pytest
+import samples.benchmarks
+import samples.frames
+import samples.run
 from pydantic import BaseModel, Field
-from samples import benchmarks as sample_benchmarks
-from samples import frames as sample_frames
-from samples import run as sample_run
 
 from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
@@ -23,7 +23,7 @@ from reports.schema import KEYS, SCHEMAS
 def bare(tmp_path: Path) -> RunFolder:
     """Return a run that holds nothing but its head."""
     run = RunFolder(tmp_path / "bare")
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     return run
 
 
@@ -39,11 +39,11 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: 
 
 def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -> None:
     """Their names, and of each the columns, their order, their types and every value."""
-    made, recorded = sample_frames.contents(tmp_path), sample_frames.recorded()
+    made, recorded = samples.frames.contents(tmp_path), samples.frames.recorded()
     assert list(made) == list(recorded)
     for name in recorded:
         assert list(made[name]["types"].items()) == list(recorded[name]["types"].items())
-        pd.testing.assert_frame_equal(sample_frames.table(made[name]), sample_frames.table(recorded[name]), rtol=1e-9)
+        pd.testing.assert_frame_equal(samples.frames.table(made[name]), samples.frames.table(recorded[name]), rtol=1e-9)
 
 
 def test_a_frame_is_an_attribute_and_an_item_and_a_misspelt_one_is_neither(bare: RunFolder) -> None:
@@ -132,7 +132,7 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
     """An exact law has bound 0; an infinite deviation exceeds any bound; a skip has no ratio."""
     pairs = [(0.0, 0.0), (3.0, 12.0), (1.0, 0.0), (math.inf, 64.0), (math.inf, math.inf), (None, None)]
     verdicts = [
-        sample_run.verdict(law=f"law {number}", deviation=deviation, bound=bound)
+        samples.run.verdict(law=f"law {number}", deviation=deviation, bound=bound)
         for number, (deviation, bound) in enumerate(pairs)
     ]
     bare.write(Verdict, verdicts)
@@ -143,7 +143,7 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
 
 def test_a_counterexample_is_flattened_into_its_row(bare: RunFolder) -> None:
     """Actual, expected and replay stand in the row of a broken law and are missing elsewhere."""
-    bare.write(Verdict, [sample_run.verdict(Status.BROKEN), sample_run.verdict(law="other")])
+    bare.write(Verdict, [samples.run.verdict(Status.BROKEN), samples.run.verdict(law="other")])
     broken, holding = (row for _, row in FRAMES["verdicts"](bare).iterrows())
     assert math.isnan(broken["actual"])
     assert broken["expected"] == 1.0
@@ -161,7 +161,7 @@ def test_rates_come_from_the_median_and_their_interval_from_the_quartiles(full: 
 
 def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
     """A standard error of 0 divides nothing: unknown is never 0 or infinite."""
-    estimate = sample_run.estimates()[0]
+    estimate = samples.run.estimates()[0]
     bare.write(type(estimate), [estimate, estimate.model_copy(update={"standard_error": 0.0})])
     known, unknown = FRAMES["estimates"](bare)["error"]
     assert known == pytest.approx((estimate.learned - estimate.true) / estimate.standard_error)
@@ -170,21 +170,21 @@ def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
 
 def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
     """The message names the file, the benchmark and the field."""
-    entries = sample_benchmarks.loader_entries()[:2]
+    entries = samples.benchmarks.loader_entries()[:2]
     del entries[1]["extra_info"]["workers"]
-    sample_benchmarks.write_suite(bare, "loaders", entries)
+    samples.benchmarks.write_suite(bare, "loaders", entries)
     with pytest.raises(UsageError, match=r"`workers`.*bench-loaders\.json, benchmark 2"):
         FRAMES["loaders"](bare)
 
 
 def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
     """A median of 0 would make an infinite rate."""
-    sample_benchmarks.write_suite(bare, "steps", [{**sample_benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
+    samples.benchmarks.write_suite(bare, "steps", [{**samples.benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
     with pytest.raises(UsageError, match="`median`"):
         FRAMES["steps"](bare)
 
 
 def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
     """What another suite timed is no loader, however it looks."""
-    sample_benchmarks.write_suite(bare, "mine", sample_benchmarks.loader_entries())
+    samples.benchmarks.write_suite(bare, "mine", samples.benchmarks.loader_entries())
     assert FRAMES["loaders"](bare).empty

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from samples import gate as sample_gate
-from samples import run as sample_run
+import samples.gate
+import samples.run
 
 from harness.record import Finding, RunFolder
 from reports.figures.gate import evidence
@@ -14,37 +14,37 @@ from reports.tables import gate
 
 def test_the_findings_that_decide_come_first() -> None:
     """A regression before what is as it was."""
-    table = gate.findings(sample_gate.findings())
+    table = gate.findings(samples.gate.findings())
     assert [row[1] for row in table.rows] == ["regressed", "unchanged"]
     assert "got slower" in table.rows[0][2]
 
 
 def test_every_arm_has_a_row_with_its_bounds() -> None:
     """As slowdowns, in percent."""
-    table = gate.comparisons(sample_gate.comparisons())
+    table = gate.comparisons(samples.gate.comparisons())
     assert len(table.rows) == 5
     assert table.rows[0][3:] == ("10", "+10.0 %", "+9.1 %", "+10.9 %", "3.5 %")
 
 
 def test_the_figure_names_its_range_and_draws_the_case_that_differs_most() -> None:
     """All cases on the left, its slices on the right."""
-    figure = evidence(sample_gate.comparisons(), sample_gate.slices())
+    figure = evidence(samples.gate.comparisons(), samples.gate.slices())
     forest, course = figure.panels
     assert "+0.1 % to +10.0 %" in figure.caption
     assert 'aria-label="Slowdown of 2 cases' in forest.svg
-    assert course.title.startswith(sample_gate.CASES[0])
+    assert course.title.startswith(samples.gate.CASES[0])
     assert "time since the measurement began (s)" in course.svg
 
 
 def test_without_slices_the_figure_says_so() -> None:
     """A run of which they were removed is still a readable run."""
-    figure = evidence(sample_gate.comparisons(), [])
+    figure = evidence(samples.gate.comparisons(), [])
     assert figure.panels[1].note == "no slices in this run"
 
 
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     """With a link to the gate's own section; a run without findings has a sentence there."""
-    run = sample_run.full_run(tmp_path / "run")
+    run = samples.run.full_run(tmp_path / "run")
     by_name = {section.name: section for section in sections(read(run))}
     assert any("got slower" in sentence for sentence, _ in by_name["attention"].parts[1].items)
     assert [part.kind for part in by_name["gate"].parts] == ["table", "figure", "table"]

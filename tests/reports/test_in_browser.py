@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
+import samples.benchmarks
+import samples.run
 
 from harness.record import Status, Verdict
 from reports.page import write_report
@@ -78,11 +78,11 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of a run with every kind of record, failures and an accelerator included."""
-    environment = sample_run.environment(accelerator="NVIDIA H100")
-    run = sample_run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
-    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
-    failing = [sample_run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
-    run.write(Verdict, [*sample_run.verdicts(), *failing])
+    environment = samples.run.environment(accelerator="NVIDIA H100")
+    run = samples.run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
+    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))
+    failing = [samples.run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
+    run.write(Verdict, [*samples.run.verdicts(), *failing])
     return write_report(run)[0]
 
 

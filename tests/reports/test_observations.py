@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from samples import run as sample_run
+import samples.run
 
 import reports
 from harness.error import UsageError
@@ -15,7 +15,7 @@ from reports.frame import frames
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     """Return a run with every kind of record."""
-    return sample_run.full_run(tmp_path / "runs" / "later")
+    return samples.run.full_run(tmp_path / "runs" / "later")
 
 
 def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
@@ -61,7 +61,7 @@ def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder)
     """Oldest first, each once, however often it is named."""
     earlier = RunFolder(run.path.with_name("zzz"))
     earlier.write_head(run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00"}))
-    earlier.write(Verdict, [sample_run.verdict()])
+    earlier.write(Verdict, [samples.run.verdict()])
     observations = reports.load(run.path.parent, run.path)
     assert observations["run"].unique().tolist() == ["earlier", run.head().name]
     assert observations["created"].is_monotonic_increasing
@@ -71,7 +71,7 @@ def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder)
 def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
     """Nothing was measured, and that is no error."""
     empty = RunFolder(tmp_path)
-    empty.write_head(sample_run.head())
+    empty.write_head(samples.run.head())
     observations = reports.load(tmp_path)
     assert observations.empty
     assert [str(dtype) for dtype in observations.dtypes] == [column.dtype for column in reports.OBSERVATIONS]

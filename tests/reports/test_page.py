@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from samples import balance as sample_balance
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
-from samples import survey as sample_survey
+import samples.balance
+import samples.benchmarks
+import samples.run
+import samples.survey
 from samples.report import Report, reported
 
 from harness.error import UsageError
@@ -80,7 +80,7 @@ def unbroken(html: str) -> str:
 def bare(path: Path) -> RunFolder:
     """Return a run that holds nothing but its head."""
     run = RunFolder(path)
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     return run
 
 
@@ -164,7 +164,7 @@ def test_a_mix_of_verdicts_has_its_line_and_its_colour(
 ) -> None:
     """Nothing ran, all as declared, or what is wrong by name; the colour repeats what the words say."""
     run = bare(tmp_path)
-    verdicts = [sample_run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
+    verdicts = [samples.run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
     run.write(Verdict, verdicts)
     page, (line, *_) = write_report(run)
     assert line == expected
@@ -194,26 +194,26 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
     run = bare(tmp_path)
     match kind:
         case "verdicts":
-            run.write(Verdict, sample_run.verdicts())
+            run.write(Verdict, samples.run.verdicts())
         case "epochs":
-            run.write(Epoch, sample_run.epochs())
+            run.write(Epoch, samples.run.epochs())
         case "estimates":
-            run.write(LearnedParameter, sample_run.estimates())
+            run.write(LearnedParameter, samples.run.estimates())
         case "images":
-            run.write(Image, sample_run.images())
+            run.write(Image, samples.run.images())
         case "survey":
-            run.write(Breaking, sample_survey.breakings())
+            run.write(Breaking, samples.survey.breakings())
         case _:
             entries = {
-                "steps": sample_benchmarks.step_entries,
-                "loaders": sample_benchmarks.loader_entries,
-                "balance": sample_balance.balance_entries,
-                "tuner": sample_balance.tuner_entries,
-                "vectorization": sample_benchmarks.vectorization_entries,
-                "screening": sample_benchmarks.screening_entries,
-                "search": sample_benchmarks.search_entries,
+                "steps": samples.benchmarks.step_entries,
+                "loaders": samples.benchmarks.loader_entries,
+                "balance": samples.balance.balance_entries,
+                "tuner": samples.balance.tuner_entries,
+                "vectorization": samples.benchmarks.vectorization_entries,
+                "screening": samples.benchmarks.screening_entries,
+                "search": samples.benchmarks.search_entries,
             }
-            sample_benchmarks.write_suite(run, kind, entries[kind]())
+            samples.benchmarks.write_suite(run, kind, entries[kind]())
     assert Outline(written(run)[0]).open == []
 
 
@@ -229,28 +229,28 @@ EVIL = "<img src=x onerror=alert(1)>&\"'$x_1$ | `\x1b[31m 漢字 \u202e"
 def hostile(path: Path) -> RunFolder:
     """Return a run whose every text is an attack."""
     run = RunFolder(path)
-    run.write_head(sample_run.head(name=EVIL, commands=(EVIL,), environment=sample_run.environment(processor=EVIL)))
+    run.write_head(samples.run.head(name=EVIL, commands=(EVIL,), environment=samples.run.environment(processor=EVIL)))
     texts = {"family": EVIL, "law": EVIL, "contract": EVIL, "statement": EVIL, "source": EVIL, "reason": EVIL}
-    run.write(Verdict, [sample_run.verdict(status, case=EVIL + status, **texts) for status in Status])
-    epochs = [it.model_copy(update={"case": EVIL, "experiment": EVIL, "data": EVIL}) for it in sample_run.epochs()]
+    run.write(Verdict, [samples.run.verdict(status, case=EVIL + status, **texts) for status in Status])
+    epochs = [it.model_copy(update={"case": EVIL, "experiment": EVIL, "data": EVIL}) for it in samples.run.epochs()]
     run.write(Epoch, epochs)
     run.write(
-        LearnedParameter, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in sample_run.estimates()]
+        LearnedParameter, [it.model_copy(update={"case": EVIL, "parameter": EVIL}) for it in samples.run.estimates()]
     )
-    run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in sample_run.images()])
+    run.write(Image, [it.model_copy(update={"label": EVIL, "data": EVIL}) for it in samples.run.images()])
     surveyed = {"case": EVIL, "law": EVIL, "contract": EVIL}
     rays = {"ray": EVIL, "formula": EVIL, "form": EVIL, "reason": EVIL}
-    run.write(Breaking, [it.model_copy(update=surveyed | rays) for it in sample_survey.breakings()])
-    run.write(Worst, [it.model_copy(update=surveyed) for it in sample_survey.worst()])
-    run.write(Profile, [it.model_copy(update=surveyed) for it in sample_survey.profiles()])
+    run.write(Breaking, [it.model_copy(update=surveyed | rays) for it in samples.survey.breakings()])
+    run.write(Worst, [it.model_copy(update=surveyed) for it in samples.survey.worst()])
+    run.write(Profile, [it.model_copy(update=surveyed) for it in samples.survey.profiles()])
     sums = {"case": EVIL, "contract": EVIL, "order": EVIL, "width": EVIL, "evidence": (EVIL,)}
-    run.write(Accumulator, [it.model_copy(update=sums) for it in sample_survey.accumulators()])
+    run.write(Accumulator, [it.model_copy(update=sums) for it in samples.survey.accumulators()])
     named = {"case": EVIL, "family": EVIL, "style": EVIL}
-    entries = {"steps": sample_benchmarks.step_entries(), "loaders": sample_benchmarks.loader_entries(data=EVIL)}
+    entries = {"steps": samples.benchmarks.step_entries(), "loaders": samples.benchmarks.loader_entries(data=EVIL)}
     for suite, benchmarks in entries.items():
         for entry in benchmarks:
             entry["extra_info"] |= named
-        sample_benchmarks.write_suite(run, suite, benchmarks)
+        samples.benchmarks.write_suite(run, suite, benchmarks)
     return run
 
 
@@ -269,7 +269,7 @@ def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
 def test_a_huge_error_is_cut(tmp_path: Path) -> None:
     """A megabyte of traceback does not become a megabyte of page."""
     run = bare(tmp_path)
-    run.write(Verdict, [sample_run.verdict(Status.ERROR, reason="x" * 1_000_000)])
+    run.write(Verdict, [samples.run.verdict(Status.ERROR, reason="x" * 1_000_000)])
     html, markdown = written(run)
     assert len(html) < 100_000
     assert len(markdown) < 20_000
@@ -281,7 +281,7 @@ STAND_IN = "made from the synthetic stand-in, not from the published data set"
 
 def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
     """Heat map, loader tables, training curves and their table, image grid, data table; nothing else."""
-    html, markdown = written(sample_run.full_run(tmp_path, genuine=False))
+    html, markdown = written(samples.run.full_run(tmp_path, genuine=False))
     labelled = {
         name
         for name, body in re.findall(r'class="part" id="([\w-]+)"(.*?)(?=class="part"|</section>)', html, re.DOTALL)
@@ -303,8 +303,8 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
     sentence = "no accelerator on this machine"
     assert report.html.count(sentence) == 3
     assert sentence in report.markdown
-    run = sample_run.full_run(tmp_path / "with", environment=sample_run.environment(accelerator="NVIDIA H100"))
-    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries(("cpu", "cuda")))
+    run = samples.run.full_run(tmp_path / "with", environment=samples.run.environment(accelerator="NVIDIA H100"))
+    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))
     html, _ = written(run)
     assert sentence not in html
     assert "softmax_regression, cuda" in unbroken(html)
@@ -323,7 +323,7 @@ def test_captions_are_computed_from_the_run(report: Report) -> None:
 def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
     """A broken law has its sentence and its block; a declaration that was not met has its sentence."""
     run = bare(tmp_path)
-    run.write(Verdict, [sample_run.verdict(status, law=f"{status}_law") for status in Status])
+    run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
     assert '<a href="#failure-1">Show</a>' in html
     assert "  look at    exp overflows above 88.7 in float32: subtract the row maximum first" in markdown
@@ -334,7 +334,7 @@ def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
 def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
     """Six signs, six texts, and the tally of the case in words."""
     run = bare(tmp_path)
-    run.write(Verdict, [sample_run.verdict(status, law=f"{status}_law") for status in Status])
+    run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
     for status, sign in zip(Status, "✓✗◇≠–!", strict=True):
         assert re.search(rf'class="mark {status}" role="img" title="float32: {status}[^"]*"[^>]*>{sign}<', html)
@@ -357,7 +357,7 @@ def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, repor
 def test_a_damaged_image_names_the_rule(tmp_path: Path) -> None:
     """Pixels that are not as many as height and width say are refused."""
     run = bare(tmp_path)
-    run.write(Image, [sample_run.images()[0].model_copy(update={"width": 27})])
+    run.write(Image, [samples.run.images()[0].model_copy(update={"width": 27})])
     with pytest.raises(UsageError, match="height \\* width"):
         write_report(run)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import run as sample_run
+import samples.run
 
 from harness.error import UsageError
 from harness.record import (
@@ -24,44 +24,44 @@ from reports.tables import proof as tables
 
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
     """Nor is one whose checksum does not fit, or that ended in an error."""
-    assert extent(sample_run.proof()) == "proved"
-    assert extent(sample_run.proof(visited=440_860_672)) == "a part, 10.9%"
-    assert extent(sample_run.proof(visited=4_030_726_143)) == "a part, 99.9%"
-    assert extent(sample_run.proof(checksum="f0400000-0-1")).startswith("not proved")
-    assert extent(sample_run.proof(error="it raises")) == "error"
+    assert extent(samples.run.proof()) == "proved"
+    assert extent(samples.run.proof(visited=440_860_672)) == "a part, 10.9%"
+    assert extent(samples.run.proof(visited=4_030_726_143)) == "a part, 99.9%"
+    assert extent(samples.run.proof(checksum="f0400000-0-1")).startswith("not proved")
+    assert extent(samples.run.proof(error="it raises")) == "error"
 
 
 def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
     """In one sentence."""
     assert proof_line([]) == "proofs: none, no input was visited"
-    assert proof_line([sample_run.proof()]) == "proofs: all 1 proved (4,030,726,144 inputs visited)"
-    assert proof_line([*sample_run.proofs(), sample_run.refutation()]) == (
+    assert proof_line([samples.run.proof()]) == "proofs: all 1 proved (4,030,726,144 inputs visited)"
+    assert proof_line([*samples.run.proofs(), samples.run.refutation()]) == (
         "proofs: 2 of 3 proved; 1 law broken (8,502,312,960 inputs visited)"
     )
 
 
 def test_the_witness_is_spelled_in_hexadecimal() -> None:
     """And where every output is correctly rounded there is none."""
-    assert witness(sample_run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
-    assert worst(sample_run.proof()) == "0.500918"
-    assert (witness(sample_run.proof(witness=None)), worst(sample_run.proof(witness=None))) == ("–", "≤ 0.5")
+    assert witness(samples.run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
+    assert worst(samples.run.proof()) == "0.500918"
+    assert (witness(samples.run.proof(witness=None)), worst(samples.run.proof(witness=None))) == ("–", "≤ 0.5")
 
 
 def test_a_broken_law_has_a_block_with_its_kernel() -> None:
     """As the terminal prints it."""
-    broken = sample_run.refutation()
+    broken = samples.run.refutation()
     (block,) = broken_blocks([broken])
     assert block.startswith("homework.softmax breaks value [float16, rows]")
     assert "kernel     classes along the last axis" in block
     assert "replay     harness check" in block
     assert "of this input alone" in block
     assert laws_held(broken) == "none holds, value (broken)"
-    assert laws_held(sample_run.proof()) == "2 hold"
+    assert laws_held(samples.run.proof()) == "2 hold"
 
 
 def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
     """With the others named in its last line."""
-    broken = sample_run.refutation()
+    broken = samples.run.refutation()
     (block,) = broken_blocks([broken, broken.model_copy(update={"layout": "spread"})])
     assert block.splitlines()[-1] == "  likewise   [float16, spread]"
 
@@ -69,12 +69,12 @@ def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
 def test_what_was_done_instead_of_answering_is_said_once() -> None:
     """With the proofs that it concerns, a dtype alone standing for all of its layouts."""
     errors = [
-        sample_run.proof(error="it hangs", quantity=quantity, layout=layout, dtype=dtype)
+        samples.run.proof(error="it hangs", quantity=quantity, layout=layout, dtype=dtype)
         for quantity in ("value", "gradient")
         for dtype in ("float16", "bfloat16")
         for layout in ("rows", "columns")
     ]
-    answered = sample_run.proof(quantity="gradient", layout="columns", dtype="bfloat16")
+    answered = samples.run.proof(quantity="gradient", layout="columns", dtype="bfloat16")
     assert unanswered_proofs([*errors[:-1], answered]) == [
         "it hangs\n  concerns  value [everywhere]; gradient [float16; bfloat16 rows]"
     ]
@@ -83,8 +83,8 @@ def test_what_was_done_instead_of_answering_is_said_once() -> None:
 
 def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> None:
     """In the section, among the findings, and in the line at its head."""
-    run = sample_run.full_run(tmp_path)
-    run.write(Proof, [*sample_run.proofs(), sample_run.refutation()])
+    run = samples.run.full_run(tmp_path)
+    run.write(Proof, [*samples.run.proofs(), samples.run.refutation()])
     path, (verdict, *_) = write_report(run)
     assert "proofs: 2 of 3 proved; 1 law broken" in verdict
     for text in (path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")):
@@ -96,9 +96,9 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
 def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
     """Good where all hold, bad where a law is broken."""
     run = RunFolder(tmp_path)
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     outcomes = []
-    for found in (sample_run.proof(), sample_run.refutation()):
+    for found in (samples.run.proof(), samples.run.refutation()):
         run.write(Proof, [found])
         path, (verdict, *_) = write_report(run)
         assert verdict.startswith("proofs: all 1 proved")
@@ -108,10 +108,10 @@ def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
 
 def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
     """Measured, or following from the value; a part is marked."""
-    table = tables.held(sample_run.proofs())
+    table = tables.held(samples.run.proofs())
     assert {row[4] for row in table.rows} == {"measured", "follows from the value"}
     assert any("float16 spread (a part)" in row[5] for row in table.rows)
-    (rows, spread) = tables.kernels(sample_run.proofs()).rows
+    (rows, spread) = tables.kernels(samples.run.proofs()).rows
     assert (rows[0], rows[4]) == ("rows", "1")
     assert spread[0] == "spread"
 
@@ -119,7 +119,7 @@ def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
 @pytest.mark.parametrize("field", ["checksum", "visited", "laws"])
 def test_a_proof_without_a_field_is_refused(tmp_path: Path, field: str) -> None:
     """Records are validated when they are read."""
-    document = sample_run.proof().model_dump_json(exclude={field})
+    document = samples.run.proof().model_dump_json(exclude={field})
     (tmp_path / "proofs.jsonl").write_text(document + "\n", encoding="utf-8")
     with pytest.raises(UsageError, match=field):
         RunFolder(tmp_path).read(Proof)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
-from samples import survey as sample_survey
+import samples.benchmarks
+import samples.run
+import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict
 from reports import page as pages
@@ -23,8 +23,8 @@ DTYPE = "float32"
 def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, **environment: Any) -> RunFolder:
     """Return a run with some verdicts, and its head."""
     run = RunFolder(path)
-    facts = sample_run.environment(**environment)
-    run.write_head(sample_run.head(name=path.name, created=created, environment=facts))
+    facts = samples.run.environment(**environment)
+    run.write_head(samples.run.head(name=path.name, created=created, environment=facts))
     run.write(Verdict, verdicts or [])
     return run
 
@@ -56,7 +56,7 @@ def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
 ) -> None:
     """A declaration makes no difference: what counts is whether the law is broken."""
     before, after = (
-        run_of(tmp_path / name, "2026-01-01T00:00:00Z", verdicts=[sample_run.verdict(status)] if status else [])
+        run_of(tmp_path / name, "2026-01-01T00:00:00Z", verdicts=[samples.run.verdict(status)] if status else [])
         for name, status in (("before", was), ("after", now))
     )
     assert change_of(before, after) == {"rows_sum_to_one": change.value}
@@ -77,7 +77,7 @@ def test_a_breaking_point_moves_inwards_or_outwards(
     tmp_path: Path, was: float | None, now: float | None, change: Change
 ) -> None:
     """One that comes into being is earlier than none."""
-    point = sample_survey.breakings()[0]
+    point = samples.survey.breakings()[0]
     before, after = (run_of(tmp_path / name, "2026-01-01T00:00:00Z") for name in ("before", "after"))
     before.write(Breaking, [point.model_copy(update={"value": was})])
     after.write(Breaking, [point.model_copy(update={"value": now})])
@@ -102,8 +102,8 @@ def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
     runs = []
     for name, time_s in (("before", 1e-3), ("after", factor * 1e-3)):
         run = run_of(tmp_path / name, "2026-01-01T00:00:00Z")
-        entry = sample_benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **facts)
-        sample_benchmarks.write_suite(run, "steps", [entry])
+        entry = samples.benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **facts)
+        samples.benchmarks.write_suite(run, "steps", [entry])
         runs.append(run)
     assert change_of(*runs) == {"steps": change.value}
     assert change_of(*runs, same_machine=False) == {}
@@ -114,14 +114,14 @@ def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
     before = run_of(
         tmp_path / "before",
         "2026-01-01T00:00:00Z",
-        verdicts=[sample_run.verdict(law=law) for law in ("stays", "goes", "breaks")]
-        + [sample_run.verdict(Status.BROKEN, law="heals")],
+        verdicts=[samples.run.verdict(law=law) for law in ("stays", "goes", "breaks")]
+        + [samples.run.verdict(Status.BROKEN, law="heals")],
     )
     after = run_of(
         tmp_path / "after",
         "2026-01-02T00:00:00Z",
-        verdicts=[sample_run.verdict(law=law) for law in ("stays", "heals")]
-        + [sample_run.verdict(Status.BROKEN, law="breaks")],
+        verdicts=[samples.run.verdict(law=law) for law in ("stays", "heals")]
+        + [samples.run.verdict(Status.BROKEN, law="breaks")],
     )
     changes = differences(frames(before), frames(after), same_machine=True)
     assert changes["what"].tolist() == ["breaks", "goes", "heals", "stays"]
@@ -131,11 +131,11 @@ def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[RunFolder, RunFolder]:
     """Return a run with every kind of record, and a later one in which a law broke and the survey is missing."""
-    before = sample_run.full_run(tmp_path / "earlier", name="earlier", created="2026-11-23T00:00:00Z")
-    after = sample_run.full_run(tmp_path / "later", name="later")
+    before = samples.run.full_run(tmp_path / "earlier", name="earlier", created="2026-11-23T00:00:00Z")
+    after = samples.run.full_run(tmp_path / "later", name="later")
     verdicts = after.read(Verdict)
     place = next(number for number, verdict in enumerate(verdicts) if verdict.status is Status.HOLDS)
-    verdicts[place] = verdicts[place].model_copy(update={"status": Status.BROKEN, "violation": sample_run.violation()})
+    verdicts[place] = verdicts[place].model_copy(update={"status": Status.BROKEN, "violation": samples.run.violation()})
     after.write(Verdict, verdicts)
     after.write(Breaking, [])
     return before, after
@@ -159,7 +159,7 @@ def test_the_page_says_what_changed_since_the_run_before(two: tuple[RunFolder, R
 
 def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
     """The number of what was compared stands there, so that comparing nothing would show."""
-    before, after = (sample_run.full_run(tmp_path / name, name=name) for name in ("before", "after"))
+    before, after = (samples.run.full_run(tmp_path / name, name=name) for name in ("before", "after"))
     _, lines = write_report(after, earlier=[before])
     compared = len(differences(frames(before), frames(after), same_machine=True))
     assert lines[-1] == f"Since before: all {compared:,} laws and figures unchanged."
@@ -168,9 +168,9 @@ def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
 
 def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_path: Path) -> None:
     """Their laws are compared, their times are not, and the page says so."""
-    other = sample_run.environment(processor="another processor")
-    before = sample_run.full_run(tmp_path / "before", name="before", environment=other)
-    after = sample_run.full_run(tmp_path / "after", name="after")
+    other = samples.run.environment(processor="another processor")
+    before = samples.run.full_run(tmp_path / "before", name="before", environment=other)
+    after = samples.run.full_run(tmp_path / "after", name="after")
     html = write_report(after, earlier=[before])[0].read_text(encoding="utf-8")
     assert "another processor" in html
     assert "different processors" in html
@@ -183,7 +183,7 @@ def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: P
         run_of(
             tmp_path / f"run-{number:03}",
             f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
-            verdicts=[sample_run.verdict(Status.BROKEN if number == 40 else Status.HOLDS)],
+            verdicts=[samples.run.verdict(Status.BROKEN if number == 40 else Status.HOLDS)],
             git_commit=f"{number:07x}" + "0" * 33,
         )
         for number in range(100)
@@ -219,7 +219,7 @@ def test_names_of_other_runs_are_text(two: tuple[RunFolder, RunFolder]) -> None:
 )
 def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], message: str, color: str) -> None:
     """In the form that shields.io reads."""
-    verdicts = [sample_run.verdict(status, law=f"law-{number}") for number, status in enumerate(statuses)]
+    verdicts = [samples.run.verdict(status, law=f"law-{number}") for number, status in enumerate(statuses)]
     write_report(run_of(tmp_path, "2026-01-01T00:00:00Z", verdicts=verdicts))
     badge = json.loads((tmp_path / "report" / "badge.json").read_text(encoding="utf-8"))
     assert badge == {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
@@ -227,7 +227,7 @@ def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], mes
 
 def test_a_summary_that_is_too_long_loses_its_last_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What needs attention is never left out, and what is left out is named."""
-    run = sample_run.full_run(tmp_path)
+    run = samples.run.full_run(tmp_path)
     monkeypatch.setattr(pages, "SUMMARY_BYTES", 6000)
     markdown = write_report(run)[0].with_suffix(".md").read_text(encoding="utf-8")
     assert len(markdown.encode()) <= 6000

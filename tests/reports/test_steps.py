@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
+import samples.benchmarks
+import samples.run
 
 from harness.record import RunFolder
 from reports.figures.step_ratio import floor, phases, step_ratios
@@ -19,16 +19,16 @@ from reports.text import markdown_text
 def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:
     """Return a run with some suites."""
     run = RunFolder(path)
-    run.write_head(sample_run.head())
+    run.write_head(samples.run.head())
     for suite, entries in suites.items():
-        sample_benchmarks.write_suite(run, suite, entries)
+        samples.benchmarks.write_suite(run, suite, entries)
     return run
 
 
 @pytest.fixture
 def measured(tmp_path: Path) -> RunFolder:
     """Return a run with steps that were measured in turns."""
-    return run_of(tmp_path, steps=sample_benchmarks.step_entries(), agreement=sample_benchmarks.agreement_entries())
+    return run_of(tmp_path, steps=samples.benchmarks.step_entries(), agreement=samples.benchmarks.agreement_entries())
 
 
 def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
@@ -99,7 +99,7 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
 
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
     """It has its times; no ratio, floor or phase is made up."""
-    run = run_of(tmp_path, steps=sample_benchmarks.old_step_entries())
+    run = run_of(tmp_path, steps=samples.benchmarks.old_step_entries())
     assert FRAMES["step_ratios"](run).empty
     assert FRAMES["phases"](run).empty
     assert FRAMES["steps"](run)["over_floor"].isna().all()
@@ -138,7 +138,7 @@ def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, f
 
 def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
     """Launch, device, graph; and the batch size from which it wins."""
-    run = run_of(tmp_path, steps=sample_benchmarks.step_entries(("cpu", "cuda")))
+    run = run_of(tmp_path, steps=samples.benchmarks.step_entries(("cpu", "cuda")))
     steps = FRAMES["steps"](run)
     table = step.steps(steps, accelerator="NVIDIA H100")
     headings = [column.heading for column in table.columns]
@@ -156,14 +156,14 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
     """A floor of no time at all would make every distance infinite: it is positive."""
-    frame = FRAMES["steps"](run_of(tmp_path, steps=sample_benchmarks.step_entries()))
+    frame = FRAMES["steps"](run_of(tmp_path, steps=samples.benchmarks.step_entries()))
     assert frame["floor_s"].gt(0).all()
     assert all(math.isfinite(value) for value in frame["over_floor"])
 
 
 def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:
     """Once for all its batch sizes, with the case."""
-    entries = sample_benchmarks.step_entries(("cpu", "cuda"))
+    entries = samples.benchmarks.step_entries(("cpu", "cuda"))
     for entry in entries:
         info = entry["extra_info"]
         if info["device"] == "cuda" and info["case"] == "softmax_regression.scratch.training_step":

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import benchmarks as sample_benchmarks
-from samples import run as sample_run
-from samples import survey as sample_survey
+import samples.benchmarks
+import samples.run
+import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict, Worst
 from reports.frame import FRAMES
@@ -18,13 +18,13 @@ from reports.tables import survey
 def run(tmp_path: Path) -> RunFolder:
     """Return a run that holds nothing but its head."""
     folder = RunFolder(tmp_path / "run")
-    folder.write_head(sample_run.head())
+    folder.write_head(samples.run.head())
     return folder
 
 
 def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
     """As the shortest decimal that is the number, beside the closed form; what happens is in the table of all."""
-    run.write(Breaking, sample_survey.breakings())
+    run.write(Breaking, samples.survey.breakings())
     (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
     assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
@@ -39,8 +39,8 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
     run.write(
         Breaking,
         [
-            sample_survey.breaking(*case, "float32", **wrong),
-            sample_survey.breaking(*case, "float64", **wrong, value=None, actual=None),
+            samples.survey.breaking(*case, "float32", **wrong),
+            samples.survey.breaking(*case, "float64", **wrong, value=None, actual=None),
         ],
     )
     (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
@@ -50,7 +50,7 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
     """The caption says what it means."""
-    breaking = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
     run.write(Breaking, [breaking])
     table = survey.breaking_points(FRAMES["breakings"](run))
     assert table.rows[0][4] == "88.72283935546875 *"
@@ -59,7 +59,7 @@ def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) ->
 
 def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
     """An infinite deviation has an infinite share."""
-    run.write(Worst, sample_survey.worst())
+    run.write(Worst, samples.survey.worst())
     table = survey.worst(FRAMES["worst"](run))
     assert "lower bound" in table.caption
     first, last = table.rows[0], table.rows[-1]
@@ -70,18 +70,18 @@ def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
 
 def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
     """The median of the seeds over the largest that any way found, the longer search among them."""
-    sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
+    samples.benchmarks.write_suite(run, "search", samples.benchmarks.search_entries())
     (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
 
 
 def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
     """What is finite is no share of it."""
-    entries = sample_benchmarks.search_entries()
+    entries = samples.benchmarks.search_entries()
     for entry in entries:
         if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
             entry["extra_info"]["score"] = float("inf")
-    sample_benchmarks.write_suite(run, "search", entries)
+    samples.benchmarks.write_suite(run, "search", entries)
     (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
 
@@ -101,7 +101,7 @@ def headed(run: RunFolder) -> tuple[str, list[str]]:
 
 def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
     """In green where everything breaks as it is declared to."""
-    run.write(Breaking, sample_survey.breakings())
+    run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
     assert colour == "good"
     assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
@@ -109,8 +109,8 @@ def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
 
 def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
     """On the page and in Markdown."""
-    run.write(Verdict, [sample_run.verdict()])
-    run.write(Breaking, sample_survey.breakings())
+    run.write(Verdict, [samples.run.verdict()])
+    run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
     assert colour == "good"
     assert [line.partition(":")[0] for line in lines] == ["verdict", "survey"]
@@ -141,8 +141,10 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
 )
 def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
     """Though every law that was checked holds: red, and a sentence in the terminal and under what needs attention."""
-    run.write(Verdict, [sample_run.verdict()])
-    run.write(Breaking, [sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)])
+    run.write(Verdict, [samples.run.verdict()])
+    run.write(
+        Breaking, [samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)]
+    )
     colour, lines = headed(run)
     assert colour == "bad"
     assert lines[2].startswith("softmax_regression.scratch.softmax ")
@@ -154,7 +156,7 @@ def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: di
 
 def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
     """No verdict on laws is none on the survey."""
-    run.write(Verdict, [sample_run.verdict(Status.SKIPPED)])
-    wrong = sample_survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
+    run.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
+    wrong = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
     run.write(Breaking, [wrong])
     assert headed(run)[0] == "bad"

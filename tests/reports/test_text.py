@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from samples import run as sample_run
+import samples.run
 
 from harness.record import Status
 from reports import number, source, text
@@ -106,20 +106,20 @@ def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:
 )
 def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> None:
     """Deviation and bound, the declared reason, or the error."""
-    assert finding(sample_run.verdict(status)).endswith(part)
+    assert finding(samples.run.verdict(status)).endswith(part)
 
 
 def test_a_run_on_a_stand_in_or_on_a_dirty_tree_says_so() -> None:
     """Both are remarks; a clean run on the published data has none."""
-    environment = sample_run.environment(git_dirty=True)
-    run = sample_run.head(environment=environment, data=sample_run.data_source(genuine=False))
+    environment = samples.run.environment(git_dirty=True)
+    run = samples.run.head(environment=environment, data=samples.run.data_source(genuine=False))
     assert len(remarks(run)) == 2
-    assert remarks(sample_run.head(data=sample_run.data_source(genuine=True))) == []
+    assert remarks(samples.run.head(data=samples.run.data_source(genuine=True))) == []
 
 
 def test_the_caveat_of_data_follows_its_label_and_its_source() -> None:
     """The stand-in, unpublished files and unlabelled use of either are marked; other data is not."""
-    genuine, stand_in = sample_run.data_source(genuine=True), sample_run.data_source(genuine=False)
+    genuine, stand_in = samples.run.data_source(genuine=True), samples.run.data_source(genuine=False)
     foreign = genuine.model_copy(update={"genuine": False, "origin": "folder"})
     assert source.caveat("Fashion-MNIST", genuine) == ""
     assert source.caveat("y = Xw + b + noise", stand_in) == ""

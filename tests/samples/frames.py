@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from samples import run as sample_run
+import samples.run
 
 from reports.frame import frames
 
@@ -21,7 +21,7 @@ RECORDED = Path(__file__).parents[1] / "recorded" / "frames.json.gz"
 
 def contents(folder: Path) -> dict[str, dict[str, Any]]:
     """Return types and rows of every frame of the sample run, by name."""
-    return {name: _content(frame) for name, frame in frames(sample_run.full_run(folder)).items()}
+    return {name: _content(frame) for name, frame in frames(samples.run.full_run(folder)).items()}
 
 
 def _content(frame: pd.DataFrame) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from samples import balance as sample_balance
-from samples import benchmarks as sample_benchmarks
-from samples import gate as sample_gate
-from samples import survey as sample_survey
+import samples.balance
+import samples.benchmarks
+import samples.gate
+import samples.survey
 
 from harness.record import (
     Accumulator,
@@ -367,20 +367,20 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Epoch, epochs(data=data))
     run.write(LearnedParameter, estimates())
     run.write(Image, images(data=data))
-    sample_benchmarks.write_suite(run, "steps", sample_benchmarks.step_entries())
-    sample_benchmarks.write_suite(run, "agreement", sample_benchmarks.agreement_entries())
-    sample_benchmarks.write_suite(run, "loaders", sample_benchmarks.loader_entries(data=data))
-    sample_benchmarks.write_suite(run, "balance", sample_balance.balance_entries(data=data))
-    sample_benchmarks.write_suite(run, "tuner", sample_balance.tuner_entries())
-    sample_benchmarks.write_suite(run, "operations", sample_benchmarks.operation_entries())
-    sample_benchmarks.write_suite(run, "vectorization", sample_benchmarks.vectorization_entries())
-    sample_benchmarks.write_suite(run, "screening", sample_benchmarks.screening_entries())
-    sample_benchmarks.write_suite(run, "search", sample_benchmarks.search_entries())
-    run.write(Breaking, sample_survey.breakings())
-    run.write(Worst, sample_survey.worst())
-    run.write(Profile, sample_survey.profiles())
-    run.write(Accumulator, sample_survey.accumulators())
-    run.write(Finding, sample_gate.findings())
-    run.write(Comparison, sample_gate.comparisons())
-    run.write(Slices, sample_gate.slices())
+    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries())
+    samples.benchmarks.write_suite(run, "agreement", samples.benchmarks.agreement_entries())
+    samples.benchmarks.write_suite(run, "loaders", samples.benchmarks.loader_entries(data=data))
+    samples.benchmarks.write_suite(run, "balance", samples.balance.balance_entries(data=data))
+    samples.benchmarks.write_suite(run, "tuner", samples.balance.tuner_entries())
+    samples.benchmarks.write_suite(run, "operations", samples.benchmarks.operation_entries())
+    samples.benchmarks.write_suite(run, "vectorization", samples.benchmarks.vectorization_entries())
+    samples.benchmarks.write_suite(run, "screening", samples.benchmarks.screening_entries())
+    samples.benchmarks.write_suite(run, "search", samples.benchmarks.search_entries())
+    run.write(Breaking, samples.survey.breakings())
+    run.write(Worst, samples.survey.worst())
+    run.write(Profile, samples.survey.profiles())
+    run.write(Accumulator, samples.survey.accumulators())
+    run.write(Finding, samples.gate.findings())
+    run.write(Comparison, samples.gate.comparisons())
+    run.write(Slices, samples.gate.slices())
     return run

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples.benchmarks
 from rich.console import Console
-from samples import benchmarks as sample_benchmarks
 
 from harness.bench.run import SUITES
 from harness.record import Estimate, Method
@@ -42,7 +42,7 @@ def summary(suite: str, told: dict[str, Any]) -> str:
 
 def test_steps_stand_beside_the_chapters_and_the_floor() -> None:
     """Each row has its time, its ratio to both with an interval, its distance to the floor, and its first call."""
-    text = printed(print_steps, document(sample_benchmarks.step_entries()))
+    text = printed(print_steps, document(samples.benchmarks.step_entries()))
     row = next(line for line in text.splitlines() if "scratch.closed_form_step" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[0] == "1"
@@ -55,7 +55,7 @@ def test_steps_stand_beside_the_chapters_and_the_floor() -> None:
 
 def test_cases_of_several_families_keep_their_whole_names() -> None:
     """Two steps of one contract may differ by the family alone."""
-    first, second = sample_benchmarks.step_entries()[:2]
+    first, second = samples.benchmarks.step_entries()[:2]
     second["extra_info"] |= {"case": "mine.scratch.closed_form_step", "family": "mine"}
     text = printed(print_steps, document([first, second]))
     assert "linear_regression.scratch.training_step" in text
@@ -65,13 +65,13 @@ def test_cases_of_several_families_keep_their_whole_names() -> None:
 def test_what_was_skipped_is_said_with_its_reason() -> None:
     """Once a reason, with the number."""
     skipped = [{"name": str(number), "reason": "no accelerator on this machine"} for number in range(3)]
-    text = summary("steps", document(sample_benchmarks.step_entries(), skipped=skipped))
+    text = summary("steps", document(samples.benchmarks.step_entries(), skipped=skipped))
     assert text.count("skipped: no accelerator on this machine (3 benchmarks)") == 1
 
 
 def test_one_case_is_compared_with_nothing() -> None:
     """There is no column of ones."""
-    entry = sample_benchmarks.step_entries()[0]
+    entry = samples.benchmarks.step_entries()[0]
     entry["extra_info"]["style"] = "foreign"
     text = printed(print_steps, document([entry]))
     assert "/ first" not in text
@@ -80,7 +80,7 @@ def test_one_case_is_compared_with_nothing() -> None:
 
 def test_agreement_is_decided_by_the_whole_interval() -> None:
     """Within, beyond, or undecided where the rounds scatter too much."""
-    text = printed(print_agreement, document(sample_benchmarks.agreement_entries()))
+    text = printed(print_agreement, document(samples.benchmarks.agreement_entries()))
     verdicts = [line.strip("│ ").split("│")[-1].strip() for line in text.splitlines() if "step_" in line]
     assert verdicts == ["within 3%", "beyond 3%", "undecided"]
     intervals = {"within 3%": (0.971, 1.029), "undecided": (0.969, 1.0), "beyond 3%": (0.89, 0.95)}
@@ -90,7 +90,7 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
 
 def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
     """Each contract for itself; a call alone in its contract is its own fastest."""
-    text = printed(print_operations, document(sample_benchmarks.operation_entries()))
+    text = printed(print_operations, document(samples.benchmarks.operation_entries()))
     assert [(row[1].rpartition(".")[2], row[2], row[4]) for row in rows(text, "softmax_regression")] == [
         ("softmax", "40.0 us", "2"),
         ("shifted_softmax", "60.0 us", "3"),
@@ -102,19 +102,19 @@ def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
 
 def test_loops_stand_beside_vectorised_code_of_their_size() -> None:
     """A loop that is faster for one element is so in the table."""
-    text = printed(print_vectorization, document(sample_benchmarks.vectorization_entries()))
+    text = printed(print_vectorization, document(samples.benchmarks.vectorization_entries()))
     found = {(row[1], row[2].split(".")[1]): row[5] for row in rows(text, ".add")}
     assert found["1", "scratch"] == "1.29"
     assert found["10,000", "scratch"] == "3,281"
     assert {found[n, "concise"] for n in ("1", "10", "100", "1,000", "10,000")} == {"1"}
-    faster = sample_benchmarks.vectorization_entries()[:2]
+    faster = samples.benchmarks.vectorization_entries()[:2]
     faster[0]["stats"]["median"] = faster[1]["stats"]["median"] / 2
     assert [row[5] for row in rows(printed(print_vectorization, document(faster)), ".add")] == ["1", "2"]
 
 
 def test_screening_stands_beside_one_row_at_a_time() -> None:
     """And where that was not measured there is a dash."""
-    entries = sample_benchmarks.screening_entries()
+    entries = samples.benchmarks.screening_entries()
     found = {row[1]: (row[2], row[4]) for row in rows(printed(print_screening, document(entries)), "concise")}
     assert found == {"batch": ("1.30M", "1,857"), "recipes": ("600k", "857"), "one-at-a-time": ("700", "1")}
     assert rows(printed(print_screening, document(entries[:1])), "concise")[0][4] == "–"
@@ -122,7 +122,7 @@ def test_screening_stands_beside_one_row_at_a_time() -> None:
 
 def test_searches_are_shares_of_the_best_known() -> None:
     """Medians of the seeds; of an infinite deviation a way has found all or nothing."""
-    entries = sample_benchmarks.search_entries()
+    entries = samples.benchmarks.search_entries()
     text = printed(print_search, document(entries))
     assert rows(text, "concise")[0][1:] == ["72 ulp", "11.2%", "89.0%", "98.8%"]
     assert "medians of 3 seeds, 10 s each" in text
