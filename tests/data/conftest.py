@@ -1,0 +1,28 @@
+"""Data sets where none is: the places of this machine are hidden from the tests that look for one."""
+
+from pathlib import Path
+
+import pytest
+from samples.image_files import contents
+
+from harness.data import dataset, idx
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the variable and the system's package of the machine that tests."""
+    monkeypatch.delenv(dataset.VARIABLE, raising=False)
+    monkeypatch.setattr(dataset, "SYSTEM", tmp_path / "system")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Return a cache that does not exist yet."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tiny set be the published one."""
+    checksums = {name: idx.checksum(array) for name, array in contents().items()}
+    monkeypatch.setattr(dataset, "PUBLISHED", checksums)

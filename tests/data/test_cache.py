@@ -1,0 +1,140 @@
+"""The cache of data sets: what was found is unpacked once, whole, and checked by size and time."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from samples.image_files import contents, forbid_reading, lay_out
+
+from harness.data import dataset, idx
+from harness.data import synthetic as stand_in
+from harness.data.layout import LAYOUT, NAMES
+from harness.error import UsageError
+
+pytestmark = pytest.mark.usefixtures("nowhere")
+
+
+def test_torchvision_reads_the_root(tmp_path: Path, cache: Path) -> None:
+    """The root is in torchvision's layout."""
+    root = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache).root
+    assert root.is_absolute()
+    read = torchvision.datasets.FashionMNIST(root, train=False)
+    assert torch.equal(read.data, torch.from_numpy(contents()[NAMES[2]]))
+
+
+def test_the_second_call_reads_no_content(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes and times are enough, for the folder and for the cache."""
+    own = lay_out(tmp_path / "own", ending=".gz")
+    first = dataset.prepare(own, cache=cache)
+    forbid_reading(monkeypatch)
+    assert dataset.prepare(own, cache=cache) == first
+
+
+def test_the_same_content_is_unpacked_once(tmp_path: Path, cache: Path) -> None:
+    """The name is made of the checksums."""
+    plain = dataset.prepare(lay_out(tmp_path / "plain"), cache=cache)
+    packed = dataset.prepare(lay_out(tmp_path / "packed", ending=".gz"), cache=cache)
+    assert plain.root == packed.root
+
+
+def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept in the cache like any other set."""
+    first = dataset.prepare("synthetic", cache=cache)
+    monkeypatch.setattr(stand_in, "images_and_labels", lambda *_: pytest.fail("made again"))
+    assert dataset.prepare("synthetic", cache=cache) == first
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(file.read_bytes()[:-1]),
+        lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\1"),
+        Path.unlink,
+        lambda file: shutil.rmtree(file.parent),
+    ],
+    ids=["truncated", "altered", "deleted", "emptied"],
+)
+def test_a_damaged_cache_is_mended(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
+    """What is at hand elsewhere is unpacked again."""
+    own = lay_out(tmp_path / "own")
+    root = dataset.prepare(own, cache=cache).root
+    file = root / LAYOUT / NAMES[2]
+    damage(file)
+    if file.exists():
+        os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to tell the two writings apart
+    assert dataset.prepare(own, cache=cache).root == root
+    np.testing.assert_array_equal(dataset.arrays(root, train=False)[0], contents()[NAMES[2]])
+
+
+@pytest.mark.usefixtures("publish")
+def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Path) -> None:
+    """The stand-in says why it stands in."""
+    system = lay_out(tmp_path / "system")
+    root = dataset.prepare(cache=cache).root
+    shutil.rmtree(system)
+    (root / LAYOUT / NAMES[0]).write_bytes(b"damaged")
+    source = dataset.prepare(cache=cache).source
+    assert source.origin == "synthetic"
+    assert "its copy in the cache is damaged" in source.note
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
+def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, cache: Path, content: str) -> None:
+    """It only saves time."""
+    own = lay_out(tmp_path / "own")
+    first = dataset.prepare(own, cache=cache)
+    (cache / "seen.json").write_text(content)
+    assert dataset.prepare(own, cache=cache) == first
+
+
+def test_an_interrupted_unpacking_leaves_no_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four files are there, or none."""
+
+    def interrupt(file: Path, array: idx.Bytes) -> None:
+        if file.name == NAMES[3]:
+            raise KeyboardInterrupt
+        file.write_bytes(array.tobytes())
+
+    own = lay_out(tmp_path / "own")
+    monkeypatch.setattr(idx, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.prepare(own, cache=cache)
+    assert [entry.name for entry in cache.iterdir()] == ["seen.json"]
+
+
+def test_a_full_disk_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain message in place of a traceback."""
+
+    def fill(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    own = lay_out(tmp_path / "own")
+    monkeypatch.setattr(idx, "write", fill)
+    with pytest.raises(UsageError, match="got No space left on device in"):
+        dataset.prepare(own, cache=cache)
+
+
+def test_a_quicker_process_wins(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs that unpack the same set at once do not disturb each other."""
+    own = lay_out(tmp_path / "own")
+    rename = Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        if self.name == "set":
+            shutil.copytree(self, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    root = dataset.prepare(own, cache=cache).root
+    np.testing.assert_array_equal(dataset.arrays(root, train=True)[1], contents()[NAMES[1]])
+
+
+def test_missing_arrays_are_named(tmp_path: Path) -> None:
+    """A root that is none gives the file that is not there."""
+    with pytest.raises(UsageError, match=f"got No such file or directory in .*{NAMES[2]}"):
+        dataset.arrays(tmp_path, train=False)
