@@ -113,10 +113,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     settings = {"examples": examples, "seed": config.getoption("harness_seed")}
     settings["seconds"] = config.getoption("harness_seconds")
     try:
-        found = checks(contract, claims, laws=laws, dtypes=dtypes, **settings)
+        parameters = checks(contract, claims, laws=laws, dtypes=dtypes, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
-    metafunc.parametrize("check", [pytest.param(one, id=one.id, marks=_marks(one)) for one in found])
+    metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 
 def _marks(check: "Check") -> list[pytest.MarkDecorator]:
@@ -144,7 +144,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much was checked, and with what result."""
-    found = [
+    tallies = [
         value
         for reports in terminalreporter.stats.values()
         for report in reports
@@ -152,10 +152,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties
         if name == PROPERTY
     ]
-    if not found:
+    if not tallies:
         return
-    counts = Counter(status for status, _, _ in found)
+    counts = Counter(status for status, _, _ in tallies)
     outcome = ", ".join(f"{counts[status]:,} {status}" for status in counts)
-    examples, rows = (sum(value[at] for value in found) for at in (1, 2))
+    examples, rows = (sum(value[at] for value in tallies) for at in (1, 2))
     terminalreporter.section("laws")
-    terminalreporter.write_line(f"{len(found):,} checked: {outcome}; {examples:,} examples, {rows:,} rows")
+    terminalreporter.write_line(f"{len(tallies):,} checked: {outcome}; {examples:,} examples, {rows:,} rows")

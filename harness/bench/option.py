@@ -1,4 +1,4 @@
-"""What a suite can be told, each option declared once. It imports no torch.
+"""The options of the suites, each declared once. It imports no torch.
 
 A field of :class:`Settings` is the option ``--harness-<field>`` of the suites, and its :class:`Option` says how it is
 read and what it means. The arguments by which a suite is started, what the suites' pytest plugin declares, its defaults
@@ -118,7 +118,7 @@ class Option:
         return self.parse is names or isinstance(self.parse, Numbers)
 
     def keywords(self) -> dict[str, Any]:
-        """Return what ``argparse`` is told of it."""
+        """Return the keywords by which ``argparse`` declares it."""
         about: dict[str, Any] = {"help": self.help, "default": self.default}
         if self.switch is Switch.ON:
             return about | {"action": "store_true"}
@@ -134,7 +134,7 @@ def _option(help: str, *texts: Any, absent: Any = None, **facts: Any) -> Any:  #
 
 @dataclass(frozen=True)
 class Settings:
-    """What a suite can be told; what is absent is as the suite has it."""
+    """The options of a suite; what is absent is as the suite has it."""
 
     contract: str | None = _option("Contract of a single function; or only this one.", "NAME")
     batch_sizes: Sequence[int] = _option(

@@ -30,7 +30,7 @@ PIECEWISE = ("tuner",)
 """The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
 
 Watch = Callable[[str, int, int], object]
-"""Is told what runs, how many items are done, and how many there are."""
+"""Called with what runs, how many items are done, and how many there are."""
 
 GOODBYE_S = 30.0
 """How long a suite that is stopped has for writing down what it finished."""
@@ -68,13 +68,13 @@ def run_suite(
     limit_s
         Seconds after which the suite is stopped.
     watch
-        Told how far the suite is. What pytest writes is held back, and shown where something went wrong; who interrupts
-        knows what did.
+        Called with how far the suite is. What pytest writes is held back, and shown where something went wrong; who
+        interrupts knows what did.
 
     Returns
     -------
     code
-        0: everything ran and was right. 1: something failed, or was timed and found wrong; its timing is not kept.
+        0: everything ran and was right. 1: something failed, or was timed and turned out wrong; its timing is not kept.
         2: nothing was measured, or the suite did not come to its end.
 
     Raises
@@ -146,12 +146,12 @@ def _environment() -> dict[str, str]:
 
 
 class _Listener:
-    """Reads what the suite tells through a pipe: how far it is, or why it measures nothing.
+    """Reads what the suite says through a pipe: how far it is, or why it measures nothing.
 
     Parameters
     ----------
     watch
-        Told how far it is.
+        Called with how far it is.
 
     Attributes
     ----------

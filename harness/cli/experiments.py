@@ -51,7 +51,7 @@ def _flag(name: str) -> str:
 
 
 def _option(name: str, *flags: str) -> Any:
-    """Return the command's option of what a suite can be told, from its declaration."""
+    """Return the command's option for one of the suite's, from its declaration."""
     option = OPTIONS[name]
     return typer.Option(
         *flags,

@@ -68,7 +68,7 @@ class Estimate:
 
     @property
     def is_one(self) -> bool:
-        """Whether the interval holds one: of a ratio, that the two are not told apart."""
+        """Whether the interval holds one: of a ratio, that the two do not differ visibly."""
         return self.low <= 1.0 <= self.high
 
     @property

@@ -67,5 +67,5 @@ def grades(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Grade]:
     groups: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         groups.setdefault((verdict.case, verdict.dtype), []).append(verdict)
-    found = {key: grade(group) for key, group in groups.items()}
-    return {key: value for key, value in found.items() if value is not None}
+    graded = {key: grade(group) for key, group in groups.items()}
+    return {key: value for key, value in graded.items() if value is not None}

@@ -83,7 +83,7 @@ class Proof(Record):
     error: str | None = None
     """What the implementation did instead of answering."""
     skipped: str | None = None
-    """Why there is nothing to prove; such a proof is told, and not kept."""
+    """Why there is nothing to prove; such a proof is printed, and not kept."""
 
     @property
     def proved(self) -> bool:

@@ -22,13 +22,13 @@ def proof_line(proofs: Sequence[Proof]) -> str:
     return f"proofs: {'; '.join(parts)} ({count(visited, 'input')} visited)"
 
 
-def where(found: Sequence[Proof], among: Sequence[Proof]) -> str:
+def where(proofs: Sequence[Proof], among: Sequence[Proof]) -> str:
     """Name the dtypes and layouts of some proofs among others: a dtype alone where it is about all of its layouts."""
-    if len(found) == len(among) > 1:
+    if len(proofs) == len(among) > 1:
         return "everywhere"
     parts = []
-    for dtype in dict.fromkeys(proof.dtype for proof in found):
-        layouts = [proof.layout for proof in found if proof.dtype == dtype]
+    for dtype in dict.fromkeys(proof.dtype for proof in proofs):
+        layouts = [proof.layout for proof in proofs if proof.dtype == dtype]
         every = sum(proof.dtype == dtype for proof in among) == len(layouts) > 1
         parts.append(dtype if every else f"{dtype} {', '.join(layouts)}")
     return "; ".join(parts)
@@ -43,10 +43,10 @@ def unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
     return lines
 
 
-def _quantities(found: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
+def _quantities(proofs: Sequence[Proof], among: Sequence[Proof]) -> list[str]:
     """Name the quantities of some proofs, each with where."""
-    names = dict.fromkeys(proof.quantity for proof in found)
-    return [f"{name} [{where(_of(found, name), _of(among, name))}]" for name in names]
+    names = dict.fromkeys(proof.quantity for proof in proofs)
+    return [f"{name} [{where(_of(proofs, name), _of(among, name))}]" for name in names]
 
 
 def _of(proofs: Sequence[Proof], quantity: str) -> list[Proof]:
@@ -107,19 +107,19 @@ REPLAYED = "of this input alone: torch may run another kernel on it than this on
 
 
 def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
-    found = outcome.violation
-    assert found is not None
+    violation = outcome.violation
+    assert violation is not None
     facts = [
         ("statement", outcome.statement),
         ("kernel", proof.kernel),
-        ("actual", f"{found.actual!r} at ({', '.join(map(str, found.place))})"),
-        ("expected", f"{found.expected!r}"),
-        ("deviation", f"{found.deviation:.6g}, bound {found.bound:.6g}"),
-        *(("example", f"{name} = {spelled(value)}") for name, value in found.example.items()),
-        ("replay", found.replay),
+        ("actual", f"{violation.actual!r} at ({', '.join(map(str, violation.place))})"),
+        ("expected", f"{violation.expected!r}"),
+        ("deviation", f"{violation.deviation:.6g}, bound {violation.bound:.6g}"),
+        *(("example", f"{name} = {spelled(value)}") for name, value in violation.example.items()),
+        ("replay", violation.replay),
         ("", REPLAYED),
-        ("look at", found.cause),
-        *([("likewise", ", ".join(f"[{one.dtype}, {one.layout}]" for one in others))] if others else []),
+        ("look at", violation.cause),
+        *([("likewise", ", ".join(f"[{other.dtype}, {other.layout}]" for other in others))] if others else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
     return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in facts)])

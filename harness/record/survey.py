@@ -1,4 +1,4 @@
-"""The records of surveys: where laws break, and the worst that was found."""
+"""The records of surveys: where laws break, and the worst inputs."""
 
 import math
 from typing import Literal

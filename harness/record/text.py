@@ -53,17 +53,18 @@ def _first(names: Iterable[str], noun: str) -> str:
 def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
     order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
-    return sorted((verdict for verdict in verdicts if verdict.status.fails), key=lambda it: order.index(it.status))
+    failures = [verdict for verdict in verdicts if verdict.status.fails]
+    return sorted(failures, key=lambda verdict: order.index(verdict.status))
 
 
 def _failures(verdicts: Sequence[Verdict]) -> list[str]:
     """Return a phrase for each kind of failure, naming the first few."""
     nouns = {Status.BROKEN: "law", Status.UNEXPECTED: "declared failure", Status.ERROR: "error"}
     tails = {Status.BROKEN: " broken", Status.UNEXPECTED: " not found", Status.ERROR: ""}
-    ran = sum(it.status is not Status.SKIPPED for it in verdicts)
+    ran = sum(verdict.status is not Status.SKIPPED for verdict in verdicts)
     phrases = []
     for status, noun in nouns.items():
-        names = [f"{it.case} {it.law} [{it.where}]" for it in verdicts if it.status is status]
+        names = [f"{verdict.case} {verdict.law} [{verdict.where}]" for verdict in verdicts if verdict.status is status]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             of_all = f" of {ran:,}" if status is Status.BROKEN and ran > 1 else ""
@@ -95,25 +96,25 @@ def violation_block(verdict: Verdict) -> str:
     ValueError
         If the verdict carries no violation.
     """
-    found = verdict.violation
-    if found is None:
+    violation = verdict.violation
+    if violation is None:
         raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
     verb = "breaks" if verdict.status is Status.BROKEN else "breaks, as declared,"
-    place = f"({', '.join(map(str, found.place))}{',' if len(found.place) == 1 else ''})"
-    examples = [f"{name} = {spelled(value)}" for name, value in found.example.items()]
+    place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
+    examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [
         ("statement", verdict.statement),
         ("source", verdict.source),
-        ("actual", f"{found.actual!r} at {place}" if found.place else f"{found.actual!r}"),
-        ("expected", f"{found.expected!r}"),
+        ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),
+        ("expected", f"{violation.expected!r}"),
         (
             "deviation",
-            f"{found.deviation:.6g} {verdict.unit}, bound {found.bound:.6g} {verdict.unit}; "
-            f"{found.over} of {found.of} elements over",
+            f"{violation.deviation:.6g} {verdict.unit}, bound {violation.bound:.6g} {verdict.unit}; "
+            f"{violation.over} of {violation.of} elements over",
         ),
         *(("example" if i == 0 else "", text) for i, text in enumerate(examples)),
-        ("replay", found.replay),
-        ("look at", found.cause),
+        ("replay", violation.replay),
+        ("look at", violation.cause),
     ]
     lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
     lines += [f"  {label:<9}  {text}" for label, text in facts]

@@ -78,8 +78,8 @@ def _law_table(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         by_law.setdefault(verdict.law, {})[verdict.dtype] = verdict
     rows = [
-        [law, *(str(found[dtype].status) if dtype in found else "–" for dtype in dtypes)]
-        for law, found in by_law.items()
+        [law, *(str(by_dtype[dtype].status) if dtype in by_dtype else "–" for dtype in dtypes)]
+        for law, by_dtype in by_law.items()
     ]
     return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
 

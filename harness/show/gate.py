@@ -22,16 +22,16 @@ QUIET = {Outcome.UNCHANGED}
 def gate_line(findings: Sequence[Finding], code: int) -> str:
     """Return the verdict of all gates that ran as one plain sentence."""
     parts = []
-    for gate in dict.fromkeys(one.gate for one in findings):
-        counts = Counter(one.outcome for one in findings if one.gate is gate)
-        told = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
-        parts.append(f"{gate}: {told}")
+    for gate in dict.fromkeys(finding.gate for finding in findings):
+        counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
+        tally = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
+        parts.append(f"{gate}: {tally}")
     return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
 
 
 def spoken(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that are spelled out, those that decide the exit code first."""
-    return [one for one in worst_first(findings) if one.outcome not in QUIET]
+    return [finding for finding in worst_first(findings) if finding.outcome not in QUIET]
 
 
 class _Document(Record):
@@ -51,26 +51,26 @@ def to_junit(findings: Sequence[Finding], code: int) -> str:
     """Return JUnit XML: a suite for each gate, a test for each finding."""
     document = JUnitXml(gate_line(findings, code))
     for gate in Gate:
-        own = [one for one in findings if one.gate is gate]
+        own = [finding for finding in findings if finding.gate is gate]
         if own:
             suite = TestSuite(f"gate: {gate}")
-            suite.add_testcases([_test_case(one) for one in own])
+            suite.add_testcases([_test_case(finding) for finding in own])
             document.add_testsuite(suite)
     written = io.BytesIO()
     document.write(cast("IO[str]", written), pretty=True)
     return written.getvalue().decode("utf-8")
 
 
-def _test_case(one: Finding) -> TestCase:
-    test = TestCase(one.subject or str(one.gate), classname=one.case or str(one.gate))
-    message = printable(one.sentence)
-    match one.outcome:
+def _test_case(finding: Finding) -> TestCase:
+    test = TestCase(finding.subject or str(finding.gate), classname=finding.case or str(finding.gate))
+    message = printable(finding.sentence)
+    match finding.outcome:
         case Outcome.REGRESSED:
-            test.result = [Failure(message, one.outcome.value)]
+            test.result = [Failure(message, finding.outcome.value)]
         case Outcome.NO_VERDICT:
-            test.result = [Error(message, one.outcome.value)]
+            test.result = [Error(message, finding.outcome.value)]
         case Outcome.INCONCLUSIVE | Outcome.NEW:
-            test.result = [Skipped(message, one.outcome.value)]
+            test.result = [Skipped(message, finding.outcome.value)]
         case _:
             test.system_out = message
     return test
@@ -79,12 +79,12 @@ def _test_case(one: Finding) -> TestCase:
 def to_markdown(findings: Sequence[Finding], code: int) -> str:
     """Return the verdict, and a table of what is to be said."""
     parts = [f"**{cell(gate_line(findings, code))}**"]
-    rows = [[str(one.gate), str(one.outcome), cell(one.sentence)] for one in spoken(findings)]
+    rows = [[str(finding.gate), str(finding.outcome), cell(finding.sentence)] for finding in spoken(findings)]
     if rows:
         parts.append(str(tabulate(rows, headers=["gate", "outcome", "finding"], tablefmt="github")))
-    unchanged = [one for one in findings if one.gate is Gate.TIME and one.outcome is Outcome.UNCHANGED]
+    unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
     if unchanged:
-        listed = "\n".join(f"- {cell(one.sentence)}" for one in unchanged)
+        listed = "\n".join(f"- {cell(finding.sentence)}" for finding in unchanged)
         parts.append(f"<details><summary>time, unchanged</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 

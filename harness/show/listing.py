@@ -66,20 +66,16 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     UsageError
         If there is no such law.
     """
-    found = [
-        (owner, one)
-        for owner in contracts().values()
-        for one in owner.laws
-        if one.name == law and contract in (None, owner.name)
-    ]
-    if not found:
-        known = sorted({one.name for owner in contracts().values() for one in owner.laws})
+    pairs = [(owner, each) for owner in contracts().values() for each in owner.laws]
+    named = [(owner, each) for owner, each in pairs if each.name == law and contract in (None, owner.name)]
+    if not named:
+        known = sorted({each.name for _, each in pairs})
         raise UsageError(
             rule=f"a law is one of {', '.join(f'`{name}`' for name in known)}",
             value=f"`{law}`",
             remedy="`harness list --laws` shows the laws of each contract",
         )
-    return Explanation("\n\n".join(_explained(owner, one) for owner, one in found))
+    return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
 
 
 def _explained(contract: Contract, law: Law) -> str:

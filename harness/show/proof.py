@@ -35,9 +35,9 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         console.print("kernels:")
         for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):
             console.print(f"  {layout}: {kernel}", markup=False, soft_wrap=True)
-        one = answered[0]
+        first = answered[0]
         console.print(
-            f"on: torch {one.torch}, {one.cpu_capability}, one thread a process", markup=False, soft_wrap=True
+            f"on: torch {first.torch}, {first.cpu_capability}, one thread a process", markup=False, soft_wrap=True
         )
         console.print(_time(answered), markup=False, soft_wrap=True)
     for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
@@ -82,12 +82,13 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
     lines = []
     for quantity in dict.fromkeys(proof.quantity for proof in proofs):
         own = [proof for proof in proofs if proof.quantity == quantity]
-        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in _names([it], Status.HOLDS) for it in own)]
+        held = [_names([proof], Status.HOLDS) for proof in own]
+        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in held)]
         if everywhere:
             lines.append(f"{quantity}: held on every input visited: {', '.join(everywhere)}")
         for status, word in ((Status.EXPECTED, "broken, as declared"), (Status.BROKEN, "broken")):
             for law in _names(own, status):
-                broken = [it for it in own if law in _names([it], status)]
+                broken = [proof for proof in own if law in _names([proof], status)]
                 lines.append(f"{quantity}: {word}: {law} [{where(broken, own)}]")
     return lines
 

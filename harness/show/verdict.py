@@ -68,8 +68,8 @@ def _print_laws(console: Console, verdicts: Sequence[Verdict]) -> None:
     if verdicts[0].device != "cpu":
         console.print(f"on {verdicts[0].device}:")
     console.print(_law_table(verdicts))
-    if found := grades(verdicts):
-        console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in found.items()))
+    if graded := grades(verdicts):
+        console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in graded.items()))
 
 
 def _print_failure(console: Console, group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> None:
@@ -96,7 +96,7 @@ def _named(others: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
     for verdict in others:
         by_law.setdefault(verdict.law, []).append(verdict.dtype)
     return ", ".join(
-        law if len(found) == len(dtypes) > 1 else f"{law} [{', '.join(found)}]" for law, found in by_law.items()
+        law if len(broken) == len(dtypes) > 1 else f"{law} [{', '.join(broken)}]" for law, broken in by_law.items()
     )
 
 
@@ -148,7 +148,7 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
 
 
 def _case_table(verdicts: Sequence[Verdict]) -> Table:
-    found = grades(verdicts)
+    graded = grades(verdicts)
     table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"), "grade")
     for heading in ("holds", "expected", "failing", "examples", "rows"):
         table.add_column(heading, justify="right")
@@ -159,7 +159,7 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_row(
             escape(case),
             contract,
-            _worst_grade([value for (name, _), value in found.items() if name == case]),
+            _worst_grade([value for (name, _), value in graded.items() if name == case]),
             str(counts[Status.HOLDS]),
             str(counts[Status.EXPECTED] or "–"),
             f"[bold red]{failed}[/]" if failed else "–",
@@ -169,9 +169,9 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
-def _worst_grade(found: Sequence[Grade]) -> str:
+def _worst_grade(values: Sequence[Grade]) -> str:
     """The worst grade among the dtypes."""
-    return str(max(found, key=lambda value: value.rank)) if found else "–"
+    return str(max(values, key=lambda grade: grade.rank)) if values else "–"
 
 
 def print_training(console: Console, rows: Sequence[object]) -> None:

@@ -16,7 +16,7 @@ from harness.error import UsageError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare what a suite can be told."""
+    """Declare the options of the suites."""
     group = parser.getgroup("harness", "benchmarks of the harness")
     for name, declared in OPTIONS.items():
         if not declared.in_every_session:
@@ -44,7 +44,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Drop the timing of what raised, was interrupted or was found wrong after the timed loop."""
+    """Drop the timing of what raised, was interrupted or turned out wrong after the timed loop."""
     try:
         return (yield)
     except BaseException:

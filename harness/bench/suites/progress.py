@@ -1,4 +1,4 @@
-"""How far a suite has come, or why it was not begun, told line by line to whoever started it."""
+"""How far a suite has come, or why it was not begun, sent line by line to whoever started it."""
 
 import json
 import os

@@ -42,7 +42,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
 
 
 def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> NoReturn:
-    """End the session with a plain sentence: told to whoever started the suite, else on pytest's last line.
+    """End the session with a plain sentence: sent to whoever started the suite, else on pytest's last line.
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ SECONDS = 0.1
 
 def operations(config: pytest.Config) -> dict[str, Case]:
     """Return the cases that are called on tensors and numbers, contract by contract."""
-    found = cases_of(config, *contracts())
-    return {name: case for name, case in found.items() if is_operation(case)}
+    cases = cases_of(config, *contracts())
+    return {name: case for name, case in cases.items() if is_operation(case)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

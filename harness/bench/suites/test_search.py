@@ -189,8 +189,8 @@ def _drawn(
 
 def evolved(job: Job, seconds: float, seed: int) -> tuple[float, int]:
     """Our own search, in ordinal space."""
-    found = search(job, Budget(seconds=seconds, objectives=(_objective(job),), thresholds=False, seed=seed))
-    return found.best[0].score, found.rows
+    outcome = search(job, Budget(seconds=seconds, objectives=(_objective(job),), thresholds=False, seed=seed))
+    return outcome.best[0].score, outcome.rows
 
 
 Way = Callable[[Job, float, int], tuple[float, int]]

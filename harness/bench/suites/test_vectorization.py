@@ -20,9 +20,9 @@ SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear"
 
 def vectorised(config: pytest.Config) -> dict[str, Case]:
     """Return the cases of the families that add: a family that only claims a linear map is no loop against vectors."""
-    found = cases_of(config, *SIZES)
-    families = {case.family for case in found.values() if case.contract == "add"}
-    return {name: case for name, case in found.items() if case.family in families}
+    cases = cases_of(config, *SIZES)
+    families = {case.family for case in cases.values() if case.contract == "add"}
+    return {name: case for name, case in cases.items() if case.family in families}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

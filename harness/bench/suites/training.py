@@ -133,7 +133,7 @@ def comparisons(case: Case, given: Problem, device: str) -> tuple[Comparison, Co
 
 def disagreement(case: Case, given: Problem, device: str) -> Comparison | None:
     """Return the first comparison with gradient descent that fails; ``None`` where none does."""
-    return next((found for found in comparisons(case, given, device) if not found.holds), None)
+    return next((comparison for comparison in comparisons(case, given, device) if not comparison.holds), None)
 
 
 def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
