@@ -20,8 +20,9 @@ from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
 from harness.record import Epoch, Image, LearnedParameter
 
-Parameters = tuple[Tensor, Tensor]
-Split = tuple[Tensor, Tensor]
+WeightAndBias = tuple[Tensor, Tensor]
+Labelled = tuple[Tensor, Tensor]
+"""Images and their labels."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Ite
             yield from _estimates(case, case.function(X, y), X)
         if (contract.form, contract.task) != ("training", "regression"):
             continue
-        parameters: Parameters = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
+        parameters: WeightAndBias = (X.new_zeros(1, X.shape[1]), X.new_zeros(1))
         yield _linear_epoch(case, 0, parameters, X, y, 0.0)
         for epoch in range(1, settings.epochs + 1):
             parameters, duration_s = _one_epoch(case, X, y, parameters, settings, epoch)
@@ -135,15 +136,15 @@ def overfitting(cases: Sequence[Case], data: Prepared, settings: Training = OVER
 
 
 def _one_epoch(
-    case: Case, X: Tensor, y: Tensor, parameters: Parameters, settings: Training, epoch: int
-) -> tuple[Parameters, float]:
+    case: Case, X: Tensor, y: Tensor, parameters: WeightAndBias, settings: Training, epoch: int
+) -> tuple[WeightAndBias, float]:
     batches = settings.batches(len(X), epoch)
     started = time.perf_counter()
     trained = case.function(X, y, batches, settings.lr, parameters)
     return trained, time.perf_counter() - started
 
 
-def _linear_epoch(case: Case, epoch: int, parameters: Parameters, X: Tensor, y: Tensor, duration_s: float) -> Epoch:
+def _linear_epoch(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, y: Tensor, duration_s: float) -> Epoch:
     weight, bias = (part.double() for part in parameters)
     residual = (X.double() @ weight.T + bias).squeeze(1) - y.double()
     return Epoch(
@@ -158,7 +159,7 @@ def _linear_epoch(case: Case, epoch: int, parameters: Parameters, X: Tensor, y: 
     )
 
 
-def _estimates(case: Case, parameters: Parameters, X: Tensor) -> Iterator[LearnedParameter]:
+def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
     learned = [float(value) for part in parameters for value in part.flatten()]
     names = [*(f"w[{i}]" for i in range(len(TRUE_WEIGHT))), "b"]
     errors = standard_errors(to_array(X))
@@ -175,7 +176,13 @@ def _estimates(case: Case, parameters: Parameters, X: Tensor) -> Iterator[Learne
 
 
 def _softmax_epoch(
-    case: Case, data: Prepared, epoch: int, parameters: Parameters, train: Split, held_out: Split, duration_s: float
+    case: Case,
+    data: Prepared,
+    epoch: int,
+    parameters: WeightAndBias,
+    train: Labelled,
+    held_out: Labelled,
+    duration_s: float,
 ) -> Epoch:
     train_loss, train_accuracy = _evaluated(parameters, *train)
     held_out_loss, held_out_accuracy = _evaluated(parameters, *held_out)
@@ -194,7 +201,7 @@ def _softmax_epoch(
     )
 
 
-def _evaluated(parameters: Parameters, X: Tensor, y: Tensor) -> tuple[float, float]:
+def _evaluated(parameters: WeightAndBias, X: Tensor, y: Tensor) -> tuple[float, float]:
     """Mean cross-entropy and accuracy; the reductions in float64."""
     weight, bias = parameters
     log_p = (X @ weight.T + bias).double().log_softmax(dim=1)
@@ -202,12 +209,12 @@ def _evaluated(parameters: Parameters, X: Tensor, y: Tensor) -> tuple[float, flo
     return float(loss), float((log_p.argmax(dim=1) == y).double().mean())
 
 
-def _split(data: Prepared, *, train: bool) -> Split:
+def _split(data: Prepared, *, train: bool) -> Labelled:
     images, labels = arrays(data.root, train=train)
     return torch.from_numpy(images).flatten(1).float() / 255.0, torch.from_numpy(labels).long()
 
 
-def _images(data: Prepared, held_out: Split, parameters: Parameters | None) -> Iterator[Image]:
+def _images(data: Prepared, held_out: Labelled, parameters: WeightAndBias | None) -> Iterator[Image]:
     X, y = (part[:_SAMPLES] for part in held_out)
     predicted = [None] * len(X) if parameters is None else (X @ parameters[0].T + parameters[1]).argmax(dim=1).tolist()
     side = int(np.sqrt(X.shape[1]))

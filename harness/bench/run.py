@@ -29,7 +29,7 @@ SUITES = (*USUAL, "agreement", "tuner", "search")
 PIECEWISE = ("tuner",)
 """The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
 
-Watch = Callable[[str, int, int], object]
+ProgressCallback = Callable[[str, int, int], object]
 """Called with what runs, how many items are done, and how many there are."""
 
 GOODBYE_S = 30.0
@@ -51,7 +51,7 @@ def run_suite(
     run_folder: Path,
     settings: Settings | None = None,
     limit_s: float | None = None,
-    watch: Watch = lambda *_: None,
+    watch: ProgressCallback = lambda *_: None,
 ) -> int:
     """Run one suite, show what went wrong, and write ``bench-<name>.json`` into the run's folder.
 
@@ -161,7 +161,7 @@ class _Listener:
         Why nothing is measured, where the suite said so.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ProgressCallback) -> None:
         self._watch = watch
         source, self.sink = os.pipe()
         self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)

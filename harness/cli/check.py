@@ -13,7 +13,7 @@ from harness.cli.options import (
     CallOption,
     RunOption,
     SeedOption,
-    Target,
+    TargetArgument,
     complete_contract,
     complete_law,
     console,
@@ -63,7 +63,7 @@ Exit codes:
 
 @takes_means
 def check(
-    target: Target = "cases",
+    target: TargetArgument = "cases",
     contract: Annotated[
         str | None,
         Option(help="Contract that the function claims.", autocompletion=complete_contract),

@@ -8,14 +8,14 @@ import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
-from harness.cli.options import DataOption, RunOption, Target, console, progress, session
+from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, session
 from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
 
 
-def train(target: Target = "cases", data: DataOption = None, run: RunOption = None) -> None:
+def train(target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None) -> None:
     """Train the chapter's models for real: curves, learned parameters, overfitting."""
     from harness.bench import experiment
     from harness.calling.discovery import load

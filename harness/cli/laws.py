@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Target, complete_contract, console, run_folder
+from harness.cli.options import TargetArgument, complete_contract, console, run_folder
 
 
 def list_(
-    target: Target = "cases",
+    target: TargetArgument = "cases",
     cases: Annotated[bool, typer.Option("--cases", help="Only the cases.")] = False,
     contracts: Annotated[bool, typer.Option("--contracts", help="Only the contracts.")] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,

@@ -26,7 +26,7 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=None if terminal else PLAIN_WIDTH, soft_wrap=not terminal, highlight=False)
 
 
-Target = Annotated[
+TargetArgument = Annotated[
     str,
     typer.Argument(help="A package of cases, file.py:function, module:function, or an entry point.", metavar="TARGET"),
 ]

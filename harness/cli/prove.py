@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import CallOption, Target, console, conventions, names, progress, session
+from harness.cli.options import CallOption, TargetArgument, console, conventions, names, progress, session
 from harness.error import UsageError
 from harness.work.ending import Ending
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @takes_means
 def prove(
-    target: Target = "cases",
+    target: TargetArgument = "cases",
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims.")] = None,
     call: CallOption = None,
     dtypes: Annotated[str | None, typer.Option(help="Only these dtypes, comma-separated.")] = None,

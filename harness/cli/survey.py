@@ -9,7 +9,7 @@ from harness.cli.options import (
     CallOption,
     RunOption,
     SeedOption,
-    Target,
+    TargetArgument,
     console,
     conventions,
     declared_breaks,
@@ -23,7 +23,7 @@ from harness.work.ending import Ending
 
 @takes_means
 def survey(
-    target: Target = "cases",
+    target: TargetArgument = "cases",
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims; or only this one.")] = None,
     call: CallOption = None,
     law: Annotated[list[str] | None, typer.Option(help="Only this law; may be given several times.")] = None,
@@ -47,7 +47,7 @@ def survey(
     """
     from harness.record import Accumulator, Breaking, Profile, Worst, disagreeing, unanswered, undeclared
     from harness.show.survey import print_survey
-    from harness.surveyor.findings import Findings
+    from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
 
     planned = Survey(
@@ -64,22 +64,22 @@ def survey(
         seed,
     )
     opened = session(run, seed)
-    findings = Findings()
-    with Ending(findings) as ending, means.hands(planned) as hands, progress() as bar:
+    discoveries = Discoveries()
+    with Ending(discoveries) as ending, means.hands(planned) as hands, progress() as bar:
         task = bar.add_task("surveying", total=len(hands.pieces))
         for title, part in planned.findings(hands):
-            findings.add(part)
+            discoveries.add(part)
             bar.update(task, advance=1, description=title)
     if opened is not None:
-        opened.folder.merge(Breaking, findings.breakings)
-        opened.folder.merge(Worst, findings.worst)
-        opened.folder.merge(Profile, findings.profiles)
-        opened.folder.merge(Accumulator, findings.accumulators)
-    print_survey(console(), findings, single=":" in target)
-    print(f"{findings}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
+        opened.folder.merge(Breaking, discoveries.breakings)
+        opened.folder.merge(Worst, discoveries.worst)
+        opened.folder.merge(Profile, discoveries.profiles)
+        opened.folder.merge(Accumulator, discoveries.accumulators)
+    print_survey(console(), discoveries, single=":" in target)
+    print(f"{discoveries}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
-    breakings = findings.breakings
-    wrong = (disagreeing(breakings), undeclared(breakings, findings.worst), unanswered(breakings))
+    breakings = discoveries.breakings
+    wrong = (disagreeing(breakings), undeclared(breakings, discoveries.worst), unanswered(breakings))
     raise typer.Exit(int(any(wrong)))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_bound, trajectory_oracle
+from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_bound, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
 from harness.floats import Array, Format, Measurement, compare_absolute, lift, to_array
@@ -65,7 +65,7 @@ def follow_gradient_descent(
     splits = ((to_array(X), y), (to_array(X_held_out), y_held_out))
     expected, bound = np.empty_like(actual), np.empty_like(actual)
     for epoch in range(epochs + 1):
-        plan = Plan("softmax", (tuple(range(len(X))),) * epoch, lr, 1.0)
+        plan = TrainingPlan("softmax", (tuple(range(len(X))),) * epoch, lr, 1.0)
         exact = trajectory_oracle(X, y.to(X.dtype), weight, bias, plan).hi
         distance = trajectory_bound(plan, to_array(X), to_array(y), to_array(weight), to_array(bias), curves.format)
         for row, (features, labels) in enumerate(splits):

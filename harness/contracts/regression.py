@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.calling.model import step_of_model
 from harness.contracts.building_blocks import book_data, gradient_descent
-from harness.contracts.building_blocks.gradient_descent import Kind, Plan, flat
+from harness.contracts.building_blocks.gradient_descent import TrainingKind, TrainingPlan, flat
 from harness.floats import Format, Measurement, compare_absolute, to_array
 from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
@@ -26,7 +26,7 @@ _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias
 # Laws
 
 
-def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: Plan) -> Any:
+def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: TrainingPlan) -> Any:
     """Run a trainer, or the steps of a step factory, over the minibatches."""
     batches = [torch.tensor(batch) for batch in plan.batches]
     if subject.contract.form == "training":
@@ -37,9 +37,9 @@ def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor
     return parameters
 
 
-def _plan(subject: Subject, batches: list[list[int]], lr: float) -> Plan:
-    kind: Kind = "linear" if subject.contract.task == "regression" else "softmax"
-    return Plan(kind, tuple(map(tuple, batches)), lr, float(subject.declares.get("factor", 1.0)))
+def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan:
+    kind: TrainingKind = "linear" if subject.contract.task == "regression" else "softmax"
+    return TrainingPlan(kind, tuple(map(tuple, batches)), lr, float(subject.declares.get("factor", 1.0)))
 
 
 @law(
@@ -120,7 +120,7 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
 # Inputs
 
 
-def _training(kind: Kind) -> Callable[[Format], st.SearchStrategy[Example]]:
+def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Example]]:
     def strategy(format_: Format) -> st.SearchStrategy[Example]:
         def expand(n: int, d: int, k: int, size: int, steps: int, lr: float, seed: int) -> Example:
             rng = np.random.default_rng(seed)
@@ -156,7 +156,7 @@ def _training(kind: Kind) -> Callable[[Format], st.SearchStrategy[Example]]:
 # Contracts
 
 
-def _contract(name: str, signature: str, kind: Kind, *own: Law, **facts: Any) -> Contract:
+def _contract(name: str, signature: str, kind: TrainingKind, *own: Law, **facts: Any) -> Contract:
     """The contract of a trainer, or of a step, of one kind of regression."""
     return Contract(
         name,

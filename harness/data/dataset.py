@@ -55,7 +55,7 @@ STAND_IN = {
 }
 """SHA-256 of the stand-in's files, uncompressed."""
 
-Origin = Literal["folder", "cache", "system", "download", "synthetic"]
+DataOrigin = Literal["folder", "cache", "system", "download", "synthetic"]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def arrays(root: Path | str, *, train: bool) -> tuple[idx.Bytes, idx.Bytes]:
     return read_split(images, labels)
 
 
-def _prepared(unpacked: Cache, checksums: Checksums, origin: Origin, location: str) -> Prepared:
+def _prepared(unpacked: Cache, checksums: Checksums, origin: DataOrigin, location: str) -> Prepared:
     """Describe a set that lies in the unpacked."""
     genuine = checksums == PUBLISHED
     if genuine:

@@ -76,7 +76,7 @@ def _vector_rays(complete: Complete, largest: Limit) -> tuple[Ray, ...]:
     )
 
 
-Shape = Callable[[Tensor], Tensor]
+RayShape = Callable[[Tensor], Tensor]
 """``shape(t[n]) -> rows[n, k]``"""
 
 _STEPS = torch.linspace(-1.0, 1.0, COLUMNS, dtype=torch.float64)
@@ -91,11 +91,11 @@ def _spike(t: Tensor) -> Tensor:
     return torch.nn.functional.pad(t[:, None], (0, COLUMNS - 1))
 
 
-def _along(direction: Tensor) -> Shape:
+def _along(direction: Tensor) -> RayShape:
     return lambda t: (t.double()[:, None] * direction).to(t.dtype)
 
 
-SHAPES: tuple[tuple[str, str, int, Shape], ...] = (
+SHAPES: tuple[tuple[str, str, int, RayShape], ...] = (
     ("spike", "(t, 0, ..., 0)", COLUMNS, _spike),
     ("negative spike", "(-t, 0, ..., 0)", COLUMNS, lambda t: _spike(-t)),
     ("uniform offset", "(t, t, ..., t)", COLUMNS, lambda t: t[:, None].repeat(1, COLUMNS)),
@@ -115,7 +115,7 @@ def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray
     def placed(rows: Tensor) -> dict[str, Any]:
         return complete(rows[:, None, :] if grouped else rows)
 
-    def along(shape: Shape) -> Callable[[Tensor, Format], dict[str, Any]]:
+    def along(shape: RayShape) -> Callable[[Tensor, Format], dict[str, Any]]:
         return lambda t, _: placed(shape(t))
 
     def tempered(t: Tensor, format_: Format) -> dict[str, Any]:

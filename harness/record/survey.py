@@ -6,7 +6,7 @@ from typing import Literal
 from harness.record.schema import Input, Record
 
 
-class Surveyed(Record):
+class SurveyRecord(Record):
     """Base of what a survey says of one law of a case in a dtype."""
 
     case: str
@@ -21,7 +21,7 @@ class Surveyed(Record):
     """``proved`` where every input was tried; else what was found is a lower bound."""
 
 
-class Breaking(Surveyed):
+class Breaking(SurveyRecord):
     """Where a law first fails along a ray, to the exact representable number."""
 
     kind: Literal["breaking"] = "breaking"
@@ -65,7 +65,7 @@ class Breaking(Surveyed):
         return (self.case, self.law, self.dtype, self.device, self.ray)
 
 
-class Worst(Surveyed):
+class Worst(SurveyRecord):
     """The input on which a law deviates most, of all that were tried."""
 
     kind: Literal["worst"] = "worst"
@@ -98,7 +98,7 @@ class Worst(Surveyed):
         return (self.case, self.law, self.dtype, self.device, self.objective, self.evidence)
 
 
-class Profile(Surveyed):
+class Profile(SurveyRecord):
     """How the deviation grows with the magnitude of the inputs, and how it is distributed."""
 
     kind: Literal["profile"] = "profile"

@@ -19,34 +19,34 @@ from harness.record import (
     undeclared,
     what_happens,
 )
-from harness.surveyor.findings import Findings
+from harness.surveyor.discovery import Discoveries
 
 
-def print_survey(console: Console, findings: Findings, *, single: bool) -> None:
+def print_survey(console: Console, discoveries: Discoveries, *, single: bool) -> None:
     """Print what a survey recorded, then what is broken without being declared.
 
     Parameters
     ----------
     console
         Where to.
-    findings
+    discoveries
         What the survey recorded.
     single
         Whether it is about one function, whose breaking points are then all listed; of several cases those with a
         declared closed form are.
     """
-    breakings = [breaking for breaking in findings.breakings if single or breaking.declared]
+    breakings = [breaking for breaking in discoveries.breakings if single or breaking.declared]
     if any(breaking.value is not None or breaking.declared for breaking in breakings):
         console.print(_breaking_table(breakings, single=single))
         if any(breaking.value is not None and breaking.certainty == "scanned" for breaking in breakings):
             console.print(LEGEND, soft_wrap=True)
     for held in _held(breakings) if single else ():
         console.print(held, markup=False, soft_wrap=True)
-    if findings.worst:
-        console.print(_worst_table(findings.worst, single=single))
-    for text in _sums(findings.accumulators):
+    if discoveries.worst:
+        console.print(_worst_table(discoveries.worst, single=single))
+    for text in _sums(discoveries.accumulators):
         console.print(strip_control_codes(text), markup=False, soft_wrap=True)
-    for text in (*_skips(findings), *_silences(findings), *_alarms(findings)):
+    for text in (*_skips(discoveries), *_silences(discoveries), *_alarms(discoveries)):
         console.print(strip_control_codes(text), markup=False, soft_wrap=True)
 
 
@@ -58,19 +58,19 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     return [f"{case} sums: {'; '.join(texts)}" for case, texts in texts_by_case.items()]
 
 
-def _skips(findings: Findings) -> list[str]:
+def _skips(discoveries: Discoveries) -> list[str]:
     """Return why laws have nothing to say, each reason once."""
     by_reason: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for skip in findings.skips:
+    for skip in discoveries.skips:
         dtypes = by_reason.setdefault((skip.case, skip.reason), {}).setdefault(skip.law, [])
         dtypes += [skip.dtype] if skip.dtype not in dtypes else []
     return [f"{case}: not surveyed, {reason}: {_by_law(laws)}" for (case, reason), laws in by_reason.items()]
 
 
-def _silences(findings: Findings) -> list[str]:
+def _silences(discoveries: Discoveries) -> list[str]:
     """Return what the implementation did instead of answering, each sentence once, with the laws that it concerns."""
     by_reason: dict[str, dict[str, list[str]]] = {}
-    for breaking in unanswered(findings.breakings):
+    for breaking in unanswered(discoveries.breakings):
         dtypes = by_reason.setdefault(str(breaking.reason), {}).setdefault(breaking.law, [])
         dtypes += [breaking.dtype] if breaking.dtype not in dtypes else []
     return [f"{reason}\n  concerns  {_by_law(laws)}" for reason, laws in by_reason.items()]
@@ -80,10 +80,10 @@ def _by_law(laws: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(f"{law} [{', '.join(dtypes)}]" for law, dtypes in laws.items())
 
 
-def _alarms(findings: Findings) -> list[str]:
+def _alarms(discoveries: Discoveries) -> list[str]:
     """Return what is broken and not declared, the first of each case and law with its replay; and wrong forms."""
     texts: dict[tuple[str, str], str] = {}
-    failures = undeclared(findings.breakings, findings.worst)
+    failures = undeclared(discoveries.breakings, discoveries.worst)
     for failure in sorted(failures, key=lambda failure: failure.dtype != "float32"):
         case, law = failure.case, failure.law
         place = f" along {failure.ray} at t = {failure.value!r}" if isinstance(failure, Breaking) else ""
@@ -92,7 +92,7 @@ def _alarms(findings: Findings) -> list[str]:
     wrong = [
         f"{breaking.case} {breaking.law} [{breaking.dtype}] along {breaking.ray}: "
         f"{closed_form(breaking)}, found {breaking.value!r}"
-        for breaking in disagreeing(findings.breakings)
+        for breaking in disagreeing(discoveries.breakings)
     ]
     return [*texts.values(), *wrong]
 

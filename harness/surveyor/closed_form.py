@@ -15,7 +15,7 @@ from harness.floats.format import FORMATS, Format
 
 _BITS = 200
 
-Form = Callable[[Format, int], Any]
+FormValue = Callable[[Format, int], Any]
 """``form(format, columns) -> arb``"""
 
 
@@ -59,7 +59,7 @@ def _leaks(format_: Format, columns: int) -> Any:
     return arb(constant) + (_half_smallest(format_) * (columns - 1)).log()
 
 
-FORMS: dict[str, Form] = {
+FORMS: dict[str, FormValue] = {
     "ln(max + ulp/2)": lambda format_, _: _largest(format_).log(),
     "ln((max + ulp/2) / k)": lambda format_, k: (_largest(format_) / k).log(),
     "ln(max + ulp/2) / 2": lambda format_, _: _largest(format_).log() / 2,

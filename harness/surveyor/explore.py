@@ -10,7 +10,7 @@ from harness.laws.law import Contract, Law, Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
-from harness.surveyor.findings import Discovery, Findings
+from harness.surveyor.discovery import Discoveries, Discovery
 from harness.surveyor.genome import is_searchable
 from harness.surveyor.part import Part
 from harness.surveyor.search import Budget
@@ -128,7 +128,7 @@ def survey(
     call: str | Callable[..., Any] | None = None,
     batches: int = 40,
     seed: int = SEED,
-) -> Findings:
+) -> Discoveries:
     """Find where an implementation breaks the laws of a contract, and the inputs on which it is worst.
 
     Parameters
@@ -152,7 +152,7 @@ def survey(
 
     Returns
     -------
-    Findings
+    Discoveries
         Breaking points along rays, worst cases, profiles and accumulators.
 
     Raises
@@ -162,8 +162,8 @@ def survey(
     """
     case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
-    findings = Findings()
+    discoveries = Discoveries()
     with threads(1):
         for exploration in listed:
-            findings.add(exploration.findings())
-    return findings
+            discoveries.add(exploration.findings())
+    return discoveries

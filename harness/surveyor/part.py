@@ -12,7 +12,7 @@ from harness.laws.subject import CaseError
 from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
-from harness.surveyor.findings import Discovery, Skip
+from harness.surveyor.discovery import Discovery, Skip
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
@@ -73,8 +73,8 @@ class Part:
         objectives: tuple[Objective, ...] = ("deviation", "ratio") if job.law.group == "value" else ("ratio",)
         budget = replace(self.budget, objectives=objectives, seed=zlib.crc32(subject.encode()))
         try:
-            outcome = search(job, budget)
-            findings: list[Discovery] = [witness(job, outcome, best.objective) for best in outcome.best]
+            result = search(job, budget)
+            findings: list[Discovery] = [witness(job, result, best.objective) for best in result.best]
             if job.law.group == "value":
                 findings.append(profile(job, self.budget.seed))
         except CaseError as error:

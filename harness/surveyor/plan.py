@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Target
 from harness.record import SEED
-from harness.surveyor.findings import DISCOVERIES, Discovery, unanswered
+from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
 from harness.work.carry_out import Hands, carry_out
 from harness.work.plan import Document
 

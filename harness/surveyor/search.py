@@ -85,7 +85,7 @@ class Best:
 
 
 @dataclass
-class Outcome:
+class SearchResult:
     """What a search found.
 
     Parameters
@@ -135,7 +135,7 @@ class _Island:
     best: float = -1.0
 
 
-def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_counter) -> Outcome:
+def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_counter) -> SearchResult:
     """Search for the rows on which a law deviates most.
 
     Raises
@@ -144,18 +144,18 @@ def search(job: Job, budget: Budget, *, clock: Callable[[], float] = time.perf_c
         If the implementation raises.
     """
     genome = Genome(job)
-    outcome = Outcome(genome, tuple(map(Best, budget.objectives)))
+    result = SearchResult(genome, tuple(map(Best, budget.objectives)))
     rows = _GROUPED_ROWS if job.contract.grouped else ROWS
     islands = [_island(genome, budget, number) for number in range(4)]
     until = None if budget.seconds is None else clock() + budget.seconds
     batch = 0
     while batch < budget.batches if until is None else clock() < until:
-        if batch and all(np.isposinf(best.score) for best in outcome.best):
+        if batch and all(np.isposinf(best.score) for best in result.best):
             break
         children = [_children(island, genome, rows // len(islands)) for island in islands]
-        _measure(job, outcome, islands, children)
+        _measure(job, result, islands, children)
         batch += 1
-    return outcome
+    return result
 
 
 def _island(genome: Genome, budget: Budget, number: int) -> _Island:
@@ -175,13 +175,13 @@ def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
     return np.concatenate([mutated(island.rows[parents], genome, island.rng), island.seeds.take(fresh)])
 
 
-def _measure(job: Job, outcome: Outcome, islands: list[_Island], children: list[Ordinals]) -> None:
+def _measure(job: Job, result: SearchResult, islands: list[_Island], children: list[Ordinals]) -> None:
     """Measure the rows of all islands as one batch, and keep the best."""
     everything = np.concatenate(children)
-    measurement = job.subject.measure(job.law, outcome.genome.decode(everything))
+    measurement = job.subject.measure(job.law, result.genome.decode(everything))
     scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
-    outcome.rows += len(everything)
-    for best in outcome.best:
+    result.rows += len(everything)
+    for best in result.best:
         at = int(scores[best.objective].argmax())
         if scores[best.objective][at] > best.score:
             best.score, best.row = float(scores[best.objective][at]), everything[at].copy()

@@ -8,7 +8,7 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.record import Worst
-from harness.surveyor.search import Objective, Outcome
+from harness.surveyor.search import Objective, SearchResult
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
@@ -17,9 +17,9 @@ _SLACK = 1e-9
 """By how much the screen may see less in a simpler witness."""
 
 
-def witness(job: Job, outcome: Outcome, objective: Objective) -> Worst:
+def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     """Record the best row of a search for one objective."""
-    example = outcome.example(objective)
+    example = result.example(objective)
     target = _size(job.subject.measure(job.law, example), objective)
 
     def as_bad(candidate: Example) -> bool:
@@ -35,7 +35,7 @@ def witness(job: Job, outcome: Outcome, objective: Objective) -> Worst:
     return Worst(
         **job.identity,
         objective=objective,
-        rows=outcome.rows,
+        rows=result.rows,
         deviation=float(measurement.deviation[at]),
         bound=float(measurement.bound[at]),
         unit=job.law.unit,

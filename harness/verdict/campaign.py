@@ -61,11 +61,11 @@ class Campaign(Target):
         """Seconds that a law may take in which no call was found to hang."""
         return 12.0 * call_s
 
-    def load(self) -> "Verdicts":
+    def load(self) -> "Decisions":
         """Load the cases, and list the verdicts to reach."""
         from harness.verdict.job import jobs
 
-        return Verdicts(self, jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices))
+        return Decisions(self, jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices))
 
     def run(self, **means: Any) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
@@ -101,7 +101,7 @@ class Campaign(Target):
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Decisions:
     """The verdicts of a campaign, one a piece, in a process that reaches them.
 
     Parameters

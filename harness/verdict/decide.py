@@ -20,7 +20,7 @@ from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.verdict import corpus
-from harness.verdict.draw import Clock, first_failing
+from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
@@ -63,7 +63,7 @@ def decide(
         Whether what calls do besides answering is looked at, which takes a tenth of the time.
     """
     started = time.perf_counter()
-    clock = Clock(math.inf if seconds is None else started + seconds)
+    deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)
     if not watched:
         trials.subject.watch = Trust()
@@ -78,9 +78,9 @@ def decide(
             if example is not None:
                 violation = _measured(trials, example, draws, counted=True)
             else:
-                failing = first_failing(trials, remembered, examples=budget, seed=seed, clock=clock)
+                failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
-                    violation = _confirmed(trials, failing, draws, clock, minimal=minimal)
+                    violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
         except (CaseError, NotApplicable) as error:
             trouble = error
     if violation is None and trouble is None:
@@ -147,10 +147,10 @@ def _status(
     return Status.HOLDS, None
 
 
-def _confirmed(trials: Trials, failing: Example, draws: str, clock: Clock, *, minimal: bool) -> Violation:
+def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
     if minimal and trials.shows_each_time(failing):
-        failing = _minimal(trials, failing, clock)
+        failing = _minimal(trials, failing, deadline)
     violation = _measured(trials, failing, draws)
     if violation is None and trials.census.witness is not None:
         violation = _violation(trials.job, *trials.census.witness, draws)
@@ -160,12 +160,12 @@ def _confirmed(trials: Trials, failing: Example, draws: str, clock: Clock, *, mi
     return violation
 
 
-def _minimal(trials: Trials, example: Example, clock: Clock) -> Example:
+def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     """Make a failing example minimal, on the screen first."""
     axes, format_ = trials.job.axes, trials.job.format
 
     def fails(smaller: Example) -> bool:
-        return not clock.is_up and trials.breaks(smaller)
+        return not deadline.is_up and trials.breaks(smaller)
 
     def fails_exactly(smaller: Example) -> bool:
         with confirming():

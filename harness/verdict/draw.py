@@ -15,7 +15,7 @@ from harness.verdict.trial import Trials
 
 
 @dataclass(frozen=True)
-class Clock:
+class Deadline:
     """Until when to search."""
 
     end: float
@@ -37,7 +37,7 @@ class _End(BaseException):
 
 
 def first_failing(
-    trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, clock: Clock
+    trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, deadline: Deadline
 ) -> Example | None:
     """Replay what was found before, then draw, until the law breaks on both tiers of the oracle or time is up.
 
@@ -51,7 +51,7 @@ def first_failing(
         Examples to draw.
     seed
         Seed of the draws.
-    clock
+    deadline
         Until when; at least one row is looked at.
 
     Returns
@@ -65,7 +65,7 @@ def first_failing(
         If the implementation does not answer.
     """
     for example in remembered:
-        if clock.is_up and trials.census.rows:
+        if deadline.is_up and trials.census.rows:
             return None
         if (failing := trials.failing(example)) is not None:
             return failing
@@ -82,7 +82,7 @@ def first_failing(
     )
     @given(trials.job.inputs(trials.job.format))
     def draw(example: Example) -> None:
-        if clock.is_up and trials.census.rows:
+        if deadline.is_up and trials.census.rows:
             raise _End
         try:
             failing = trials.failing(example)

@@ -26,7 +26,7 @@ IDLE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Kind:
+class WorkerKind:
     """What the outcome of a piece depends on beside what is asked.
 
     Parameters
@@ -40,7 +40,7 @@ class Kind:
     origin: Origin
     versions: tuple[tuple[str, str], ...]
 
-    def beside(self, other: "Kind") -> str:
+    def beside(self, other: "WorkerKind") -> str:
         """Return what it has that the other one has not, and that one instead."""
         if self.origin != other.origin:
             return f"{self.origin}, where that has {other.origin}"
@@ -71,7 +71,7 @@ class Order:
     plan: Plan
     limits: Limits
     folder: str
-    kind: Kind
+    kind: WorkerKind
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,15 @@ def carried_out(order: Order, index: int) -> Reply:
 
 
 @cache
-def kind_here() -> Kind:
+def kind_here() -> WorkerKind:
     """Return the kind of this process."""
     from harness.work.environment import environment
 
     here = environment()
-    return Kind(Origin.of(here), tuple(sorted(here.versions.items())))
+    return WorkerKind(Origin.of(here), tuple(sorted(here.versions.items())))
 
 
-def _refuse_another_kind(wanted: Kind) -> None:
+def _refuse_another_kind(wanted: WorkerKind) -> None:
     if kind_here() != wanted:
         raise UsageError(
             rule="workers compute as the machine does that the run is recorded on",

@@ -3,7 +3,7 @@
 from controls.control import Control
 from samples.tensors import labels, tensor
 
-from harness.contracts.building_blocks.gradient_descent import Plan
+from harness.contracts.building_blocks.gradient_descent import TrainingPlan
 
 CONTROLS: list[Control] = []
 """Whole trainings have no correctly rounded form that is worth writing; the shipped cases are their controls."""
@@ -14,6 +14,6 @@ ORACLES = {
         labels(5, k=2).double(),
         tensor(2, 3),
         tensor(2),
-        Plan("softmax", ((0, 1, 2), (3, 4)), 0.1, 1.0),
+        TrainingPlan("softmax", ((0, 1, 2), (3, 4)), 0.1, 1.0),
     )
 }

@@ -13,7 +13,7 @@ from flint import ctx
 from samples.tensors import tensor
 
 from harness import contracts as contracts_package
-from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_oracle
+from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.contracts.building_blocks.log_domain import log_softmax_oracle
 from harness.contracts.building_blocks.softmax_function import softmax_oracle, softmax_pullback
@@ -146,7 +146,7 @@ def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
     """The oracle's closed-form gradient is the one autograd computes."""
     X, y = tensor(6, 3), torch.tensor([0, 1, 1, 0, 1, 0])
     weight, bias = tensor(2, 3), tensor(2)
-    exact = trajectory_oracle(X, y.double(), weight, bias, Plan("softmax", ((0, 1, 2), (3, 4, 5)), 0.1, 1.0))
+    exact = trajectory_oracle(X, y.double(), weight, bias, TrainingPlan("softmax", ((0, 1, 2), (3, 4, 5)), 0.1, 1.0))
     W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     for batch in ([0, 1, 2], [3, 4, 5]):
         loss = torch.nn.functional.cross_entropy(X[batch] @ W.T + b, y[batch])

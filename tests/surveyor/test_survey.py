@@ -11,7 +11,7 @@ from torch import Tensor
 import harness
 from harness.error import UsageError
 from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst, how_sure, what_happens
-from harness.surveyor.findings import Findings
+from harness.surveyor.discovery import Discoveries
 from harness.surveyor.plan import Survey
 
 HOMEWORK = """
@@ -162,7 +162,7 @@ def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
 def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
     """For a function that is at hand."""
     found = harness.survey(naive, "softmax", dtypes=["float32"], batches=1)
-    assert isinstance(found, Findings)
+    assert isinstance(found, Discoveries)
     frame = found.to_frame()
     spike = frame[(frame["law"] == "value") & (frame["ray"] == "spike")].iloc[0]
     assert spike["value"] == 88.72283935546875

@@ -25,7 +25,6 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats.format import FORMATS
-from harness.floats.measurement import Measurement
 from harness.laws.standard_rays import COLUMNS
 from harness.laws.strategies import STRUCTURES, batches, thresholds
 from harness.record.bench import SearchRecord
@@ -39,8 +38,6 @@ SECONDS, SEEDS, LONGER = 10.0, 5, 4
 
 OBJECTIVES: Mapping[str, Objective] = {"softmax": "deviation", "log_softmax": "ratio"}
 """What is made large, by contract."""
-
-Seen = Callable[[Measurement], None]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -43,8 +43,8 @@ DEVICES = ("cpu", "accelerator")
 
 TAPE = Tape()
 
-Key = tuple[str, str, int]
-_GROUPS = pytest.StashKey[dict[Key, Group]]()
+StepKey = tuple[str, str, int]
+_GROUPS = pytest.StashKey[dict[StepKey, Group]]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -93,7 +93,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
         keep(benchmark, record)
 
 
-def _group(config: pytest.Config, key: Key, accelerator: Accelerator | None) -> Group:
+def _group(config: pytest.Config, key: StepKey, accelerator: Accelerator | None) -> Group:
     """Return what was measured in turns; measure it where nothing was yet."""
     groups = config.stash.setdefault(_GROUPS, {})
     if key not in groups:

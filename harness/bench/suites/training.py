@@ -16,7 +16,7 @@ from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import NOISE, TRUE_BIAS, TRUE_WEIGHT
-from harness.contracts.building_blocks.gradient_descent import Plan, trajectory_bound
+from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_bound
 from harness.floats.format import FORMATS, to_array
 
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
@@ -51,7 +51,7 @@ class Problem:
     y: Tensor
     weight: Tensor
     bias: Tensor
-    plan: Plan
+    plan: TrainingPlan
 
     def to(self, device: str) -> "Problem":
         """The same on a device."""
@@ -85,14 +85,14 @@ def _problem(contract: str, factor: float, batch_size: int) -> Problem:
         X = torch.randn(n, len(TRUE_WEIGHT), generator=generator)
         y = X @ torch.tensor(TRUE_WEIGHT) + TRUE_BIAS + NOISE * torch.randn(n, generator=generator)
         start = 0.01 * torch.randn(1, len(TRUE_WEIGHT), generator=generator)
-        return Problem(X, y, start, torch.zeros(1), Plan("linear", batches, 0.03, factor))
+        return Problem(X, y, start, torch.zeros(1), TrainingPlan("linear", batches, 0.03, factor))
     X = torch.rand(n, PIXELS, generator=generator)
     y = torch.randint(CLASSES, (2, n), generator=generator).amin(0)
     start = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
-    return Problem(X, y, start, torch.zeros(CLASSES), Plan("softmax", batches, 0.001, 1.0))
+    return Problem(X, y, start, torch.zeros(CLASSES), TrainingPlan("softmax", batches, 0.001, 1.0))
 
 
-class Comparison(NamedTuple):
+class StepComparison(NamedTuple):
     """How a step compares with gradient descent: the rule, the difference (2-norm), and what is allowed."""
 
     rule: str
@@ -105,7 +105,7 @@ class Comparison(NamedTuple):
         return self.deviation <= self.bound
 
 
-def comparisons(case: Case, given: Problem, device: str) -> tuple[Comparison, Comparison]:
+def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison, StepComparison]:
     """Run some steps from the start and compare the first loss and the last parameters with those of float64.
 
     Notes
@@ -120,18 +120,18 @@ def comparisons(case: Case, given: Problem, device: str) -> tuple[Comparison, Co
     expected_loss, expected = _gradient_descent(given)
     error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     return (
-        Comparison(
+        StepComparison(
             "the step returns the loss of its minibatch, before the update",
             abs(float(losses[0]) - expected_loss),
             _loss_bound(given, expected_loss),
         ),
-        Comparison(
+        StepComparison(
             f"after {len(losses)} steps weight and bias are those of gradient descent", error, _parameter_bound(given)
         ),
     )
 
 
-def disagreement(case: Case, given: Problem, device: str) -> Comparison | None:
+def disagreement(case: Case, given: Problem, device: str) -> StepComparison | None:
     """Return the first comparison with gradient descent that fails; ``None`` where none does."""
     return next((comparison for comparison in comparisons(case, given, device) if not comparison.holds), None)
 

@@ -21,7 +21,7 @@ from harness.floats import Array, DoubleDouble, Format, Oracle, to_arb, to_array
 from harness.floats import double_double as dd
 from harness.laws import CaseError
 
-Kind = Literal["linear", "softmax"]
+TrainingKind = Literal["linear", "softmax"]
 
 
 FLOATS = ("float64", "float32")
@@ -30,10 +30,10 @@ FLOATS = ("float64", "float32")
 SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
 
 
-class Plan(NamedTuple):
+class TrainingPlan(NamedTuple):
     """What is trained: the minibatches, the rate, and half or the whole of the squared error."""
 
-    kind: Kind
+    kind: TrainingKind
     batches: tuple[tuple[int, ...], ...]
     lr: float
     factor: float
@@ -59,7 +59,9 @@ def _softmax(elementary: dd.Elementary, scores: DoubleDouble) -> DoubleDouble:
     return exponentials / dd.total(exponentials, keepdims=True)
 
 
-def _screen(elementary: dd.Elementary, X: Array, y: Array, weight: Array, bias: Array, plan: Plan) -> DoubleDouble:
+def _screen(
+    elementary: dd.Elementary, X: Array, y: Array, weight: Array, bias: Array, plan: TrainingPlan
+) -> DoubleDouble:
     W, b = dd.lift(weight), dd.lift(bias)
     for batch in plan.batches:
         rows, targets = dd.lift(X[list(batch)]), y[list(batch)]
@@ -74,7 +76,7 @@ def _screen(elementary: dd.Elementary, X: Array, y: Array, weight: Array, bias: 
     return DoubleDouble(*(np.concatenate([w.ravel(), c]) for w, c in zip(W.pair, b.pair, strict=True)))
 
 
-def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: Plan) -> Any:
+def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: TrainingPlan) -> Any:
     W, b = weight, bias
     for batch in plan.batches:
         rows, targets = X[list(batch)], y[list(batch)]
@@ -92,7 +94,7 @@ def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: Plan) -> Any:
 trajectory_oracle = Oracle(_screen, _exact)
 
 
-def _gradient_error(plan: Plan, X: Array, y: Array, W: Array, b: Array, format_: Format) -> tuple[Array, Array]:
+def _gradient_error(plan: TrainingPlan, X: Array, y: Array, W: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     """Slope of the loss in the scores ``[n, m]``, and the absolute error an implementation may make of it."""
     u, d = format_.u, X.shape[1]
     scores = X @ W.T + b
@@ -108,7 +110,7 @@ def _gradient_error(plan: Plan, X: Array, y: Array, W: Array, b: Array, format_:
     return p - at_label, through + 6.0 * u * at_label
 
 
-def trajectory_bound(plan: Plan, X: Array, y: Array, weight: Array, bias: Array, format_: Format) -> float:
+def trajectory_bound(plan: TrainingPlan, X: Array, y: Array, weight: Array, bias: Array, format_: Format) -> float:
     """2-norm of the distance from the exact trajectory after the last step: see the module's notes."""
     W, b, distance, u = weight.copy(), bias.copy(), 0.0, format_.u
     for batch in map(list, plan.batches):

@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
 from harness.laws import Inputs, Law, Subject
 
-Comparison = Callable[[Any, Any, Array, Format], Measurement]
+AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
 """``comparison(actual, expected, error, format)``, with an admissible error that is absolute."""
 
 
@@ -47,7 +47,7 @@ class Exact:
     oracle: Callable[..., DoubleDouble]
     error: Callable[..., Array]
     conventions: tuple[str, ...] = ()
-    comparison: Comparison = within
+    comparison: AbsoluteComparison = within
 
     def value(self, subject: Subject, *inputs: Any) -> DoubleDouble:
         """The exact value under the conventions that the case declares."""
@@ -127,7 +127,7 @@ def one_sided(
     statement: str,
     *,
     nearest: Callable[..., Array],
-    comparison: Comparison | None = None,
+    comparison: AbsoluteComparison | None = None,
     **facts: Any,
 ) -> Law:
     """The output is on one side of a limit.

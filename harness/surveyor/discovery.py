@@ -36,7 +36,7 @@ def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
 
 
 @dataclass
-class Findings:
+class Discoveries:
     """Breaking points, worst cases, profiles and accumulators, and what was skipped, in the order they were found."""
 
     breakings: list[Breaking] = field(default_factory=list)
@@ -45,20 +45,20 @@ class Findings:
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
-    def add(self, findings: Iterable[Discovery]) -> None:
-        """Sort findings in by kind."""
-        for finding in findings:
-            match finding:
+    def add(self, discoveries: Iterable[Discovery]) -> None:
+        """Sort discoveries in by kind."""
+        for discovery in discoveries:
+            match discovery:
                 case Breaking():
-                    self.breakings.append(self._doubted(finding))
+                    self.breakings.append(self._doubted(discovery))
                 case Worst():
-                    self.worst.append(finding)
+                    self.worst.append(discovery)
                 case Profile():
-                    self.profiles.append(finding)
+                    self.profiles.append(discovery)
                 case Accumulator():
-                    self.accumulators.append(finding)
+                    self.accumulators.append(discovery)
                 case Skip():
-                    self.skips.append(finding)
+                    self.skips.append(discovery)
 
     def __len__(self) -> int:
         kinds: Iterable[Sized] = (self.breakings, self.worst, self.profiles, self.accumulators, self.skips)
