@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from types import FrameType
 
 import psutil
+
+from harness.timing.alarm import alarm
 
 LIMIT_S = 60.0
 """Seconds a loader has for what it is asked, where nobody says otherwise."""
@@ -118,7 +119,7 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     """
     before = _children()
     try:
-        with _alarm(limit_s):
+        with alarm(limit_s, _Overdue, again_s=_AGAIN_S):
             yield
     except _Overdue:
         end(_children() - before)
@@ -140,24 +141,6 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
                 FaultKind.LEFT, f"{len(left)} of its processes still run when it is let go", "join what it starts"
             )
         )
-
-
-@contextmanager
-def _alarm(limit_s: float) -> Iterator[None]:
-    def ring(_: int, __: FrameType | None) -> None:
-        raise _Overdue
-
-    try:
-        before = signal.signal(signal.SIGALRM, ring)
-    except (AttributeError, ValueError):  # no such signal here, or not in the main thread
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, limit_s, _AGAIN_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _death(error: Exception) -> Exception:

@@ -1,13 +1,11 @@
-"""A limit of time on one call, by the alarm signal: for what hangs, or compiles for ever."""
+"""A limit of time on one call: for what hangs, or compiles for ever."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager
+
+from harness.timing.alarm import alarm
 
 
-@contextmanager
-def within(seconds: float, what: str) -> Iterator[None]:
+def within(seconds: float, what: str) -> AbstractContextManager[None]:
     """Interrupt what runs for too long, where the system has an alarm.
 
     Raises
@@ -15,17 +13,4 @@ def within(seconds: float, what: str) -> Iterator[None]:
     TimeoutError
         Named after what took too long.
     """
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(_: int, __: FrameType | None) -> None:
-        raise TimeoutError(f"{what} took longer than {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+    return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))

@@ -1,0 +1,80 @@
+"""Alarms: they ring in time, again where they shall, and are given back."""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import pytest
+
+from harness.timing.alarm import alarm
+
+
+class Overdue(BaseException):
+    """Time is up."""
+
+
+def wait_for_ever(*, stubborn: int = 0) -> int:
+    """Wait, catch the alarm so many times, and return how often it rang where nothing more comes within a second."""
+    for caught in range(stubborn):
+        try:
+            time.sleep(1.0)
+        except Overdue:
+            continue
+        return caught
+    time.sleep(60.0)
+    return stubborn
+
+
+def test_what_takes_too_long_is_interrupted_by_what_it_is_given() -> None:
+    """In time, whatever it was doing."""
+    began = time.monotonic()
+    with pytest.raises(Overdue), alarm(0.05, Overdue):
+        wait_for_ever()
+    assert time.monotonic() - began < 30.0
+
+
+def test_the_alarm_rings_once_where_nothing_else_is_said() -> None:
+    """Who has caught it may go on."""
+    with alarm(0.05, Overdue):
+        assert wait_for_ever(stubborn=2) == 1
+
+
+def test_the_alarm_rings_again_for_who_has_caught_it() -> None:
+    """Until it is heard."""
+    with pytest.raises(Overdue), alarm(0.05, Overdue, again_s=0.05):
+        wait_for_ever(stubborn=3)
+
+
+@pytest.mark.parametrize("limit_s", [0.05, 60.0])
+def test_the_alarm_is_given_back(limit_s: float) -> None:
+    """Whether it rang or not: who had one before has it again, and none rings later."""
+
+    def earlier(_: int, __: FrameType | None) -> None: ...
+
+    before = signal.signal(signal.SIGALRM, earlier)
+    try:
+        try:
+            with alarm(limit_s, Overdue, again_s=0.05):
+                time.sleep(0.2)
+        except Overdue:
+            assert limit_s < 0.2
+        assert signal.getsignal(signal.SIGALRM) is earlier
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_another_thread_has_no_alarm_and_is_not_refused() -> None:
+    """Signals come to the main thread alone."""
+    ended = []
+
+    def run() -> None:
+        with alarm(0.05, Overdue):
+            time.sleep(0.2)
+        ended.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert ended == [True]
