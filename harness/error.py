@@ -1,5 +1,7 @@
 """The one error that is the user's: a plain message and exit code 2, never a traceback."""
 
+from collections.abc import Iterable
+
 
 class UsageError(Exception):
     """A question that cannot be answered as asked.
@@ -33,3 +35,14 @@ class UsageError(Exception):
         where = f" in {self.place}" if self.place else ""
         way_out = f"; {self.remedy}" if self.remedy else ""
         return f"{self.rule}, got {self.value}{where}{way_out}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names the user can type as a message lists them: in backquotes, with commas between.
+
+    Parameters
+    ----------
+    names
+        In the order in which they are listed.
+    """
+    return ", ".join(f"`{name}`" for name in names)

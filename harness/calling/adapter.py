@@ -21,7 +21,7 @@ from torch.utils.dlpack import from_dlpack
 from harness.calling.discovery import attribute
 from harness.calling.model import UnfitModelError
 from harness.case import Case
-from harness.error import UsageError
+from harness.error import UsageError, listed
 
 Adapter = Callable[..., Any]
 """``adapter(function, *inputs)`` returns what the function says of the inputs."""
@@ -90,7 +90,7 @@ def adapter_of(call: str | Adapter) -> Adapter:
 
 
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
-_RULE = f"`--call` is {', '.join(f'`{name}`' for name in NAMED)}, `file.py:adapter` or a Python expression"
+_RULE = f"`--call` is {listed(NAMED)}, `file.py:adapter` or a Python expression"
 _REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
 
 

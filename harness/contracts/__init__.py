@@ -8,7 +8,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.laws import Contract
 
 
@@ -35,7 +35,7 @@ def contract_named(name: str) -> Contract:
     known = contracts()
     if name not in known:
         raise UsageError(
-            rule=f"a contract is one of {', '.join(f'`{known_name}`' for known_name in known)}",
+            rule=f"a contract is one of {listed(known)}",
             value=f"`{name}`",
             remedy="`harness list --contracts` shows them",
         )

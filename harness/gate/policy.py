@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from harness.error import UsageError
+from harness.error import UsageError, listed
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -125,7 +125,7 @@ def _validated(table: dict[str, Any], file: Path) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(f"`{name}`" for name in Policy.model_fields)
+        known = listed(Policy.model_fields)
         raise UsageError(
             rule=f"`{key}` of {TABLE} is what the gate knows",
             value=f"{first.get('input')!r} ({first['msg'].lower()})",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from harness.calling.adapter import bridged
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.floats.format import format_of
 from harness.laws.law import Contract
 from harness.proof import pairs, values
@@ -48,7 +48,7 @@ def tasks_of(
     """
     for name in dtypes:
         if name not in DTYPES:
-            raise UsageError(rule=f"the dtypes whose inputs can be exhausted are {_listed(DTYPES)}", value=f"`{name}`")
+            raise UsageError(rule=f"the dtypes whose inputs can be exhausted are {listed(DTYPES)}", value=f"`{name}`")
     tasks = [
         task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
     ]
@@ -57,7 +57,7 @@ def tasks_of(
         raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=REMEDY)
     if not tasks:
         raise UsageError(
-            rule=f"the contracts whose inputs can be exhausted are {_listed(CONTRACTS)}",
+            rule=f"the contracts whose inputs can be exhausted are {listed(CONTRACTS)}",
             value=f"none of them in `{target}`",
         )
     tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)
@@ -69,7 +69,7 @@ def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Cal
     known = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
         if wish not in known:
-            raise UsageError(rule=f"`--{option}` takes {_listed(known)}", value=f"`{wish}`")
+            raise UsageError(rule=f"`--{option}` takes {listed(known)}", value=f"`{wish}`")
     return [task for task in tasks if not wanted or name(task) in wanted]
 
 
@@ -95,7 +95,3 @@ def _row_by_row(case: Case, contract: Contract) -> Case | None:
         return replace(asked, call=ROW_BY_ROW)
     # What an adapter returns is seen when it is called.
     return asked if case.call is not None or case.declares.get("reduction") == "none" else None
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from harness.case import Case
 from harness.contracts import contracts
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.laws.law import Contract, Law
 
 
@@ -71,7 +71,7 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     if not named:
         known = sorted({each.name for _, each in pairs})
         raise UsageError(
-            rule=f"a law is one of {', '.join(f'`{name}`' for name in known)}",
+            rule=f"a law is one of {listed(known)}",
             value=f"`{law}`",
             remedy="`harness list --laws` shows the laws of each contract",
         )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from flint import arb, ctx
 
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.floats.format import FORMATS, Format
 
 _BITS = 200
@@ -94,9 +94,7 @@ def form_value(name: str, format_: Format, columns: int) -> Any:
         If there is no such form.
     """
     if name not in FORMS:
-        raise UsageError(
-            rule=f"a closed form is one of {', '.join(f'`{known}`' for known in FORMS)}", value=f"`{name}`"
-        )
+        raise UsageError(rule=f"a closed form is one of {listed(FORMS)}", value=f"`{name}`")
     with ctx.workprec(_BITS):
         return FORMS[name](format_, columns)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.case import Break, Case
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.laws.law import Contract, Law, Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
@@ -91,11 +91,9 @@ def explorations(
         group += [replace(group[0], law=law) for law in fresh]
     unknown = set(rays) - known
     if unknown:
-        raise UsageError(
-            rule=f"`--ray` is one of {', '.join(f'`{name}`' for name in sorted(known))}", value=f"`{min(unknown)}`"
-        )
+        raise UsageError(rule=f"`--ray` is one of {listed(sorted(known))}", value=f"`{min(unknown)}`")
     if not groups:
-        without = ", ".join(dict.fromkeys(f"`{case.contract}`" for case in cases))
+        without = listed(dict.fromkeys(case.contract for case in cases))
         raise UsageError(rule="a survey needs a contract that has rays", value=without or "no case")
     return [Exploration(tuple(group), budget, rays) for group in groups.values()]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Target
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.record import SEED, Fault, Status, Verdict
 from harness.work.answer import Answer
 from harness.work.carry_out import Hands, carry_out
@@ -162,6 +162,6 @@ def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
     inputs = from_json(example, job.contract, job.format)
     missing = [name for name in job.law.reads if name not in inputs]
     if missing:
-        needed = ", ".join(f"`{name}`" for name in job.law.reads)
+        needed = listed(job.law.reads)
         raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
     return inputs

@@ -9,7 +9,7 @@ from harness.calling.adapter import adapter_of
 from harness.calling.device import CPU, known_device
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.floats.format import Format, format_of
 from harness.laws.law import Axes, Contract, Inputs, Law
 from harness.laws.subject import Subject
@@ -85,7 +85,7 @@ def jobs(
     """
     wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
     wanted_devices = [known_device(name) for name in devices]
-    listed = []
+    selected = []
     known_laws = set()
     for case in cases:
         contract = contract_named(case.contract)
@@ -94,7 +94,7 @@ def jobs(
         for law in contract.laws:
             if wanted_laws and law.name not in wanted_laws:
                 continue
-            listed += [
+            selected += [
                 Job(case, contract, law, format_of(name), device)
                 for device in wanted_devices
                 if device == CPU or contract.output is not None
@@ -104,11 +104,11 @@ def jobs(
     unknown = wanted_laws - known_laws
     if unknown:
         raise UsageError(
-            rule=f"`--law` is one of {', '.join(f'`{name}`' for name in sorted(known_laws))}",
+            rule=f"`--law` is one of {listed(sorted(known_laws))}",
             value=f"`{min(unknown)}`",
             remedy="`harness list --laws` shows the laws of each contract",
         )
-    return listed
+    return selected
 
 
 def _validate(case: Case, contract: Contract) -> None:
@@ -118,17 +118,13 @@ def _validate(case: Case, contract: Contract) -> None:
     names = {law.name for law in contract.laws}
     for declared in case.breaks:
         if declared not in names:
-            rule = f"`breaks` names laws of `{contract.name}`: {_listed(sorted(names))}"
+            rule = f"`breaks` names laws of `{contract.name}`: {listed(sorted(names))}"
             raise UsageError(rule=rule, value=f"`{declared}`", place=case.name)
     for name, value in case.declares.items():
         if name not in contract.conventions:
-            choices = _listed(contract.conventions) or "none"
+            choices = listed(contract.conventions) or "none"
             rule = f"the conventions of `{contract.name}` are {choices}"
             raise UsageError(rule=rule, value=f"`{name}`", place=case.name)
         if value not in contract.conventions[name]:
-            rule = f"the convention `{name}` of `{contract.name}` is {_listed(contract.conventions[name])}"
+            rule = f"the convention `{name}` of `{contract.name}` is {listed(contract.conventions[name])}"
             raise UsageError(rule=rule, value=f"`{value}`", place=case.name)
-
-
-def _listed(names: Iterable[Any]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

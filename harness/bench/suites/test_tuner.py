@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from harness.bench.suites.fixture import Names, keep
 from harness.bench.suites.selection import give_up, option
 from harness.bench.suites.tuning_data import DATA_SETS
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.record import Estimate, geometric_mean
 from harness.record.bench import TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     seeds = range(option(metafunc.config, "seeds", SEEDS))
     names = option(metafunc.config, "data_sets", tuple(DATA_SETS))
     if unknown := [name for name in names if name not in DATA_SETS]:
-        rule = f"a data set of the tuner is one of {', '.join(f'`{known}`' for known in DATA_SETS)}"
+        rule = f"a data set of the tuner is one of {listed(DATA_SETS)}"
         give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
     items = [
         (name, way, seed)
