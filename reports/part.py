@@ -28,7 +28,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Tally:
+class RunTally:
     """Numbers with the word for what they count, and whether one above zero makes the run fail."""
 
     kind: ClassVar[str] = "tally"

@@ -6,12 +6,12 @@ from functools import wraps
 
 from reports.figure import Figure
 from reports.figures.image import Grid
-from reports.part import Block, Findings, Legend, Note, Tally
+from reports.part import Block, Findings, Legend, Note, RunTally
 from reports.reading import Reading
 from reports.table import Table
 from reports.tables.matrix import Matrix
 
-Part = Note | Findings | Tally | Legend | Block | Table | Figure | Matrix | Grid
+PagePart = Note | Findings | RunTally | Legend | Block | Table | Figure | Matrix | Grid
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Section:
 
     name: str
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[PagePart, ...]
 
 
-SectionParts = Callable[[Reading], Iterator[Part]]
+SectionParts = Callable[[Reading], Iterator[PagePart]]
 """What yields the parts that a run gives a section."""
 
 SectionBuilder = Callable[[Reading], Section]

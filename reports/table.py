@@ -8,18 +8,18 @@ import pandas as pd
 from reports.number import magnitude
 from reports.text import markdown_text
 
-Kind = Literal["text", "prose", "number", "code"]
+HeaderKind = Literal["text", "prose", "number", "code"]
 
 
 LONG = 12
 """Rows from which a reader wants to sort and to filter."""
 
 
-class Column(NamedTuple):
+class Header(NamedTuple):
     """Heading and kind of a column: numbers are aligned right, code is set in a fixed width, prose is given room."""
 
     heading: str
-    kind: Kind = "text"
+    kind: HeaderKind = "text"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Table:
 
     name: str
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[Header, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     caveat: str = ""

@@ -59,7 +59,7 @@ class Margins:
     tolerance: float = TOLERANCE
 
 
-Pair = tuple[Sequence[float], Sequence[float]]
+ArmPair = tuple[Sequence[float], Sequence[float]]
 """Of the base and of another arm: the fastest round of each slice of a couple, those of one turn in the same place."""
 
 Statistic = Callable[[Sequence[float], Sequence[float]], float]
@@ -95,7 +95,7 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     return float(np.median(np.log(np.asarray(arm_s) / np.asarray(base_s))))
 
 
-def sharper(nulls: Sequence[Pair]) -> Statistic:
+def sharper(nulls: Sequence[ArmPair]) -> Statistic:
     """Return the reading that varies less from couple to couple where the base is compared with itself.
 
     The choice looks at no candidate, and at how numbers vary, not at what they are: it favours neither slower nor

@@ -18,7 +18,7 @@ Key = tuple[str, str]
 """Name and device of a case."""
 
 
-class Header(Record):
+class BaselineHeader(Record):
     """The first line."""
 
     kind: Literal["baseline"] = "baseline"
@@ -117,7 +117,7 @@ def _text(standing: Standing) -> str:
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins = baseline.origins
-    lines = [Header(origins=origins).model_dump_json()]
+    lines = [BaselineHeader(origins=origins).model_dump_json()]
     for key in sorted(baseline.cases):
         own = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
@@ -146,7 +146,7 @@ def read_baseline(file: Path) -> Baseline:
         )
     first, *rest = file.read_text(encoding="utf-8").splitlines() or [""]
     try:
-        origins = Header.model_validate_json(first).origins
+        origins = BaselineHeader.model_validate_json(first).origins
         lines = [Line.model_validate_json(line) for line in rest]
         if any(not 0 <= place < len(origins) for line in lines for place in line.on):
             raise _damaged(file, "a line from a kind of machine that the first line does not name")

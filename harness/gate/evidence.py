@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.gate.analysis import Pair, sharper
+from harness.gate.analysis import ArmPair, sharper
 from harness.gate.couple import BASE, CONTROL, FEWER, MORE, NULL
 from harness.record import Slices
 
@@ -50,7 +50,7 @@ def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
     return [read(*pair) for pair in _pairs(slices, case, arm)]
 
 
-def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[Pair]:
+def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[ArmPair]:
     """The base's slices and an arm's, one pair a couple.
 
     The control is compared with the base's slices that were taken beside it, which have fewer calls a round.

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from harness.record import Outcome, Status, Verdict, failing
 from reports import summary
-from reports.part import Block, Findings, Tally
+from reports.part import Block, Findings, RunTally
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.sections.block import MOST_BLOCKS, block_text, has_block
 from reports.text import count
 
@@ -16,7 +16,7 @@ FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
 
 
 @section("What needs attention")
-def attention(reading: Reading) -> Iterator[Part]:
+def attention(reading: Reading) -> Iterator[PagePart]:
     """Yield the tally, a sentence on each finding, and the block of each failure."""
     failures = failing(reading.verdicts)
     shown = {f"failure-{number}": verdict for number, verdict in enumerate(failures[:MOST_BLOCKS], 1)}
@@ -51,13 +51,13 @@ def _calm(reading: Reading) -> str:
     return "No law was checked in this run."
 
 
-def _tally(reading: Reading) -> Tally:
+def _tally(reading: Reading) -> RunTally:
     """Return the number of verdicts of each status, and of what ran."""
     counts = Counter(verdict.status for verdict in reading.verdicts)
     statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
     examples = sum(verdict.examples for verdict in reading.verdicts)
     rows = sum(verdict.rows for verdict in reading.verdicts)
-    return Tally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
+    return RunTally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
 
 
 def _word(status: Status, number: int) -> str:

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import environment as tables
 
 
 @section("Environment")
-def environment(reading: Reading) -> Iterator[Part]:
+def environment(reading: Reading) -> Iterator[PagePart]:
     """Yield machine and software."""
     yield tables.machine(reading.head)
     yield tables.build(reading.head.environment)
 
 
 @section("Data", absence="This run used no data set.")
-def data(reading: Reading) -> Iterator[Part]:
+def data(reading: Reading) -> Iterator[PagePart]:
     """Yield where the images came from."""
     if reading.head.data:
         yield tables.data(reading.head)

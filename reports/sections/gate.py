@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from reports.figures.gate import evidence
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import gate as tables
 
 
 @section("Gate", absence="The gate has not compared this run with anything.")
-def gate(reading: Reading) -> Iterator[Part]:
+def gate(reading: Reading) -> Iterator[PagePart]:
     """Yield the findings of the gate, and what its verdicts on time rest on."""
     findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
     if not findings:

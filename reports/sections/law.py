@@ -7,7 +7,7 @@ from harness.record.binary_format import PARAMETERS, short_name
 from reports.figures.law import room
 from reports.part import Block, Legend, Note
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.sections.block import block_text
 from reports.tables import law
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
@@ -24,7 +24,7 @@ READING = (
 
 
 @section("Declared failures", absence="No declared failure was found in this run.")
-def declared(reading: Reading) -> Iterator[Part]:
+def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the declared failures that were found, with a counterexample of each."""
     witnesses: dict[str, list[Verdict]] = {}
     for group in law.declared_groups(reading.verdicts):
@@ -39,7 +39,7 @@ def declared(reading: Reading) -> Iterator[Part]:
 
 
 @section("Laws", absence="No law was checked in this run.")
-def laws(reading: Reading) -> Iterator[Part]:
+def laws(reading: Reading) -> Iterator[PagePart]:
     """Yield the contracts at a glance, the room below the bounds, and the matrices."""
     frame = reading.frames.verdicts
     if not reading.verdicts:
@@ -54,7 +54,7 @@ def laws(reading: Reading) -> Iterator[Part]:
 
 
 @section("Skipped, and why", absence="Nothing was skipped in this run.")
-def skipped(reading: Reading) -> Iterator[Part]:
+def skipped(reading: Reading) -> Iterator[PagePart]:
     """Yield what was skipped and why."""
     table = law.skipped(reading.frames.verdicts)
     if table.rows:

@@ -6,13 +6,13 @@ from reports.figures.balance import waiting
 from reports.figures.loader import throughput
 from reports.figures.loader_scaling import scaling
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import balance as balances
 from reports.tables import loader
 
 
 @section("Data loaders", absence="No loader was timed in this run.")
-def loaders(reading: Reading) -> Iterator[Part]:
+def loaders(reading: Reading) -> Iterator[PagePart]:
     """Yield loader throughput as heat map, against the workers, and as tables."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
@@ -27,7 +27,7 @@ def loaders(reading: Reading) -> Iterator[Part]:
 
 
 @section("Loading against the step", absence="No training loop was timed in this run.")
-def balance(reading: Reading) -> Iterator[Part]:
+def balance(reading: Reading) -> Iterator[PagePart]:
     """Yield whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
     if len(frame):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.vectorization import ratios, speedup
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import benchmark
 
 
 @section("Accuracy and speed", absence="No operation was timed in this run.")
-def operations(reading: Reading) -> Iterator[Part]:
+def operations(reading: Reading) -> Iterator[PagePart]:
     """Yield how accurate and how fast the implementations of each contract are."""
     frame = reading.frames.operations
     if len(frame):
@@ -19,14 +19,14 @@ def operations(reading: Reading) -> Iterator[Part]:
 
 
 @section("Vectorisation", absence="No vectorised operation was timed in this run.")
-def vectorization(reading: Reading) -> Iterator[Part]:
+def vectorization(reading: Reading) -> Iterator[PagePart]:
     """Yield the gain of vectorisation."""
     if ratios(reading.frames.vectorization):
         yield speedup(reading.frames.vectorization)
 
 
 @section("Speed of checking", absence="The speed of checking was not measured in this run.")
-def screening(reading: Reading) -> Iterator[Part]:
+def screening(reading: Reading) -> Iterator[PagePart]:
     """Yield how fast rows are checked."""
     if len(reading.frames.screening):
         yield benchmark.screening(reading.frames.screening)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from harness.record import broken_blocks
 from reports.part import Block
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.sections.block import MOST_BLOCKS, MOST_CHARACTERS
 from reports.tables import proof
 from reports.text import cut
 
 
 @section("Proofs", absence="Nothing was proved in this run: not every input of a 16-bit format was visited.")
-def proofs(reading: Reading) -> Iterator[Part]:
+def proofs(reading: Reading) -> Iterator[PagePart]:
     """Yield what was visited input by input, the kernels, the laws that held, and what is broken."""
     if not reading.proofs:
         return

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 from reports.figures.trend import trend
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import run
 
 
 @section("What changed", absence="This run alone is reported: name an earlier one beside it to see changes.")
-def changes(reading: Reading) -> Iterator[Part]:
+def changes(reading: Reading) -> Iterator[PagePart]:
     """Yield what changed since the run before."""
     if reading.changes is not None:
         yield run.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
 
 
 @section("Runs", absence="This run alone is reported.")
-def runs(reading: Reading) -> Iterator[Part]:
+def runs(reading: Reading) -> Iterator[PagePart]:
     """Yield the runs side by side, and the trend over them."""
     if reading.digests:
         yield run.side_by_side(reading.digests)

@@ -7,12 +7,12 @@ from reports.figures.step_ratio import floor, phases, step_ratios
 from reports.frame import Frames
 from reports.part import Note
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import step
 
 
 @section("Training steps", absence="No training step was timed in this run.")
-def steps(reading: Reading) -> Iterator[Part]:
+def steps(reading: Reading) -> Iterator[PagePart]:
     """Yield step times, ratios, distances to the floor and phases, as far as the run has them."""
     frames, accelerator = reading.frames, reading.head.environment.accelerator
     if len(frames.steps):
@@ -25,7 +25,7 @@ def steps(reading: Reading) -> Iterator[Part]:
         yield step.agreement(frames.agreement)
 
 
-def _in_turns(frames: Frames) -> Iterator[Part]:
+def _in_turns(frames: Frames) -> Iterator[PagePart]:
     """Yield what only steps have that were measured in turns; a sentence where they were not."""
     if frames.steps["floor_s"].isna().all():
         yield Note("These steps were timed one after the other: no ratios, no floor and no phases are known of them.")

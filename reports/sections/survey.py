@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from reports.figures.survey import DTYPE, histogram, magnitudes
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import survey as tables
 
 
 @section("Where it breaks, and the worst found", absence="No case was surveyed in this run.")
-def survey(reading: Reading) -> Iterator[Part]:
+def survey(reading: Reading) -> Iterator[PagePart]:
     """Yield breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
     frames = reading.frames
     if len(frames.breakings):

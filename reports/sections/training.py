@@ -6,12 +6,12 @@ from reports.figures import overfitting as figures
 from reports.figures.image import grid
 from reports.figures.training import training_curves
 from reports.reading import Reading
-from reports.section import Part, section
+from reports.section import PagePart, section
 from reports.tables import training as tables
 
 
 @section("Training curves", absence="There is no training in this run.")
-def training(reading: Reading) -> Iterator[Part]:
+def training(reading: Reading) -> Iterator[PagePart]:
     """Yield the curves of each experiment and where they ended."""
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
@@ -20,20 +20,20 @@ def training(reading: Reading) -> Iterator[Part]:
 
 
 @section("Learned parameters", absence="No parameter with a known true value was learned in this run.")
-def estimates(reading: Reading) -> Iterator[Part]:
+def estimates(reading: Reading) -> Iterator[PagePart]:
     """Yield learned against true parameters."""
     if len(reading.frames.estimates):
         yield tables.estimates(reading.frames.estimates)
 
 
 @section("Overfitting", absence="No held-out loss turns up again in this run.")
-def overfitting(reading: Reading) -> Iterator[Part]:
+def overfitting(reading: Reading) -> Iterator[PagePart]:
     """Yield the experiments in which the held-out loss turns up."""
     yield from figures.overfitting(reading.frames.epochs, reading.head.data)
 
 
 @section("Images", absence="There are no images in this run.")
-def images(reading: Reading) -> Iterator[Part]:
+def images(reading: Reading) -> Iterator[PagePart]:
     """Yield the image grid."""
     if reading.images:
         yield grid(reading.images, reading.head.data)

@@ -7,7 +7,7 @@ import pandas as pd
 from harness.record import DataSource
 from reports.number import duration, percent, plain, times
 from reports.source import caveat_of
-from reports.table import Column, Table
+from reports.table import Header, Table
 from reports.text import count
 
 NEAR, QUICK = 0.95, 0.25
@@ -29,9 +29,9 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="balance-table",
         title="Does loading keep ahead of the step?",
         columns=(
-            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
-            *(Column("verdict"), Column("loop waits", "number"), Column("batch alone", "number")),
-            *(Column("step alone", "number"), Column("loop, a batch", "number"), Column("batch / step", "number")),
+            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
+            *(Header("verdict"), Header("loop waits", "number"), Header("batch alone", "number")),
+            *(Header("step alone", "number"), Header("loop, a batch", "number"), Header("batch / step", "number")),
         ),
         rows=tuple(rows),
         caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
@@ -78,9 +78,9 @@ def tuner(frame: pd.DataFrame) -> Table:
         name="tuner-table",
         title="How near the tuner comes to the best loader, and how soon",
         columns=(
-            *(Column("data set"), Column("runs that reach both", "number"), Column("rate, median", "number")),
-            *(Column("rate, least", "number"), Column("time, median", "number"), Column("time, most", "number")),
-            *(Column("best when all are measured"), Column("chosen (runs)")),
+            *(Header("data set"), Header("runs that reach both", "number"), Header("rate, median", "number")),
+            *(Header("rate, least", "number"), Header("time, median", "number"), Header("time, most", "number")),
+            *(Header("best when all are measured"), Header("chosen (runs)")),
         ),
         rows=tuple(rows),
         caption=f"Both: at least {percent(NEAR)} of the best rate in at most {percent(QUICK)} of the time that "

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reports.number import approximate, duration, times
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 SCATTER = (
     "Medians with the interquartile range of the rounds of one process: the range says how rounds scatter, not how "
@@ -30,13 +30,13 @@ def operations(frame: pd.DataFrame) -> Table:
         title="Time of a call",
         columns=(
             *(
-                Column("contract", "code"),
-                Column("case", "code"),
-                Column("call", "number"),
-                Column("quartiles", "number"),
+                Header("contract", "code"),
+                Header("case", "code"),
+                Header("call", "number"),
+                Header("quartiles", "number"),
             ),
-            *(Column("to the fastest", "number"), Column("first call", "number")),
-            Column("worst deviation / bound", "number"),
+            *(Header("to the fastest", "number"), Header("first call", "number")),
+            Header("worst deviation / bound", "number"),
         ),
         rows=tuple(rows),
         caption=f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {SCATTER}",
@@ -57,8 +57,8 @@ def screening(frame: pd.DataFrame) -> Table:
         name="screening-table",
         title="Rows checked a second, on one core",
         columns=(
-            *(Column("case", "code"), Column("drawn"), Column("classes", "number"), Column("rows/s", "number")),
-            *(Column("quartiles", "number"), Column("to one at a time", "number")),
+            *(Header("case", "code"), Header("drawn"), Header("classes", "number"), Header("rows/s", "number")),
+            *(Header("quartiles", "number"), Header("to one at a time", "number")),
         ),
         rows=tuple(rows),
         caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",

@@ -3,7 +3,7 @@
 from harness.record import Environment, Run
 from reports.number import plain, size
 from reports.source import caveat
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 
 def machine(run: Run) -> Table:
@@ -25,7 +25,7 @@ def machine(run: Run) -> Table:
         *((f"command {number}", command) for number, command in enumerate(run.commands, 1)),
     ]
     return Table(
-        name="machine", title="Machine and software", columns=(Column("fact"), Column("value")), rows=tuple(rows)
+        name="machine", title="Machine and software", columns=(Header("fact"), Header("value")), rows=tuple(rows)
     )
 
 
@@ -35,7 +35,7 @@ def build(env: Environment) -> Table:
     return Table(
         name="versions",
         title="torch's build, and versions",
-        columns=(Column("part"), Column("version or setting")),
+        columns=(Header("part"), Header("version or setting")),
         rows=tuple(rows),
         folded=True,
     )
@@ -55,7 +55,7 @@ def data(run: Run) -> Table:
     return Table(
         name="data-table",
         title="Data source",
-        columns=(Column("fact"), Column("value", "code")),
+        columns=(Header("fact"), Header("value", "code")),
         rows=tuple(rows),
         caption=source.note if source else "",
         caveat=caveat(None, source),

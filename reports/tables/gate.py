@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.record import Comparison, Finding, Outcome
 from reports.number import percent
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 ORDER = (
     Outcome.REGRESSED,
@@ -23,7 +23,7 @@ def findings(findings: Sequence[Finding]) -> Table:
     return Table(
         name="gate-findings",
         title="What the gate found",
-        columns=(Column("gate"), Column("outcome"), Column("finding", "prose")),
+        columns=(Header("gate"), Header("outcome"), Header("finding", "prose")),
         rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
         caption="Numerics and counts are compared exactly with a baseline, time by statistics with another commit.",
     )
@@ -44,8 +44,8 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
         name="gate-times",
         title="Time over the base's, arm by arm",
         columns=(
-            *(Column("case", "code"), Column("arm"), Column("outcome")),
-            *(Column(heading, "number") for heading in headings),
+            *(Header("case", "code"), Header("arm"), Header("outcome")),
+            *(Header(heading, "number") for heading in headings),
         ),
         rows=tuple(rows),
         caption="One-sided 95 % bounds of Student's t over couples of processes. The null arm is a second base, the "

@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.record import Status, Verdict, grades
 from reports.number import UNKNOWN, plain, times, value
-from reports.table import Column, Table
+from reports.table import Header, Table
 from reports.text import count, listing
 
 CLOSEST = 12
@@ -26,7 +26,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
     return Table(
         name="contracts",
         title="Contracts at a glance",
-        columns=(Column("contract", "code"), *(Column(heading, "number") for heading in headings)),
+        columns=(Header("contract", "code"), *(Header(heading, "number") for heading in headings)),
         rows=tuple(rows),
         caption="A law is counted once for each case, dtype and device it was checked on.",
     )
@@ -45,9 +45,9 @@ def closest(verdicts: pd.DataFrame) -> Table:
         name="closest",
         title="Laws that hold with the least room",
         columns=(
-            *(Column("case", "code"), Column("law", "code"), Column("dtype", "code")),
-            *(Column("worst deviation", "number"), Column("bound there", "number"), Column("unit")),
-            Column("deviation / bound", "number"),
+            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code")),
+            *(Header("worst deviation", "number"), Header("bound there", "number"), Header("unit")),
+            Header("deviation / bound", "number"),
         ),
         rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
         caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
@@ -63,7 +63,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         name="grades",
         title="Grades",
-        columns=(Column("case", "code"), *(Column(dtype) for dtype in dtypes)),
+        columns=(Header("case", "code"), *(Header(dtype) for dtype in dtypes)),
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value seen in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
@@ -89,8 +89,8 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         name="declared-table",
         title="Declared failures that were found",
         columns=(
-            *(Column("case", "code"), Column("breaks", "code"), Column("in"), Column("declared reason", "prose")),
-            *(Column("actual", "number"), Column("expected", "number"), Column("largest input", "number")),
+            *(Header("case", "code"), Header("breaks", "code"), Header("in"), Header("declared reason", "prose")),
+            *(Header("actual", "number"), Header("expected", "number"), Header("largest input", "number")),
         ),
         rows=tuple(rows),
         caption="Actual and expected are those of the smallest counterexample to the first law named, in float32 where "
@@ -131,8 +131,8 @@ def skipped(verdicts: pd.DataFrame) -> Table:
         name="skipped-table",
         title="Skipped",
         columns=(
-            *(Column("reason", "prose"), Column("contract", "code"), Column("laws", "number")),
-            *(Column("cases", "code"), Column("names", "code"), Column("dtypes", "code")),
+            *(Header("reason", "prose"), Header("contract", "code"), Header("laws", "number")),
+            *(Header("cases", "code"), Header("names", "code"), Header("dtypes", "code")),
         ),
         rows=tuple(rows),
     )

@@ -6,7 +6,7 @@ from harness.record import DataSource
 from reports.frame.loader import SETTINGS, SHOWN, Shown
 from reports.number import UNKNOWN, approximate, duration, percent, rate, times
 from reports.source import caveat_of
-from reports.table import Column, Table
+from reports.table import Header, Table
 from reports.tables.benchmark import SCATTER
 from reports.text import count
 
@@ -38,9 +38,9 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="best-loaders",
         title="Fastest configuration of each loader",
         columns=(
-            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
-            *(Column("samples/s", "number"), Column("to the first loader", "number")),
-            *(Column("best without workers", "number"), Column("first batch", "number")),
+            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
+            *(Header("samples/s", "number"), Header("to the first loader", "number")),
+            *(Header("best without workers", "number"), Header("first batch", "number")),
         ),
         rows=tuple(rows),
         caption="The largest of several medians is biased upwards: two configurations that differ by less than their "
@@ -62,9 +62,9 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="loader-shares",
         title="Samples a second and share of the limit, batch size × workers",
         columns=(
-            *(Column("loader", "code"), Column("batch size", "number")),
-            *(Column(count(number, "worker") if number else "no workers", "number") for number in workers),
-            Column("the limit", "number"),
+            *(Header("loader", "code"), Header("batch size", "number")),
+            *(Header(count(number, "worker") if number else "no workers", "number") for number in workers),
+            Header("the limit", "number"),
         ),
         rows=tuple(rows),
         caption=f"{LIMIT} A loader that starts no workers is measured once.",
@@ -97,10 +97,10 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         name="loaders-table",
         title="Throughput of every loader configuration",
         columns=(
-            *(Column("loader", "code"), Column("batch size", "number"), Column("workers", "number")),
-            *(Column(name.replace("_", " ")) for name in settings),
-            *(Column("samples/s", "number"), Column("95 % interval" if full else "quartiles", "number")),
-            *(Column("to the first loader", "number"), *(Column(shown.heading, "number") for shown in measured)),
+            *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
+            *(Header(name.replace("_", " ")) for name in settings),
+            *(Header("samples/s", "number"), Header("95 % interval" if full else "quartiles", "number")),
+            *(Header("to the first loader", "number"), *(Header(shown.heading, "number") for shown in measured)),
         ),
         rows=tuple(rows),
         caption=f"{INTERVALS} {LIMIT} {_WORDS}" if full else f"Steady epochs. {SCATTER}",

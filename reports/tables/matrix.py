@@ -46,7 +46,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Row:
+class CaseRow:
     """One case: its marks, law by law and within a law dtype by dtype, and their tally in words.
 
     The name leaves out the family, which heads the rows of its cases.
@@ -69,7 +69,7 @@ class Matrix:
     dtypes: tuple[str, ...]
     laws: tuple[tuple[str, str, str], ...]
     """Name, statement and source of each law."""
-    families: tuple[tuple[str, tuple[Row, ...]], ...]
+    families: tuple[tuple[str, tuple[CaseRow, ...]], ...]
 
     @property
     def short_dtypes(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
     laws = {verdict.law: (verdict.law, verdict.statement, verdict.source) for verdict in verdicts}
     dtypes = _ordered(list(dict.fromkeys(verdict.dtype for verdict in verdicts)))
-    families: dict[str, dict[str, Row]] = {}
+    families: dict[str, dict[str, CaseRow]] = {}
     for verdict in verdicts:
         rows = families.setdefault(verdict.family, {})
         if verdict.case not in rows:
@@ -124,13 +124,13 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     )
 
 
-def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tuple[str, str, str], Verdict]) -> Row:
+def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tuple[str, str, str], Verdict]) -> CaseRow:
     """Return the marks of the case that ``of`` belongs to."""
     verdicts = [[by_place.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
     cells = tuple(
         tuple(_mark(verdict, dtype=dtype) for verdict, dtype in zip(cell, dtypes, strict=True)) for cell in verdicts
     )
-    return Row(
+    return CaseRow(
         of.case.removeprefix(f"{of.family}."),
         cells,
         _tally([verdict for cell in verdicts for verdict in cell if verdict]),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.record import Proof, Status, differing, extent, laws_held, witness, worst
 from reports.number import duration
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 
 def proofs(proofs: Sequence[Proof]) -> Table:
@@ -22,12 +22,12 @@ def proofs(proofs: Sequence[Proof]) -> Table:
         name="proofs-table",
         title="Every input visited",
         columns=(
-            *(Column("case", "code"), Column("of"), Column("extent"), Column("inputs visited", "number")),
+            *(Header("case", "code"), Header("of"), Header("extent"), Header("inputs visited", "number")),
             *(
-                Column(heading, "number")
+                Header(heading, "number")
                 for heading in ("worst, ulp", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ")
             ),
-            *(Column("laws"), Column("worst at", "code")),
+            *(Header("laws"), Header("worst at", "code")),
         ),
         rows=tuple(rows),
         caption="Proved: every input was visited, and each exactly once, as sums of the visited codes show. The word "
@@ -49,8 +49,8 @@ def kernels(proofs: Sequence[Proof]) -> Table:
         name="kernels-table",
         title="Layouts and kernels",
         columns=(
-            *(Column("layout", "code"), Column("kernel", "prose"), Column("CPU capability"), Column("torch")),
-            *(Column("proofs", "number"), Column("core time", "number"), Column("implementation alone", "number")),
+            *(Header("layout", "code"), Header("kernel", "prose"), Header("CPU capability"), Header("torch")),
+            *(Header("proofs", "number"), Header("core time", "number"), Header("implementation alone", "number")),
         ),
         rows=tuple(rows),
         caption="The implementation alone is the floor of the time that a proof can take.",
@@ -70,8 +70,8 @@ def held(proofs: Sequence[Proof]) -> Table:
         name="held-table",
         title="Laws that held on every input visited",
         columns=(
-            *(Column("case", "code"), Column("of"), Column("law", "code"), Column("statement", "prose")),
-            *(Column("how"), Column("where", "prose")),
+            *(Header("case", "code"), Header("of"), Header("law", "code"), Header("statement", "prose")),
+            *(Header("how"), Header("where", "prose")),
         ),
         rows=tuple((*key, ", ".join(where)) for key, where in rows.items()),
         folded=True,

@@ -9,7 +9,7 @@ from harness.record import Status
 from reports.difference import NOISE, Change, tally
 from reports.history import BATCH, Digest
 from reports.number import UNKNOWN, duration, plain, rate, size
-from reports.table import Column, Table
+from reports.table import Header, Table
 from reports.text import count, listing
 
 BESIDE = 6
@@ -34,8 +34,8 @@ def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
         name="changes-table",
         title=f"Changes since {before}",
         columns=(
-            *(Column("change"), Column("kind"), Column("case", "code"), Column("what", "code"), Column("where")),
-            *(Column("before", "number"), Column("after", "number")),
+            *(Header("change"), Header("kind"), Header("case", "code"), Header("what", "code"), Header("where")),
+            *(Header("before", "number"), Header("after", "number")),
         ),
         rows=(*rows, *(row for change in _ONE_SIDED for row in _one_sided(changes, change))),
         caption=f"{sentence(changes)} {_on_times(same_machine=same_machine)}",
@@ -92,7 +92,7 @@ def side_by_side(digests: Sequence[Digest]) -> Table:
     return Table(
         name="runs-table",
         title="Runs side by side",
-        columns=(Column("fact"), *(Column(digest.head.name) for digest in shown)),
+        columns=(Header("fact"), *(Header(digest.head.name) for digest in shown)),
         rows=tuple(row for row in rows if any(cell != UNKNOWN for cell in row[1:])),
         caption=f"The latest run is on the left. Times are medians; runs on other machines are not comparable.{older}",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
-from reports.table import Column, Table
+from reports.table import Header, Table
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
 from reports.text import count, listing
 
@@ -32,10 +32,10 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
         name="steps-table",
         title="Time of one training step",
         columns=(
-            *(Column(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
-            *(Column("CPU step", "number"), Column("CPU, quartiles", "number")),
-            *(Column("CPU samples/s", "number"), Column("CPU first call", "number")),
-            *(_ACCELERATED if wide else (Column(f"accelerator: {NO_ACCELERATOR}", "number"),)),
+            *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
+            *(Header("CPU step", "number"), Header("CPU, quartiles", "number")),
+            *(Header("CPU samples/s", "number"), Header("CPU first call", "number")),
+            *(_ACCELERATED if wide else (Header(f"accelerator: {NO_ACCELERATOR}", "number"),)),
         ),
         rows=tuple(rows),
         caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
@@ -57,8 +57,8 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
 
 
 _ACCELERATED = (
-    *(Column("accelerator step", "number"), Column("to launch it", "number"), Column("by device events", "number")),
-    *(Column("as a CUDA graph", "number"), Column("graph, by events", "number"), Column("CPU / accelerator", "number")),
+    *(Header("accelerator step", "number"), Header("to launch it", "number"), Header("by device events", "number")),
+    *(Header("as a CUDA graph", "number"), Header("graph, by events", "number"), Header("CPU / accelerator", "number")),
 )
 
 
@@ -78,10 +78,10 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         name="step-ratios",
         title="Steps beside the chapter's, and beside the floor",
         columns=(
-            *(Column("case", "code"), *([Column("device")] if devices else [])),
-            *(Column("batch size", "number"), Column("step", "number")),
-            *(Column("time / from scratch", "number"), Column("time / concise", "number")),
-            Column("time / floor", "number"),
+            *(Header("case", "code"), *([Header("device")] if devices else [])),
+            *(Header("batch size", "number"), Header("step", "number")),
+            *(Header("time / from scratch", "number"), Header("time / concise", "number")),
+            Header("time / floor", "number"),
         ),
         rows=tuple(rows),
         caption=f"The chapter's steps are the first from scratch and the first concise one. {INTERVALS}",
@@ -129,10 +129,10 @@ def floors(frame: pd.DataFrame) -> Table:
         name="floor-table",
         title="The floor of a step",
         columns=(
-            *(Column("contract", "code"), Column("device"), Column("batch size", "number")),
-            *(Column("bytes", "number"), Column("bandwidth", "number"), Column("operations", "number")),
-            *(Column("rate", "number"), Column("floor", "number"), Column("what binds")),
-            *(Column("nearest step / floor", "number"), Column("nearest step", "code")),
+            *(Header("contract", "code"), Header("device"), Header("batch size", "number")),
+            *(Header("bytes", "number"), Header("bandwidth", "number"), Header("operations", "number")),
+            *(Header("rate", "number"), Header("floor", "number"), Header("what binds")),
+            *(Header("nearest step / floor", "number"), Header("nearest step", "code")),
         ),
         rows=tuple(rows),
         caption="Features and targets are read once, parameters read and written once: 4 (n d + 2 (m d + m)) + n t + 4 "
@@ -154,8 +154,8 @@ def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         name="phases-table",
         title="Phases of a step",
         columns=(
-            *(Column("case", "code"), Column("device"), Column("batch size", "number")),
-            *(Column(name, "number") for name in (*_PHASES, "sum", "whole step")),
+            *(Header("case", "code"), Header("device"), Header("batch size", "number")),
+            *(Header(name, "number") for name in (*_PHASES, "sum", "whole step")),
         ),
         rows=tuple(rows),
         caption="Medians. The phases are timed in turns of their own; reading the clock between them is in their sum.",
@@ -179,8 +179,8 @@ def equality(frame: pd.DataFrame) -> Table:
         name="step-equality",
         title="Parameters after some steps, beside gradient descent in float64",
         columns=(
-            *(Column("case", "code"), Column("device"), Column("batch size", "number"), Column("steps", "number")),
-            *(Column("difference (2-norm)", "number"), Column("bound", "number")),
+            *(Header("case", "code"), Header("device"), Header("batch size", "number"), Header("steps", "number")),
+            *(Header("difference (2-norm)", "number"), Header("bound", "number")),
         ),
         rows=tuple(rows),
         caption="From the same start on the same minibatches. A step beyond its bound is wrong; its time is not kept.",
@@ -203,8 +203,8 @@ def agreement(frame: pd.DataFrame) -> Table:
         name="agreement-table",
         title="Our step times beside those of torch.utils.benchmark.Timer",
         columns=(
-            *(Column("case", "code"), Column("batch size", "number"), Column("ours", "number")),
-            *(Column("Timer", "number"), Column("ours / Timer", "number"), Column("rounds", "number"), Column("apart")),
+            *(Header("case", "code"), Header("batch size", "number"), Header("ours", "number")),
+            *(Header("Timer", "number"), Header("ours / Timer", "number"), Header("rounds", "number"), Header("apart")),
         ),
         rows=tuple(rows),
         caption=f"Both take turns on one step, with as many calls a turn. {INTERVALS}",
@@ -221,7 +221,7 @@ def crossovers(frame: pd.DataFrame) -> Table:
     return Table(
         name="crossover-table",
         title="Batch size from which the accelerator is faster",
-        columns=(Column("case", "code"), Column("device"), Column("faster from batch size", "number")),
+        columns=(Header("case", "code"), Header("device"), Header("faster from batch size", "number")),
         rows=tuple(rows),
         caption="Medians of steps that are waited for, data on the device already. Between two measured batch sizes "
         "the crossing is interpolated on logarithmic scales.",

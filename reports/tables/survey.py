@@ -7,7 +7,7 @@ import pandas as pd
 from harness.record import share_of_best
 from harness.record.binary_format import PARAMETERS
 from reports.number import UNKNOWN, approximate, percent, plain, times
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 DTYPES = tuple(PARAMETERS)
 
@@ -24,7 +24,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
     return Table(
         name="breaking-points",
         title="Breaking points with a closed form, by implementation and dtype",
-        columns=(Column("case", "code"), Column("law, ray", "code"), Column("closed form"), *_NUMBERS),
+        columns=(Header("case", "code"), Header("law, ray", "code"), Header("closed form"), *_NUMBERS),
         rows=tuple(
             (case, f"{law}, {ray}", _forms(group), *_cells(group))
             for (case, law, ray), group in _broken(frame[frame["declared"]])
@@ -40,8 +40,8 @@ def every_point(frame: pd.DataFrame) -> Table:
         name="every-breaking-point",
         title="Every breaking point that was found",
         columns=(
-            *(Column("case", "code"), Column("law", "code"), Column("ray")),
-            *(*_NUMBERS, Column("closed form"), Column("what happens there", "prose")),
+            *(Header("case", "code"), Header("law", "code"), Header("ray")),
+            *(*_NUMBERS, Header("closed form"), Header("what happens there", "prose")),
         ),
         rows=tuple(
             (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
@@ -52,7 +52,7 @@ def every_point(frame: pd.DataFrame) -> Table:
     )
 
 
-_NUMBERS = tuple(Column(dtype, "number") for dtype in DTYPES)
+_NUMBERS = tuple(Header(dtype, "number") for dtype in DTYPES)
 
 
 def _broken(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
@@ -112,9 +112,9 @@ def worst(frame: pd.DataFrame) -> Table:
         name="worst-found",
         title="The worst that was found",
         columns=(
-            *(Column("case", "code"), Column("law", "code"), Column("dtype", "code"), Column("largest")),
-            *(Column("deviation", "number"), Column("bound there", "number"), Column("deviation / bound", "number")),
-            *(Column("rows", "number"), Column("unit"), Column("evidence")),
+            *(Header("case", "code"), Header("law", "code"), Header("dtype", "code"), Header("largest")),
+            *(Header("deviation", "number"), Header("bound there", "number"), Header("deviation / bound", "number")),
+            *(Header("rows", "number"), Header("unit"), Header("evidence")),
         ),
         rows=tuple(rows),
         caption="What was searched is a lower bound: a worse input may exist. Only what was proved is the worst. "
@@ -132,7 +132,7 @@ def accumulators(frame: pd.DataFrame) -> Table:
     return Table(
         name="accumulators",
         title="How sums are formed, inferred from where they stall",
-        columns=(Column("case", "code"), *(Column(dtype) for dtype in DTYPES)),
+        columns=(Header("case", "code"), *(Header(dtype) for dtype in DTYPES)),
         rows=tuple(rows),
         caption="One large term and thousands of small ones, each of which a sum in some width does not notice beside "
         "the large one: what is missing in the output tells how many of them met it.",
@@ -153,8 +153,8 @@ def ways(frame: pd.DataFrame) -> Table:
         name="ways",
         title="Share of the best known deviation that each way of drawing inputs finds",
         columns=(
-            *(Column("case", "code"), Column("best known", "number")),
-            *(Column(way, "number") for way in names),
+            *(Header("case", "code"), Header("best known", "number")),
+            *(Header(way, "number") for way in names),
         ),
         rows=tuple(rows),
         caption=f"Median of {usual['seed'].nunique()} seeds, {approximate(float(usual['seconds'].median()))} s each on "

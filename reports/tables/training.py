@@ -5,7 +5,7 @@ import pandas as pd
 from harness.record import DataSource
 from reports.number import UNKNOWN, duration, percent, plain, to_error
 from reports.source import caveat_of
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
@@ -19,10 +19,10 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
         name="training-table",
         title="Where training ended",
         columns=(
-            *(Column("experiment"), Column("case", "code"), Column("epochs", "number")),
-            *(Column("training loss", "number"), Column("held-out loss", "number")),
-            *(Column("training accuracy", "number"), Column("held-out accuracy", "number")),
-            Column("median epoch", "number"),
+            *(Header("experiment"), Header("case", "code"), Header("epochs", "number")),
+            *(Header("training loss", "number"), Header("held-out loss", "number")),
+            *(Header("training accuracy", "number"), Header("held-out accuracy", "number")),
+            Header("median epoch", "number"),
         ),
         rows=tuple(rows),
         caption="The time of an epoch is that of its training steps, evaluation excluded.",
@@ -42,9 +42,9 @@ def estimates(frame: pd.DataFrame) -> Table:
         name="estimates-table",
         title="Learned and true parameters",
         columns=(
-            *(Column("case", "code"), Column("parameter", "code"), Column("true", "number")),
-            *(Column("learned", "number"), Column("standard error", "number")),
-            Column("error in standard errors", "number"),
+            *(Header("case", "code"), Header("parameter", "code"), Header("true", "number")),
+            *(Header("learned", "number"), Header("standard error", "number")),
+            Header("error in standard errors", "number"),
         ),
         rows=tuple((*row, *ends) for row, *ends in zip(rows, scales, errors, strict=True)),
         caption=_coverage(frame),

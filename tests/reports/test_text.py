@@ -9,7 +9,7 @@ from harness.record import Status
 from reports import number, source, text
 from reports.figures.axis import ticks
 from reports.summary import finding, remarks
-from reports.table import Column, Table
+from reports.table import Header, Table
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_caveat_of_data_follows_its_label_and_its_source() -> None:
 
 def test_a_table_in_markdown_has_one_line_a_row() -> None:
     """Cells with bars and newlines stay cells; an empty table keeps its headings."""
-    columns = (Column("case", "code"), Column("time", "number"))
+    columns = (Header("case", "code"), Header("time", "number"))
     lines = Table("t", "T", columns, (("a|b\nc", "1.00"),)).markdown().splitlines()
     assert lines[2].startswith(r"| a\|b c")
     assert [len(lines), lines[1][-2:]] == [3, ":|"]
