@@ -13,7 +13,7 @@
 :mod:`~harness.surveyor.plan`          what to explore, as plain data
 :mod:`~harness.surveyor.explore`       its parts, listed
 :mod:`~harness.surveyor.part`          one of them
-:mod:`~harness.surveyor.discovery`      what came out, by kind
+:mod:`~harness.surveyor.discovery`     what came out, by kind
 =====================================  =========================================================================
 
 The rays themselves are in :mod:`harness.laws.standard_rays`: contracts declare them.
