@@ -1,13 +1,11 @@
-"""The benchmarks of a run, each with its place in the run; as flat rows where that is asked for.
+"""The benchmarks of a run, each with its place in the run.
 
 The report shows the median of the rounds with the interquartile range; the rounds come from one process, so the range
 says how the rounds scatter and is no confidence interval.
 """
 
-from typing import Any
-
 from harness.record import RunFolder
-from harness.record.bench import RECORDS, Benchmark, RecordT, benchmarks
+from harness.record.bench import Benchmark, RecordT, benchmarks
 
 
 def placed(run: RunFolder, kind: type[RecordT]) -> list[tuple[str, Benchmark[RecordT]]]:
@@ -22,8 +20,3 @@ def placed(run: RunFolder, kind: type[RecordT]) -> list[tuple[str, Benchmark[Rec
     document = dict(run.benchmarks()).get(kind.suite)
     read = benchmarks(document, kind, file=f"{run.path}/{file}")
     return [(f"{file}:{number}", benchmark) for number, benchmark in enumerate(read, 1)]
-
-
-def rows(run: RunFolder, suite: str) -> list[dict[str, Any]]:
-    """Return one flat row for each benchmark of a suite: its record, the statistics of its rounds, and its place."""
-    return [{**benchmark.row(), "record": place} for place, benchmark in placed(run, RECORDS[suite])]

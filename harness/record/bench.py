@@ -1,12 +1,15 @@
 """The record of a benchmark: what a suite measured beside the time of its rounds, in one spelling for all who use it.
 
 A suite makes the record, and pytest-benchmark keeps it under ``extra_info`` in ``bench-<suite>.json``, beside the
-statistics of the rounds. The terminal and the report read it back with :func:`benchmarks`. Names of fields are names of
-columns, and their descriptions say what the columns mean; of what is there round by round, a frame has the median.
+statistics of the rounds. The terminal and the report read it back with :func:`benchmarks`. A frame of the report takes
+its columns from the fields: name, type and description are the column's; of what is there round by round, a column has
+the median. What both compute of a record, such as a share with its interval, stands here.
 
 What older runs lack is unknown, and keys that a record does not have are ignored.
 """
 
+import math
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -24,6 +27,15 @@ class _Part(BaseModel):
     """Base of what is read from a benchmark: frozen, further keys ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    def row(self) -> dict[str, Any]:
+        """Return every field by its name; of a series the median, which is unknown where nothing was measured."""
+        series = [name for name, field in type(self).model_fields.items() if field.annotation == Rounds]
+        return self.model_dump(exclude=set(series)) | {name: _median(getattr(self, name)) for name in series}
+
+
+def _median(series: Rounds) -> float | None:
+    return statistics.median(series) if series else None
 
 
 class Stats(_Part):
@@ -141,6 +153,11 @@ class LoaderRecord(BenchRecord):
     remark: str | None = Field(default=None, description="what is to be said of a data set though it is measured")
 
     @property
+    def rate(self) -> Estimate:
+        """Samples a second over the slices."""
+        return median_ratio([1e6] * len(self.wall_us), self.wall_us)
+
+    @property
     def share(self) -> Estimate:
         """Limit over loader: the share of the limit's rate that is reached."""
         return median_ratio(self.limit_wall_us, self.wall_us)
@@ -207,6 +224,15 @@ class TunerRecord(BenchRecord):
         """Whether every configuration was measured."""
         return self.way == "exhaustive"
 
+    def share_of_best(self, exhaustive: "TunerRecord") -> float:
+        """Return the rate of the choice over the best, both measured exhaustively; NaN where it was not measured."""
+        rates = exhaustive.rates or {}
+        return rates.get(self.choice, math.nan) / max(rates.values(), default=math.nan)
+
+    def share_of_time(self, exhaustive: "TunerRecord") -> float:
+        """Return the time it took over that of measuring every configuration."""
+        return self.spent_s / exhaustive.spent_s
+
 
 class OperationRecord(BenchRecord):
     """One call on the standard input of a contract, with its gradient where there is one."""
@@ -270,8 +296,12 @@ class Benchmark(Generic[RecordT]):
     stats: Stats
 
     def row(self) -> dict[str, Any]:
-        """Return all of it as one flat row."""
-        return self.record.model_dump() | self.stats.model_dump()
+        """Return all of it as one flat row, series as their medians."""
+        return self.record.row() | self.stats.row()
+
+    def over(self, series: Rounds) -> Estimate:
+        """Return the time of its rounds over that of a series measured in turns with them."""
+        return median_ratio(self.stats.rounds_s, series)
 
 
 def benchmarks(document: Any, kind: type[RecordT], *, file: str = "") -> list[Benchmark[RecordT]]:

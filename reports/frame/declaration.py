@@ -6,18 +6,21 @@
     def estimates(run: RunFolder) -> Iterator[Row]:
         ...
 
-The name of the function is that of the frame, the first line of its docstring says what a row is.
+The name of the function is that of the frame, the first line of its docstring says what a row is. A frame of a
+benchmark may take every further field of its record for a column: what a suite measures anew is then declared by its
+record alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import getdoc
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from harness.record import RunFolder
-from reports.frame.column import RECORD, Column
+from reports.frame.column import RECORD, Column, further_columns
 
 Row = Mapping[str, Any]
 """Values by the names of columns; what is missing is unknown, what is no column is left out."""
@@ -60,16 +63,23 @@ class Frame:
         return pd.DataFrame(rows).reindex(columns=names).astype({column.name: column.dtype for column in self.columns})
 
 
-def frame(*columns: Column, keys: tuple[str, ...]) -> Callable[[Callable[[RunFolder], Iterable[Row]]], Frame]:
+def frame(
+    *columns: Column, keys: tuple[str, ...], further: type[BaseModel] | None = None, without: Collection[str] = ()
+) -> Callable[[Callable[[RunFolder], Iterable[Row]]], Frame]:
     """Declare a frame by what makes its rows: a function that is named like the frame and says what a row is.
 
     Parameters
     ----------
     columns
-        All but the last, the record.
+        All but the last, the record, and the further ones.
     keys
         Names of those that say what a row is about.
+    further
+        A record whose fields are columns too, after these.
+    without
+        Its fields that are none.
     """
+    columns += further_columns(further, columns, without=without) if further else ()
 
     def declare(rows: Callable[[RunFolder], Iterable[Row]]) -> Frame:
         meaning = (getdoc(rows) or "").partition("\n")[0]

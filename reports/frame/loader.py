@@ -1,40 +1,30 @@
 """The frames of loaders, of training loops and of the tuner; rates of loaders beside the limit of memory.
 
-What the table of every loader configuration shows of its frame stands below the frame: a new column is declared, and
-shown, in this file.
+A field that is added to the record of a loader is a column without more. What is computed, or what the table of every
+loader configuration is to show, stands in this file, the table's columns below the frame.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pandas as pd
 
 from harness.record import RunFolder
+from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRecord
 from reports import benchmark
-from reports.frame.column import CASE, DATA, REAL, TEXT, TIMING, WHOLE, Column
+from reports.frame.column import CASE, REAL, TEXT, TIMING, Column, columns_of
 from reports.frame.declaration import Row, frame
-from reports.frame.series import median, ratio_columns
+from reports.frame.estimate import estimate_columns
 from reports.number import UNKNOWN, duration, percent, plain, size
 
-CONFIGURATION = (
-    DATA,
-    Column("batch_size", WHOLE, "samples a batch"),
-    Column("workers", WHOLE, "worker processes"),
-)
+Loader = Benchmark[LoaderRecord]
 
 
 @frame(
     *CASE,
-    *CONFIGURATION,
-    Column("samples", WHOLE, "samples an epoch"),
-    Column("batches", WHOLE, "batches an epoch"),
+    *columns_of(LoaderRecord, "data", "batch_size", "workers", "samples", "batches"),
     *TIMING,
-    Column("first_batch_s", REAL, "time from nothing to the first batch"),
-    Column("made_s", REAL, "of this, until the loader was made: files read, tensors converted"),
-    Column("iterator_s", REAL, "of this, until it could be asked: workers started"),
-    Column("start_cpu_s", REAL, "CPU time to the first batch, workers counted"),
-    Column("shutdown_s", REAL, "time of letting go of the loader and its workers"),
-    Column("cpu_us", REAL, "CPU microseconds a sample, workers counted; median of the slices"),
+    *columns_of(LoaderRecord, "first_batch_s", "made_s", "iterator_s", "start_cpu_s", "shutdown_s", "cpu_us"),
     Column("limit_us", REAL, "microseconds a sample of the limit of memory, measured in turns"),
     Column("share", REAL, "limit over loader: the share of the limit's rate that is reached"),
     Column("share_low", REAL, "lower end of its 95 % interval"),
@@ -43,33 +33,32 @@ CONFIGURATION = (
     Column("cpu_share_low", REAL, "lower end of its 95 % interval"),
     Column("cpu_share_high", REAL, "upper end"),
     Column("efficiency", REAL, "rate over that without workers, divided by the workers"),
-    Column("pss_bytes", REAL, "memory of the process and its workers, shared pages counted once"),
-    Column("shared_bytes", REAL, "of this, in shared memory"),
-    Column("loader", TEXT, "type of the loader"),
-    Column("prefetch", REAL, "batches a worker keeps ahead"),
-    Column("persistent", TEXT, "whether workers outlive an epoch"),
-    Column("pin", TEXT, "whether batches are in page-locked memory"),
-    Column("start_method", TEXT, "how workers are started, where that was told"),
+    *columns_of(LoaderRecord, "pss_bytes", "shared_bytes", "loader", "prefetch"),
+    *columns_of(LoaderRecord, "persistent", "pin", dtype=TEXT),
+    *columns_of(LoaderRecord, "start_method"),
     Column("samples_per_s", REAL, "samples / median_s"),
     Column("samples_per_s_q1", REAL, "samples / q3_s"),
     Column("samples_per_s_q3", REAL, "samples / q1_s"),
     Column("samples_per_s_low", REAL, "lower end of the 95 % interval within the process"),
     Column("samples_per_s_high", REAL, "upper end"),
     keys=("case", "data", "batch_size", "workers"),
+    further=LoaderRecord,
+    without=("slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"),
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; what older runs did not measure is unknown."""
-    rows = benchmark.rows(run, "loaders")
-    alone = {_loader(row): row for row in rows if row["workers"] == 0}
-    for row in rows:
+    placed = benchmark.placed(run, LoaderRecord)
+    alone = {_series(loader): loader for _, loader in placed if loader.record.workers == 0}
+    for place, loader in placed:
+        row = loader.row()
         yield {
             **row,
-            "cpu_us": median(row["cpu_us"]),
-            "limit_us": median(row["limit_wall_us"]),
-            **ratio_columns(row["limit_wall_us"], row["wall_us"], "share"),
-            **ratio_columns(row["limit_cpu_us"], row["cpu_us"], "cpu_share"),
-            "efficiency": _efficiency(row, alone.get(_loader(row))),
-            **_rates(row),
+            "limit_us": row["limit_wall_us"],
+            **estimate_columns(loader.record.share, "share"),
+            **estimate_columns(loader.record.cpu_share, "cpu_share"),
+            "efficiency": _efficiency(loader, alone.get(_series(loader))),
+            **_rates(loader),
+            "record": place,
         }
 
 
@@ -106,86 +95,78 @@ def _beside_the_limit(row: pd.Series, name: str) -> str:
     return share if share == UNKNOWN else f"{share} {ends}"
 
 
-def _loader(row: Row) -> tuple[Any, ...]:
-    return (row["case"], row["batch_size"])
+def _series(loader: Loader) -> tuple[str, int]:
+    """Return what configurations have in common that differ in their workers."""
+    return (loader.record.case, loader.record.batch_size)
 
 
-def _rates(row: Row) -> dict[str, float | None]:
+def _rates(loader: Loader) -> dict[str, float | None]:
     """Return samples a second from the rounds, and the interval over the slices; unknown where there are none."""
-    interval = ratio_columns([1e6] * len(row["wall_us"]), row["wall_us"], "samples_per_s")
-    return interval | {
-        "samples_per_s": row["samples"] / row["median_s"],
-        "samples_per_s_q1": row["samples"] / row["q3_s"],
-        "samples_per_s_q3": row["samples"] / row["q1_s"] if row["q1_s"] > 0 else None,
+    samples, stats = loader.record.samples, loader.stats
+    return estimate_columns(loader.record.rate, "samples_per_s") | {
+        "samples_per_s": samples / stats.median_s,
+        "samples_per_s_q1": samples / stats.q3_s,
+        "samples_per_s_q3": samples / stats.q1_s if stats.q1_s > 0 else None,
     }
 
 
-def _efficiency(row: Row, alone: Row | None) -> float | None:
+def _efficiency(loader: Loader, alone: Loader | None) -> float | None:
     """Return what each worker adds, as a share of what the loader does without any."""
-    if alone is None or not row["workers"]:
+    if alone is None or not loader.record.workers:
         return None
-    speedup = (alone["median_s"] / alone["samples"]) / (row["median_s"] / row["samples"])
-    return float(speedup / row["workers"])
+    return _sample_s(alone) / _sample_s(loader) / loader.record.workers
+
+
+def _sample_s(loader: Loader) -> float:
+    return loader.stats.median_s / loader.record.samples
 
 
 @frame(
     *CASE,
-    *CONFIGURATION,
-    Column("step", TEXT, "case of the training step"),
-    Column("load_s", REAL, "seconds of a batch, loaded without stepping"),
-    Column("step_s", REAL, "seconds of a step on one batch, without loading"),
-    Column("loop_s", REAL, "seconds of the training loop for a batch: waiting and stepping"),
-    Column("load_to_step", REAL, "load_s / step_s, from stretches shortly after each other"),
-    Column("load_to_step_low", REAL, "lower end of its 95 % interval"),
-    Column("load_to_step_high", REAL, "upper end of its 95 % interval"),
-    Column("wait_share", REAL, "share of the training loop spent waiting for the next batch"),
-    Column("wait_share_low", REAL, "lower end of its 95 % interval"),
-    Column("wait_share_high", REAL, "upper end of its 95 % interval"),
-    Column("most_waiting", REAL, "share up to which loading keeps ahead"),
-    Column("batches", WHOLE, "batches of the training loop"),
+    *columns_of(BalanceRecord, "data", "batch_size", "workers", "step", "load_s", "step_s", "loop_s"),
+    *columns_of(BalanceRecord, "load_to_step", "load_to_step_low", "load_to_step_high"),
+    *columns_of(BalanceRecord, "wait_share", "wait_share_low", "wait_share_high", "most_waiting", "batches"),
     Column("verdict", TEXT, "keeps ahead, starves the step, or not decided"),
     keys=("case", "data", "batch_size", "workers", "step"),
 )
 def balance(run: RunFolder) -> Iterator[Row]:
     """One row for each training loop of a loader and a step."""
-    for row in benchmark.rows(run, "balance"):
-        yield {**row, "verdict": _verdict(row)}
+    for place, loop in benchmark.placed(run, BalanceRecord):
+        yield {**loop.row(), "verdict": _verdict(loop.record), "record": place}
 
 
-def _verdict(row: Row) -> str:
-    """Say whether loading keeps ahead: where the whole interval of the share that waits is below the limit."""
-    if row["wait_share_high"] <= row["most_waiting"]:
+def _verdict(balance: BalanceRecord) -> str:
+    """Say whether loading keeps ahead, as far as the interval of the share that waits tells."""
+    if balance.keeps_ahead:
         return "keeps ahead"
-    return "not decided" if row["wait_share_low"] <= row["most_waiting"] else "starves the step"
+    return "starves the step" if balance.is_decided else "not decided"
 
 
 @frame(
     *CASE,
-    Column("seed", WHOLE, "seed of the tuner"),
-    Column("choice", TEXT, "configuration it chose"),
+    *columns_of(TunerRecord, "seed", "choice"),
     Column("best", TEXT, "fastest configuration when every one is measured"),
     Column("share_of_best", REAL, "rate of the choice / rate of the best, both measured exhaustively"),
-    Column("spent_s", REAL, "seconds the tuner took in all"),
+    *columns_of(TunerRecord, "spent_s"),
     Column("exhaustive_s", REAL, "seconds of measuring every configuration, starting them not counted"),
     Column("share_of_time", REAL, "spent_s / exhaustive_s"),
-    Column("reason", TEXT, "why the tuner ended"),
+    *columns_of(TunerRecord, "reason"),
     keys=("case", "seed"),
 )
 def tuner(run: RunFolder) -> Iterator[Row]:
     """One row for each run of the tuner whose data set was measured exhaustively too."""
-    rows = benchmark.rows(run, "tuner")
-    exhaustive = {row["case"]: row for row in rows if row["way"] == "exhaustive"}
-    for row in rows:
-        if row["way"] != "exhaustive" and row["case"] in exhaustive:
-            yield {**row, **_beside(row, exhaustive[row["case"]])}
+    placed = benchmark.placed(run, TunerRecord)
+    exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
+    for place, tuning in placed:
+        if not tuning.record.is_exhaustive and tuning.record.case in exhaustive:
+            yield {**tuning.row(), **_beside(tuning.record, exhaustive[tuning.record.case]), "record": place}
 
 
-def _beside(tuned: Row, exhaustive: Row) -> Mapping[str, Any]:
+def _beside(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
     """Return how a choice of the tuner compares with the best of all."""
-    rates = exhaustive["rates"] or {}
     return {
-        "best": exhaustive["choice"],
-        "share_of_best": rates.get(tuned["choice"], float("nan")) / max(rates.values(), default=float("nan")),
-        "exhaustive_s": exhaustive["spent_s"],
-        "share_of_time": tuned["spent_s"] / exhaustive["spent_s"],
+        "best": exhaustive.choice,
+        "share_of_best": tuned.share_of_best(exhaustive),
+        "exhaustive_s": exhaustive.spent_s,
+        "share_of_time": tuned.share_of_time(exhaustive),
     }

@@ -3,25 +3,26 @@
 from collections.abc import Iterator
 
 from harness.record import RunFolder, Verdict
+from harness.record.bench import OperationRecord, ScreeningRecord, VectorizationRecord
 from reports import benchmark
-from reports.frame.column import CASE, CONTRACT, REAL, TEXT, TIMING, WHOLE, Column
+from reports.frame.column import CASE, REAL, TIMING, Column, columns_of
 from reports.frame.declaration import Row, frame
 from reports.frame.law import share_of_bound
 
 
 @frame(
     *CASE,
-    CONTRACT,
+    *columns_of(OperationRecord, "contract"),
     *TIMING,
     Column("ratio", REAL, "largest deviation of its float32 values / its bound there; missing where not checked"),
     keys=("case", "contract"),
 )
 def operations(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation, with the share of its bound that its values reach in float32."""
-    rows = benchmark.rows(run, "operations")
-    shares = _shares(run) if rows else {}
-    for row in rows:
-        yield {**row, "ratio": shares.get(row["case"])}
+    calls = benchmark.placed(run, OperationRecord)
+    shares = _shares(run) if calls else {}
+    for place, call in calls:
+        yield {**call.row(), "ratio": shares.get(call.record.case), "record": place}
 
 
 def _shares(run: RunFolder) -> dict[str, float | None]:
@@ -35,26 +36,24 @@ def _shares(run: RunFolder) -> dict[str, float | None]:
 
 @frame(
     *CASE,
-    Column("contract", TEXT, "operation"),
-    Column("n", WHOLE, "size: elements of a vector; rows, features and outputs of a linear map"),
+    *columns_of(VectorizationRecord, "contract", "n"),
     *TIMING,
     keys=("case", "contract", "n"),
 )
-def vectorization(run: RunFolder) -> list[Row]:
+def vectorization(run: RunFolder) -> Iterator[Row]:
     """One row for each timed operation and length."""
-    return [*benchmark.rows(run, "vectorization")]
+    for place, call in benchmark.placed(run, VectorizationRecord):
+        yield {**call.row(), "record": place}
 
 
 @frame(
     *CASE,
-    Column("way", TEXT, "how rows are drawn: one batch, recipes of batches, one at a time"),
-    Column("rows", WHOLE, "rows checked in a call"),
-    Column("classes", WHOLE, "entries a row"),
+    *columns_of(ScreeningRecord, "way", "rows", "classes"),
     *TIMING,
     Column("rows_per_s", REAL, "rows / median_s"),
     keys=("case", "way", "classes"),
 )
 def screening(run: RunFolder) -> Iterator[Row]:
     """One row for each case and way of checking."""
-    for row in benchmark.rows(run, "screening"):
-        yield {**row, "rows_per_s": row["rows"] / row["median_s"]}
+    for place, check in benchmark.placed(run, ScreeningRecord):
+        yield {**check.row(), "rows_per_s": check.record.rows / check.stats.median_s, "record": place}

@@ -6,18 +6,15 @@ from itertools import groupby
 import numpy as np
 
 from harness.record import RunFolder
+from harness.record.bench import AgreementRecord, Benchmark, StepRecord
 from reports import benchmark
-from reports.frame.column import CASE, CONTRACT, DTYPE, REAL, TEXT, TIMING, WHOLE, Column
+from reports.frame.column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of
 from reports.frame.declaration import Row, frame
-from reports.frame.series import median, ratio_columns
+from reports.frame.estimate import estimate_columns
 
-STEP = (
-    CONTRACT,
-    Column("device", TEXT, "cpu or the type of an accelerator"),
-    Column("batch_size", WHOLE, "samples a step"),
-    DTYPE,
-    Column("threads", WHOLE, "threads torch computed with"),
-)
+Step = Benchmark[StepRecord]
+
+STEP = columns_of(StepRecord, "contract", "device", "batch_size", "dtype", "threads")
 KEYS = ("case", "device", "batch_size", "dtype", "threads")
 
 
@@ -26,32 +23,21 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
     *STEP,
     *TIMING,
     Column("samples_per_s", REAL, "batch_size / median_s"),
-    Column("floor_s", REAL, "least time of a step at the rates measured in the same rounds, median"),
+    *columns_of(StepRecord, "floor_s"),
     Column("over_floor", REAL, "step / floor, median over the rounds"),
     Column("over_floor_low", REAL, "lower end of its 95 % interval over the rounds"),
     Column("over_floor_high", REAL, "upper end of it"),
-    Column("bytes", REAL, "bytes that a step must move"),
-    Column("operations", REAL, "multiplications and additions that a step must make"),
-    Column("bytes_per_s", REAL, "bandwidth on so many bytes, median of the rounds"),
-    Column("operations_per_s", REAL, "rate of multiplication of square matrices, median of the rounds"),
-    Column("launch_s", REAL, "time in which the host queues a step on an accelerator"),
-    Column("device_s", REAL, "time on the accelerator by its events, seconds a step"),
-    Column("graph_s", REAL, "step replayed as a CUDA graph, by the host's clock"),
-    Column("graph_device_s", REAL, "the same by events"),
-    Column("graph_absent", TEXT, "why there is no such graph"),
-    Column("steps_compared", REAL, "fresh steps compared with gradient descent in float64"),
-    Column("deviation", REAL, "2-norm of the difference of the parameters after these steps"),
-    Column("bound", REAL, "what rounding allows of it"),
     keys=KEYS,
+    further=StepRecord,
 )
 def steps(run: RunFolder) -> Iterator[Row]:
     """One row for each timed training step, with its distance to the floor round by round."""
-    for row in benchmark.rows(run, "steps"):
+    for place, step in benchmark.placed(run, StepRecord):
         yield {
-            **row,
-            **{name: median(row[name]) for name in ("floor_s", "bytes_per_s", "operations_per_s")},
-            **ratio_columns(row["rounds_s"], row["floor_s"], "over_floor"),
-            "samples_per_s": row["batch_size"] / row["median_s"],
+            **step.row(),
+            **estimate_columns(step.over(step.record.floor_s), "over_floor"),
+            "samples_per_s": step.record.batch_size / step.stats.median_s,
+            "record": place,
         }
 
 
@@ -66,24 +52,25 @@ def steps(run: RunFolder) -> Iterator[Row]:
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
     """One row for each timed step and each reference it was measured in turns with; older runs have none."""
-    rows = [row for row in benchmark.rows(run, "steps") if row["floor_s"]]
-    for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in _IN_TURNS)):
+    placed = [(place, step) for place, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
+    for _, group in groupby(placed, key=lambda entry: _in_turns(entry[1].record)):
         together = list(group)
-        for reference in _references(together):
-            for row in together:
-                beside = ratio_columns(row["rounds_s"], reference["rounds_s"])
-                yield {**row, **beside, "reference": reference["case"]}
+        for reference in _references([step for _, step in together]):
+            for place, step in together:
+                beside = estimate_columns(step.over(reference.stats.rounds_s))
+                yield {**step.row(), **beside, "reference": reference.record.case, "record": place}
 
 
-_IN_TURNS = ("contract", "device", "batch_size", "dtype", "threads")
-"""What steps have in common that were measured in turns."""
+def _in_turns(step: StepRecord) -> tuple[object, ...]:
+    """Return what steps have in common that were measured in turns."""
+    return (step.contract, step.device, step.batch_size, step.dtype, step.threads)
 
 
-def _references(rows: Sequence[Row]) -> list[Row]:
+def _references(steps: Sequence[Step]) -> list[Step]:
     """Return the first step from scratch and the first concise one, of those there are."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        first.setdefault(row["style"], row)
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(step.record.style, step)
     return [first[style] for style in ("scratch", "concise") if style in first]
 
 
@@ -98,27 +85,25 @@ def _references(rows: Sequence[Row]) -> list[Row]:
 )
 def phases(run: RunFolder) -> Iterator[Row]:
     """One row for each phase of each timed step that has its phases apart."""
-    for row in benchmark.rows(run, "steps"):
-        for phase, rounds_s in row["phases_s"].items():
+    for place, step in benchmark.placed(run, StepRecord):
+        for phase, rounds_s in step.record.phases_s.items():
             quartiles = dict(zip(("q1_s", "median_s", "q3_s"), np.quantile(rounds_s, (0.25, 0.5, 0.75)), strict=True))
-            yield {**row, "phase": phase, **quartiles}
+            yield {**step.row(), "phase": phase, **quartiles, "record": place}
 
 
 @frame(
     *CASE,
-    CONTRACT,
-    Column("batch_size", WHOLE, "samples a step"),
-    DTYPE,
+    *columns_of(AgreementRecord, "contract", "batch_size", "dtype"),
     Column("median_s", REAL, "our time of a step, median of the rounds"),
-    Column("timer_s", REAL, "that of torch.utils.benchmark.Timer, median of the rounds"),
+    *columns_of(AgreementRecord, "timer_s"),
     Column("ratio", REAL, "ours / Timer's, median over the rounds measured in turns"),
     Column("low", REAL, "lower end of its 95 % interval over the rounds"),
     Column("high", REAL, "upper end of it"),
-    Column("tolerance", REAL, "how far the two may be apart"),
+    *columns_of(AgreementRecord, "tolerance"),
     Column("rounds", WHOLE, "turns of each"),
     keys=("case", "batch_size", "dtype"),
 )
 def agreement(run: RunFolder) -> Iterator[Row]:
     """One row for each step that torch's own timer timed too."""
-    for row in benchmark.rows(run, "agreement"):
-        yield {**row, **ratio_columns(row["rounds_s"], row["timer_s"]), "timer_s": median(row["timer_s"])}
+    for place, step in benchmark.placed(run, AgreementRecord):
+        yield {**step.row(), **estimate_columns(step.over(step.record.timer_s)), "record": place}

@@ -14,8 +14,9 @@ from harness.record import (
     summing,
     what_happens,
 )
+from harness.record.bench import SearchRecord
 from reports import benchmark
-from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column
+from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
 from reports.frame.declaration import Row, frame
 
 _NESTED = {"example", "kind", "place"}
@@ -151,14 +152,10 @@ def accumulators(run: RunFolder) -> Iterator[Row]:
 
 @frame(
     *CASE,
-    Column("way", TEXT, "how inputs were drawn"),
-    Column("seed", WHOLE, "seed of the draws"),
-    Column("score", REAL, "largest deviation seen, or share of its bound"),
-    Column("objective", TEXT, "deviation in ulp, or ratio to the bound"),
-    Column("rows", WHOLE, "rows looked at"),
-    Column("seconds", REAL, "time given"),
+    *columns_of(SearchRecord, "way", "seed", "score", "objective", "rows", "seconds"),
     keys=("case", "way", "seed"),
 )
-def search(run: RunFolder) -> list[Row]:
+def search(run: RunFolder) -> Iterator[Row]:
     """One row for each case, way of drawing and seed."""
-    return [*benchmark.rows(run, "search")]
+    for place, drawing in benchmark.placed(run, SearchRecord):
+        yield {**drawing.row(), "record": place}

@@ -1,6 +1,7 @@
 """The records of benchmarks: what a suite keeps is what the terminal and the report read."""
 
 import json
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -57,6 +58,25 @@ def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> Non
     row = benchmark.row()
     assert set(row) == {*ScreeningRecord.model_fields, *Stats.model_fields}
     assert (row["rows"], row["median_s"], row["rounds"]) == (4096, benchmark.stats.median_s, 40)
+
+
+def test_a_row_has_the_median_of_a_series() -> None:
+    """It is unknown where nothing was measured."""
+    loader, older = read("loaders", [ENTRIES["loaders"][0], samples.benchmarks.loader_entries(limit=False)[0]])
+    assert loader.row()["cpu_us"] == statistics.median(loader.record.cpu_us)
+    assert loader.row()["rounds_s"] == statistics.median(loader.stats.rounds_s)
+    assert older.row()["limit_wall_us"] is None
+
+
+def test_rates_and_ratios_are_those_within_the_slices_and_rounds() -> None:
+    """With their intervals; what was not measured in turns has none."""
+    loader = read("loaders", ENTRIES["loaders"][:1])[0].record
+    assert loader.rate.point == pytest.approx(1e6 / statistics.median(loader.wall_us))
+    assert loader.rate.low <= loader.rate.point <= loader.rate.high
+    step = read("agreement", ENTRIES["agreement"][:1])[0]
+    assert step.over(step.stats.rounds_s).point == 1.0
+    assert step.over(tuple(2 * round_s for round_s in step.stats.rounds_s)).point == pytest.approx(0.5)
+    assert not step.over(()).is_known
 
 
 def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() -> None:

@@ -14,8 +14,10 @@ from pydantic import BaseModel, Field
 
 from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
+from harness.record.bench import BenchRecord, LoaderRecord, StepRecord
 from reports.frame import FRAMES, Frames, frames
 from reports.frame.column import Column, columns_of
+from reports.frame.declaration import Row, frame
 from reports.schema import KEYS, SCHEMAS
 
 
@@ -77,27 +79,56 @@ class Measured(BaseModel):
     median_s: float | None = Field(default=None, description="median of the rounds")
     pin: bool | None = Field(default=None, description="whether memory is page-locked")
     cpu_us: tuple[float, ...] = Field(default=(), description="of each slice")
+    rates: dict[str, float] = Field(default_factory=dict, description="of each configuration")
     note: str = ""
 
 
 def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() -> None:
-    """A whole number that may be unknown is real, since NaN is; the type may be said where it is not the field's."""
-    assert columns_of(Measured, "case", "kind", "rounds", "prefetch", "median_s", "pin") == (
+    """A whole number that may be unknown is real, since NaN is, as the median of a series is; the type may be said."""
+    assert columns_of(Measured, "case", "kind", "rounds", "prefetch", "median_s", "pin", "cpu_us") == (
         Column("case", "string", "what was measured"),
         Column("kind", "string", "which of them"),
         Column("rounds", "int64", "rounds measured"),
         Column("prefetch", "float64", "batches ahead"),
         Column("median_s", "float64", "median of the rounds"),
         Column("pin", "boolean", "whether memory is page-locked"),
+        Column("cpu_us", "float64", "of each slice"),
     )
-    assert columns_of(Measured, "cpu_us", dtype="float64") == (Column("cpu_us", "float64", "of each slice"),)
+    assert columns_of(Measured, "pin", dtype="string") == (Column("pin", "string", "whether memory is page-locked"),)
 
 
-@pytest.mark.parametrize(("name", "reason"), [("cpu_us", "neither text, number nor truth"), ("note", "no description")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("rates", "neither text, number, truth nor series"), ("note", "no description")]
+)
 def test_a_field_that_makes_no_column_is_named(name: str, reason: str) -> None:
-    """A series has no type of a column, and a column needs a meaning."""
+    """A table has no type of a column, and a column needs a meaning."""
     with pytest.raises(TypeError, match=rf"`Measured\.{name}`.*{reason}"):
         columns_of(Measured, name)
+
+
+def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
+    """They follow those that are declared, in their order; left out is what is named, and what makes no column."""
+
+    @frame(*columns_of(Measured, "median_s", "case"), keys=("case",), further=Measured, without=("kind", "note"))
+    def measured(run: RunFolder) -> list[Row]:
+        """One row for each run."""
+        return [{"case": run.head().name, "rounds": 9}]
+
+    names = [column.name for column in measured.columns]
+    assert names == ["median_s", "case", "rounds", "prefetch", "pin", "cpu_us", "record"]
+
+
+@pytest.mark.parametrize(("suite", "kind"), [("loaders", LoaderRecord), ("steps", StepRecord)])
+def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: str, kind: type[BenchRecord]) -> None:
+    """What their suites measure anew is one at once."""
+    absent = set(kind.model_fields) - {column.name for column in SCHEMAS[suite]}
+    assert (
+        absent
+        == {
+            "loaders": {"slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"},
+            "steps": {"phases_s"},
+        }[suite]
+    )
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.record import Estimate, median_ratio
+from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
 from harness.show.number import rate
 
@@ -103,11 +103,11 @@ def _table(loaders: Sequence[LoaderRecord]) -> Table:
 
 
 def _row(loader: LoaderRecord) -> Iterator[str]:
-    wall = median_ratio(loader.wall_us, [1.0] * len(loader.wall_us))
+    samples_per_s = loader.rate
     yield escape(_short(loader.case))
     yield f"{loader.batch_size:,}"
     yield str(loader.workers) + _settings(loader)
-    yield f"{rate(1e6 / wall.point)} [{rate(1e6 / wall.high)}, {rate(1e6 / wall.low)}]"
+    yield f"{rate(samples_per_s.point)} [{rate(samples_per_s.low)}, {rate(samples_per_s.high)}]"
     yield f"{statistics.median(loader.cpu_us):.3g}"
     yield _share(loader.share)
     yield _share(loader.cpu_share)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.record import Estimate, median_ratio
+from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord, benchmarks
 from harness.show.bench.name import short_names
 from harness.show.number import duration, rate, times
@@ -45,7 +45,7 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
     table.add_column("apart")
     for step in benchmarks(document, AgreementRecord):
         record, ours_s = step.record, step.stats.rounds_s
-        ratio = median_ratio(ours_s, record.timer_s)
+        ratio = step.over(record.timer_s)
         both = (duration(statistics.median(ours_s)), duration(statistics.median(record.timer_s)))
         interval = f"{ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
         cells = (*both, interval, str(len(ours_s)), agreement(ratio, record.tolerance))
@@ -86,14 +86,14 @@ def _references(steps: Sequence[StepRecord]) -> dict[str, str]:
 
 
 def _cells(step: Step, together: Sequence[Step], references: Sequence[str]) -> Iterator[str]:
-    record, rounds_s = step.record, step.stats.rounds_s
+    record = step.record
     by_case = {other.record.case: other.stats.rounds_s for other in together}
-    step_s = statistics.median(rounds_s)
+    step_s = statistics.median(step.stats.rounds_s)
     yield duration(step_s)
     yield rate(record.batch_size / step_s)
     for reference in references:
-        yield "1" if reference == record.case else _ratio(median_ratio(rounds_s, by_case.get(reference, ())))
-    yield times(median_ratio(rounds_s, record.floor_s).point)
+        yield "1" if reference == record.case else _ratio(step.over(by_case.get(reference, ())))
+    yield times(step.over(record.floor_s).point)
     yield duration(record.cold_s)
 
 

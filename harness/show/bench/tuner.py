@@ -1,6 +1,5 @@
 """The tuner's benchmark in the terminal: how near each run came to the best, and in what share of the time."""
 
-import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
@@ -28,8 +27,8 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
     lines = []
     for whole in (record for record in records if record.is_exhaustive):
         tuned = [record for record in records if not record.is_exhaustive and record.case == whole.case]
-        rates = [_rate(choice, whole) for choice in tuned]
-        times = [choice.spent_s / whole.spent_s for choice in tuned]
+        rates = [choice.share_of_best(whole) for choice in tuned]
+        times = [choice.share_of_time(whole) for choice in tuned]
         for choice, rate, time in zip(tuned, rates, times, strict=True):
             table.add_row(whole.case, whole.choice, choice.choice, choice.reason, f"{rate:.1%}", f"{time:.1%}")
         if tuned:
@@ -38,9 +37,3 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
     console.print(table)
     for line in lines:
         console.print(line, soft_wrap=True)
-
-
-def _rate(tuned: TunerRecord, whole: TunerRecord) -> float:
-    """The rate of a choice to that of the best; NaN where the choice was not measured exhaustively."""
-    rates = whole.rates or {}
-    return rates.get(tuned.choice, math.nan) / max(rates.values(), default=math.nan)

@@ -1,0 +1,12 @@
+"""What a row has of an estimate: the point and both ends of its interval, each in a column."""
+
+from harness.record import Estimate
+
+
+def estimate_columns(estimate: Estimate, name: str = "") -> dict[str, float]:
+    """Return an estimate under the names of its columns; all are NaN where it is not known.
+
+    These are ``ratio``, ``low`` and ``high``, or ``name`` and what begins with it.
+    """
+    low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
+    return {name or "ratio": estimate.point, low: estimate.low, high: estimate.high}
