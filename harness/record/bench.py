@@ -274,9 +274,6 @@ class SearchRecord(BenchRecord):
     seconds: float = Field(gt=0, description="time given")
 
 
-RECORDS: Mapping[str, type[BenchRecord]] = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
-"""The kind of record of each suite."""
-
 RecordT = TypeVar("RecordT", bound=BenchRecord)
 
 

@@ -12,7 +12,10 @@ import samples.benchmarks
 
 from harness.bench.run import SUITES
 from harness.error import UsageError
-from harness.record.bench import RECORDS, BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
+from harness.record.bench import BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
+
+RECORDS = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
+"""The kind of record of each suite."""
 
 ENTRIES = {
     "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
