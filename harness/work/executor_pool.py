@@ -56,13 +56,6 @@ class ExecutorPool:
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield what comes of some pieces, in their order.
 
-        Parameters
-        ----------
-        indices
-            Of the pieces.
-        seconds
-            Time after which no further piece is begun.
-
         Raises
         ------
         UsageError

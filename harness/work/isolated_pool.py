@@ -83,15 +83,7 @@ class IsolatedPool:
             worker.end()
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
-        """Yield what comes of some pieces, in their order, whatever becomes of the workers.
-
-        Parameters
-        ----------
-        indices
-            Of the pieces.
-        seconds
-            Time after which no further piece is begun.
-        """
+        """Yield what comes of some pieces, in their order, whatever becomes of the workers."""
         until = math.inf if seconds is None else time.monotonic() + seconds
         with ThreadPoolExecutor(len(self._workers)) as threads:
             try:
