@@ -56,18 +56,21 @@ def prove(
         layouts=names(layouts),
         quantities=names(of),
     )
-    proving = None
-    with Ending(()) as ending, means.hands(exhaustion) as hands, progress() as bar:
+    proving: Proving | None = None
+    done: list[str] = []
+    with Ending(done) as ending, means.hands(exhaustion) as hands, progress() as bar:
         proving = Proving(hands)
         total = len(hands.pieces)
         task = bar.add_task("visiting every input", total=total, completed=total - len(proving.remaining))
         for title in proving.run(seconds=seconds):
+            done.append(title)
             bar.update(task, advance=1, description=title)
     known = [] if proving is None else proving.proofs()
     proofs = [proof for proof in known if proof.skipped is None]
     opened.add_proofs(proofs)
     print_proofs(console(), known)
     print(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
+    ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
     if not known:

@@ -17,7 +17,7 @@ from samples.command import Command
 from harness.error import UsageError
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.proving import Proving
-from harness.record import RunFolder, Verdict
+from harness.record import Proof, RunFolder, Verdict
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
 from harness.work import executor_worker
@@ -205,6 +205,16 @@ def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(homework:
     assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
     assert "ended by an error, the rest was not checked" in out
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
+
+
+def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path) -> None:
+    """One plain message, exit code 2, and the same command goes on."""
+    asked = ("--contract", "sigmoid", "--dtypes", "float16", "--executor", "executors.py:losing", "--run", "lost")
+    code, out, err = command("prove", "homework.py:sigmoid", *asked)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
+    assert "ended by an error, 3 not begun, the same command goes on" in out
+    assert len(RunFolder(Path(".harness", "runs", "lost")).read(Proof)) == 3
 
 
 class Asleep(Executor):
