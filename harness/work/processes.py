@@ -59,18 +59,11 @@ def in_order(
 ) -> Iterator[tuple[int, Future[AnsweredT]]]:
     """Wait for one future after the other; where time is up, those that have not begun are cancelled."""
     until = None if seconds is None else time.monotonic() + seconds
-    try:
-        for index, future in zip(indices, futures, strict=True):
-            if until is not None:
-                wait([future], timeout=max(0.0, until - time.monotonic()))
-                if time.monotonic() >= until:
-                    _cancel(futures)
-                    until = None
-            yield index, future
-    finally:
-        _cancel(futures)
-
-
-def _cancel(futures: Sequence[Future[AnsweredT]]) -> None:
-    for future in futures:
-        future.cancel()
+    for index, future in zip(indices, futures, strict=True):
+        if until is not None:
+            wait([future], timeout=max(0.0, until - time.monotonic()))
+            if time.monotonic() >= until:
+                for late in futures:
+                    late.cancel()
+                until = None
+        yield index, future
