@@ -57,3 +57,9 @@ def test_a_law_is_explained_on_several_lines() -> None:
     text = harness.explain("rows_sum_to_one", "softmax")
     assert repr(text) == str(text)
     assert "statement   Each row of softmax(X) sums to one." in text
+
+
+def test_the_package_lists_its_face_and_nothing_else() -> None:
+    """What is loaded when it is first used is listed before."""
+    assert dir(harness) == sorted(harness.__all__)
+    assert all(hasattr(harness, name) for name in dir(harness))

@@ -5,6 +5,8 @@ an interrupt and 143 after SIGTERM, with what was finished kept.
 """
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -20,6 +22,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Check which mathematical laws a PyTorch implementation keeps, time it, and report it.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"harness {metadata.version('stability-harness')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take what belongs to no command."""
+
+
 # In the order of ``--help``.
 app.command("list")(laws.list_)
 app.command()(laws.explain)

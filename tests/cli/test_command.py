@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,10 @@ def test_the_chain_from_case_to_page_on_the_stand_in(workplace: Path, harness: C
     assert "Since chain: " in both.stdout
     assert " not measured" in both.stdout
     assert len(JUnitXml.fromfile("verdicts.xml")) == len({it.case for it in RunFolder(RUNS / "later").read(Verdict)})
+
+
+@pytest.mark.parametrize("command", [["-m", "harness"], ["-c", "from harness.cli import main; main()"]])
+def test_the_command_says_which_version_it_is(command: list[str]) -> None:
+    """And is there as a module too, where the folder of installed commands is not on the path."""
+    done = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"harness {version('stability-harness')}\n"
