@@ -57,6 +57,8 @@ from harness.record.schema import (
     DataSource,
     Environment,
     Epoch,
+    Event,
+    EventKind,
     Fault,
     Image,
     Input,
@@ -67,6 +69,7 @@ from harness.record.schema import (
     TensorText,
     Verdict,
     Violation,
+    WorstExample,
 )
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.survey_text import (
@@ -95,6 +98,8 @@ __all__ = [
     "Environment",
     "Epoch",
     "Estimate",
+    "Event",
+    "EventKind",
     "Fault",
     "Finding",
     "Gate",
@@ -119,6 +124,7 @@ __all__ = [
     "Violation",
     "Witness",
     "Worst",
+    "WorstExample",
     "bounded_ratio",
     "broken_blocks",
     "census_line",

@@ -23,6 +23,8 @@ class Status(StrEnum):
     """The verdict on one law."""
 
     HOLDS = "holds"
+    LOST = "lost digits"
+    """Digits are lost that a better algorithm keeps, as a careful engineer's implementation may lose them."""
     BROKEN = "broken"
     EXPECTED = "expected"
     """A declared failure that was found."""
@@ -101,6 +103,50 @@ Input = TensorText | bool | int | float | str | list[list[int]]
 """One input of an example: a tensor, a plain number or word, or the rows of each minibatch."""
 
 
+class EventKind(StrEnum):
+    """What made an output leave the truth: the first thing in a computation that loses it."""
+
+    OVERFLOW = "overflow"
+    """A finite input beyond what the operation can answer in the format."""
+    UNDERFLOW = "underflow"
+    """A positive result below the smallest number of the format."""
+    INVALID = "invalid"
+    """inf - inf, 0 * inf, 0 / 0, the logarithm of a negative number: a NaN of what is none."""
+    CANCELLATION = "cancellation"
+    """A difference of nearly equal numbers that were rounded before."""
+    ABSORPTION = "absorption"
+    """A term too small to change the sum it is added to."""
+    ACCUMULATION = "accumulation"
+    """A long sum that is kept in too narrow a format."""
+
+
+class Event(Record):
+    """What happened in the computation of an example that breaks a law: the first step that loses the truth."""
+
+    kind: EventKind
+    operation: str
+    """As torch names it, for example ``exp``."""
+    dtype: str
+    """Dtype of its result."""
+    backward: bool = False
+    """Whether it happened in the backward pass."""
+    place: str | None = None
+    """File and line of the implementation that asked for it; ``None`` where that is unknown."""
+    input: float | None = None
+    """The input of the operation at the element where it happened; ``None`` where there is none or several."""
+
+
+class WorstExample(Record):
+    """The example on which a law deviates most, of those that were found beside the smallest."""
+
+    actual: float
+    expected: float
+    deviation: float
+    bound: float
+    example: dict[str, Input]
+    replay: str
+
+
 class Violation(Record):
     """Where and how a law failed, on the smallest example found."""
 
@@ -118,6 +164,10 @@ class Violation(Record):
     example: dict[str, Input]
     replay: str
     cause: str
+    event: Event | None = None
+    """What happened in the computation of the minimal example; ``None`` where that cannot be told."""
+    worst: WorstExample | None = None
+    """The worst example found; ``None`` where the minimal one is as bad."""
 
 
 class Counterexample(Record):
@@ -164,6 +214,8 @@ class Verdict(Record):
     fault: Fault | None = None
     """Kind of an error; ``None`` where there is none."""
     violation: Violation | None = None
+    cut_short: bool = False
+    """Whether time was up before every example had been drawn."""
     duration_s: float
 
     @property
