@@ -23,10 +23,22 @@ PRINTS = "prints {}; what a function has to say it returns"
 _limits: list[tuple[int, float]] = []
 """The process in which calls are limited, and the seconds within which they return; empty where they are not."""
 
+_first: list[float] = []
+"""The seconds within which the next call returns instead; empty where it is one like the others."""
 
-def limit_calls(seconds: float) -> None:
-    """From now on let SIGALRM come to this process when a call takes longer."""
+
+def limit_calls(seconds: float, first: float | None = None) -> None:
+    """From now on let SIGALRM come to this process when a call takes longer.
+
+    Parameters
+    ----------
+    seconds
+        Within which a call returns.
+    first
+        Within which the next one does, if that may take another time.
+    """
     _limits[:] = [(os.getpid(), seconds)]
+    _first[:] = [] if first is None else [first]
 
 
 class Watch:
@@ -113,7 +125,7 @@ class Trust(Watch):
 
 def _start_timers() -> None:
     for _, seconds in _limits:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, _first.pop() if _first else seconds)
 
 
 def _stop_timers() -> None:

@@ -95,6 +95,7 @@ class Parts:
         return [
             {
                 "case": part.job.case.name,
+                "first_call": f"{part.job.case.name} {part.job.format.name}",
                 "title": part.title,
                 "unanswered": part.unanswered("it was not reached").model_dump(mode="json"),
             }

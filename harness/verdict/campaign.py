@@ -122,6 +122,7 @@ class Decisions:
         return [
             {
                 "case": job.case.name,
+                "first_call": f"{job.case.name} {job.format.name} {job.law.group == 'gradient'}",
                 "unreached": unreached(job).model_dump(mode="json"),
                 "of_tensors": job.contract.output is not None,
             }

@@ -19,6 +19,9 @@ class Limits:
     ----------
     call_s
         Seconds within which a call of the implementation returns.
+    first_call_s
+        Seconds within which the first one does, in each process and of each kind that a compiler compiles anew:
+        compiling and importing at the first call are no hanging.
     memory_gib
         Memory that it may have beside what the process needs to start; ``None`` for as much as there is.
     law_s
@@ -28,11 +31,14 @@ class Limits:
 
     Notes
     -----
-    The first limit is kept by a timer that ends the process without asking the code that runs, the second by the
-    operating system. Both need Linux or the like; elsewhere the last two alone are kept.
+    The limits of calls are kept by a timer that ends the process without asking the code that runs, that of memory by
+    the operating system. Both need Linux or the like; elsewhere the last two alone are kept.
     """
 
     call_s: float = _limit(10.0, "--timeout", 0.01, "Seconds within which a call of such code returns.")
+    first_call_s: float = _limit(
+        60.0, "--first-call-seconds", 0.01, "Seconds within which the first one does: compilers and imports take time."
+    )
     memory_gib: float | None = _limit(4.0, "--memory", 0.1, "GiB that such code may have.")
     law_s: float = 120.0
     load_s: float = 120.0

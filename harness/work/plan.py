@@ -14,7 +14,10 @@ class Pieces(Protocol):
     """A plan in a process that carries it out: the code it is about is loaded."""
 
     def about(self) -> Sequence[Document]:
-        """What each piece is about, in a fixed order; each names its ``case``."""
+        """What each piece is about, in a fixed order.
+
+        Each names its ``case``, and as its ``first_call`` what a compiler compiles anew; the case when absent.
+        """
 
     def do(self, index: int) -> Document:
         """Do one piece, and return what came of it."""

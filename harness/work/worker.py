@@ -51,7 +51,7 @@ def _converse(requests: IO[str], answers: IO[str]) -> None:
         _say(answers, "ready", about)
         for line in requests:
             request = json.loads(line)
-            watch.limit_calls(request["call_s"])
+            watch.limit_calls(request["call_s"], request["first_call_s"])
             _say(answers, "done", _done(pieces, request["index"]))
     except UsageError as error:
         facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}

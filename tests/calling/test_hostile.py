@@ -117,7 +117,7 @@ def deadly(path: pytest.MonkeyPatch) -> dict[str, list[Verdict]]:
     """Verdicts on one law, which a worker may not survive."""
     campaign = Campaign("hostile.deadly", laws=["gradient"], dtypes=["float32"])
     started = time.monotonic()
-    found = by_case(campaign, Limits(call_s=2.0, memory_gib=0.25, law_s=6.0))
+    found = by_case(campaign, Limits(call_s=2.0, first_call_s=2.0, memory_gib=0.25, law_s=6.0))
     assert time.monotonic() - started < 120.0
     return found
 
@@ -165,7 +165,7 @@ def test_an_implementation_that_hangs_is_given_up_soon(path: pytest.MonkeyPatch)
     """The time for a call is waited for once, then little is left; after three calls the other laws are skipped."""
     campaign = Campaign("hostile.deadly:loops", "softmax", dtypes=["float32"])
     started = time.monotonic()
-    verdicts = list(campaign.run(processes=1, limits=Limits(call_s=3.0)))
+    verdicts = list(campaign.run(processes=1, limits=Limits(call_s=3.0, first_call_s=3.0)))
     assert time.monotonic() - started < 3.0 * 3.0 + 20.0
     assert [verdict.status for verdict in verdicts[:3]] == [Status.ERROR] * 3
     assert {verdict.status for verdict in verdicts[3:]} == {Status.SKIPPED}

@@ -20,10 +20,11 @@ def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
     assert set(taken[0]) == NAMES
     assert taken[0] == taken[1] == taken[2]
     assert taken[0]["call_s"] == (["--timeout"], Limits().call_s)
+    assert taken[0]["first_call_s"] == (["--first-call-seconds"], Limits().first_call_s)
     assert taken[0]["memory_gib"] == (["--memory"], Limits().memory_gib)
 
 
-NAMES = {"jobs", "isolate", "call_s", "memory_gib", "executor"}
+NAMES = {"jobs", "isolate", "call_s", "first_call_s", "memory_gib", "executor"}
 
 
 def test_a_command_is_given_what_was_said_as_one_argument() -> None:

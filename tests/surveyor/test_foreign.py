@@ -71,7 +71,7 @@ def command(workplace: Path, harness_command: Command, monkeypatch: pytest.Monke
 def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) -> None:
     """Each has its sentence in a record, what it did answer is kept, and the sound one after them is surveyed."""
     words = ("survey", "hostile_mine", "--law", "value", "--ray", "spike", "--dtypes", "float32", "--batches", "0")
-    code, out, _ = command(*words, "--timeout", "1", "--run", "it")
+    code, out, _ = command(*words, "--timeout", "1", "--first-call-seconds", "1", "--run", "it")
     assert code == 1
     found = {one.case: one for one in RunFolder(RUNS / "it").read(Breaking)}
     assert found["hostile_mine.sound"].reason is None
@@ -132,7 +132,7 @@ def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: 
     """In time, with its sentence said once, in the record too; what was proved before stays proved."""
     started = time.monotonic()
     words = ("prove", f"hostile_mine.py:{name}", "--contract", "softplus", "--dtypes", "float16", "--timeout", "1")
-    code, out, _ = command(*words, "--layouts", "contiguous")
+    code, out, _ = command(*words, "--first-call-seconds", "1", "--layouts", "contiguous")
     assert code == 1
     assert time.monotonic() - started < 60.0
     assert sentence.replace("hostile/", "") in out
@@ -145,7 +145,8 @@ def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: 
 def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     """Of three calls that do not come back the rest is not tried."""
     Path("pairs.py").write_text("def f(x):\n    while True:\n        pass\n")
-    code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", "--timeout", "1")
+    limits = ("--timeout", "1", "--first-call-seconds", "1")
+    code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", *limits)
     assert code == 1
     assert re.search(
         r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  concerns  value \[float16 rows", out

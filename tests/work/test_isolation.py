@@ -104,6 +104,21 @@ def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> N
     assert [verdict.status for verdict in verdicts] == [Status.HOLDS]
 
 
+def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) -> None:
+    """It is bounded apart, once for each of what a compiler compiles anew; every later call is held to the limit."""
+    sleeps = "import time\ncalls = []\n\ndef f(x):\n    calls.append(x)\n    time.sleep({})\n    return x.softmax(-1)\n"
+    Path("early.py").write_text(sleeps.format("1.0 if len(calls) == 1 else 0.0"), encoding="utf-8")
+    Path("late.py").write_text(sleeps.format("1.0 if len(calls) == 2 else 0.0"), encoding="utf-8")
+    facts = {"laws": ["rows_sum_to_one"], "dtypes": ["float32"]}
+    found = {
+        file: next(iter(Campaign(f"{file}.py:f", "softmax", **facts).run(limits=Limits(call_s=0.5))))
+        for file in ("early", "late")
+    }
+    assert found["early"].status is Status.HOLDS
+    assert found["late"].fault is Fault.HUNG
+    assert "a call did not return within 0.5 s" in str(found["late"].reason)
+
+
 def test_only_the_shipped_cases_are_not_watched() -> None:
     """They are ours, and many; a package of somebody else's is watched in this process too."""
     printing = Case(_prints, "softmax")
