@@ -1,6 +1,7 @@
 """The one error that is the user's: a plain message and exit code 2, never a traceback."""
 
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 
 
 class UsageError(Exception):
@@ -46,3 +47,44 @@ def listed(names: Iterable[object]) -> str:
         In the order in which they are listed.
     """
     return ", ".join(f"`{name}`" for name in names)
+
+
+NEAR = 0.6
+"""Share of the letters that two names have in common, in their order, from which on one may be meant by the other."""
+
+BESIDE = 0.1
+"""By how much less of it another name may have than the nearest one, so that both are named."""
+
+
+def nearest(name: str, known: Iterable[object]) -> list[str]:
+    """Return the names that one was probably meant to be, the nearest first; none where nothing is near.
+
+    Parameters
+    ----------
+    name
+        What was typed; capitals, hyphens and spaces count for nothing.
+    known
+        The names there are.
+    """
+    scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
+    least = max(NEAR, max(scores.values(), default=0.0) - BESIDE)
+    near = [other for other, score in scores.items() if score >= least]
+    return sorted(near, key=lambda other: -scores[other])[:3]
+
+
+def did_you_mean(name: str, known: Iterable[object], otherwise: str | None = None) -> str | None:
+    """Return the way out of a misspelt name: the names that are near it, else another way.
+
+    Parameters
+    ----------
+    name, known
+        As :func:`nearest` takes them.
+    otherwise
+        The way out where nothing is near.
+    """
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else otherwise
+
+
+def _key(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")

@@ -1,6 +1,8 @@
 """The user's error: how it lists what can be typed."""
 
-from harness.error import listed
+import pytest
+
+from harness.error import did_you_mean, listed, nearest
 
 
 def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
@@ -8,3 +10,26 @@ def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
     assert listed({"softmax": 1, "add": 2}) == "`softmax`, `add`"
     assert listed(["one"]) == "`one`"
     assert listed(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("softmx", ["softmax"]),
+        ("SoftMax", ["softmax"]),
+        ("layer-norm", ["layer_norm"]),
+        ("log_softmx", ["log_softmax"]),
+        ("nothing like it", []),
+    ],
+)
+def test_what_is_nearly_a_name_was_probably_meant_to_be_it(typed: str, meant: list[str]) -> None:
+    """The nearest first, whatever its capitals and hyphens."""
+    assert nearest(typed, ["softmax", "log_softmax", "layer_norm", "add"]) == meant
+
+
+def test_the_way_out_of_a_misspelt_name_is_the_name_or_another_way() -> None:
+    """Or none."""
+    assert did_you_mean("sgdd", ["sgd", "add"]) == "did you mean `sgd`?"
+    assert did_you_mean("sgm", ["sgd", "sgx"]) == "did you mean `sgd` or `sgx`?"
+    assert did_you_mean("xyz", ["sgd"], "`harness list` shows them") == "`harness list` shows them"
+    assert did_you_mean("xyz", ["sgd"]) is None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.bench.option import Settings, arguments
 from harness.calling.discovery import SHIPPED
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.record import write_atomically
 
 USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
@@ -92,7 +92,7 @@ def run_suite(
     all: see :class:`harness.bench.suites.account.Account`. Where not one was finished the file is left as it was.
     """
     if name not in SUITES:
-        raise UsageError(rule=f"a suite is {listed(SUITES)}", value=f"`{name}`")
+        raise UsageError(rule=f"a suite is {listed(SUITES)}", value=f"`{name}`", remedy=did_you_mean(name, SUITES))
     code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.case import Case
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean
 
 SHIPPED = "cases"
 """The package of the reference cases."""
@@ -89,15 +89,25 @@ def attribute(place: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(value, part):
             raise UsageError(
-                rule="the target names something the module defines", value=f"no `{part}`", place=f"`{place}`"
+                rule="the target names something the module defines",
+                value=f"no `{part}`",
+                place=f"`{place}`",
+                remedy=did_you_mean(part, public_names(value)),
             )
         value = getattr(value, part)
     return value
 
 
+def public_names(owner: Any) -> list[str]:
+    """What a file, module or class defines that a target can name."""
+    return [name for name in dir(owner) if not name.startswith("_")]
+
+
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(rule="the file exists", value=f"no file `{path}`", remedy="check the path")
+        beside = [file.name for file in path.parent.glob("*.py")]
+        near = did_you_mean(path.name, beside, "check the path")
+        raise UsageError(rule="the file exists", value=f"no file `{path}`", remedy=near)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

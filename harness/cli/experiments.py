@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
 from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, session
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -118,7 +118,11 @@ def bench(
     wanted = suites or list(benchmark.USUAL)
     for suite in wanted:
         if suite not in benchmark.SUITES:
-            raise UsageError(rule=f"a suite is one of {', '.join(benchmark.SUITES)}", value=f"`{suite}`")
+            raise UsageError(
+                rule=f"a suite is one of {', '.join(benchmark.SUITES)}",
+                value=f"`{suite}`",
+                remedy=did_you_mean(suite, benchmark.SUITES),
+            )
     settings = Settings(
         contract=contract,
         batch_sizes=batch_sizes or (),

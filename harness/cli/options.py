@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.case import FLOATS, Break
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -121,6 +121,7 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
                 raise UsageError(
                     rule=f"`--breaks` takes LAW[:DTYPE,...][=REASON], a dtype being {', '.join(FLOATS)}",
                     value=f"`{text}`",
+                    remedy=did_you_mean(name, FLOATS),
                 )
         read[law] = Break(reason or "declared on the command line", broken_in)
     return read

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import console, progress
-from harness.error import UsageError
+from harness.error import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.loading.fault import LoadingError, LoadingFault
@@ -105,9 +105,12 @@ def _wish(
 
     if batch_size is not None and batch_sizes is not None:
         raise UsageError(rule="`--batch-size` and `--batch-sizes` exclude each other", value="both")
-    if start_method is not None and start_method not in multiprocessing.get_all_start_methods():
-        known = ", ".join(multiprocessing.get_all_start_methods())
-        raise UsageError(rule=f"`--start-method` is one of {known}", value=f"`{start_method}`")
+    methods = multiprocessing.get_all_start_methods()
+    if start_method is not None and start_method not in methods:
+        near = did_you_mean(start_method, methods)
+        raise UsageError(
+            rule=f"`--start-method` is one of {', '.join(methods)}", value=f"`{start_method}`", remedy=near
+        )
     return Wish(
         _numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
         _numbers("--workers", workers, 0) if workers else worker_counts(_cores()),

@@ -8,7 +8,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.laws import Contract
 
 
@@ -37,6 +37,6 @@ def contract_named(name: str) -> Contract:
         raise UsageError(
             rule=f"a contract is one of {listed(known)}",
             value=f"`{name}`",
-            remedy="`harness list --contracts` shows them",
+            remedy=did_you_mean(name, known, "`harness list --contracts` shows them"),
         )
     return known[name]

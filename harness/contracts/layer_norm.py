@@ -43,8 +43,6 @@ from harness.laws.strategies import SEEDS, Shape
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
 
-_EPS = (1e-5, 1e-6, 1e-8, 1e-12)
-
 # Oracle
 
 
@@ -160,8 +158,8 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(example: Example) -> Example:
         x = to_array(example["x"])
-        drowned = _normalised(x, _EPS[0], format_)[2] > 1.0
-        error = np.where(drowned, moments.mean_error(x, format_) / np.sqrt(_EPS[0]), 0.5)
+        drowned = _normalised(x, moments.EPS[0], format_)[2] > 1.0
+        error = np.where(drowned, moments.mean_error(x, format_) / np.sqrt(moments.EPS[0]), 0.5)
         down = np.exp2(-np.ceil(np.log2(error) + 1.0))
         return {**example, "x": torch.from_numpy(x * down).to(format_.dtype)}
 
@@ -170,7 +168,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
 def _drowned(format_: Format) -> st.SearchStrategy[Example]:
     """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
-    low = np.log2(np.sqrt(_EPS[0]) / moments.accumulator(format_).u) - 2.0
+    low = np.log2(np.sqrt(moments.EPS[0]) / moments.accumulator(format_).u) - 2.0
     high = np.log2(moments.largest_normalised(format_)) - 1.0
 
     def expand(columns: int, seed: int) -> Example:
@@ -361,5 +359,5 @@ LAYER_NORM = Contract(
         moments.moved(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED, gradient),
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
     ),
-    conventions={"eps": _EPS},
+    conventions={"eps": moments.EPS},
 )

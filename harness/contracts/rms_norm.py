@@ -253,5 +253,5 @@ RMS_NORM = Contract(
         moments.sized("size", lambda _: 0.0, moments.largest_normalised),
         moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
     ),
-    conventions={"eps": (1e-5, 1e-6, 1e-8, 1e-12)},
+    conventions={"eps": moments.EPS},
 )

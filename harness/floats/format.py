@@ -20,7 +20,7 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.double_double import DoubleDouble
 from harness.record.binary_format import PARAMETERS
 
@@ -111,7 +111,9 @@ def format_of(name: str) -> Format:
         If there is no such format.
     """
     if name not in FORMATS:
-        raise UsageError(rule=f"`--dtypes` takes {listed(FORMATS)}", value=f"`{name}`")
+        raise UsageError(
+            rule=f"`--dtypes` takes {listed(FORMATS)}", value=f"`{name}`", remedy=did_you_mean(name, FORMATS)
+        )
     return FORMATS[name]
 
 

@@ -1,5 +1,6 @@
 """Laws and contracts as data, the inputs and rays they are held on, and the laws that every operation has."""
 
+from harness.laws.convention import AnyNumber
 from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
 from harness.laws.repetition import repeatable, repeated
@@ -10,6 +11,7 @@ __all__ = [
     "COLUMNS",
     "GROUPS",
     "LONGEST",
+    "AnyNumber",
     "Axes",
     "CaseError",
     "Contract",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harness.case import FLOATS
 from harness.floats import Array, Format, Measurement
+from harness.laws.convention import Convention
 
 Example = dict[str, Any]
 """One concrete input: tensors and plain numbers by the names the laws use."""
@@ -217,8 +218,8 @@ class Contract:
     output
         Names of the output's axes, as the inputs have them; ``None`` where the laws look at the shape themselves.
     conventions
-        Where mathematics or custom leaves a choice: the admissible values, the default first. A case declares its
-        own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
+        Where mathematics or custom leaves a choice: the admissible values, the default first, or the range of numbers.
+        A case declares its own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
     rays
         Rays of its own, beside those of the shape of its first input.
     total
@@ -248,7 +249,7 @@ class Contract:
     laws: tuple[Law, ...]
     axes: Mapping[str, Axes] = field(default_factory=dict)
     output: tuple[str, ...] | None = None
-    conventions: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    conventions: Mapping[str, Convention] = field(default_factory=dict)
     rays: tuple[Ray, ...] = ()
     total: Callable[[Any, Array], tuple[float, float]] | None = None
     grouped: bool = False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from harness.calling.adapter import bridged
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import format_of
 from harness.laws.law import Contract
 from harness.proof import pairs, values
@@ -48,7 +48,11 @@ def tasks_of(
     """
     for name in dtypes:
         if name not in DTYPES:
-            raise UsageError(rule=f"the dtypes whose inputs can be exhausted are {listed(DTYPES)}", value=f"`{name}`")
+            raise UsageError(
+                rule=f"the dtypes whose inputs can be exhausted are {listed(DTYPES)}",
+                value=f"`{name}`",
+                remedy=did_you_mean(name, DTYPES),
+            )
     tasks = [
         task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
     ]
@@ -69,7 +73,9 @@ def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Cal
     known = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
         if wish not in known:
-            raise UsageError(rule=f"`--{option}` takes {listed(known)}", value=f"`{wish}`")
+            raise UsageError(
+                rule=f"`--{option}` takes {listed(known)}", value=f"`{wish}`", remedy=did_you_mean(wish, known)
+            )
     return [task for task in tasks if not wanted or name(task) in wanted]
 
 

@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from harness.case import Case
 from harness.contracts import contracts
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.laws.law import Contract, Law
 
 
@@ -73,7 +73,7 @@ def explain(law: str, contract: str | None = None) -> Explanation:
         raise UsageError(
             rule=f"a law is one of {listed(known)}",
             value=f"`{law}`",
-            remedy="`harness list --laws` shows the laws of each contract",
+            remedy=did_you_mean(law, known, "`harness list --laws` shows the laws of each contract"),
         )
     return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
 

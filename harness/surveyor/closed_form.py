@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from flint import arb, ctx
 
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import FORMATS, Format
 
 _BITS = 200
@@ -94,7 +94,9 @@ def form_value(name: str, format_: Format, columns: int) -> Any:
         If there is no such form.
     """
     if name not in FORMS:
-        raise UsageError(rule=f"a closed form is one of {listed(FORMS)}", value=f"`{name}`")
+        raise UsageError(
+            rule=f"a closed form is one of {listed(FORMS)}", value=f"`{name}`", remedy=did_you_mean(name, FORMS)
+        )
     with ctx.workprec(_BITS):
         return FORMS[name](format_, columns)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.case import Break, Case
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.laws.law import Contract, Law, Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
@@ -91,7 +91,9 @@ def explorations(
         group += [replace(group[0], law=law) for law in fresh]
     unknown = set(rays) - known
     if unknown:
-        raise UsageError(rule=f"`--ray` is one of {listed(sorted(known))}", value=f"`{min(unknown)}`")
+        ray = min(unknown)
+        rule = f"`--ray` is one of {listed(sorted(known))}"
+        raise UsageError(rule=rule, value=f"`{ray}`", remedy=did_you_mean(ray, known))
     if not groups:
         without = listed(dict.fromkeys(case.contract for case in cases))
         raise UsageError(rule="a survey needs a contract that has rays", value=without or "no case")
@@ -113,6 +115,7 @@ def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
                 rule=f"`breaks_at` names a law and a ray of `{contract.name}`: {', '.join(sorted(names)) or 'none'}",
                 value=f"`{law}` along `{ray}`",
                 place=case.name,
+                remedy=did_you_mean(ray, names) if law in laws else did_you_mean(law, laws),
             )
 
 

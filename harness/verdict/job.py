@@ -9,8 +9,9 @@ from harness.calling.adapter import adapter_of
 from harness.calling.device import CPU, known_device
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.error import UsageError, listed
+from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
+from harness.laws.convention import choices
 from harness.laws.law import Axes, Contract, Inputs, Law
 from harness.laws.subject import Subject
 
@@ -103,11 +104,9 @@ def jobs(
             ]
     unknown = wanted_laws - known_laws
     if unknown:
-        raise UsageError(
-            rule=f"`--law` is one of {listed(sorted(known_laws))}",
-            value=f"`{min(unknown)}`",
-            remedy="`harness list --laws` shows the laws of each contract",
-        )
+        rule, name = f"`--law` is one of {listed(sorted(known_laws))}", min(unknown)
+        otherwise = "`harness list --laws` shows the laws of each contract"
+        raise UsageError(rule=rule, value=f"`{name}`", remedy=did_you_mean(name, known_laws, otherwise))
     return selected
 
 
@@ -119,12 +118,14 @@ def _validate(case: Case, contract: Contract) -> None:
     for declared in case.breaks:
         if declared not in names:
             rule = f"`breaks` names laws of `{contract.name}`: {listed(sorted(names))}"
-            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name)
+            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name, remedy=did_you_mean(declared, names))
     for name, value in case.declares.items():
         if name not in contract.conventions:
-            choices = listed(contract.conventions) or "none"
-            rule = f"the conventions of `{contract.name}` are {choices}"
-            raise UsageError(rule=rule, value=f"`{name}`", place=case.name)
+            known = listed(contract.conventions) or "none"
+            rule = f"the conventions of `{contract.name}` are {known}"
+            near = did_you_mean(name, contract.conventions)
+            raise UsageError(rule=rule, value=f"`{name}`", place=case.name, remedy=near)
         if value not in contract.conventions[name]:
-            rule = f"the convention `{name}` of `{contract.name}` is {listed(contract.conventions[name])}"
-            raise UsageError(rule=rule, value=f"`{value}`", place=case.name)
+            rule = f"the convention `{name}` of `{contract.name}` is {choices(contract.conventions[name])}"
+            near = did_you_mean(str(value), contract.conventions[name])
+            raise UsageError(rule=rule, value=f"`{value}`", place=case.name, remedy=near)

@@ -37,7 +37,7 @@ from harness.floats import (
     to_ordinal,
 )
 from harness.floats import double_double as dd
-from harness.laws import COLUMNS, Example, Inputs, Law, Limit, Ray, Subject
+from harness.laws import COLUMNS, AnyNumber, Example, Inputs, Law, Limit, Ray, Subject
 from harness.laws.strategies import (
     SEEDS,
     Shape,
@@ -52,6 +52,9 @@ from harness.laws.strategies import (
     ties,
     uniform_offset,
 )
+
+EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12), least=1e-37, most=1e3)
+"""What is added under the root: a normal number of float32, in which 16-bit formats are computed."""
 
 CGL = "Chan, Golub & LeVeque (1983)"
 

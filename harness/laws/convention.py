@@ -1,0 +1,57 @@
+"""Conventions: where mathematics or custom leaves a choice, what may be chosen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from harness.error import listed
+
+
+@dataclass(frozen=True)
+class AnyNumber(Sequence[float]):
+    """A convention that may be any number of a range; as a sequence, the values that are usual.
+
+    Parameters
+    ----------
+    usual
+        The values in common use, the default first: what is tried where none is declared.
+    least, most
+        The ends of the range, both admissible.
+    """
+
+    usual: tuple[float, ...]
+    least: float
+    most: float
+
+    def __contains__(self, value: object) -> bool:
+        """Whether it may be declared; what is no number, or not a number, may not."""
+        return isinstance(value, (int, float)) and self.least <= value <= self.most
+
+    def __iter__(self) -> Iterator[float]:
+        """The usual values."""
+        return iter(self.usual)
+
+    def __len__(self) -> int:
+        """How many are usual."""
+        return len(self.usual)
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+        """One of the usual values, or several."""
+        return self.usual[at]
+
+    def __str__(self) -> str:
+        """What may be chosen, in words."""
+        return f"any number from {self.least:g} to {self.most:g}"
+
+
+Convention = tuple[Any, ...] | AnyNumber
+"""The values that may be declared, the default first."""
+
+
+def choices(convention: Convention) -> str:
+    """Return what may be declared, as a message lists it."""
+    return str(convention) if isinstance(convention, AnyNumber) else listed(convention)

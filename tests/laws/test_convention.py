@@ -1,0 +1,45 @@
+"""Conventions that may be any number: what may be declared, and that it is what the laws are held against."""
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.error import UsageError
+from harness.laws import AnyNumber
+
+SMALL = AnyNumber((1e-5, 1e-6), least=1e-37, most=1e3)
+
+
+@pytest.mark.parametrize("value", [1e-5, 3e-7, 1e-37, 1e3, 1])
+def test_any_number_of_the_range_may_be_declared(value: float) -> None:
+    """Its ends and whole numbers too."""
+    assert value in SMALL
+
+
+@pytest.mark.parametrize("value", [0.0, -1e-5, 1e4, float("nan"), float("inf"), "small", None])
+def test_what_is_outside_or_no_number_may_not_be_declared(value: object) -> None:
+    """NaN least of all."""
+    assert value not in SMALL
+
+
+def test_the_default_is_the_first_of_the_usual_numbers() -> None:
+    """Which are what a sequence of it has."""
+    assert (SMALL[0], list(SMALL), len(SMALL), SMALL[1:]) == (1e-5, [1e-5, 1e-6], 2, (1e-6,))
+
+
+def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
+    """And the default is broken by it."""
+
+    def rms_norm(x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 3e-3)
+
+    own = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"], declares={"eps": 3e-3})
+    default = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"])
+    assert (own.failing, len(default.failing)) == ([], 1)
+
+
+def test_a_number_outside_the_range_is_refused_with_the_range() -> None:
+    """As the user's error."""
+    with pytest.raises(UsageError, match=r"`eps` of `layer_norm` is any number from 1e-37 to 1000, got `-1.0`"):
+        harness.check(torch.softmax, "layer_norm", declares={"eps": -1.0})
