@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS, largest_logit
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
@@ -360,7 +361,11 @@ KL_DIVERGENCE = Contract(
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
         *implementation_laws(value),
     ),
-    axes={"log_q": Axes(("n", "k")), "p": Axes(("n", "k"), positive=True), "cotangent": Axes(("n",))},
+    axes={
+        "log_q": Axes(("n", "k"), restore=with_logarithms),
+        "p": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "cotangent": Axes(("n",)),
+    },
     output=("n",),
     rays=(
         Ray(

@@ -162,10 +162,11 @@ AFTERWARDS = "the mask multiplies a softmax over everything, so that what is mas
     group="value",
 )
 def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
-    """Compare with the oracle."""
+    """Compare with the oracle; a kept logit of -inf is none that a row could rest on."""
     expected = masked_softmax_oracle(logits, keep)
     absolute = _absolute_bound(logits, keep, expected, masked_softmax.format)
-    return _compare(masked_softmax(logits, keep), expected, absolute, keep, masked_softmax.format)
+    rests_on = keep & ~logits.isneginf()
+    return _compare(masked_softmax(logits, keep), expected, absolute, rests_on, masked_softmax.format)
 
 
 @law(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.distributions import with_sum_one
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare
@@ -101,7 +102,10 @@ NLL_OF_PROBABILITIES = Contract(
     inputs=_probabilities,
     # A NaN that is not the label's is rightly never looked at.
     laws=(value, certain_and_impossible, gradient, *implementation_laws(value, nan=False)),
-    axes={"probabilities": Axes(("n", "k"), positive=True), "labels": Axes(("n",), index_of="k")},
+    axes={
+        "probabilities": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "labels": Axes(("n",), index_of="k"),
+    },
     output=("n",),
     rays=(Ray("rare class", "(t, 1 - t), label of t", _rare, lambda format_: format_.smallest, lambda _: 0.5),),
 )

@@ -149,7 +149,7 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     Parameters
     ----------
     actual
-        Values of the format, widened to float64.
+        Values of the format, or of a wider one, widened to float64.
     expected
         Exact values; NaN where the contract says NaN.
     format_
@@ -158,8 +158,8 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     Returns
     -------
     ndarray of float64
-        In ulp. ``inf`` where ``actual`` is NaN, an infinity the exact value does not round to, or finite where
-        the exact value rounds to an infinity. Zero where both are NaN or the same infinity.
+        In ulp. ``inf`` where ``actual`` is NaN, an infinity the exact value does not round to, or a number of the
+        format where the exact value rounds to an infinity. Zero where both are NaN or the same infinity.
     """
     limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
     excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo
@@ -167,7 +167,10 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
     same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
-    error = np.where(overflows, np.where(same_infinity, 0.0, np.inf), np.where(np.isfinite(actual), error, np.inf))
+    # What is returned in a wider format may be a number where the format has none: it deviates as any other does.
+    beyond = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
+    of_overflow = np.where(same_infinity, 0.0, np.where(beyond, error, np.inf))
+    error = np.where(overflows, of_overflow, np.where(np.isfinite(actual), error, np.inf))
     expected_nan = np.isnan(expected.hi)
     error = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), error)
     return np.asarray(error, dtype=np.float64)

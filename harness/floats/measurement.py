@@ -41,6 +41,18 @@ class Measurement:
         """Index of the largest ratio."""
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.ratio)), self.ratio.shape))
 
+    @cached_property
+    def severity(self) -> Array:
+        """The ratio to a bound of at least half a unit, so that it compares where nothing is admissible."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            severity = self.deviation / np.maximum(self.bound, 0.5)
+        return np.where(np.isnan(severity), np.inf, severity)
+
+    @property
+    def most_severe(self) -> float:
+        """The largest severity; zero where there is no element."""
+        return float(self.severity.max(initial=0.0))
+
     @property
     def over(self) -> int:
         """How many elements are beyond their bound."""

@@ -131,6 +131,11 @@ def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], 
 Limit = Callable[[Format], float]
 """A number of a format, such as the largest value within a domain."""
 
+Restore = Callable[[Tensor, Format], Tensor | None]
+"""``restore(value, format)``: the member of an input's domain nearest to a changed value; ``None`` where there is none.
+
+A member is returned as it is."""
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -148,6 +153,9 @@ class Axes:
         Whether only the first axis is shortened and the values stay, since the law needs them as they are drawn.
     largest
         Bound on the absolute values within the contract's domain; a survey leaves an input without one as it is.
+    restore
+        What makes a member of a value of which entries were changed or dropped, such as probabilities that are to sum
+        to one; ``None`` where every value within the other limits is one.
     """
 
     names: tuple[str, ...]
@@ -155,6 +163,7 @@ class Axes:
     positive: bool = False
     kept: bool = False
     largest: Limit | None = None
+    restore: Restore | None = None
 
 
 @dataclass(frozen=True)

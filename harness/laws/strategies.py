@@ -203,9 +203,11 @@ def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:
-    """Set about a third of the entries to minus infinity, and leave at least one in each row."""
+    """Set about a third of the entries to minus infinity: at least one of each row that has two, and never all."""
+    k = values.shape[-1]
     drop = rng.random(tuple(values.shape)) < 0.35
-    keep = rng.integers(values.shape[-1], size=(*values.shape[:-1], 1))
+    keep = rng.integers(k, size=(*values.shape[:-1], 1))
+    np.put_along_axis(drop, (keep + rng.integers(1, max(k, 2), size=keep.shape)) % k, values=True, axis=-1)
     np.put_along_axis(drop, keep, values=False, axis=-1)
     return values.masked_fill(torch.from_numpy(drop), -torch.inf)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.record.schema import Status, TensorText, Verdict
+from harness.record.schema import Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
 """How many failures of one kind the verdict line names."""
@@ -30,7 +30,9 @@ def census_line(verdicts: Sequence[Verdict]) -> str:
     cases = len({verdict.case for verdict in verdicts})
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
-    return f"checked: {', '.join(count(number, noun) for number, noun in counted)}"
+    ended = sum(verdict.cut_short for verdict in verdicts)
+    cut_short = f"; {count(ended, 'law')} {'was' if ended == 1 else 'were'} cut short by --seconds" if ended else ""
+    return f"checked: {', '.join(count(number, noun) for number, noun in counted)}{cut_short}"
 
 
 def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
@@ -114,11 +116,19 @@ def violation_block(verdict: Verdict) -> str:
         ),
         *(("example" if i == 0 else "", text) for i, text in enumerate(examples)),
         ("replay", violation.replay),
+        *([("worst", _worst_line(violation.worst, verdict.unit))] if violation.worst is not None else []),
         ("look at", violation.cause),
     ]
     lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
     lines += [f"  {label:<9}  {text}" for label, text in facts]
     return "\n".join(lines)
+
+
+def _worst_line(worst: WorstExample, unit: str) -> str:
+    """Return the worst example found as one line; its bound is that of its own inputs."""
+    inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
+    outcome = f"{worst.actual!r} for {worst.expected!r}"
+    return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"
 
 
 def spelled(value: object) -> str:

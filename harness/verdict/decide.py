@@ -20,11 +20,12 @@ from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.verdict import corpus
-from harness.verdict.draw import Deadline, first_failing
+from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
+from harness.verdict.worst import with_worst
 
 PATIENCE = 16
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
@@ -39,6 +40,7 @@ def decide(
     seconds: float | None = None,
     corpora: Sequence[Path] = (corpus.FOLDER,),
     minimal: bool = True,
+    further: int = FURTHER,
     watched: bool = True,
 ) -> Verdict:
     """Reach one verdict.
@@ -59,6 +61,8 @@ def decide(
         Folders of counterexamples that are tried first.
     minimal
         Whether a failing example is made minimal.
+    further
+        Examples to draw after one has failed, to show the worst beside the smallest; none where the break is declared.
     watched
         Whether what calls do besides answering is looked at, which takes a tenth of the time.
     """
@@ -69,7 +73,8 @@ def decide(
         trials.subject.watch = Trust()
     violation, trouble = None, None
     budget = examples or job.examples
-    if job.case.declared_break(job.law.name, job.format.name):
+    declared = job.case.declared_break(job.law.name, job.format.name)
+    if declared:
         budget *= PATIENCE
     remembered = corpus.examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
@@ -81,6 +86,8 @@ def decide(
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
+                if violation is not None and failing is not None and minimal and further and not declared:
+                    violation = with_worst(trials, violation, failing, examples=further, seed=seed, deadline=deadline)
         except (CaseError, NotApplicable) as error:
             trouble = error
     if violation is None and trouble is None:
@@ -96,6 +103,7 @@ def decide(
             "bound": census.bound,
             "largest": census.largest,
             "reason": reason,
+            "cut_short": census.cut_short,
             "fault": trouble.fault if isinstance(trouble, CaseError) else None,
             "violation": violation,
             "duration_s": time.perf_counter() - started,

@@ -1,7 +1,9 @@
 """Drawing: examples of a law, those that were found before first, until one breaks it or time is up."""
 
+import contextlib
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import hypothesis
@@ -36,6 +38,10 @@ class _End(BaseException):
         self.failing, self.trouble = failing, trouble
 
 
+FURTHER = 8
+"""Examples that are drawn after one has failed, to see how bad it gets."""
+
+
 def first_failing(
     trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, deadline: Deadline
 ) -> Example | None:
@@ -66,9 +72,69 @@ def first_failing(
     """
     for example in remembered:
         if deadline.is_up and trials.census.rows:
+            trials.census.cut_short = True
             return None
         if (failing := trials.failing(example)) is not None:
             return failing
+
+    def look(example: Example) -> None:
+        if deadline.is_up and trials.census.rows:
+            trials.census.cut_short = True
+            raise _End
+        try:
+            failing = trials.failing(example)
+        except (CaseError, NotApplicable) as trouble:
+            raise _End(trouble=trouble) from trouble
+        if failing is not None:
+            raise _End(failing)
+
+    try:
+        _draw(trials, look, examples=examples, seed=seed)
+    except _End as end:
+        if end.trouble is not None:
+            raise end.trouble from None
+        return end.failing
+    return None
+
+
+def worst_beside(trials: Trials, failing: Example, *, examples: int, seed: int, deadline: Deadline) -> Example:
+    """Draw further examples, and return the failing row that deviates most: an unconfirmed find of the screen.
+
+    Parameters
+    ----------
+    trials
+        The law, on a subject; what is drawn here is not part of its census, which is about what led to the verdict.
+    failing
+        A row that fails.
+    examples
+        How many to draw.
+    seed
+        Seed of the draws.
+    deadline
+        Until when.
+    """
+    worst, ratio = failing, trials.measure(failing).most_severe
+
+    def look(example: Example) -> None:
+        nonlocal worst, ratio
+        if deadline.is_up or math.isinf(ratio):
+            raise _End
+        try:
+            row, of_row = trials.worst_row(example)
+        except (CaseError, NotApplicable) as trouble:
+            # The law is broken, whatever else the implementation does.
+            raise _End from trouble
+        if of_row > ratio:
+            worst, ratio = row, of_row
+
+    with contextlib.suppress(_End):
+        # Other draws than those that led to the failing one.
+        _draw(trials, look, examples=examples, seed=seed + 1)
+    return worst
+
+
+def _draw(trials: Trials, look: Callable[[Example], None], *, examples: int, seed: int) -> None:
+    """Show some examples of the law to ``look``, which ends the draws by raising what is no ``Exception``."""
 
     @hypothesis.seed(seed)
     @settings(
@@ -82,20 +148,7 @@ def first_failing(
     )
     @given(trials.job.inputs(trials.job.format))
     def draw(example: Example) -> None:
-        if deadline.is_up and trials.census.rows:
-            raise _End
-        try:
-            failing = trials.failing(example)
-        except (CaseError, NotApplicable) as trouble:
-            raise _End(trouble=trouble) from trouble
-        if failing is not None:
-            raise _End(failing)
+        look(example)
 
-    try:
-        with reproducible():
-            draw()
-    except _End as end:
-        if end.trouble is not None:
-            raise end.trouble from None
-        return end.failing
-    return None
+    with reproducible():
+        draw()

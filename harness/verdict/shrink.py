@@ -1,10 +1,12 @@
 """Making a failing example minimal: fewest rows, fewest columns, simplest numbers, smallest magnitude.
 
 The last step bisects the largest entry of the first input over the representable numbers, so that a threshold is
-reached to the exact float.
+reached to the exact float. What becomes smaller stays a member of the inputs that the law is about: see ``member``.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.laws.law import Axes, Example
+from harness.verdict.member import Members, is_same, peculiar_rows
 
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
@@ -23,6 +26,31 @@ _LONG = 1024
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
 
+Place = tuple[str, tuple[int, ...]]
+"""An input's name, and the index of one of its entries."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What may take an example's place: a member that still fails."""
+
+    axes: Mapping[str, Axes]
+    format: Format
+    members: Members
+    fails: Callable[[Example], bool]
+
+    def attempt(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
+        """Return the member nearest to a candidate if that still fails; with the entry ``at`` as the candidate has it.
+
+        Nearest is what gives a row of probabilities its sum again; where that undoes the step, the step is refused.
+        """
+        member = None if candidate is None else self.members.nearest(candidate)
+        if candidate is None or member is None:
+            return None
+        if at is not None and not is_same(float(member[at[0]][at[1]]), float(candidate[at[0]][at[1]])):
+            return None
+        return member if self.fails(member) else None
+
 
 def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
     """Return the simplest example found that still fails.
@@ -32,43 +60,68 @@ def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails:
     example
         A failing example.
     axes
-        How each input may be shortened.
+        How each input may be shortened, and what a changed one is to be.
     format_
         Format of the floating-point inputs.
     fails
         Whether an example still fails; it is asked a few hundred times.
     """
+    trial = _Trial(axes, format_, Members(example, axes, format_), fails)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     for _ in range(2):
-        example = _pass(example, axes, format_, fails)
+        example = _pass(example, trial)
     return example
 
 
-def _pass(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
+def _pass(example: Example, trial: _Trial) -> Example:
+    axes = trial.axes
     names = (input_axes.names[: 1 if input_axes.kept else None] for input_axes in axes.values())
     for name in dict.fromkeys(name for some in names for name in some):
-        example = _shorten(example, axes, name, fails)
+        example = _shorten(example, name, trial)
     for name in axes:
-        if axes[name].index_of is None and not axes[name].kept and example[name].numel() <= _MANY:
-            example = _simplify(example, name, fails, positive=axes[name].positive)
+        if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
+            example = _simplify(example, name, trial)
     primary = next(iter(axes), None)
-    if primary is not None and _is_bisected(axes[primary], example[primary]):
-        example = _bisect_largest(example, primary, format_, fails, positive=axes[primary].positive)
+    if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:
+        example = _bisect_largest(example, primary, trial)
     return example
 
 
-def _is_bisected(axes: Axes, value: Tensor) -> bool:
-    return axes.index_of is None and not axes.kept and 0 < value.numel() <= _MANY
+def _has_values(axes: Axes, value: Tensor) -> bool:
+    """Whether its entries are numbers that may be others: no index, no mask, nothing that is kept as it is."""
+    return axes.index_of is None and not axes.kept and value.dtype != torch.bool
 
 
 def worst_row(
-    example: Example, axes: Mapping[str, Axes], measurement: Measurement, fails: Callable[[Example], bool]
+    example: Example,
+    axes: Mapping[str, Axes],
+    measurement: Measurement,
+    fails: Callable[[Example], bool],
+    *,
+    peculiar: bool = False,
 ) -> Example:
-    """Return the row of the largest ratio alone where it fails alone, the whole example where it does not."""
+    """Return the row of the largest ratio alone where it fails alone, the whole example where it does not.
+
+    Parameters
+    ----------
+    example, axes, measurement
+        The rows, how they are taken, and how far each deviates.
+    fails
+        Whether an example fails.
+    peculiar
+        Whether the law is about peculiar entries, such as masked ones: then a row with one is preferred, and where only
+        others fail, one that has some stays beside it.
+    """
     leading = next((input_axes.names[0] for input_axes in axes.values()), None)
     if leading is None or not measurement.worst or len(measurement.ratio) != _length(example, axes, leading):
         return example
-    row = take(example, axes, leading, [measurement.worst[0]])
+    rows = [measurement.worst[0]]
+    special = peculiar_rows(example, axes, leading) if peculiar else np.array([])
+    if special.any() and not special[rows[0]]:
+        ratios = measurement.ratio.reshape(len(special), -1).max(-1)
+        first = int(np.where(special, ratios, -1.0).argmax())
+        rows = [first] if ratios[first] > 1.0 else [rows[0], first]
+    row = take(example, axes, leading, rows)
     return row if row is not None and fails(row) else example
 
 
@@ -94,9 +147,10 @@ def _length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
     return len(example[key].movedim(input_axes.names.index(name), 0))
 
 
-def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]) -> Example:
+def _shorten(example: Example, name: str, trial: _Trial) -> Example:
     """Drop runs of positions along one axis, longest runs first, as long as the example still fails."""
-    example = _shortest_prefix(example, axes, name, fails)
+    axes = trial.axes
+    example = _shortest_prefix(example, name, trial)
     if _length(example, axes, name) > _LONG:
         return example
     run = max(1, _length(example, axes, name) // 2)
@@ -106,8 +160,8 @@ def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Calla
         starts = range(0, length, max(run, -(-length // _PLACES)))
         for start in starts:
             kept = [i for i in range(length) if not start <= i < start + run]
-            shorter = take(example, axes, name, kept) if kept else None
-            if shorter is not None and fails(shorter):
+            shorter = trial.attempt(take(example, axes, name, kept) if kept else None)
+            if shorter is not None:
                 example = shorter
                 break
         else:
@@ -116,48 +170,51 @@ def _shorten(example: Example, axes: Mapping[str, Axes], name: str, fails: Calla
             run //= 2
 
 
-def _shortest_prefix(
-    example: Example, axes: Mapping[str, Axes], name: str, fails: Callable[[Example], bool]
-) -> Example:
+def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
     """Bisect a long axis for the length from which the example fails, as it does where only the length matters."""
-    failing, passing = _length(example, axes, name), 0
+    failing, passing = _length(example, trial.axes, name), 0
     if failing <= _MANY:
         return example
     while failing - passing > 1:
         middle = (failing + passing) // 2
-        shorter = take(example, axes, name, list(range(middle)))
-        if shorter is not None and fails(shorter):
+        shorter = trial.attempt(take(example, trial.axes, name, list(range(middle))))
+        if shorter is not None:
             example, failing = shorter, middle
         else:
             passing = middle
     return example
 
 
-def _simplify(example: Example, name: str, fails: Callable[[Example], bool], *, positive: bool) -> Example:
-    """Replace each entry by the first of zero, one, and its roundings to ever more digits that still fails."""
+def _simplify(example: Example, name: str, trial: _Trial) -> Example:
+    """Replace each finite entry by the first of zero, one, and its roundings to ever more digits that still fails."""
+    positive = trial.axes[name].positive
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     for index in np.ndindex(tuple(example[name].shape)):
         current = float(example[name][index])
+        if not np.isfinite(current) or (positive and current == 0.0):
+            continue
         for candidate in _simpler(current):
             if abs(candidate) > largest:  # the largest number rounded to fewer digits is none of the format
                 continue
             changed = _replaced(example, name, index, candidate)
-            if float(changed[name][index]) == current:
+            if is_same(float(changed[name][index]), current):
                 break
             if positive and not float(changed[name][index]) > 0.0:
                 continue
-            if fails(changed):
-                example = changed
+            simpler = trial.attempt(changed, at=(name, index))
+            if simpler is not None:
+                example = simpler
                 break
     return example
 
 
 def _simpler(value: float) -> Iterator[float]:
     yield 0.0
-    yield 1.0
-    if np.isfinite(value):
-        for digits in (1, 2, 3, 4):
-            yield float(f"{value:.{digits - 1}e}")
+    if np.signbit(value):
+        yield -0.0
+    yield math.copysign(1.0, value)
+    for digits in (1, 2, 3, 4):
+        yield float(f"{value:.{digits - 1}e}")
 
 
 def _replaced(example: Example, name: str, index: tuple[int, ...], value: float) -> Example:
@@ -166,28 +223,35 @@ def _replaced(example: Example, name: str, index: tuple[int, ...], value: float)
     return {**example, name: changed}
 
 
-def _bisect_largest(
-    example: Example, name: str, format_: Format, fails: Callable[[Example], bool], *, positive: bool
-) -> Example:
-    """Move the entry of largest magnitude towards zero, to the last representable number that still fails."""
-    tensor = example[name]
-    index = np.unravel_index(int(tensor.double().abs().nan_to_num(torch.inf).argmax()), tuple(tensor.shape))
-    position = tuple(int(i) for i in index)
+def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
+    """Move the finite entry of largest magnitude towards zero, to the last representable number that still fails."""
+    tensor, position = example[name], _largest(example[name])
     if not tensor[position].isfinite():
         return example
-    failing = int(to_ordinal(tensor)[position])
+    failing, passing = int(to_ordinal(tensor)[position]), 1 if trial.axes[name].positive else 0
+    sign = math.copysign(1.0, float(tensor[position]))
 
-    def with_ordinal(ordinal: int) -> Example:
-        value = from_ordinal(np.array(ordinal), format_)
-        return _replaced(example, name, position, float(value))
+    def with_ordinal(ordinal: int) -> Example | None:
+        # Ordinal 0 is both zeros; the entry's own sign is the one that failed.
+        value = abs(float(from_ordinal(np.array(ordinal), trial.format)))
+        smaller = trial.attempt(_replaced(example, name, position, sign * value), at=(name, position))
+        # Where another entry takes what this one leaves, the two would only change places.
+        moved = smaller is not None and trial.axes[name].restore is not None and _largest(smaller[name]) != position
+        return None if moved else smaller
 
-    passing = 1 if positive else 0
-    if fails(with_ordinal(passing)):
-        return with_ordinal(passing)
+    smallest = example
+    if abs(failing) > passing and (nearest := with_ordinal(passing)) is not None:
+        return nearest
     while abs(failing - passing) > 1:
         middle = (failing + passing) // 2
-        if fails(with_ordinal(middle)):
-            failing = middle
+        if (smaller := with_ordinal(middle)) is not None:
+            smallest, failing = smaller, middle
         else:
             passing = middle
-    return with_ordinal(failing)
+    return smallest
+
+
+def _largest(tensor: Tensor) -> tuple[int, ...]:
+    """Where the finite entry of largest magnitude is."""
+    magnitudes = torch.where(tensor.isfinite(), tensor.double().abs(), -1.0)
+    return tuple(int(i) for i in np.unravel_index(int(magnitudes.argmax()), tuple(tensor.shape)))

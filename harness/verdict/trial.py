@@ -35,6 +35,8 @@ class Census:
     deviation: float | None = None
     bound: float | None = None
     largest: float | None = None
+    cut_short: bool = False
+    """Whether time was up before every example had been drawn."""
     witness: tuple[Example, Measurement] | None = None
     """Where an intermittent law was first seen to break."""
 
@@ -83,7 +85,7 @@ class Trials:
             self.census.witness = example, measurement
             return example
         if measurement.broken:
-            row = worst_row(example, self.job.axes, measurement, self.breaks)
+            row = self._worst_row(example, measurement)
             with confirming():
                 confirmed = self.subject.measure(self.job.law, row)
             if confirmed.broken:
@@ -93,6 +95,18 @@ class Trials:
             measurement = confirmed
         self.census.note(measurement)
         return None
+
+    def worst_row(self, example: Example) -> tuple[Example, float]:
+        """Return the worst row of an example and how far beyond its bound it is, as the screen sees it."""
+        measurement = self.measure(example)
+        if not measurement.broken:
+            return example, measurement.most_severe
+        row = self._worst_row(example, measurement)
+        return row, self.measure(row).most_severe
+
+    def _worst_row(self, example: Example, measurement: Measurement) -> Example:
+        peculiar = self.job.law.inputs is not None
+        return worst_row(example, self.job.axes, measurement, self.breaks, peculiar=peculiar)
 
     def measure(self, example: Example) -> Measurement:
         """Measure; what a law cannot make anything of, where its contract leaves that to it, is the case's error.

@@ -100,3 +100,11 @@ def test_an_unknown_format_is_the_users_error() -> None:
     """The message lists the known ones."""
     with pytest.raises(UsageError, match="float32"):
         format_of("float8")
+
+
+def test_a_number_of_a_wider_format_beyond_the_largest_deviates_as_any_other() -> None:
+    """The mean of squares of float16's largest number, in float32: it is what is expected, and both are beyond."""
+    float16, square = FORMATS["float16"], 65504.0**2
+    expected = lift(np.full(5, square))
+    actual = np.array([square, square + 32.0, np.inf, 65504.0, -square])
+    assert deviation(actual, expected, float16).tolist() == [0.0, 1.0, 0.0, np.inf, 2.0 * square / 32.0]

@@ -81,6 +81,17 @@ def test_the_shipped_corpus_names_laws_that_exist() -> None:
         assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
 
 
+def test_the_shipped_corpus_has_members_only() -> None:
+    """What is to be a distribution is one."""
+    for contract, one in KNOWN:
+        axes, format_ = contract_named(contract).axes, format_of(one.dtype)
+        for name, value in corpus.from_text(one.example).items():
+            if name in axes and (restore := axes[name].restore) is not None:
+                restored = restore(value, format_)
+                assert restored is not None
+                assert torch.equal(restored, value), (contract, one)
+
+
 def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
     """Breaking points and worst cases, each once; what holds is not, nor is a row too long to spell out."""
     found = harness.survey(naive, "softmax", dtypes=["float16"], batches=1)

@@ -1,11 +1,15 @@
 """Failing examples become minimal, and stay inside the contract's domain."""
 
 import numpy as np
+import pytest
 import torch
 
+from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
 from harness.floats.format import FORMATS
+from harness.floats.measurement import Measurement
 from harness.laws.law import Axes, Example
-from harness.verdict.shrink import minimise, take
+from harness.laws.strategies import masked
+from harness.verdict.shrink import minimise, take, worst_row
 
 FLOAT32 = FORMATS["float32"]
 AXES = {"logits": Axes(("n", "k")), "labels": Axes(("n",), index_of="k")}
@@ -63,3 +67,128 @@ def test_what_a_law_needs_as_drawn_is_kept() -> None:
     minimal = minimise(example, axes, FORMATS["float32"], lambda it: bool((it["design"] > 10.0).any()))
     assert minimal["design"].shape == (1, 4, 2)
     assert any(torch.equal(minimal["design"][0], row) for row in example["design"])
+
+
+def test_a_mask_stays_a_mask_and_a_row_with_one_keeps_one() -> None:
+    """What overflows beside a masked entry is shown beside one."""
+    masked = {"logits": torch.tensor([[200.0, -torch.inf, 3.0, -torch.inf]])}
+    minimal = minimise(masked, {"logits": AXES["logits"]}, FLOAT32, lambda e: bool((e["logits"] > 88.0).any()))
+    assert sorted(minimal["logits"][0].tolist()) == [-torch.inf, float(np.nextafter(np.float32(88), np.float32(100)))]
+
+
+def test_a_row_that_has_only_masks_beside_rows_that_have_none_stays_one_of_them() -> None:
+    """No row is made that keeps nothing, where none of the kind was drawn."""
+    rows = {"logits": torch.tensor([[0.0, -torch.inf], [5.0, 7.0]])}
+    minimal = minimise(rows, {"logits": AXES["logits"]}, FLOAT32, lambda e: bool(e["logits"].isneginf().any()))
+    assert minimal["logits"].isfinite().any(-1).all()
+
+
+@pytest.mark.parametrize("kind", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_no_number_stays_what_it_is(kind: float) -> None:
+    """A function that is wrong wherever its input is not finite shows the kind of input it was given."""
+    example = {"x": torch.tensor([3.0, kind, 2.0])}
+    minimal = minimise(example, {"x": Axes(("n",))}, FLOAT32, lambda e: not bool(e["x"].isfinite().all()))
+    (peculiar,) = minimal["x"][~minimal["x"].isfinite()].tolist()
+    assert peculiar == kind or (np.isnan(peculiar) and np.isnan(kind))
+
+
+def test_a_boolean_mask_is_not_simplified() -> None:
+    """Both kinds of its entries stay."""
+    axes = {"logits": Axes(("n", "k")), "keep": Axes(("n", "k"))}
+    start = {"logits": torch.tensor([[100.0, 2.0, 5.0]]), "keep": torch.tensor([[True, False, True]])}
+    minimal = minimise(start, axes, FLOAT32, lambda e: bool((e["logits"] > 90).any()))
+    assert sorted(minimal["keep"][0].tolist()) == [False, True]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_minus_zero_stays_minus_zero(dtype: str) -> None:
+    """Both zeros have the ordinal 0, and one of them fails."""
+    example = {"x": torch.tensor([2.0, -0.0], dtype=FORMATS[dtype].dtype)}
+
+    def fails(candidate: Example) -> bool:
+        return bool(((candidate["x"] == 0.0) & candidate["x"].signbit()).any())
+
+    minimal = minimise(example, {"x": Axes(("n",))}, FORMATS[dtype], fails)
+    assert minimal["x"].tolist() == [0.0]
+    assert fails(minimal)
+
+
+def test_what_fails_at_either_zero_is_shown_at_plus_zero() -> None:
+    """It is simpler."""
+    minimal = minimise({"x": torch.tensor([-0.0])}, {"x": Axes(("n",))}, FLOAT32, lambda e: bool((e["x"] == 0).all()))
+    assert not minimal["x"].signbit().any()
+
+
+def test_a_negative_number_goes_to_minus_zero_where_only_that_fails() -> None:
+    """Its sign is kept on the way."""
+
+    def fails(candidate: Example) -> bool:
+        return bool(candidate["x"].signbit().all())
+
+    minimal = minimise({"x": torch.tensor([-3.7])}, {"x": Axes(("n",))}, FLOAT32, fails)
+    assert minimal["x"].tolist() == [0.0]
+    assert fails(minimal)
+
+
+def test_the_largest_finite_entry_is_bisected_beside_an_infinite_one() -> None:
+    """To the exact threshold, as it is without one."""
+    example = {"x": torch.tensor([torch.inf, 100.0])}
+    axes = {"x": Axes(("n",))}
+    minimal = minimise(example, axes, FLOAT32, lambda e: bool(((e["x"] > 77.7) & e["x"].isfinite()).any()))
+    assert minimal["x"][1] == float(np.nextafter(np.float32(77.7), np.float32(100)))
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_probabilities_stay_a_distribution(dtype: str) -> None:
+    """Where entries are dropped or made simpler, the largest of the others takes what is left."""
+    format_ = FORMATS[dtype]
+    p = torch.tensor([[0.1, 0.2, 0.05, 0.65], [0.25, 0.25, 0.25, 0.25]], dtype=torch.float64).to(format_.dtype)
+    axes = {"p": Axes(("n", "k"), positive=True, restore=with_sum_one)}
+    minimal = minimise({"p": p}, axes, format_, lambda e: bool((e["p"] < 0.07).any()))
+    assert minimal["p"].shape == (1, 2)
+    assert float(minimal["p"].double().sum()) == pytest.approx(1.0, abs=4 * format_.u)
+    assert (minimal["p"] > 0.0).all()
+
+
+def test_logarithms_stay_those_of_a_distribution() -> None:
+    """The likeliest class takes what the others leave."""
+    log_q = torch.tensor([[-3.0, -1.2, 0.5, 2.0]]).log_softmax(-1)
+    axes = {"log_q": Axes(("n", "k"), restore=with_logarithms)}
+    minimal = minimise({"log_q": log_q}, axes, FLOAT32, lambda e: bool((e["log_q"] < -4.0).any()))
+    assert minimal["log_q"].shape == (1, 2)
+    assert float(minimal["log_q"].double().exp().sum()) == pytest.approx(1.0, abs=1e-6)
+    assert float(minimal["log_q"].min()) == float(np.nextafter(np.float32(-4), np.float32(-5)))
+
+
+def test_a_distribution_that_others_exceed_is_none() -> None:
+    """Nothing is left that the largest could take."""
+    assert with_sum_one(torch.tensor([[0.6, 0.5, 0.7]]), FLOAT32) is None
+    assert with_logarithms(torch.tensor([[-0.1, -0.2, -0.3]]), FLOAT32) is None
+
+
+def test_the_worst_row_of_a_law_about_masks_has_one() -> None:
+    """Though another deviates more; and where only others fail, one with a mask stays beside the worst."""
+    logits = torch.tensor([[9.0, 1.0], [5.0, -torch.inf], [1.0, 1.0]])
+    axes = {"logits": Axes(("n", "k"))}
+
+    def measured(*ratios: float) -> Measurement:
+        ratio = np.array(ratios)
+        return Measurement(ratio, np.ones_like(ratio), ratio, ratio)
+
+    def chosen(measurement: Measurement) -> list[list[float]]:
+        row = worst_row({"logits": logits}, axes, measurement, lambda _: True, peculiar=True)
+        rows: list[list[float]] = row["logits"].tolist()
+        return rows
+
+    assert chosen(measured(7.0, 3.0, 0.0)) == logits[1:2].tolist()
+    assert chosen(measured(7.0, 0.5, 0.0)) == logits[:2].tolist()
+
+
+def test_masked_rows_have_a_mask_and_something_else() -> None:
+    """Each that has two entries."""
+    rng = np.random.default_rng(0)
+    for columns in (2, 3, 9):
+        hidden = masked(torch.zeros(200, columns), rng).isneginf()
+        assert hidden.any(-1).all()
+        assert not hidden.all(-1).any()
+    assert not masked(torch.zeros(5, 1), rng).isneginf().any()

@@ -1,0 +1,116 @@
+"""Beside the smallest example the worst: what barely fails looks like a false alarm."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Status, Verdict, census_line, violation_block
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
+from harness.verdict.replay import from_json, from_text
+
+
+def clamped(logits: Tensor, targets: Tensor) -> Tensor:
+    """A binary cross-entropy that is a little off at first, and 100 at most."""
+    return torch.nn.functional.binary_cross_entropy(logits.sigmoid(), targets)
+
+
+def job(case: Case, law: str = "value") -> Job:
+    """One law, in float32."""
+    (found,) = jobs([case], laws=[law], dtypes=["float32"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> Verdict:
+    """A violation that shows both."""
+    verdict = decide(job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers"), corpora=())
+    assert verdict.status is Status.BROKEN
+    return verdict
+
+
+def test_the_worst_is_shown_beside_the_smallest(found: Verdict) -> None:
+    """At least twice as far beyond its bound, in one line more."""
+    assert found.violation is not None
+    worst = found.violation.worst
+    assert worst is not None
+    assert worst.deviation / worst.bound >= 2.0 * found.violation.deviation / found.violation.bound
+    (line,) = (line for line in violation_block(found).splitlines() if line.startswith("  worst"))
+    assert f"{worst.deviation:.6g} ulp" in line
+    assert line.endswith(worst.replay)
+
+
+def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
+    """Which measures the same."""
+    assert found.violation is not None
+    assert found.violation.worst is not None
+    target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
+    text = found.violation.worst.replay.partition("--example ")[2].strip("'")
+    again = decide(target, example=from_json(text, target.contract, target.format))
+    assert again.violation is not None
+    assert again.violation.deviation == found.violation.worst.deviation
+
+
+def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
+    """Nothing more is drawn."""
+    verdict = decide(job(Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax")))
+    assert verdict.violation is not None
+    assert math.isinf(verdict.violation.deviation)
+    assert verdict.violation.worst is None
+
+
+def test_a_declared_failure_needs_no_worst() -> None:
+    """Its declaration says what it is."""
+    case = Case(clamped, "binary_cross_entropy_with_logits", breaks={"value_on_extreme_numbers": "a sum"})
+    verdict = decide(job(case, "value_on_extreme_numbers"), corpora=())
+    assert verdict.status is Status.EXPECTED
+    assert verdict.violation is not None
+    assert verdict.violation.worst is None
+
+
+def test_a_law_that_ran_out_of_time_says_so() -> None:
+    """The verdict records it, and the census line says how many."""
+    case = Case(lambda x: torch.softmax(x, -1), "softmax")
+    whole, cut = decide(job(case), examples=2), decide(job(case), seconds=0.0)
+    assert (whole.cut_short, cut.cut_short) == (False, True)
+    assert "cut short" not in census_line([whole])
+    assert census_line([whole, cut, cut]).endswith("; 2 laws were cut short by --seconds")
+    assert census_line([cut]).endswith("; 1 law was cut short by --seconds")
+
+
+def test_a_function_that_is_wrong_at_minus_zero_only_shows_minus_zero() -> None:
+    """And is not accused of answering otherwise when it is called again."""
+
+    def wrong_at_minus_zero(x: Tensor) -> Tensor:
+        return torch.where((x == 0.0) & x.signbit(), 0.75, x.sigmoid())
+
+    verdict = decide(job(Case(wrong_at_minus_zero, "sigmoid"), "value_on_extreme_numbers"))
+    assert verdict.status is Status.BROKEN
+    assert "x = [-0.0]" in violation_block(verdict)
+
+
+def test_a_law_about_masks_shows_one() -> None:
+    """Though what is wrong with the implementation is nothing about masks."""
+    verdict = decide(job(Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax"), "masked_entries"))
+    assert verdict.violation is not None
+    logits = from_text(verdict.violation.example)["logits"]
+    assert logits.isneginf().any()
+    assert logits.isfinite().any()
+
+
+@pytest.mark.parametrize("law", ["value", "zero_probability_adds_nothing"])
+def test_a_divergence_is_shown_of_distributions(law: str) -> None:
+    """Both of its arguments; and a class of probability zero where the law is about one."""
+
+    def with_epsilon(log_q: Tensor, p: Tensor) -> Tensor:
+        return (p * ((p + 1e-8).log() - log_q)).sum(-1)
+
+    verdict = decide(job(Case(with_epsilon, "kl_divergence"), law), corpora=())
+    assert verdict.violation is not None
+    example = from_text(verdict.violation.example)
+    for total in (example["p"].double().sum(-1), example["log_q"].double().exp().sum(-1)):
+        assert float(total) == pytest.approx(1.0, abs=1e-5)
+    assert bool((example["p"] == 0.0).any()) is (law == "zero_probability_adds_nothing")
