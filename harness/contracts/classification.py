@@ -8,7 +8,7 @@ from torch import Tensor
 from harness.floats import Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import LENGTHS, SEEDS, batches, labels_for
+from harness.laws.strategies import EDGES, LENGTHS, SEEDS, batches, labels_for
 
 
 @law(
@@ -88,7 +88,7 @@ def _many_scores(format_: Format) -> st.SearchStrategy[Example]:
         scores = torch.from_numpy(np.stack([1 - predicted, predicted], -1)).to(format_.dtype)
         return {"scores": scores, "labels": torch.from_numpy(np.where(hits, predicted, 1 - predicted))}
 
-    return st.sampled_from(LENGTHS).map(expand)
+    return st.sampled_from(LENGTHS + EDGES).map(expand)
 
 
 def _labels(_: Format) -> st.SearchStrategy[Example]:
@@ -146,7 +146,7 @@ ACCURACY = Contract(
             share_of_hits,
             _many_scores,
             cause="hits counted in the 16-bit format stick at 2^p, 256 in bfloat16 and 2,048 in float16: use integers",
-            examples=3,
+            examples=len(LENGTHS + EDGES),
         ),
         *implementation_laws(share_of_hits, rows=False, nan=False, dtype=False),
     ),

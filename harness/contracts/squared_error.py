@@ -28,7 +28,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
-from harness.laws.strategies import SEEDS, extremes, long_rows, special_numbers
+from harness.laws.strategies import LONG_EXAMPLES, SEEDS, extremes, long_rows, special_numbers
 
 SOURCE = "definition; Higham (2002), section 3.1"
 
@@ -241,7 +241,7 @@ SQUARED_ERROR = Contract(
             "The gradient is right where there are more rows than the format can count.",
             group="length",
             cause="the number of rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
-            examples=6,
+            examples=LONG_EXAMPLES,
         ),
         *implementation_laws(value, rows=False),
     ),

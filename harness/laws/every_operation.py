@@ -7,7 +7,7 @@ Where the value is wrong in both runs alike, these laws are silent: the value's 
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats import Array, Measurement, compare_runs, to_array, worse
+from harness.floats import Array, Measurement, compare_runs, to_array
+from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of
 from harness.laws.law import Example, Inputs, Law
-from harness.laws.repetition import EXAMPLES, repeatable, repeated
+from harness.laws.repetition import repeatable, repeated
+from harness.laws.strategies import LONG_EXAMPLES
 from harness.laws.subject import Subject
 
 _BEGINNING = 256
@@ -44,23 +46,23 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
         Whether the output is to have the dtype of the inputs.
     """
     laws = [
-        _law(
+        about_every_operation(
             any_position,
             "Reversing the order of the rows reverses the output, and changes nothing else.",
             "the last elements take another path than the first: a vector loop's tail, the edge of a block",
             bound="twice the value's bound",
         ),
-        _law(
+        about_every_operation(
             any_layout,
             "Strided and transposed inputs give what contiguous ones give.",
             "memory is read without regard to strides: use them, or call contiguous()",
             bound="twice the value's bound",
         ),
         repeatable("Calls on the same inputs give the same bits, whatever freed memory holds.")(calls_agree),
-        _law(
+        about_every_operation(
             inputs_unmodified, "The inputs are the same bits after the call.", "an operation in place: work on a copy"
         ),
-        _law(
+        about_every_operation(
             output_is_its_own,
             "The output shares no memory with an input.",
             "a view is returned where nothing had to be computed: return a clone",
@@ -68,8 +70,10 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
     ]
     if rows:
         laws += [
-            _law(row_alone, "A row alone gives what it gives in a batch.", _MIXED, bound="twice the value's bound"),
-            _law(
+            about_every_operation(
+                row_alone, "A row alone gives what it gives in a batch.", _MIXED, bound="twice the value's bound"
+            ),
+            about_every_operation(
                 no_rows,
                 "No rows in, no rows out.",
                 "a maximum or a mean over everything, a division by n, or a loop that needs one turn",
@@ -78,7 +82,7 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
         ]
     if nan:
         laws.append(
-            _law(
+            about_every_operation(
                 nan_stays_in_its_row,
                 "A NaN makes its row of the output NaN, and no other.",
                 "a comparison drops the NaN, or a reduction over everything spreads it",
@@ -88,20 +92,20 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
         )
     if dtype:
         laws.append(
-            _law(
+            about_every_operation(
                 output_like_input,
                 "The output has the dtype and the device of the inputs.",
                 "a constant of another dtype promotes the result, or a Python number is returned",
             )
         )
-    return tuple(_bind(law, value) for law in laws)
+    return tuple(bound_to(law, value) for law in laws)
 
 
 _MIXED = "a statistic over the whole batch, such as one maximum for all rows, or an axis confused with another"
 
 
-def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = 6) -> Law:
-    """Derive the law of the group ``length``: the value's, on rows at which narrow accumulators stall.
+def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
+    """Derive the law of the group ``length``: the value's, on rows at which narrow accumulators stall or blocks end.
 
     A reduction over rows that breaks on the first few hundred already is not tried on more: a column that meets a row
     and broadcasts would ask for tens of gigabytes.
@@ -118,7 +122,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = 6) -
         value,
         measure=measure,
         name="value_on_long_rows",
-        statement=f"{value.statement.rstrip('.')}, on rows of hundreds to tens of thousands of entries too.",
+        statement=f"{value.statement.rstrip('.')}, on rows of dozens to tens of thousands of entries too.",
         group="length",
         cause=cause,
         inputs=inputs,
@@ -140,47 +144,18 @@ def _beginning(subject: Subject, example: Example) -> Example:
     return shortened
 
 
-def _law(
-    measure: Callable[..., Measurement],
-    statement: str,
-    cause: str,
-    *,
-    bound: str = "none",
-    group: str = "implementation",
-) -> Law:
-    return Law(
-        measure.__name__,
-        statement,
-        source="definition of a function of its inputs",
-        bound=bound,
-        cause=cause,
-        group=group,
-        measure=measure,
-        examples=EXAMPLES,
-    )
-
-
-def _bind(law: Law, value: Law) -> Law:
-    """Hand the value's law to the measure, and let it read what that reads."""
-
-    def measure(subject: Subject, **inputs: Any) -> Measurement:
-        return law.measure(subject, value, inputs)
-
-    return replace(law, measure=measure, reads=value.reads)
-
-
 # Two runs
 
 
 def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
-    places, per_row = _rows(subject, value)
+    places, per_row = rows_of(subject, value)
 
     def reversed_call(*arguments: Any) -> Any:
         output = subject.run(*(x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)))
         return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
 
-    return _against(subject, value, inputs, [subject.calling(reversed_call)])
+    return against(subject, value, inputs, [subject.calling(reversed_call)])
 
 
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
@@ -191,7 +166,7 @@ def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
             lambda *arguments: subject.run(*(arrange(x) if isinstance(x, Tensor) else x for x in arguments))
         )
 
-    return _against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
+    return against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
 
 
 def _sliced(x: Tensor) -> Tensor:
@@ -211,15 +186,15 @@ def _others(x: Tensor) -> Tensor:
 
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
-    places, _ = _rows(subject, value)
-    few = dict(zip(inputs, _between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
+    places, _ = rows_of(subject, value)
+    few = dict(zip(inputs, between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
 
     def one_by_one(*arguments: Any) -> Any:
         n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
-        rows = [subject.run(*_between(arguments, places, i, i + 1)) for i in range(n)]
+        rows = [subject.run(*between(arguments, places, i, i + 1)) for i in range(n)]
         return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
 
-    return _against(subject, value, few, [subject.calling(one_by_one)])
+    return against(subject, value, few, [subject.calling(one_by_one)])
 
 
 def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measurement:
@@ -232,7 +207,7 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     rows[at, at % max(rows.shape[1], 1)] = float("nan")
     reference = first.actual.copy()
     where: Any = at.numpy()
-    if subject.contract.grouped and _rows(subject, value)[1]:
+    if subject.contract.grouped and rows_of(subject, value)[1]:
         # An answer a row within each group: the one row of the group that has the NaN.
         where = where, (at % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
     reference[where] = np.nan
@@ -249,30 +224,6 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
         sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
         device=subject.device,
     )
-
-
-def _against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
-    """Compare other ways of calling with the plain one."""
-    first = subject.measure(value, inputs)
-    against_first = [
-        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others
-    ]
-    return worse(*against_first)
-
-
-def _rows(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
-    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
-    axes: Mapping[str, Any] = subject.contract.axes
-    own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
-    return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
-
-
-def _between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
-    """The same arguments with the rows from ``first`` to ``end`` alone."""
-    return [
-        x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
-        for x, at in zip(arguments, places, strict=True)
-    ]
 
 
 # One run
@@ -334,9 +285,9 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on empty inputs."""
-    places, _ = _rows(subject, value)
+    places, _ = rows_of(subject, value)
     with warnings.catch_warnings():
         # A warning that there is nothing to reduce is no failure.
         warnings.simplefilter("ignore")
-        output = subject(*_between(tuple(inputs.values()), places, 0, 0))
+        output = subject(*between(tuple(inputs.values()), places, 0, 0))
     return _counted([output.numel()])

@@ -184,22 +184,39 @@ def extremes(format_: Format, *, columns: tuple[int, int] = (1, 8)) -> st.Search
 LENGTHS = (257, 2_049, 65_536)
 """One more than the integers that bfloat16 and float16 count to, and one more than float16 can hold at all."""
 
+EDGES = (31, 33, 63, 65, 100, 127, 129, 255, 511, 513, 1_000, 1_023, 1_025)
+"""Lengths at which blocks of a power of two end, or are not full."""
+
+
+def swept_lengths(seed: int) -> tuple[int, ...]:
+    """One length of each quarter modulo 128, below 1,024, and one up to 4,096: others for each seed."""
+    rng = np.random.default_rng(seed)
+    quarters = [128 * rng.integers(0, 8) + rng.integers(first, first + 32) for first in (1, 33, 65, 97)]
+    return *map(int, quarters), int(rng.integers(1_026, 4_097))
+
+
+LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0))
+"""So many examples are all the long rows of a run."""
+
 
 def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
-    """Draw rows of equal or of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall.
+    """Draw rows of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall and where blocks end.
 
-    There are six such batches, so that six examples are all of them.
+    There are :data:`LONG_EXAMPLES` such batches, so that as many examples are all of them. Which lengths are between
+    the edges follows from torch's seed, which that of a run sets: no run leaves a class of lengths out.
     """
 
-    def expand(length: int, spread: float) -> Tensor:
+    def expand(of: tuple[int, float]) -> Tensor:
+        length, spread = of
         # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
-        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[
-            : 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4
-        ]
+        few = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
+        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:few]
         noise = np.random.default_rng(length).standard_normal((len(centres), length))
         return torch.from_numpy(centres + spread * noise).to(format_.dtype)
 
-    return st.builds(expand, st.sampled_from(LENGTHS), st.sampled_from([0.0, 0.25]))
+    others = (*EDGES, *swept_lengths(torch.initial_seed() % 2**32))
+    batches_of = [*((length, spread) for length in LENGTHS for spread in (0.0, 0.25)), *((k, 0.25) for k in others)]
+    return st.sampled_from(batches_of).map(expand)
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:

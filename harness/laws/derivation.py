@@ -1,0 +1,64 @@
+"""Deriving the laws that every operation has from the law of its value: how, and in which words."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.floats import Measurement, compare_runs, to_array, worse
+from harness.laws.law import Example, Law
+from harness.laws.repetition import EXAMPLES
+from harness.laws.subject import Subject
+
+
+def about_every_operation(
+    measure: Callable[..., Measurement],
+    statement: str,
+    cause: str,
+    *,
+    bound: str = "none",
+    group: str = "implementation",
+) -> Law:
+    """Make a law, in the usual words, of ``measure(subject, value, inputs)``; see :func:`bound_to`."""
+    return Law(
+        measure.__name__,
+        statement,
+        source="definition of a function of its inputs",
+        bound=bound,
+        cause=cause,
+        group=group,
+        measure=measure,
+        examples=EXAMPLES,
+    )
+
+
+def bound_to(law: Law, value: Law) -> Law:
+    """Hand the value's law to the measure, and let it read what that reads."""
+
+    def measure(subject: Subject, **inputs: Any) -> Measurement:
+        return law.measure(subject, value, inputs)
+
+    return replace(law, measure=measure, reads=value.reads)
+
+
+def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
+    """Compare other ways of calling with the plain one."""
+    first = subject.measure(value, inputs)
+    against_first = [
+        compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others
+    ]
+    return worse(*against_first)
+
+
+def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
+    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
+    axes: Mapping[str, Any] = subject.contract.axes
+    own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
+    return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
+
+
+def between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
+    """The same arguments with the rows from ``first`` to ``end`` alone."""
+    return [
+        x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
+        for x, at in zip(arguments, places, strict=True)
+    ]
