@@ -32,6 +32,7 @@ def check(
     seconds: float | None = None,
     seed: int = SEED,
     corpora: Sequence[Path] = (FOLDER,),
+    strict: bool = False,
 ) -> Verdicts:
     """Check an implementation against a contract, in this process.
 
@@ -60,6 +61,8 @@ def check(
         Seed of the draws.
     corpora
         Folders of counterexamples that are tried first.
+    strict
+        Whether lost digits are defects.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def check(
     with _quietly():
         return Verdicts(
             decide(job, examples=examples, seed=seed, seconds=seconds, corpora=corpora)
-            for job in jobs([case], laws=laws, dtypes=dtypes, devices=devices)
+            for job in jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict)
         )
 
 
@@ -132,8 +135,9 @@ class Check:
 
     @property
     def declared(self) -> str | None:
-        """Why the law is known to be broken; ``None`` where it is to hold."""
-        return self.job.case.declared_break(self.job.law.name, self.job.format.name)
+        """Why the law is known to be broken; ``None`` where it is to hold, or may lose digits."""
+        status, reason = self.job.when_broken
+        return reason if status is Status.EXPECTED else None
 
     def __call__(self, function: Callable[..., Any]) -> Verdict:
         """Check the law on a function.
@@ -141,7 +145,7 @@ class Check:
         Returns
         -------
         Verdict
-            That it holds.
+            That it holds, or loses digits.
 
         Raises
         ------
@@ -156,7 +160,7 @@ class Check:
         with _quietly():
             verdict = decide(replace(self.job, case=case), **self.settings)
         self.verdicts.append(verdict)
-        if verdict.violation is not None:
+        if verdict.violation is not None and verdict.status is not Status.LOST:
             raise LawBroken(verdict)
         if verdict.status is Status.ERROR:
             raise Failed(verdict)
@@ -166,7 +170,13 @@ class Check:
 
 
 def checks(
-    contract: str, claims: Mapping[str, Any], *, laws: Sequence[str], dtypes: Sequence[str], **settings: Any
+    contract: str,
+    claims: Mapping[str, Any],
+    *,
+    laws: Sequence[str],
+    dtypes: Sequence[str],
+    strict: bool = False,
+    **settings: Any,
 ) -> list[Check]:
     """List the checks of a contract, one for each law and dtype.
 
@@ -176,7 +186,7 @@ def checks(
         If a name does not exist.
     """
     known = {name: value for name, value in settings.items() if value is not None}
-    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes)
+    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict)
     return [Check(job, known) for job in listed]
 
 

@@ -42,6 +42,9 @@ class Case:
         finding an undeclared one.
     declares
         Conventions in which the contract leaves a choice, for example ``{"factor": 0.5}``.
+    attains
+        Laws of lost digits that it is to keep, although careful implementations may break them: there, breaking one is
+        a defect.
     breaks_at
         Closed forms of breaking points by law and ray, for example ``{("value", "spike"): "ln(max + ulp/2)"}``. A
         survey that finds another breaking point says so.
@@ -62,6 +65,7 @@ class Case:
     contract: str
     breaks: Mapping[str, str | Break] = field(default_factory=dict)
     declares: Mapping[str, Any] = field(default_factory=dict)
+    attains: tuple[str, ...] = ()
     breaks_at: Mapping[tuple[str, str], str | Break] = field(default_factory=dict)
     dtypes: tuple[str, ...] = FLOATS
     style: str = ""

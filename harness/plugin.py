@@ -80,6 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="after S seconds a law draws no further examples; what a benchmark of the harness measures",
     )
     group.addoption("--harness-seed", metavar="N", type=int, help="seed of the draws")
+    group.addoption("--harness-strict", action="store_true", help="lost digits fail a test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -112,8 +113,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     settings = {"examples": examples, "seed": config.getoption("harness_seed")}
     settings["seconds"] = config.getoption("harness_seconds")
+    strict = config.getoption("harness_strict")
     try:
-        parameters = checks(contract, claims, laws=laws, dtypes=dtypes, **settings)
+        parameters = checks(contract, claims, laws=laws, dtypes=dtypes, strict=strict, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])

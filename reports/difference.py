@@ -38,7 +38,7 @@ class Change(StrEnum):
     UNCHANGED = "unchanged"
 
 
-_BROKEN = {Status.BROKEN.value, Status.EXPECTED.value, Status.ERROR.value}
+_BROKEN = {Status.BROKEN.value, Status.EXPECTED.value, Status.LOST.value, Status.ERROR.value}
 """Declared or not: a declaration does not mend a law."""
 
 COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")

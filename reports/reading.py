@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.record import Breaking, Comparison, Finding, Image, Proof, Run, RunFolder, Slices, Verdict, Worst
+from harness.record import Breaking, Comparison, GateFinding, Image, Proof, Run, RunFolder, Slices, Verdict, Worst
 from reports.difference import differences
 from reports.frame import Frames, frames
 from reports.history import Digest
@@ -15,7 +15,7 @@ from reports.history import Digest
 class Gated:
     """The findings of the gate in a run, and what its verdicts on time rest on."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GateFinding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slices, ...] = ()
 
@@ -81,7 +81,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
     own = frames(run)
-    gate = Gated(tuple(run.read(Finding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
+    gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
     if not earlier:
         return Reading(run.head(), verdicts, proofs, images, own, gate=gate, survey=survey)

@@ -39,6 +39,7 @@ CASES = [
     Case(
         scratch.sigmoid,
         "sigmoid",
+        attains=("tail_not_lost",),
         breaks={
             "value": _ONE_OVER_INFINITY,
             "gradient": _NAN_GRADIENT,
@@ -50,10 +51,11 @@ CASES = [
             ("gradient_not_lost", "negative"): Break("-ln(sub/2) / 2", _WIDE),
         },
     ),
-    Case(scratch.stable_sigmoid, "sigmoid"),
+    Case(scratch.stable_sigmoid, "sigmoid", attains=("tail_not_lost", "gradient_not_lost")),
     Case(
         concise.sigmoid,
         "sigmoid",
+        attains=("tail_not_lost",),
         breaks={
             "value": Break(_ONE_OVER_INFINITY, _WIDE),
             "gradient": Break(f"{_ONE_OVER_INFINITY}; the gradient is formed of the value", _WIDE),
@@ -81,10 +83,11 @@ CASES = [
             ("tail_not_lost", "negative"): "p ln 2",
         },
     ),
-    Case(scratch.stable_softplus, "softplus"),
+    Case(scratch.stable_softplus, "softplus", attains=("tail_not_lost",)),
     Case(
         concise.softplus,
         "softplus",
+        attains=("tail_not_lost",),
         breaks={"value": _THRESHOLD, "difference_is_argument": _THRESHOLD, "gradient": _SLOPE_ABOVE_THRESHOLD},
         breaks_at={(law, "positive"): Break("20 (1 + u)", ("float64",)) for law in ("value", "gradient")},
     ),
@@ -105,8 +108,8 @@ CASES = [
             ("tail_not_lost", "positive"): "p ln 2",
         },
     ),
-    Case(scratch.stable_logsigmoid, "logsigmoid"),
-    Case(concise.logsigmoid, "logsigmoid"),
+    Case(scratch.stable_logsigmoid, "logsigmoid", attains=("tail_not_lost",)),
+    Case(concise.logsigmoid, "logsigmoid", attains=("tail_not_lost",)),
     Case(
         scratch.binary_cross_entropy,
         "binary_cross_entropy_with_logits",
@@ -137,6 +140,7 @@ CASES = [
     Case(
         scratch.cross_entropy_of_max,
         "binary_cross_entropy_with_logits",
+        attains=("loss_not_lost",),
         breaks={
             "digits_not_lost": "max(x, 0) - x y cancels for x > 0 and y near one: the error is u |x|",
             "gradient": _KINK,
@@ -149,7 +153,11 @@ CASES = [
             **{("gradient_not_lost", ray): "0" for ray in (_RIGHT_1, _WRONG_1)},
         },
     ),
-    Case(scratch.accurate_binary_cross_entropy, "binary_cross_entropy_with_logits"),
+    Case(
+        scratch.accurate_binary_cross_entropy,
+        "binary_cross_entropy_with_logits",
+        attains=("digits_not_lost", "loss_not_lost", "gradient_not_lost"),
+    ),
     Case(
         concise.binary_cross_entropy_with_logits,
         "binary_cross_entropy_with_logits",

@@ -13,7 +13,9 @@ CASES = [
     Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
     Case(scratch.sgd, "sgd", breaks_at=_STOPS_AT),
     Case(scratch.sgd_with_momentum, "sgd_with_momentum", breaks={"updates_accumulate": _LOST}, breaks_at=_STOPS_AT),
-    Case(scratch.compensated_sgd_with_momentum, "sgd_with_momentum", breaks_at=_STOPS_AT),
+    Case(
+        scratch.compensated_sgd_with_momentum, "sgd_with_momentum", attains=("updates_accumulate",), breaks_at=_STOPS_AT
+    ),
     *(
         Case(step, "linear_regression_step", declares={"factor": 0.5}, dtypes=_FLOATS)
         for step in (scratch.training_step, scratch.closed_form_step)
@@ -27,6 +29,7 @@ CASES = [
     Case(
         concise.sgd_with_a_master_copy,
         "sgd_with_momentum",
+        attains=("updates_accumulate",),
         dtypes=("float32", "bfloat16", "float16"),
         breaks_at=_STOPS_AT,
     ),

@@ -54,8 +54,9 @@ Examples:
 
 \b
 Exit codes:
-  0  every law holds, or fails as declared
-  1  something is broken
+  0  every law holds, fails as declared, or loses digits that careful
+     implementations lose too
+  1  something is broken; under --strict, digits are lost
   2  the question could not be answered
 """
 """What ``--help`` says at its end."""
@@ -86,6 +87,7 @@ def check(
     replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
     example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
     seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
+    strict: Annotated[bool, Option("--strict", help="Take lost digits for defects.")] = False,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
@@ -116,6 +118,7 @@ def check(
         replay=replay,
         corpus=corpus,
         example=example,
+        strict=strict,
     )
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.gate.policy import Policy
-    from harness.record import Finding, RunFolder
+    from harness.record import GateFinding, RunFolder
 
 Option = typer.Option
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -73,7 +73,7 @@ def gate(
     """Say whether a change made anything worse: numerics, counts and time, in one exit code."""
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
-    from harness.record import Finding
+    from harness.record import GateFinding
 
     if run is None and (against is None or update):
         rule = "`--update` takes the run it makes the baseline" if update else "`harness gate` is told what to compare"
@@ -86,13 +86,13 @@ def gate(
         run_folder(run).head()
     opened = session(into or run or RUN)
     assert opened is not None
-    findings: list[Finding] = []
+    findings: list[GateFinding] = []
     if run is not None:
         file = baseline or policy.baseline_file(root)
         findings += _exact(run, policy, file, contract=contract, data=data, update=update)
     if against is not None:
         findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
-    opened.folder.write(Finding, findings)
+    opened.folder.write(GateFinding, findings)
     code = exit_code(findings, strict=strict, blind=allow_noise)
     _show(findings, code)
     _write(findings, code, {"json": json, "junit": junit, "markdown": markdown})
@@ -101,7 +101,7 @@ def gate(
 
 def _exact(
     run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
-) -> "Sequence[Finding]":
+) -> "Sequence[GateFinding]":
     from harness.calling.discovery import load
     from harness.data.images import short_epoch
     from harness.gate.baseline import Baseline, read_baseline, write_baseline
@@ -124,7 +124,7 @@ def _exact(
 
 def _time(
     reference: str, policy: "Policy", *, contract: str | None, data: str | None, seed: int, into: "RunFolder"
-) -> "Sequence[Finding]":
+) -> "Sequence[GateFinding]":
     from harness.gate.against import against
     from harness.record import Comparison, Slices
 
@@ -143,7 +143,7 @@ def _time(
     return verdict.findings
 
 
-def _show(findings: "Sequence[Finding]", code: int) -> None:
+def _show(findings: "Sequence[GateFinding]", code: int) -> None:
     from harness.record import Outcome
     from harness.show.gate import gate_line, spoken
 
@@ -154,7 +154,7 @@ def _show(findings: "Sequence[Finding]", code: int) -> None:
     print(gate_line(findings, code))
 
 
-def _write(findings: "Sequence[Finding]", code: int, wanted: dict[str, Path | None]) -> None:
+def _write(findings: "Sequence[GateFinding]", code: int, wanted: dict[str, Path | None]) -> None:
     from harness.record import write_atomically
     from harness.show.gate import WRITERS, to_markdown
 

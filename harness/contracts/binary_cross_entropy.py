@@ -156,6 +156,7 @@ digits_not_lost = usual_laws.value(
     bound="mean of u (2 l + L + 2 s), and the sums' errors",
     cause="terms of the size of x cancel: add |x| times the weight of the wrong class and log1p(exp(-|x|))",
     non_finite=WRONG_CLASS,
+    lost_digits="max(x, 0) - x y is what most libraries form, and it cancels where the loss is small",
 )
 
 loss_not_lost = usual_laws.not_lost(
@@ -218,6 +219,7 @@ gradient = usual_laws.gradient(
     bound="none",
     cause="sigmoid(x) - 1 is zero from x = p ln 2 (16.6 in float32): it is -sigmoid(-x)",
     group="gradient",
+    lost_digits=usual_laws.SATURATED,
 )
 def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
     """Measure ``inf`` where learning stops and should not; targets between the classes are not looked at."""

@@ -261,6 +261,7 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     bound="none",
     cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of one sign",
     group="value",
+    lost_digits=usual_laws.ABSORBED,
 )
 def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
     """Measure ``inf`` where it is; exponentials that underflow are lost together with their gaps."""

@@ -282,6 +282,7 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     bound="none",
     cause="y (1 - y) is zero as soon as y rounds to one, from x = p ln 2 (16.6 in float32): form it of exp(-|x|)",
     group="gradient",
+    lost_digits=usual_laws.SATURATED,
 )
 def gradient_not_lost(sigmoid: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
     """Measure ``inf`` where learning stops and should not."""

@@ -92,6 +92,7 @@ at_least_the_maximum = usual_laws.one_sided(
     bound="none",
     cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other terms' sum",
     group="value",
+    lost_digits=usual_laws.ABSORBED,
 )
 def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     """Measure ``inf`` where it is exactly zero and the truth is a normal number; elsewhere terms may cancel."""

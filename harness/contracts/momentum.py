@@ -280,6 +280,7 @@ updates_accumulate = usual_laws.value(
     group="length",
     inputs=_tiny_updates,
     examples=6,
+    lost_digits="a parameter in its own format is rounded at each update, as torch.optim's are",
 )
 
 
@@ -289,6 +290,7 @@ updates_accumulate = usual_laws.value(
     bound="none",
     cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
     group="training",
+    lost_digits="the format itself rounds the step away",
     reads=RUN,
 )
 def update_not_lost(sgd: Subject, **run: Any) -> Measurement:

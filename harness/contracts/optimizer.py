@@ -57,6 +57,7 @@ def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Ten
     bound="none",
     cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
     group="training",
+    lost_digits="the format itself rounds the step away",
 )
 def update_not_lost(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
     """Measure ``inf`` where the parameter stays as it is: a property of the format, followed in a survey only."""

@@ -11,7 +11,7 @@ from harness.gate.machine import alone
 from harness.gate.policy import Policy, read_policy
 from harness.gate.tree import Trees, trees
 from harness.gate.trial import Trial, TrialSettings
-from harness.record import Comparison, Finding, Outcome
+from harness.record import Comparison, GateFinding, Outcome
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TimeVerdict:
         What they rest on.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     comparisons: tuple[Comparison, ...] = ()
     evidence: Evidence | None = None
 

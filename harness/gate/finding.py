@@ -8,7 +8,7 @@ from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, sta
 from harness.gate.couple import CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
-from harness.record import Comparison, Estimate, Finding, Gate, Outcome, bounded_ratio, standard_error
+from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
 """The exit codes."""
@@ -23,7 +23,7 @@ OUTCOMES = {
 }
 
 
-def exit_code(findings: Sequence[Finding], *, strict: bool = False, blind: bool = False) -> int:
+def exit_code(findings: Sequence[GateFinding], *, strict: bool = False, blind: bool = False) -> int:
     """Return the one exit code of all findings.
 
     Parameters
@@ -43,9 +43,9 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False, blind: bool 
     return INCONCLUSIVE if strict and Outcome.INCONCLUSIVE in outcomes else PASSED
 
 
-def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> Finding:
+def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
     """Return a finding of the time gate."""
-    return Finding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
+    return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
 
 
 # Which cases there are
@@ -64,7 +64,7 @@ class Matching:
     """
 
     compared: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
 
 
 def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
@@ -88,11 +88,13 @@ def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, pol
     )
 
 
-def _new(name: str) -> Finding:
+def _new(name: str) -> GateFinding:
     return on_time(name, Outcome.NEW, f"{name} is new: there is no time to compare it with.")
 
 
-def _lost(name: str, before: Mapping[str, str], here: Mapping[str, str], new: Sequence[str], policy: Policy) -> Finding:
+def _lost(
+    name: str, before: Mapping[str, str], here: Mapping[str, str], new: Sequence[str], policy: Policy
+) -> GateFinding:
     if name in policy.retired:
         return on_time(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
     if policy.renamed.get(name, name) in here:
@@ -137,7 +139,7 @@ def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outco
     )
 
 
-def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Finding]:
+def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
     """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
     findings = [
         on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
@@ -153,7 +155,7 @@ def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Finding]:
     return [*findings, *(_finding(ratio, evidence) for ratio in measured), _seen(control)]
 
 
-def _unreached(case: str) -> Finding:
+def _unreached(case: str) -> GateFinding:
     sentence = f"{case} was not reached within the budget: give more, or time fewer cases."
     return on_time(case, Outcome.NO_VERDICT, sentence, machine=True)
 
@@ -166,7 +168,7 @@ def none_reached(evidence: Evidence) -> str:
     )
 
 
-def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> Finding:
+def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
     if control is None:
         return on_time("", Outcome.NO_VERDICT, "No case was measured in enough couples.", machine=bool(measured))
     sentence = (
@@ -176,12 +178,12 @@ def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> Findin
     return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
-def _seen(control: Comparison) -> Finding:
+def _seen(control: Comparison) -> GateFinding:
     sentence = f"The gate sees: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}."
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
-def _finding(ratio: Comparison, evidence: Evidence) -> Finding:
+def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
     measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} couples"
     visible = "" if ratio.visible is None else f"; from {_percent(ratio.visible)} on it would have been seen"
     match ratio.outcome:
@@ -211,7 +213,7 @@ def _percent(share: float) -> str:
     return f"{100.0 * share:.3g} %"
 
 
-def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+def worst_first(findings: Iterable[GateFinding]) -> list[GateFinding]:
     """Return findings, those that decide the exit code first."""
     order = [
         Outcome.REGRESSED,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.policy import TABLE, Policy
 from harness.gate.standing import AGREE, Figures, Standing, Summary
-from harness.record import Finding, Gate, Outcome, Status
+from harness.record import Gate, GateFinding, Outcome, Status
 from harness.record.binary_format import ordinal
 from harness.record.text import count
 
@@ -16,7 +16,7 @@ LENGTH = "length"
 UPDATE = "`harness gate --update` keeps it"
 
 
-def compare(before: Baseline, now: Summary, policy: Policy) -> list[Finding]:
+def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on everything that differs, and one on what was compared.
 
     Parameters
@@ -52,7 +52,7 @@ def _key_now(key: Key, policy: Policy) -> Key:
     return policy.renamed.get(key[0], key[0]), key[1]
 
 
-def kept(findings: Sequence[Finding]) -> list[Finding]:
+def kept(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return what differs as what it is when the run becomes the baseline: said, and no longer held against it."""
     return [
         finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Kept."})
@@ -62,11 +62,11 @@ def kept(findings: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> Finding:
-    return Finding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
+def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gate = Gate.NUMERICS) -> GateFinding:
+    return GateFinding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[Finding]:
+def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
     """Say of which cases no figure is known from this kind of machine."""
     if not unknown:
         return
@@ -83,7 +83,7 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
     yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
 
 
-def _census(both: Sequence[Held]) -> Iterator[Finding]:
+def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
     """Say how much was compared."""
     standings = [case.standing for case in both]
     for standing in (standing for standing in standings if standing.by_chance):
@@ -101,7 +101,7 @@ def _census(both: Sequence[Held]) -> Iterator[Finding]:
 # Cases
 
 
-def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[Finding]:
+def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[GateFinding]:
     was = {_key_now(key, policy) for key in held}
     new = [key for key in now.cases if key not in was]
     for key, (old, _) in held.items():
@@ -112,7 +112,7 @@ def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[F
         yield _finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
 
 
-def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> Finding:
+def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> GateFinding:
     if old.case in policy.retired:
         sentence = f"{old.case} is gone, as it is to be: {policy.retired[old.case]}."
         return _finding(old.case, "", Outcome.UNCHANGED, sentence)
@@ -125,7 +125,7 @@ def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> Finding:
 # Laws
 
 
-def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> Iterator[Finding]:
+def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> Iterator[GateFinding]:
     was, now = old.figures(), here.figures()
     lost: dict[str, list[str]] = {}
     for law, dtype in was.keys() - now.keys():
@@ -155,11 +155,14 @@ Difference = tuple[Outcome, str] | None
 """What a figure's change means, and what it was, in words; ``None`` where there is none."""
 
 
+_FAILURES = (Status.UNEXPECTED, Status.BROKEN, Status.ERROR)
+
+
 def _status(was: Figures, now: Figures) -> Difference:
     if was.status is now.status:
         return None
     change = f"{was.status} in the baseline, {now.status} now"
-    order = [Status.HOLDS, Status.EXPECTED, Status.SKIPPED, Status.UNEXPECTED, Status.BROKEN, Status.ERROR]
+    order = [Status.HOLDS, Status.LOST, Status.EXPECTED, Status.SKIPPED, *_FAILURES]
     if order.index(now.status) < order.index(was.status):
         return Outcome.IMPROVED, f"{change}; {UPDATE}"
     if now.status is Status.EXPECTED:
@@ -192,7 +195,7 @@ def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
 # Breaking points
 
 
-def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> Iterator[Finding]:
+def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
     was, now = old.breaking_points(), here.breaking_points()
     if not surveyed:
         return
@@ -229,7 +232,7 @@ def _distance(was: str, now: str, ray: str, dtype: str) -> str:
 # Counts
 
 
-def _counts(old: Standing, here: Standing) -> Iterator[Finding]:
+def _counts(old: Standing, here: Standing) -> Iterator[GateFinding]:
     for name, was in old.counts.items():
         now = here.counts.get(name)
         if now == was:

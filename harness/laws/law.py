@@ -13,9 +13,10 @@ from typing import Any, Literal
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from harness.case import FLOATS
+from harness.case import FLOATS, Case
 from harness.floats import Array, Format, Measurement
 from harness.laws.convention import Convention
+from harness.record import Status
 
 Example = dict[str, Any]
 """One concrete input: tensors and plain numbers by the names the laws use."""
@@ -70,6 +71,9 @@ class Law:
         Names of the inputs it reads; those that ``measure`` names when empty.
     intermittent
         Whether what breaks it need not show whenever it is measured, so that once is enough.
+    lost_digits
+        Why a careful engineer's implementation may break it all the same: only digits are lost then, which a better
+        algorithm keeps. Empty where what breaks it is a defect.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Law:
     examples: int | None = None
     reads: tuple[str, ...] = ()
     intermittent: bool = False
+    lost_digits: str = ""
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group
@@ -94,6 +99,23 @@ class Law:
     def likely_cause(self, actual: float) -> str:
         """What to look at, given the offending output."""
         return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
+
+    def when_broken(self, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
+        """Return what it is called where a case breaks it, and the reason where one is declared or known.
+
+        Parameters
+        ----------
+        case
+            The case, with what it declares: :attr:`~harness.case.Case.breaks` and :attr:`~harness.case.Case.attains`.
+        dtype
+            Where it breaks it.
+        strict
+            Whether lost digits are defects too.
+        """
+        declared = case.declared_break(self.name, dtype)
+        if self.lost_digits and self.name not in case.attains and not strict:
+            return Status.LOST, declared or self.lost_digits
+        return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
 
     def on(self, inputs: Inputs, name: str, statement: str, **facts: Any) -> "Law":
         """Return the same law about other inputs.

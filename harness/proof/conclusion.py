@@ -106,6 +106,5 @@ def _outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
 def _outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
     if violation is None:
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
-    declared = task.case.declared_break(law.name, task.format_.name)
-    status = Status.BROKEN if declared is None else Status.EXPECTED
-    return LawOutcome(law=law.name, status=status, statement=law.statement, reason=declared, violation=violation)
+    status, reason = law.when_broken(task.case, task.format_.name)
+    return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)

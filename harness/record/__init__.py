@@ -13,7 +13,7 @@ A run is one folder of plain files:
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
-``findings.jsonl``     one :class:`Finding` a line: what the gate compared, and what came of it
+``findings.jsonl``     one :class:`GateFinding` a line: what the gate compared, and what came of it
 ``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
 ``slices.jsonl``       one :class:`Slices` a line: what a process of a couple measured of a case
 ``bench-*.json``       pytest-benchmark's own JSON, one file a suite: :mod:`harness.record.bench`
@@ -35,7 +35,7 @@ from harness.record.estimate import (
     standard_error,
 )
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
-from harness.record.gate import Comparison, Finding, Gate, Outcome, Slices
+from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.origin import Origin
 from harness.record.proof import LawOutcome, Proof, Witness
@@ -101,8 +101,8 @@ __all__ = [
     "Event",
     "EventKind",
     "Fault",
-    "Finding",
     "Gate",
+    "GateFinding",
     "Grade",
     "Image",
     "Input",

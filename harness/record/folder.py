@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.record.gate import Comparison, Finding, Slices
+from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.proof import Proof
 from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Record, Run, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
@@ -25,7 +25,7 @@ Row = (
     | Epoch
     | LearnedParameter
     | Image
-    | Finding
+    | GateFinding
     | Comparison
     | Slices
 )
@@ -40,7 +40,7 @@ RowT = TypeVar(
     Epoch,
     LearnedParameter,
     Image,
-    Finding,
+    GateFinding,
     Comparison,
     Slices,
 )
@@ -60,7 +60,7 @@ FILES: Mapping[type[Row], str] = {
     Epoch: "epochs.jsonl",
     LearnedParameter: "estimates.jsonl",
     Image: "images.jsonl",
-    Finding: "findings.jsonl",
+    GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",
 }

@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     """It could not be compared, though it was to be."""
 
 
-class Finding(Record):
+class GateFinding(Record):
     """One thing the gate compared, and what came of it, in one sentence."""
 
     kind: Literal["finding"] = "finding"

@@ -14,7 +14,8 @@ FEW = 4.0
 ORDINARY = 1.0
 """Magnitude up to which inputs are ordinary."""
 
-_VALUES = {"value", "length"}
+_LENGTH = "length"
+_VALUES = {"value", _LENGTH}
 
 
 class Grade(StrEnum):
@@ -41,7 +42,8 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     """Grade a case in a dtype from its verdicts.
 
     A failure that is declared counts as one. Laws broken on infinities or NaN only, and implementation laws without a
-    value to them, do not.
+    value to them, do not. A row so long that its sum overflows is no ordinary input, however small its entries. Where
+    digits are lost, the best grade is backward stable.
 
     Returns
     -------
@@ -51,15 +53,23 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     values = [verdict for verdict in verdicts if verdict.group in _VALUES and verdict.unit == "ulp"]
     if not values or any(verdict.status is Status.ERROR for verdict in verdicts):
         return None
-    broken = [verdict.violation.magnitude for verdict in verdicts if verdict.violation is not None]
-    if any(magnitude <= ORDINARY for magnitude in broken):
+    broken = [verdict for verdict in verdicts if verdict.violation is not None and verdict.status is not Status.LOST]
+    if any(_magnitude(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):
         return Grade.WRONG
-    if any(magnitude != float("inf") for magnitude in broken):
+    if any(_magnitude(verdict) != float("inf") for verdict in broken):
         return Grade.UNSTABLE
+    if any(verdict.status is Status.LOST for verdict in verdicts):
+        return Grade.BACKWARD_STABLE
     largest = max((verdict.largest or 0.0 for verdict in values), default=0.0)
     if largest <= HALF:
         return Grade.CORRECTLY_ROUNDED
     return Grade.FAITHFUL if largest <= FEW else Grade.BACKWARD_STABLE
+
+
+def _magnitude(verdict: Verdict) -> float:
+    """The largest absolute input of the smallest example that breaks the law."""
+    assert verdict.violation is not None
+    return verdict.violation.magnitude
 
 
 def grades(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Grade]:

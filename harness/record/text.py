@@ -80,6 +80,8 @@ def _tally(counts: Counter[Status]) -> str:
     parts = [f"{counts[Status.HOLDS]:,} {'holds' if counts[Status.HOLDS] == 1 else 'hold'}"]
     if counts[Status.EXPECTED]:
         parts.append(count(counts[Status.EXPECTED], "expected failure"))
+    if counts[Status.LOST]:
+        parts.append(f"{counts[Status.LOST]:,} {'loses' if counts[Status.LOST] == 1 else 'lose'} digits")
     if counts[Status.SKIPPED]:
         parts.append(f"{counts[Status.SKIPPED]:,} skipped")
     return ", ".join(parts)
@@ -101,7 +103,7 @@ def violation_block(verdict: Verdict) -> str:
     violation = verdict.violation
     if violation is None:
         raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
-    verb = "breaks" if verdict.status is Status.BROKEN else "breaks, as declared,"
+    verb = {Status.BROKEN: "breaks", Status.LOST: "loses the digits of"}.get(verdict.status, "breaks, as declared,")
     place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [

@@ -47,7 +47,7 @@ def _result(verdict: Verdict) -> Error | Failure | Skipped | None:
     match verdict.status:
         case Status.HOLDS:
             return None
-        case Status.SKIPPED | Status.EXPECTED:
+        case Status.SKIPPED | Status.EXPECTED | Status.LOST:
             return Skipped(message, verdict.status.value)
         case Status.ERROR:
             return Error(message, verdict.fault.value if verdict.fault else "error")

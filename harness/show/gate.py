@@ -9,7 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from tabulate import tabulate
 
 from harness.gate.finding import worst_first
-from harness.record import SCHEMA, Finding, Gate, Outcome, Record
+from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
 from harness.show.document import cell, printable
 
 ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
@@ -19,7 +19,7 @@ QUIET = {Outcome.UNCHANGED}
 """What is counted, and not spelled out."""
 
 
-def gate_line(findings: Sequence[Finding], code: int) -> str:
+def gate_line(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict of all gates that ran as one plain sentence."""
     parts = []
     for gate in dict.fromkeys(finding.gate for finding in findings):
@@ -29,7 +29,7 @@ def gate_line(findings: Sequence[Finding], code: int) -> str:
     return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
 
 
-def spoken(findings: Sequence[Finding]) -> list[Finding]:
+def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return the findings that are spelled out, those that decide the exit code first."""
     return [finding for finding in worst_first(findings) if finding.outcome not in QUIET]
 
@@ -38,16 +38,16 @@ class _Document(Record):
     schema_version: int = SCHEMA
     verdict: str
     exit_code: int
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
 
 
-def to_json(findings: Sequence[Finding], code: int) -> str:
+def to_json(findings: Sequence[GateFinding], code: int) -> str:
     """Return one document: the verdict in words, the exit code, and every finding."""
     document = _Document(verdict=gate_line(findings, code), exit_code=code, findings=tuple(findings))
     return document.model_dump_json(indent=2) + "\n"
 
 
-def to_junit(findings: Sequence[Finding], code: int) -> str:
+def to_junit(findings: Sequence[GateFinding], code: int) -> str:
     """Return JUnit XML: a suite for each gate, a test for each finding."""
     document = JUnitXml(gate_line(findings, code))
     for gate in Gate:
@@ -61,7 +61,7 @@ def to_junit(findings: Sequence[Finding], code: int) -> str:
     return written.getvalue().decode("utf-8")
 
 
-def _test_case(finding: Finding) -> TestCase:
+def _test_case(finding: GateFinding) -> TestCase:
     test = TestCase(finding.subject or str(finding.gate), classname=finding.case or str(finding.gate))
     message = printable(finding.sentence)
     match finding.outcome:
@@ -76,7 +76,7 @@ def _test_case(finding: Finding) -> TestCase:
     return test
 
 
-def to_markdown(findings: Sequence[Finding], code: int) -> str:
+def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict, and a table of what is to be said."""
     parts = [f"**{cell(gate_line(findings, code))}**"]
     rows = [[str(finding.gate), str(finding.outcome), cell(finding.sentence)] for finding in spoken(findings)]
@@ -89,7 +89,7 @@ def to_markdown(findings: Sequence[Finding], code: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Finding], int], str]] = {
+WRITERS: Mapping[str, Callable[[Sequence[GateFinding], int], str]] = {
     "json": to_json,
     "junit": to_junit,
     "markdown": to_markdown,

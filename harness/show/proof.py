@@ -86,7 +86,11 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
         everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in held)]
         if everywhere:
             lines.append(f"{quantity}: held on every input visited: {', '.join(everywhere)}")
-        for status, word in ((Status.EXPECTED, "broken, as declared"), (Status.BROKEN, "broken")):
+        for status, word in (
+            (Status.EXPECTED, "broken, as declared"),
+            (Status.LOST, "loses digits"),
+            (Status.BROKEN, "broken"),
+        ):
             for law in _names(own, status):
                 broken = [proof for proof in own if law in _names([proof], status)]
                 lines.append(f"{quantity}: {word}: {law} [{where(broken, own)}]")

@@ -24,6 +24,7 @@ from harness.record import (
 
 _STYLE = {
     Status.HOLDS: "green",
+    Status.LOST: "yellow",
     Status.BROKEN: "bold red",
     Status.EXPECTED: "yellow",
     Status.UNEXPECTED: "bold red",

@@ -17,7 +17,7 @@ from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Example, Law, Ray
 from harness.laws.subject import CaseError
-from harness.record import Breaking
+from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.surveyor.closed_form import FORMS, form_value, reaches
 from harness.verdict.job import Job
@@ -230,7 +230,9 @@ def _is_expected(course: Course) -> bool:
     if job.law.inputs is not None:
         # The same property on the contract's own inputs, which the beginning of the ray may be among.
         names += [law.name for law in job.contract.laws if law.measure is job.law.measure and law.inputs is None]
-    return job.law not in job.contract.laws or any(job.case.declared_break(name, job.format.name) for name in names)
+    if job.law not in job.contract.laws or job.when_broken[0] is Status.LOST:
+        return True
+    return any(job.case.declared_break(name, job.format.name) for name in names)
 
 
 def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:

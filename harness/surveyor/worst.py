@@ -45,7 +45,7 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
         example=to_text(read),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
-        declared=job.case.declared_break(job.law.name, job.format.name),
+        declared=job.when_broken[1],
     )
 
 

@@ -43,6 +43,8 @@ class Campaign(Target):
         A folder of further ones.
     example
         The one example to look at, as a replay prints it.
+    strict
+        Whether lost digits are defects.
     """
 
     laws: Sequence[str] = ()
@@ -54,6 +56,7 @@ class Campaign(Target):
     replay: bool = True
     corpus: Path | None = None
     example: str | None = None
+    strict: bool = False
 
     pays_from: ClassVar[int] = 2
 
@@ -65,7 +68,8 @@ class Campaign(Target):
         """Load the cases, and list the verdicts to reach."""
         from harness.verdict.job import jobs
 
-        return Decisions(self, jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices))
+        listed = jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
+        return Decisions(self, listed)
 
     def run(self, **means: Any) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
@@ -138,7 +142,7 @@ def _verdict(piece: Document, answer: Answer) -> Verdict:
     """The verdict that was reached, what spoils it, or how it was lost."""
     if answer.said is not None:
         verdict = Verdict.model_validate(answer.said)
-        holds = verdict.status in {Status.HOLDS, Status.EXPECTED}
+        holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST}
         return _spoilt(verdict, answer, of_tensors=piece["of_tensors"]) if holds else verdict
     unreached = Verdict.model_validate(piece["unreached"])
     if answer.noticed is not None:

@@ -145,12 +145,11 @@ def _misconduct(trials: Trials) -> CaseError | None:
 def _status(
     job: Job, violation: Violation | None, trouble: CaseError | NotApplicable | None
 ) -> tuple[Status, str | None]:
-    declared = job.case.declared_break(job.law.name, job.format.name)
     if trouble is not None:
         return Status.SKIPPED if isinstance(trouble, NotApplicable) else Status.ERROR, str(trouble)
     if violation is not None:
-        return (Status.EXPECTED, declared) if declared else (Status.BROKEN, None)
-    if declared:
+        return job.when_broken
+    if declared := job.case.declared_break(job.law.name, job.format.name):
         return Status.UNEXPECTED, declared
     return Status.HOLDS, None
 

@@ -14,6 +14,7 @@ from harness.floats.format import Format, format_of
 from harness.laws.convention import choices
 from harness.laws.law import Axes, Contract, Inputs, Law
 from harness.laws.subject import Subject
+from harness.record import Status
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 """Share of a contract's examples that the laws of a group get: what breaks them shows on most rows of one structure."""
@@ -28,6 +29,8 @@ class Job:
     law: Law
     format: Format
     device: str = CPU
+    strict: bool = False
+    """Whether lost digits are defects."""
 
     @property
     def subject(self) -> Subject:
@@ -49,6 +52,11 @@ class Job:
         }
 
     @property
+    def when_broken(self) -> tuple[Status, str | None]:
+        """What it is called where the law is broken, and the reason where one is declared or known."""
+        return self.law.when_broken(self.case, self.format.name, strict=self.strict)
+
+    @property
     def examples(self) -> int:
         """Hypothesis examples where the user names no number."""
         return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))
@@ -65,7 +73,12 @@ class Job:
 
 
 def jobs(
-    cases: Iterable[Case], *, laws: Iterable[str] = (), dtypes: Iterable[str] = (), devices: Iterable[str] = (CPU,)
+    cases: Iterable[Case],
+    *,
+    laws: Iterable[str] = (),
+    dtypes: Iterable[str] = (),
+    devices: Iterable[str] = (CPU,),
+    strict: bool = False,
 ) -> list[Job]:
     """List the verdicts to reach, in a fixed order.
 
@@ -77,6 +90,8 @@ def jobs(
         Names to restrict to; all where empty.
     devices
         Where the cases compute. Trainers and loaders, which move data themselves, are left out on an accelerator.
+    strict
+        Whether lost digits are defects.
 
     Raises
     ------
@@ -96,7 +111,7 @@ def jobs(
             if wanted_laws and law.name not in wanted_laws:
                 continue
             selected += [
-                Job(case, contract, law, format_of(name), device)
+                Job(case, contract, law, format_of(name), device, strict=strict)
                 for device in wanted_devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes
@@ -115,6 +130,11 @@ def _validate(case: Case, contract: Contract) -> None:
     if case.call is not None:
         adapter_of(case.call)
     names = {law.name for law in contract.laws}
+    lossy = {law.name for law in contract.laws if law.lost_digits}
+    for attained in case.attains:
+        if attained not in lossy:
+            rule = f"`attains` names laws of lost digits of `{contract.name}`: {listed(sorted(lossy)) or 'none'}"
+            raise UsageError(rule=rule, value=f"`{attained}`", place=case.name)
     for declared in case.breaks:
         if declared not in names:
             rule = f"`breaks` names laws of `{contract.name}`: {listed(sorted(names))}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.record import Comparison, Finding, RunFolder, Slices
+from harness.record import Comparison, GateFinding, RunFolder, Slices
 from reports.frame.column import CASE, REAL, TEXT, WHOLE, Column
 from reports.frame.declaration import Row, frame
 
@@ -17,7 +17,7 @@ from reports.frame.declaration import Row, frame
 )
 def gate(run: RunFolder) -> Iterator[Row]:
     """One row for each finding of the gate."""
-    for place, finding in run.places(Finding):
+    for place, finding in run.places(GateFinding):
         yield {**finding.model_dump(), "record": place}
 
 

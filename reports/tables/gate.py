@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.record import Comparison, Finding, Outcome
+from harness.record import Comparison, GateFinding, Outcome
 from reports.number import percent
 from reports.table import Header, Table
 
@@ -17,7 +17,7 @@ ORDER = (
 """From what decides to what does not."""
 
 
-def findings(findings: Sequence[Finding]) -> Table:
+def findings(findings: Sequence[GateFinding]) -> Table:
     """Return every finding as its sentence."""
     ordered = sorted(findings, key=lambda finding: ORDER.index(finding.outcome))
     return Table(

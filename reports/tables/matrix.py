@@ -14,6 +14,7 @@ from reports.text import count, cut, markdown_text
 
 SYMBOLS = {
     Status.HOLDS: "✓",
+    Status.LOST: "≈",
     Status.BROKEN: "✗",
     Status.EXPECTED: "◇",
     Status.UNEXPECTED: "≠",
@@ -24,6 +25,7 @@ SYMBOLS = {
 
 MEANINGS = {
     Status.HOLDS: "holds",
+    Status.LOST: "lost digits: within what careful implementations do, and a better algorithm keeps them",
     Status.BROKEN: "broken",
     Status.EXPECTED: "expected: a declared failure that was found",
     Status.UNEXPECTED: "unexpected: a declared failure that was not found",

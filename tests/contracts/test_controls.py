@@ -14,7 +14,8 @@ from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 
-JOBS = [job for control in CONTROLS for case in control.cases() for job in jobs([case], dtypes=["float32", "float16"])]
+CASES = [case for control in CONTROLS for case in control.cases()]
+JOBS = jobs(CASES, dtypes=["float32", "float16"], strict=True)
 
 UNCONTROLLED = {
     *("linear_regression", "softmax_regression", "linear_regression_step", "softmax_regression_step"),

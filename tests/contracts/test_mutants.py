@@ -28,7 +28,7 @@ def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
     """The verdict is broken, with a confirmed violation."""
     contract, law = LAWS[mutant.contract, mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutants.{mutant.law}")
-    verdict = decide(Job(case, contract, law, format_of(mutant.dtype)), further=0)
+    verdict = decide(Job(case, contract, law, format_of(mutant.dtype), strict=True), further=0)
     assert verdict.status is mutant.status, verdict.reason
     if verdict.violation is not None:
         assert verdict.violation.deviation > verdict.violation.bound

@@ -11,20 +11,20 @@ from harness.gate.finding import exit_code
 from harness.gate.numerics import compare, kept
 from harness.gate.policy import Policy
 from harness.gate.standing import Summary, rounded_up
-from harness.record import Finding, Outcome, Status
+from harness.record import GateFinding, Outcome, Status
 
 
-def compared(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
+def compared(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
     """Compare with a baseline that a run made."""
     return compare(Baseline({}).updated(before), now, Policy(**policy))
 
 
-def found(before: Summary, now: Summary, **policy: Any) -> list[Finding]:
+def found(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
     """Compare, and leave out what is as it was."""
     return [one for one in compared(before, now, **policy) if one.outcome is not Outcome.UNCHANGED]
 
 
-def only(before: Summary, now: Summary, **policy: Any) -> Finding:
+def only(before: Summary, now: Summary, **policy: Any) -> GateFinding:
     """Compare, and return the one thing that differs."""
     (one,) = found(before, now, **policy)
     return one

@@ -13,7 +13,7 @@ from harness.gate.couple import FEWER, MORE
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, matched, timed
 from harness.gate.policy import Policy, read_policy
-from harness.record import Finding, Outcome, Slices
+from harness.record import GateFinding, Outcome, Slices
 from harness.show.gate import gate_line, to_json, to_junit, to_markdown
 
 A, B = "family.scratch.a", "family.scratch.b"
@@ -90,7 +90,7 @@ def test_the_baseline_lies_beside_the_target_unless_it_is_named() -> None:
 # Which cases are compared
 
 
-def lost(before: dict[str, str], here: dict[str, str], policy: Policy, old: Policy | None = None) -> list[Finding]:
+def lost(before: dict[str, str], here: dict[str, str], policy: Policy, old: Policy | None = None) -> list[GateFinding]:
     """Return what is said of cases that only one side has."""
     return list(matched(before, here, old or Policy(), policy).findings)
 
@@ -152,7 +152,7 @@ def evidence(ratio: float, *, null: float = 1.0, control: float = 1.1, couples: 
     return Evidence(slices + measured(A, [control * one for one in jitter], "control", 10), control=A)
 
 
-def said(found: Evidence) -> list[Finding]:
+def said(found: Evidence) -> list[GateFinding]:
     """Return the findings."""
     return timed(found, comparisons(found, Policy()))
 

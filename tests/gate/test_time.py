@@ -16,7 +16,7 @@ from harness.error import UsageError
 from harness.gate.arm import Bench, CaseSource
 from harness.gate.machine import alone, condition
 from harness.gate.tree import trees
-from harness.record import Comparison, Finding, RunFolder, Slices
+from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""
 
@@ -86,7 +86,7 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
         counts[one.couple, one.case, one.iterations // 10].add(len(one.minima_s))
     assert all(len(sizes) == 1 for sizes in counts.values()), "arms have equally many slices"
     assert "kernels.softmax got slower" in Path("gate.md").read_text(encoding="utf-8")
-    assert "got slower" in " ".join(one.sentence for one in run.read(Finding))
+    assert "got slower" in " ".join(one.sentence for one in run.read(GateFinding))
     assert not list(Path().glob(".git/worktrees/*")), "the base's worktree is removed"
 
 

@@ -50,9 +50,9 @@ def cells() -> list[Cell]:
         for law in contract.laws:
             if law.name == mutant.law or not mutant.generic:
                 own = None if law.name == mutant.law else ELSEWHERE
-                to_reach.append(Cell(Job(case, contract, law, format_of(mutant.dtype)), own, row))
+                to_reach.append(Cell(Job(case, contract, law, format_of(mutant.dtype), strict=True), own, row))
     cases = [case for control in CONTROLS for case in control.cases()]
-    to_reach += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case])]
+    to_reach += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case], strict=True)]
     return to_reach
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import samples.gate
 import samples.run
 
-from harness.record import Finding, RunFolder
+from harness.record import GateFinding, RunFolder
 from reports.figures.gate import evidence
 from reports.reading import read
 from reports.sections import sections
@@ -48,6 +48,6 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     by_name = {section.name: section for section in sections(read(run))}
     assert any("got slower" in sentence for sentence, _ in by_name["attention"].parts[1].items)
     assert [part.kind for part in by_name["gate"].parts] == ["table", "figure", "table"]
-    RunFolder(tmp_path / "run").write(Finding, [])
+    RunFolder(tmp_path / "run").write(GateFinding, [])
     by_name = {section.name: section for section in sections(read(run))}
     assert [part.kind for part in by_name["gate"].parts] == ["note"]

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from harness.record import Comparison, Finding, Gate, Outcome, Slices
+from harness.record import Comparison, Gate, GateFinding, Outcome, Slices
 
 CASES = ("softmax_regression.scratch.softmax", "softmax_regression.concise.softmax")
 
 
-def findings() -> list[Finding]:
+def findings() -> list[GateFinding]:
     """Return a regression and a case that is as it was."""
     slow, same = CASES
     return [
@@ -16,8 +16,8 @@ def findings() -> list[Finding]:
     ]
 
 
-def _finding(case: str, outcome: Outcome, sentence: str) -> Finding:
-    return Finding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence)
+def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
+    return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
 def comparisons() -> list[Comparison]:

@@ -18,7 +18,7 @@ from harness.record import (
     DataSource,
     Environment,
     Epoch,
-    Finding,
+    GateFinding,
     Image,
     LawOutcome,
     LearnedParameter,
@@ -380,7 +380,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Worst, samples.survey.worst())
     run.write(Profile, samples.survey.profiles())
     run.write(Accumulator, samples.survey.accumulators())
-    run.write(Finding, samples.gate.findings())
+    run.write(GateFinding, samples.gate.findings())
     run.write(Comparison, samples.gate.comparisons())
     run.write(Slices, samples.gate.slices())
     return run

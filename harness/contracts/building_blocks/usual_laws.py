@@ -105,13 +105,21 @@ def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> M
     return compare(values, reference, 0.0, format_)
 
 
+SATURATED = "autograd forms it of a value that has rounded to zero or one, as in most libraries"
+"""Why it is no defect where a gradient stops too early."""
+
+ABSORBED = "where one term absorbs the other, the usual formula loses it, and libraries ship that formula"
+"""Why what breaks the laws of small results is no defect."""
+
+
 def not_lost(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
     """The output is zero only where the exact value is no normal number."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="none", **facts)
+    known = {"lost_digits": ABSORBED, **facts}
+    return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="none", **known)
 
 
 def measure_not_lost(actual: Tensor, expected: DoubleDouble, format_: Format, least: Any = 0.0) -> Measurement:

@@ -1,0 +1,72 @@
+"""Two tiers: a defect fails, lost digits are said and fail nothing unless the case or the user asks for more."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts import contracts
+from harness.error import UsageError
+from harness.record import Grade, Status, Verdict, grade, verdict_line
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+LAW = "dominating_class_not_lost"
+
+
+def shifted(logits: Tensor) -> Tensor:
+    """The form that every library ships: it loses what is absorbed by one."""
+    shifted = logits - logits.max(-1, keepdim=True).values
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+
+def decided(case: Case, law: str = LAW, *, strict: bool = False) -> Verdict:
+    """Return the verdict on one law in float32."""
+    (job,) = jobs([case], laws=[law], dtypes=["float32"], strict=strict)
+    return decide(job)
+
+
+def test_what_careful_implementations_lose_is_no_defect() -> None:
+    """It carries its violation, and the reason why it fails nothing."""
+    verdict = decided(Case(shifted, "log_softmax"))
+    assert verdict.status is Status.LOST
+    assert not verdict.status.fails
+    assert verdict.violation is not None
+    assert "libraries ship" in str(verdict.reason)
+    assert verdict_line([verdict]).endswith("(0 hold, 1 loses digits)")
+
+
+def test_a_strict_user_takes_it_for_one() -> None:
+    """So does a case that says it attains the digits."""
+    assert decided(Case(shifted, "log_softmax"), strict=True).status is Status.BROKEN
+    assert decided(Case(shifted, "log_softmax", attains=(LAW,))).status is Status.BROKEN
+
+
+def test_a_declared_loss_keeps_its_reason_and_must_be_found() -> None:
+    """Where it is declared and not found, the declaration is wrong."""
+    assert decided(Case(shifted, "log_softmax", breaks={LAW: "1 + tiny"})).reason == "1 + tiny"
+    assert decided(Case(shifted, "log_softmax", breaks={LAW: "1 + tiny"}), strict=True).status is Status.EXPECTED
+    accurate = Case(torch.nn.functional.log_softmax, "log_softmax", breaks={"inputs_unmodified": "no"}, call=_last)
+    assert decided(accurate, "inputs_unmodified").status is Status.UNEXPECTED
+
+
+def _last(function: object, logits: Tensor) -> Tensor:
+    return torch.log_softmax(logits, -1)
+
+
+def test_what_a_case_attains_is_a_law_of_lost_digits() -> None:
+    """Any other law holds anyway, or is broken."""
+    with pytest.raises(UsageError, match="`attains` names laws of lost digits of `log_softmax`"):
+        jobs([Case(shifted, "log_softmax", attains=("value",))])
+
+
+def test_each_law_of_lost_digits_says_why() -> None:
+    """One sentence; laws named for what is not lost are of that tier."""
+    laws = [law for contract in contracts().values() for law in contract.laws]
+    assert {law.name for law in laws if law.name.endswith("not_lost")} <= {law.name for law in laws if law.lost_digits}
+
+
+def test_lost_digits_are_graded() -> None:
+    """No value is faithful that loses its digits, and none unstable for that."""
+    value, lost = decided(Case(shifted, "log_softmax"), "value"), decided(Case(shifted, "log_softmax"))
+    assert grade([value, lost]) is Grade.BACKWARD_STABLE
