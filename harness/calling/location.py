@@ -1,15 +1,22 @@
 """Where in an implementation something happened: the innermost frame of a stack that is its author's."""
 
+import sys
 import sysconfig
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+
+_OURS = str(Path(__file__).parents[1])
 
 _OTHERS = (
     "<",
-    str(Path(__file__).parents[1]),
+    _OURS,
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 """How the files begin that are Python's, ours or installed."""
+
+_PYTHON = str(sysconfig.get_path("stdlib"))
+_INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
 
 
 def place(frames: Iterable[tuple[str, int | None]]) -> str:
@@ -24,3 +31,33 @@ def place(frames: Iterable[tuple[str, int | None]]) -> str:
     for file, line in own:
         return f" ({Path(file).name}, line {line})"
     return ""
+
+
+def line_that_asked() -> str | None:
+    """Return ``file:line`` of the implementation's line that is being carried out; ``None`` where it has none.
+
+    The innermost frame above the call that is neither torch's nor Python's: an installed library has lines, too.
+    """
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
+        frame = frame.f_back
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(_OURS):
+            return None
+        if _has_lines_of_its_own(file):
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _has_lines_of_its_own(file: str) -> bool:
+    if file.startswith(("<", _torch())):
+        return False
+    return file.startswith(_INSTALLED) or not file.startswith(_PYTHON)
+
+
+@cache
+def _torch() -> str:
+    """The folder of torch, which whoever is asked for a line has imported."""
+    return str(Path(str(sys.modules["torch"].__file__)).parent)

@@ -20,6 +20,7 @@ from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.verdict import corpus
+from harness.verdict.cause import event_of
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
@@ -193,7 +194,10 @@ def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = F
     if counted:
         trials.census.count(measurement)
         trials.census.note(measurement)
-    return _violation(trials.job, example, measurement, draws) if measurement.broken else None
+    if not measurement.broken:
+        return None
+    violation = _violation(trials.job, example, measurement, draws)
+    return violation.model_copy(update={"event": event_of(trials.job, example)})
 
 
 def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:

@@ -40,8 +40,8 @@ class Known:
 
     @property
     def place(self) -> str | None:
-        """The line that is marked."""
-        lines, first = inspect.getsourcelines(self.function)
+        """The line that is marked, in the function or in what it calls ``marked``."""
+        lines, first = inspect.getsourcelines(getattr(self.function, "marked", self.function))
         at = next((n for n, line in enumerate(lines) if line.rstrip().endswith(MARK)), None)
         return None if at is None else f"{Path(inspect.getsourcefile(self.function) or '').name}:{first + at}"
 

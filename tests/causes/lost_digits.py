@@ -132,7 +132,6 @@ def expanded_square(y_hat: Tensor, y: Tensor) -> Tensor:
     "value",
     "accumulation add",
     bfloat16={"X": [[1.0] * 300], "weight": [[1.0] * 300], "bias": [0.0]},
-    float16={"X": [[1.0] * 2100], "weight": [[1.0] * 2100], "bias": [0.0]},
 )
 def linear_by_a_narrow_loop(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A running sum in the format itself."""

@@ -123,7 +123,7 @@ class Squaring(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         """The quotient rule as the book has it."""
         (gradient,), (a, b) = gradients, ctx.saved_tensors
-        square = b * b
+        square = b * b  # here
         return gradient / b, -(gradient * a / square).sum(-1, keepdim=True)
 
 
@@ -135,6 +135,9 @@ def softmax_with_a_squaring_gradient(x: Tensor) -> Tensor:
     exponentials = x.exp()
     total = exponentials.sum(-1, keepdim=True)
     return Squaring.apply(exponentials, total)
+
+
+softmax_with_a_squaring_gradient.marked = Squaring  # type: ignore[attr-defined]
 
 
 @loses("log_softmax", "gradient", "underflow softmax", float64={"logits": [[0.0, 800.0]], "cotangent": [[1.0, 0.0]]})

@@ -1,0 +1,13 @@
+"""What happens inside of a call: its operations on a tape, which is carried out again in wider arithmetic.
+
+The tape holds what each operation was given and what it returned. It can be replayed so that its first ``k`` operations
+return what they did and all later ones are exact: where the answer is right at ``k`` and wrong at ``k + 1``, that
+operation lost the truth.
+"""
+
+from harness.calling.trace.loss import first_loss
+from harness.calling.trace.replay import Replay
+from harness.calling.trace.step import View, is_floating
+from harness.calling.trace.tape import Recorder, Tape
+
+__all__ = ["Recorder", "Replay", "Tape", "View", "first_loss", "is_floating"]

@@ -1,0 +1,74 @@
+"""Where infinities and NaN of a replay come from: the first operation that makes one of finite numbers."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.calling.trace.naming import event_of
+from harness.calling.trace.replay import Replay
+from harness.calling.trace.step import Step
+from harness.record import Event, EventKind
+
+_HAVE_POLES = frozenset({"log", "log2", "log10", "log1p", "div", "reciprocal", "rsqrt", "pow", "xlogy", "atanh"})
+
+
+class _Birth(NamedTuple):
+    """An operation whose result has what its inputs have not: an infinity, or NaN."""
+
+    step: Step
+    element: int
+    nan: bool
+    pole: bool
+
+
+def born(replay: Replay) -> Event | None:
+    """Follow what is not finite in the answers of a replay back to where it was born; ``None`` where all is finite.
+
+    Infinities that the inputs have, such as those of a mask, were not born in the call. That of a pole, as of the
+    logarithm at zero, is right: what makes NaN of it is at fault, and in a backward pass the pole itself.
+    """
+    first_nan, first_infinity = None, None
+    for birth in _births(replay):
+        if birth.nan:
+            first_nan, first_infinity = birth, None
+        else:
+            first_infinity = birth
+    at_pole = first_infinity is not None and first_infinity.pole and first_infinity.step.node is None
+    found = first_nan if first_infinity is None or (at_pole and first_nan is not None) else first_infinity
+    if found is None:
+        return None
+    kind = EventKind.INVALID if found.nan or found.pole else EventKind.OVERFLOW
+    return event_of(found.step, kind, found.element)
+
+
+def _births(replay: Replay) -> list[_Birth]:
+    """From the answers backwards."""
+    wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view))}
+    found = []
+    for at in range(len(replay.tape.steps) - 1, -1, -1):
+        step, given, results = replay.tape.steps[at], replay.given[at], replay.results[at]
+        bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
+        if not any(map(_bad, bad)):
+            continue
+        wanted |= {view.storage for view, value in zip(step.inputs, given, strict=True) if _bad(value)}
+        birth = _birth(step, given, next(filter(_bad, bad)))
+        if birth is not None:
+            found.append(birth)
+    return found
+
+
+def _birth(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _Birth | None:
+    nan = bool(result.isnan().any())
+    if any(value.isnan().any() for value in given) or (not nan and any(map(_bad, given))):
+        return None
+    element = int((result.isnan() if nan else result.isinf()).reshape(-1).nonzero()[0])
+    return _Birth(step, element, nan, pole=not nan and step.name in _HAVE_POLES and _has_zero(given))
+
+
+def _has_zero(given: tuple[Tensor, ...]) -> bool:
+    return any(bool((value == 0).any()) for value in given)
+
+
+def _bad(value: Tensor) -> bool:
+    return not bool(torch.isfinite(value).all())

@@ -1,0 +1,191 @@
+"""The first operation that loses the truth, and in which way.
+
+An operation is at fault where the answer is still right when all after it are exact, and wrong once it is rounded too.
+What it did follows from its result beside the exact one on the same inputs: beyond the format, below it, no number; or
+an ordinary rounding, which a later difference makes large.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.calling.trace.born import born
+from harness.calling.trace.naming import SUMS, event_of
+from harness.calling.trace.replay import Replay
+from harness.calling.trace.step import Step
+from harness.calling.trace.tape import Tape
+from harness.record import Event, EventKind
+
+ORDINARY = 4.0
+"""Relative error of one operation in units of its format's roundoff that is a rounding and no more."""
+
+AMPLIFIED = 4.0
+"""By so much a difference makes the relative error of its terms larger at the least, to be called a cancellation."""
+
+REPEATED = 3
+"""An addition on one line this many times, each to the result of the one before, is a running sum."""
+
+_CANDIDATES = 4
+_DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv", "log", "log2", "log10"}) | SUMS
+_ADDITIONS = frozenset({"add", "sub"})
+
+
+class Loss(NamedTuple):
+    """An element of the result of an operation, as it is and as it would be."""
+
+    output: int
+    at: int
+    actual: float
+    exact: float
+
+    @property
+    def error(self) -> float:
+        """Relative to the exact value."""
+        if self.actual == self.exact or (math.isnan(self.actual) and math.isnan(self.exact)):
+            return 0.0
+        error = abs(self.actual - self.exact) / abs(self.exact) if self.exact else math.inf
+        return math.inf if math.isnan(error) else error
+
+
+def first_loss(tape: Tape, wrong: Callable[[Replay], bool]) -> Event | None:
+    """Name the first operation on a tape that loses the truth.
+
+    Parameters
+    ----------
+    tape
+        The tape.
+    wrong
+        Whether the answer of a replay is wrong.
+
+    Returns
+    -------
+    The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one
+    operation does has no name.
+    """
+    if wrong(Replay(tape, 0)):
+        return born(Replay(tape, 0, kept=True))
+    last = len(tape.steps)
+    if not wrong(Replay(tape, last)):
+        return None
+    right = 0
+    while last - right > 1:
+        middle = (right + last) // 2
+        right, last = (right, middle) if wrong(Replay(tape, middle)) else (middle, last)
+    return _Fault(tape, right, Replay(tape, right, kept=True), Replay(tape, last, kept=True), wrong).event()
+
+
+class _Fault:
+    """The operation at fault, between the replay where it is exact and the one where it is rounded."""
+
+    def __init__(self, tape: Tape, at: int, before: Replay, after: Replay, wrong: Callable[[Replay], bool]) -> None:
+        self.tape = tape
+        self.at = at
+        self.step: Step = tape.steps[at]
+        self.before = before
+        self.after = after
+        self.wrong = wrong
+
+    def event(self) -> Event | None:
+        """What it did."""
+        loss = self._worst()
+        if loss is None:
+            return None
+        return self._out_of_range(loss) or self._in_a_sum(loss) or self._rounded(loss)
+
+    def _worst(self) -> Loss | None:
+        """The element that is lost: the one that does it alone, if any, else the one with the largest error."""
+        losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)
+        for loss in losses[:_CANDIDATES]:
+            if self.wrong(Replay(self.tape, self.at, (loss.output, loss.at))):
+                return loss
+        return losses[0] if losses else None
+
+    def _losses(self) -> Iterator[Loss]:
+        for output, (actual, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
+            flat, wide = actual.reshape(-1), exact.reshape(-1)
+            differs = (flat != wide) & ~(flat.isnan() & wide.isnan())
+            for at in differs.nonzero()[:, 0].tolist():
+                yield Loss(output, at, float(flat[at]), float(wide[at]))
+
+    def _unit(self, loss: Loss) -> float:
+        return torch.finfo(self.step.results[loss.output].dtype).eps / 2
+
+    def _named(self, kind: EventKind, loss: Loss | None = None, step: Step | None = None) -> Event:
+        return event_of(step or self.step, kind, None if loss is None else loss.at)
+
+    def _out_of_range(self, loss: Loss) -> Event | None:
+        """Beyond the largest number, no number, or below the smallest."""
+        if not math.isfinite(loss.actual):
+            kind = EventKind.INVALID if math.isnan(loss.actual) else EventKind.OVERFLOW
+            return self._named(kind, loss)
+        smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
+        if abs(loss.exact) < smallest and loss.error > ORDINARY * self._unit(loss):
+            # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
+            invalid = born(self.after)
+            product = invalid is not None and invalid.operation == "mul" and not invalid.backward
+            return invalid if product else self._named(EventKind.UNDERFLOW, loss)
+        return None
+
+    def _in_a_sum(self, loss: Loss) -> Event | None:
+        """A sum that is far from what its terms add up to."""
+        if self.step.name not in SUMS or loss.error <= ORDINARY * self._unit(loss):
+            return None
+        terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
+        cancels = (
+            terms > AMPLIFIED * abs(loss.exact) and abs(loss.actual - loss.exact) <= ORDINARY * self._unit(loss) * terms
+        )
+        return self._named(EventKind.CANCELLATION if cancels else EventKind.ACCUMULATION)
+
+    def _rounded(self, loss: Loss) -> Event | None:
+        """An ordinary rounding: of a sum that does not notice a term, or of what a later difference shows."""
+        if loss.error > ORDINARY * self._unit(loss):
+            return None
+        if self.step.name in _ADDITIONS | {"sum"}:
+            if self._runs(self.at):
+                return self._named(EventKind.ACCUMULATION)
+            if self._absorbs(loss):
+                return self._named(EventKind.ABSORPTION)
+        for at in range(self.at + 1, len(self.tape.steps)):
+            if self._amplifies(at):
+                step = self.tape.steps[at]
+                return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
+        running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
+        return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
+
+    def _runs(self, at: int) -> bool:
+        """Whether an operation adds to the result of the same line, again and again."""
+        step = self.tape.steps[at]
+        if step.name not in _ADDITIONS:
+            return False
+        same = [other for other in self.tape.steps if (other.name, other.place) == (step.name, step.place)]
+        made = {view.storage for other in same for view in other.results}
+        return len(same) >= REPEATED and sum(bool(made & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
+
+    def _absorbs(self, loss: Loss) -> bool:
+        """Whether the smallest term of a sum has lost half of its digits."""
+        terms = [abs(value) for values in self.step.given for value in values.reshape(-1).tolist() if value]
+        scalars = [abs(x) for x in self.step.arguments[0] if isinstance(x, (int, float)) and not isinstance(x, bool)]
+        smallest = min([*terms, *(x for x in scalars if x)], default=0.0)
+        return smallest > 0 and abs(loss.actual - loss.exact) >= math.sqrt(self._unit(loss)) * smallest
+
+    def _amplifies(self, at: int) -> bool:
+        """Whether a difference makes what was rounded much larger."""
+        step = self.tape.steps[at]
+        if step.name not in _DIFFERENCES or not step.results:
+            return False
+        out = _apart(self.after.results[at], self.before.results[at])
+        known = _apart(self.after.given[at], self.before.given[at])
+        return out > AMPLIFIED * known > 0
+
+
+def _apart(actual: tuple[Tensor, ...], exact: tuple[Tensor, ...]) -> float:
+    """The largest relative difference of finite numbers; infinite where only one of two is finite."""
+    largest = 0.0
+    for a, e in zip(actual, exact, strict=True):
+        relative = ((a - e).abs() / e.abs()).nan_to_num(nan=0.0, posinf=math.inf)
+        relative[(a.isfinite() != e.isfinite())] = math.inf
+        largest = max(largest, float(relative.max()) if relative.numel() else 0.0)
+    return largest

@@ -1,0 +1,39 @@
+"""The record of what an operation did."""
+
+from harness.calling.trace.step import Step
+from harness.record import Event, EventKind
+
+SUMS = frozenset({"sum", "mean", "cumsum", "mm", "mv", "dot", "var", "std", "norm", "logsumexp"})
+"""Operations that add up."""
+
+_OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "layer_norm", "prod"}
+
+
+def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
+    """Return the record of what an operation did.
+
+    Parameters
+    ----------
+    step
+        The operation.
+    kind
+        What it did.
+    at
+        The element of its result where it did it; ``None`` for no particular one.
+    """
+    return Event(
+        kind=kind,
+        operation=step.operation,
+        dtype=str(step.results[0].dtype).removeprefix("torch."),
+        backward=step.node is not None,
+        place=step.place,
+        input=None if at is None else _argument(step, at),
+    )
+
+
+def _argument(step: Step, at: int) -> float | None:
+    """The one input at an element; ``None`` where there are several, or a row of them."""
+    if step.name in _OF_WHOLE_ROWS or len(step.given) != 1:
+        return None
+    (given,) = step.given
+    return float(given.reshape(-1)[at]) if at < given.numel() else None

@@ -1,0 +1,131 @@
+"""One operation on a tape: what it was given, what it returned, and who asked for it."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor as a part of a storage that the tape knows.
+
+    Parameters
+    ----------
+    storage
+        Number of the storage.
+    size, stride, offset
+        As torch has them.
+    dtype
+        Of the tensor as it was.
+    """
+
+    storage: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation.
+
+    Parameters
+    ----------
+    operator
+        As torch dispatched it.
+    arguments
+        Positional and keyword arguments, with a :class:`View` for each floating-point tensor.
+    given
+        What was in those views before, in the order in which they stand.
+    results
+        Views of what it wrote: new tensors that it returned, and tensors that it changed.
+    values
+        What was in them afterwards.
+    returned
+        What it returned, with views.
+    place
+        File and line that asked for it.
+    node
+        Name of the backward node that was being carried out; ``None`` in the forward pass.
+    """
+
+    operator: Any
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    given: tuple[Tensor, ...]
+    results: tuple[View, ...]
+    values: tuple[Tensor, ...]
+    returned: Any
+    place: str | None
+    node: str | None
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """Views of the floating-point tensors that it was given."""
+        return tuple(leaf for leaf in tree_leaves(self.arguments, is_leaf=is_view) if is_view(leaf))
+
+    @property
+    def name(self) -> str:
+        """The operation that is carried out, as torch's users name it."""
+        return spoken(self.operator.overloadpacket.__name__)
+
+    @property
+    def operation(self) -> str:
+        """The operation to speak of: in the backward pass the one whose gradient this is, where torch has it."""
+        found = _NODE.fullmatch(self.node or "")
+        return self.name if found is None else spoken(_UPPER.sub("_", found[1]).lower())
+
+
+_NODE = re.compile(r"(\w+?)Backward\d+")
+_UPPER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_SPOKEN = {
+    "rsub": "sub",
+    "to_copy": "to",
+    "log_sigmoid_forward": "logsigmoid",
+    "log_sigmoid": "logsigmoid",
+    "native_layer_norm": "layer_norm",
+    "linalg_vector_norm": "norm",
+    "addmm": "mm",
+    "bmm": "mm",
+    "baddbmm": "mm",
+    "true_divide": "div",
+}
+"""Operations that their users know by another name."""
+
+
+def spoken(name: str) -> str:
+    """An operator's name without the marks of its variants."""
+    plain = name.strip("_")
+    return _SPOKEN.get(plain, plain)
+
+
+def is_view(leaf: Any) -> bool:
+    """Whether it stands for a tensor."""
+    return isinstance(leaf, View)
+
+
+@cache
+def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
+    """Position and name of the arguments that an operator changes."""
+    schema = operator._schema.arguments
+    return tuple(
+        (at, argument.name)
+        for at, argument in enumerate(schema)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
+
+
+def is_floating(leaf: Any) -> bool:
+    """Whether it is a plain tensor of floats on the CPU, which can be followed."""
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.layout is torch.strided
+        and leaf.dtype.is_floating_point
+        and leaf.device.type == "cpu"
+    )

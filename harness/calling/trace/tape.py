@@ -1,0 +1,141 @@
+"""Recording a call: every operation that torch dispatches, forward and backward."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from harness.calling.location import line_that_asked
+from harness.calling.trace.step import Step, View, is_floating, written_arguments
+
+MOST_STEPS = 1024
+"""Operations after which a call is too long to be recorded."""
+
+MOST_ELEMENTS = 4_000_000
+"""Elements of all results after which it is too large."""
+
+
+class TooLongError(Exception):
+    """A call is too long, or too large, to be recorded."""
+
+
+@dataclass
+class Tape:
+    """The operations of a call, and the numbers it started from.
+
+    Parameters
+    ----------
+    steps
+        In the order in which they were carried out.
+    started
+        Storages that no operation on the tape made, with what was in them when they were first read.
+    length
+        Elements of each storage.
+    answers
+        What the calls returned.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    started: dict[int, Tensor] = field(default_factory=dict)
+    length: list[int] = field(default_factory=list)
+    answers: list[View] = field(default_factory=list)
+
+
+class Recorder(TorchDispatchMode):
+    """Writes what is dispatched in its body onto a tape, and changes nothing.
+
+    Parameters
+    ----------
+    tape
+        The tape; several calls go onto one.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tape = tape
+        self._number_of: dict[int, int] = {}
+        self._held: list[Any] = []  # storages, so that none of their addresses is used again
+        self._elements = 0
+        self._lines: dict[int, str | None] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave torch's compiler alone, which takes a second to be imported."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry an operation out and write it down."""
+        arguments = (args, kwargs or {})
+        read = [leaf for leaf in tree_leaves(arguments) if is_floating(leaf)]
+        views = [self.view(tensor) for tensor in read]
+        given = tuple(_copy(tensor) for tensor in read)
+        kept = tree_map(self._kept, arguments)
+        result = func(*args, **arguments[1])
+        self._write(func, kept, (views, given), arguments, result)
+        return result
+
+    def _write(self, func: Any, kept: Any, inputs: Any, arguments: Any, result: Any) -> None:
+        known = len(self.tape.length)
+        changed = _changed(func, arguments)
+        returned = tree_map(lambda leaf: self.view(leaf, made=True) if is_floating(leaf) else leaf, result)
+        fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= known]
+        written = [*fresh, *changed]
+        if not written:
+            return  # a view: the storage is all there is
+        values = tuple(_copy(tensor) for tensor in written)
+        self._elements += sum(value.numel() for value in (*values, *inputs[1]))
+        if len(self.tape.steps) >= MOST_STEPS or self._elements > MOST_ELEMENTS:
+            raise TooLongError
+        place, node = self._asked()
+        results = tuple(self.view(tensor) for tensor in written)
+        self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, place, node))
+
+    def _asked(self) -> tuple[str | None, str | None]:
+        """The line that asked for the operation, and the backward node; its forward line where it has none itself."""
+        node, line = torch._C._current_autograd_node(), line_that_asked()
+        if node is None:
+            # Only the first operation that has a number made the node.
+            self._lines.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)
+            return line, None
+        return line or self._lines.get(node._sequence_nr()), node.name()
+
+    def _kept(self, leaf: Any) -> Any:
+        if is_floating(leaf):
+            return self.view(leaf)
+        return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf
+
+    def view(self, tensor: Tensor, *, made: bool = False) -> View:
+        """Return what stands for a tensor; ``made`` where an operation on the tape has just made it."""
+        number = self._number(tensor, made=made)
+        return View(number, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype)
+
+    def _number(self, tensor: Tensor, *, made: bool = False) -> int:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._number_of:
+            self._number_of[storage._cdata] = number = len(self.tape.length)
+            self._held.append(storage)
+            flat = _flat(tensor)
+            self.tape.length.append(flat.numel())
+            if not made:
+                self.tape.started[number] = flat.double()
+        return self._number_of[storage._cdata]
+
+
+def _changed(func: Any, arguments: Any) -> list[Tensor]:
+    """The tensors that an operation changed."""
+    args, kwargs = arguments
+    named = [args[at] if at < len(args) else kwargs.get(name) for at, name in written_arguments(func)]
+    return [leaf for leaf in tree_leaves(named) if is_floating(leaf)]
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.float64, copy=True)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """All of the storage that a tensor is a part of."""
+    length = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.detach().as_strided((length,), (1,), 0)

@@ -1,0 +1,120 @@
+"""What happened in the computation of an example that breaks a law.
+
+The law is measured once more while every operation of the implementation is recorded, and then on replays of the
+recording, of which more and more is as it was: the law itself says at which operation the truth is lost.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from harness.calling.device import CPU
+from harness.calling.trace import Recorder, Replay, Tape, View, first_loss, is_floating
+from harness.floats.oracle import confirming, remembering
+from harness.laws.law import Example
+from harness.laws.subject import Subject
+from harness.record import Event
+from harness.verdict.job import Job
+
+MOST = 1_000_000
+"""Elements of an example beyond which it is not traced."""
+
+CONFIRMED = 1024
+"""Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
+
+
+def event_of(job: Job, example: Example) -> Event | None:
+    """Name the first operation that loses the truth on an example that breaks a law.
+
+    Parameters
+    ----------
+    job
+        The law, of a case in a dtype.
+    example
+        The example.
+
+    Returns
+    -------
+    The event; ``None`` where nothing can be followed: on an accelerator, in what is not torch, in a call that is too
+    long, or where the law does not break each time.
+    """
+    size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
+    if job.format.name == "float64" or job.device != CPU or job.law.intermittent or size > MOST:
+        return None
+    try:
+        with confirming() if size <= CONFIRMED else nullcontext(), remembering():
+            return _traced(job, example)
+    except Exception:  # noqa: BLE001 - an implementation may do anything where it is watched: then nothing is said
+        return None
+
+
+def _traced(job: Job, example: Example) -> Event | None:
+    recording = _Recording(job)
+    measurement = recording.measure(job.law, example)
+    if not measurement.broken:
+        return None
+    place, shape = measurement.worst, measurement.ratio.shape
+
+    def wrong(replay: Replay) -> bool:
+        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        return again.ratio.shape != shape or bool(again.ratio[place] > 1.0)
+
+    return first_loss(recording.tape, wrong)
+
+
+class _Recording(Subject):
+    """A subject whose calls are recorded."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.case, job.contract, job.format)
+        self.tape = Tape()
+        self.answers: list[Any] = []
+        self._recorder = Recorder(self.tape)
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Carry out something of the implementation's, and record it."""
+
+        def recorded() -> Any:
+            with self._recorder:
+                return action()
+
+        result = super().attempt(what, recorded)
+        answer = tree_map(self._shown, result)
+        self.tape.answers += [leaf.view for leaf in tree_leaves(answer, is_leaf=_is_answer) if _is_answer(leaf)]
+        self.answers.append(answer)
+        return result
+
+    def _shown(self, leaf: Any) -> Any:
+        return _Answer(self._recorder.view(leaf), leaf.requires_grad) if is_floating(leaf) else leaf
+
+
+class _Replaying(Subject):
+    """A subject that answers as a replay has it, whatever it is asked."""
+
+    def __init__(self, job: Job, answers: list[Any], replay: Replay) -> None:
+        super().__init__(job.case, job.contract, job.format)
+        self._answers: Iterator[Any] = iter(answers)
+        self._replay = replay
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:  # noqa: ARG002 - nothing is carried out
+        """Return the next answer."""
+        return tree_map(self._read, next(self._answers), is_leaf=_is_answer)
+
+    def _read(self, leaf: Any) -> Any:
+        return self._replay.read(leaf.view).requires_grad_(leaf.differentiable) if _is_answer(leaf) else leaf
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A tensor that an implementation returned."""
+
+    view: View
+    differentiable: bool
+
+
+def _is_answer(leaf: Any) -> bool:
+    return isinstance(leaf, _Answer)
