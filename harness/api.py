@@ -20,7 +20,7 @@ from harness.verdict.job import Job, jobs
 
 def check(
     function: Callable[..., Any],
-    contract: str,
+    contract: str | None = None,
     *,
     laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
@@ -41,7 +41,7 @@ def check(
     function
         The implementation: a function with the contract's signature, a module or a class of one, an optimizer.
     contract
-        Name of the contract.
+        Name of the contract; that of the function where absent.
     laws, dtypes
         Names of the laws and dtypes to check; all of the contract's where empty.
     devices
@@ -72,13 +72,13 @@ def check(
     Raises
     ------
     UsageError
-        If the contract, a law, a dtype or a device does not exist.
+        If the contract, a law, a dtype or a device does not exist, or the function's name says no contract.
 
     Notes
     -----
     A function that hangs or ends the process takes this one with it; ``harness check`` runs it in another.
     """
-    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     with _quietly():
         return Verdicts(
             decide(job, examples=examples, seed=seed, seconds=seconds, corpora=corpora)

@@ -36,7 +36,7 @@ class Case:
     function
         The implementation: a function, a class or a factory with the contract's signature.
     contract
-        Name of the contract it claims.
+        Name of the contract it claims; empty where its own name says it.
     breaks
         Laws it is known to break, each with its reason. Not finding a declared failure is as much an error as
         finding an undeclared one.

@@ -25,7 +25,7 @@ def is_shipped(target: str) -> bool:
     return target == SHIPPED or target.startswith(f"{SHIPPED}.")
 
 
-def load(target: str = SHIPPED, *, contract: str | None = None, **claims: Any) -> list[Case]:
+def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
     """Load the cases a target names.
 
     Parameters
@@ -35,6 +35,8 @@ def load(target: str = SHIPPED, *, contract: str | None = None, **claims: Any) -
         ``package.module:function``; or the name of an entry point of the group ``harness.cases``.
     contract
         The contract a single function claims.
+    by_name
+        Whether a single function may claim its contract by its name, which is left empty here.
     claims
         What else a single function claims: the fields ``declares``, ``breaks`` and ``call`` of a case.
 
@@ -45,7 +47,7 @@ def load(target: str = SHIPPED, *, contract: str | None = None, **claims: Any) -
     """
     place, _, name = target.partition(":")
     if name:
-        return [_single(target, contract, claims)]
+        return [_single(target, "" if by_name and contract is None else contract, claims)]
     if place.endswith(".py"):
         raise UsageError(
             rule="a file is named with its function, `file.py:function`", value=f"`{target}`", remedy="add the function"

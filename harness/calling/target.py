@@ -39,4 +39,5 @@ class Target:
         UsageError
             If the target does not exist, cannot be imported, or holds no case.
         """
-        return load(self.target, contract=self.contract, declares=self.declares, breaks=self.breaks, call=self.call)
+        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        return load(self.target, contract=self.contract, by_name=True, **claims)

@@ -21,6 +21,7 @@ from harness.cli.options import (
     declared_breaks,
     names,
     progress,
+    say_claim,
     session,
 )
 from harness.error import UsageError
@@ -38,8 +39,10 @@ Examples:
   the cases of the chapter
     harness check
   one function in a file; again each time the file is saved
-    harness check homework.py:softmax --contract softmax
-    harness check homework.py:softmax --contract softmax --watch
+    harness check homework.py:softmax
+    harness check homework.py:softmax --watch
+  one whose name says no contract
+    harness check homework.py:attention_weights --contract softmax
   one of an installed package, called as its signature asks
     harness check torch.nn.functional:softmax --contract softmax \\
       --call 'lambda f, x: f(x, dim=-1)'
@@ -67,7 +70,7 @@ def check(
     target: TargetArgument = "cases",
     contract: Annotated[
         str | None,
-        Option(help="Contract that the function claims.", autocompletion=complete_contract),
+        Option(help="Contract that the function claims; else its name says it.", autocompletion=complete_contract),
     ] = None,
     call: CallOption = None,
     declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
@@ -169,6 +172,7 @@ def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: di
     from harness.show.document import WRITERS
     from harness.show.verdict import print_verdicts
 
+    say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
     print_verdicts(console(), verdicts, single=":" in campaign.target)
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts))

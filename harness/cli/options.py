@@ -4,6 +4,7 @@ What needs torch is imported inside the commands, so that ``--help`` is quick.
 """
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,6 +102,21 @@ def conventions(declared: list[str]) -> dict[str, Any]:
         except ValueError:
             conventions[name] = value
     return conventions
+
+
+def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
+    """Say what a function was checked as, where only its name said so.
+
+    Parameters
+    ----------
+    target, contract
+        As the user named them.
+    contracts
+        Those of the records.
+    """
+    claimed = next(iter(contracts), None)
+    if contract is None and ":" in target and claimed is not None:
+        print(f"checked as {claimed} (from its name; `--contract` says otherwise)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:

@@ -15,6 +15,7 @@ from harness.cli.options import (
     declared_breaks,
     names,
     progress,
+    say_claim,
     session,
 )
 from harness.record import SEED
@@ -75,6 +76,7 @@ def survey(
         opened.folder.merge(Worst, discoveries.worst)
         opened.folder.merge(Profile, discoveries.profiles)
         opened.folder.merge(Accumulator, discoveries.accumulators)
+    say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     print_survey(console(), discoveries, single=":" in target)
     print(f"{discoveries}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
     ending.settle()

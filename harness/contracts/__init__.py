@@ -5,11 +5,14 @@ What several need is a building block.
 """
 
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
+from harness.case import Case
 from harness.error import UsageError, did_you_mean, listed
 from harness.laws import Contract
+from harness.laws.claim import contract_of
 
 
 @cache
@@ -40,3 +43,18 @@ def contract_named(name: str) -> Contract:
             remedy=did_you_mean(name, known, "`harness list --contracts` shows them"),
         )
     return known[name]
+
+
+def claimed(case: Case) -> Case:
+    """Return a case with the contract that it claims, by its name where it claims none.
+
+    Raises
+    ------
+    UsageError
+        If its name is that of none, or of several.
+    """
+    if case.contract:
+        return case
+    # Neither the module nor the function it is defined in says what it is.
+    name = case.target.rpartition(":")[2].rpartition("<locals>.")[2]
+    return replace(case, contract=contract_of(case.function, name, contracts().values()).name)

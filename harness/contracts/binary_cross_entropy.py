@@ -268,6 +268,12 @@ def certain_and_wrong(loss: Subject, logits: Tensor, targets: Tensor) -> Measure
 
 BINARY_CROSS_ENTROPY = Contract(
     "binary_cross_entropy_with_logits",
+    aliases=(
+        "bce_with_logits",
+        "sigmoid_binary_cross_entropy",
+        "sigmoid_cross_entropy",
+        "sigmoid_cross_entropy_with_logits",
+    ),
     signature="(logits[n], targets[n]) -> []",
     summary="mean of ln(1 + exp(x)) - x y",
     domain="finite logits, |x| <= max / 64; 0 <= y <= 1 such that 1 - y is exact; infinities where a law says so",

@@ -258,6 +258,12 @@ def _total(loss: Subject, terms: Array) -> tuple[float, float]:
 
 CROSS_ENTROPY = Contract(
     "cross_entropy",
+    aliases=(
+        "cross_entropy_with_logits",
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_logits",
+        "softmax_cross_entropy_with_integer_labels",
+    ),
     signature="(logits[n,k], labels[n]) -> []",
     summary="mean over the rows of ln sum_j exp(x_j) - x_t",
     domain=logit_rows.DOMAIN,

@@ -315,6 +315,7 @@ def _rare(t: Tensor, _: Format) -> Example:
 
 KL_DIVERGENCE = Contract(
     "kl_divergence",
+    aliases=("kl_div", "kl"),
     signature="(log_q[n,k], p[n,k]) -> [n]",
     summary="sum_j p_j (ln p_j - log_q_j), row by row",
     domain="0 < p <= 1 with a sum of one but for rounding, -max/16 <= log_q <= 0; p = 0 and -inf where a law says so",

@@ -332,6 +332,7 @@ _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
 
 LAYER_NORM = Contract(
     "layer_norm",
+    aliases=("layer_normalization", "layer_normalisation"),
     signature="(x[n,d]) -> [n,d]",
     summary="(x - mean) / sqrt(variance + eps) over the last axis, without weight and bias",
     domain=moments.DOMAIN,

@@ -313,6 +313,7 @@ def _small_noise(t: Tensor, _: Format) -> Example:
 
 GAUSSIAN_NLL = Contract(
     "gaussian_nll",
+    aliases=("gaussian_negative_log_likelihood",),
     signature="(mean[n], target[n], variance[n]) -> []",
     summary="mean of (ln v + (target - mean)^2 / v) / 2",
     domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2; every normal variance, infinities and NaN where a "

@@ -317,7 +317,7 @@ at_most_argument = usual_laws.one_sided(
 # Contracts
 
 
-def _contract(function: Logistic, *own: Law) -> Contract:
+def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> Contract:
     """The contract of one function, with its own laws."""
     return Contract(
         function.name,
@@ -328,9 +328,12 @@ def _contract(function: Logistic, *own: Law) -> Contract:
         laws=_laws(function, *own),
         axes={"x": Axes(("n",), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},
         output=("n",),
+        aliases=aliases,
     )
 
 
-SIGMOID = _contract(_SIGMOID, in_unit_interval, complements_add_to_one, gradient_not_lost)
+SIGMOID = _contract(
+    _SIGMOID, in_unit_interval, complements_add_to_one, gradient_not_lost, aliases=("logistic", "expit")
+)
 SOFTPLUS = _contract(_SOFTPLUS, at_least_relu, difference_law(_SOFTPLUS))
-LOGSIGMOID = _contract(_LOGSIGMOID, at_most_argument, difference_law(_LOGSIGMOID))
+LOGSIGMOID = _contract(_LOGSIGMOID, at_most_argument, difference_law(_LOGSIGMOID), aliases=("log_expit",))

@@ -362,6 +362,7 @@ def _infinite_gradients(format_: Format) -> st.SearchStrategy[Example]:
 
 SGD_WITH_MOMENTUM = Contract(
     "sgd_with_momentum",
+    aliases=("sgd_momentum", "momentum_sgd"),
     signature="(parameter[n], gradients[t,n], lr, momentum, weight_decay, nesterov) -> parameter[n]",
     summary="t steps from a fresh buffer: d = g + decay p, b = mu b + d, p - lr b, or p - lr (d + mu b) with nesterov",
     domain="|p| <= max / 1024, gradients of order one or of the parameter's size, 0.01 <= lr <= 0.5, 0 <= mu < 1, "

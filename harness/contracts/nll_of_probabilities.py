@@ -96,6 +96,7 @@ def _rare(t: Tensor, _: Format) -> Example:
 
 NLL_OF_PROBABILITIES = Contract(
     "nll_of_probabilities",
+    aliases=("cross_entropy",),
     signature="(probabilities[n,k], labels[n]) -> [n]",
     summary="-ln of the probability at the label, row by row",
     domain="0 < p <= 1, subnormal probabilities among them; zero where a law says so",

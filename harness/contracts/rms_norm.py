@@ -231,6 +231,7 @@ _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
 
 RMS_NORM = Contract(
     "rms_norm",
+    aliases=("rms_normalization", "root_mean_square_norm"),
     signature="(x[n,d]) -> [n,d]",
     summary="x / sqrt(mean(x^2) + eps) over the last axis, without weight",
     domain=moments.DOMAIN,

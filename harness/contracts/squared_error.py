@@ -210,6 +210,7 @@ def _many(t: Tensor, format_: Format) -> Example:
 
 SQUARED_ERROR = Contract(
     "squared_error",
+    aliases=("squared_loss", "mse", "mean_squared_error", "mean_squared"),
     signature="(prediction[n], target[n]) -> []",
     summary="factor * mean of the squared differences",
     domain="|x| <= sqrt(max / 128) / 2, so that no square or sum overflows; larger numbers, infinities and NaN where "

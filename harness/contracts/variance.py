@@ -261,6 +261,7 @@ def _of_rows(example: Callable[[Tensor, Format], Example]) -> Callable[[Tensor, 
 
 VARIANCE = Contract(
     "variance",
+    aliases=("var",),
     signature="(x[n,d]) -> [n]",
     summary="sum of squared deviations from the row's mean, divided by d - correction",
     domain="finite rows, |x| <= sqrt(max) / 32, and sqrt(max) / 4 in float16, so that no sum of 32 squares overflows "

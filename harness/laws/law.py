@@ -267,6 +267,8 @@ class Contract:
         What an implementation is.
     task
         What a model is trained for; ``None`` where none is.
+    aliases
+        What an implementation of it is called elsewhere, in words joined by underscores.
     of_model
         ``of_model(module, *inputs)``: the implementation that a torch module, or a class of them, stands for where it
         is not itself the function of the inputs.
@@ -289,6 +291,7 @@ class Contract:
     form: Form = "function"
     task: Literal["regression", "classification"] | None = None
     of_model: Callable[..., Any] | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.calling.adapter import bridged
 from harness.case import Case
-from harness.contracts import contract_named
+from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import format_of
 from harness.laws.law import Contract
@@ -53,6 +53,7 @@ def tasks_of(
                 value=f"`{name}`",
                 remedy=did_you_mean(name, DTYPES),
             )
+    cases = list(map(claimed, cases))
     tasks = [
         task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
     ]

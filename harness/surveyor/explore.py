@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.case import Break, Case
+from harness.contracts import claimed
 from harness.error import UsageError, did_you_mean, listed
 from harness.laws.law import Contract, Law, Ray
 from harness.laws.standard_rays import rays_of
@@ -76,6 +77,7 @@ def explorations(
         If a name matches nothing, no contract has rays, or a case declares a breaking point that its contract does not
         have.
     """
+    cases = list(map(claimed, cases))
     groups: dict[tuple[str, str, str], list[Job]] = {}
     known: set[str] = set()
     for job in jobs(cases, laws=laws, dtypes=dtypes):
@@ -121,7 +123,7 @@ def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
 
 def survey(
     function: Callable[..., Any],
-    contract: str,
+    contract: str | None = None,
     *,
     dtypes: Sequence[str] = (),
     declares: Mapping[str, Any] | None = None,
@@ -137,7 +139,7 @@ def survey(
     function
         The implementation, with the contract's signature.
     contract
-        Name of the contract.
+        Name of the contract; that of the function where absent.
     dtypes
         Names of the dtypes; all of the contract's where empty.
     declares
@@ -161,7 +163,7 @@ def survey(
     UsageError
         If the contract or a dtype does not exist, or the contract has no rays.
     """
-    case = Case(function, contract, breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
     discoveries = Discoveries()
     with threads(1):

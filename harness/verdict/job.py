@@ -8,7 +8,7 @@ from typing import Any
 from harness.calling.adapter import adapter_of
 from harness.calling.device import CPU, known_device
 from harness.case import Case
-from harness.contracts import contract_named
+from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
 from harness.laws.convention import choices
@@ -103,7 +103,7 @@ def jobs(
     wanted_devices = [known_device(name) for name in devices]
     selected = []
     known_laws = set()
-    for case in cases:
+    for case in map(claimed, cases):
         contract = contract_named(case.contract)
         known_laws |= {law.name for law in contract.laws}
         _validate(case, contract)

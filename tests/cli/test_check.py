@@ -174,7 +174,7 @@ def test_help_shows_examples_and_exit_codes() -> None:
     """Each example as one can paste it."""
     done = harness("check", "--help")
     assert done.returncode == 0
-    assert "    harness check homework.py:softmax --contract softmax\n" in done.stdout
+    assert "    harness check homework.py:softmax\n" in done.stdout
     assert "2  the question could not be answered" in done.stdout
 
 

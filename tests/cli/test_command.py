@@ -26,6 +26,7 @@ def stable(logits):
     e = (logits - logits.amax(-1, keepdim=True)).exp().double()
     return (e / e.sum(-1, keepdim=True)).to(logits.dtype)
 
+stable_softmax = recipe = stable
 constant = 3
 """
 
@@ -76,6 +77,15 @@ def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, har
     assert "88.72283935546875" in again.stdout
 
 
+def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, harness: Command) -> None:
+    """And the output says so, where nobody else has."""
+    only = ("--law", "value", "--dtypes", "float64")
+    claimed = harness("check", "homework.py:stable_softmax", *only)
+    assert claimed.returncode == 0
+    assert "checked as softmax (from its name; `--contract` says otherwise)" in claimed.stdout
+    assert "from its name" not in harness("check", "homework.py:stable", "--contract", "softmax", *only).stdout
+
+
 def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
     """Exit code 0 in all dtypes, and the run is on disk."""
     done = harness("check", "homework.py:stable", "--contract", "softmax", "--run", "mine")
@@ -101,7 +111,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
     [
         (("check", "nowhere.py:f", "--contract", "softmax"), "no file `nowhere.py`"),
         (("check", "homework.py", "--contract", "softmax"), "add the function"),
-        (("check", "homework.py:softmax"), "add `--contract NAME`"),
+        (("check", "homework.py:recipe"), "add `--contract NAME`"),
         (
             ("check", "homework.py:softmx", "--contract", "softmax"),
             "no `softmx` in `homework.py`; did you mean `softmax`",

@@ -131,7 +131,7 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
         (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
         (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
         (("homework.py:softmax", "--contract", "accuracy"), "a contract that has rays"),
-        (("homework.py:softmax",), "add `--contract NAME`"),
+        (("homework.py:nothing",), "no `nothing`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -8,7 +8,7 @@ import pytest
 from harness.bench.suites.progress import NAME
 from harness.calling.discovery import SHIPPED, load
 from harness.case import Case
-from harness.contracts import contract_named
+from harness.contracts import claimed, contract_named
 from harness.error import UsageError
 
 DTYPE = "float32"
@@ -102,7 +102,9 @@ def _loaded(config: pytest.Config) -> list[Case]:
         try:
             if contract is not None:
                 contract_named(contract)
-            config.stash[_LOADED] = load(option(config, "cases", SHIPPED), contract=contract)
+            config.stash[_LOADED] = [
+                claimed(case) for case in load(option(config, "cases", SHIPPED), contract=contract, by_name=True)
+            ]
         except UsageError as error:
             give_up(config, error)
     return config.stash[_LOADED]

@@ -1,0 +1,82 @@
+"""Contracts that functions claim by their names."""
+
+import pytest
+import torch
+from torch import nn
+
+import harness
+from harness.contracts import contracts
+from harness.error import UsageError
+from harness.laws.claim import contract_of
+
+
+def claim(name: str, arguments: str = "x") -> str:
+    """The contract that a function of a name and such arguments claims."""
+    function = eval(f"lambda {arguments}: None")  # noqa: S307 - of this file's own words
+    return contract_of(function, name, contracts().values()).name
+
+
+@pytest.mark.parametrize(
+    ("name", "contract"),
+    [
+        *((name, name) for name in contracts()),
+        ("my_softmax", "softmax"),
+        ("softmax_v2", "softmax"),
+        ("softmax2", "softmax"),
+        ("FusedSoftmax.forward", "softmax"),
+        ("log_softmax_kernel", "log_softmax"),
+        ("LogSumExp", "logsumexp"),
+        ("LayerNorm", "layer_norm"),
+        ("LlamaRMSNorm", "rms_norm"),
+        ("squared_loss", "squared_error"),
+        ("MSELoss", "squared_error"),
+        ("cross_entropy_loss", "cross_entropy"),
+        ("F.binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits"),
+        ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits"),
+        ("GaussianNLLLoss", "gaussian_nll"),
+        ("KLDivLoss", "kl_divergence"),
+        ("expit", "sigmoid"),
+        ("SGD", "sgd"),
+    ],
+)
+def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str) -> None:
+    """Every contract's own name above all."""
+    assert claim(name) == contract
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("sigmoid_focal_loss", "`--contract sigmoid`"),
+        ("softmax_backward", "`--contract softmax`"),
+        ("LayerNorm2d", "`--contract layer_norm`"),
+        ("T5LayerNorm", "`--contract layer_norm`"),
+        ("nll_loss", "add `--contract NAME`"),
+        ("softmx", "`--contract softmax`"),
+        ("<lambda>", "`harness list --contracts`"),
+    ],
+)
+def test_a_name_that_says_more_or_nothing_claims_nothing(name: str, near: str) -> None:
+    """It is the user's to say, who is told what is near."""
+    with pytest.raises(UsageError, match="which its name says or `--contract`") as refused:
+        claim(name)
+    assert near in str(refused.value)
+
+
+def test_the_arguments_decide_between_contracts_of_one_name() -> None:
+    """The book's cross-entropy is of probabilities, everybody else's of logits."""
+    assert claim("cross_entropy", "y_hat, y") == "nll_of_probabilities"
+    assert claim("cross_entropy", "probs, labels") == "nll_of_probabilities"
+    assert claim("cross_entropy", "logits, labels") == "cross_entropy"
+    assert claim("cross_entropy", "a, b") == "cross_entropy"
+
+
+@pytest.mark.parametrize(
+    ("function", "contract"),
+    [(torch.logaddexp, "logaddexp"), (nn.Softplus, "softplus"), (nn.Sigmoid(), "sigmoid")],
+    ids=["function", "class", "module"],
+)
+def test_python_checks_a_function_as_what_it_is_called(function: object, contract: str) -> None:
+    """A class and a module by the name of the class."""
+    (verdict,) = harness.check(function, laws=["any_position"], dtypes=["float64"], examples=2)  # type: ignore[arg-type]
+    assert verdict.contract == contract
