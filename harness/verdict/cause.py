@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.device import CPU
-from harness.calling.trace import Recorder, Replay, Tape, View, first_loss, is_floating
+from harness.calling.trace import Balls, Doubles, Recorder, Replay, Tape, View, first_loss, is_floating
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example
 from harness.laws.subject import Subject
@@ -25,6 +25,9 @@ MOST = 1_000_000
 
 CONFIRMED = 1024
 """Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
+
+MOST_BALLS = 4096
+"""Elements of all results beyond which balls would take too long."""
 
 
 def event_of(job: Job, example: Example) -> Event | None:
@@ -43,7 +46,7 @@ def event_of(job: Job, example: Example) -> Event | None:
     long, or where the law does not break each time.
     """
     size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
-    if job.format.name == "float64" or job.device != CPU or job.law.intermittent or size > MOST:
+    if job.device != CPU or job.law.intermittent or size > MOST:
         return None
     try:
         with confirming() if size <= CONFIRMED else nullcontext(), remembering():
@@ -63,7 +66,17 @@ def _traced(job: Job, example: Example) -> Event | None:
         again = _Replaying(job, recording.answers, replay).measure(job.law, example)
         return again.ratio.shape != shape or bool(again.ratio[place] > 1.0)
 
-    return first_loss(recording.tape, wrong)
+    return _first_loss(recording.tape, job, wrong)
+
+
+def _first_loss(tape: Tape, job: Job, wrong: Callable[[Replay], bool]) -> Event | None:
+    """In float64 where that is wider and its range suffices, else with balls."""
+    if job.format.name != "float64" and not wrong(Replay(tape, Doubles(), 0)):
+        return first_loss(tape, Doubles(), wrong)
+    few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
+    if few:
+        return first_loss(tape, Balls(), wrong)
+    return None if job.format.name == "float64" else first_loss(tape, Doubles(), wrong)
 
 
 class _Recording(Subject):
@@ -105,7 +118,7 @@ class _Replaying(Subject):
         return tree_map(self._read, next(self._answers), is_leaf=_is_answer)
 
     def _read(self, leaf: Any) -> Any:
-        return self._replay.read(leaf.view).requires_grad_(leaf.differentiable) if _is_answer(leaf) else leaf
+        return self._replay.read(leaf.view).hi.requires_grad_(leaf.differentiable) if _is_answer(leaf) else leaf
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,12 @@ def born(replay: Replay) -> Event | None:
 
 def _births(replay: Replay) -> list[_Birth]:
     """From the answers backwards."""
-    wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view))}
+    wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
     found = []
     for at in range(len(replay.tape.steps) - 1, -1, -1):
-        step, given, results = replay.tape.steps[at], replay.given[at], replay.results[at]
+        step = replay.tape.steps[at]
+        given = tuple(wide.hi for wide in replay.given[at])
+        results = tuple(wide.hi for wide in replay.results[at])
         bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
         if not any(map(_bad, bad)):
             continue

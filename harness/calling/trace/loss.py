@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from harness.calling.trace.born import born
 from harness.calling.trace.naming import SUMS, event_of
 from harness.calling.trace.replay import Replay
 from harness.calling.trace.step import Step
 from harness.calling.trace.tape import Tape
+from harness.calling.trace.wide import Arithmetic, Wide
 from harness.record import Event, EventKind
 
 ORDINARY = 4.0
@@ -40,23 +40,24 @@ class Loss(NamedTuple):
     at: int
     actual: float
     exact: float
+    difference: float
 
     @property
     def error(self) -> float:
         """Relative to the exact value."""
-        if self.actual == self.exact or (math.isnan(self.actual) and math.isnan(self.exact)):
-            return 0.0
-        error = abs(self.actual - self.exact) / abs(self.exact) if self.exact else math.inf
+        error = abs(self.difference) / abs(self.exact) if self.exact else math.inf
         return math.inf if math.isnan(error) else error
 
 
-def first_loss(tape: Tape, wrong: Callable[[Replay], bool]) -> Event | None:
+def first_loss(tape: Tape, arithmetic: Arithmetic, wrong: Callable[[Replay], bool]) -> Event | None:
     """Name the first operation on a tape that loses the truth.
 
     Parameters
     ----------
     tape
         The tape.
+    arithmetic
+        What is exact enough.
     wrong
         Whether the answer of a replay is wrong.
 
@@ -65,27 +66,28 @@ def first_loss(tape: Tape, wrong: Callable[[Replay], bool]) -> Event | None:
     The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one
     operation does has no name.
     """
-    if wrong(Replay(tape, 0)):
-        return born(Replay(tape, 0, kept=True))
+    if wrong(Replay(tape, arithmetic, 0)):
+        return born(Replay(tape, arithmetic, 0, kept=True))
     last = len(tape.steps)
-    if not wrong(Replay(tape, last)):
+    if not wrong(Replay(tape, arithmetic, last)):
         return None
     right = 0
     while last - right > 1:
         middle = (right + last) // 2
-        right, last = (right, middle) if wrong(Replay(tape, middle)) else (middle, last)
-    return _Fault(tape, right, Replay(tape, right, kept=True), Replay(tape, last, kept=True), wrong).event()
+        right, last = (right, middle) if wrong(Replay(tape, arithmetic, middle)) else (middle, last)
+    return _Fault(tape, arithmetic, right, wrong).event()
 
 
 class _Fault:
     """The operation at fault, between the replay where it is exact and the one where it is rounded."""
 
-    def __init__(self, tape: Tape, at: int, before: Replay, after: Replay, wrong: Callable[[Replay], bool]) -> None:
+    def __init__(self, tape: Tape, arithmetic: Arithmetic, at: int, wrong: Callable[[Replay], bool]) -> None:
         self.tape = tape
         self.at = at
         self.step: Step = tape.steps[at]
-        self.before = before
-        self.after = after
+        self.arithmetic = arithmetic
+        self.before = Replay(tape, arithmetic, at, kept=True)
+        self.after = Replay(tape, arithmetic, at + 1, kept=True)
         self.wrong = wrong
 
     def event(self) -> Event | None:
@@ -99,16 +101,17 @@ class _Fault:
         """The element that is lost: the one that does it alone, if any, else the one with the largest error."""
         losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)
         for loss in losses[:_CANDIDATES]:
-            if self.wrong(Replay(self.tape, self.at, (loss.output, loss.at))):
+            if self.wrong(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at))):
                 return loss
         return losses[0] if losses else None
 
     def _losses(self) -> Iterator[Loss]:
-        for output, (actual, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
-            flat, wide = actual.reshape(-1), exact.reshape(-1)
-            differs = (flat != wide) & ~(flat.isnan() & wide.isnan())
+        for output, (values, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
+            actual, hi = values.reshape(-1), exact.hi.reshape(-1)
+            difference = (actual - hi) - exact.lo.reshape(-1)
+            differs = (difference != 0) & (actual != hi).logical_or(hi.isfinite()) & ~(actual.isnan() & hi.isnan())
             for at in differs.nonzero()[:, 0].tolist():
-                yield Loss(output, at, float(flat[at]), float(wide[at]))
+                yield Loss(output, at, float(actual[at]), float(hi[at]), float(difference[at]))
 
     def _unit(self, loss: Loss) -> float:
         return torch.finfo(self.step.results[loss.output].dtype).eps / 2
@@ -134,9 +137,7 @@ class _Fault:
         if self.step.name not in SUMS or loss.error <= ORDINARY * self._unit(loss):
             return None
         terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
-        cancels = (
-            terms > AMPLIFIED * abs(loss.exact) and abs(loss.actual - loss.exact) <= ORDINARY * self._unit(loss) * terms
-        )
+        cancels = terms > AMPLIFIED * abs(loss.exact) and abs(loss.difference) <= ORDINARY * self._unit(loss) * terms
         return self._named(EventKind.CANCELLATION if cancels else EventKind.ACCUMULATION)
 
     def _rounded(self, loss: Loss) -> Event | None:
@@ -169,7 +170,7 @@ class _Fault:
         terms = [abs(value) for values in self.step.given for value in values.reshape(-1).tolist() if value]
         scalars = [abs(x) for x in self.step.arguments[0] if isinstance(x, (int, float)) and not isinstance(x, bool)]
         smallest = min([*terms, *(x for x in scalars if x)], default=0.0)
-        return smallest > 0 and abs(loss.actual - loss.exact) >= math.sqrt(self._unit(loss)) * smallest
+        return smallest > 0 and abs(loss.difference) >= math.sqrt(self._unit(loss)) * smallest
 
     def _amplifies(self, at: int) -> bool:
         """Whether a difference makes what was rounded much larger."""
@@ -181,11 +182,11 @@ class _Fault:
         return out > AMPLIFIED * known > 0
 
 
-def _apart(actual: tuple[Tensor, ...], exact: tuple[Tensor, ...]) -> float:
+def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
     """The largest relative difference of finite numbers; infinite where only one of two is finite."""
     largest = 0.0
     for a, e in zip(actual, exact, strict=True):
-        relative = ((a - e).abs() / e.abs()).nan_to_num(nan=0.0, posinf=math.inf)
-        relative[(a.isfinite() != e.isfinite())] = math.inf
+        relative = (a.minus(e).abs() / e.hi.abs()).nan_to_num(nan=0.0, posinf=math.inf)
+        relative[(a.hi.isfinite() != e.hi.isfinite())] = math.inf
         largest = max(largest, float(relative.max()) if relative.numel() else 0.0)
     return largest

@@ -3,22 +3,24 @@
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from harness.calling.trace.step import Step, View, is_view
 from harness.calling.trace.tape import Tape
+from harness.calling.trace.wide import Arithmetic, Wide
 
 
 class Replay:
-    """A tape carried out again in float64.
+    """A tape carried out again in wider arithmetic.
 
     Parameters
     ----------
     tape
         The tape.
+    arithmetic
+        Which one.
     rounded
-        How many operations return what they returned; the others are carried out in float64 on what they find.
+        How many operations return what they returned; the others are exact, on what they find.
     element
         Output and element of the next operation that are as they were, too.
     kept
@@ -26,17 +28,26 @@ class Replay:
 
     Notes
     -----
-    Each storage has a shadow in float64, of which tensors are views as they were of the storage: views, strides and
-    operations in place need no rules. Integers, masks and what was drawn at random are the call's own.
+    Each storage has a shadow, of which tensors are views as they were of the storage: views, strides and operations in
+    place need no rules. Integers, masks and what was drawn at random are the call's own.
     """
 
-    def __init__(self, tape: Tape, rounded: int, element: tuple[int, int] | None = None, *, kept: bool = False) -> None:
+    def __init__(
+        self,
+        tape: Tape,
+        arithmetic: Arithmetic,
+        rounded: int,
+        element: tuple[int, int] | None = None,
+        *,
+        kept: bool = False,
+    ) -> None:
         self.tape = tape
-        self.given: list[tuple[Tensor, ...]] = []
+        self.given: list[tuple[Wide, ...]] = []
         """What each operation found, in order."""
-        self.results: list[tuple[Tensor, ...]] = []
+        self.results: list[tuple[Wide, ...]] = []
         """What each operation wrote, in order."""
-        self._shadows = {number: values.clone() for number, values in tape.started.items()}
+        self._arithmetic = arithmetic
+        self._shadows = {number: arithmetic.start(values) for number, values in tape.started.items()}
         with torch.no_grad():
             for at, step in enumerate(tape.steps):
                 if kept:
@@ -47,42 +58,36 @@ class Replay:
                 if kept:
                     self.results.append(tuple(self.read(view) for view in step.results))
 
-    def read(self, view: View) -> Tensor:
+    def read(self, view: View) -> Wide:
         """What a view holds now."""
-        return self._part(view).clone()
+        return self._arithmetic.wide(self._part(view))
 
     def _round(self, step: Step, output: int, element: int) -> None:
-        shadow = self.read(step.results[output])
-        shadow.view(-1)[element] = step.values[output].reshape(-1)[element]
-        self._part(step.results[output]).copy_(shadow)
+        """Let one element be as it was."""
+        view, values = step.results[output], step.values[output].reshape(-1)
+        apart = torch.zeros(view.size, dtype=torch.bool).view(-1)
+        apart[element] = True
+        at = apart.reshape(view.size).nonzero()[0].tolist()
+        offset = view.offset + sum(i * stride for i, stride in zip(at, view.stride, strict=True))
+        one = View(view.storage, (1,), (1,), offset, view.dtype)
+        self._arithmetic.put(self._part(one), values[element : element + 1])
 
     def _carry_out(self, step: Step, *, exact: bool) -> None:
-        if not step.results:
-            return
         drawn = torch.Tag.nondeterministic_seeded in step.operator.tags
-        results = self._exactly(step) if exact and not drawn else None
-        for view, value in zip(step.results, results or step.values, strict=True):
-            self._part(view).copy_(value)
-
-    def _exactly(self, step: Step) -> tuple[Tensor, ...] | None:
-        """What an operation makes of the shadows; ``None`` where float64 has no such operation."""
-        args, kwargs = tree_map(self._widened, step.arguments, is_leaf=is_view)
-        try:
-            result = step.operator(*args, **kwargs)
-        except (RuntimeError, NotImplementedError, TypeError):
-            return None
+        results = self._arithmetic.carry_out(step, self._part) if exact and not drawn else None
+        if results is None:
+            for view, value in zip(step.results, step.values, strict=True):
+                self._arithmetic.put(self._part(view), value)
+            return
         # What was changed has been changed in its shadow; what is new is returned.
-        returned = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
         views = [leaf for leaf in tree_leaves(step.returned, is_leaf=is_view) if is_view(leaf)]
-        new = dict(zip(views, returned, strict=False))
-        return tuple(new[view] if view in new else self.read(view) for view in step.results)
+        new = dict(zip(views, results, strict=False))
+        for view in step.results:
+            if view in new:
+                self._arithmetic.put(self._part(view), new[view])
 
-    def _widened(self, leaf: Any) -> Any:
-        if is_view(leaf):
-            return self._part(leaf)
-        return torch.float64 if isinstance(leaf, torch.dtype) and leaf.is_floating_point else leaf
-
-    def _part(self, view: View) -> Tensor:
+    def _part(self, view: View) -> Any:
         if view.storage not in self._shadows:
-            self._shadows[view.storage] = torch.zeros(self.tape.length[view.storage], dtype=torch.float64)
-        return self._shadows[view.storage].as_strided(view.size, view.stride, view.offset)
+            empty = torch.zeros(self.tape.length[view.storage], dtype=torch.float64)
+            self._shadows[view.storage] = self._arithmetic.start(empty)
+        return self._arithmetic.part(self._shadows[view.storage], view)
