@@ -1,21 +1,25 @@
 """Adapters: calling what has another signature, or computes on other arrays, as a contract's laws call it.
 
 An adapter is ``adapter(function, *inputs)``: it calls the function on what it understands and returns the result,
-which may be an array of NumPy's or of any library that speaks DLPack. One is given by name, as a Python expression, as
-``file.py:adapter`` or, in Python, as itself. Modules and optimizers need none: they are called as what they are.
+which may be an array of NumPy's or of any library that speaks DLPack. One is given by name, with keywords for the
+function where it needs some, ``jax(axis=-1)``; as a Python expression; as ``file.py:adapter``; or, in Python, as
+itself. Modules and optimizers need none: they are called as what they are.
 """
 
+import ast
 import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.dlpack import from_dlpack
 
 from harness.calling.discovery import attribute
@@ -36,14 +40,15 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 NO_BFLOAT16 = "NumPy has no bfloat16"
 NUMPY_IS_ON_THE_CPU = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
+ADAPTER_DETACHES = "its adapter returns what autograd cannot follow back to the input"
 
 
-def on_numpy(function: Callable[..., Any], *inputs: Any) -> Any:
+def on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on NumPy arrays, which share the tensors' memory."""
-    return function(*(_array(x) if isinstance(x, Tensor) else x for x in inputs))
+    return function(*(_array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
 
 
-def on_jax(function: Callable[..., Any], *inputs: Any) -> Any:
+def on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on JAX arrays; float64 needs ``JAX_ENABLE_X64=1`` in the environment."""
     from jax import numpy as jnp
 
@@ -52,7 +57,7 @@ def on_jax(function: Callable[..., Any], *inputs: Any) -> Any:
             raise NotApplicable(NO_AUTOGRAD)
         return jnp.from_dlpack(x.contiguous())
 
-    return function(*(array(x) if isinstance(x, Tensor) else x for x in inputs))
+    return function(*(array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
 
 
 def _array(x: Tensor) -> Any:
@@ -74,6 +79,8 @@ NAMED: Mapping[str, Adapter] = {"numpy": on_numpy, "jax": on_jax}
 def adapter_of(call: str | Adapter) -> Adapter:
     """Return the adapter that a name, ``file.py:function``, ``module:function`` or an expression stands for.
 
+    A name may have keywords behind it, with which the function is called.
+
     Raises
     ------
     UsageError
@@ -81,8 +88,8 @@ def adapter_of(call: str | Adapter) -> Adapter:
     """
     if callable(call):
         return call
-    if call in NAMED:
-        return NAMED[call]
+    if named := _NAME.fullmatch(call):
+        return _named(*named.groups(default=""))
     adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
     if not callable(adapter):
         raise UsageError(rule=_RULE, value=f"`{call}`, which is {type(adapter).__name__}", remedy=_REMEDY)
@@ -90,13 +97,28 @@ def adapter_of(call: str | Adapter) -> Adapter:
 
 
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
-_RULE = f"`--call` is {listed(NAMED)}, `file.py:adapter` or a Python expression"
+_NAME = re.compile(rf"\s*({'|'.join(NAMED)})\s*(?:\((.*)\))?\s*", re.DOTALL)
+_RULE = f"`--call` is {listed(NAMED)}, either with keywords or without, `file.py:adapter` or a Python expression"
 _REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
+
+_ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
+"""Names of expressions that stand for modules which are imported where an expression has them."""
+
+
+def _named(name: str, keywords: str) -> Adapter:
+    """The adapter of a name, which calls the function with keywords where there are some."""
+    if name in _ON_DEMAND.values():
+        _evaluated(name)
+    options = _evaluated(f"dict({keywords})")
+    return partial(NAMED[name], **options) if options else NAMED[name]
 
 
 def _evaluated(expression: str) -> Any:
+    known = {"torch": torch, "F": functional, "nn": nn, "np": np, "numpy": np}
     try:
-        return eval(expression, {"torch": torch, "np": np, "numpy": np})  # noqa: S307 - of the user's own command line
+        named = {node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name)}
+        known |= {name: import_module(_ON_DEMAND[name]) for name in named & _ON_DEMAND.keys()}
+        return eval(expression, known)  # noqa: S307 - of the user's own command line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
         value = f"`{expression}` ({type(error).__name__}: {error})"
         raise UsageError(rule=_RULE, value=value, remedy=_REMEDY) from None
@@ -131,6 +153,50 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
     return function(*inputs)
+
+
+class Witness:
+    """A function as an adapter has it, and what autograd could follow of its calls.
+
+    Parameters
+    ----------
+    function
+        The function.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.taken: bool | None = None
+        self.given: bool | None = None
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call the function."""
+        output = self._function(*inputs, **options)
+        self.taken = any(isinstance(x, Tensor) and x.requires_grad for x in (*inputs, *options.values()))
+        self.given = output.requires_grad if isinstance(output, Tensor) else None
+        return output
+
+    def __getattr__(self, name: str) -> Any:
+        """Look what else the function has up."""
+        return getattr(self._function, name)
+
+
+def detaches(case: Case, inputs: Sequence[Any]) -> bool:
+    """Whether it is a case's adapter, and not what it calls, that autograd cannot follow.
+
+    Parameters
+    ----------
+    case
+        A case whose output does not depend on its inputs, as autograd has it.
+    inputs
+        The inputs, one of which requires a gradient.
+    """
+    if case.call is None:
+        return False
+    function = case.function
+    witness = Witness(_like(function, inputs) if isinstance(function, nn.Module) else function)
+    adapter_of(case.call)(witness, *inputs)
+    return witness.taken is False or witness.given is True
 
 
 def _is_model(function: Any) -> bool:

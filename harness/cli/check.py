@@ -48,6 +48,7 @@ Examples:
       --call 'lambda f, x: f(x, dim=-1)'
   one that computes on NumPy arrays
     harness check scipy.special:expit --contract sigmoid --call numpy
+    harness check jax.nn:softmax --call 'jax(axis=-1)'
   a convention in which the contract leaves a choice
     harness check homework.py:loss --contract squared_error \\
       --declare factor=0.5

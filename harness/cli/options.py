@@ -54,7 +54,8 @@ RunOption = Annotated[
 CallOption = Annotated[
     str | None,
     typer.Option(
-        "--call", help="How to call what has another signature: numpy, jax, file.py:adapter, or an expression."
+        "--call",
+        help="How to call what has another signature: numpy or jax(axis=-1), file.py:adapter, or an expression.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")]

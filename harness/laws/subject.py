@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import NO_AUTOGRAD, NotApplicable, as_tensors, called, no_numpy
+from harness.calling.adapter import (
+    ADAPTER_DETACHES,
+    NO_AUTOGRAD,
+    NotApplicable,
+    as_tensors,
+    called,
+    detaches,
+    no_numpy,
+)
 from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError, called_on
 from harness.calling.location import place
@@ -223,6 +231,9 @@ class Subject:
         if not output.requires_grad:
             if self._returns_arrays:
                 raise NotApplicable(NO_AUTOGRAD)
+            one = [argument[0] for argument in arguments] if self.contract.grouped else arguments
+            if self.attempt(self.case.name, lambda: detaches(self.case, one)):
+                raise NotApplicable(ADAPTER_DETACHES)
             raise CaseError(
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )

@@ -1,5 +1,6 @@
 """Adapters: other signatures, other arrays, modules and optimizers; and what has no meaning for them."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import harness
-from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, adapter_of
+from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NO_BFLOAT16, adapter_of
 from harness.error import UsageError
-from harness.record import Status, Verdict
+from harness.record import Fault, Status, Verdict
 
 
 def stable(x: np.ndarray) -> np.ndarray:
@@ -122,9 +123,73 @@ def test_an_adapter_can_be_in_a_file(workplace: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("call", ["numpy(axis=-1)", " numpy ( axis=-1, )", "numpy(**{'axis': -1})"])
+def test_a_named_adapter_takes_keywords_for_the_function(call: str) -> None:
+    """As ``functools.partial`` would."""
+
+    def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+        return stable(x) if axis == -1 else x
+
+    verdicts = harness.check(softmax, "softmax", laws=["value", "gradient"], dtypes=["float32"], call=call)
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS, Status.SKIPPED]
+
+
+def test_expressions_know_the_usual_names() -> None:
+    """Of torch and NumPy; those of JAX too, which is imported where one is named."""
+    for call in (
+        "lambda f, x: F.softmax(x, -1)",
+        "lambda f, x: nn.Softmax(-1)(x)",
+        "lambda f, x: torch.softmax(x, -1)",
+    ):
+        assert adapter_of(call)(None, torch.ones(1, 2)).tolist() == [[0.5, 0.5]]
+    assert "jnp" not in adapter_of("lambda f, x: np.exp(x)").__globals__
+
+
+@pytest.mark.skipif(find_spec("jax") is not None, reason="JAX is installed")
+@pytest.mark.parametrize("call", ["jax", "jax(axis=-1)", "lambda f, x: f(jnp.asarray(x))"])
+def test_jax_where_it_is_missing_is_the_users_error(call: str) -> None:
+    """Said once, and not as a failure of each law."""
+    with pytest.raises(UsageError, match="No module named 'jax'"):
+        adapter_of(call)
+
+
+DETACHING = ["lambda f, x: f(x.detach(), -1)", "lambda f, x: f(x, -1).detach()", "lambda f, x: f(x=x.detach(), dim=-1)"]
+
+
+@pytest.mark.parametrize("call", DETACHING)
+def test_what_an_adapter_detaches_is_no_fault_of_the_function(call: str) -> None:
+    """Its gradient has not been seen."""
+    found = harness.check(softmax_along, "softmax", laws=["value", "gradient"], dtypes=["float32"], call=call)
+    assert [verdict.status for verdict in found] == [Status.HOLDS, Status.SKIPPED]
+    assert found[1].reason == ADAPTER_DETACHES
+
+
+def softmax_along(x: Tensor, dim: int) -> Tensor:
+    """Softmax, by Python's hand, so that it has keywords."""
+    return x.softmax(dim)
+
+
+def test_what_a_function_detaches_stays_its_fault_behind_an_adapter() -> None:
+    """The adapter has handed on what autograd can follow."""
+
+    def detached(x: Tensor, dim: int) -> Tensor:
+        return x.detach().softmax(dim)
+
+    call = "lambda f, x: f(x, -1)"
+    verdict = only(harness.check(detached, "softmax", laws=["gradient"], dtypes=["float32"], call=call))
+    assert verdict.fault is Fault.NO_GRADIENT
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
-    [("nunpy", "NameError"), ("lambda f x: f(x)", "SyntaxError"), ("3", "which is int"), ("none.py:f", "no file")],
+    [
+        ("nunpy", "NameError"),
+        ("numpy(axis)", "NameError"),
+        ("numpy(axis=", "SyntaxError"),
+        ("lambda f x: f(x)", "SyntaxError"),
+        ("3", "which is int"),
+        ("none.py:f", "no file"),
+    ],
 )
 def test_what_stands_for_no_adapter_is_the_users_error(workplace: Path, call: str, text: str) -> None:
     """With an example of one that does."""
