@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from harness.case import Break, Case
-from harness.record import SEED, Status, Verdict
+from harness.record import SEED, Property, Status, Verdict
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.verdict.probe import Probe
 
 
 def check(
@@ -79,10 +80,15 @@ def check(
     A function that hangs or ends the process takes this one with it; ``harness check`` runs it in another.
     """
     case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    listed, probe = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict), Probe()
     with _quietly():
+        properties = {one.key: one for job in listed for one in probe.properties(job)}
         return Verdicts(
-            decide(job, examples=examples, seed=seed, seconds=seconds, corpora=corpora)
-            for job in jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict)
+            (
+                decide(probe.judged(job), examples=examples, seed=seed, seconds=seconds, corpora=corpora)
+                for job in listed
+            ),
+            properties.values(),
         )
 
 
@@ -122,11 +128,17 @@ class Check:
         The law, on an implementation that is not named yet.
     settings
         As :func:`harness.verdict.decide.decide` takes them.
+    probe
+        What looks at the function first, once for all checks of a test.
+    verdicts, properties
+        What was reached, and what was found of the function.
     """
 
     job: Job
     settings: Mapping[str, Any]
+    probe: Probe = field(default_factory=Probe)
     verdicts: list[Verdict] = field(default_factory=list)
+    properties: list[Property] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -158,7 +170,9 @@ class Check:
         own, at = self.job.case, Case(function, self.job.case.contract)
         case = replace(own, function=function, name=at.name, target=at.target)
         with _quietly():
-            verdict = decide(replace(self.job, case=case), **self.settings)
+            job = replace(self.job, case=case)
+            self.properties = self.probe.properties(job)
+            verdict = decide(self.probe.judged(job), **self.settings)
         self.verdicts.append(verdict)
         if verdict.violation is not None and verdict.status is not Status.LOST:
             raise LawBroken(verdict)
@@ -187,7 +201,8 @@ def checks(
     """
     known = {name: value for name, value in settings.items() if value is not None}
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict)
-    return [Check(job, known) for job in listed]
+    probe = Probe()
+    return [Check(job, known, probe) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

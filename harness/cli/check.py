@@ -29,7 +29,7 @@ from harness.record import SEED
 from harness.work.ending import Ending
 
 if TYPE_CHECKING:
-    from harness.record import Verdict
+    from harness.record import Property, Verdict
     from harness.verdict.campaign import Campaign
 
 Option = typer.Option
@@ -60,7 +60,8 @@ Examples:
 Exit codes:
   0  every law holds, fails as declared, or loses digits that careful
      implementations lose too
-  1  something is broken; under --strict, digits are lost
+  1  something is broken; under --strict, digits are lost or
+     a property was not declared
   2  the question could not be answered
 """
 """What ``--help`` says at its end."""
@@ -91,7 +92,7 @@ def check(
     replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
     example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
     seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
-    strict: Annotated[bool, Option("--strict", help="Take lost digits for defects.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Take lost digits and undeclared properties for defects.")] = False,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
@@ -103,6 +104,7 @@ def check(
     means: Means,
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
+    from harness.record import property_sentences
     from harness.verdict.campaign import Campaign
 
     if corpus is not None and not corpus.is_dir():
@@ -129,10 +131,11 @@ def check(
     def checked() -> int:
         opened = session(run, seed, fresh=fresh)
         verdicts: list[Verdict] = []
+        properties: dict[object, Property] = {}
         processes = _processes(campaign, means)
         with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
             task = bar.add_task("checking laws", total=len(hands.pieces))
-            for verdict in campaign.verdicts(hands):
+            for verdict in campaign.verdicts(hands, properties):
                 verdicts.append(verdict)
                 bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
                 if fail_fast and verdict.status.fails:
@@ -140,13 +143,17 @@ def check(
                     break
         if opened is not None:
             opened.add_verdicts(verdicts)
+            opened.add_properties(properties.values())
+        for sentence in property_sentences(properties.values()):
+            print(f"property: {sentence}")
         _show(campaign, verdicts, ending.early, written)
         ending.settle()
         if ending.code is not None:
             return ending.code
         if not verdicts:
             raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
-        return _code(verdicts)
+        fails_strictly = any(one.fails(strict=strict) for one in properties.values())
+        return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from harness.error import UsageError
-from harness.record import SEED, DataSource, Proof, Run, RunFolder, Verdict
+from harness.record import SEED, DataSource, Proof, Property, Run, RunFolder, Verdict
 from harness.work.environment import environment
 
 
@@ -52,6 +52,11 @@ class Session:
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Add verdicts to those the run has, replacing those on the same law, case, dtype and device."""
         self.folder.merge_verdicts(verdicts)
+
+    def add_properties(self, properties: Iterable[Property]) -> None:
+        """Add properties to those the run has, replacing those of the same name on the same case, dtype and device."""
+        if found := list(properties):
+            self.folder.merge(Property, found)
 
     def add_proofs(self, proofs: Iterable[Proof]) -> None:
         """Add proofs to those the run has, replacing those on the same case, quantity, dtype, device and layout."""

@@ -39,12 +39,15 @@ class Format:
         ``p``: significand bits, the implicit one counted.
     emin, emax
         Exponents of the smallest normal and of the largest finite number.
+    flushes
+        Whether subnormal numbers are zero to who computes in it.
     """
 
     name: str
     precision: int
     emin: int
     emax: int
+    flushes: bool = False
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -75,7 +78,9 @@ class Format:
 
     @property
     def smallest(self) -> float:
-        """Smallest positive subnormal number: the ulp below ``tiny``."""
+        """Smallest positive subnormal number: the ulp below ``tiny``; ``tiny`` itself where those are flushed."""
+        if self.flushes:
+            return self.tiny
         return math.ldexp(1.0, self.emin - self.precision + 1)
 
     @property
@@ -171,6 +176,8 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     beyond = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
     of_overflow = np.where(same_infinity, 0.0, np.where(beyond, error, np.inf))
     error = np.where(overflows, of_overflow, np.where(np.isfinite(actual), error, np.inf))
+    if format_.flushes:
+        error = np.where((np.abs(expected.hi) < format_.tiny) & (np.abs(actual) <= format_.tiny), 0.0, error)
     expected_nan = np.isnan(expected.hi)
     error = np.where(expected_nan, np.where(np.isnan(actual), 0.0, np.inf), error)
     return np.asarray(error, dtype=np.float64)

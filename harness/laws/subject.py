@@ -23,6 +23,7 @@ from harness.calling.location import place
 from harness.calling.watch import Watch
 from harness.case import Case
 from harness.floats import Format, Measurement
+from harness.laws import nature
 from harness.laws.law import Contract, Example, Law
 from harness.record import Fault
 
@@ -69,9 +70,9 @@ class Subject:
     ) -> None:
         self.case = case
         self.contract = contract
-        self.format = format_
-        self.device = device
         self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
+        self.format = nature.format_under(self.declares, format_)
+        self.device = device
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self._returns_arrays = False
         self.watch = watch or Watch(draws=contract.output is not None)
@@ -88,7 +89,8 @@ class Subject:
 
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure a law on one example."""
-        return law.measure(self, **{name: example[name] for name in law.reads})
+        read = {name: example[name] for name in law.reads}
+        return law.measure(self, **(nature.flushed(read, self.format) if self.format.flushes else read))
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation: the case's own, called in another way, from here."""
@@ -143,7 +145,7 @@ class Subject:
                 f"where the contract says {self.contract.signature}, that is {list(agreed)}",
                 Fault.SHAPE,
             )
-        return output
+        return nature.as_declared(output, self.declares, self.format)
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Carry out something of the implementation's, and say in plain words where it does not come to its end.

@@ -5,6 +5,7 @@ A run is one folder of plain files:
 =====================  =======================================================================
 ``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
 ``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
+``properties.jsonl``   one :class:`Property` a line: what a platform or an implementation does everywhere
 ``proofs.jsonl``       one :class:`Proof` a line: case x quantity x dtype x layout
 ``breakings.jsonl``    one :class:`Breaking` a line: where a law first fails along a ray
 ``worst.jsonl``        one :class:`Worst` a line: the input on which a law deviates most
@@ -50,6 +51,7 @@ from harness.record.proof_text import (
     witness,
     worst,
 )
+from harness.record.property import Property, property_sentences
 from harness.record.schema import (
     SCHEMA,
     SEED,
@@ -113,6 +115,7 @@ __all__ = [
     "Outcome",
     "Profile",
     "Proof",
+    "Property",
     "Record",
     "Row",
     "Run",
@@ -143,6 +146,7 @@ __all__ = [
     "oldest_first",
     "one_sided_reach",
     "proof_line",
+    "property_sentences",
     "share_of_best",
     "skip_lines",
     "standard_error",

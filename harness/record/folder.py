@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from harness.error import UsageError
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.proof import Proof
+from harness.record.property import Property
 from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Record, Run, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
 Row = (
     Verdict
+    | Property
     | Proof
     | Breaking
     | Worst
@@ -32,6 +34,7 @@ Row = (
 RowT = TypeVar(
     "RowT",
     Verdict,
+    Property,
     Proof,
     Breaking,
     Worst,
@@ -44,7 +47,7 @@ RowT = TypeVar(
     Comparison,
     Slices,
 )
-KeyedT = TypeVar("KeyedT", Verdict, Proof, Breaking, Worst, Profile, Accumulator)
+KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Accumulator)
 ParsedT = TypeVar("ParsedT", bound=Record)
 
 RUNS = Path(".harness", "runs")
@@ -52,6 +55,7 @@ RUNS = Path(".harness", "runs")
 
 FILES: Mapping[type[Row], str] = {
     Verdict: "verdicts.jsonl",
+    Property: "properties.jsonl",
     Proof: "proofs.jsonl",
     Breaking: "breakings.jsonl",
     Worst: "worst.jsonl",

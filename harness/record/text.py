@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from harness.record.property import unjudged
 from harness.record.schema import Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
@@ -21,7 +22,8 @@ def verdict_line(verdicts: Sequence[Verdict]) -> str:
     if not ran:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
     everything = "the one law checked holds or fails" if ran == 1 else f"all {ran:,} laws hold or fail"
-    outcome = "; ".join(_failures(verdicts)) or f"{everything} as declared"
+    nothing = f"; nothing was measured in {', '.join(silent)}" if (silent := unjudged(verdicts)) else ""
+    outcome = "; ".join(_failures(verdicts)) or f"{everything} as declared{nothing}"
     return f"verdict: {outcome} ({_tally(counts)})"
 
 

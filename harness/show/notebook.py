@@ -1,16 +1,29 @@
 """The verdicts on one implementation, as a person looks at them: text, a frame, a table in a notebook."""
 
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.record import Status, Verdict, verdict_line, violation_block
+from harness.record import Property, Status, Verdict, property_sentences, verdict_line, violation_block
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Verdicts(list[Verdict]):
-    """The verdicts on one implementation."""
+    """The verdicts on one implementation.
+
+    Parameters
+    ----------
+    verdicts
+        In their order.
+    properties
+        What was found of it before it was judged.
+    """
+
+    def __init__(self, verdicts: Iterable[Verdict] = (), properties: Iterable[Property] = ()) -> None:
+        super().__init__(verdicts)
+        self.properties = list(properties)
 
     @property
     def failing(self) -> list[Verdict]:
@@ -25,7 +38,8 @@ class Verdicts(list[Verdict]):
 
     def __str__(self) -> str:
         """Return the blocks of what is broken or in error, and the verdict line."""
-        return "\n\n".join([*map(block, self.failing), verdict_line(self)])
+        said = property_sentences(self.properties)
+        return "\n\n".join([*said, *map(block, self.failing), verdict_line(self)])
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the verdict line, a table of laws and dtypes, and what is broken."""
@@ -36,10 +50,11 @@ class Verdicts(list[Verdict]):
             + "".join(marks.get((law, dtype), "<td>–</td>") for dtype in dtypes)
             for law in dict.fromkeys(verdict.law for verdict in self)
         ]
+        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
         blocks = "".join(f"<pre>{escape(block(verdict))}</pre>" for verdict in self.failing)
         return (
-            f"<p><b>{escape(verdict_line(self))}</b></p><table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
+            f"<p><b>{escape(verdict_line(self))}</b></p>{said}<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
             f"<details><summary>{len(self.failing)} failing</summary>{blocks}</details>"
         )
 

@@ -7,18 +7,20 @@ no torch, so that a process which only reports what others decide starts at once
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Target
 from harness.error import UsageError, listed
-from harness.record import SEED, Fault, Status, Verdict
+from harness.record import SEED, Fault, Property, Status, Verdict
 from harness.work.answer import Answer
 from harness.work.carry_out import Hands, carry_out
 from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
+    from harness.verdict.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,21 @@ class Campaign(Target):
         with carry_out(self, **means) as hands:
             yield from self.verdicts(hands)
 
-    def verdicts(self, hands: Hands) -> Iterator[Verdict]:
-        """Yield the verdicts in the order of the jobs, as they are reached."""
+    def verdicts(self, hands: Hands, found: dict[Any, Property] | None = None) -> Iterator[Verdict]:
+        """Yield the verdicts in the order of the jobs, as they are reached.
+
+        Parameters
+        ----------
+        hands
+            Who carries the campaign out.
+        found
+            Where the properties of the cases are noted by their keys, as they are found.
+        """
         for answer in hands.answers(range(len(hands.pieces))):
+            for document in (answer.said or {}).pop("properties", ()):
+                one = Property.model_validate(document)
+                if found is not None:
+                    found[one.key] = one
             yield _verdict(hands.pieces[answer.index], answer)
 
     def decide(self, job: "Job") -> Verdict:
@@ -119,6 +133,13 @@ class Decisions:
     campaign: Campaign
     jobs: "Sequence[Job]"
 
+    @cached_property
+    def probe(self) -> "Probe":
+        """What is found of the cases before their laws are judged."""
+        from harness.verdict.probe import Probe
+
+        return Probe()
+
     def about(self) -> list[Document]:
         """The verdicts there will be, as long as they are not reached; and whether a call returns tensors alone."""
         from harness.verdict.decide import unreached
@@ -134,8 +155,13 @@ class Decisions:
         ]
 
     def do(self, index: int) -> Document:
-        """Reach one verdict."""
-        return self.campaign.decide(self.jobs[index]).model_dump(mode="json")
+        """Reach one verdict; of foreign code, once it is known what kind of thing it is."""
+        job = self.jobs[index]
+        if not self.campaign.is_foreign:
+            return self.campaign.decide(job).model_dump(mode="json")
+        properties = self.probe.properties(job)
+        verdict = self.campaign.decide(self.probe.judged(job))
+        return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
 
 
 def _verdict(piece: Document, answer: Answer) -> Verdict:

@@ -67,6 +67,8 @@ def decide(
     watched
         Whether what calls do besides answering is looked at, which takes a tenth of the time.
     """
+    if job.unjudged is not None:
+        return unreached(job).model_copy(update={"reason": job.unjudged})
     started = time.perf_counter()
     deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)

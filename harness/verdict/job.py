@@ -13,6 +13,7 @@ from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
 from harness.laws.convention import choices
 from harness.laws.law import Axes, Contract, Inputs, Law
+from harness.laws.nature import NATURE, unjudged
 from harness.laws.subject import Subject
 from harness.record import Status
 
@@ -60,6 +61,11 @@ class Job:
     def examples(self) -> int:
         """Hypothesis examples where the user names no number."""
         return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))
+
+    @property
+    def unjudged(self) -> str | None:
+        """Why the law has nothing to say of what the case declares to be; ``None`` where it has."""
+        return unjudged(self.case.declares, self.format, self.law.name)
 
     @property
     def inputs(self) -> Inputs:
@@ -139,13 +145,14 @@ def _validate(case: Case, contract: Contract) -> None:
         if declared not in names:
             rule = f"`breaks` names laws of `{contract.name}`: {listed(sorted(names))}"
             raise UsageError(rule=rule, value=f"`{declared}`", place=case.name, remedy=did_you_mean(declared, names))
+    admissible = {**contract.conventions, **(NATURE if contract.output is not None else {})}
     for name, value in case.declares.items():
-        if name not in contract.conventions:
+        if name not in admissible:
             known = listed(contract.conventions) or "none"
             rule = f"the conventions of `{contract.name}` are {known}"
-            near = did_you_mean(name, contract.conventions)
+            near = did_you_mean(name, admissible)
             raise UsageError(rule=rule, value=f"`{name}`", place=case.name, remedy=near)
-        if value not in contract.conventions[name]:
-            rule = f"the convention `{name}` of `{contract.name}` is {choices(contract.conventions[name])}"
-            near = did_you_mean(str(value), contract.conventions[name])
+        if value not in admissible[name]:
+            rule = f"the convention `{name}` of `{contract.name}` is {choices(admissible[name])}"
+            near = did_you_mean(str(value), admissible[name])
             raise UsageError(rule=rule, value=f"`{value}`", place=case.name, remedy=near)

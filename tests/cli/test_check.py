@@ -13,6 +13,7 @@ import pytest
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
+from harness.record import RUNS, Property, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
 STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
@@ -126,6 +127,21 @@ def test_an_option_that_cannot_be_met_is_one_plain_line(homework: Path, words: t
     assert done.returncode == 2
     assert text in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(workplace: Path) -> None:
+    """It fails no law; what is declared is silent."""
+    Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
+    check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
+    done = harness(*check, "--strict", "--run", "it")
+    said = "mine.spread holds with `--declare correction=1`"
+    assert done.returncode == 1
+    assert done.stdout.count(said) == 1
+    assert "all" in done.stdout.splitlines()[-1] or "the one law" in done.stdout.splitlines()[-1]
+    assert [one.value for one in RunFolder(RUNS / "it").read(Property)] == ["correction=1"]
+    declared = harness(*check, "--strict", "--declare", "correction=1")
+    assert declared.returncode == 0
+    assert said not in declared.stdout
 
 
 def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:

@@ -229,15 +229,19 @@ def test_verdicts_become_a_frame() -> None:
 
 
 def test_conventions_are_part_of_the_claim() -> None:
-    """Half the squared error is right only where the factor is declared."""
+    """Half the squared error is right only where the factor is half: declared, or found and said."""
 
     def half(a: Tensor, b: Tensor) -> Tensor:
         return ((a - b) ** 2 / 2).mean()
 
-    undeclared = harness.check(half, "squared_error", dtypes=["float32"])
-    declared = harness.check(half, "squared_error", dtypes=["float32"], declares={"factor": 0.5})
-    assert {"value", "gradient", "value_on_long_rows"} <= {verdict.law for verdict in undeclared.failing}
-    assert declared.failing == []
+    found = harness.check(half, "squared_error", dtypes=["float32"])
+    whole, declared = (
+        harness.check(half, "squared_error", dtypes=["float32"], declares={"factor": factor}) for factor in (1.0, 0.5)
+    )
+    assert [one.value for one in found.properties] == ["factor=0.5"]
+    assert found.failing == declared.failing == []
+    assert declared.properties == []
+    assert {"value", "gradient", "value_on_long_rows"} <= {verdict.law for verdict in whole.failing}
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

@@ -1,0 +1,57 @@
+"""What kind of thing an implementation is: properties that any case may declare, and what its laws then expect.
+
+They are no conventions of a contract, since they are about the platform: the format it computes in, the dtype it
+returns, what becomes of subnormal numbers, whether it draws random numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.case import FLOATS
+from harness.floats import FORMATS, Format
+from harness.record.property import COMPUTES_IN, REPEATABLE, RETURNS, SUBNORMALS
+
+NATURE: Mapping[str, tuple[str, ...]] = {
+    COMPUTES_IN: FLOATS,
+    RETURNS: FLOATS,
+    SUBNORMALS: ("kept", "flushed"),
+    REPEATABLE: ("yes", "no"),
+}
+"""Each property with the values that may be declared."""
+
+OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "no_rows"}
+"""Laws that what draws random numbers keeps too: they do not compare what two calls say."""
+
+
+def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
+    """Return why a law has nothing to say of such an implementation in a format; ``None`` where it has."""
+    computes_in = declares.get(COMPUTES_IN)
+    if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
+        return f"it computes in {computes_in}, so that {format_.name} inputs get no {format_.name} answers"
+    if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
+        return "it draws random numbers, so that no two calls agree"
+    return None
+
+
+def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
+    """Return the format as the implementation has it: without subnormal numbers where those are flushed."""
+    return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
+
+
+def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
+    """Return an example with zeros for subnormal numbers, which the implementation takes them for."""
+    return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
+
+
+def _flush(x: Tensor, format_: Format) -> Tensor:
+    return torch.where(x.abs() < format_.tiny, torch.zeros_like(x), x) if x.is_floating_point() else x
+
+
+def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
+    """Return an output rounded to the format, where it has the dtype that was declared and that is another."""
+    name = str(output.dtype).removeprefix("torch.")
+    return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output

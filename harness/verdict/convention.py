@@ -1,0 +1,189 @@
+"""Which convention an implementation follows, where it is not the default one.
+
+A convention is believed only where nearly all ordinary rows hold under it, and fewer than half of those that tell it
+from the default hold under the default. What is wrong under all of them stays wrong.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from harness.calling.adapter import NotApplicable
+from harness.case import Case
+from harness.floats import Format
+from harness.laws import AnyNumber
+from harness.laws.law import Contract, Example, Law
+from harness.laws.subject import Subject
+from harness.verdict.ordinary import HALF, NEARLY_ALL, Rows, Sample, examples, sampled, share
+
+TELLING = 4
+"""Rows that have to tell the two apart."""
+
+STEPS = 60
+"""Bisections within which a number is found to the last bit that shows."""
+
+Declared = Mapping[str, Any]
+
+
+def convention_of(case: Case, contract: Contract, format_: Format, device: str) -> dict[str, Any]:
+    """Return what the case would have to declare beside what it does; nothing where the defaults hold, or none does."""
+    found: dict[str, Any] = {}
+    looking = _Looking(case, contract, format_, device)
+    try:
+        value = next((law for law in contract.laws if law.name == "value"), None)
+        if value is None:
+            return {}
+        found |= looking.of_value(value)
+        if not looking.is_right(value, found):
+            return {}
+        for law in contract.laws:
+            if law.group == "special" and law.inputs is not None:
+                found |= looking.of_policy(law, found)
+    except NotApplicable:
+        return {}
+    return found
+
+
+def own_eps(format_: Format) -> float:
+    """Return the eps that torch's normalisations take where they are told none: that of the format they compute in."""
+    return 2.0 * format_.u_accumulator
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """A look at one case in one format."""
+
+    case: Case
+    contract: Contract
+    format: Format
+    device: str
+
+    def under(self, declared: Declared, law: Law, drawn: Sequence[Example]) -> list[Sample]:
+        """Measure a law under a convention."""
+        case = replace(self.case, declares={**self.case.declares, **declared})
+        subject = Subject(case, self.contract, self.format, device=self.device)
+        return [sampled(subject, law, example) for example in drawn]
+
+    @property
+    def open(self) -> dict[str, Any]:
+        """The conventions that the case leaves to its contract's default."""
+        conventions = self.contract.conventions
+        return {name: values for name, values in conventions.items() if name not in self.case.declares}
+
+    def is_right(self, law: Law, found: Declared) -> bool:
+        """Whether the value is right on ordinary rows: of what is not, no policy is asked."""
+        drawn = examples(law.inputs or self.contract.inputs, self.format)
+        return share(self.under(found, law, drawn)) >= NEARLY_ALL
+
+    def of_value(self, law: Law) -> dict[str, Any]:
+        """The convention under which the value is right on ordinary rows."""
+        drawn = examples(law.inputs or self.contract.inputs, self.format)
+        default = self.under({}, law, drawn)
+        if not self.open or share(default) >= NEARLY_ALL:
+            return {}
+        for declared in self._combined():
+            for tried in self._fitted(declared, law, drawn):
+                if self.explains(tried, law, drawn, default):
+                    return tried
+        return {}
+
+    def _combined(self) -> Iterator[dict[str, Any]]:
+        """Every combination of usual values, those first that differ least from the defaults."""
+        names = list(self.open)
+        every = [dict(zip(names, values, strict=True)) for values in product(*self.open.values())]
+        changed = [{name: value for name, value in one.items() if value != self.open[name][0]} for one in every]
+        yield from sorted(filter(None, changed), key=len)
+
+    def _fitted(self, declared: dict[str, Any], law: Law, drawn: Sequence[Example]) -> Iterator[dict[str, Any]]:
+        """The combination as it is, and with numbers that may be any fitted to what the implementation says."""
+        yield declared
+        for name, values in self.open.items():
+            if isinstance(values, AnyNumber) and declared.get(name) == values[-1]:
+                yield {**declared, name: own_eps(self.format)}
+                yield from ({**declared, name: number} for number in self._numbers(name, declared, law, drawn))
+
+    def _numbers(self, name: str, declared: Declared, law: Law, drawn: Sequence[Example]) -> Iterator[float]:
+        """The number at which the exact values cross those of the implementation, in the fewest digits first."""
+        values = self.open[name]
+        low, high = math.log(max(values.least, self.format.u**2)), math.log(min(values.most, 1.0))
+
+        def excess(at: float) -> float:
+            return _excess(self.under({**declared, name: math.exp(at)}, law, drawn))
+
+        rising = excess(low) < excess(high)
+        for _ in range(STEPS):
+            middle = (low + high) / 2.0
+            if (excess(middle) > 0.0) == rising:
+                high = middle
+            else:
+                low = middle
+        for digits in (1, 2, 3):
+            yield float(f"{math.exp(low):.{digits - 1}e}")
+
+    def explains(self, declared: Declared, law: Law, drawn: Sequence[Example], default: Sequence[Sample]) -> bool:
+        """Whether nearly all ordinary rows hold under a convention, and the default fails where the two differ."""
+        few = self.under(declared, law, drawn[1:2])
+        if share(few) < NEARLY_ALL:
+            return False
+        tried = self.under(declared, law, drawn)
+        if share(tried) < NEARLY_ALL:
+            return False
+        held = np.concatenate([_telling(one, other) for one, other in zip(default, tried, strict=True)])
+        return held.size >= min(TELLING, len(drawn)) and float(held.mean()) < HALF
+
+    def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
+        """The policy of a law about points that mathematics leaves open."""
+        left = [name for name in self.open if name not in found]
+        if not left:
+            return {}
+        drawn = examples(law.inputs or self.contract.inputs, self.format)
+        default = [_whole(sample) for sample in self.under(found, law, drawn)]
+        if all(sample.holds.all() for sample in default):
+            return {}
+        for name in left:
+            for value in self.open[name][1:]:
+                tried = [_whole(sample) for sample in self.under({**found, name: value}, law, drawn)]
+                held, kept = (
+                    np.concatenate([_telling(*pair) for pair in zip(one, other, strict=True)])
+                    for one, other in ((default, tried), (tried, default))
+                )
+                right = held.size >= TELLING and float(held.mean()) < HALF and float(kept.mean()) >= NEARLY_ALL
+                if right and share(tried) >= NEARLY_ALL:
+                    return {name: value}
+        return {}
+
+
+def _whole(sample: Sample) -> Sample:
+    """The sample with all of its rows for ordinary: such a law is about infinities and what is left out."""
+    return replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool))
+
+
+def _telling(one: Sample, other: Sample) -> Rows:
+    """Which of those ordinary rows hold under the first whose exact values differ between the two."""
+    chosen = one.ordinary
+    if one.measurement is not None and other.measurement is not None:
+        a, b = one.measurement.expected, other.measurement.expected
+        if a.shape == b.shape and a.ndim and len(a) == len(chosen):
+            with np.errstate(invalid="ignore"):
+                alike = (a == b) | (np.isnan(a) & np.isnan(b))
+            chosen = chosen & ~alike.reshape(len(a), -1).all(-1)
+            # Where they differ by less than the bound, both hold, which tells nothing.
+            chosen = chosen & ~(one.holds & other.holds)
+    return one.holds[chosen]
+
+
+def _excess(samples: Sequence[Sample]) -> float:
+    """By how much the exact values are larger than the implementation's, in all, on ordinary rows."""
+    total = 0.0
+    for sample in samples:
+        if sample.measurement is not None and sample.measurement.actual.shape[:1] == sample.ordinary.shape:
+            both = (sample.measurement.expected, sample.measurement.actual)
+            expected, actual = (np.abs(x[sample.ordinary]) for x in both)
+            with np.errstate(invalid="ignore"):
+                difference = expected - actual
+            total += float(difference[np.isfinite(difference)].sum())
+    return total

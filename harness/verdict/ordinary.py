@@ -1,0 +1,117 @@
+"""Ordinary inputs: a few drawn examples of a law, the rows of moderate size in them, and how many of those hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import hypothesis
+import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.floats import Format, Measurement
+from harness.laws.law import Axes, Contract, Example, Inputs, Law
+from harness.laws.subject import CaseError, Subject
+from harness.verdict.reproducible import reproducible
+
+EXAMPLES = 4
+"""Examples drawn of a law: the first is the simplest there is, the others have a hundred rows or more each."""
+
+MODERATE = 4.0
+"""Largest absolute value of an input on an ordinary row."""
+
+NEARLY_ALL, HALF = 0.95, 0.5
+"""Shares of rows that have to hold under what is found, and that may under what it stands in for."""
+
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What an implementation says on one example.
+
+    Parameters
+    ----------
+    example
+        The inputs.
+    ordinary
+        Which of its rows are.
+    holds
+        Which of its rows keep the law.
+    measurement
+        What was measured; ``None`` where the implementation did not answer as its contract says.
+    """
+
+    example: Example
+    ordinary: Rows
+    holds: Rows
+    measurement: Measurement | None
+
+
+def examples(inputs: Inputs, format_: Format) -> list[Example]:
+    """Draw a few examples, the same ones each time."""
+    drawn: list[Example] = []
+
+    @hypothesis.seed(0)
+    @settings(
+        max_examples=EXAMPLES,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(inputs(format_))
+    def draw(example: Example) -> None:
+        drawn.append(example)
+
+    with reproducible():
+        draw()
+    return drawn
+
+
+def sampled(subject: Subject, law: Law, example: Example) -> Sample:
+    """Measure a law on an example, row by row.
+
+    Raises
+    ------
+    NotApplicable
+        If there is nothing to measure.
+    """
+    rows = _rows(subject.contract, law, example)
+    ordinary = _moderate(law, example, rows)
+    try:
+        measurement = subject.measure(law, example)
+    except CaseError:
+        return Sample(example, ordinary, np.zeros(rows, dtype=bool), None)
+    ratio = measurement.ratio
+    if not ratio.ndim or len(ratio) != rows:
+        return Sample(example, ordinary, np.full(rows, not measurement.broken), measurement)
+    return Sample(example, ordinary, np.asarray((ratio.reshape(rows, -1) <= 1.0).all(-1)), measurement)
+
+
+def share(samples: Sequence[Sample]) -> float:
+    """Share of the ordinary rows on which the law holds; one where there are none."""
+    held = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
+    return float(held.mean()) if held.size else 1.0
+
+
+def _rows(contract: Contract, law: Law, example: Example) -> int:
+    """How many rows, or groups of rows, an example has."""
+    axis = "g" if contract.grouped else "n"
+    for name in law.reads:
+        axes = contract.axes.get(name, Axes(()))
+        if isinstance(example[name], Tensor) and axes.names[:1] == (axis,):
+            return len(example[name])
+    return 1
+
+
+def _moderate(law: Law, example: Example, rows: int) -> Rows:
+    """Which rows have moderate numbers alone; an input that has no rows counts for all."""
+    chosen = np.ones(rows, dtype=bool)
+    for name in law.reads:
+        x = example[name]
+        if isinstance(x, Tensor) and x.is_floating_point() and x.numel():
+            small = (x.abs() <= MODERATE).numpy()
+            chosen &= small.reshape(rows, -1).all(-1) if x.ndim and len(x) == rows else small.all()
+    return chosen

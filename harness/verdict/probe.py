@@ -1,0 +1,274 @@
+"""Probing: what kind of thing an implementation is, found by a few calls before any of its laws is judged.
+
+A property is no law: it says what a platform does everywhere, and is found once, in one sentence, where without it many
+laws would break for the one reason. It is believed only where it explains what is seen to the last digit: answers that
+are float32 numbers, zeros for every subnormal number and for no other.
+"""
+
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.calling.adapter import NotApplicable
+from harness.floats import FORMATS, Format, to_array
+from harness.laws.law import Contract, Example, Law
+from harness.laws.subject import CaseError
+from harness.record import Property
+from harness.record.property import COMPUTES_IN, CONVENTION, REPEATABLE, RETURNS, SUBNORMALS
+from harness.verdict.convention import convention_of, own_eps
+from harness.verdict.job import Job
+from harness.verdict.ordinary import HALF, NEARLY_ALL, Sample, examples, sampled, share
+
+ENOUGH = 8
+"""Numbers that have to be seen before a property of all numbers is believed."""
+
+FLOAT32 = FORMATS["float32"]
+
+SENTENCES = {
+    COMPUTES_IN: "{case} computes in float32: {dtypes} inputs get float32's digits, and are not judged "
+    "(`--declare computes_in=float32` accepts it)",
+    "jax": "{case} computes in float32, as JAX does unless JAX_ENABLE_X64=1 is set: {dtypes} inputs are not judged "
+    "(`--declare computes_in=float32` accepts it)",
+    RETURNS: "{case} returns float32 for {dtypes} inputs: its values are judged rounded to these "
+    "(`--declare returns=float32` accepts it)",
+    SUBNORMALS: "{case} flushes subnormal numbers to zero in {dtypes}: they are judged as zeros "
+    "(`--declare subnormals=flushed` accepts it)",
+    REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so that other laws are not judged; "
+    "of a module in training check `module.eval()`",
+}
+"""What a person reads of each."""
+
+
+class Probe:
+    """The properties of cases, each looked for once in a process; they depend on nothing but the case."""
+
+    def __init__(self) -> None:
+        self._conventions: dict[Any, dict[str, Any]] = {}
+        self._natures: dict[Any, list[Property]] = {}
+
+    def properties(self, job: Job) -> list[Property]:
+        """Return what was found of the job's case in its dtype."""
+        convention = self._convention(job)
+        found = []
+        if convention:
+            own = [name for name, value in convention.items() if value == own_eps(job.format)]
+            said = _holds_with(convention, where=f" in {{dtypes}}, whose own {own[0]} it is" if own else "")
+            declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
+            found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
+        return found + self._nature(job, convention)
+
+    def judged(self, job: Job) -> Job:
+        """Return the job as it is judged: of a case that declares what was found of it."""
+        declares = dict(self._convention(job))
+        for one in self._nature(job, declares):
+            # That calls do not agree is what is broken of what draws random numbers.
+            if one.name != REPEATABLE or job.law.name != "calls_agree":
+                declares[one.name] = one.value
+        return replace(job, case=replace(job.case, declares={**job.case.declares, **declares})) if declares else job
+
+    def _convention(self, job: Job) -> dict[str, Any]:
+        """What the case does in every dtype; an eps that is the dtype's own in one is so in the others."""
+        key = _key(job)
+        names = [name for name in (FLOAT32.name, *job.contract.dtypes) if name in job.case.dtypes]
+        looked_in = FORMATS[names[0]]
+        if key not in self._conventions:
+            with _steady():
+                self._conventions[key] = (
+                    convention_of(job.case, job.contract, looked_in, job.device) if _is_probed(job) else {}
+                )
+        own = {own_eps(looked_in): own_eps(job.format)}
+        return {name: own.get(value, value) for name, value in self._conventions[key].items()}
+
+    def _nature(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
+        key = (*_key(job), job.format.name)
+        if key not in self._natures:
+            case = replace(job.case, declares={**job.case.declares, **convention})
+            with _steady():
+                self._natures[key] = list(_look(replace(job, case=case))) if _is_probed(job) else []
+        return self._natures[key]
+
+
+def _key(job: Job) -> tuple[Any, ...]:
+    # With the function itself: what lives has an identity of its own.
+    return job.case.name, id(job.case.function), str(sorted(job.case.declares.items())), job.contract.name, job.device
+
+
+def _is_probed(job: Job) -> bool:
+    """Only functions of tensors whose value is a law."""
+    return job.contract.output is not None and job.contract.form == "function" and _value(job.contract) is not None
+
+
+def _value(contract: Contract) -> Law | None:
+    return next((law for law in contract.laws if law.name == "value"), None)
+
+
+class _steady:  # noqa: N801 - a context, as the functions of contextlib are
+    """Random numbers are the same in it each time, and go on as before after it."""
+
+    def __enter__(self) -> None:
+        self._before = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one
+        torch.manual_seed(0)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self._before[0])
+        random.setstate(self._before[1])
+        np.random.set_state(self._before[2])  # noqa: NPY002 - the global one
+
+
+def _property(job: Job, name: str, value: str, sentence: str, *, dtype: str | None = None) -> Property:
+    of = job.format.name if dtype is None else dtype
+    return Property(case=job.case.name, name=name, dtype=of, device=job.device, value=value, sentence=sentence)
+
+
+def _holds_with(convention: Mapping[str, Any], *, where: str) -> str:
+    options = " ".join(f"--declare {name}={_spelled(value)}" for name, value in convention.items())
+    return f"{{case}} holds with `{options}`{where}, and is judged so: declare it where it is meant"
+
+
+def _spelled(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+# Looking
+
+
+def _look(job: Job) -> Iterator[Property]:
+    """Look for every property in one dtype."""
+    try:
+        look = _Look(job)
+    except (CaseError, NotApplicable):
+        return
+    declared = job.case.declares
+    if REPEATABLE not in declared and look.draws():
+        yield _property(job, REPEATABLE, "no", SENTENCES[REPEATABLE])
+        return
+    if COMPUTES_IN not in declared and (sentence := look.computes_in_float32()):
+        yield _property(job, COMPUTES_IN, FLOAT32.name, SENTENCES[sentence])
+        return
+    if RETURNS not in declared and look.returns_float32():
+        yield _property(job, RETURNS, FLOAT32.name, SENTENCES[RETURNS])
+    if SUBNORMALS not in declared and look.flushes():
+        yield _property(job, SUBNORMALS, "flushed", SENTENCES[SUBNORMALS])
+
+
+@dataclass
+class _Look:
+    """A look at one case in one dtype."""
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        """Call it on a few examples, and look at one of the calls."""
+        value = _value(self.job.contract)
+        assert value is not None, "only such contracts are probed"
+        self.value = value
+        self.subject = self.job.subject
+        self.drawn = examples(value.inputs or self.job.contract.inputs, self.job.format)
+        self.call = self._arguments(self.drawn[-1])
+        with _Conversions() as conversions:
+            # As it comes, before anything is made of it.
+            self.output = self.subject.once(*self.call)
+        self.converts = conversions.seen
+        self.samples = [sampled(self.subject, value, example) for example in self.drawn]
+
+    def _arguments(self, example: Example) -> tuple[Any, ...]:
+        """Those of one call."""
+        read = (example[name] for name in self.value.reads)
+        return tuple(x[0] if self.job.contract.grouped and isinstance(x, Tensor) else x for x in read)
+
+    def draws(self) -> bool:
+        """Whether calls differ that begin with different random numbers, and agree that begin with the same."""
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        first = to_array(self.subject.once(*self.call))
+        if torch.equal(before, torch.get_rng_state()):
+            return False
+        third = to_array(self.subject.once(*self.call))
+        torch.manual_seed(0)
+        second = to_array(self.subject.once(*self.call))
+        return np.array_equal(first, second, equal_nan=True) and not np.array_equal(first, third, equal_nan=True)
+
+    def computes_in_float32(self) -> str | None:
+        """Which sentence says that float64 inputs get float32's digits; ``None`` where they do not."""
+        if self.job.format.precision <= FLOAT32.precision or share(self.samples) > HALF:
+            return None
+        if not (self.converts or self.output.dtype == torch.float32 or self._answers_float32_numbers()):
+            return None
+        narrow = replace(self.job, format=FLOAT32).subject
+        rounded = [_rounded(example, FLOAT32, self.job.format) for example in self.drawn]
+        if share([sampled(narrow, self.value, example) for example in rounded]) < NEARLY_ALL:
+            return None
+        return "jax" if not self.converts and _jax_has_no_float64() else COMPUTES_IN
+
+    def _answers_float32_numbers(self) -> bool:
+        """Whether every number it answers with is a float32."""
+        actual = _numbers(self.samples, "actual")
+        actual = actual[np.isfinite(actual) & (actual != 0.0)]
+        with np.errstate(over="ignore", under="ignore"):
+            return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
+
+    def returns_float32(self) -> bool:
+        """Whether 16-bit inputs get answers of 32 bits."""
+        return self.job.format.precision < FLOAT32.precision and self.output.dtype == torch.float32
+
+    def flushes(self) -> bool:
+        """Whether it answers zero for subnormal numbers, all that were seen, and for no normal one."""
+        extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
+        seen = list(self.samples)
+        if extreme is not None and extreme.inputs is not None:
+            seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
+        seen += [sampled(self.subject, self.value, x) for x in self._tiny()]
+        actual, expected = _numbers(seen, "actual"), np.abs(_numbers(seen, "expected"))
+        format_ = self.job.format
+        subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
+        normal = (expected >= 2.0 * format_.tiny) & (expected <= 2.0**12 * format_.tiny)
+        return int(subnormal.sum()) >= ENOUGH and not actual[subnormal].any() and bool(actual[normal].all())
+
+    def _tiny(self) -> Iterator[Example]:
+        """An example whose numbers are subnormal, and one whose squares are."""
+        example, emin = self.drawn[-1], self.job.format.emin
+        for exponent in (emin - 3, (emin - 3) // 2):
+            yield {name: (x.double() * 2.0**exponent).to(x.dtype) if _is_float(x) else x for name, x in example.items()}
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _numbers(samples: Sequence[Sample], name: str) -> Any:
+    """All that was answered, or is exact."""
+    seen = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
+    return np.concatenate(seen) if seen else np.zeros(0)
+
+
+def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
+    """The example on numbers that the narrower format has."""
+    return {name: x.to(narrow.dtype).to(wide.dtype) if _is_float(x) else x for name, x in example.items()}
+
+
+class _Conversions(TorchDispatchMode):
+    """Sees whether a float64 tensor is converted to float32."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry the operation out."""
+        output = func(*args, **(kwargs or {}))
+        given = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(given, Tensor):
+            self.seen |= "_to_copy" in str(func) and (given.dtype, output.dtype) == (torch.float64, torch.float32)
+        return output
+
+
+def _jax_has_no_float64() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and not jax.config.jax_enable_x64

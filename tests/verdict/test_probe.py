@@ -1,0 +1,248 @@
+"""What kind of thing an implementation is, found before its laws are judged: one sentence each, and no more.
+
+What is a property and what is a defect: a platform's format, a convention and rounding to another dtype are found and
+judged as what they are; what is wrong on ordinary inputs is never explained away.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.record import Property, Status, grades, property_sentences, verdict_line
+from harness.show.notebook import Verdicts
+
+FEW = {"examples": 2, "seconds": 1.0}
+"""So many examples show what is asked here."""
+
+
+def checked(function: Callable[..., Any], contract: str, *laws: str, dtypes: tuple[str, ...] = (), **facts: Any) -> Any:
+    """Check a function, on a few examples."""
+    return harness.check(function, contract, laws=laws, dtypes=dtypes, **FEW, **facts)
+
+
+def properties(found: Verdicts) -> dict[str, str]:
+    """Name and value of what was found."""
+    return {one.name: one.value for one in found.properties}
+
+
+def statuses(found: Verdicts, dtype: str) -> set[Status]:
+    """Of one dtype."""
+    return {verdict.status for verdict in found if verdict.dtype == dtype}
+
+
+# The format it computes in
+
+
+def in_float32(logits: Tensor) -> Tensor:
+    """As an array framework does that has no float64."""
+    return logits.to(torch.float32).softmax(-1).to(logits.dtype if logits.dtype != torch.float64 else torch.float32)
+
+
+def rms_norm_in_float32(x: Tensor) -> Tensor:
+    """As a mixed-precision layer does: the statistics in float32, the quotient in the input's dtype."""
+    mean_square = x.to(torch.float32).pow(2).mean(-1, keepdim=True)
+    return x * torch.rsqrt(mean_square + 1e-5).to(x.dtype)
+
+
+@pytest.mark.parametrize(("function", "contract"), [(in_float32, "softmax"), (rms_norm_in_float32, "rms_norm")])
+def test_float64_of_what_computes_in_float32_is_not_judged(function: Callable[..., Any], contract: str) -> None:
+    """It says so once, float32 is judged, and no grade is made of what was skipped."""
+    found = checked(function, contract, "value", "output_like_input", dtypes=("float64", "float32"))
+    assert properties(found) == {"computes_in": "float32"}
+    assert statuses(found, "float64") == {Status.SKIPPED}
+    assert statuses(found, "float32") == {Status.HOLDS}
+    assert {dtype for _, dtype in grades(found)} == {"float32"}
+    (sentence,) = property_sentences(found.properties)
+    assert "computes in float32" in sentence
+    assert "--declare computes_in=float32" in sentence
+    assert "float64" in verdict_line(found)
+
+
+def test_a_declared_format_is_silent() -> None:
+    """Nothing is found, and the wider dtype is skipped all the same."""
+    declares = {"computes_in": "float32"}
+    found = checked(in_float32, "softmax", "value", dtypes=("float64", "float32"), declares=declares)
+    assert not found.properties
+    assert statuses(found, "float64") == {Status.SKIPPED}
+
+
+def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
+    """A constant that was rounded to float32 in an update of float64 is no format."""
+
+    def sgd(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
+        return parameter - torch.tensor(lr, dtype=torch.float32).to(parameter.dtype) * gradient
+
+    found = checked(sgd, "sgd", "value", dtypes=("float64",))
+    assert not found.properties
+    assert statuses(found, "float64") == {Status.BROKEN}
+
+
+def test_a_16_bit_softmax_of_float32_inputs_is_a_defect() -> None:
+    """No platform asks for that."""
+    found = checked(lambda x: x.to(torch.bfloat16).softmax(-1).to(x.dtype), "softmax", "value", dtypes=("float32",))
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
+def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
+    """One property of both dtypes, in one sentence; the law of the dtype is kept under it."""
+    found = checked(
+        lambda x: x.float().softmax(-1), "softmax", "value", "output_like_input", dtypes=("bfloat16", "float16")
+    )
+    assert properties(found) == {"returns": "float32"}
+    assert statuses(found, "bfloat16") == statuses(found, "float16") == {Status.HOLDS}
+    (sentence,) = property_sentences(found.properties)
+    assert "returns float32 for bfloat16 and float16" in sentence
+
+
+def test_a_promotion_to_float64_is_a_defect() -> None:
+    """A constant of another dtype makes it."""
+    found = checked(lambda x: x.double().softmax(-1), "softmax", "output_like_input", dtypes=("float32",))
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
+# Subnormal numbers
+
+
+def flushed(x: Tensor) -> Tensor:
+    """Zero for what is below the smallest normal number, as where a processor flushes it."""
+    return torch.where(x.abs() < torch.finfo(x.dtype).tiny, torch.zeros_like(x), x)
+
+
+def test_flushed_subnormals_are_one_property() -> None:
+    """What the format cannot answer then is not asked of it."""
+    found = checked(
+        lambda x: flushed(flushed(x).softmax(-1)), "softmax", "value", "value_on_extreme_numbers", dtypes=("float32",)
+    )
+    assert properties(found) == {"subnormals": "flushed"}
+    assert statuses(found, "float32") == {Status.HOLDS}
+
+
+def test_a_clamp_is_no_flushing() -> None:
+    """Normal numbers are lost as well."""
+
+    def clamped(x: Tensor) -> Tensor:
+        p = x.softmax(-1)
+        return torch.where(p < 1e-30, torch.zeros_like(p), p)
+
+    found = checked(clamped, "softmax", "value", dtypes=("float32",))
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
+# Conventions
+
+
+def half_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
+    """The chapter's loss, elementwise."""
+    return (y_hat - y) ** 2 / 2
+
+
+def masked_with_zeros(logits: Tensor, keep: Tensor) -> Tensor:
+    """Zeros for a row that keeps nothing."""
+    filled = logits.masked_fill(~keep, -torch.inf).masked_fill(~keep.any(-1, keepdim=True), 0.0)
+    return filled.softmax(-1).masked_fill(~keep, 0.0)
+
+
+def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
+    """With an eps of one's own."""
+
+    def normalise(x: Tensor) -> Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + eps).sqrt()
+
+    return normalise
+
+
+@pytest.mark.parametrize(
+    ("function", "contract", "declared"),
+    [
+        (lambda y_hat, y: half_squared_error(y_hat, y).mean(), "squared_error", ["factor=0.5"]),
+        (half_squared_error, "squared_error", ["reduction=none", "factor=0.5"]),
+        (lambda x: x.var(-1), "variance", ["correction=1"]),
+        (rms_norm(1e-6), "rms_norm", ["eps=1e-06"]),
+        (rms_norm(3e-4), "rms_norm", ["eps=0.0003"]),
+        (masked_with_zeros, "masked_softmax", ["fully_masked=zeros"]),
+    ],
+)
+def test_the_convention_that_holds_is_named_and_judged(
+    function: Callable[..., Any], contract: str, declared: list[str]
+) -> None:
+    """In one sentence, with what to declare, and no law broken."""
+    found = checked(function, contract, dtypes=("float32",))
+    assert {verdict.law for verdict in found.failing} <= {"value_on_extreme_numbers"}
+    (sentence,) = property_sentences(found.properties)
+    assert all(f"--declare {one}" in sentence for one in declared)
+    assert sentence.count("--declare") == len(declared)
+
+
+def test_a_declared_convention_is_not_looked_for() -> None:
+    """What the user says is held against the function."""
+    found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), declares={"correction": 0})
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
+def naive_softmax(x: Tensor) -> Tensor:
+    """As defined."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "contract"),
+    [
+        (naive_softmax, "softmax"),
+        (lambda x: x.softmax(-1), "softmax"),
+        (lambda x: x.softmax(0), "softmax"),
+        (lambda y_hat, y: ((y_hat - y) ** 2).mean() / 3, "squared_error"),
+        (lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "variance"),
+        (lambda x: x / (x.abs().mean(-1, keepdim=True) + 1e-5), "rms_norm"),
+    ],
+    ids=["naive", "sound", "another axis", "a third", "cancels", "another norm"],
+)
+def test_what_is_wrong_is_not_explained_away(function: Callable[..., Any], contract: str) -> None:
+    """No convention makes it right."""
+    found = checked(function, contract, "value", dtypes=("float64", "float32", "bfloat16"))
+    assert not found.properties
+
+
+# Random numbers, and what is not measured
+
+
+def test_what_draws_random_numbers_is_one_broken_law() -> None:
+    """No other is asked of it."""
+    found = checked(lambda x: torch.nn.functional.dropout(x.softmax(-1), 0.5), "softmax", dtypes=("float32",))
+    assert properties(found) == {"repeatable": "no"}
+    assert [verdict.law for verdict in found.failing] == ["calls_agree"]
+    assert "draws random numbers" in property_sentences(found.properties)[0]
+
+
+def test_no_grade_is_made_where_no_value_was_measured() -> None:
+    """NumPy has no bfloat16: nothing is said of it."""
+    found = checked(lambda x: x, "softplus", "value", "monotone", dtypes=("bfloat16",), call="numpy")
+    assert not grades(found)
+    found = checked(_silent_in_bfloat16, "softmax", "value", "output_like_input", dtypes=("bfloat16", "float32"))
+    assert {dtype for _, dtype in grades(found)} == {"float32"}
+    line = verdict_line(found)
+    assert "bfloat16" in line
+
+
+def _silent_in_bfloat16(x: Tensor) -> Tensor:
+    """A function of which nothing is known in one dtype."""
+    if x.dtype == torch.bfloat16:
+        from harness.calling.adapter import NotApplicable
+
+        raise NotApplicable("there is no bfloat16 here")
+    return x.softmax(-1)
+
+
+def test_a_property_fails_under_strict_alone() -> None:
+    """Unless it was declared, in which case there is none."""
+    (one,) = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",)).properties
+    assert isinstance(one, Property)
+    assert not one.fails(strict=False)
+    assert one.fails(strict=True)
