@@ -1,4 +1,7 @@
-"""The chapter's cross-entropy by indexing: the negative logarithm of the probability of the label, row by row."""
+"""The chapter's cross-entropy by indexing: the negative logarithm of the probability of the label, row by row.
+
+A case may declare that it is reduced over the rows, to the mean or the sum.
+"""
 
 from typing import Any
 
@@ -10,6 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import with_sum_one
 from harness.contracts.building_blocks.labelled_logits import pick
+from harness.contracts.building_blocks.reduction import reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
@@ -18,46 +22,71 @@ from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_l
 from harness.laws.strategies import SEEDS, batches, labels_for
 
 
-def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
-    return -elementary.log(dd.lift(pick(probabilities, labels)))
+_DOWN = 60
+"""By which power of two the inverses of probabilities are scaled down: more than subnormal numbers have digits."""
 
 
-def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any) -> DoubleDouble:
+def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
+    loss: DoubleDouble = reduced(-elementary.log(dd.lift(pick(probabilities, labels))), reduction, dd.total)
+    return loss
+
+
+def _value_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
+    return reduced(-log(pick(probabilities, labels)), reduction, lambda rows: rows.sum(-1))
+
+
+def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
     at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
-    inverse = -(dd.lift(np.ones(probabilities.shape)) / probabilities)
-    return DoubleDouble(np.where(at_label, inverse.hi, 0.0), np.where(at_label, inverse.lo, 0.0))
+    # Scaled, since the inverse of a subnormal number is too large, and a part of it need not be.
+    inverse = -(dd.lift(np.full(probabilities.shape, 2.0**-_DOWN)) / probabilities)
+    if reduction == "mean":
+        inverse = inverse / float(probabilities.shape[-2])
+    with np.errstate(over="ignore"):
+        hi = np.where(at_label, inverse.hi * 2.0**_DOWN, 0.0)
+    return DoubleDouble(hi, np.where(at_label & np.isfinite(hi), inverse.lo * 2.0**_DOWN, 0.0))
 
 
-def _gradient_exact(probabilities: Any, labels: Any) -> Any:
+def _gradient_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
     at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
-    return np.where(at_label, -1 / probabilities, 0 * probabilities)
+    gradient = np.where(at_label, -1 / probabilities, 0 * probabilities)
+    return gradient / probabilities.shape[-2] if reduction == "mean" else gradient
 
 
-value_oracle = Oracle(_value_screen, lambda probabilities, labels: -log(pick(probabilities, labels)))
+value_oracle = Oracle(_value_screen, _value_exact)
 gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
-def _error(_: Tensor, __: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """``2 u |y|``, and a subnormal."""
+def _value_error(_: Tensor, labels: Tensor, reduction: str, expected: DoubleDouble, format_: Format) -> Array:
+    """``2 u |y|`` and a subnormal a row; the reduction's ``(n - 1) u_a + 2 u``, where there is one."""
+    n = 1 if reduction == "none" else labels.shape[-1]
+    reducing = 0.0 if reduction == "none" else (n - 1) * format_.u_accumulator + 2.0 * format_.u
     with np.errstate(invalid="ignore"):
-        return np.asarray(2.0 * format_.u * np.abs(expected.hi) + format_.smallest)
+        relative = (2.0 * format_.u + reducing) * (1.0 + 4.0 * reducing)
+        return np.asarray(relative * np.abs(expected.hi) + (n + (n > 1)) * format_.smallest)
+
+
+def _gradient_error(_: Tensor, __: Tensor, reduction: str, expected: DoubleDouble, format_: Format) -> Array:
+    """``2 u |y|``, and ``2 u`` for ``1 / n`` where there is one; and a subnormal."""
+    relative = (4.0 if reduction == "mean" else 2.0) * format_.u
+    with np.errstate(invalid="ignore"):
+        return np.asarray(relative * (1.0 + relative) * np.abs(expected.hi) + format_.smallest)
 
 
 value = usual_laws.value(
-    Exact(("probabilities", "labels"), value_oracle, _error),
+    Exact(("probabilities", "labels"), value_oracle, _value_error, ("reduction",)),
     "value",
     "The loss of a row is -ln of the probability at its label.",
     source="definition; a logarithm accurate to one ulp",
-    bound="2 u |y|",
+    bound="2 u |y|; (n - 1) u_a + 2 u more for a mean or a sum",
     cause="an epsilon or a clamp on the probability bends the loss of unlikely classes; or the wrong entry is picked",
 )
 
 gradient = usual_laws.gradient(
-    Exact(("probabilities", "labels"), gradient_oracle, _error),
+    Exact(("probabilities", "labels"), gradient_oracle, _gradient_error, ("reduction",)),
     "gradient",
     "The gradient is -1 / p at the label and zero elsewhere.",
     source="d(-ln p)/dp",
-    bound="2 u / p",
+    bound="2 u / p; twice that for a mean",
     cause="a clamp has gradient zero below its threshold, where the truth is largest",
 )
 
@@ -70,28 +99,29 @@ gradient = usual_laws.gradient(
     group="special",
 )
 def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
-    """Put all of the probability at the label in the even rows, and none of it in the odd ones."""
-    p = probabilities.clone()
-    at = labels[:, None]
-    p[::2] = 0.0
-    p[::2] = p[::2].scatter(-1, at[::2], 1.0)
-    p[1::2] = p[1::2].scatter(-1, at[1::2], 0.0)
-    expected = np.where(np.arange(len(p)) % 2, np.inf, 0.0)
+    """Put all of the probability at the label in the even rows of all, and none of it in the odd ones."""
+    impossible = (torch.arange(labels.numel()) % 2).bool().reshape(labels.shape)
+    at_label = torch.zeros_like(probabilities).scatter(-1, labels[..., None], 1.0)
+    p = torch.where(impossible[..., None], probabilities * (1.0 - at_label), at_label)
+    rows = np.where(impossible.numpy(), np.inf, 0.0)
+    expected = reduced(rows, loss.declares["reduction"], lambda rows: rows.sum(-1))
     return compare(loss(p, labels), expected, 0.0, loss.format)
 
 
 def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of a softmax of structured logits, rounded to the format; a zero becomes the smallest subnormal."""
+    """Groups of rows of a softmax of structured logits, rounded; a zero becomes the smallest subnormal."""
 
-    def expand(logits: Tensor, seed: int) -> Example:
-        p = logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+    def expand(logits: Tensor, n: int, seed: int) -> Example:
+        rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
+        p = rows.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
         return {"probabilities": p, "labels": labels_for(p, np.random.default_rng(seed))}
 
-    return st.builds(expand, batches(format_, largest=2.0 * -format_.log_smallest), SEEDS)
+    rows = batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192))
+    return st.builds(expand, rows, st.sampled_from([1, 2, 3, 4]), SEEDS)
 
 
 def _rare(t: Tensor, _: Format) -> Example:
-    return {"probabilities": torch.stack([t, 1.0 - t], 1), "labels": torch.zeros(len(t), dtype=torch.int64)}
+    return {"probabilities": torch.stack([t, 1.0 - t], 1)[:, None], "labels": torch.zeros(len(t), 1, dtype=torch.int64)}
 
 
 NLL_OF_PROBABILITIES = Contract(
@@ -104,9 +134,11 @@ NLL_OF_PROBABILITIES = Contract(
     # A NaN that is not the label's is rightly never looked at.
     laws=(value, certain_and_impossible, gradient, *implementation_laws(value, nan=False)),
     axes={
-        "probabilities": Axes(("n", "k"), positive=True, restore=with_sum_one),
-        "labels": Axes(("n",), index_of="k"),
+        "probabilities": Axes(("g", "n", "k"), positive=True, restore=with_sum_one),
+        "labels": Axes(("g", "n"), index_of="k"),
     },
-    output=("n",),
+    output=(),
     rays=(Ray("rare class", "(t, 1 - t), label of t", _rare, lambda format_: format_.smallest, lambda _: 0.5),),
+    conventions={"reduction": ("none", "mean", "sum")},
+    grouped=True,
 )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array
 from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of
 from harness.laws.law import Example, Inputs, Law
@@ -184,9 +185,17 @@ def _others(x: Tensor) -> Tensor:
     return torch.full_like(x, float("nan")) if x.is_floating_point() else torch.zeros_like(x)
 
 
+def _places(subject: Subject, value: Law) -> list[int | None]:
+    """Which axis of each argument has the rows, where each is answered for itself."""
+    places, per_row = rows_of(subject, value)
+    if not per_row:
+        raise NotApplicable(f"no row is answered for itself under the reduction `{subject.declares['reduction']}`")
+    return places
+
+
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
-    places, _ = rows_of(subject, value)
+    places = _places(subject, value)
     few = dict(zip(inputs, between(tuple(inputs.values()), places, 0, _ROWS), strict=True))
 
     def one_by_one(*arguments: Any) -> Any:
@@ -285,9 +294,9 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on empty inputs."""
-    places, _ = rows_of(subject, value)
+    places = _places(subject, value)
     with warnings.catch_warnings():
         # A warning that there is nothing to reduce is no failure.
         warnings.simplefilter("ignore")
-        output = subject(*between(tuple(inputs.values()), places, 0, 0))
+        output = subject.once(*between(_calls(subject, inputs)[0], places, 0, 0))
     return _counted([output.numel()])

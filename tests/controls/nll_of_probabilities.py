@@ -16,12 +16,12 @@ def picked_first(p: Tensor, t: Tensor) -> Tensor:
 CONTROLS = [
     Control(
         "nll_of_probabilities",
-        rounded(value_oracle, lambda v, p, t: scaled(v, gradient_oracle(p, t))),
+        rounded(lambda p, t: value_oracle(p, t, "none"), lambda v, p, t: scaled(v, gradient_oracle(p, t, "none"))),
         picked_first,
     )
 ]
 
 ORACLES = {
-    "value_oracle": (tensor(3, 5).softmax(-1), labels(3, k=5)),
-    "gradient_oracle": (tensor(3, 5).softmax(-1), labels(3, k=5)),
+    "value_oracle": (tensor(3, 5).softmax(-1), labels(3, k=5), "mean"),
+    "gradient_oracle": (tensor(3, 5).softmax(-1), labels(3, k=5), "mean"),
 }
