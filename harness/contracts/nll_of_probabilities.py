@@ -21,7 +21,6 @@ from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, labels_for
 
-
 _DOWN = 60
 """By which power of two the inverses of probabilities are scaled down: more than subnormal numbers have digits."""
 

@@ -15,6 +15,7 @@ N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 
 """
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,20 @@ from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import LONGEST, Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import (
+    LONGEST,
+    Axes,
+    CaseError,
+    Contract,
+    Example,
+    Ray,
+    Subject,
+    implementation_laws,
+    law,
+    on_long_rows,
+)
 from harness.laws.strategies import LONG_EXAMPLES, SEEDS, extremes, long_rows, special_numbers
+from harness.record import Fault
 
 SOURCE = "definition; Higham (2002), section 3.1"
 
@@ -149,6 +162,40 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     return compare(loss(prediction, target), halves, np.where(normal, 0.0, twice), loss.format)
 
 
+@law(
+    "A column [n,1] of predictions beside targets [n] is compared row by row, or refused: n losses, not n x n.",
+    source="the chapter's network returns a column; broadcasting makes n x n differences of it",
+    bound="the value's bound; an error or a warning says as much",
+    cause="(n,1) against (n,) broadcasts to (n,n): reshape the target to the prediction, or refuse it",
+    group="implementation",
+    examples=6,
+)
+def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
+    """Compare what is answered with the loss of the rows, or the numbers of losses; what is refused is as good."""
+    expected = _VALUE.value(loss, prediction, target)
+    answers = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
+    rows = list(expected.hi)
+    given = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
+    wanted = np.array([np.size(y) for y in rows])
+    if (given != wanted).any():
+        return Measurement(np.where(given == wanted, 0.0, np.inf), np.zeros(len(rows)), given * 1.0, wanted * 1.0)
+    actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
+    return within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
+
+
+def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:
+    """The answer to a column of predictions; ``None`` where it is refused, or comes with a warning."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            answer = loss.on_other_shapes(prediction[:, None], target)
+        except CaseError as error:
+            if error.fault is not Fault.RAISED:
+                raise
+            return None
+    return None if said else answer
+
+
 def _pairs(format_: Format) -> st.SearchStrategy[Example]:
     largest = float(np.sqrt(format_.max / (4.0 * predictions.LONGEST_GROUP))) / 2.0
     return predictions.pairs(format_, largest).map(_example)
@@ -244,6 +291,7 @@ SQUARED_ERROR = Contract(
             cause="the number of rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
             examples=LONG_EXAMPLES,
         ),
+        column_of_predictions,
         *implementation_laws(value, rows=False),
     ),
     axes={"prediction": Axes(("g", "n"), largest=_largest), "target": Axes(("g", "n"), largest=_largest)},

@@ -147,6 +147,16 @@ class Subject:
             )
         return nature.as_declared(output, self.declares, self.format)
 
+    def on_other_shapes(self, *inputs: Any) -> Tensor:
+        """Call the implementation once on inputs of other shapes than the contract's, and return whatever comes.
+
+        Raises
+        ------
+        CaseError
+            If it raises, or returns no tensor.
+        """
+        return self._tensor(self.run(*inputs))
+
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Carry out something of the implementation's, and say in plain words where it does not come to its end.
 

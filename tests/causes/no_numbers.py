@@ -174,7 +174,7 @@ def softmax_in_float32(x: Tensor) -> Tensor:
     return x.float().softmax(-1).to(x.dtype)
 
 
-@loses("nll_of_probabilities", "value", "none", float32={"probabilities": [[0.001, 0.999]], "labels": [0]})
+@loses("nll_of_probabilities", "value", "none", float32={"probabilities": [[[0.001, 0.999]]], "labels": [[0]]})
 def nll_with_an_eps(p: Tensor, y: Tensor) -> Tensor:
     """Another function."""
     return -torch.log(p[torch.arange(len(y)), y] + 1e-4)

@@ -1,0 +1,65 @@
+"""Book-style code: each function holds as it stands, or is found to do the one thing that is wrong with it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from samples import book
+
+import harness
+
+
+class Asked(NamedTuple):
+    """How a student asks, and what is wrong with the function."""
+
+    function: Callable[..., Any]
+    declares: Mapping[str, Any]
+    contract: str | None = None
+    call: str | None = None
+    wrong: tuple[str, ...] = ()
+
+
+HALF = {"factor": 0.5}
+ROWS = {"factor": 0.5, "reduction": "none"}
+
+ASKED = [
+    Asked(book.squared_loss, ROWS),
+    Asked(book.mean_squared_loss, HALF),
+    Asked(book.squared_loss_that_broadcasts, ROWS, "squared_error", wrong=("column_of_predictions",)),
+    Asked(book.mean_loss_that_broadcasts, HALF, "squared_error", wrong=("column_of_predictions",)),
+    Asked(book.linreg, {}, "linear", "lambda f, X, W, b: f(X, W.T, b)"),
+    Asked(book.cross_entropy, {}),
+    Asked(book.mean_cross_entropy, {"reduction": "mean"}, "nll_of_probabilities"),
+    Asked(book.softmax, {}),
+    Asked(book.sgd, {}),
+    Asked(book.accuracy, {}),
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.function.__name__)
+def test_book_style_code_holds_or_fails_for_its_own_fault(asked: Asked) -> None:
+    """In float32, with the declaration that the text of the book is."""
+    verdicts = harness.check(
+        asked.function,
+        asked.contract,
+        declares=asked.declares,
+        call=asked.call,
+        dtypes=["float32"],
+        examples=4,
+        corpora=(),
+    )
+    assert {verdict.law for verdict in verdicts.failing} == set(asked.wrong)
+
+
+def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
+    """One sentence says what happened, and how it is mended."""
+    (verdict,) = harness.check(
+        book.mean_loss_that_broadcasts,
+        "squared_error",
+        declares=HALF,
+        laws=["column_of_predictions"],
+        dtypes=["float32"],
+        examples=4,
+    )
+    assert verdict.violation is not None
+    assert "(n,1) against (n,) broadcasts to (n,n): reshape the target" in verdict.violation.cause
