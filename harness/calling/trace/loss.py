@@ -99,19 +99,22 @@ class _Fault:
 
     def _worst(self) -> Loss | None:
         """The element that is lost: the one that does it alone, if any, else the one with the largest error."""
-        losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)
-        for loss in losses[:_CANDIDATES]:
+        losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)[:_CANDIDATES]
+        for loss in losses if len(losses) > 1 else ():
             if self.wrong(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at))):
                 return loss
         return losses[0] if losses else None
 
     def _losses(self) -> Iterator[Loss]:
+        """The largest of each output."""
         for output, (values, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
             actual, hi = values.reshape(-1), exact.hi.reshape(-1)
             difference = (actual - hi) - exact.lo.reshape(-1)
-            differs = (difference != 0) & (actual != hi).logical_or(hi.isfinite()) & ~(actual.isnan() & hi.isnan())
-            for at in differs.nonzero()[:, 0].tolist():
-                yield Loss(output, at, float(actual[at]), float(hi[at]), float(difference[at]))
+            same = (actual == hi) & ((difference == 0) | ~hi.isfinite()) | (actual.isnan() & hi.isnan())
+            error = (difference / hi).abs().nan_to_num(nan=math.inf).masked_fill(same, -1.0)
+            for at in error.topk(min(_CANDIDATES, error.numel())).indices.tolist():
+                if error[at] >= 0:
+                    yield Loss(output, at, float(actual[at]), float(hi[at]), float(difference[at]))
 
     def _unit(self, loss: Loss) -> float:
         return torch.finfo(self.step.results[loss.output].dtype).eps / 2
@@ -121,15 +124,35 @@ class _Fault:
 
     def _out_of_range(self, loss: Loss) -> Event | None:
         """Beyond the largest number, no number, or below the smallest."""
+        if math.isnan(loss.actual):
+            return self._named(EventKind.INVALID, loss)
         if not math.isfinite(loss.actual):
-            kind = EventKind.INVALID if math.isnan(loss.actual) else EventKind.OVERFLOW
-            return self._named(kind, loss)
+            return self._below_before() or self._named(EventKind.OVERFLOW, loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
         if abs(loss.exact) < smallest and loss.error > ORDINARY * self._unit(loss):
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
             return invalid if product else self._named(EventKind.UNDERFLOW, loss)
+        return None
+
+    def _below_before(self) -> Event | None:
+        """What fell below the normal numbers in the forward pass, where the backward pass divides by it."""
+        found, at = None, self.at
+        while self.step.node is not None and (made := self._made_subnormal(at)) is not None:
+            at, element = made
+            found = event_of(self.tape.steps[at], EventKind.UNDERFLOW, element)
+        return found
+
+    def _made_subnormal(self, at: int) -> tuple[int, int] | None:
+        """The operation of the forward pass that made a subnormal input of this one, and the element."""
+        wanted = {view.storage for view in self.tape.steps[at].inputs}
+        for earlier in range(at - 1, -1, -1):
+            step = self.tape.steps[earlier]
+            for view, values in zip(step.results, step.values, strict=True):
+                small = (values != 0) & (values.abs() < torch.finfo(view.dtype).smallest_normal)
+                if step.node is None and view.storage in wanted and bool(small.any()):
+                    return earlier, int(small.reshape(-1).nonzero()[0])
         return None
 
     def _in_a_sum(self, loss: Loss) -> Event | None:
@@ -144,15 +167,14 @@ class _Fault:
         """An ordinary rounding: of a sum that does not notice a term, or of what a later difference shows."""
         if loss.error > ORDINARY * self._unit(loss):
             return None
-        if self.step.name in _ADDITIONS | {"sum"}:
-            if self._runs(self.at):
-                return self._named(EventKind.ACCUMULATION)
-            if self._absorbs(loss):
-                return self._named(EventKind.ABSORPTION)
-        for at in range(self.at + 1, len(self.tape.steps)):
-            if self._amplifies(at):
-                step = self.tape.steps[at]
-                return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
+        if self._runs(self.at):
+            return self._named(EventKind.ACCUMULATION)
+        amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
+        if amplifies is not None and self.step.name in _ADDITIONS | {"sum"} and self._absorbs(loss):
+            return self._named(EventKind.ABSORPTION)
+        if amplifies is not None:
+            step = self.tape.steps[amplifies]
+            return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
         running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
         return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
