@@ -5,6 +5,7 @@ import sysconfig
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 _OURS = str(Path(__file__).parents[1])
 
@@ -33,8 +34,23 @@ def place(frames: Iterable[tuple[str, int | None]]) -> str:
     return ""
 
 
-def line_that_asked() -> str | None:
-    """Return ``file:line`` of the implementation's line that is being carried out; ``None`` where it has none.
+class Line(NamedTuple):
+    """A line of an implementation.
+
+    Parameters
+    ----------
+    text
+        ``file:line``.
+    instruction
+        Which instruction of its function is carried out: a loop comes back to the same.
+    """
+
+    text: str
+    instruction: int
+
+
+def line_that_asked() -> Line | None:
+    """Return the implementation's line that is being carried out; ``None`` where it has none.
 
     The innermost frame above the call that is neither torch's nor Python's: an installed library has lines, too.
     """
@@ -46,7 +62,7 @@ def line_that_asked() -> str | None:
         if file.startswith(_OURS):
             return None
         if _has_lines_of_its_own(file):
-            return f"{Path(file).name}:{frame.f_lineno}"
+            return Line(f"{Path(file).name}:{frame.f_lineno}", frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None
 

@@ -19,6 +19,7 @@ from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
+from harness.record.remedy import cause_of
 from harness.verdict import corpus
 from harness.verdict.cause import event_of
 from harness.verdict.draw import FURTHER, Deadline, first_failing
@@ -199,7 +200,8 @@ def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = F
     if not measurement.broken:
         return None
     violation = _violation(trials.job, example, measurement, draws)
-    return violation.model_copy(update={"event": event_of(trials.job, example)})
+    event = event_of(trials.job, example)
+    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
 
 
 def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:

@@ -86,15 +86,15 @@ def nominal_tail(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: 
 
 
 PATTERNS = [
-    Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "exp overflows"),
-    Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "11.09", "float16"),
-    Pattern("division-free", "softmax", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp(), "value", "logsumexp"),
+    Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "row maximum"),
+    Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "exp", "float16"),
+    Pattern("division-free", "softmax", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp(), "value", "cancels"),
     Pattern("clipped exponent", "softmax", lambda x: x.clamp(-50, 50).softmax(-1), "shift_invariant", "offset"),
     Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "wrong axis"),
     Pattern("log of softmax", "log_softmax", lambda x: x.softmax(-1).log(), "finite_on_extreme_logits", "underflows"),
     Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "epsilon"),
     Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "exp overflows"),
-    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "-inf minus a maximum of -inf"),
+    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "infinity less infinity"),
     Pattern(
         "log of p",
         "cross_entropy",
@@ -112,12 +112,12 @@ PATTERNS = [
     Pattern(
         "softmax twice", "cross_entropy", lambda x, t: F.cross_entropy(x.softmax(-1), t), "value", "second softmax"
     ),
-    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "0 * -inf"),
+    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "zero times infinity"),
     Pattern("log(1 + exp)", "softplus", lambda x: (1 + x.exp()).log(), "value", "exp overflows"),
     Pattern("1 + exp is 1", "softplus", lambda x: (1 + x.exp()).log(), "tail_not_lost", "log1p"),
     Pattern("expanded square", "squared_error", lambda a, b: (a * a - 2 * a * b + b * b).mean(), "value", "cancels"),
     Pattern("broadcast", "squared_error", lambda a, b: ((a[:, None] - b) ** 2).mean(), "value", "broadcasts"),
-    Pattern("p log p", "entropy", plain_entropy, "impossible_classes_are_ignored", "0 * -inf"),
+    Pattern("p log p", "entropy", plain_entropy, "impossible_classes_are_ignored", "zero times infinity"),
     Pattern(
         "sigma for its square",
         "gaussian_nll",
@@ -125,8 +125,8 @@ PATTERNS = [
         "value",
         "sigma",
     ),
-    Pattern("narrow accumulator", "linear", narrow_linear, "value_on_long_rows", "sticks", "bfloat16"),
-    Pattern("lost update", "sgd_with_momentum", momentum_steps, "updates_accumulate", "half an ulp", "bfloat16"),
+    Pattern("narrow accumulator", "linear", narrow_linear, "value_on_long_rows", "kept in bfloat16", "bfloat16"),
+    Pattern("lost update", "sgd_with_momentum", momentum_steps, "updates_accumulate", "kept in bfloat16", "bfloat16"),
     Pattern("nominal tail", "linear_regression", nominal_tail, "follows_gradient_descent", "nominal batch size"),
     Pattern("difference of squares", "variance", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "value", "cancels"),
 ]
@@ -142,9 +142,9 @@ def test_a_known_bug_is_found_with_its_mechanism(pattern: Pattern) -> None:
 
 
 def found(function: Callable[..., Any], contract: str, law: str, dtype: str) -> Verdict:
-    """The broken verdict on one law, by drawing alone."""
+    """The verdict on a law that breaks or loses digits, by drawing alone."""
     (verdict,) = harness.check(function, contract, laws=[law], dtypes=[dtype], corpora=())
-    assert verdict.status is Status.BROKEN
+    assert verdict.status in {Status.BROKEN, Status.LOST}
     return verdict
 
 

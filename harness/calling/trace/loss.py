@@ -25,11 +25,12 @@ ORDINARY = 4.0
 AMPLIFIED = 4.0
 """By so much a difference makes the relative error of its terms larger at the least, to be called a cancellation."""
 
-REPEATED = 3
-"""An addition on one line this many times, each to the result of the one before, is a running sum."""
+REPEATED = 2
+"""One addition this many times, each to the result of the one before, is a running sum."""
 
 _CANDIDATES = 4
 _DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv", "log", "log2", "log10"}) | SUMS
+_OF_ONE_PLUS = frozenset({"log_softmax", "logaddexp", "logsigmoid", "logsumexp"})
 _ADDITIONS = frozenset({"add", "sub"})
 
 
@@ -166,7 +167,7 @@ class _Fault:
     def _rounded(self, loss: Loss) -> Event | None:
         """An ordinary rounding: of a sum that does not notice a term, or of what a later difference shows."""
         if loss.error > ORDINARY * self._unit(loss):
-            return None
+            return self._named(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
         if self._runs(self.at):
             return self._named(EventKind.ACCUMULATION)
         amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
@@ -183,7 +184,7 @@ class _Fault:
         step = self.tape.steps[at]
         if step.name not in _ADDITIONS:
             return False
-        same = [other for other in self.tape.steps if (other.name, other.place) == (step.name, step.place)]
+        same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
         made = {view.storage for other in same for view in other.results}
         return len(same) >= REPEATED and sum(bool(made & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from harness.calling.location import Line
+
 
 @dataclass(frozen=True)
 class View:
@@ -49,8 +51,8 @@ class Step:
         What was in them afterwards.
     returned
         What it returned, with views.
-    place
-        File and line that asked for it.
+    line
+        The line that asked for it.
     node
         Name of the backward node that was being carried out; ``None`` in the forward pass.
     """
@@ -61,13 +63,18 @@ class Step:
     results: tuple[View, ...]
     values: tuple[Tensor, ...]
     returned: Any
-    place: str | None
+    line: Line | None
     node: str | None
 
     @property
     def inputs(self) -> tuple[View, ...]:
         """Views of the floating-point tensors that it was given."""
         return tuple(leaf for leaf in tree_leaves(self.arguments, is_leaf=is_view) if is_view(leaf))
+
+    @property
+    def place(self) -> str | None:
+        """File and line that asked for it."""
+        return None if self.line is None else self.line.text
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.calling.location import line_that_asked
+from harness.calling.location import Line, line_that_asked
 from harness.calling.trace.step import Step, View, is_floating, written_arguments
 
 MOST_STEPS = 1024
@@ -59,7 +59,7 @@ class Recorder(TorchDispatchMode):
         self._number_of: dict[int, int] = {}
         self._held: list[Any] = []  # storages, so that none of their addresses is used again
         self._elements = 0
-        self._lines: dict[int, str | None] = {}
+        self._lines: dict[int, Line | None] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -89,11 +89,11 @@ class Recorder(TorchDispatchMode):
         self._elements += sum(value.numel() for value in (*values, *inputs[1]))
         if len(self.tape.steps) >= MOST_STEPS or self._elements > MOST_ELEMENTS:
             raise TooLongError
-        place, node = self._asked()
+        line, node = self._asked()
         results = tuple(self.view(tensor) for tensor in written)
-        self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, place, node))
+        self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, line, node))
 
-    def _asked(self) -> tuple[str | None, str | None]:
+    def _asked(self) -> tuple[Line | None, str | None]:
         """The line that asked for the operation, and the backward node; its forward line where it has none itself."""
         node, line = torch._C._current_autograd_node(), line_that_asked()
         if node is None:

@@ -1,0 +1,134 @@
+"""What an event means and what mends it, in one sentence: what a person reads instead of a stack of operations."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from harness.record.binary_format import PARAMETERS
+from harness.record.number import plain
+from harness.record.schema import Event, EventKind
+
+
+class _Advice(NamedTuple):
+    """What happens, with the event's operation as ``{op}`` and its format as ``{dtype}``; and what mends it."""
+
+    what: str
+    remedy: str
+
+
+def cause_of(event: Event) -> str:
+    """Return what happened and what mends it.
+
+    Parameters
+    ----------
+    event
+        The first operation that loses the truth.
+
+    Returns
+    -------
+    One sentence without a full stop, such as ``log of a number near one shows how float32 rounded it (loss.py:3): take
+    log1p of its distance from one, or use log_softmax or logsigmoid``.
+    """
+    advice = _ADVICE[event.kind].get(event.operation) or _ADVICE[event.kind][""]
+    operation = f"the backward pass of {event.operation}" if event.backward else event.operation
+    what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
+    return f"{what}{f' ({event.place})' if event.place else ''}: {advice.remedy}"
+
+
+def _at(event: Event) -> str:
+    """The input, with all digits where they are few enough to be read."""
+    if event.input is None:
+        return ""
+    exact = repr(event.input)
+    return f" at {exact if len(exact) <= _READABLE else f'{event.input:.6g}'}"
+
+
+_READABLE = 19
+
+
+def _limit(event: Event) -> str:
+    """The number beyond which an operation, or any, leaves the format."""
+    if event.dtype not in PARAMETERS:
+        return ""
+    precision, emin, emax = PARAMETERS[event.dtype]
+    # Logarithms to the base two, as float64's largest number is none of float64's to be doubled.
+    if event.kind is EventKind.OVERFLOW:
+        largest = emax + math.log2(2.0 - 2.0 ** (1 - precision))
+        inverse = _GROWTH.get(event.operation)
+        if inverse is not None and not event.backward:
+            return f", above {plain(inverse(largest), digits=6)}"
+        return f", whose largest number is {plain(math.ldexp(2.0 - 2.0 ** (1 - precision), emax), digits=3)}"
+    inverse = _GROWTH.get(event.operation)
+    if inverse is not None and not event.backward:
+        return f", below {plain(inverse(emin), digits=6)}"
+    return f", whose smallest normal number is {plain(math.ldexp(1.0, emin), digits=3)}"
+
+
+_GROWTH: Mapping[str, Callable[[float], float]] = {
+    "exp": lambda power: power * math.log(2.0),
+    "expm1": lambda power: power * math.log(2.0),
+    "exp2": lambda power: power,
+}
+"""Where an operation reaches a power of two."""
+
+_SHIFT = "subtract the row maximum first, or choose the form whose exponents are never positive"
+_LOGARITHM = "stay with logarithms (log_softmax, logsumexp, logsigmoid)"
+_SCALE = "divide by the largest magnitude first, or compute in a wider format"
+_DIRECTLY = "compute the difference itself: centre before squaring, sigmoid(-x) for 1 - sigmoid(x), expm1, log1p"
+_NEAR_ONE = "take log1p of its distance from one, or use log_softmax or logsigmoid"
+_WIDER = "accumulate in a wider format, or add up pairwise or with compensation"
+
+_OVERFLOW = "{op} overflows{at} in {dtype}{limit}"
+_UNDERFLOW = "{op} underflows{at} in {dtype}{limit}"
+_CANCELS = "{op} cancels nearly equal numbers, which {dtype} has rounded before"
+_ABSORBS = "{op} rounds a small term away in {dtype}, and what follows needs it"
+_ADDS_UP = "a long sum is kept in {dtype}, in which small terms are lost"
+
+_ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
+    EventKind.OVERFLOW: {
+        "": _Advice(_OVERFLOW, _SCALE),
+        **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, _SHIFT)),
+        **dict.fromkeys(
+            ("sum", "mean", "cumsum", "mm", "dot", "mv"),
+            _Advice("the {op} of finite terms overflows in {dtype}{limit}", "add up in a wider format, or scale first"),
+        ),
+        "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both first"),
+        "to": _Advice("a number is converted to {dtype}{limit}", "scale it first, or keep the wider format"),
+    },
+    EventKind.UNDERFLOW: {
+        "": _Advice(_UNDERFLOW, _SCALE),
+        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, f"subtract the row maximum first, or {_LOGARITHM}")),
+        **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, _LOGARITHM)),
+        "add": _Advice("what {op} adds is zero in {dtype}", "choose a constant that the format has"),
+    },
+    EventKind.INVALID: {
+        "": _Advice("{op} makes NaN{at} in {dtype}", "keep its input within its domain"),
+        "mul": _Advice(
+            "{op} makes NaN of zero times infinity", "leave out what is multiplied by zero, as torch.xlogy does"
+        ),
+        "sub": _Advice(
+            "{op} makes NaN of infinity less infinity", "treat infinite entries apart before they are shifted"
+        ),
+        "add": _Advice("{op} makes NaN of infinities of both signs", "treat infinite entries apart"),
+        "div": _Advice("{op} makes NaN of 0 / 0 or inf / inf", "keep the divisor away from zero, and infinities out"),
+        "log": _Advice("{op} has a pole{at}", "keep its input above zero, or stay with logarithms"),
+        "sqrt": _Advice(
+            "{op} is infinite or NaN at zero",
+            "replace what is under the root before it is taken: where() comes too late",
+        ),
+        "pow": _Advice("{op} is infinite or NaN there", "replace its input before it is taken: where() comes too late"),
+        "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace its input at zero"),
+    },
+    EventKind.CANCELLATION: {
+        "": _Advice(_CANCELS, _DIRECTLY),
+        **dict.fromkeys(
+            ("log", "log2", "log10"),
+            _Advice("{op} of a number near one shows how {dtype} rounded it", _NEAR_ONE),
+        ),
+    },
+    EventKind.ABSORPTION: {
+        "": _Advice(_ABSORBS, "keep the small term apart: log1p(small) for log(1 + small)"),
+    },
+    EventKind.ACCUMULATION: {"": _Advice(_ADDS_UP, _WIDER)},
+}
+"""By kind and operation; the empty name is every other operation."""
