@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -17,7 +18,7 @@ from harness.calling.trace import Balls, Doubles, Recorder, Replay, Tape, View, 
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example
 from harness.laws.subject import Subject
-from harness.record import Event
+from harness.record import Event, EventKind
 from harness.verdict.job import Job
 
 MOST = 1_000_000
@@ -66,7 +67,10 @@ def _traced(job: Job, example: Example) -> Event | None:
         again = _Replaying(job, recording.answers, replay).measure(job.law, example)
         return again.ratio.shape != shape or bool(again.ratio[place] > 1.0)
 
-    return _first_loss(recording.tape, job, wrong)
+    event = _first_loss(recording.tape, job, wrong)
+    # Where a finite answer is wrong, what is not finite on the way, or beside it, is not why.
+    unrelated = event is not None and event.kind is EventKind.INVALID and bool(np.isfinite(measurement.actual[place]))
+    return None if unrelated else event
 
 
 def _first_loss(tape: Tape, job: Job, wrong: Callable[[Replay], bool]) -> Event | None:

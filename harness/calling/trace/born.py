@@ -1,9 +1,11 @@
 """Where infinities and NaN of a replay come from: the first operation that makes one of finite numbers."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from harness.calling.trace.naming import event_of
 from harness.calling.trace.replay import Replay
@@ -25,8 +27,9 @@ class _Birth(NamedTuple):
 def born(replay: Replay) -> Event | None:
     """Follow what is not finite in the answers of a replay back to where it was born; ``None`` where all is finite.
 
-    Infinities that the inputs have, such as those of a mask, were not born in the call. That of a pole, as of the
-    logarithm at zero, is right: what makes NaN of it is at fault, and in a backward pass the pole itself.
+    Infinities that the inputs have, or that are filled in, such as those of a mask, were not born in the call. That of
+    a pole, as of the logarithm at zero, is right: what makes NaN of it is at fault, and in a backward pass the pole
+    itself.
     """
     first_nan, first_infinity = None, None
     for birth in _births(replay):
@@ -62,6 +65,8 @@ def _births(replay: Replay) -> list[_Birth]:
 
 def _birth(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _Birth | None:
     nan = bool(result.isnan().any())
+    if not nan and any(isinstance(leaf, float) and math.isinf(leaf) for leaf in tree_leaves(step.arguments)):
+        return None  # a mask
     if any(value.isnan().any() for value in given) or (not nan and any(map(_bad, given))):
         return None
     element = int((result.isnan() if nan else result.isinf()).reshape(-1).nonzero()[0])

@@ -14,7 +14,7 @@ import torch
 from harness.calling.trace.born import born
 from harness.calling.trace.naming import SUMS, event_of
 from harness.calling.trace.replay import Replay
-from harness.calling.trace.step import Step
+from harness.calling.trace.step import Step, View
 from harness.calling.trace.tape import Tape
 from harness.calling.trace.wide import Arithmetic, Wide
 from harness.record import Event, EventKind
@@ -29,7 +29,8 @@ REPEATED = 2
 """One addition this many times, each to the result of the one before, is a running sum."""
 
 _CANDIDATES = 4
-_DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv", "log", "log2", "log10"}) | SUMS
+_LOGARITHMS = frozenset({"log", "log2", "log10"})
+_DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv"}) | _LOGARITHMS | SUMS
 _OF_ONE_PLUS = frozenset({"log_softmax", "logaddexp", "logsigmoid", "logsumexp"})
 _ADDITIONS = frozenset({"add", "sub"})
 
@@ -171,11 +172,8 @@ class _Fault:
         if self._runs(self.at):
             return self._named(EventKind.ACCUMULATION)
         amplifies = next((at for at in range(self.at + 1, len(self.tape.steps)) if self._amplifies(at)), None)
-        if amplifies is not None and self.step.name in _ADDITIONS | {"sum"} and self._absorbs(loss):
-            return self._named(EventKind.ABSORPTION)
         if amplifies is not None:
-            step = self.tape.steps[amplifies]
-            return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
+            return self._shown_by(amplifies)
         running = next((at for at in range(len(self.tape.steps)) if self._runs(at)), None)
         return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
@@ -188,12 +186,14 @@ class _Fault:
         made = {view.storage for other in same for view in other.results}
         return len(same) >= REPEATED and sum(bool(made & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
 
-    def _absorbs(self, loss: Loss) -> bool:
-        """Whether the smallest term of a sum has lost half of its digits."""
-        terms = [abs(value) for values in self.step.given for value in values.reshape(-1).tolist() if value]
-        scalars = [abs(x) for x in self.step.arguments[0] if isinstance(x, (int, float)) and not isinstance(x, bool)]
-        smallest = min([*terms, *(x for x in scalars if x)], default=0.0)
-        return smallest > 0 and abs(loss.difference) >= math.sqrt(self._unit(loss)) * smallest
+    def _shown_by(self, at: int) -> Event:
+        """What a difference shows; a logarithm of a sum shows that the sum has rounded a term away."""
+        step = self.tape.steps[at]
+        if step.name in _LOGARITHMS:
+            made = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
+            if made and made[-1].name in _ADDITIONS | {"sum"}:
+                return event_of(made[-1], EventKind.ABSORPTION)
+        return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
 
     def _amplifies(self, at: int) -> bool:
         """Whether a difference makes what was rounded much larger."""
@@ -203,6 +203,10 @@ class _Fault:
         out = _apart(self.after.results[at], self.before.results[at])
         known = _apart(self.after.given[at], self.before.given[at])
         return out > AMPLIFIED * known > 0
+
+
+def _touches(written: tuple[View, ...], read: tuple[View, ...]) -> bool:
+    return bool({view.storage for view in written} & {view.storage for view in read})
 
 
 def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:

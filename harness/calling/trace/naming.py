@@ -3,10 +3,10 @@
 from harness.calling.trace.step import Step
 from harness.record import Event, EventKind
 
-SUMS = frozenset({"sum", "mean", "cumsum", "mm", "mv", "dot", "var", "std", "norm", "logsumexp"})
+SUMS = frozenset({"sum", "mean", "cumsum", "mm", "mv", "dot", "var", "std", "norm"})
 """Operations that add up."""
 
-_OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "layer_norm", "prod"}
+_OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "logsumexp", "layer_norm", "prod"}
 
 
 def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
