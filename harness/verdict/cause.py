@@ -4,6 +4,7 @@ The law is measured once more while every operation of the implementation is rec
 recording, of which more and more is as it was: the law itself says at which operation the truth is lost.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -63,24 +64,24 @@ def _traced(job: Job, example: Example) -> Event | None:
         return None
     place, shape = measurement.worst, measurement.ratio.shape
 
-    def wrong(replay: Replay) -> bool:
+    def excess(replay: Replay) -> float:
         again = _Replaying(job, recording.answers, replay).measure(job.law, example)
-        return again.ratio.shape != shape or bool(again.ratio[place] > 1.0)
+        return float(again.ratio[place]) if again.ratio.shape == shape else math.inf
 
-    event = _first_loss(recording.tape, job, wrong)
+    event = _first_loss(recording.tape, job, excess)
     # Where a finite answer is wrong, what is not finite on the way, or beside it, is not why.
     unrelated = event is not None and event.kind is EventKind.INVALID and bool(np.isfinite(measurement.actual[place]))
     return None if unrelated else event
 
 
-def _first_loss(tape: Tape, job: Job, wrong: Callable[[Replay], bool]) -> Event | None:
+def _first_loss(tape: Tape, job: Job, excess: Callable[[Replay], float]) -> Event | None:
     """In float64 where that is wider and its range suffices, else with balls."""
-    if job.format.name != "float64" and not wrong(Replay(tape, Doubles(), 0)):
-        return first_loss(tape, Doubles(), wrong)
+    if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
+        return first_loss(tape, Doubles(), excess)
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
     if few:
-        return first_loss(tape, Balls(), wrong)
-    return None if job.format.name == "float64" else first_loss(tape, Doubles(), wrong)
+        return first_loss(tape, Balls(), excess)
+    return None if job.format.name == "float64" else first_loss(tape, Doubles(), excess)
 
 
 class _Recording(Subject):

@@ -29,6 +29,8 @@ REPEATED = 2
 """One addition this many times, each to the result of the one before, is a running sum."""
 
 _CANDIDATES = 4
+_MINOR = 0.5
+_SCANNED = 64
 _LOGARITHMS = frozenset({"log", "log2", "log10"})
 _DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv"}) | _LOGARITHMS | SUMS
 _OF_ONE_PLUS = frozenset({"log_softmax", "logaddexp", "logsigmoid", "logsumexp"})
@@ -51,7 +53,7 @@ class Loss(NamedTuple):
         return math.inf if math.isnan(error) else error
 
 
-def first_loss(tape: Tape, arithmetic: Arithmetic, wrong: Callable[[Replay], bool]) -> Event | None:
+def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
     """Name the first operation on a tape that loses the truth.
 
     Parameters
@@ -60,37 +62,46 @@ def first_loss(tape: Tape, arithmetic: Arithmetic, wrong: Callable[[Replay], boo
         The tape.
     arithmetic
         What is exact enough.
-    wrong
-        Whether the answer of a replay is wrong.
+    excess
+        How many times its bound the answer of a replay deviates: beyond one it is wrong.
 
     Returns
     -------
     The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one
     operation does has no name.
     """
-    if wrong(Replay(tape, arithmetic, 0)):
+    if excess(Replay(tape, arithmetic, 0)) > 1.0:
         return born(Replay(tape, arithmetic, 0, kept=True))
-    last = len(tape.steps)
-    if not wrong(Replay(tape, arithmetic, last)):
+    right, last = 0, len(tape.steps)
+    if not excess(Replay(tape, arithmetic, last)) > 1.0:
         return None
-    right = 0
     while last - right > 1:
         middle = (right + last) // 2
-        right, last = (right, middle) if wrong(Replay(tape, arithmetic, middle)) else (middle, last)
-    return _Fault(tape, arithmetic, right, wrong).event()
+        wrong = excess(Replay(tape, arithmetic, middle)) > 1.0
+        right, last = (right, middle) if wrong else (middle, last)
+    return _Fault(tape, arithmetic, _largest_growth(tape, arithmetic, right, excess), excess).event()
+
+
+def _largest_growth(tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> int:
+    """The operation that contributes most to an answer which the one given makes wrong: the last straw need not."""
+    before, after = (excess(Replay(tape, arithmetic, rounded)) for rounded in (at, at + 1))
+    if before < _MINOR * after or at > _SCANNED:
+        return at
+    reached = [0.0, *(excess(Replay(tape, arithmetic, rounded)) for rounded in range(1, at)), before, after]
+    return max(range(at + 1), key=lambda step: reached[step + 1] - reached[step])
 
 
 class _Fault:
     """The operation at fault, between the replay where it is exact and the one where it is rounded."""
 
-    def __init__(self, tape: Tape, arithmetic: Arithmetic, at: int, wrong: Callable[[Replay], bool]) -> None:
+    def __init__(self, tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> None:
         self.tape = tape
         self.at = at
         self.step: Step = tape.steps[at]
         self.arithmetic = arithmetic
         self.before = Replay(tape, arithmetic, at, kept=True)
         self.after = Replay(tape, arithmetic, at + 1, kept=True)
-        self.wrong = wrong
+        self.excess = excess
 
     def event(self) -> Event | None:
         """What it did."""
@@ -100,12 +111,13 @@ class _Fault:
         return self._out_of_range(loss) or self._in_a_sum(loss) or self._rounded(loss)
 
     def _worst(self) -> Loss | None:
-        """The element that is lost: the one that does it alone, if any, else the one with the largest error."""
+        """Of the elements with the largest errors the one that does most."""
         losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)[:_CANDIDATES]
-        for loss in losses if len(losses) > 1 else ():
-            if self.wrong(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at))):
-                return loss
-        return losses[0] if losses else None
+        return max(losses, key=self._alone) if len(losses) > 1 else next(iter(losses), None)
+
+    def _alone(self, loss: Loss) -> float:
+        """How wrong the answer is where this element alone is rounded."""
+        return self.excess(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at)))
 
     def _losses(self) -> Iterator[Loss]:
         """The largest of each output."""

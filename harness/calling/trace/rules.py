@@ -178,7 +178,6 @@ RULES: dict[str, Rule] = {
     "rsub": lambda x, y, alpha=1: _scaled(_subtract)(y, x, alpha),
     "mul": _of(_multiply, 2),
     "div": _divided,
-    "true_divide": _divided,
     "neg": _of(lambda x: _multiply(x, number(-1.0))),
     "abs": _of(_absolute),
     "exp": _of(_exp),
@@ -192,7 +191,6 @@ RULES: dict[str, Rule] = {
     "rsqrt": _of(lambda x: _divide(number(1.0), _sqrt(x))),
     "reciprocal": _of(lambda x: _divide(number(1.0), x)),
     "pow": _of(_power, 2),
-    "square": _of(lambda x: _multiply(x, x)),
     "tanh": _of(_tanh),
     "sigmoid": _of(_sigmoid),
     "sgn": _of(_sign),
@@ -249,7 +247,6 @@ MOVES = frozenset(
         "gather",
         "index",
         "index_select",
-        "take",
         "cat",
         "stack",
         "flip",
@@ -260,8 +257,6 @@ MOVES = frozenset(
         "slice_backward",
         "tril",
         "triu",
-        "unsafe_split",
-        "diag_embed",
     }
 )
 """Operations that move numbers and compute nothing."""

@@ -1,0 +1,38 @@
+"""Events in words."""
+
+import pytest
+
+from harness.record import Event, EventKind
+from harness.record.remedy import cause_of
+
+
+def event(kind: EventKind, operation: str, **facts: object) -> Event:
+    """An event in float32."""
+    return Event.model_validate({"kind": kind, "operation": operation, "dtype": "float32", **facts})
+
+
+def test_an_overflow_says_where_what_and_above_which_number() -> None:
+    """All digits of the input, as it decides."""
+    said = cause_of(event(EventKind.OVERFLOW, "exp", place="mine.py:3", input=88.72283935546875))
+    assert said.startswith("exp overflows at 88.72283935546875 in float32, above 88.7228 (mine.py:3): subtract the row")
+
+
+def test_inputs_with_too_many_digits_are_rounded() -> None:
+    """The float32 next to 1e20."""
+    assert " at 1e+20 in" in cause_of(event(EventKind.OVERFLOW, "pow", input=1.0000000200408773e20))
+
+
+def test_a_backward_pass_is_named_as_one() -> None:
+    """And nothing is said of the forward operation's limit."""
+    said = cause_of(event(EventKind.OVERFLOW, "exp", backward=True))
+    assert said.startswith("the backward pass of exp overflows in float32, whose largest number is 3.40e+38: ")
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize("operation", ["exp", "sum", "log", "mul", "unheard_of"])
+def test_every_event_has_a_sentence_and_a_remedy(kind: EventKind, operation: str) -> None:
+    """Also an operation that nobody thought of."""
+    what, _, remedy = cause_of(event(kind, operation)).partition(": ")
+    assert what
+    assert remedy
+    assert "{" not in what + remedy
