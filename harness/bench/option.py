@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from harness.calling.discovery import SHIPPED
+from harness.calling.own_cases import SHIPPED
 
 FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
 """The whole range of batch sizes of a training step, for who asks for it."""

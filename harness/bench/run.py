@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.bench.option import Settings, arguments
-from harness.calling.discovery import SHIPPED
+from harness.calling.own_cases import SHIPPED
 from harness.error import UsageError, did_you_mean, listed
 from harness.record import write_atomically
 

@@ -10,19 +10,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.calling.own_cases import SHIPPED, own_cases, prefer
 from harness.case import Case
 from harness.error import UsageError, did_you_mean
-
-SHIPPED = "cases"
-"""The package of the reference cases."""
 
 ENTRY_POINTS = "harness.cases"
 """The entry-point group by which an installed package offers cases of its own."""
 
 
+def _is_named_cases(target: str) -> bool:
+    return target.partition(":")[0].split(".")[0] == SHIPPED
+
+
 def is_shipped(target: str) -> bool:
     """Whether a target is among the reference cases, and so nobody else's code."""
-    return target == SHIPPED or target.startswith(f"{SHIPPED}.")
+    return _is_named_cases(target) and own_cases() is None
 
 
 def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
@@ -132,6 +134,8 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _imported(name: str) -> ModuleType:
+    if _is_named_cases(name) and (own := own_cases()) is not None:
+        prefer(own)
     # Last, so that the working directory does not hide what is installed.
     sys.path.append(str(Path.cwd()))
     try:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.calling.discovery import SHIPPED, is_shipped, load
+from harness.calling.discovery import is_shipped, load
+from harness.calling.own_cases import SHIPPED
 from harness.case import Break, Case
 
 

@@ -176,6 +176,7 @@ def _processes(campaign: "Campaign", means: Means) -> int:
 
 
 def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path]) -> None:
+    from harness.calling.own_cases import whence
     from harness.record import census_line, verdict_line, write_atomically
     from harness.show.document import WRITERS
     from harness.show.verdict import print_verdicts
@@ -185,7 +186,9 @@ def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: di
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts))
         print(f"{kind}: {file}")
-    print(census_line(verdicts))
+    place = whence(campaign.target)
+    what = f"{campaign.target} ({place})" if place else campaign.target
+    print(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
     print(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
 
 

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 import pytest
 
 from harness.bench.suites.progress import NAME
-from harness.calling.discovery import SHIPPED, load
+from harness.calling.discovery import load
+from harness.calling.own_cases import SHIPPED
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError

@@ -15,7 +15,8 @@ from torch import Tensor
 from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
 from harness.bench.suites.training import CLASSES, PIXELS
-from harness.calling.discovery import SHIPPED, load
+from harness.calling.discovery import load
+from harness.calling.own_cases import SHIPPED
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH

@@ -22,7 +22,8 @@ from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.tape import Tape
 from harness.calling import data_set
-from harness.calling.discovery import SHIPPED
+from harness.calling.discovery import is_shipped
+from harness.calling.own_cases import SHIPPED
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError
@@ -62,7 +63,7 @@ def _loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
     loaders = list(cases_of(config, "loader"))
-    shipped = option(config, "cases", SHIPPED) == SHIPPED
+    shipped = is_shipped(option(config, "cases", SHIPPED))
     return loaders + [peer.case.name for peer in PEERS] if loaders and shipped else loaders
 
 

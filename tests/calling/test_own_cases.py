@@ -1,0 +1,89 @@
+"""Whose package ``cases`` is checked: the user's own where there is one, and it is said from where."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samples.command import Command
+
+import cases
+from harness.calling.discovery import is_shipped, load
+from harness.calling.own_cases import own_cases, whence
+from harness.calling.target import Target
+
+DECLARED = """
+from harness.case import Case
+
+def softmax(x):
+    return x.softmax(-1)
+
+CASES = [Case(softmax, "softmax", breaks={"value_on_long_rows": "torch"})]
+"""
+
+
+@pytest.fixture
+def own(workplace: Path) -> Iterator[Path]:
+    """A package of cases in the working directory; the shipped one is back in its place afterwards."""
+    (workplace / "cases").mkdir()
+    (workplace / "cases" / "__init__.py").write_text(DECLARED, encoding="utf-8")
+    before, path = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "cases"}, [*sys.path]
+    yield workplace / "cases"
+    for name in [name for name in sys.modules if name.split(".")[0] == "cases"]:
+        del sys.modules[name]
+    sys.modules.update(before)
+    sys.path[:] = path
+
+
+def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path) -> None:
+    """By its name and by those in it, so that replays find it too."""
+    assert own_cases() == own
+    assert not is_shipped("cases")
+    assert not is_shipped("cases.family:function")
+    assert Target().is_foreign
+    assert [case.name for case in load("cases")] == ["cases.softmax"]
+    assert [case.contract for case in load("cases:softmax", contract="softmax")] == ["softmax"]
+
+
+def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
+    """Even where it has files of that name."""
+    (workplace / "cases").mkdir()
+    assert own_cases() is None
+    assert is_shipped("cases.binary")
+    assert len(load()) > 20
+
+
+def test_a_checkout_of_this_project_means_what_is_installed(own: Path) -> None:
+    """Told by its name, whatever was edited in it: the jobs of tox test the wheel."""
+    project = own.parent / "pyproject.toml"
+    project.write_text('[project]\nname = "stability-harness"\n', encoding="utf-8")
+    assert own_cases() is None
+    project.write_text('[project]\nname = "homework"\n', encoding="utf-8")
+    assert own_cases() == own
+    project.write_text("no TOML", encoding="utf-8")
+    assert own_cases() == own
+
+
+def test_the_shipped_package_is_not_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the working directory is that of the installed packages."""
+    assert cases.__file__ is not None
+    monkeypatch.chdir(Path(cases.__file__).parents[1])
+    assert own_cases() is None
+
+
+def test_every_target_is_taken_from_somewhere(own: Path) -> None:
+    """Without being imported."""
+    assert whence("cases.family") == "./cases"
+    assert whence("homework.py:softmax") == "./homework.py"
+    assert str(whence("torch.nn.functional:softmax")).endswith("/torch")
+    assert str(whence("json:loads")).endswith("/json")
+    assert whence("sys:intern") is None
+    assert whence("no_such_package") is None
+
+
+@pytest.mark.usefixtures("one_worker", "own")
+def test_the_line_says_what_was_checked_and_from_where(harness_command: Command) -> None:
+    """In a process of its own, since it is not shipped."""
+    done = harness_command("check", "--law", "value", "--dtypes", "float64")
+    assert done.returncode == 0, done
+    assert "checked: cases (./cases), 1 case, 1 verdict" in done.stdout
