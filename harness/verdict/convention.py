@@ -17,7 +17,7 @@ from harness.case import Case
 from harness.floats import Format
 from harness.laws import AnyNumber
 from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import Subject
+from harness.laws.subject import CaseError, Subject
 from harness.verdict.ordinary import HALF, NEARLY_ALL, Rows, Sample, examples, sampled, share
 
 TELLING = 4
@@ -43,7 +43,7 @@ def convention_of(case: Case, contract: Contract, format_: Format, device: str) 
         for law in contract.laws:
             if law.group == "special" and law.inputs is not None:
                 found |= looking.of_policy(law, found)
-    except NotApplicable:
+    except (CaseError, NotApplicable):
         return {}
     return found
 

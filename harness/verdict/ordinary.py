@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.floats import Format, Measurement
 from harness.laws.law import Axes, Contract, Example, Inputs, Law
 from harness.laws.subject import CaseError, Subject
+from harness.record import Fault
 from harness.verdict.reproducible import reproducible
 
 EXAMPLES = 4
@@ -77,12 +78,18 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     ------
     NotApplicable
         If there is nothing to measure.
+    CaseError
+        If it does not answer; an answer of another shape may be another convention's.
     """
     rows = _rows(subject.contract, law, example)
     ordinary = _moderate(law, example, rows)
+    # What a call does to its inputs is no business of the next one's.
+    own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
     try:
-        measurement = subject.measure(law, example)
-    except CaseError:
+        measurement = subject.measure(law, own)
+    except CaseError as error:
+        if error.fault is not Fault.SHAPE:
+            raise
         return Sample(example, ordinary, np.zeros(rows, dtype=bool), None)
     ratio = measurement.ratio
     if not ratio.ndim or len(ratio) != rows:

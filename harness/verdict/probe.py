@@ -5,7 +5,7 @@ laws would break for the one reason. It is believed only where it explains what 
 are float32 numbers, zeros for every subnormal number and for no other.
 """
 
-import random
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.watch import Watch
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError
@@ -91,7 +92,7 @@ class Probe:
         if key not in self._natures:
             case = replace(job.case, declares={**job.case.declares, **convention})
             with _steady():
-                self._natures[key] = list(_look(replace(job, case=case))) if _is_probed(job) else []
+                self._natures[key] = _look(replace(job, case=case)) if _is_probed(job) else []
         return self._natures[key]
 
 
@@ -109,17 +110,12 @@ def _value(contract: Contract) -> Law | None:
     return next((law for law in contract.laws if law.name == "value"), None)
 
 
-class _steady:  # noqa: N801 - a context, as the functions of contextlib are
-    """Random numbers are the same in it each time, and go on as before after it."""
-
-    def __enter__(self) -> None:
-        self._before = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one
+@contextlib.contextmanager
+def _steady() -> Iterator[None]:
+    """Leave no trace: random numbers and all else that a call may change are as they were before it."""
+    with torch.random.fork_rng(devices=[]), Watch(draws=True).law():
         torch.manual_seed(0)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self._before[0])
-        random.setstate(self._before[1])
-        np.random.set_state(self._before[2])  # noqa: NPY002 - the global one
+        yield
 
 
 def _property(job: Job, name: str, value: str, sentence: str, *, dtype: str | None = None) -> Property:
@@ -139,12 +135,16 @@ def _spelled(value: Any) -> str:
 # Looking
 
 
-def _look(job: Job) -> Iterator[Property]:
-    """Look for every property in one dtype."""
-    try:
-        look = _Look(job)
-    except (CaseError, NotApplicable):
-        return
+def _look(job: Job) -> list[Property]:
+    """Look for every property in one dtype; what does not answer is the business of its laws."""
+    found: list[Property] = []
+    with contextlib.suppress(CaseError, NotApplicable):
+        found.extend(_seen(job, _Look(job)))
+    return found
+
+
+def _seen(job: Job, look: "_Look") -> Iterator[Property]:
+    """The properties that a look shows."""
     declared = job.case.declares
     if REPEATABLE not in declared and look.draws():
         yield _property(job, REPEATABLE, "no", SENTENCES[REPEATABLE])
@@ -172,10 +172,8 @@ class _Look:
         self.subject = self.job.subject
         self.drawn = examples(value.inputs or self.job.contract.inputs, self.job.format)
         self.call = self._arguments(self.drawn[-1])
-        with _Conversions() as conversions:
-            # As it comes, before anything is made of it.
-            self.output = self.subject.once(*self.call)
-        self.converts = conversions.seen
+        # As it comes, before anything is made of it.
+        self.output = self.subject.once(*_copies(self.call))
         self.samples = [sampled(self.subject, value, example) for example in self.drawn]
 
     def _arguments(self, example: Example) -> tuple[Any, ...]:
@@ -187,25 +185,34 @@ class _Look:
         """Whether calls differ that begin with different random numbers, and agree that begin with the same."""
         torch.manual_seed(0)
         before = torch.get_rng_state()
-        first = to_array(self.subject.once(*self.call))
+        first = to_array(self.subject.once(*_copies(self.call)))
         if torch.equal(before, torch.get_rng_state()):
             return False
-        third = to_array(self.subject.once(*self.call))
+        third = to_array(self.subject.once(*_copies(self.call)))
         torch.manual_seed(0)
-        second = to_array(self.subject.once(*self.call))
-        return np.array_equal(first, second, equal_nan=True) and not np.array_equal(first, third, equal_nan=True)
+        second = to_array(self.subject.once(*_copies(self.call)))
+        again, other = (bool(np.array_equal(first, x, equal_nan=True)) for x in (second, third))
+        return again and not other
 
     def computes_in_float32(self) -> str | None:
         """Which sentence says that float64 inputs get float32's digits; ``None`` where they do not."""
         if self.job.format.precision <= FLOAT32.precision or share(self.samples) > HALF:
             return None
-        if not (self.converts or self.output.dtype == torch.float32 or self._answers_float32_numbers()):
+        converts = self._converts()
+        if not (converts or self.output.dtype == torch.float32 or self._answers_float32_numbers()):
             return None
         narrow = replace(self.job, format=FLOAT32).subject
         rounded = [_rounded(example, FLOAT32, self.job.format) for example in self.drawn]
         if share([sampled(narrow, self.value, example) for example in rounded]) < NEARLY_ALL:
             return None
-        return "jax" if not self.converts and _jax_has_no_float64() else COMPUTES_IN
+        return "jax" if not converts and _jax_has_no_float64() else COMPUTES_IN
+
+    def _converts(self) -> bool:
+        """Whether it makes float32 of float64, as far as it says so to torch."""
+        conversions = _Conversions()
+        with conversions:
+            self.subject.once(*_copies(self.call))
+        return conversions.seen
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""
@@ -238,6 +245,11 @@ class _Look:
             yield {name: (x.double() * 2.0**exponent).to(x.dtype) if _is_float(x) else x for name, x in example.items()}
 
 
+def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of a call that may do with them what it likes."""
+    return tuple(x.clone() if isinstance(x, Tensor) else x for x in arguments)
+
+
 def _is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
@@ -253,19 +265,22 @@ def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
     return {name: x.to(narrow.dtype).to(wide.dtype) if _is_float(x) else x for name, x in example.items()}
 
 
-class _Conversions(TorchDispatchMode):
-    """Sees whether a float64 tensor is converted to float32."""
+class _Conversions(TorchFunctionMode):
+    """Sees whether a float64 tensor is converted to float32, or answered in it.
+
+    A mode of dispatch would see what happens inside operations too, and import eight hundred modules for that.
+    """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = False
+        super().__init__()
+        self.seen: bool = False
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry the operation out."""
         output = func(*args, **(kwargs or {}))
         given = args[0] if args else None
         if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.seen |= "_to_copy" in str(func) and (given.dtype, output.dtype) == (torch.float64, torch.float32)
+            self.seen |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
         return output
 
 
