@@ -14,13 +14,13 @@ def entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
 def entropy_of_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """``F.log_softmax`` and its exponential: the usual code, stable but for certainty and masks."""
-    log_p = F.log_softmax(logits, dim=1)
-    return -(log_p.exp() * log_p).sum(dim=1)
+    log_p = F.log_softmax(logits, dim=-1)
+    return -(log_p.exp() * log_p).sum(dim=-1)
 
 
 def kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """``F.kl_div``, which takes the logarithm of ``q`` first, summed over the classes."""
-    return F.kl_div(log_q, p, reduction="none").sum(dim=1)
+    return F.kl_div(log_q, p, reduction="none").sum(dim=-1)
 
 
 def kl_divergence_of_categoricals(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:

@@ -13,8 +13,8 @@ def entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     -----
     Where a probability is zero, ``0 * -inf`` is not a number; and ``exp`` is not shifted.
     """
-    p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
-    return -(p * p.log()).sum(dim=1)
+    p = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
+    return -(p * p.log()).sum(dim=-1)
 
 
 def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -26,12 +26,12 @@ def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     ``u``, however certain the row is; the gradient is ``p (g - sum p g)``. A class with a logit of -inf is left out
     *before* its gap enters a product.
     """
-    maximum, at = logits.float().max(dim=1, keepdim=True) if logits.itemsize < 4 else logits.max(dim=1, keepdim=True)
+    maximum, at = logits.float().max(dim=-1, keepdim=True) if logits.itemsize < 4 else logits.max(dim=-1, keepdim=True)
     gap = maximum - logits
     weight = (-gap).exp()
-    others = weight.scatter(1, at, 0.0).sum(dim=1)
+    others = weight.scatter(-1, at, 0.0).sum(dim=-1)
     weighted = weight * gap.where(weight > 0, 0.0)
-    return (others.log1p() + weighted.sum(dim=1) / (1 + others)).to(logits.dtype)
+    return (others.log1p() + weighted.sum(dim=-1) / (1 + others)).to(logits.dtype)
 
 
 # Divergence
@@ -39,7 +39,7 @@ def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
 def kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """``sum p (ln p - ln q)``: the definition. Where a probability is zero, ``0 * -inf`` is not a number."""
-    return (p * (p.log() - log_q)).sum(dim=1)
+    return (p * (p.log() - log_q)).sum(dim=-1)
 
 
 def accurate_kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -51,4 +51,4 @@ def accurate_kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"])
     """
     possible = p > 0
     safe_p, safe_log_q = p.where(possible, 1.0), log_q.where(possible, 0.0)
-    return (safe_p * (safe_p.log() - safe_log_q)).sum(dim=1)
+    return (safe_p * (safe_p.log() - safe_log_q)).sum(dim=-1)

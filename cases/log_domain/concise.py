@@ -7,7 +7,7 @@ from torch import Tensor
 
 def logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """``torch.logsumexp`` over the classes."""
-    return torch.logsumexp(logits, dim=1)
+    return torch.logsumexp(logits, dim=-1)
 
 
 def logaddexp(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

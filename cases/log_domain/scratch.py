@@ -14,7 +14,7 @@ def logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     -----
     ``exp`` overflows above ``ln(max)``, 88.72 in float32; far below zero all of them underflow and ``ln 0 = -inf``.
     """
-    return logits.exp().sum(dim=1).log()
+    return logits.exp().sum(dim=-1).log()
 
 
 def shifted_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -29,9 +29,9 @@ def shifted_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
     IMA J. Numer. Anal. 41(4).
     """
-    maximum = logits.amax(dim=1, keepdim=True)
+    maximum = logits.amax(dim=-1, keepdim=True)
     shift = torch.where(maximum.isinf(), 0.0, maximum)
-    return (logits - shift).exp().sum(dim=1).log() + shift.squeeze(1)
+    return (logits - shift).exp().sum(dim=-1).log() + shift.squeeze(-1)
 
 
 def accurate_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
@@ -41,11 +41,11 @@ def accurate_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     -----
     The sum is taken in float32 at least: 65,520 equal logits overflow float16, and bfloat16 counts to 256.
     """
-    maximum, at = logits.max(dim=1, keepdim=True)
+    maximum, at = logits.max(dim=-1, keepdim=True)
     shift = torch.where(maximum.isinf(), 0.0, maximum)
-    others = (logits - shift).exp().scatter(1, at, 0.0)
-    rest = others.sum(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
-    return maximum.squeeze(1) + rest.to(logits.dtype)
+    others = (logits - shift).exp().scatter(-1, at, 0.0)
+    rest = others.sum(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
+    return maximum.squeeze(-1) + rest.to(logits.dtype)
 
 
 def logaddexp(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -8,15 +8,15 @@ from torch import Tensor
 
 def masked_softmax(logits: Float[Tensor, "n k"], keep: Bool[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``masked_fill`` with -inf and ``F.softmax``, as attention does: NaN where nothing is kept."""
-    return F.softmax(logits.masked_fill(~keep, float("-inf")), dim=1)
+    return F.softmax(logits.masked_fill(~keep, float("-inf")), dim=-1)
 
 
 def filled_with_the_lowest(logits: Float[Tensor, "n k"], keep: Bool[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``masked_fill`` with the lowest finite number: uniform where nothing is kept."""
-    return F.softmax(logits.masked_fill(~keep, torch.finfo(logits.dtype).min), dim=1)
+    return F.softmax(logits.masked_fill(~keep, torch.finfo(logits.dtype).min), dim=-1)
 
 
 def torch_masked(logits: Float[Tensor, "n k"], keep: Bool[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``torch.masked.softmax``."""
-    p: Tensor = torch.masked.softmax(logits, 1, mask=keep)
+    p: Tensor = torch.masked.softmax(logits, -1, mask=keep)
     return p

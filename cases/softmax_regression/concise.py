@@ -14,12 +14,12 @@ Step = Callable[[Float[Tensor, "n ..."], Int[Tensor, " n"]], Float[Tensor, ""]]
 
 def softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``F.softmax`` over the classes."""
-    return F.softmax(logits, dim=1)
+    return F.softmax(logits, dim=-1)
 
 
 def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """``F.log_softmax`` over the classes."""
-    return F.log_softmax(logits, dim=1)
+    return F.log_softmax(logits, dim=-1)
 
 
 def one_hot(labels: Int[Tensor, " n"], k: int) -> Int[Tensor, "n k"]:

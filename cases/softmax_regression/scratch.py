@@ -21,14 +21,14 @@ def softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     ``exp`` overflows above ``ln(max)``, 88.72 in float32, and infinity over infinity is not a number.
     """
     X_exp = logits.exp()
-    partition = X_exp.sum(dim=1, keepdim=True)
+    partition = X_exp.sum(dim=-1, keepdim=True)
     return X_exp / partition
 
 
 def clamped_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """The definition with the exponent clipped to +-50: finite, and silently wrong beyond the clip."""
     X_exp = logits.clamp(-50.0, 50.0).exp()
-    return X_exp / X_exp.sum(dim=1, keepdim=True)
+    return X_exp / X_exp.sum(dim=-1, keepdim=True)
 
 
 def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -43,8 +43,8 @@ def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions",
     IMA J. Numer. Anal. 41(4).
     """
-    X_exp = (logits - logits.amax(dim=1, keepdim=True)).exp()
-    return X_exp / X_exp.sum(dim=1, keepdim=True)
+    X_exp = (logits - logits.amax(dim=-1, keepdim=True)).exp()
+    return X_exp / X_exp.sum(dim=-1, keepdim=True)
 
 
 def log_of_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -54,8 +54,8 @@ def log_of_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
 def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """Stay in logarithms: shift, then subtract the logarithm of the sum of exponentials."""
-    shifted = logits - logits.amax(dim=1, keepdim=True)
-    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+    shifted = logits - logits.amax(dim=-1, keepdim=True)
+    return shifted - shifted.exp().sum(dim=-1, keepdim=True).log()
 
 
 def logits_minus_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -65,7 +65,7 @@ def logits_minus_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]
     -----
     From an offset of ``2^(p + 2)`` on, 67,108,864 in float32, eight equal classes all have the log-probability zero.
     """
-    return logits - logits.logsumexp(dim=1, keepdim=True)
+    return logits - logits.logsumexp(dim=-1, keepdim=True)
 
 
 def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -75,11 +75,11 @@ def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     -----
     The sum is taken in float32 at least: 65,520 equal logits overflow float16, and bfloat16 counts to 256.
     """
-    maximum, at = logits.max(dim=1, keepdim=True)
+    maximum, at = logits.max(dim=-1, keepdim=True)
     gap = logits - maximum
     # What is left out of the sum is zero, or NaN where the maximum is infinite.
-    others = gap.exp().scatter(1, at, maximum - maximum)
-    rest = others.sum(dim=1, keepdim=True, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
+    others = gap.exp().scatter(-1, at, maximum - maximum)
+    rest = others.sum(dim=-1, keepdim=True, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
     return gap - rest.to(logits.dtype)
 
 

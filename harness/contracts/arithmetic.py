@@ -21,7 +21,7 @@ from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows, on_many_rows
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
 
 STALL = "a sum accumulated in the 16-bit format itself sticks at 2^p, 256 in bfloat16: accumulate in float32"
@@ -240,6 +240,19 @@ subnormal numbers for zero and flushes subnormal products, whatever the program 
 
 def _operands(format_: Format) -> st.SearchStrategy[Example]:
     """``X[n,d]`` structured, weight and bias of order one, many elements equal to one so that narrow sums stall."""
+    largest = _largest_feature(format_)
+    # Few features too: with many, the errors of a sum average out, and stay far below what they could be.
+    few = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
+    many = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
+    return _with_weights(few | many, format_)
+
+
+def _largest_feature(format_: Format) -> float:
+    return min(float(np.sqrt(format_.max)), 64.0)
+
+
+def _with_weights(rows: st.SearchStrategy[Tensor], format_: Format) -> st.SearchStrategy[Example]:
+    """Features with weight and bias; a quarter of the batches are all ones."""
 
     def expand(X: Tensor, m: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -252,11 +265,12 @@ def _operands(format_: Format) -> st.SearchStrategy[Example]:
         cotangent = companions(X.new_empty(len(X), m), rng)
         return {"X": X, "weight": weight, "bias": bias, "cotangent": cotangent}
 
-    largest = min(float(np.sqrt(format_.max)), 64.0)
-    # Few features too: with many, the errors of a sum average out, and stay far below what they could be.
-    few = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
-    many = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
-    return st.builds(expand, few | many, st.integers(1, 4), SEEDS)
+    return st.builds(expand, rows, st.integers(1, 4), SEEDS)
+
+
+def _few_features(format_: Format) -> st.SearchStrategy[Example]:
+    """A row of up to eight features each, so that a million features are a hundred thousand rows."""
+    return _with_weights(batches(format_, largest=_largest_feature(format_), rows=(8, 16), columns=(1, 8)), format_)
 
 
 def _infinite_features(format_: Format) -> st.SearchStrategy[Example]:
@@ -367,7 +381,8 @@ LINEAR = Contract(
             cause="features are clipped, or subnormal numbers are flushed to zero",
         ),
         on_long_rows(value, _long_features, cause=STALL),
-        *implementation_laws(value),
+        on_many_rows(value, _few_features, examples=4),
+        *implementation_laws(value, many=False),
     ),
     axes={
         "X": Axes(("n", "d")),

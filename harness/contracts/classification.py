@@ -119,7 +119,7 @@ ONE_HOT = Contract(
     summary="1 at the label, 0 elsewhere",
     domain="0 <= label < k",
     inputs=_labels,
-    laws=(ones_at_the_labels, *implementation_laws(ones_at_the_labels, nan=False, dtype=False)),
+    laws=(ones_at_the_labels, *implementation_laws(ones_at_the_labels, ranks=False, nan=False, dtype=False)),
     axes={"labels": Axes(("n",), index_of="k")},
     output=("n", "k"),
     dtypes=("float32",),

@@ -290,6 +290,15 @@ CROSS_ENTROPY = Contract(
         infinite_logit,
         usual_laws.on_extreme_numbers(value, labelled_logits.single_rows(logit_rows.extreme_logits)),
         on_long_rows(value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS),
+        value.on(
+            labelled_logits.many_rows,
+            "value_on_many_rows",
+            "The loss is right where there are more rows than a block holds or a 16-bit index counts.",
+            group="length",
+            cause="the count of the rows or the sum over them is kept in the 16-bit format, or is off by one; or a "
+            "loop, or a grid of blocks, ends before the rows do",
+            examples=len(labelled_logits.MANY_ROWS),
+        ),
         *implementation_laws(value, rows=False),
     ),
     axes={"logits": Axes(("g", "n", "k"), largest=logit_rows.largest_logit), "labels": Axes(("g", "n"), index_of="k")},

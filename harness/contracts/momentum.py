@@ -382,7 +382,7 @@ SGD_WITH_MOMENTUM = Contract(
             cause="the gradient is clipped, or a norm over all parameters spreads it",
         ),
         updates_accumulate,
-        *implementation_laws(value),
+        *implementation_laws(value, many=False),
     ),
     axes={"parameter": Axes(("n",)), "gradients": Axes(("t", "n"))},
     output=("n",),

@@ -131,7 +131,7 @@ NLL_OF_PROBABILITIES = Contract(
     domain="0 < p <= 1, subnormal probabilities among them; zero where a law says so",
     inputs=_probabilities,
     # A NaN that is not the label's is rightly never looked at.
-    laws=(value, certain_and_impossible, gradient, *implementation_laws(value, nan=False)),
+    laws=(value, certain_and_impossible, gradient, *implementation_laws(value, many=False, ranks=False, nan=False)),
     axes={
         "probabilities": Axes(("g", "n", "k"), positive=True, restore=with_sum_one),
         "labels": Axes(("g", "n"), index_of="k"),

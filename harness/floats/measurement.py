@@ -21,12 +21,15 @@ class Measurement:
         In the law's unit; a law is kept where ``deviation <= bound``.
     actual, expected
         The case's values and the exact ones, for the message.
+    circumstance
+        How the case was called, where a law calls in several ways; empty where there is one.
     """
 
     deviation: Array
     bound: Array
     actual: Array
     expected: Array
+    circumstance: str = ""
 
     @cached_property
     def ratio(self) -> Array:

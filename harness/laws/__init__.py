@@ -4,6 +4,7 @@ from harness.laws.convention import AnyNumber
 from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
 from harness.laws.repetition import repeatable, repeated
+from harness.laws.size import on_many_rows
 from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
 from harness.laws.subject import CaseError, Subject
 
@@ -24,6 +25,7 @@ __all__ = [
     "implementation_laws",
     "law",
     "on_long_rows",
+    "on_many_rows",
     "rays_of",
     "repeatable",
     "repeated",

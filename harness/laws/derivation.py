@@ -62,3 +62,8 @@ def between(arguments: tuple[Any, ...], places: list[int | None], first: int, en
         x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
         for x, at in zip(arguments, places, strict=True)
     ]
+
+
+def worst_of(*measured: Measurement) -> Measurement:
+    """The one of several measurements that is furthest beyond its bound, with the circumstance it was taken in."""
+    return max(measured, key=lambda one: float(one.ratio.max(initial=0.0)))

@@ -19,7 +19,9 @@ from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array
 from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of
 from harness.laws.law import Example, Inputs, Law
+from harness.laws.mode import mode_law
 from harness.laws.repetition import repeatable, repeated
+from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
 from harness.laws.subject import Subject
 
@@ -32,7 +34,9 @@ _ROWS = 16
 Call = Callable[..., Any]
 
 
-def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtype: bool = True) -> tuple[Law, ...]:
+def implementation_laws(
+    value: Law, *, rows: bool = True, many: bool = True, ranks: bool = True, nan: bool = True, dtype: bool = True
+) -> tuple[Law, ...]:
     """Derive the laws of the groups ``implementation`` and ``special`` that hold for every operation.
 
     Parameters
@@ -41,6 +45,9 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
         The law of the value; what it reads is what the implementation is called with.
     rows
         Whether each row is answered for itself; not so for a reduction over the rows.
+    many, ranks
+        Of those that answer each row for itself: whether more rows are tried than a block holds, and rows along
+        several axes.
     nan
         Whether a NaN in the first input is to be seen in the output.
     dtype
@@ -99,7 +106,8 @@ def implementation_laws(value: Law, *, rows: bool = True, nan: bool = True, dtyp
                 "a constant of another dtype promotes the result, or a Python number is returned",
             )
         )
-    return tuple(bound_to(law, value) for law in laws)
+    derived = tuple(bound_to(law, value) for law in laws)
+    return (*derived, mode_law(value), *(size_laws(value, many=many, ranks=ranks) if rows else ()))
 
 
 _MIXED = "a statistic over the whole batch, such as one maximum for all rows, or an axis confused with another"

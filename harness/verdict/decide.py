@@ -218,8 +218,14 @@ def _violation(job: Job, example: Example, measurement: Measurement, draws: str)
         magnitude=_magnitude(read),
         example=to_text(read),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
-        cause=job.law.likely_cause(float(measurement.actual[place])),
+        cause=_cause(job, measurement),
     )
+
+
+def _cause(job: Job, measurement: Measurement) -> str:
+    """What to look at, and how the case was called where the law calls in several ways."""
+    cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
+    return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 
 
 def _magnitude(example: Example) -> float:

@@ -12,10 +12,9 @@ from harness.contracts import contracts
 from harness.floats import FORMATS, DoubleDouble
 from harness.record import Status
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job
 
-CASES = [case for control in CONTROLS for case in control.cases()]
-JOBS = jobs(CASES, dtypes=["float32", "float16"], strict=True)
+JOBS = [job for control in CONTROLS for job in control.jobs(["float32", "float16"])]
 
 UNCONTROLLED = {
     *("linear_regression", "softmax_regression", "linear_regression_step", "softmax_regression_step"),

@@ -18,9 +18,18 @@ def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return (wide @ weight.to(wide.dtype).T + bias.to(wide.dtype)).to(X.dtype)
 
 
+_of_rows = rounded(linear_oracle, into_x_oracle, into_weight_oracle, into_bias_oracle)
+
+
+def rounded_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The oracle has one axis of rows."""
+    Y: Tensor = _of_rows(X.reshape(-1, X.shape[-1]), weight, bias)
+    return Y.reshape(*X.shape[:-1], len(weight))
+
+
 CONTROLS = [
     Control("add", rounded(sum_oracle), add),
-    Control("linear", rounded(linear_oracle, into_x_oracle, into_weight_oracle, into_bias_oracle), linear),
+    Control("linear", rounded_linear, linear),
 ]
 
 ORACLES = {

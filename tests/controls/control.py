@@ -4,7 +4,7 @@
 *Stable* ones are written in the dtype itself, as a careful engineer would ship them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.floats import FORMATS, DoubleDouble, Format, confirming, round_to, ulp
+from harness.verdict.job import Job, jobs
 
 Exact = Callable[..., DoubleDouble]
 
@@ -44,6 +45,11 @@ class Control:
             Case(self.rounded, self.contract, declares=self.declares, name=f"rounded.{self.contract}"),
             Case(self.stable, self.contract, declares=self.declares, name=f"stable.{self.contract}"),
         )
+
+    def jobs(self, dtypes: Sequence[str] = ()) -> list[Job]:
+        """What is to be decided of both; a million values rounded correctly would take minutes."""
+        rounded, stable = (jobs([case], dtypes=dtypes, strict=True) for case in self.cases())
+        return [*(job for job in rounded if job.law.name != "value_on_many_rows"), *stable]
 
 
 def rounded(value: Exact, *pullbacks: Exact) -> Callable[..., Tensor]:

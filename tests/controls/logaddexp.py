@@ -10,7 +10,8 @@ from torch import Tensor
 from harness.contracts.logaddexp import gradient_oracle, logaddexp_oracle
 
 _of_pairs = rounded(
-    lambda x: logaddexp_oracle(x[:, 0], x[:, 1]), lambda v, x: scaled(v, gradient_oracle(x[:, 0], x[:, 1]))
+    lambda x: logaddexp_oracle(x[..., 0], x[..., 1]),
+    lambda v, x: scaled(v, gradient_oracle(x[..., 0], x[..., 1])),
 )
 
 

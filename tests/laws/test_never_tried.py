@@ -1,17 +1,59 @@
 """What is wrong on one kind of input alone is seen by the law that draws this kind."""
 
 import pytest
+import torch
 from samples.never_tried import WRONG, Wrong
+from torch import Tensor
 
 import harness
+from harness.case import Case
 from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.contract}-{wrong.name}-{wrong.dtype}")
 def test_what_is_wrong_on_one_kind_of_input_is_seen(wrong: Wrong) -> None:
     """By drawing alone."""
-    (verdict,) = harness.check(wrong.function, wrong.contract, laws=[wrong.law], dtypes=[wrong.dtype], corpora=())
+    case = Case(wrong.function, wrong.contract, name=f"never_tried.{wrong.contract}")
+    (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype])
+    verdict = decide(job, corpora=(), minimal=False)
     assert verdict.status is Status.BROKEN, verdict.reason
+
+
+def test_the_mode_is_named() -> None:
+    """In which it is wrong."""
+    names = {"in inference": "inference_mode", "under autocast": "autocast", "with gradients": "require"}
+    for name, words in names.items():
+        (wrong,) = (wrong for wrong in WRONG if wrong.name == name)
+        (verdict,) = harness.check(wrong.function, "softmax", laws=["any_mode"], dtypes=["float32"], corpora=())
+        assert verdict.violation is not None
+        assert words in verdict.violation.cause
+
+
+def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
+    """The contract has two axes; who refuses more answers nothing wrongly."""
+
+    def softmax(x: Tensor) -> Tensor:
+        n, k = x.shape
+        return x.reshape(n, k).softmax(1)
+
+    (verdict,) = harness.check(softmax, "softmax", laws=["any_rank"], dtypes=["float32"], corpora=())
+    assert verdict.status is Status.SKIPPED
+    assert "one axis of rows" in (verdict.reason or "")
+
+
+def test_a_slow_implementation_is_tried_on_fewer_rows() -> None:
+    """A loop over the rows takes no minutes, and what needs the square of their memory is not asked for all of it."""
+    most: list[int] = []
+
+    def looped(x: Tensor) -> Tensor:
+        most.append(len(x))
+        return torch.stack([(row - row.max()).exp() / (row - row.max()).exp().sum() for row in x])
+
+    (verdict,) = harness.check(looped, "softmax", laws=["value_on_many_rows"], dtypes=["float32"], corpora=())
+    assert verdict.status is Status.HOLDS
+    assert max(most) == 4_097
 
 
 @pytest.mark.parametrize("seed", [1, 2])

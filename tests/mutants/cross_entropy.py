@@ -66,7 +66,14 @@ def shifted_by_the_mean(x: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(x - x.mean(-1, keepdim=True), labels)
 
 
+def divides_by_one_more(x: Tensor, labels: Tensor) -> Tensor:
+    """The divisor of the mean is n + 1 from 64 rows on."""
+    n = len(x)
+    return F.cross_entropy(x, labels, reduction="sum") / (n + 1 if n >= 64 else n)
+
+
 MUTANTS = [
+    Mutant(divides_by_one_more, "cross_entropy", "value_on_many_rows"),
     Mutant(cross_entropy_twice, "cross_entropy", "differs_by_the_logits"),
     Mutant(cross_entropy_of_logsumexp, "cross_entropy", "shift_invariant"),
     Mutant(cross_entropy_padded, "cross_entropy", "columns_in_any_order"),

@@ -23,7 +23,7 @@ from harness.contracts import contract_named, contracts
 from harness.floats import format_of
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
-from harness.verdict.job import Job, jobs
+from harness.verdict.job import Job
 
 ELSEWHERE = 6
 """Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""
@@ -51,8 +51,8 @@ def cells() -> list[Cell]:
             if law.name == mutant.law or not mutant.generic:
                 own = None if law.name == mutant.law else ELSEWHERE
                 to_reach.append(Cell(Job(case, contract, law, format_of(mutant.dtype), strict=True), own, row))
-    cases = [case for control in CONTROLS for case in control.cases()]
-    to_reach += [Cell(job, None, -1 - at) for at, case in enumerate(cases) for job in jobs([case], strict=True)]
+    rows = {case.name: -1 - at for at, case in enumerate(case for control in CONTROLS for case in control.cases())}
+    to_reach += [Cell(job, None, rows[job.case.name]) for control in CONTROLS for job in control.jobs()]
     return to_reach
 
 

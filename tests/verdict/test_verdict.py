@@ -165,7 +165,9 @@ def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: 
 )
 def test_another_shape_is_an_error_on_every_law(function: object) -> None:
     """However right the numbers are; the message says both shapes."""
-    verdicts = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
+    checked = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
+    # Rows of one class have that column, until they lie along another axis.
+    verdicts = [verdict for verdict in checked if verdict.law != "any_rank"]
     assert {verdict.status for verdict in verdicts} == {Status.ERROR}
     assert all("where the contract says (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
 

@@ -40,6 +40,21 @@ def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchSt
     return st.builds(expand, rows, st.sampled_from([1, 1, 2, 4]), SEEDS)
 
 
+MANY_ROWS = (65, 257, 4_097, 65_537)
+"""Rows beyond those of a warp and of a block, and more than a 16-bit index counts."""
+
+
+def many_rows(format_: Format) -> st.SearchStrategy[Example]:
+    """One group of many rows of three ordinary logits."""
+
+    def expand(n: int) -> Example:
+        rng = np.random.default_rng(n)
+        logits = torch.from_numpy(rng.standard_normal((1, n, 3))).to(format_.dtype)
+        return {"logits": logits, "labels": labels_for(logits, rng)}
+
+    return st.sampled_from(MANY_ROWS).map(expand)
+
+
 def masked_off_label(format_: Format) -> st.SearchStrategy[Example]:
     """Logits of which some are -inf, but never the label's."""
 

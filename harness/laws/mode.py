@@ -1,0 +1,126 @@
+"""The law of modes that every operation has.
+
+Whether gradients are recorded changes no value, and narrowing costs no more than the narrower format.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.floats import FORMATS, Measurement, compare_runs, to_array
+from harness.laws.derivation import bound_to, worst_of
+from harness.laws.law import Example, Law
+from harness.laws.subject import CaseError, Subject
+
+_LEAST = 2.0**-100
+"""Smaller inputs are taken for zero: processors flush subnormal numbers and products in bfloat16's dot products."""
+
+Call = Callable[..., Any]
+
+
+def mode_law(value: Law) -> Law:
+    """Derive the law from that of the value."""
+    law = Law(
+        "any_mode",
+        "With inputs that require a gradient, under no_grad, inference_mode and autocast the value is the same.",
+        source="a mode is no input; autocast: the value's law in bfloat16",
+        bound="twice the value's bound; under autocast the value's in bfloat16, on inputs that bfloat16 has",
+        cause="another form where gradients are recorded or not, such as a dropout or a fused path, or a sum that "
+        "autocast takes in bfloat16: accumulate in float32",
+        group="implementation",
+        measure=any_mode,
+        examples=2,
+    )
+    return bound_to(law, value)
+
+
+def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """Call in each mode, and say of the worst which it was.
+
+    An implementation that cannot be called on inputs that require a gradient has laws of gradients that say so.
+    """
+    first = subject.measure(value, inputs)
+
+    def compared(name: str, call: Call) -> Measurement:
+        output = _named(name, lambda: subject.calling(call)(*inputs.values()))
+        found = compare_runs(to_array(output), first.actual, first, subject.format)
+        return replace(found, circumstance=name)
+
+    measured = [
+        compared("under torch.no_grad()", _within(subject, torch.no_grad)),
+        compared("under torch.inference_mode()", _within(subject, torch.inference_mode)),
+    ]
+    with suppress(CaseError, NotApplicable):
+        measured.append(compared("with inputs that require a gradient", _with_gradients(subject)))
+    if subject.format.name == "float32":
+        measured.append(_under_autocast(subject, value, inputs))
+    return worst_of(*measured)
+
+
+def _within(subject: Subject, mode: Callable[[], AbstractContextManager[Any]]) -> Call:
+    def call(*arguments: Any) -> Any:
+        with mode():
+            return subject.run(*arguments)
+
+    return call
+
+
+def _with_gradients(subject: Subject) -> Call:
+    def call(*arguments: Any) -> Any:
+        output = subject.run(*(_requiring(x) for x in arguments))
+        return output.detach() if isinstance(output, Tensor) else output
+
+    return call
+
+
+def _requiring(x: Any) -> Any:
+    return x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
+    """The value's law in bfloat16, of an implementation that is given and may return float32.
+
+    What it breaks without autocast as well is the business of other laws.
+    """
+    narrow = FORMATS["bfloat16"]
+    name = "under torch.autocast('cpu', torch.bfloat16)"
+    axes = subject.contract.axes
+    example = {key: _narrow(x, positive=key in axes and axes[key].positive) for key, x in inputs.items()}
+
+    def narrowed(run: Call) -> Measurement:
+        def call(*arguments: Any) -> Any:
+            return _as(narrow.dtype, run(*(_as(torch.float32, x) for x in arguments)))
+
+        case = replace(subject.case, function=call, call=None)
+        return Subject(case, subject.contract, narrow, subject.watch).measure(value, example)
+
+    plain = narrowed(subject.run)
+    under: Measurement = _named(name, lambda: narrowed(_within(subject, lambda: torch.autocast("cpu", narrow.dtype))))
+    if plain.deviation.shape == under.deviation.shape:
+        under = replace(under, deviation=np.where(plain.ratio > 1.0, 0.0, under.deviation))
+    return replace(under, circumstance=name)
+
+
+def _narrow(x: Any, *, positive: bool) -> Any:
+    """In bfloat16, and zero where dot products may take it for zero, unless the contract's domain leaves zero out."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        return x
+    return (x if positive else torch.where(x.abs() < _LEAST, 0.0, x)).bfloat16()
+
+
+def _as(dtype: torch.dtype, x: Any) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _named(name: str, action: Callable[[], Any]) -> Any:
+    """Carry out, and say in which mode where it fails."""
+    try:
+        return action()
+    except CaseError as error:
+        raise CaseError(f"{name}: {error}", error.fault) from error
