@@ -1,5 +1,8 @@
 """The compiler that ``torch.compile`` needs: where the machine has none, what needs one is skipped and not wrong."""
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
 NO_COMPILER = "torch.compile finds no compiler on this machine"
 """Why a compiled implementation is skipped."""
 
@@ -21,3 +24,16 @@ def no_compiler(error: BaseException) -> str | None:
                 return NO_HEADERS
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Carry out what is compiled operation by operation in the body, and compile nothing of it.
+
+    Where the compiler was never loaded there is nothing to hold back, and loading it takes a second.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    import torch
+
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU
 from harness.calling.trace import Balls, Doubles, Recorder, Replay, Tape, View, first_loss, is_floating
 from harness.floats.oracle import confirming, remembering
@@ -97,7 +98,7 @@ class _Recording(Subject):
         """Carry out something of the implementation's, and record it."""
 
         def recorded() -> Any:
-            with self._recorder:
+            with uncompiled(), self._recorder:
                 return action()
 
         result = super().attempt(what, recorded)

@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
+from harness.calling.compiler import uncompiled
 from harness.calling.trace import Balls, Doubles, Recorder, Replay, Tape
 from harness.calling.trace.rules import MOVES, RULES
 from harness.calling.trace.tape import MOST_STEPS, TooLongError
@@ -136,3 +138,18 @@ def test_recording_changes_no_bit() -> None:
 
     x = X.to(torch.float16).requires_grad_()
     assert torch.equal(recorded(gradient, x)[1], gradient(x))
+
+
+def test_what_is_compiled_is_followed_and_nothing_is_compiled_meanwhile() -> None:
+    """Operation by operation; afterwards the compiler works as before."""
+    backend = CompileCounter()
+    compiled = torch.compile(lambda x: x.exp() / x.exp().sum(), backend=backend, dynamic=False)
+    compiled(X)
+    before = backend.frame_count
+    tape = Tape()
+    with uncompiled(), Recorder(tape):
+        compiled(X)
+    assert [step.name for step in tape.steps] == ["exp", "exp", "sum", "div"]
+    assert backend.frame_count == before
+    compiled(X[:1])
+    assert backend.frame_count == before + 1
