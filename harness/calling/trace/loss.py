@@ -28,6 +28,9 @@ AMPLIFIED = 4.0
 REPEATED = 2
 """One addition this many times, each to the result of the one before, is a running sum."""
 
+LONG = 8
+"""Terms of a sum, for each result, from which on its error is that of adding up."""
+
 _CANDIDATES = 4
 _MINOR = 0.5
 _SCANNED = 64
@@ -175,7 +178,10 @@ class _Fault:
             return None
         terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
         cancels = terms > AMPLIFIED * abs(loss.exact) and abs(loss.difference) <= ORDINARY * self._unit(loss) * terms
-        return self._named(EventKind.CANCELLATION if cancels else EventKind.ACCUMULATION)
+        if cancels:
+            return self._named(EventKind.CANCELLATION)
+        long = self.step.given[0].numel() >= LONG * self.step.values[loss.output].numel()
+        return self._named(EventKind.ACCUMULATION) if long else None
 
     def _rounded(self, loss: Loss) -> Event | None:
         """An ordinary rounding: of a sum that does not notice a term, or of what a later difference shows."""
