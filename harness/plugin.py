@@ -21,6 +21,9 @@ MARK = "harness_laws"
 PROPERTY = "harness"
 """The property under which an item's outcome travels with its report, from worker to controller too."""
 
+FOUND = "harness found"
+"""The property under which what kind of thing the function is travels."""
+
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
@@ -139,25 +142,42 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     finally:
         for verdict in getattr(check, "verdicts", ()):
             pyfuncitem.user_properties.append((PROPERTY, [str(verdict.status), verdict.examples, verdict.rows]))
+        for one in getattr(check, "properties", ()):
+            pyfuncitem.user_properties.append((FOUND, one.model_dump(mode="json")))
     if check is not None and not check.verdicts:
         pytest.fail("the test has not called `check` on a function: nothing was checked", pytrace=False)
     return result
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was checked, and with what result."""
-    tallies = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in report.user_properties
-        if name == PROPERTY
-    ]
+    """Say how much was checked, and with what result; and once, what kind of thing the functions are."""
+    tallies = _reported(terminalreporter, PROPERTY)
     if not tallies:
         return
     counts = Counter(status for status, _, _ in tallies)
     outcome = ", ".join(f"{counts[status]:,} {status}" for status in counts)
     examples, rows = (sum(value[at] for value in tallies) for at in (1, 2))
     terminalreporter.section("laws")
+    for sentence in _sentences(_reported(terminalreporter, FOUND)):
+        terminalreporter.write_line(sentence)
     terminalreporter.write_line(f"{len(tallies):,} checked: {outcome}; {examples:,} examples, {rows:,} rows")
+
+
+def _reported(terminalreporter: pytest.TerminalReporter, of: str) -> list[Any]:
+    return [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == of
+    ]
+
+
+def _sentences(found: Sequence[Any]) -> list[str]:
+    if not found:
+        return []
+    from harness.record import Property, property_sentences
+
+    properties = map(Property.model_validate, found)
+    return property_sentences({one.key: one for one in properties}.values())

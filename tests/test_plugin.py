@@ -66,6 +66,25 @@ def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester, wo
     result.stdout.fnmatch_lines(["XFAIL test_mine.py::test_known*exp overflows"])
 
 
+def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester) -> None:
+    """However many laws and dtypes follow from it; they are judged under it, and pass."""
+    pytester.makepyfile(
+        """
+        import harness
+
+        def spread(x):
+            return x.var(-1)
+
+        @harness.parametrize_laws("variance", dtypes=["float32", "float64"], laws=["value", "not_negative"], examples=1)
+        def test_spread(check):
+            check(spread)
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=4)
+    assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
+
+
 def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -> None:
     """As strict as an undeclared one."""
     pytester.makepyfile(

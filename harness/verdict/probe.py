@@ -35,6 +35,8 @@ FLOAT32 = FORMATS["float32"]
 SENTENCES = {
     COMPUTES_IN: "{case} computes in float32: {dtypes} inputs get float32's digits, and are not judged "
     "(`--declare computes_in=float32` accepts it)",
+    "autocast": "{case} computes in {format}, under autocast: {dtypes} inputs are not judged "
+    "(`--declare computes_in={format}` accepts it)",
     "jax": "{case} computes in float32, as JAX does unless JAX_ENABLE_X64=1 is set: {dtypes} inputs are not judged "
     "(`--declare computes_in=float32` accepts it)",
     RETURNS: "{case} returns float32 for {dtypes} inputs: its values are judged rounded to these "
@@ -149,8 +151,9 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
     if REPEATABLE not in declared and look.draws():
         yield _property(job, REPEATABLE, "no", SENTENCES[REPEATABLE])
         return
-    if COMPUTES_IN not in declared and (sentence := look.computes_in_float32()):
-        yield _property(job, COMPUTES_IN, FLOAT32.name, SENTENCES[sentence])
+    if COMPUTES_IN not in declared and (narrow := look.computes_in()):
+        format_, sentence = narrow
+        yield _property(job, COMPUTES_IN, format_.name, SENTENCES[sentence].replace("{format}", format_.name))
         return
     if RETURNS not in declared and look.returns_float32():
         yield _property(job, RETURNS, FLOAT32.name, SENTENCES[RETURNS])
@@ -194,25 +197,24 @@ class _Look:
         again, other = (bool(np.array_equal(first, x, equal_nan=True)) for x in (second, third))
         return again and not other
 
-    def computes_in_float32(self) -> str | None:
-        """Which sentence says that float64 inputs get float32's digits; ``None`` where they do not."""
-        if self.job.format.precision <= FLOAT32.precision or share(self.samples) > HALF:
+    def computes_in(self) -> tuple[Format, str] | None:
+        """The narrower format in which it computes, and which sentence says so; ``None`` where there is none."""
+        if share(self.samples) > HALF:
             return None
-        converts = self._converts()
-        if not (converts or self.output.dtype == torch.float32 or self._answers_float32_numbers()):
-            return None
-        narrow = replace(self.job, format=FLOAT32).subject
-        rounded = [_rounded(example, FLOAT32, self.job.format) for example in self.drawn]
-        if share([sampled(narrow, self.value, example) for example in rounded]) < NEARLY_ALL:
-            return None
-        return "jax" if not converts and _jax_has_no_float64() else COMPUTES_IN
-
-    def _converts(self) -> bool:
-        """Whether it makes float32 of float64, as far as it says so to torch."""
-        conversions = _Conversions()
-        with conversions:
+        seen = _Conversions()
+        with seen:
             self.subject.once(*_copies(self.call))
-        return conversions.seen
+        narrow = seen.autocast or FLOAT32
+        narrows = seen.autocast or seen.to_float32 or self.output.dtype == torch.float32
+        if narrow.precision >= self.job.format.precision or not (narrows or self._answers_float32_numbers()):
+            return None
+        subject = replace(self.job, format=narrow).subject
+        rounded = [_rounded(example, narrow, self.job.format) for example in self.drawn]
+        if share([sampled(subject, self.value, example) for example in rounded]) < NEARLY_ALL:
+            return None
+        if seen.autocast:
+            return narrow, "autocast"
+        return narrow, "jax" if not seen.to_float32 and _jax_has_no_float64() else COMPUTES_IN
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""
@@ -266,21 +268,25 @@ def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
 
 
 class _Conversions(TorchFunctionMode):
-    """Sees whether a float64 tensor is converted to float32, or answered in it.
+    """Sees whether float64 tensors become float32 ones, and whether autocast is on.
 
     A mode of dispatch would see what happens inside operations too, and import eight hundred modules for that.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: bool = False
+        self.to_float32 = False
+        self.autocast: Format | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry the operation out."""
         output = func(*args, **(kwargs or {}))
         given = args[0] if args else None
         if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.seen |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
+            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(given.device.type):
+                name = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
+                self.autocast = FORMATS.get(name, self.autocast)
         return output
 
 

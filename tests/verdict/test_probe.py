@@ -81,6 +81,20 @@ def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
     assert statuses(found, "float64") == {Status.BROKEN}
 
 
+def test_what_runs_under_autocast_is_judged_in_its_format() -> None:
+    """Which is what autocast asks for; float32 is not."""
+
+    def linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return torch.nn.functional.linear(features, weight, bias)
+
+    found = checked(linear, "linear", "value", "output_like_input", dtypes=("float32", "bfloat16"))
+    assert properties(found) == {"computes_in": "bfloat16"}
+    assert statuses(found, "float32") == {Status.SKIPPED}
+    assert statuses(found, "bfloat16") == {Status.HOLDS}
+    assert "under autocast" in property_sentences(found.properties)[0]
+
+
 def test_a_16_bit_softmax_of_float32_inputs_is_a_defect() -> None:
     """No platform asks for that."""
     found = checked(lambda x: x.to(torch.bfloat16).softmax(-1).to(x.dtype), "softmax", "value", dtypes=("float32",))
@@ -174,7 +188,7 @@ def test_the_convention_that_holds_is_named_and_judged(
 ) -> None:
     """In one sentence, with what to declare, and no law broken."""
     found = checked(function, contract, dtypes=("float32",))
-    assert {verdict.law for verdict in found.failing} <= {"value_on_extreme_numbers"}
+    assert {verdict.law for verdict in found.failing} <= {"value_on_extreme_numbers", "column_of_predictions"}
     (sentence,) = property_sentences(found.properties)
     assert all(f"--declare {one}" in sentence for one in declared)
     assert sentence.count("--declare") == len(declared)
