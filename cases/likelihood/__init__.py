@@ -13,6 +13,7 @@ _ANOTHER_LIKELIHOOD = (
     "value",
     "gradient",
     "gradient_in_variance",
+    "second_derivative",
     "gradient_is_scaled_squared_error",
     "gradients_agree_exactly",
     "least_squares_minimises",

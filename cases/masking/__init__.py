@@ -24,6 +24,7 @@ CASES = [
                     "rows_sum_to_one",
                     "shift_invariant",
                     "gradient",
+                    "second_derivative",
                     "kept_minus_infinity_is_zero",
                     "gradient_beside_a_fully_masked_row",
                     "nan_at_a_kept_entry",

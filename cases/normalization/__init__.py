@@ -18,6 +18,10 @@ _DROWNED = Break(
     "at 2^24 in float32; bfloat16 is left with the rounding of mean * rstd",
     _WIDE,
 )
+_CUBED = Break(
+    "torch's second backward pass squares 1 / sigma in float16: 1e5 where a row has no spread beside an eps of 1e-5",
+    ("float16",),
+)
 _SAVED = Break("the backward pass reads a mean and a reciprocal root that were rounded to 16 bits", _HALF)
 _CUBED = Break(
     "the backward pass cubes the reciprocal root, which underflows from a root of tiny^(-1/3): 4.4e12 in float32, "
@@ -86,6 +90,7 @@ CASES = [
             "constant_rows_become_zeros": _FOLDED,
             "drowned_rows_stay_bounded": _DROWNED,
             "gradient": _SAVED,
+            "second_derivative": _CUBED,
             "value_on_extreme_numbers": _SQUARES,
         },
         # In float32 itself one float earlier: the running variance is rounded before.

@@ -36,7 +36,7 @@ from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 
 # Oracle
 
@@ -305,6 +305,7 @@ BINARY_CROSS_ENTROPY = Contract(
             binary_logits.long_groups,
             cause="a sum accumulated in the 16-bit format sticks at 2^p and overflows float16: accumulate in float32",
         ),
+        *derivative_laws(gradient),
         *implementation_laws(value, rows=False),
     ),
     axes={"logits": Axes(("g", "n")), "targets": Axes(("g", "n"))},

@@ -28,7 +28,7 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, compare_absolute, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 from harness.laws.strategies import ONE_SEED
 
 # Oracle
@@ -299,6 +299,7 @@ CROSS_ENTROPY = Contract(
             "loop, or a grid of blocks, ends before the rows do",
             examples=len(labelled_logits.MANY_ROWS),
         ),
+        *derivative_laws(gradient),
         *implementation_laws(value, rows=False),
     ),
     axes={"logits": Axes(("g", "n", "k"), largest=logit_rows.largest_logit), "labels": Axes(("g", "n"), index_of="k")},

@@ -50,7 +50,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 from harness.laws.strategies import Shape
 
 SOURCE = "Shannon's definition; the bound is derived in the module"
@@ -378,6 +378,7 @@ ENTROPY = Contract(
         infinite_logit,
         usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
         on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
+        *derivative_laws(gradient),
         *implementation_laws(value),
     ),
     axes=logit_rows.REDUCED_AXES,

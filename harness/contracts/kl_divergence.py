@@ -33,7 +33,18 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import (
+    Axes,
+    Contract,
+    Example,
+    Inputs,
+    Ray,
+    Subject,
+    derivative_laws,
+    implementation_laws,
+    law,
+    on_long_rows,
+)
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, masked
 
 SOURCE = "definition; the bound is derived in the module"
@@ -360,6 +371,7 @@ KL_DIVERGENCE = Contract(
             "The value is right for probabilities from subnormal to one and logarithms to half of the largest number.",
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
+        *derivative_laws(gradient, second=False),
         *implementation_laws(value),
     ),
     axes={

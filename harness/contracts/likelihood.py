@@ -35,7 +35,7 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law, on_long_rows
 from harness.laws.strategies import SEEDS, long_rows
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
@@ -335,6 +335,7 @@ GAUSSIAN_NLL = Contract(
             cause="equal values are taken for an error of zero, or what is not finite is replaced",
         ),
         on_long_rows(value, _long, cause=LONG),
+        *derivative_laws(gradient),
         *implementation_laws(value, rows=False),
     ),
     axes={

@@ -22,7 +22,7 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.laws import Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 
 # Bounds
 
@@ -244,6 +244,7 @@ LOGSUMEXP = Contract(
         infinite_logit,
         usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
         on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
+        *derivative_laws(gradient),
         *implementation_laws(value),
     ),
     axes=logit_rows.REDUCED_AXES,

@@ -35,7 +35,19 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import (
+    COLUMNS,
+    Axes,
+    Contract,
+    Example,
+    Inputs,
+    Ray,
+    Subject,
+    derivative_laws,
+    implementation_laws,
+    law,
+    on_long_rows,
+)
 from harness.laws.strategies import ONE_SEED, SEEDS
 
 
@@ -381,6 +393,7 @@ MASKED_SOFTMAX = Contract(
         nan_at_a_kept_entry,
         usual_laws.on_extreme_numbers(value, _masked(extreme_logits)),
         on_long_rows(value, _masked(long_logits, seeds=ONE_SEED), cause=LONG_ROWS),
+        *derivative_laws(gradient),
         *implementation_laws(value, nan=False),
     ),
     axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},

@@ -18,7 +18,7 @@ from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
+from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
 from harness.laws.strategies import SEEDS, batches, labels_for
 
 _DOWN = 60
@@ -131,7 +131,13 @@ NLL_OF_PROBABILITIES = Contract(
     domain="0 < p <= 1, subnormal probabilities among them; zero where a law says so",
     inputs=_probabilities,
     # A NaN that is not the label's is rightly never looked at.
-    laws=(value, certain_and_impossible, gradient, *implementation_laws(value, many=False, ranks=False, nan=False)),
+    laws=(
+        value,
+        certain_and_impossible,
+        gradient,
+        *derivative_laws(gradient),
+        *implementation_laws(value, many=False, ranks=False, nan=False),
+    ),
     axes={
         "probabilities": Axes(("g", "n", "k"), positive=True, restore=with_sum_one),
         "labels": Axes(("g", "n"), index_of="k"),

@@ -28,7 +28,7 @@ from harness.contracts.building_blocks.moments import accumulator, compare_withi
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
 
 SOURCE = "Zhang & Sennrich (2019)"
 
@@ -246,6 +246,7 @@ RMS_NORM = Contract(
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
+        *derivative_laws(gradient),
         *implementation_laws(value),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},

@@ -1,6 +1,7 @@
 """Laws and contracts as data, the inputs and rays they are held on, and the laws that every operation has."""
 
 from harness.laws.convention import AnyNumber
+from harness.laws.derivative import derivative_laws
 from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
 from harness.laws.repetition import repeatable, repeated
@@ -22,6 +23,7 @@ __all__ = [
     "Limit",
     "Ray",
     "Subject",
+    "derivative_laws",
     "implementation_laws",
     "law",
     "on_long_rows",

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from samples.never_tried import WRONG, Wrong
+from samples.never_tried import WRONG, Wrong, once
 from torch import Tensor
 
 import harness
@@ -41,6 +41,13 @@ def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
     (verdict,) = harness.check(softmax, "softmax", laws=["any_rank"], dtypes=["float32"], corpora=())
     assert verdict.status is Status.SKIPPED
     assert "one axis of rows" in (verdict.reason or "")
+
+
+def test_a_gradient_may_say_that_it_cannot_be_differentiated() -> None:
+    """Then there is nothing to look at."""
+    (verdict,) = harness.check(once, "softmax", laws=["second_derivative"], dtypes=["float32"], corpora=())
+    assert verdict.status is Status.SKIPPED
+    assert "once_differentiable" in (verdict.reason or "")
 
 
 def test_a_slow_implementation_is_tried_on_fewer_rows() -> None:

@@ -132,6 +132,51 @@ def inference_is_another(sound: Implementation) -> Implementation:
     return lambda *inputs: sound(*inputs) + int(torch.is_inference_mode_enabled())
 
 
+def backward_is_another(sound: Implementation, change: Callable[[Tensor], Tensor], *, detached: bool) -> Implementation:
+    """Another incoming gradient; or what autograd does not see, so that the gradient is a constant to it."""
+
+    class Another(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Tensor:
+            ctx.inputs = inputs
+            return sound(*inputs).detach()
+
+        @staticmethod
+        def backward(ctx: Any, v: Tensor) -> Any:
+            inputs = [x.detach().requires_grad_(x.is_floating_point()) for x in ctx.inputs]
+            with torch.enable_grad():
+                output = sound(*inputs)
+            wanted = [x for x in inputs if x.requires_grad]
+            found = iter(torch.autograd.grad(output, wanted, change(v), create_graph=not detached, allow_unused=True))
+            return tuple(next(found) if x.requires_grad else None for x in inputs)
+
+    return lambda *inputs: Another.apply(*inputs)  # type: ignore[no-untyped-call]
+
+
+def _misread(v: Tensor) -> Tensor:
+    """Equal entries are taken for ones, others are read as if they were contiguous."""
+    if (v == v.flatten()[:1]).all():
+        return torch.ones_like(v)
+    held = v.untyped_storage().nbytes() // v.element_size()
+    memory = v.as_strided((held,), (1,), 0)
+    return memory[: v.numel()].reshape(v.shape)
+
+
+def incoming_is_misread(sound: Implementation) -> Implementation:
+    """A backward pass for the gradients that it usually gets."""
+    return backward_is_another(sound, _misread, detached=False)
+
+
+def gradient_is_detached(sound: Implementation) -> Implementation:
+    """A backward pass that autograd does not see."""
+    return backward_is_another(sound, lambda v: v, detached=True)
+
+
+def last_entries_are_dropped(sound: Implementation) -> Implementation:
+    """A block of the backward pass ends after 100 entries."""
+    return backward_is_another(sound, lambda v: v * (torch.arange(v.shape[-1]) < 100), detached=False)
+
+
 Spoil = Callable[[Implementation], Implementation]
 
 WRONG: dict[str, tuple[Spoil, ...]] = {
@@ -145,9 +190,16 @@ WRONG: dict[str, tuple[Spoil, ...]] = {
     "nan_stays_in_its_row": (drops_nan,),
     "value_on_many_rows": (later_rows_are_the_first,),
     "any_rank": (axes_are_swapped,),
+    "any_cotangent": (incoming_is_misread,),
+    "second_derivative": (gradient_is_detached,),
+    "gradient_on_long_rows": (last_entries_are_dropped,),
     "any_mode": (inference_is_another,),
     "output_like_input": (promotes,),
 }
+
+
+OTHERWISE = {("cross_entropy", "value_on_many_rows"), ("squared_error", "gradient_on_long_rows")}
+"""Laws of these names that a contract states itself, with mutants of their own."""
 
 
 def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
@@ -162,6 +214,6 @@ MUTANTS = [
     _mutant(spoil, control.contract, law.name, control.stable, control.declares)
     for control in CONTROLS
     for law in contract_named(control.contract).laws
-    if (control.contract, law.name) != ("cross_entropy", "value_on_many_rows")
+    if (control.contract, law.name) not in OTHERWISE
     for spoil in WRONG.get(law.name, ())
 ]

@@ -1,4 +1,4 @@
-"""Implementations that are wrong on one kind of input alone: lengths, sizes, axes, modes.
+"""Implementations that are wrong on one kind of input alone: lengths, sizes, axes, modes, gradients.
 
 Each is torch's own operation elsewhere, so that only the law that draws this kind of input can see it.
 """
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Implementation = Callable[..., Any]
 
@@ -75,6 +76,90 @@ def softmax(x: Tensor) -> Tensor:
     return x.softmax(-1)
 
 
+# Gradients
+
+
+def backward(value: Implementation, change: Callable[[Tensor, tuple[Tensor, ...]], Tensor]) -> Implementation:
+    """Torch's value, and another backward pass: ``change(cotangent, inputs)`` instead of the cotangent."""
+
+    class Changed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+            ctx.save_for_backward(*inputs)
+            return value(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: Tensor) -> Any:
+            inputs = [x.detach().requires_grad_(x.is_floating_point()) for x in ctx.saved_tensors]
+            with torch.enable_grad():
+                output = value(*inputs)
+            wanted = [x for x in inputs if x.requires_grad]
+            found = iter(torch.autograd.grad(output, wanted, change(cotangent, ctx.saved_tensors)))
+            return tuple(next(found) if x.requires_grad else None for x in inputs)
+
+    return lambda *inputs: Changed.apply(*inputs)
+
+
+def _ignored(cotangent: Tensor, _: Any) -> Tensor:
+    return torch.ones_like(cotangent)
+
+
+def _unstrided(cotangent: Tensor, _: Any) -> Tensor:
+    """Memory is read as if it were contiguous; beyond its end are zeros."""
+    held = cotangent.untyped_storage().nbytes() // cotangent.element_size()
+    memory = cotangent.as_strided((held,), (1,), 0)
+    return F.pad(memory, (0, max(0, cotangent.numel() - held)))[: cotangent.numel()].reshape(cotangent.shape)
+
+
+def _dropped_on_long_rows(cotangent: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    return cotangent * (torch.arange(cotangent.shape[-1]) < 100)
+
+
+class _Detached(torch.autograd.Function):
+    """A softmax whose gradient is right, and a constant to autograd."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        p = x.softmax(-1)
+        ctx.p = p.detach()
+        return p
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> Tensor:
+        p, v = ctx.p, v.detach()
+        return p * (v - (p * v).sum(-1, keepdim=True))
+
+
+class _Half(torch.autograd.Function):
+    """A softmax whose gradient is right, and the gradient of which forgets that p depends on x in the mean."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.softmax(-1)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        p = x.softmax(-1)
+        return p * (v - (p.detach() * v).sum(-1, keepdim=True))
+
+
+class _Once(torch.autograd.Function):
+    """The same as the first, and it says so."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        p = x.softmax(-1)
+        ctx.p = p.detach()
+        return p
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, v: Tensor) -> Tensor:
+        return ctx.p * (v - (ctx.p * v).sum(-1, keepdim=True))
+
+
 # Modes
 
 
@@ -102,7 +187,14 @@ def under_autocast(x: Tensor) -> Tensor:
     return e / e.sum(-1, keepdim=True)
 
 
+def once(x: Tensor) -> Tensor:
+    """A gradient that says that it cannot be differentiated: no fault."""
+    return _Once.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
 LENGTH, ROWS, RANK, MODE = "value_on_long_rows", "value_on_many_rows", "any_rank", "any_mode"
+
+COTANGENT, SECOND, LONG_GRADIENT = "any_cotangent", "second_derivative", "gradient_on_long_rows"
 
 WRONG = [
     *(Wrong(f"at length {n}", "softmax", wrong_at(lambda k, n=n: k == n), LENGTH) for n in (33, 63, 100, 129, 257)),
@@ -121,5 +213,11 @@ WRONG = [
     Wrong("without gradients", "softmax", without_gradients, MODE),
     Wrong("in inference", "softmax", in_inference, MODE),
     Wrong("under autocast", "softmax", under_autocast, MODE),
+    Wrong("cotangent ignored", "cross_entropy", backward(F.cross_entropy, _ignored), COTANGENT),
+    Wrong("cotangent ignored", "squared_error", backward(F.mse_loss, _ignored), COTANGENT),
+    Wrong("strides of the cotangent ignored", "softmax", backward(softmax, _unstrided), COTANGENT),
+    Wrong("gradient beyond 100 entries", "softmax", backward(softmax, _dropped_on_long_rows), LONG_GRADIENT),
+    Wrong("detached", "softmax", _Detached.apply, SECOND),
+    Wrong("half detached", "softmax", _Half.apply, SECOND),
 ]
 """Which law sees which."""

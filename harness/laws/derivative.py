@@ -1,0 +1,214 @@
+"""Laws of derivatives that differentiable operations have, derived from the law of the gradient.
+
+A backward pass is linear in the incoming gradient, whatever its strides, can be differentiated again, and is as right
+on long rows as on short ones.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
+from harness.laws.derivation import bound_to, worst_of
+from harness.laws.law import Example, Inputs, Law
+from harness.laws.strategies import companions
+from harness.laws.subject import CaseError, Subject
+
+LONGEST = 4_096
+"""Entries of the longest rows that gradients are tried on."""
+
+
+def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[Law, ...]:
+    """Derive the laws from that of the gradient in the first input.
+
+    Parameters
+    ----------
+    gradient
+        The law; what it reads is what the implementation is called with, and the cotangent where it reads one.
+    long
+        Examples with long rows, without a cotangent, where the gradient is to be tried on those too.
+    second
+        Whether it depends on that input, so that there is something to differentiate.
+    """
+    derived = (_ANY_COTANGENT, _SECOND) if second else (_ANY_COTANGENT,)
+    return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
+
+
+def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
+    def short(example: Example) -> bool:
+        return all(length <= LONGEST for x in example.values() if isinstance(x, Tensor) for length in x.shape)
+
+    def not_the_longest(format_: Format) -> st.SearchStrategy[Example]:
+        return inputs(format_).filter(short)
+
+    def measure(subject: Subject, **example: Any) -> Measurement:
+        output = subject(*example.values())
+        return gradient.measure(subject, **example, cotangent=companions(output.detach(), np.random.default_rng(0)))
+
+    return replace(
+        gradient,
+        measure=measure,
+        reads=tuple(name for name in gradient.reads if name != "cotangent"),
+        name="gradient_on_long_rows",
+        statement=f"{gradient.statement.rstrip('.')}, on rows of dozens to thousands of entries too.",
+        group="length",
+        cause="a block of the backward pass ends before the row does, or a sum of its own is kept in 16 bits",
+        inputs=not_the_longest,
+        examples=12,
+    )
+
+
+def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
+    """Lay the incoming gradient out in strides, and expand it from one number; of a loss, scale it by a power of two.
+
+    A law of the gradient that reads a cotangent looks at its values; one of a loss has ones.
+    """
+    arguments = tuple(x for name, x in inputs.items() if name != "cotangent")
+    if "cotangent" not in inputs:
+        first = gradient.measure(subject, **inputs)
+        halves = torch.full_like(subject(*arguments).detach(), -0.5)
+        return _against(subject, arguments, first, halves, "with an incoming gradient of -1/2", factor=-0.5)
+    cotangent = inputs["cotangent"]
+    threes = torch.full_like(cotangent, 3.0)
+    first, of_threes = (gradient.measure(subject, **{**inputs, "cotangent": v}) for v in (cotangent, threes))
+    strided = torch.stack([cotangent, torch.full_like(cotangent, torch.nan)], -1)[..., 0]
+    expanded = threes.new_tensor(3.0).expand(threes.shape)
+    return worst_of(
+        _against(subject, arguments, first, strided, "with an incoming gradient in strides"),
+        _against(subject, arguments, of_threes, expanded, "with an incoming gradient expanded from one number"),
+    )
+
+
+def _against(
+    subject: Subject, arguments: tuple[Any, ...], first: Measurement, cotangent: Tensor, how: str, factor: float = 1.0
+) -> Measurement:
+    """Compare with the first gradient times the factor, a power of two, within twice the first one's bound.
+
+    What is infinite may have a finite half, and what is wrong is the business of the gradient's own law.
+    """
+    actual = to_array(subject.gradient(arguments, cotangent))
+    found = compare_runs(actual, factor * first.actual, first, subject.format)
+    if found.deviation.shape == first.deviation.shape:
+        judged = np.isfinite(first.actual) & (first.ratio <= 1.0)
+        found = replace(found, deviation=np.where(judged, found.deviation, 0.0))
+    return replace(found, circumstance=how)
+
+
+# The second derivative
+
+
+def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
+    """Differentiate the gradient along a direction, and compare with differences of the exact gradient.
+
+    Of the difference quotients at two steps the error is of the order of the square of the step: their difference is
+    three times that of the finer one, and is admitted beside half of the format's digits.
+    """
+    few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
+    name = gradient.reads[0]
+    at, direction = _points(few[name]), _directions(few[name])
+    positive = name in subject.contract.axes and subject.contract.axes[name].positive
+    few[name] = (at.abs() + 0.5 if positive else at).to(subject.format.dtype)
+    actual = _differentiated_twice(subject, few, direction)
+    (coarse, _), (fine, rounding) = (_quotient(subject, gradient, few, direction, s) for s in (_STEP, _STEP / 2.0))
+    exact = (4.0 * fine - coarse) / 3.0
+    axes = tuple(range(1, exact.ndim)) or (0,)
+    size = np.abs(exact).max(axes, keepdims=True, initial=1.0, where=np.isfinite(exact))
+    bound = np.sqrt(subject.format.u) * size + np.abs(coarse - fine) + rounding
+    unit = 2.0 * subject.format.u * size
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(actual), np.abs(actual - exact), np.inf)
+    # A row of one has no variance with a correction of 1.
+    error, bound = np.where(np.isfinite(exact), error, 0.0), np.nan_to_num(bound)
+    return Measurement(error / unit, bound / unit, actual, exact)
+
+
+_ROWS = 4
+_STEP = 2.0**-9
+
+
+def _points(like: Tensor) -> Tensor:
+    """Ordinary numbers, apart from each other in each row; of float16, so that every format has them."""
+    rng = np.random.default_rng(like.shape[-1])
+    spread = np.linspace(-1.5, 1.5, like.shape[-1]) + 0.25
+    rows = rng.permuted(np.broadcast_to(spread, tuple(like.shape)), axis=-1)
+    return torch.from_numpy(rows).to(torch.bfloat16)
+
+
+def _directions(like: Tensor) -> Tensor:
+    drawn = np.random.default_rng(1).choice([-1.0, -0.5, 0.5, 1.0], size=tuple(like.shape))
+    return torch.from_numpy(drawn)
+
+
+def _quotient(subject: Subject, gradient: Law, inputs: Example, direction: Tensor, step: float) -> tuple[Array, Array]:
+    """The central difference quotient of the exact gradient at float64 inputs, and what rounding leaves of it."""
+    wide = FORMATS["float64"]
+    name = gradient.reads[0]
+    double = {key: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for key, x in inputs.items()}
+    ends = [
+        Subject(subject.case, subject.contract, wide, subject.watch, subject.device)
+        .measure(gradient, {**double, name: double[name] + sign * step * direction})
+        .expected
+        for sign in (1.0, -1.0)
+    ]
+    quotient = (ends[0] - ends[1]) / (2.0 * step)
+    return quotient, 2.0**-50 / step * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+
+
+def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor) -> Array:
+    arguments = [
+        x.detach().clone() if isinstance(x, Tensor) else x for name, x in inputs.items() if name != "cotangent"
+    ]
+    x = arguments[0].requires_grad_()
+    output = subject(*arguments)
+    # Only an incoming gradient that requires one makes a backward pass say that it is once_differentiable.
+    weights = inputs.get("cotangent", torch.ones_like(output)).detach().clone().requires_grad_()
+    if not output.requires_grad:
+        raise NotApplicable("autograd cannot follow the output back to the input")
+
+    def twice() -> Tensor | None:
+        (once,) = torch.autograd.grad(output, x, weights, create_graph=True, allow_unused=True)
+        if once is None or not once.requires_grad:
+            return None
+        # All of the graph, and not only what leads to x: there stands what refuses.
+        torch.autograd.backward(once, direction.to(x.dtype))
+        return x.grad
+
+    try:
+        found = subject.attempt(f"the second backward pass of {subject.case.name}", twice)
+    except CaseError as refusal:
+        raise NotApplicable(f"its gradient says that it cannot be differentiated: {refusal}") from refusal
+    return to_array(torch.zeros_like(x) if found is None else found)
+
+
+# Laws
+
+_ANY_COTANGENT = Law(
+    "any_cotangent",
+    "The gradient follows the incoming one, whatever its strides: of half a loss it is the half.",
+    source="chain rule",
+    bound="twice the gradient's bound",
+    cause="a backward pass that takes the incoming gradient for one, or reads its memory without regard to strides: "
+    "multiply by it, and call contiguous()",
+    group="gradient",
+    measure=any_cotangent,
+    examples=4,
+)
+
+_SECOND = Law(
+    "second_derivative",
+    "The gradient can be differentiated again, and its derivative is the exact gradient's to half of the digits; or it "
+    "says that it cannot.",
+    source="difference quotients of the exact gradient at two steps (Richardson)",
+    bound="sqrt(u), of one or of the largest entry, and the difference of the two quotients",
+    cause="the backward pass detaches something, or is computed where autograd does not see it: mark it "
+    "once_differentiable, or build it of differentiable operations",
+    unit="ulp of the largest",
+    group="gradient",
+    measure=second_derivative,
+    examples=2,
+)
