@@ -18,7 +18,7 @@ _DROWNED = Break(
     "at 2^24 in float32; bfloat16 is left with the rounding of mean * rstd",
     _WIDE,
 )
-_CUBED = Break(
+_SQUARED = Break(
     "torch's second backward pass squares 1 / sigma in float16: 1e5 where a row has no spread beside an eps of 1e-5",
     ("float16",),
 )
@@ -90,7 +90,7 @@ CASES = [
             "constant_rows_become_zeros": _FOLDED,
             "drowned_rows_stay_bounded": _DROWNED,
             "gradient": _SAVED,
-            "second_derivative": _CUBED,
+            "second_derivative": _SQUARED,
             "value_on_extreme_numbers": _SQUARES,
         },
         # In float32 itself one float earlier: the running variance is rounded before.
