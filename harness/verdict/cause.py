@@ -23,7 +23,7 @@ from harness.laws.subject import Subject
 from harness.record import Event, EventKind
 from harness.verdict.job import Job
 
-MOST = 1_000_000
+MOST = 150_000
 """Elements of an example beyond which it is not traced."""
 
 CONFIRMED = 1024
