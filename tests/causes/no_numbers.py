@@ -188,3 +188,9 @@ def softmax_by_numpy(x: Tensor) -> Tensor:
     with np.errstate(over="ignore", invalid="ignore"):
         e = np.exp(x.detach().numpy())
         return torch.from_numpy(e / e.sum(-1, keepdims=True))
+
+
+@loses("log_softmax", "value", "none", float32={"logits": [["-0x1.0f5aaep+2", 0.0]]})
+def log_softmax_with_an_eps(x: Tensor) -> Tensor:
+    """Nearly beyond its bound in exact arithmetic: a rounding is the last straw only."""
+    return (x.softmax(-1) + 1e-8).log()

@@ -73,11 +73,13 @@ def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], fl
     The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one
     operation does has no name.
     """
-    if excess(Replay(tape, arithmetic, 0)) > 1.0:
+    unrounded, rounded = (excess(Replay(tape, arithmetic, steps)) for steps in (0, len(tape.steps)))
+    if unrounded > 1.0:
         return born(Replay(tape, arithmetic, 0, kept=True))
-    right, last = 0, len(tape.steps)
-    if not excess(Replay(tape, arithmetic, last)) > 1.0:
+    # What would be as wrong in exact arithmetic is not mended by more careful roundings.
+    if not rounded > 1.0 or unrounded > _MINOR * rounded:
         return None
+    right, last = 0, len(tape.steps)
     while last - right > 1:
         middle = (right + last) // 2
         wrong = excess(Replay(tape, arithmetic, middle)) > 1.0
