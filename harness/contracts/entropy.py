@@ -22,8 +22,9 @@ The bound is that of this form carried out in the format itself, with an exponen
 
 Where an exponential is subnormal it errs by a smallest subnormal, which counts at most :math:`1 + g_i` times.
 
-The usual form :math:`-\sum p \ln p` by way of the log-softmax, whose absolute error is :math:`\delta_i`, has
-:math:`\sum_i p_i (\delta_i + |\ln p_i| (\delta_i + 3u)) + ((k - 1) u_a + u) H`.
+That is the bound of ``digits_not_lost``. The usual form :math:`-\sum p \ln p` by way of the log-softmax, whose absolute
+error is :math:`\delta_i`, has :math:`\sum_i p_i (\delta_i + |\ln p_i| (e^{\delta_i} - 1 + 3u)) + ((k - 1) u_a + u) H`,
+which is the bound of ``value``: absolute, since the logarithm of a sum around one is.
 """
 
 import math
@@ -195,7 +196,7 @@ _masked = logit_rows.some_masked(_inputs)
 
 # Laws
 
-_VALUE = Exact(("logits",), entropy_oracle, entropy_absolute_bound)
+_VALUE = Exact(("logits",), entropy_oracle, log_softmax_form_bound)
 
 DOMINATED = (
     "ln p of the dominating class is rounded before it is multiplied, and that rounding is not small beside the "
@@ -207,13 +208,29 @@ IMPOSSIBLE = "0 * -inf = NaN where a probability is zero: leave the class out, b
 @law(
     "entropy(X) equals -sum_i p_i ln p_i with p = softmax(x), row by row.",
     source=SOURCE,
-    bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; and subnormals",
-    cause=f"an offset that is not subtracted first, an epsilon in the logarithm, another base; or {DOMINATED}",
+    bound="sum p (d + |ln p| (e^d - 1 + 3 u)) + ((k - 1) u_a + u) H, d the error of ln p in the log-softmax",
+    cause="an offset that is not subtracted first, an epsilon in the logarithm, or another base",
     non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
     group="value",
 )
 def value(entropy: Subject, logits: Tensor) -> Measurement:
     """Compare with the oracle."""
+    expected = entropy_oracle(logits)
+    absolute = log_softmax_form_bound(logits, expected, entropy.format)
+    return _compare(entropy(logits), expected, absolute, logits, entropy.format)
+
+
+@law(
+    "entropy(X) keeps its digits however sure a row is of its class.",
+    source=SOURCE,
+    bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; and subnormals",
+    cause=DOMINATED,
+    non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
+    group="value",
+    lost_digits=usual_laws.ABSORBED,
+)
+def digits_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
+    """Compare with the oracle, within the error of terms that have one sign."""
     expected = entropy_oracle(logits)
     absolute = entropy_absolute_bound(logits, expected, entropy.format)
     return _compare(entropy(logits), expected, absolute, logits, entropy.format)
@@ -360,6 +377,7 @@ ENTROPY = Contract(
     inputs=_inputs,
     laws=(
         value,
+        digits_not_lost,
         entropy_not_lost,
         not_negative,
         at_most_ln_k,

@@ -328,6 +328,7 @@ _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
     moments.extreme_rows(lambda format_: format_.max),
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
+    lost_digits=moments.UNSCALED,
 )
 
 LAYER_NORM = Contract(

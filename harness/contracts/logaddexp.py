@@ -6,7 +6,9 @@ exponential adds :math:`2u`; so :math:`e^{-d}` has the relative error :math:`R =
 it into the absolute error :math:`q R (1 + q R)` with :math:`q = e^{-d} / (1 + e^{-d})`. ``log1p`` adds
 :math:`2 u L` and the last addition :math:`u |y|`. Together
 :math:`|\hat y - y| \le u (|y| + 2 L) + q R (1 + q R)`, and a subnormal for each of the exponential and ``log1p``.
-Where :math:`m = 0` this is relative: ``log1p`` keeps what ``log(1 + e)`` loses.
+Where :math:`m = 0` this is relative: ``log1p`` keeps what ``log(1 + e)`` loses, and it is the bound of
+``digits_not_lost``. The logarithm of a rounded :math:`1 + e^{-d}` has one rounding more, which is :math:`u` of its
+argument and so :math:`u` absolutely: the bound of ``value``.
 
 The gradient is :math:`1 - q` at the larger number and :math:`q` at the smaller. Of :math:`q` the exponential errs by
 :math:`R`, and a sum, a quotient and two products by :math:`u` each; the larger number's is
@@ -81,6 +83,12 @@ def logaddexp_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, forma
     return np.asarray(format_.u * in_u * (1.0 + 4.0 * format_.u) + carried * (1.0 + carried) + 2.0 * format_.smallest)
 
 
+def usual_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """The same and ``u``, for the sum under the logarithm."""
+    under_the_logarithm = format_.u * (1.0 + 4.0 * format_.u)
+    return np.asarray(logaddexp_absolute_bound(a, b, expected, format_) + under_the_logarithm)
+
+
 def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Array:
     """``|v| (q R + 4 u q)``, and at the larger number ``|v| 4 u`` more."""
     d, _, q = _difference(a, b)
@@ -143,16 +151,27 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf"
 
-_VALUE = Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound)
+_VALUE = Exact(("a", "b"), logaddexp_oracle, usual_absolute_bound)
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
     source=BHH,
+    bound="u (1 + |y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
+    cause="a constant is added, or an exponent is clipped: subtract the larger of the two",
+    non_finite=OVERFLOW_OR_UNDERFLOW,
+)
+
+digits_not_lost = usual_laws.value(
+    Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound),
+    "digits_not_lost",
+    "logaddexp(a, b) keeps its digits however small it is.",
+    source=BHH,
     bound="u (|y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
     cause="log(1 + exp(-d)) loses what is below u where max(a, b) is small: use log1p",
     non_finite=OVERFLOW_OR_UNDERFLOW,
+    lost_digits=usual_laws.ABSORBED,
 )
 
 finite_on_extreme_terms = usual_laws.finite(
@@ -273,6 +292,7 @@ LOGADDEXP = Contract(
     inputs=pairs_and_weights,
     laws=(
         value,
+        digits_not_lost,
         finite_on_extreme_terms,
         at_least_the_maximum,
         commutes,

@@ -4,7 +4,10 @@ The bound is that of the shifted algorithm, :math:`|\hat y - y| \le u |y| + E`, 
 :math:`\ln S`: it is derived in :mod:`harness.contracts.building_blocks.log_domain`, where the exact value is, too.
 
 The gradient is the softmax. Autograd carries :math:`1 / S` and the exponentials through two products, so an entry errs
-by the softmax's bound and :math:`2u`; the maximum also takes up the sum of all entries' errors.
+by the softmax's bound and :math:`2u`; the maximum also takes up the sum of all entries' errors. A backward pass of
+one's own forms it as the exponential of the log-softmax, :math:`e^{-g_i - \ln S}`: the gap is rounded once as it is
+formed and once with the logarithm taken off, :math:`u (2 g_i + \ln S)`, which errs by :math:`E` itself; the exponential
+and the product with :math:`v` add :math:`3u`. The bound is the larger of the two.
 """
 
 import numpy as np
@@ -16,6 +19,7 @@ from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     exact_shift,
+    gap_and_mean,
     softmax_oracle,
     softmax_relative_bound,
 )
@@ -28,15 +32,24 @@ from harness.laws import Contract, Subject, derivative_laws, implementation_laws
 
 
 def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient: ``|v| p_i (e^T - 1 + 2u)``, and at the maximum the sum of these."""
+    """Absolute error of the gradient: ``|v| p_i`` times the larger relative error, and at the maximum their sum."""
     x, weight, probability = to_array(logits), np.abs(to_array(cotangent))[..., None], softmax_oracle(logits).hi
+    through_sum = softmax_relative_bound(x, format_) + 2.0 * format_.u
     with np.errstate(invalid="ignore"):
-        relative = np.nan_to_num(probability * (softmax_relative_bound(x, format_) + 2.0 * format_.u), nan=0.0)
+        relative = np.nan_to_num(probability * np.maximum(through_sum, _through_logarithm(x, format_)), nan=0.0)
     absolute = weight * relative + 2.0 * format_.smallest * (1.0 + weight)
     # v - sum(v p) + v p: the sum is added in the accumulator, stored, and added to twice.
     summing = weight * (5.0 * format_.u + (x.shape[-1] - 1) * format_.u_accumulator)
     at_maximum = x == x.max(-1, keepdims=True)
     return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True) + summing, 0.0))
+
+
+def _through_logarithm(x: Array, format_: Format) -> Array:
+    """Relative error of the exponential of the log-softmax, and of its product with the cotangent."""
+    g, _, log_total = gap_and_mean(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponent = format_.u * (2.0 * g + log_total + 3.0) + log_domain.log_total_error(x, format_)[..., None]
+        return np.asarray(np.expm1(exponent * (1.0 + 2.0 * format_.u)))
 
 
 def _gradient(logits: Tensor, cotangent: Tensor) -> DoubleDouble:
@@ -161,7 +174,8 @@ gradient = usual_laws.gradient(
     "gradient",
     "The gradient of logsumexp(X) . v is v times softmax(X).",
     source="chain rule; the bound is the softmax's carried through it",
-    bound="|v| p_i (e^T - 1 + 2 u) and, at the maximum, the sum of these and of |v| (5 u + (k - 1) u_a)",
+    bound="|v| p_i times the larger of e^T - 1 + 2 u and e^(u (2 g + ln S + 3) + E) - 1; at the maximum the sum of "
+    "these and of |v| (5 u + (k - 1) u_a)",
     cause="exp(x - y) in the backward pass loses the digits of y below |y| u: at large offsets it does not sum to one",
     non_finite="infinity minus infinity, or infinity over infinity, in the backward pass: subtract the row maximum",
 )

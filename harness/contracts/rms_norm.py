@@ -11,7 +11,11 @@ underflow are nothing beside :math:`\epsilon`.
 
 The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`: :math:`R` enters its first term once
 and its second three times, in the accumulator's format; sums and a chain of ten operations add
-:math:`(d + 10) u_a`, and the result is rounded once.
+:math:`(d + 10) u_a`, and the result is rounded once. Where the row enters twice in its 16-bit format, once under the
+root and once as the factor, as in T5, autograd rounds each of the two terms to it before they are added: :math:`u` of
+either. And the derivative of a reciprocal root is its cube, which is subnormal where :math:`s > \lambda^{-1/3}`, from
+:math:`2^{42}` in float32: :math:`\lambda`, the accumulator's smallest subnormal, times
+:math:`|x_i|\, \mathrm{mean}|v x|`.
 
 References
 ----------
@@ -101,6 +105,17 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     return np.asarray(k * (v + 3.0 * np.abs(y) * projected) / s + underflow)
 
 
+def _usual_gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
+    """The same, with the cube of the reciprocal root underflowing, and both terms rounded to the format if narrower."""
+    work, v, (y, s) = accumulator(format_), np.abs(cotangent), _plain(x, eps)
+    cubed = work.smallest * np.abs(x) * (v * np.abs(x)).mean(-1, keepdims=True)
+    computed = gradient_bound(x, cotangent, eps, work) + cubed
+    if format_.u > work.u:
+        terms = (v + np.abs(y) * (v * np.abs(y)).mean(-1, keepdims=True)) / s
+        computed = computed + format_.u * (terms + computed) + 2.0 * format_.smallest
+    return np.asarray(computed)
+
+
 def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
     return value_bound(to_array(x), eps, format_)
 
@@ -111,8 +126,15 @@ def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDo
     return moments.stored(computed, expected, format_)
 
 
+def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient in the usual form, stored after it was accumulated."""
+    computed = _usual_gradient_bound(to_array(x), to_array(cotangent), eps, format_)
+    return moments.stored(computed, expected, format_)
+
+
 _VALUE = Exact(("x",), rms_norm_oracle, _value_error, ("eps",), compare_within)
-_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, ("eps",), compare_within)
+_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _usual_gradient_error, ("eps",), compare_within)
+_SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, ("eps",), compare_within)
 
 
 def _eps(normalise: Subject) -> float:
@@ -201,8 +223,19 @@ gradient = usual_laws.gradient(
     "The gradient of rms_norm(x) . v is (v_i - y_i mean(v y)) / sqrt(mean(x^2) + eps).",
     source="chain rule; the bound is the value's carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
-    "in the accumulator's format; rounded by u",
+    "in the accumulator's format, and a subnormal times |x| mean|v x|; rounded by u, in 16 bits each term too",
     cause="the root is a constant to autograd, or its square or cube overflows in the backward pass",
+)
+
+gradient_digits_not_lost = usual_laws.gradient(
+    _SHARP_GRADIENT,
+    "gradient_digits_not_lost",
+    "The gradient keeps its digits however large the row is.",
+    source="chain rule; the bound is the value's carried through it",
+    bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
+    "in the accumulator's format; rounded by u",
+    cause="the cube of a reciprocal root underflows in its backward pass: take the root, and divide by it",
+    lost_digits="autograd of a reciprocal root cubes it, and libraries ship the reciprocal root",
 )
 
 
@@ -227,6 +260,7 @@ _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
     moments.extreme_rows(lambda format_: format_.max),
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
+    lost_digits=moments.UNSCALED,
 )
 
 RMS_NORM = Contract(
@@ -243,6 +277,7 @@ RMS_NORM = Contract(
         doubling_at_most_doubles,
         zeros_stay,
         gradient,
+        gradient_digits_not_lost,
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),

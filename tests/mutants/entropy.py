@@ -114,7 +114,8 @@ def promised_finite(x: Tensor) -> Tensor:
 
 
 MUTANTS = [
-    Mutant(log_of_the_sum, "entropy", "value"),
+    Mutant(offset_kept, "entropy", "value"),
+    Mutant(log_of_the_sum, "entropy", "digits_not_lost"),
     Mutant(difference_of_large_numbers, "entropy", "entropy_not_lost"),
     Mutant(negative_difference, "entropy", "not_negative"),
     Mutant(in_bits, "entropy", "at_most_ln_k"),

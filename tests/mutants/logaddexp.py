@@ -57,7 +57,8 @@ def by_the_mean(a: Tensor, b: Tensor) -> Tensor:
 
 
 MUTANTS = [
-    Mutant(without_log1p, "logaddexp", "value"),
+    Mutant(clipped_logaddexp, "logaddexp", "value"),
+    Mutant(without_log1p, "logaddexp", "digits_not_lost"),
     Mutant(naive_logaddexp, "logaddexp", "finite_on_extreme_terms"),
     Mutant(log_mean_of_two, "logaddexp", "at_least_the_maximum"),
     Mutant(always_from_the_first, "logaddexp", "commutes"),

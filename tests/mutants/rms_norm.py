@@ -64,6 +64,11 @@ def counted_in_the_dtype(x: Tensor) -> Tensor:
     return x / ((x * x / count).sum(-1, keepdim=True) + EPS).sqrt()
 
 
+def by_the_reciprocal_root(x: Tensor) -> Tensor:
+    """Its derivative is its cube, which underflows."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS)
+
+
 MUTANTS = [
     Mutant(eps_of_the_dtype, "rms_norm", "value"),
     Mutant(eps_outside, "rms_norm", "value"),
@@ -74,6 +79,7 @@ MUTANTS = [
     Mutant(without_root, "rms_norm", "doubling_at_most_doubles"),
     Mutant(eps_rounded_away, "rms_norm", "zeros_stay", dtype="float16", declares={"eps": 1e-8}),
     Mutant(detached, "rms_norm", "gradient"),
+    Mutant(by_the_reciprocal_root, "rms_norm", "gradient_digits_not_lost"),
     Mutant(clipped, "rms_norm", "infinite_entry"),
     Mutant(textbook, "rms_norm", "value_on_extreme_numbers"),
     Mutant(counted_in_the_dtype, "rms_norm", "value_on_long_rows", dtype="float16"),

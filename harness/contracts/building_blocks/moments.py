@@ -70,6 +70,9 @@ SQUARES_OVERFLOW = (
 )
 """Likely cause of a failure on the largest numbers."""
 
+UNSCALED = "scaling a row first takes one more pass over it, and no library does"
+"""Why it is no defect where the squares of a row overflow float32."""
+
 DOMAIN = (
     "finite rows, |x| <= sqrt(max) / 32, and max / 2 in float16, so that no sum of 32 squares overflows float32; "
     "larger numbers, infinities and NaN where a law says so"

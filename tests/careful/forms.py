@@ -1,0 +1,304 @@
+"""Forms that a careful engineer writes of the operations, right by the standard of the trade: none may be called wrong.
+
+Each is what a textbook, a library or a reviewer would accept: the row maximum is taken off, the variance is taken in
+two passes, 16-bit numbers are accumulated in float32. Where a better algorithm keeps more digits, that is not held
+against them; where one of them is wrong all the same, it says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form: the function, the contract it claims, and the conventions it declares."""
+
+    function: Callable[..., Tensor]
+    contract: str
+    declares: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.function.__name__
+
+
+def shifted_softmax(x: Tensor) -> Tensor:
+    """The row maximum taken off first."""
+    e = (x - x.amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+def softmax_in_float32(x: Tensor) -> Tensor:
+    """Computed in float32 at least, and returned in the format of the input."""
+    return shifted_softmax(_wide(x)).to(x.dtype)
+
+
+def shifted_log_softmax(x: Tensor) -> Tensor:
+    """The gap to the row maximum, less the logarithm of the sum."""
+    s = x - x.amax(-1, keepdim=True)
+    return s - s.exp().sum(-1, keepdim=True).log()
+
+
+def log_softmax_in_float32(x: Tensor) -> Tensor:
+    """Computed in float32 at least."""
+    return shifted_log_softmax(_wide(x)).to(x.dtype)
+
+
+def logsumexp_of_a_constant_maximum(x: Tensor) -> Tensor:
+    """The maximum is a constant to autograd, and zero where it is infinite."""
+    m = x.detach().amax(-1, keepdim=True)
+    m = torch.where(m.isfinite(), m, 0.0)
+    return m.squeeze(-1) + (x - m).exp().sum(-1).log()
+
+
+def entropy_without_log1p(x: Tensor) -> Tensor:
+    """``-sum p ln p`` of the shifted log-softmax; what is impossible is left out before the product."""
+    y = shifted_log_softmax(x)
+    return -(y.exp() * torch.where(y.isinf(), 0.0, y)).sum(-1)
+
+
+def entropy_of_shifted_logits(x: Tensor) -> Tensor:
+    """``ln S - sum p s`` of the shifted logits."""
+    s = x - x.amax(-1, keepdim=True)
+    e = s.exp()
+    total = e.sum(-1)
+    return total.log() - (e * torch.where(s.isinf(), 0.0, s)).sum(-1) / total
+
+
+def logaddexp_without_log1p(a: Tensor, b: Tensor) -> Tensor:
+    """The larger, and ``log(1 + exp(-|a - b|))``; nothing is subtracted where the two are equal."""
+    d = torch.where(a == b, 0.0, a - b).abs()
+    return torch.maximum(a, b) + torch.log(1.0 + torch.exp(-d))
+
+
+def logaddexp_with_log1p(a: Tensor, b: Tensor) -> Tensor:
+    """The same by ``log1p``."""
+    d = torch.where(a == b, 0.0, a - b).abs()
+    return torch.maximum(a, b) + torch.log1p(torch.exp(-d))
+
+
+def softplus_by_logsigmoid(x: Tensor) -> Tensor:
+    """``-ln sigmoid(-x)``."""
+    return -functional.logsigmoid(-x)
+
+
+def t5_layer_norm(x: Tensor) -> Tensor:
+    """As T5 has it: no mean is taken off, and the row enters a second time in its own format."""
+    variance = _wide(x).pow(2).mean(-1, keepdim=True)
+    return (x * torch.rsqrt(variance + 1e-6)).to(x.dtype)
+
+
+def layer_norm_through_its_maximum(x: Tensor) -> Tensor:
+    """Scaled by the largest deviation, through which autograd goes too."""
+    wide = _wide(x)
+    d = wide - wide.mean(-1, keepdim=True)
+    largest = d.abs().amax(-1, keepdim=True).clamp(min=1.0)
+    z = d / largest
+    return (z / torch.sqrt((z * z).mean(-1, keepdim=True) + 1e-5 / largest**2)).to(x.dtype)
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        m = x.amax(-1, keepdim=True)
+        shift = torch.where(m.isfinite(), m, 0.0)
+        s = x - shift
+        logarithm = s.exp().sum(-1, keepdim=True).log()
+        ctx.save_for_backward(s, logarithm)
+        return (shift + logarithm).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> Tensor:
+        s, logarithm = ctx.saved_tensors
+        return v[..., None] * (s - logarithm).exp()
+
+
+def logsumexp_with_its_own_backward(x: Tensor) -> Tensor:
+    """The gradient is the exponential of the log-softmax: the gap is rounded twice."""
+    y: Tensor = _LogSumExp.apply(x)
+    return y
+
+
+def cross_entropy_of_shifted_logits(x: Tensor, labels: Tensor) -> Tensor:
+    """The mean of the log-softmax at the labels."""
+    return -shifted_log_softmax(x).gather(-1, labels[:, None]).mean()
+
+
+def cross_entropy_by_logsumexp(x: Tensor, labels: Tensor) -> Tensor:
+    """The logsumexp less the label's logit, both of shifted logits."""
+    s = x - x.amax(-1, keepdim=True)
+    return (s.exp().sum(-1).log() - s.gather(-1, labels[:, None]).squeeze(-1)).mean()
+
+
+def indexed_loss(p: Tensor, labels: Tensor) -> Tensor:
+    """The chapter's."""
+    return -torch.log(p[range(len(p)), labels])
+
+
+def divergence_by_where(log_q: Tensor, p: Tensor) -> Tensor:
+    """What is impossible is left out, before the product and after it."""
+    safe = torch.where(p > 0, p, 1.0)
+    return torch.where(p > 0, p * (safe.log() - torch.where(p > 0, log_q, 0.0)), 0.0).sum(-1)
+
+
+def divergence_by_xlogy(log_q: Tensor, p: Tensor) -> Tensor:
+    """``p ln p - p log_q``."""
+    return (torch.xlogy(p, p) - torch.where(p > 0, p * log_q, 0.0)).sum(-1)
+
+
+def sigmoid_of_two_branches(x: Tensor) -> Tensor:
+    """An exponential of what is not positive in either."""
+    e = x.clamp(max=0.0).exp()
+    return torch.where(x >= 0, 1.0 / (1.0 + (-x.clamp(min=0.0)).exp()), e / (1.0 + e))
+
+
+def softplus_of_clamp_and_abs(x: Tensor) -> Tensor:
+    """``max(x, 0) + log1p(exp(-|x|))``."""
+    return x.clamp(min=0.0) + torch.log1p(torch.exp(-x.abs()))
+
+
+def logsigmoid_of_clamp_and_abs(x: Tensor) -> Tensor:
+    """``min(x, 0) - log1p(exp(-|x|))``."""
+    return x.clamp(max=0.0) - torch.log1p(torch.exp(-x.abs()))
+
+
+def bce_of_clamp_and_abs(x: Tensor, y: Tensor) -> Tensor:
+    """``max(x, 0) - x y + log1p(exp(-|x|))``."""
+    return (x.clamp(min=0.0) - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
+
+
+def two_pass_variance(x: Tensor) -> Tensor:
+    """The mean square of the deviations, in float32 at least."""
+    wide = _wide(x)
+    return ((wide - wide.mean(-1, keepdim=True)) ** 2).mean(-1).to(x.dtype)
+
+
+def unbiased_variance(x: Tensor) -> Tensor:
+    """Divided by one less."""
+    wide = _wide(x)
+    return (((wide - wide.mean(-1, keepdim=True)) ** 2).sum(-1) / (x.shape[-1] - 1)).to(x.dtype)
+
+
+def variance_by_pairwise_sums(x: Tensor) -> Tensor:
+    """Neighbours are added first, then their sums."""
+    wide = _wide(x)
+    d = wide - _pairwise(wide)[..., None] / x.shape[-1]
+    return (_pairwise(d * d) / x.shape[-1]).to(x.dtype)
+
+
+def two_pass_layer_norm(x: Tensor) -> Tensor:
+    """A reciprocal root, in float32 at least."""
+    wide = _wide(x)
+    d = wide - wide.mean(-1, keepdim=True)
+    return (d * torch.rsqrt((d * d).mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
+
+
+def layer_norm_by_division(x: Tensor) -> Tensor:
+    """A root and a quotient."""
+    wide = _wide(x)
+    variance, mean = torch.var_mean(wide, -1, correction=0, keepdim=True)
+    return ((wide - mean) / torch.sqrt(variance + 1e-5)).to(x.dtype)
+
+
+def llama_rms_norm(x: Tensor) -> Tensor:
+    """With 1e-5."""
+    wide = _wide(x)
+    return (wide / torch.sqrt((wide * wide).mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
+
+
+def masked_softmax_with_zeros(x: Tensor, keep: Tensor) -> Tensor:
+    """A row that keeps nothing is zero."""
+    filled = torch.where(keep, x, -torch.inf)
+    m = filled.detach().amax(-1, keepdim=True)
+    e = torch.where(keep, (filled - torch.where(m.isinf(), 0.0, m)).exp(), 0.0)
+    total = e.sum(-1, keepdim=True)
+    return e / torch.where(total > 0, total, 1.0)
+
+
+def mean_of_squares(a: Tensor, b: Tensor) -> Tensor:
+    """The mean of the squared differences."""
+    return ((a - b) ** 2).mean()
+
+
+def squares_by_pairwise_sums(a: Tensor, b: Tensor) -> Tensor:
+    """In float32 at least."""
+    d = _wide(a) - _wide(b)
+    return (_pairwise(d * d) / len(a)).to(a.dtype)
+
+
+def gaussian_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    """``(ln v + (y - m)^2 / v) / 2``."""
+    return (0.5 * (variance.log() + (target - mean) ** 2 / variance)).mean()
+
+
+def matrix_product(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``X W^T + b``."""
+    return X @ weight.T + bias
+
+
+def einstein_sum(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same as a sum over an index."""
+    return torch.einsum("nd,md->nm", X, weight) + bias
+
+
+def fused_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Torch's."""
+    return functional.linear(X, weight, bias)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Float32 for the 16-bit formats."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _pairwise(x: Tensor) -> Tensor:
+    """Sum along the last axis, halves first."""
+    while x.shape[-1] > 1:
+        odd = x[..., -1:] if x.shape[-1] % 2 else x[..., :0]
+        x = torch.cat([x[..., 0 : x.shape[-1] - 1 : 2] + x[..., 1::2], odd], -1)
+    return x.sum(-1)
+
+
+FORMS = (
+    Form(shifted_softmax, "softmax"),
+    Form(softmax_in_float32, "softmax"),
+    Form(shifted_log_softmax, "log_softmax"),
+    Form(log_softmax_in_float32, "log_softmax"),
+    Form(logsumexp_of_a_constant_maximum, "logsumexp"),
+    Form(logsumexp_with_its_own_backward, "logsumexp"),
+    Form(cross_entropy_of_shifted_logits, "cross_entropy"),
+    Form(cross_entropy_by_logsumexp, "cross_entropy"),
+    Form(indexed_loss, "nll_of_probabilities"),
+    Form(logaddexp_without_log1p, "logaddexp"),
+    Form(logaddexp_with_log1p, "logaddexp"),
+    Form(entropy_without_log1p, "entropy"),
+    Form(entropy_of_shifted_logits, "entropy"),
+    Form(divergence_by_where, "kl_divergence"),
+    Form(divergence_by_xlogy, "kl_divergence"),
+    Form(sigmoid_of_two_branches, "sigmoid"),
+    Form(softplus_of_clamp_and_abs, "softplus"),
+    Form(softplus_by_logsigmoid, "softplus"),
+    Form(logsigmoid_of_clamp_and_abs, "logsigmoid"),
+    Form(bce_of_clamp_and_abs, "binary_cross_entropy_with_logits"),
+    Form(two_pass_variance, "variance"),
+    Form(unbiased_variance, "variance", {"correction": 1}),
+    Form(variance_by_pairwise_sums, "variance"),
+    Form(two_pass_layer_norm, "layer_norm", {"eps": 1e-5}),
+    Form(layer_norm_by_division, "layer_norm", {"eps": 1e-5}),
+    Form(layer_norm_through_its_maximum, "layer_norm", {"eps": 1e-5}),
+    Form(t5_layer_norm, "rms_norm", {"eps": 1e-6}),
+    Form(llama_rms_norm, "rms_norm", {"eps": 1e-5}),
+    Form(masked_softmax_with_zeros, "masked_softmax", {"fully_masked": "zeros"}),
+    Form(mean_of_squares, "squared_error"),
+    Form(squares_by_pairwise_sums, "squared_error"),
+    Form(gaussian_likelihood, "gaussian_nll"),
+    Form(matrix_product, "linear"),
+    Form(einstein_sum, "linear"),
+    Form(fused_linear, "linear"),
+)

@@ -1,0 +1,58 @@
+"""No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
+
+import pytest
+from careful.forms import FORMS, Form
+
+from harness.case import Case
+from harness.record import Status, Verdict
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
+
+DTYPES = ("float32", "bfloat16")
+
+GROUPS = {"value", "algebra", "finite", "gradient"}
+"""What rounding decides; the other groups are those of any implementation."""
+
+KINK = "the derivatives of max(x, 0) and |x| at zero do not add up to the limit: 1 or 0 for 1/2"
+
+DEFECTS = {
+    "softplus_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
+    "logsigmoid_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
+    "bce_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK},
+}
+"""What is wrong with a form by anybody's standard. A gradient at infinities is drawn with zeros among them."""
+
+
+def decidable(form: Form) -> list[Job]:
+    """The laws of a form that rounding decides."""
+    case = Case(form.function, form.contract, declares=dict(form.declares), name=f"careful.forms.{form.name}")
+    return [job for job in jobs([case], dtypes=DTYPES) if job.law.group in GROUPS]
+
+
+def decided(job: Job) -> Verdict:
+    """On a few examples, without making what fails smaller."""
+    return decide(job, examples=3, minimal=False)
+
+
+JOBS = [job for form in FORMS for job in decidable(form)]
+
+
+def _known(job: Job) -> bool:
+    return job.law.name in DEFECTS.get(job.case.name.rpartition(".")[2], {})
+
+
+@pytest.mark.parametrize(
+    "job", [job for job in JOBS if not _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
+)
+def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
+    """It holds, or loses digits that a better algorithm keeps."""
+    verdict = decided(job)
+    assert verdict.status in {Status.HOLDS, Status.LOST}, verdict.violation or verdict.reason
+
+
+@pytest.mark.parametrize(
+    "job", [job for job in JOBS if _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
+)
+def test_what_is_wrong_with_a_careful_form_is_found(job: Job) -> None:
+    """However careful the rest of it is."""
+    assert decided(job).status is Status.BROKEN
