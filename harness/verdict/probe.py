@@ -84,7 +84,7 @@ class Probe:
         if key not in self._conventions:
             with _steady():
                 self._conventions[key] = (
-                    convention_of(job.case, job.contract, looked_in, job.device) if _is_probed(job) else {}
+                    convention_of(job.case, job.contract, looked_in, job.device) if _is_open(job) else {}
                 )
         own = {own_eps(looked_in): own_eps(job.format)}
         return {name: own.get(value, value) for name, value in self._conventions[key].items()}
@@ -106,6 +106,12 @@ def _key(job: Job) -> tuple[Any, ...]:
 def _is_probed(job: Job) -> bool:
     """Only functions of tensors whose value is a law."""
     return job.contract.output is not None and job.contract.form == "function" and _value(job.contract) is not None
+
+
+def _is_open(job: Job) -> bool:
+    """Whether a convention is looked for: not of a case that declares what it breaks by following another one."""
+    telling = {law.name for law in job.contract.laws if law.name == "value" or law.group == "special"}
+    return _is_probed(job) and not telling & job.case.breaks.keys()
 
 
 def _value(contract: Contract) -> Law | None:

@@ -201,6 +201,14 @@ def test_a_declared_convention_is_not_looked_for() -> None:
     assert statuses(found, "float32") == {Status.BROKEN}
 
 
+def test_a_declared_break_is_not_explained_by_a_convention() -> None:
+    """It is expected, as it was declared."""
+    breaks = {"value": "divided by n - 1"}
+    found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), breaks=breaks)
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.EXPECTED}
+
+
 def naive_softmax(x: Tensor) -> Tensor:
     """As defined."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
