@@ -113,12 +113,16 @@ class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
         self.verdict = verdict
         super().__init__(block(verdict))
 
+    def __repr__(self) -> str:
+        """Return the first line of what it says."""
+        return str(self).partition("\n")[0]
+
 
 class LawBroken(Failed):
     """A law is broken: the failure of a test that a declared break expects."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Check:
     """One law in one dtype, which a test calls on its function.
 
@@ -139,6 +143,10 @@ class Check:
     probe: Probe = field(default_factory=Probe)
     verdicts: list[Verdict] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Return what is claimed, in a traceback too."""
+        return self.id
 
     @property
     def id(self) -> str:

@@ -4,7 +4,6 @@ It is loaded into every pytest session of whoever has the harness installed, and
 torch is imported when a test with :func:`parametrize_laws` is collected.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,12 +13,16 @@ from harness.case import Break
 
 if TYPE_CHECKING:
     from harness.api import Check
+    from harness.record import Finding, Verdict
 
 MARK = "harness_laws"
 """The mark that the decorator leaves on a test."""
 
 PROPERTY = "harness"
-"""The property under which an item's outcome travels with its report, from worker to controller too."""
+"""The property under which an item's verdict travels with its report, from worker to controller too."""
+
+WIDTH = 80
+"""Columns within which findings are set."""
 
 FOUND = "harness found"
 """The property under which what kind of thing the function is travels."""
@@ -89,6 +92,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
     config.addinivalue_line("markers", f"{MARK}: laws to check, set by harness.parametrize_laws")
+    config.pluginmanager.register(_Once(), "harness-once")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -141,43 +145,66 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
         result = yield
     finally:
         for verdict in getattr(check, "verdicts", ()):
-            pyfuncitem.user_properties.append((PROPERTY, [str(verdict.status), verdict.examples, verdict.rows]))
-        for one in getattr(check, "properties", ()):
-            pyfuncitem.user_properties.append((FOUND, one.model_dump(mode="json")))
+            pyfuncitem.user_properties.append((PROPERTY, verdict.model_dump_json()))
     if check is not None and not check.verdicts:
         pytest.fail("the test has not called `check` on a function: nothing was checked", pytrace=False)
     return result
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was checked, and with what result; and once, what kind of thing the functions are."""
-    tallies = _reported(terminalreporter, PROPERTY)
-    if not tallies:
-        return
-    counts = Counter(status for status, _, _ in tallies)
-    outcome = ", ".join(f"{counts[status]:,} {status}" for status in counts)
-    examples, rows = (sum(value[at] for value in tallies) for at in (1, 2))
-    terminalreporter.section("laws")
-    for sentence in _sentences(_reported(terminalreporter, FOUND)):
-        terminalreporter.write_line(sentence)
-    terminalreporter.write_line(f"{len(tallies):,} checked: {outcome}; {examples:,} examples, {rows:,} rows")
+class _Once:
+    """Let what follows from one cause be told once, and not as a failure of each item with a traceback."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+        """Hold the items that break a law back while failures are listed; ``-v`` lists them all the same."""
+        failed = terminalreporter.stats.get("failed", [])
+        told = [] if terminalreporter.verbosity > 0 else [report for report in failed if _breaks(report)]
+        terminalreporter.stats["failed"] = [report for report in failed if report not in told]
+        terminalreporter.stats[HELD] = [*failed] if told else []
+        return (yield)
 
 
-def _reported(terminalreporter: pytest.TerminalReporter, of: str) -> list[Any]:
-    return [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in report.user_properties
-        if name == of
-    ]
+HELD = "held back"
+"""Where the failures wait that are told as findings."""
 
 
-def _sentences(found: Sequence[Any]) -> list[str]:
-    if not found:
+def _breaks(report: object) -> bool:
+    """Whether an item fails since a law is broken, which its finding tells."""
+    verdicts = _verdicts(report)
+    return bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
+
+
+def _verdicts(report: object) -> "list[Verdict]":
+    """The verdicts that an item reached."""
+    said = [value for name, value in getattr(report, "user_properties", ()) if name == PROPERTY]
+    if not said:
         return []
-    from harness.record import Property, property_sentences
+    from harness.record import Verdict
 
-    properties = map(Property.model_validate, found)
-    return property_sentences({one.key: one for one in properties}.values())
+    return [Verdict.model_validate_json(text) for text in said]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell each finding once, and say how much was checked."""
+    held = terminalreporter.stats.pop(HELD, [])
+    if held:
+        terminalreporter.stats["failed"] = held
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    called = [report for report in reports if getattr(report, "when", None) == "call"]
+    verdicts = [verdict for report in called for verdict in _verdicts(report)]
+    if not verdicts:
+        return
+    from harness.record import findings, verdict_line
+
+    terminalreporter.section("laws")
+    for number, finding in enumerate(findings(verdicts)):
+        terminalreporter.write_line(_told(finding, verdicts, first=number == 0))
+    examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
+    terminalreporter.write_line(f"{verdict_line(verdicts)}; {examples:,} examples, {rows:,} rows")
+
+
+def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
+    from harness.record import TITLES, finding_block, finding_in_short
+
+    spell = finding_block if first else finding_in_short
+    return spell(finding, verdicts, width=WIDTH, name=f"{TITLES[finding.status]}  {finding.case}")

@@ -108,7 +108,7 @@ def _badge(reading: Reading) -> dict[str, Any]:
         if not ran
         else (f"{number:,} of {len(ran):,} fail", "red")
         if number
-        else (f"{len(ran):,} hold as declared", "brightgreen")
+        else (f"no defect in {len(ran):,}", "brightgreen")
     )
     return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
 

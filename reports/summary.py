@@ -1,6 +1,18 @@
 """What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
-from harness.record import Breaking, Proof, Run, Status, Verdict, disagreeing, failing, unanswered, undeclared
+from harness.record import (
+    Breaking,
+    Finding,
+    Proof,
+    Run,
+    Status,
+    Verdict,
+    disagreeing,
+    findings,
+    sentence,
+    unanswered,
+    undeclared,
+)
 from reports.difference import Change, tally
 from reports.number import plain
 from reports.reading import Reading, Surveyed
@@ -12,7 +24,9 @@ IN_SHORT = 5
 
 def in_short(reading: Reading) -> list[str]:
     """Return what needs attention and what changed, a sentence each, the rest as a number."""
-    sentences = [finding(verdict) for verdict in failing(reading.verdicts)]
+    sentences = [
+        found(finding) for finding in findings(reading.verdicts, [status for status in Status if status.fails])
+    ]
     sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
     sentences += surveyed(reading.survey)
     more = [f"{count(len(sentences) - IN_SHORT, 'further finding')} on the page."] if len(sentences) > IN_SHORT else []
@@ -32,16 +46,12 @@ def since(reading: Reading) -> list[str]:
     return [f"Since {before}: {listing([f'{number:,} {change.value}' for change, number in counts.items()])}."]
 
 
-def finding(verdict: Verdict) -> str:
-    """Return one sentence on a verdict that makes the run fail."""
-    match verdict.status:
-        case Status.UNEXPECTED:
-            where = f"[{verdict.where}] in {count(verdict.examples, 'example')}"
-            return f"{verdict.case} does not break {verdict.law} {where}: {_first_line(verdict)}."
-        case Status.ERROR:
-            return f"{verdict.case} could not be checked for {verdict.law} [{verdict.where}]: {_first_line(verdict)}."
-        case _:
-            return f"{verdict.case} breaks {verdict.law} [{verdict.where}]{_amount(verdict)}."
+def found(finding: Finding) -> str:
+    """Return one sentence on a finding: what is wrong, and how much follows."""
+    first = finding.first
+    what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
+    laws = count(len(finding.verdicts), "law")
+    return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
 
 def refuted(proof: Proof) -> list[str]:
@@ -92,7 +102,7 @@ def _amount(verdict: Verdict) -> str:
     return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"
 
 
-def _first_line(verdict: Verdict | Breaking) -> str:
+def _first_line(verdict: Breaking) -> str:
     """Return the first line of a reason, without its full stop."""
     lines = (verdict.reason or "").strip().splitlines()
     return cut(lines[0].rstrip("."), most=300) if lines else "no reason was recorded"

@@ -93,6 +93,9 @@ def check(
     example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
     seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
     strict: Annotated[bool, Option("--strict", help="Take lost digits and undeclared properties for defects.")] = False,
+    verbose: Annotated[
+        bool, Option("--verbose", "-v", help="Show every law, and every finding in full with its example.")
+    ] = False,
     fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
@@ -146,7 +149,7 @@ def check(
             opened.add_properties(properties.values())
         for sentence in property_sentences(properties.values()):
             print(f"property: {sentence}")
-        _show(campaign, verdicts, ending.early, written)
+        _show(campaign, verdicts, ending.early, written, verbose=verbose)
         ending.settle()
         if ending.code is not None:
             return ending.code
@@ -175,14 +178,18 @@ def _processes(campaign: "Campaign", means: Means) -> int:
     return min(2, usable)
 
 
-def _show(campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path]) -> None:
+def _show(
+    campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path], *, verbose: bool
+) -> None:
     from harness.calling.own_cases import whence
     from harness.record import census_line, verdict_line, write_atomically
     from harness.show.document import WRITERS
     from harness.show.verdict import print_verdicts
 
+    # A replay is asked for what the record says of its one example.
+    in_full = verbose or campaign.example is not None
     say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
-    print_verdicts(console(), verdicts, single=":" in campaign.target)
+    print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full)
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts))
         print(f"{kind}: {file}")

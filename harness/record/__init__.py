@@ -35,6 +35,8 @@ from harness.record.estimate import (
     one_sided_reach,
     standard_error,
 )
+from harness.record.finding import Finding, by_verdict, findings
+from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
@@ -92,6 +94,7 @@ __all__ = [
     "RUNS",
     "SCHEMA",
     "SEED",
+    "TITLES",
     "Accumulator",
     "Breaking",
     "Comparison",
@@ -103,6 +106,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Fault",
+    "Finding",
     "Gate",
     "GateFinding",
     "Grade",
@@ -130,12 +134,18 @@ __all__ = [
     "WorstExample",
     "bounded_ratio",
     "broken_blocks",
+    "by_verdict",
     "census_line",
     "closed_form",
     "differing",
     "disagreeing",
     "extent",
+    "facts",
     "failing",
+    "finding_block",
+    "finding_in_full",
+    "finding_in_short",
+    "findings",
     "geometric_mean",
     "grade",
     "grades",
@@ -147,6 +157,7 @@ __all__ = [
     "one_sided_reach",
     "proof_line",
     "property_sentences",
+    "sentence",
     "share_of_best",
     "skip_lines",
     "standard_error",

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from harness.record.finding import findings
 from harness.record.property import unjudged
 from harness.record.schema import Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
-"""How many failures of one kind the verdict line names."""
+"""How many cases, or laws, a line names."""
 
 
 def verdict_line(verdicts: Sequence[Verdict]) -> str:
@@ -21,10 +22,16 @@ def verdict_line(verdicts: Sequence[Verdict]) -> str:
         return "verdict: none, no law was checked"
     if not ran:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
-    everything = "the one law checked holds or fails" if ran == 1 else f"all {ran:,} laws hold or fail"
-    nothing = f"; nothing was measured in {', '.join(silent)}" if (silent := unjudged(verdicts)) else ""
-    outcome = "; ".join(_failures(verdicts)) or f"{everything} as declared{nothing}"
+    silent = unjudged(verdicts)
+    nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
+    outcome = "; ".join(_failures(verdicts, ran)) or f"{_soundness(counts, ran)}{nothing}"
     return f"verdict: {outcome} ({_tally(counts)})"
+
+
+def _soundness(counts: Counter[Status], ran: int) -> str:
+    """Say of how many laws no defect was found, beside those that are declared."""
+    declared = "undeclared " if counts[Status.EXPECTED] else ""
+    return f"no {declared}defect in {count(ran, 'law')}"
 
 
 def census_line(verdicts: Sequence[Verdict]) -> str:
@@ -61,20 +68,22 @@ def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
     return sorted(failures, key=lambda verdict: order.index(verdict.status))
 
 
-def _failures(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return a phrase for each kind of failure, naming the first few."""
-    nouns = {Status.BROKEN: "law", Status.UNEXPECTED: "declared failure", Status.ERROR: "error"}
-    tails = {Status.BROKEN: " broken", Status.UNEXPECTED: " not found", Status.ERROR: ""}
-    ran = sum(verdict.status is not Status.SKIPPED for verdict in verdicts)
+def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
+    """Return a phrase for each kind of failure: how many findings, on how many laws, in which cases."""
+    found = findings(verdicts)
     phrases = []
-    for status, noun in nouns.items():
-        names = [f"{verdict.case} {verdict.law} [{verdict.where}]" for verdict in verdicts if verdict.status is status]
-        if names:
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            of_all = f" of {ran:,}" if status is Status.BROKEN and ran > 1 else ""
-            number = f"{len(names):,}{of_all} {noun if len(names) == 1 and not of_all else noun + 's'}"
-            phrases.append(f"{number}{tails[status]}: {', '.join(names[:NAMED])}{more}")
+    for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
+        own = [finding for finding in found if finding.status is status]
+        laws = sum(verdict.status is status for finding in found for verdict in finding.verdicts)
+        if own:
+            not_found = " not found" if status is Status.UNEXPECTED else ""
+            where = _named(list(dict.fromkeys(finding.case for finding in own)))
+            phrases.append(f"{count(len(own), noun)}{not_found} in {where}: {laws:,} of {count(ran, 'law')}")
     return phrases
+
+
+def _named(cases: Sequence[str]) -> str:
+    return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
 
 
 def _tally(counts: Counter[Status]) -> str:
@@ -141,20 +150,21 @@ def spelled(value: object) -> str:
         return str(value)
     if len(value.values) > SPELLED_OUT or not value.values:
         return f"{value.dtype} tensor of shape {list(value.shape)}; the replay reproduces its values"
-    nested = _nested(list(value.values), value.shape)
+    exact = nested(list(value.values), value.shape)
     if not value.dtype.startswith(("float", "bfloat")):
-        return nested
-    return f"{nested} = {_nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
+        return exact
+    return f"{exact} = {nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
 
 
 SPELLED_OUT = 16
 """Tensors with more elements are named by their shape in the block."""
 
 
-def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
+def nested(texts: list[str], shape: tuple[int, ...]) -> str:
+    """Return the elements of a tensor, row-major, in brackets as its shape says."""
     if not shape:
         return texts[0]
     if len(shape) == 1:
         return f"[{', '.join(texts)}]"
     size = len(texts) // shape[0] if shape[0] else 0
-    return f"[{', '.join(_nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"
+    return f"[{', '.join(nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"

@@ -9,67 +9,105 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from rich.control import strip_control_codes
 from tabulate import tabulate
 
-from harness.record import SCHEMA, Record, Status, Verdict, census_line, failing, verdict_line, violation_block
+from harness.record import (
+    SCHEMA,
+    Event,
+    Finding,
+    Record,
+    Status,
+    Verdict,
+    by_verdict,
+    census_line,
+    finding_in_full,
+    findings,
+    sentence,
+    verdict_line,
+)
+
+
+class _Found(Record):
+    case: str
+    status: Status
+    sentence: str
+    event: Event | None
+    laws: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    replay: str | None
 
 
 class _Document(Record):
     schema_version: int = SCHEMA
     verdict: str
+    findings: tuple[_Found, ...]
     verdicts: tuple[Verdict, ...]
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
-    """Return one document: the verdict in words, and every record; NaN and infinities are text, as JSON has none."""
-    return _Document(verdict=verdict_line(verdicts), verdicts=tuple(verdicts)).model_dump_json(indent=2) + "\n"
+    """Return one document: the verdict in words, what was found, and every record.
+
+    NaN and infinities are text, as JSON has none.
+    """
+    found = tuple(map(_found, findings(verdicts)))
+    document = _Document(verdict=verdict_line(verdicts), findings=found, verdicts=tuple(verdicts))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def _found(finding: Finding) -> _Found:
+    return _Found(
+        case=finding.case,
+        status=finding.status,
+        sentence=sentence(finding),
+        event=finding.event,
+        laws=tuple(finding.laws),
+        dtypes=tuple(finding.dtypes),
+        replay=finding.violation.replay if finding.violation else None,
+    )
 
 
 def to_junit(verdicts: Sequence[Verdict]) -> str:
-    """Return JUnit XML: a suite for each case, a test for each law and dtype."""
+    """Return JUnit XML: a suite for each case, a test for each law and dtype, whose message is that of its finding."""
     document = JUnitXml("harness check")
+    found = by_verdict(findings(verdicts))
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         suite = TestSuite(case)
-        suite.add_testcases([_test_case(verdict) for verdict in verdicts if verdict.case == case])
+        own = [verdict for verdict in verdicts if verdict.case == case]
+        suite.add_testcases([_test_case(verdict, found.get(verdict.key), own) for verdict in own])
         document.add_testsuite(suite)
     written = io.BytesIO()
     document.write(cast("IO[str]", written), pretty=True)
     return written.getvalue().decode("utf-8")
 
 
-def _test_case(verdict: Verdict) -> TestCase:
+def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict]) -> TestCase:
     test = TestCase(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
-    if (result := _result(verdict)) is not None:
-        test.result = [result]
+    if finding is not None:
+        test.result = [_result(verdict, finding, checked)]
+    elif verdict.status in {Status.SKIPPED, Status.EXPECTED}:
+        test.result = [Skipped(printable(verdict.reason or verdict.statement), verdict.status.value)]
     return test
 
 
-def _result(verdict: Verdict) -> Error | Failure | Skipped | None:
-    message = printable(verdict.reason or verdict.statement)
-    match verdict.status:
-        case Status.HOLDS:
-            return None
-        case Status.SKIPPED | Status.EXPECTED | Status.LOST:
-            return Skipped(message, verdict.status.value)
-        case Status.ERROR:
-            return Error(message, verdict.fault.value if verdict.fault else "error")
+def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> Error | Failure | Skipped:
+    """Say what was found, in full where the verdict stands for it."""
+    if verdict.status is Status.LOST:
+        return Skipped(printable(f"loses digits: {verdict.reason}"), verdict.status.value)
+    message = printable(sentence(finding))
+    if verdict.status is Status.ERROR:
+        return Error(message, verdict.fault.value if verdict.fault else "error")
     failure = Failure(message, verdict.status.value)
-    if verdict.violation is not None:
-        failure.text = printable(violation_block(verdict))
+    first = finding.first
+    whole = finding_in_full(finding, checked)
+    failure.text = printable(whole if verdict is first else f"as {first.law} [{first.where}]: {message}")
     return failure
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdict, a table of laws and dtypes for each case, and a block for each failure."""
+    """Return the verdict, a block for each finding, and a table of laws and dtypes for each case."""
     parts = [f"**{cell(verdict_line(verdicts))}**", cell(census_line(verdicts))]
+    parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
-    for verdict in failing(verdicts):
-        text = violation_block(verdict) if verdict.violation is not None else _sentence(verdict)
-        parts.append(_fenced(printable(text)))
     return "\n\n".join(parts) + "\n"
-
-
-def _sentence(verdict: Verdict) -> str:
-    return f"{verdict.case} {verdict.law} [{verdict.where}]: {verdict.status}: {verdict.reason}"
 
 
 def _law_table(verdicts: Sequence[Verdict]) -> str:

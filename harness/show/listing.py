@@ -87,6 +87,8 @@ def _explained(contract: Contract, law: Law) -> str:
         ("source", law.source),
         ("look at", law.cause),
     ]
+    if law.lost_digits:
+        facts.append(("tier", f"lost digits: {law.lost_digits}"))
     if law.non_finite:
         facts.append(("non-finite", law.non_finite))
     return "\n".join([f"{law.name} of {contract.name}  {contract.signature}"] + [f"  {k:<10}  {v}" for k, v in facts])

@@ -4,7 +4,18 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.record import Property, Status, Verdict, property_sentences, verdict_line, violation_block
+from harness.record import (
+    Finding,
+    Property,
+    Status,
+    Verdict,
+    finding_block,
+    finding_in_short,
+    findings,
+    property_sentences,
+    verdict_line,
+    violation_block,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +41,11 @@ class Verdicts(list[Verdict]):
         """Those that make a run fail."""
         return [verdict for verdict in self if verdict.status.fails]
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found: verdicts grouped by what makes them, the worst first."""
+        return findings(self)
+
     def to_frame(self) -> "pd.DataFrame":
         """One row a verdict."""
         import pandas as pd
@@ -37,12 +53,13 @@ class Verdicts(list[Verdict]):
         return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
 
     def __str__(self) -> str:
-        """Return the blocks of what is broken or in error, and the verdict line."""
-        said = property_sentences(self.properties)
-        return "\n\n".join([*said, *map(block, self.failing), verdict_line(self)])
+        """Return what kind of thing it is, what was found, the first finding in full, and the verdict line."""
+        shown = [finding_block(finding, self, width=_WIDTH) for finding in self.findings[:1]]
+        shown += [finding_in_short(finding, self, width=_WIDTH) for finding in self.findings[1:]]
+        return "\n".join([*property_sentences(self.properties), *shown, verdict_line(self)])
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the verdict line, a table of laws and dtypes, and what is broken."""
+        """Return what a notebook shows: the verdict line, what was found, and a table of laws and dtypes."""
         dtypes = list(dict.fromkeys(verdict.dtype for verdict in self))
         marks = {(verdict.law, verdict.dtype): _mark(verdict) for verdict in self}
         rows = [
@@ -52,11 +69,16 @@ class Verdicts(list[Verdict]):
         ]
         said = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
-        blocks = "".join(f"<pre>{escape(block(verdict))}</pre>" for verdict in self.failing)
+        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
+        table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         return (
-            f"<p><b>{escape(verdict_line(self))}</b></p>{said}<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
-            f"<details><summary>{len(self.failing)} failing</summary>{blocks}</details>"
+            f"<p><b>{escape(verdict_line(self))}</b></p>{said}{''.join(f'<pre>{text}</pre>' for text in found)}"
+            f"<details><summary>{len(rows)} laws</summary>{table}</details>"
         )
+
+
+_WIDTH = 100
+"""Columns within which findings are set."""
 
 
 def block(verdict: Verdict) -> str:

@@ -1,4 +1,4 @@
-"""What a person reads in the terminal: tables of verdicts and of training, and the blocks of what is broken."""
+"""What a person reads in the terminal: tables of verdicts and of training, and the blocks of what was found."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,21 @@ from rich.table import Column, Table
 
 from harness.case import FLOATS
 from harness.record import (
+    TITLES,
     Epoch,
-    Fault,
+    Finding,
     Grade,
     LearnedParameter,
     Status,
     Verdict,
-    failing,
+    finding_block,
+    finding_in_short,
+    findings,
     grades,
     skip_lines,
     violation_block,
 )
+from harness.record.text import count
 
 _STYLE = {
     Status.HOLDS: "green",
@@ -31,11 +35,18 @@ _STYLE = {
     Status.SKIPPED: "dim",
     Status.ERROR: "bold red",
 }
-_MOST_BLOCKS = 5
+_IN_FULL = 1
+"""How many findings are shown in full; the others in short, unless all is asked for."""
+
+_IN_SHORT = 5
+"""How many findings are shown in short."""
+
+_WIDTH = 80
+"""Columns within which findings are set."""
 
 
-def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: bool) -> None:
-    """Print a table of one function's laws, or of a package's cases, then what fails.
+def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: bool, verbose: bool = False) -> None:
+    """Print what was found, and the grades of one function; on demand a table of its laws, or of a package's cases.
 
     Parameters
     ----------
@@ -45,89 +56,67 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
         The verdicts.
     single
         Whether they are on one function, whose laws are then listed one by one.
+    verbose
+        Whether to print the table, every finding in full, and the block of its first example.
     """
-    for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
-        _print_laws(console, [verdict for verdict in verdicts if verdict.device == device])
-    if verdicts:
-        if not single:
-            console.print(_case_table(verdicts))
-        for line in skip_lines(verdicts):
-            console.print(strip_control_codes(line), markup=False, soft_wrap=True)
-    groups = _by_example(failing(verdicts))
-    for group in groups[:_MOST_BLOCKS]:
-        console.print()
-        _print_failure(console, group, verdicts)
-    if len(groups) > _MOST_BLOCKS:
-        left = sum(map(len, groups[_MOST_BLOCKS:]))
-        console.print(f"\n{left} further failures on other examples; `--law` and `--dtypes` show them one by one.")
-    if groups:
-        console.print()
-
-
-def _print_laws(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Print what the laws of one function say on one device, and its grades."""
-    if verdicts[0].device != "cpu":
-        console.print(f"on {verdicts[0].device}:")
-    console.print(_law_table(verdicts))
-    if graded := grades(verdicts):
-        console.print("grade: " + ", ".join(f"{value} in {dtype}" for (_, dtype), value in graded.items()))
-
-
-def _print_failure(console: Console, group: Sequence[Verdict], verdicts: Sequence[Verdict]) -> None:
-    """Print the first failure of a group, and name what else breaks on the same example."""
-    first, *others = group
-    if first.violation is None:
-        declared = "declared to fail but it holds: " if first.status is Status.UNEXPECTED else ""
-        text = f"{first.case} {first.law} [{first.where}]: {declared}{first.reason}"
-        console.print(strip_control_codes(text), markup=False, soft_wrap=True)
-    else:
-        console.print(strip_control_codes(violation_block(first)), markup=False, soft_wrap=True)
-    if others:
-        also = _named(others, verdicts)
-        console.print(f"  likewise   {also}", markup=False, soft_wrap=True)
-
-
-def _named(others: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
-    """Name the laws in which a group fails too; each with its dtypes where these are not all."""
-    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    ran = sum(verdict.status is not Status.SKIPPED for verdict in verdicts)
-    if len(others) + 1 == ran:
-        return f"every other law that was checked ({len(others)})"
-    by_law: dict[str, list[str]] = {}
-    for verdict in others:
-        by_law.setdefault(verdict.law, []).append(verdict.dtype)
-    return ", ".join(
-        law if len(broken) == len(dtypes) > 1 else f"{law} [{', '.join(broken)}]" for law, broken in by_law.items()
-    )
-
-
-def _by_example(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """Group the failures of a case in a dtype by what they have in common; float32 first, which people know.
-
-    That is the first input of the minimal example, or the kind of the error. Groups of one cause in other dtypes are
-    joined to the first one with the same laws.
-    """
-    groups: dict[tuple[str, ...], list[Verdict]] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.dtype != "float32"):
-        if verdict.violation is None:
-            common = verdict.reason or "" if verdict.fault in {None, Fault.RAISED} else str(verdict.fault)
+    if verbose:
+        _print_tables(console, verdicts, single=single)
+    found = findings(verdicts)
+    full = len(found) if verbose else _IN_FULL
+    width = min(console.width, _WIDTH)
+    for number, finding in enumerate(found[: full + _IN_SHORT]):
+        name = _name(finding, single=single)
+        if number < full:
+            _print(console, finding_block(finding, verdicts, width=width, name=name, options_only=single))
         else:
-            common = str(next(iter(verdict.violation.example.values())))
-        groups.setdefault((verdict.case, verdict.dtype, common), []).append(verdict)
-    joined: dict[tuple[str, frozenset[str]], list[Verdict]] = {}
-    for group in groups.values():
-        joined.setdefault((group[0].case, frozenset(verdict.law for verdict in group)), []).extend(group)
-    return list(joined.values())
+            _print(console, finding_in_short(finding, verdicts, width=width, name=name))
+        if verbose and finding.violation is not None:
+            _print(console, f"\n{violation_block(finding.first)}\n")
+    if len(found) > full + _IN_SHORT:
+        console.print(f"and {count(len(found) - full - _IN_SHORT, 'further finding')}: -v shows all")
+    if single and (graded := _grades(verdicts)):
+        _print(console, graded)
+    for line in skip_lines(verdicts):
+        _print(console, line)
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(strip_control_codes(text), markup=False, soft_wrap=True)
+
+
+def _name(finding: Finding, *, single: bool) -> str:
+    """What stands before a finding: its kind, and the case where there are several."""
+    return TITLES[finding.status] if single else f"{TITLES[finding.status]}  {finding.case}"
+
+
+def _grades(verdicts: Sequence[Verdict]) -> str:
+    """Return the grades of one function, each with its dtypes."""
+    dtypes_of: dict[Grade, list[str]] = {}
+    for (_, dtype), value in grades(verdicts).items():
+        dtypes_of.setdefault(value, []).append(dtype)
+    parts = [f"{value} in {', '.join(dtypes)}" for value, dtypes in dtypes_of.items()]
+    return f"grade: {'; '.join(parts)}" if parts else ""
+
+
+def _print_tables(console: Console, verdicts: Sequence[Verdict], *, single: bool) -> None:
+    """Print what the laws of one function say on each device, or the cases of a package."""
+    if not single:
+        console.print(_case_table(verdicts))
+    for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
+        if device != "cpu":
+            console.print(f"on {device}:")
+        console.print(_law_table([verdict for verdict in verdicts if verdict.device == device]))
 
 
 def _law_table(verdicts: Sequence[Verdict]) -> Table:
     dtypes = [dtype for dtype in FLOATS if any(verdict.dtype == dtype for verdict in verdicts)]
-    table = Table(Column("law", overflow="fold"), *dtypes, "worst / bound", "statement")
+    table = Table(Column("law", overflow="fold"), *dtypes, "worst / bound", "examples", "rows", "statement")
     for law in dict.fromkeys(verdict.law for verdict in verdicts):
         by_dtype = {verdict.dtype: verdict for verdict in verdicts if verdict.law == law}
         marks = [_mark(by_dtype[dtype]) if dtype in by_dtype else "–" for dtype in dtypes]
         first = next(iter(by_dtype.values()))
-        table.add_row(law, *marks, _worst(by_dtype.values()), escape(first.statement))
+        drawn = [f"{sum(getattr(verdict, name) for verdict in by_dtype.values()):,}" for name in ("examples", "rows")]
+        table.add_row(law, *marks, _worst(by_dtype.values()), *drawn, escape(first.statement))
     return table
 
 
@@ -151,7 +140,7 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
 def _case_table(verdicts: Sequence[Verdict]) -> Table:
     graded = grades(verdicts)
     table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"), "grade")
-    for heading in ("holds", "expected", "failing", "examples", "rows"):
+    for heading in ("holds", "expected", "lost", "failing", "examples", "rows"):
         table.add_column(heading, justify="right")
     for case, contract in dict.fromkeys((verdict.case, verdict.contract) for verdict in verdicts):
         own = [verdict for verdict in verdicts if (verdict.case, verdict.contract) == (case, contract)]
@@ -163,6 +152,7 @@ def _case_table(verdicts: Sequence[Verdict]) -> Table:
             _worst_grade([value for (name, _), value in graded.items() if name == case]),
             str(counts[Status.HOLDS]),
             str(counts[Status.EXPECTED] or "–"),
+            str(counts[Status.LOST] or "–"),
             f"[bold red]{failed}[/]" if failed else "–",
             f"{sum(verdict.examples for verdict in own):,}",
             f"{sum(verdict.rows for verdict in own):,}",

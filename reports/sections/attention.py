@@ -1,9 +1,9 @@
-"""What needs attention: the tally, a sentence on each finding, and the block of each failure."""
+"""What needs attention: the tally, a sentence on each finding, and each in full."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from harness.record import Outcome, Status, Verdict, failing
+from harness.record import Finding, Outcome, Status, findings
 from reports import summary
 from reports.part import Block, Findings, RunTally
 from reports.reading import Reading
@@ -17,22 +17,22 @@ FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
 
 @section("What needs attention")
 def attention(reading: Reading) -> Iterator[PagePart]:
-    """Yield the tally, a sentence on each finding, and the block of each failure."""
-    failures = failing(reading.verdicts)
-    shown = {f"failure-{number}": verdict for number, verdict in enumerate(failures[:MOST_BLOCKS], 1)}
+    """Yield the tally, a sentence on each finding, and each in full."""
+    found = findings(reading.verdicts, [status for status in Status if status.fails])
+    shown = {f"failure-{number}": finding for number, finding in enumerate(found[:MOST_BLOCKS], 1)}
     yield _tally(reading)
-    yield Findings((*_failures(shown, left=len(failures) - len(shown)), *_others(reading)), _calm(reading))
-    for name, verdict in shown.items():
-        if has_block(verdict):
-            yield Block(name, verdict.law, block_text(verdict), folded=False)
+    yield Findings((*_found(shown, left=len(found) - len(shown)), *_others(reading)), _calm(reading))
+    for name, finding in shown.items():
+        if has_block(finding):
+            yield Block(name, finding.first.law, block_text(finding, reading.verdicts), folded=False)
 
 
-def _failures(shown: Mapping[str, Verdict], *, left: int) -> Iterator[tuple[str, str]]:
-    """Yield a sentence on each failure and the name of its block, and how many are left to the law matrix."""
-    for name, verdict in shown.items():
-        yield summary.finding(verdict), name if has_block(verdict) else ""
+def _found(shown: Mapping[str, Finding], *, left: int) -> Iterator[tuple[str, str]]:
+    """Yield a sentence on each finding and the name of its block, and how many are left to the law matrix."""
+    for name, finding in shown.items():
+        yield summary.found(finding), name if has_block(finding) else ""
     if left:
-        yield f"{count(left, 'further failure')} in the law matrix below.", "laws"
+        yield f"{count(left, 'further finding')} in the law matrix below.", "laws"
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
@@ -47,7 +47,7 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
 def _calm(reading: Reading) -> str:
     """Return what stands where no finding needs attention."""
     if reading.verdicts or reading.survey or reading.proofs:
-        return "Nothing: every law holds or fails as declared."
+        return "Nothing: no defect was found beside those that are declared."
     return "No law was checked in this run."
 
 

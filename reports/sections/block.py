@@ -1,6 +1,8 @@
-"""Blocks of text on verdicts, as the terminal prints them, and how many of them a page has room for."""
+"""Blocks of text on findings, as the terminal prints them, and how many of them a page has room for."""
 
-from harness.record import Status, Verdict, violation_block
+from collections.abc import Sequence
+
+from harness.record import Finding, Status, Verdict, finding_in_full, violation_block
 from reports.text import cut
 
 MOST_BLOCKS = 40
@@ -10,12 +12,16 @@ MOST_CHARACTERS = 4000
 """More of one block is cut."""
 
 
-def has_block(verdict: Verdict) -> bool:
-    """Whether there is more to show of a failure than its sentence."""
-    return verdict.violation is not None or verdict.status is Status.ERROR
+def has_block(finding: Finding) -> bool:
+    """Whether there is more to show of a finding than its sentence."""
+    return finding.violation is not None or finding.status is Status.ERROR
 
 
-def block_text(verdict: Verdict) -> str:
-    """Return the violation as the terminal prints it, or the text of an error below what it is about."""
-    text = f"{verdict.case} {verdict.law} [{verdict.where}]\n{verdict.reason or 'no reason was recorded'}"
-    return cut(violation_block(verdict) if verdict.violation else text, most=MOST_CHARACTERS)
+def block_text(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Return a finding in full, with the block of the verdict that stands for it."""
+    return cut(finding_in_full(finding, checked), most=MOST_CHARACTERS)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return the violation of one verdict as the terminal prints it."""
+    return cut(violation_block(verdict), most=MOST_CHARACTERS)

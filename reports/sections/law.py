@@ -8,7 +8,7 @@ from reports.figures.law import room
 from reports.part import Block, Legend, Note
 from reports.reading import Reading
 from reports.section import PagePart, section
-from reports.sections.block import block_text
+from reports.sections.block import verdict_text
 from reports.tables import law
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
 from reports.text import count
@@ -34,7 +34,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     yield law.declared(reading.verdicts)
     yield Note("The smallest counterexample of each, with its replay and what to look at:", folded=True)
     for number, (case, verdicts) in enumerate(witnesses.items(), 1):
-        text = "\n\n".join(map(block_text, verdicts))
+        text = "\n\n".join(map(verdict_text, verdicts))
         yield Block(f"declared-{number}", f"{case}: {count(len(verdicts), 'law')}", text, folded=True)
 
 

@@ -39,7 +39,7 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(homework: Path) -> 
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
     assert some.returncode == 1
-    assert "verdict: 1 of 2 laws broken: homework.softmax value [float32] (0 hold, 1 expected failure)" in some.stdout
+    assert "verdict: 1 defect in homework.softmax: 1 of 2 laws (0 hold, 1 expected failure)" in some.stdout
     every = harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows")
     assert every.returncode == 0
     wrong = harness(*check, "--breaks", "value:float8=no")
@@ -91,7 +91,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(workplace: Path, iso
     Path("week 2/loss.py").write_text(code, encoding="utf-8")
     call = "lambda f, a, b: f(a, b, 2.5)"
     words = ("week 2/loss.py:loss", "--contract", "squared_error", "--declare", "factor=0.5", "--call", call)
-    done = harness("check", *words, *ONE_LAW, isolate)
+    done = harness("check", *words, *ONE_LAW, isolate, "-v")
     assert done.returncode == 1
     replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
     assert "0x1p+0" in replay
@@ -160,8 +160,8 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
                 process.send_signal(signal.SIGINT)
                 break
         assert process.wait(30.0) == 0
-    assert "1 law broken" in verdicts[0]
-    assert "holds or fails as declared" in verdicts[1]
+    assert "1 defect in homework.softmax" in verdicts[0]
+    assert "no defect in" in verdicts[1]
 
 
 def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:

@@ -137,16 +137,16 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
     ("verdicts", "line"),
     [
         ([], "verdict: none, no law was checked"),
-        ([verdict()], "verdict: the one law checked holds or fails as declared (1 holds)"),
+        ([verdict()], "verdict: no defect in 1 law (1 holds)"),
         ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
-        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 of 2 laws broken: a.b.c value [float32] (1 holds)"),
+        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds)"),
         (
             [verdict(), verdict(status=Status.EXPECTED)],
-            "verdict: all 2 laws hold or fail as declared (1 holds, 1 expected failure)",
+            "verdict: no undeclared defect in 2 laws (1 holds, 1 expected failure)",
         ),
         (
             [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR)],
-            "verdict: 1 declared failure not found: a.b.c value [float32]; 1 error: a.b.c value [float32] (0 hold)",
+            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws (0 hold)",
         ),
     ],
 )

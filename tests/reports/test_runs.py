@@ -213,7 +213,7 @@ def test_names_of_other_runs_are_text(two: tuple[RunFolder, RunFolder]) -> None:
     [
         ([], "none checked", "lightgrey"),
         ([Status.SKIPPED], "none checked", "lightgrey"),
-        ([Status.HOLDS, Status.EXPECTED], "2 hold as declared", "brightgreen"),
+        ([Status.HOLDS, Status.EXPECTED], "no defect in 2", "brightgreen"),
         ([Status.HOLDS, Status.BROKEN, Status.SKIPPED], "1 of 2 fail", "red"),
     ],
 )

@@ -1,0 +1,188 @@
+"""Findings: what is wrong with a case, grouped by what makes it so, over laws and dtypes.
+
+Verdicts are many and causes are few: an exponential that overflows breaks every law in every dtype. Violations of which
+it is known what happened in the computation are of one finding where the same happened at the same place; the others
+where they were found on the same example, or are explained by the same sentence.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.record.schema import Event, EventKind, Fault, Status, TensorText, Verdict, Violation
+
+RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXPECTED)
+"""The status of a finding is the first of these that one of its verdicts has."""
+
+_GROUPS = ("value", "finite", "algebra", "special", "length", "gradient")
+"""Groups of laws, the ones first that say most to a reader."""
+
+_FAMILIAR = ("float32", "float64", "bfloat16", "float16")
+"""Dtypes, the ones first that people know."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a case.
+
+    Parameters
+    ----------
+    verdicts
+        What follows from it, the one first that stands for all.
+    """
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def first(self) -> Verdict:
+        """The verdict that stands for all."""
+        return self.verdicts[0]
+
+    @property
+    def case(self) -> str:
+        """The case."""
+        return self.first.case
+
+    @property
+    def status(self) -> Status:
+        """The worst status of a verdict."""
+        return self.first.status
+
+    @property
+    def violation(self) -> Violation | None:
+        """The smallest example; ``None`` for an error."""
+        return self.first.violation
+
+    @property
+    def event(self) -> Event | None:
+        """What happened in the computation; ``None`` where that is not known."""
+        return None if self.violation is None else self.violation.event
+
+    @property
+    def laws(self) -> list[str]:
+        """The laws, in the order in which they are reported."""
+        return list(dict.fromkeys(verdict.law for verdict in self.verdicts))
+
+    @property
+    def dtypes(self) -> list[str]:
+        """The dtypes, and the device where that is not the CPU."""
+        return list(dict.fromkeys(verdict.where for verdict in self.verdicts))
+
+    @property
+    def worst(self) -> Verdict | None:
+        """The verdict with the worst example; ``None`` where the smallest one shows as much."""
+        if self.violation is None or math.isinf(self.violation.deviation):
+            return None
+        seen = [verdict for verdict in self.verdicts if verdict.violation is not None]
+        worst = max(seen, key=_excess)
+        return worst if _excess(worst) >= _CLEARLY * _ratio(self.violation) else None
+
+
+_CLEARLY = 2.0
+"""So many times as far beyond its bound is worth a line."""
+
+
+def _ratio(violation: Violation) -> float:
+    """How many times its bound a deviation is; a bound of zero counts as one."""
+    return violation.deviation / (violation.bound or 1.0)
+
+
+def _excess(verdict: Verdict) -> float:
+    violation = verdict.violation
+    assert violation is not None
+    found = violation.worst
+    return max(_ratio(violation), found.deviation / (found.bound or 1.0) if found is not None else 0.0)
+
+
+def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1]) -> list[Finding]:
+    """Group verdicts by what makes them what they are, the worst first.
+
+    Parameters
+    ----------
+    verdicts
+        Of a run.
+    statuses
+        Which of them are wrong; declared failures, which were found, are not unless they are named.
+    """
+    by_case: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.status in statuses:
+            by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
+    grouped = [Finding(tuple(sorted(group, key=_telling))) for own in by_case.values() for group in _groups(own)]
+    return sorted(grouped, key=lambda finding: RANKS.index(finding.status))
+
+
+def _telling(verdict: Verdict) -> tuple[int, ...]:
+    """How much a verdict says to a reader: what fails before what does not, the value, float32, a small example."""
+    group = _GROUPS.index(verdict.group) if verdict.group in _GROUPS else len(_GROUPS)
+    dtype = _FAMILIAR.index(verdict.dtype) if verdict.dtype in _FAMILIAR else len(_FAMILIAR)
+    elements = sum(
+        max(1, len(value.values)) if isinstance(value, TensorText) else 0
+        for value in (verdict.violation.example.values() if verdict.violation else ())
+    )
+    return (RANKS.index(verdict.status), group, dtype, elements)
+
+
+def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
+    """Join verdicts that share a mark: what happened, the example and the sentence that explains it, or the error.
+
+    What happened says more than an example: two events on one example are two findings, and what nothing is known of
+    joins the first of them, or the first of its law.
+    """
+    groups: list[list[Verdict]] = []
+    found: dict[Hashable, list[Verdict]] = {}
+    for verdict in sorted(verdicts, key=lambda verdict: _event(verdict) is None):
+        marks = _marks(verdict)
+        known = [group for mark in marks if (group := found.get(mark)) is not None]
+        group = known[0] if known else []
+        if not known:
+            groups.append(group)
+        for other in known[1:]:
+            if other is not group and not _has_event(other):
+                group.extend(other)
+                groups.remove(other)
+                found.update({mark: group for mark, owner in found.items() if owner is other})
+        group.append(verdict)
+        for mark in (*marks, *_example(verdict), ("law", verdict.law)):
+            found.setdefault(mark, group)
+    yield from (group for group in groups if group)
+
+
+def _event(verdict: Verdict) -> Event | None:
+    return None if verdict.violation is None else verdict.violation.event
+
+
+def _has_event(group: Sequence[Verdict]) -> bool:
+    return any(_event(verdict) is not None for verdict in group)
+
+
+def _marks(verdict: Verdict) -> list[Hashable]:
+    """What a verdict has in common with others of its finding."""
+    if (event := _event(verdict)) is not None:
+        if event.kind in _OF_RANGE and event.operation not in _SUMS and event.place is not None:
+            return [("range", event.place)]
+        return [("event", event.kind, event.operation, event.backward, event.place)]
+    if verdict.violation is not None:
+        return [*_example(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
+    own_words = verdict.fault in {None, Fault.RAISED}
+    return [(verdict.status, verdict.fault, verdict.reason if own_words else None)]
+
+
+_OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
+"""What leaves the range of a format: on one line of code, its quotients and its backward pass follow from it."""
+
+
+_SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot", "var"}
+"""Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does."""
+
+
+def _example(verdict: Verdict) -> list[Hashable]:
+    """The first input of the smallest example."""
+    if verdict.violation is None or not verdict.violation.example:
+        return []
+    return [("example", verdict.dtype, str(next(iter(verdict.violation.example.values()))))]
+
+
+def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
+    """Return the finding of each verdict, by the verdict's key."""
+    return {verdict.key: finding for finding in found for verdict in finding.verdicts}

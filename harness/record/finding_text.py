@@ -1,0 +1,212 @@
+"""What findings say in words, wherever they are read: one sentence, what shows it, what follows, what mends it."""
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from harness.record.finding import Finding
+from harness.record.schema import Input, Status, TensorText, Verdict, Violation
+from harness.record.text import count, nested, violation_block
+
+NAMED = 3
+"""How many laws a finding names."""
+
+SPELLED_OUT = 8
+"""Tensors with more elements are named by their shape."""
+
+PASTED = 240
+"""More characters of options are not shown."""
+
+TITLES = {
+    Status.BROKEN: "DEFECT",
+    Status.ERROR: "ERROR",
+    Status.UNEXPECTED: "NOT FOUND",
+    Status.LOST: "LOST DIGITS",
+    Status.EXPECTED: "declared",
+}
+"""What each kind of finding is called."""
+
+Facts = list[tuple[str, str]]
+"""Labels and texts, in the order in which they are shown."""
+
+
+def sentence(finding: Finding) -> str:
+    """Return what is wrong as one sentence."""
+    first = finding.first
+    match finding.status:
+        case Status.ERROR:
+            return first.reason or "no reason was recorded"
+        case Status.UNEXPECTED:
+            return f"declared to break {first.law}, and does not in {count(first.examples, 'example')}: {first.reason}"
+    if finding.event is not None and finding.violation is not None:
+        return finding.violation.cause
+    return f"{first.law} {'loses digits' if finding.status is Status.LOST else 'is broken'}: {first.statement}"
+
+
+def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
+    """Return what shows a finding, what follows from it and how it is seen again.
+
+    Parameters
+    ----------
+    finding
+        The finding.
+    checked
+        All verdicts of the run, among which the laws of the finding are counted.
+    options_only
+        Whether the reader has just given the command, so that what is added to it is enough to see the example again.
+    """
+    violation = finding.violation
+    shown: Facts = []
+    if violation is not None:
+        shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+        if (worst := finding.worst) is not None:
+            shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
+        if finding.event is None:
+            shown.append(("look at", violation.cause))
+    verb = {Status.BROKEN: "breaks", Status.LOST: "loses", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
+    shown.append((verb, _laws(finding, checked)))
+    if violation is not None:
+        shown.append(("again", again(violation.replay) if options_only else violation.replay))
+    return shown
+
+
+def _outcome(violation: Violation, unit: str) -> str:
+    """Return the inputs, the answer and the truth."""
+    place = "" if not violation.place or violation.of == 1 else f" at {list(violation.place)}"
+    inputs = ", ".join(f"{name} = {_short(value)}" for name, value in violation.example.items())
+    return f"{inputs}: {_number(violation.actual)}{place}, expected {_expected(violation, unit)}"
+
+
+def _expected(violation: Violation, unit: str) -> str:
+    """Return the truth, and how far off the answer is where both look alike."""
+    if _number(violation.actual) != _number(violation.expected):
+        return _number(violation.expected)
+    off = f"{_number(violation.deviation)} {unit} off, bound {_number(violation.bound)}"
+    return f"{violation.expected!r}, {off}"
+
+
+def _worst(verdict: Verdict) -> str:
+    violation = verdict.violation
+    assert violation is not None
+    found = violation.worst or violation
+    inputs = ", ".join(f"{name} = {_short(value)}" for name, value in found.example.items())
+    off = f"{_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
+    return f"{inputs}: {_number(found.actual)}, expected {_number(found.expected)}, {off}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _short(value: Input) -> str:
+    """Spell an input out in decimal, or name its shape where it is long."""
+    if not isinstance(value, TensorText):
+        return str(value) if not isinstance(value, float) else _number(value)
+    if len(value.values) > SPELLED_OUT or not value.values:
+        return f"{value.dtype}{list(value.shape)}"
+    if not value.dtype.startswith(("float", "bfloat")):
+        return nested(list(value.values), value.shape)
+    return nested([repr(float.fromhex(text)) for text in value.values], value.shape)
+
+
+def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Name the first few laws, and say in which dtypes."""
+    names = finding.laws
+    every, where = _every(finding, checked), _where(finding, checked)
+    if len(every) == len(finding.verdicts) > NAMED:
+        return f"every law that was checked, in {where}"
+    more = f" and {count(len(names) - NAMED, 'further law')}" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}, in {where}"
+
+
+def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
+    """Return what ran of the finding's case."""
+    return [verdict for verdict in checked if verdict.case == finding.case and verdict.status is not Status.SKIPPED]
+
+
+def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Return the dtypes, in words where they are all that were checked."""
+    dtypes = dict.fromkeys(verdict.where for verdict in _every(finding, checked))
+    return "every dtype" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
+
+
+def again(replay: str) -> str:
+    """Return what is added to the command to see the example again: the replay from its law on."""
+    words = shlex.split(replay)
+    if "--law" not in words:
+        return replay
+    options = shlex.join(words[words.index("--law") :])
+    if len(options) <= PASTED:
+        return options
+    return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v spells the example out)"
+
+
+def finding_block(
+    finding: Finding,
+    checked: Sequence[Verdict] = (),
+    *,
+    width: int = 0,
+    name: str = "",
+    options_only: bool = False,
+) -> str:
+    """Return a finding as a block of text.
+
+    Parameters
+    ----------
+    finding, checked, options_only
+        As :func:`facts` takes them.
+    width
+        Columns beyond which lines are broken between words; 0 for none.
+    name
+        What stands before the sentence; the kind of finding where absent.
+    """
+    title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
+    lines = _filled(title, width, indent="  ")
+    for label, text in facts(finding, checked, options_only=options_only):
+        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "again")
+    return "\n".join(lines)
+
+
+def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: str = "") -> str:
+    """Return a finding and, below it, the block of the verdict that stands for it.
+
+    Parameters
+    ----------
+    finding, checked, name
+        As :func:`finding_block` takes them.
+    """
+    block = finding_block(finding, checked, name=name or f"{TITLES[finding.status]}  {finding.case}")
+    return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
+
+
+def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
+    """Return a finding as its sentence, the smallest example and the number of laws that follow.
+
+    Parameters
+    ----------
+    finding, checked, width, name
+        As :func:`finding_block` takes them.
+    """
+    shown = "" if finding.violation is None else f"; {_outcome(finding.violation, finding.first.unit)}"
+    title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown} ({_further(finding, checked)})"
+    return "\n".join(_filled(title, width, indent="  "))
+
+
+def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Say how many laws follow beside the one that is named, and in which dtypes."""
+    others = len(finding.laws) - 1
+    more = f"and {count(others, 'further law')} " if others else ""
+    return f"{more}in {_where(finding, checked)}"
+
+
+def _in_short(finding: Finding) -> str:
+    """The sentence, or the law alone where that is what the sentence is about."""
+    if finding.violation is None or finding.event is not None:
+        return sentence(finding)
+    return f"{finding.first.law} {'loses digits' if finding.status is Status.LOST else 'is broken'}"
+
+
+def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
+    if not width or whole:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,132 @@
+"""Findings: many verdicts, few causes; one sentence each, and the same wherever they are read."""
+
+import math
+from typing import Any
+
+import pytest
+import samples.run
+
+from harness.record import (
+    Event,
+    EventKind,
+    Status,
+    TensorText,
+    Verdict,
+    Violation,
+    WorstExample,
+    by_verdict,
+    facts,
+    finding_block,
+    finding_in_short,
+    findings,
+    sentence,
+)
+
+OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", place="homework.py:3", input=88.75)
+
+
+def logits(value: float) -> dict[str, Any]:
+    """One input of one number."""
+    return {"logits": TensorText(dtype="float32", shape=(1, 1), values=(value.hex(),))}
+
+
+def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
+    """A verdict that is broken at one number."""
+    own = {name: facts.pop(name) for name in Violation.model_fields if name in facts}
+    violation = Violation(
+        **{
+            **dict(samples.run.violation()),
+            "example": logits(at),
+            "cause": "exp overflows",
+            "replay": f"harness check home.py:f --contract softmax --law {law} --dtypes float32 --example '{{}}'",
+            **own,
+        }
+    )
+    return samples.run.verdict(
+        facts.pop("status", Status.BROKEN), **{"law": law, "group": "value", "violation": violation, **facts}
+    )
+
+
+def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
+    """On whatever examples it was found, and the value in float32 stands for it."""
+    verdicts = [
+        broken("gradient", 1.0, group="gradient", event=OVERFLOW),
+        broken("value", 2.0, dtype="float16", event=OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})),
+        broken("value", 88.75, event=OVERFLOW),
+    ]
+    (one,) = findings(verdicts)
+    assert (one.first, one.laws, one.dtypes) == (verdicts[2], ["value", "gradient"], ["float32", "float16"])
+    assert sentence(one) == "exp overflows"
+
+
+def test_two_events_are_two_findings_on_one_example_too() -> None:
+    """What nothing is known of joins the first of them."""
+    invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
+    verdicts = [broken(event=OVERFLOW), broken("masked", event=invalid), broken("shift", cause="another")]
+    assert [one.laws for one in findings(verdicts)] == [["value", "shift"], ["masked"]]
+
+
+def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
+    """A quotient of infinities and a backward pass follow; a sum that is too long for its format does not."""
+    invalid = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "div", "backward": True})
+    total = OVERFLOW.model_copy(update={"operation": "sum"})
+    verdicts = [broken(event=OVERFLOW), broken("masked", event=invalid), broken("long", event=total)]
+    assert [one.laws for one in findings(verdicts)] == [["value", "masked"], ["long"]]
+
+
+def test_without_an_event_one_example_or_one_explanation_joins() -> None:
+    """Also where the verdict that joins two groups comes last."""
+    apart = [broken("a", 1.0, cause="x"), broken("b", 2.0, cause="y")]
+    assert len(findings(apart)) == 2
+    assert len(findings([*apart, broken("c", 2.0, cause="x")])) == 1
+
+
+def test_errors_are_one_finding_by_what_was_done() -> None:
+    """Cases stay apart."""
+    errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
+    other = samples.run.verdict(Status.ERROR, case="x.y.z", reason="E: x")
+    assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
+    assert sentence(findings(errors)[0]) == "E: x"
+
+
+def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:
+    """Alone they are a finding of their own, after the defects; what is declared is none."""
+    lost = broken("kept", status=Status.LOST, event=OVERFLOW)
+    assert [one.status for one in findings([lost, broken(event=OVERFLOW)])] == [Status.BROKEN]
+    absorbed = OVERFLOW.model_copy(update={"kind": EventKind.ABSORPTION, "operation": "log"})
+    other = broken("kept", status=Status.LOST, event=absorbed)
+    assert [one.status for one in findings([other, broken(event=OVERFLOW)])] == [Status.BROKEN, Status.LOST]
+    assert findings([broken(status=Status.EXPECTED), samples.run.verdict(Status.HOLDS)]) == []
+    assert len(findings([broken(status=Status.EXPECTED)], [Status.EXPECTED])) == 1
+
+
+def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
+    """Not beside one that is infinitely wrong already."""
+    worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
+    near = broken(deviation=3.4, bound=3.1, worst=worst)
+    assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4.0]]: 7, expected 1, 9e+09 ulp")
+    assert "worst" not in dict(facts(findings([broken(deviation=math.inf, worst=worst)])[0]))
+    assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1)])[0]))
+
+
+def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
+    """Else a barely failing example reads as a false alarm."""
+    near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
+    assert dict(facts(findings([near])[0]))["smallest"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
+    """The command to see it again is one line."""
+    block = finding_block(findings([broken(event=OVERFLOW)])[0], width=width, options_only=True)
+    *lines, again = block.splitlines()
+    assert max(map(len, lines)) <= width
+    assert again == "  again     --law value --dtypes float32 --example '{}'"
+    short = finding_in_short(findings([broken(event=OVERFLOW)])[0], width=width)
+    assert len(short.splitlines()) <= 3
+
+
+def test_every_failing_verdict_has_its_finding() -> None:
+    """By its key."""
+    verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
+    assert set(by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}
