@@ -146,6 +146,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     finally:
         for verdict in getattr(check, "verdicts", ()):
             pyfuncitem.user_properties.append((PROPERTY, verdict.model_dump_json()))
+        for one in getattr(check, "properties", ()):
+            pyfuncitem.user_properties.append((FOUND, one.model_dump_json()))
     if check is not None and not check.verdicts:
         pytest.fail("the test has not called `check` on a function: nothing was checked", pytrace=False)
     return result
@@ -176,12 +178,23 @@ def _breaks(report: object) -> bool:
 
 def _verdicts(report: object) -> "list[Verdict]":
     """The verdicts that an item reached."""
-    said = [value for name, value in getattr(report, "user_properties", ()) if name == PROPERTY]
-    if not said:
+    if not (said := _said(report, PROPERTY)):
         return []
     from harness.record import Verdict
 
     return [Verdict.model_validate_json(text) for text in said]
+
+
+def _said(report: object, of: str) -> list[str]:
+    return [value for name, value in getattr(report, "user_properties", ()) if name == of]
+
+
+def _sentences(reports: Sequence[object]) -> list[str]:
+    """What kind of thing each function is, once."""
+    from harness.record import Property, property_sentences
+
+    found = [Property.model_validate_json(text) for report in reports for text in _said(report, FOUND)]
+    return property_sentences({one.key: one for one in found}.values())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -197,6 +210,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from harness.record import findings, verdict_line
 
     terminalreporter.section("laws")
+    for sentence in _sentences(called):
+        terminalreporter.write_line(sentence)
     for number, finding in enumerate(findings(verdicts)):
         terminalreporter.write_line(_told(finding, verdicts, first=number == 0))
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))

@@ -92,6 +92,25 @@ def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytes
     wordy.stdout.fnmatch_lines(["*= FAILURES =*", "E*test_mine.naive breaks value [[]float32[]]"])
 
 
+def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester) -> None:
+    """However many laws and dtypes follow from it; they are judged under it, and pass."""
+    pytester.makepyfile(
+        """
+        import harness
+
+        def spread(x):
+            return x.var(-1)
+
+        @harness.parametrize_laws("variance", dtypes=["float32", "float64"], laws=["value", "not_negative"], examples=1)
+        def test_spread(check):
+            check(spread)
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=4)
+    assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
+
+
 def test_lost_digits_pass_unless_the_user_is_strict(pytester: pytest.Pytester) -> None:
     """The summary says that they are lost."""
     pytester.makepyfile(
