@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -114,6 +115,7 @@ class _LogSumExp(torch.autograd.Function):
         return (shift + logarithm).squeeze(-1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, v: Tensor) -> Tensor:
         s, logarithm = ctx.saved_tensors
         return v[..., None] * (s - logarithm).exp()

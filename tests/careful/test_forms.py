@@ -45,9 +45,10 @@ def _known(job: Job) -> bool:
     "job", [job for job in JOBS if not _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
 )
 def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
-    """It holds, or loses digits that a better algorithm keeps."""
+    """It holds, or loses digits that a better algorithm keeps; a backward pass of one's own need not have another."""
     verdict = decided(job)
-    assert verdict.status in {Status.HOLDS, Status.LOST}, verdict.violation or verdict.reason
+    skipped = {Status.SKIPPED} if job.law.name == "second_derivative" else set()
+    assert verdict.status in {Status.HOLDS, Status.LOST} | skipped, verdict.violation or verdict.reason
 
 
 @pytest.mark.parametrize(
