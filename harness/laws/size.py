@@ -169,5 +169,6 @@ _ANY_RANK = Law(
     group="implementation",
     cause="the second axis, or everything but the first, is taken for the last: count from the end, dim=-1",
     examples=5,
+    lost_digits="the contract is of matrices, for which an axis counted from the front is right, as in the book",
     **_USUAL,
 )

@@ -40,7 +40,19 @@ def sentence(finding: Finding) -> str:
             return f"declared to break {first.law}, and does not in {count(first.examples, 'example')}: {first.reason}"
     if finding.event is not None and finding.violation is not None:
         return finding.violation.cause
-    return f"{first.law} {'loses digits' if finding.status is Status.LOST else 'is broken'}: {first.statement}"
+    return f"{_law(finding)}: {first.statement}"
+
+
+_OF_DIGITS = {"value", "length", "gradient"}
+"""Groups of laws of which digits can be lost."""
+
+
+def _law(finding: Finding) -> str:
+    """Say what is wrong with the law that stands for the finding."""
+    first = finding.first
+    if finding.status is not Status.LOST:
+        return f"{first.law} is broken"
+    return f"{first.law} {'loses digits' if first.group in _OF_DIGITS else 'is not kept, and need not be'}"
 
 
 def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
@@ -203,7 +215,7 @@ def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
     if finding.violation is None or finding.event is not None:
         return sentence(finding)
-    return f"{finding.first.law} {'loses digits' if finding.status is Status.LOST else 'is broken'}"
+    return _law(finding)
 
 
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:

@@ -16,6 +16,7 @@ ORDINARY = 1.0
 
 _LENGTH = "length"
 _VALUES = {"value", _LENGTH}
+_OF_DIGITS = {*_VALUES, "gradient"}
 
 
 class Grade(StrEnum):
@@ -59,7 +60,7 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
         return Grade.WRONG
     if any(_magnitude(verdict) != float("inf") for verdict in broken):
         return Grade.UNSTABLE
-    if any(verdict.status is Status.LOST for verdict in verdicts):
+    if any(verdict.status is Status.LOST and verdict.group in _OF_DIGITS for verdict in verdicts):
         return Grade.BACKWARD_STABLE
     largest = max((verdict.largest or 0.0 for verdict in values), default=0.0)
     if largest <= HALF:
