@@ -116,4 +116,5 @@ CASES = [
         },
     ),
     Case(scratch.accurate_kl_divergence, "kl_divergence"),
+    Case(scratch.kl_divergence_of_probabilities, "kl_divergence_of_probabilities"),
 ]

@@ -27,8 +27,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
-from harness.contracts.building_blocks.logit_rows import LONG_ROWS, largest_logit
+from harness.contracts.building_blocks.distributions import (
+    distributions,
+    rounded_softmax,
+    with_logarithms,
+    with_sum_one,
+)
+from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
@@ -45,7 +50,7 @@ from harness.laws import (
     law,
     on_long_rows,
 )
-from harness.laws.strategies import SEEDS, batches, companions, long_rows, masked
+from harness.laws.strategies import SEEDS, companions, long_rows, masked
 
 SOURCE = "definition; the bound is derived in the module"
 
@@ -136,37 +141,6 @@ def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDou
 # Inputs
 
 
-def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
-    """Positive probabilities and logarithms of another distribution, normalised before they are rounded.
-
-    A quarter of the rows each: another distribution altogether, at all magnitudes; the same one, each rounded for
-    itself; the logarithm of ``p`` a few ulp away; the classes in reverse, so that what is likely is not.
-    """
-
-    def expand(logits: Tensor, seed: int) -> tuple[Tensor, Tensor, np.random.Generator]:
-        rng = np.random.default_rng(seed)
-        p = _rounded_softmax(logits, format_)
-        return _another(logits, p, rng, format_), p, rng
-
-    return st.builds(expand, batches(format_, largest=-2.0 * format_.log_smallest), SEEDS)
-
-
-def _rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
-    return logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
-
-
-def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
-    """Logarithms of the four kinds."""
-    magnitude = np.exp2(rng.random((len(logits), 1)) * np.log2(largest_logit(format_)))
-    far = companions(logits.double(), rng) * torch.from_numpy(magnitude)
-    log_p = p.double().log()
-    few_ulp = log_p * (1.0 + torch.from_numpy(rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u))
-    kinds = [far.log_softmax(-1), logits.double().log_softmax(-1), few_ulp, logits.double().flip(-1).log_softmax(-1)]
-    chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
-    log_q = torch.stack(kinds).gather(0, chosen)[0]
-    return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)
-
-
 def _inputs(format_: Format) -> st.SearchStrategy[Example]:
     def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
         log_q, p, rng = drawn
@@ -211,7 +185,7 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(logits: Tensor) -> Example:
         log_q = logits.double().flip(-1).log_softmax(-1).to(format_.dtype)
-        return {"log_q": log_q, "p": _rounded_softmax(logits, format_)}
+        return {"log_q": log_q, "p": rounded_softmax(logits, format_)}
 
     return long_rows(format_).map(expand)
 

@@ -34,7 +34,6 @@ def claim(name: str, arguments: str = "x") -> str:
         ("F.binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits"),
         ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits"),
         ("GaussianNLLLoss", "gaussian_nll"),
-        ("KLDivLoss", "kl_divergence"),
         ("expit", "sigmoid"),
         ("SGD", "sgd"),
     ],
@@ -69,6 +68,8 @@ def test_the_arguments_decide_between_contracts_of_one_name() -> None:
     assert claim("cross_entropy", "probs, labels") == "nll_of_probabilities"
     assert claim("cross_entropy", "logits, labels") == "cross_entropy"
     assert claim("cross_entropy", "a, b") == "cross_entropy"
+    assert claim("kl_divergence", "p, q") == "kl_divergence_of_probabilities"
+    assert claim("kl_divergence", "log_q, p") == "kl_divergence"
 
 
 @pytest.mark.parametrize(

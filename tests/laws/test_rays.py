@@ -62,6 +62,14 @@ def kl(log_q: Tensor, p: Tensor) -> Tensor:
     return (p * (p.log() - log_q)).sum(1)
 
 
+OF_TWO = "kl_divergence_of_probabilities"
+
+
+def kl_of_two(p: Tensor, q: Tensor) -> Tensor:
+    """The definition."""
+    return (p * (p.log() - q.log())).sum(1)
+
+
 def masked(x: Tensor, keep: Tensor) -> Tensor:
     """With a selection."""
     return x.double().masked_fill(~keep, -torch.inf).softmax(1).to(x.dtype)
@@ -110,6 +118,8 @@ TABLE = [
     ("binary_cross_entropy_with_logits", "rows", "value", bce, lambda x, _: len(x) > 256, 256.0),
     ("kl_divergence", "unlikely class", "value", kl, any_of(lambda x: x < -40), 40.0),
     ("kl_divergence", "rare class", "value", kl, lambda _, p: (p < SMALL).any(1), SMALL),
+    (OF_TWO, "unlikely class", "value", kl_of_two, lambda _, q: (q < SMALL).any(1), SMALL),
+    (OF_TWO, "rare class", "value", kl_of_two, lambda p, _: (p < SMALL).any(1), SMALL),
     ("masked_softmax", "masked spike", "value", masked, lambda x, keep: ((x > 40) & ~keep).any(1), 40.0),
     ("masked_softmax", "kept spike", "value", masked, lambda x, keep: ((x > 40) & keep).any(1), 40.0),
     ("masked_softmax", "kept negative spike", "value", masked, lambda x, keep: ((x < -40) & keep).any(1), 40.0),

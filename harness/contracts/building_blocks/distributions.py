@@ -1,4 +1,4 @@
-"""Rows that are distributions: how one stays one when an entry of it is changed or dropped.
+"""Rows that are distributions: pairs of them, and how one stays one when an entry of it is changed or dropped.
 
 The largest entry takes what the others leave. So the entry that was changed keeps its value, which a division by the
 sum would not let it.
@@ -6,10 +6,14 @@ sum would not let it.
 
 import math
 
+import numpy as np
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats import Format
+from harness.laws.strategies import SEEDS, batches, companions
 
 
 def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
@@ -48,3 +52,35 @@ def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
     if bool((~within & (others >= 1.0)).any()) or bool((values.isfinite() & (values > 0.0)).any()):
         return None
     return torch.where(within, log_q, values.scatter(-1, largest, (-others).log1p()).to(log_q.dtype))
+
+
+def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
+    """Positive probabilities and logarithms of another distribution, normalised before they are rounded.
+
+    A quarter of the rows each: another distribution altogether, at all magnitudes; the same one, each rounded for
+    itself; the logarithm of ``p`` a few ulp away; the classes in reverse, so that what is likely is not.
+    """
+
+    def expand(logits: Tensor, seed: int) -> tuple[Tensor, Tensor, np.random.Generator]:
+        rng = np.random.default_rng(seed)
+        p = rounded_softmax(logits, format_)
+        return _another(logits, p, rng, format_), p, rng
+
+    return st.builds(expand, batches(format_, largest=-2.0 * format_.log_smallest), SEEDS)
+
+
+def rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
+    """Probabilities of logits, rounded once; none is zero."""
+    return logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+
+
+def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
+    """Logarithms of the four kinds."""
+    magnitude = np.exp2(rng.random((len(logits), 1)) * np.log2(largest_logit(format_)))
+    far = companions(logits.double(), rng) * torch.from_numpy(magnitude)
+    log_p = p.double().log()
+    few_ulp = log_p * (1.0 + torch.from_numpy(rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u))
+    kinds = [far.log_softmax(-1), logits.double().log_softmax(-1), few_ulp, logits.double().flip(-1).log_softmax(-1)]
+    chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
+    log_q = torch.stack(kinds).gather(0, chosen)[0]
+    return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)

@@ -1,0 +1,304 @@
+r"""Kullback-Leibler divergence of two distributions that are both given by their probabilities.
+
+:math:`D = \sum_j p_j (\ln p_j - \ln q_j)` row by row, with :math:`0 \ln 0 = 0`: a class with :math:`p_j = 0` adds
+nothing, whatever :math:`q_j`, and one with :math:`p_j > 0` and :math:`q_j = 0` makes the divergence infinite.
+
+The bound is that of the divergence from logarithms, with a second logarithm that errs by :math:`2u` and, where the
+ratio :math:`p / q` is taken first, its rounding, which is :math:`u` absolutely under the logarithm. With
+:math:`t_j = \ln p_j - \ln q_j` it is :math:`u \sum_j p_j (3 |\ln p_j| + 3 |\ln q_j| + 2 |t_j| + 1) + (k - 1) u_a
+\sum_j p_j |t_j| + u |D|`, and three smallest subnormals a class for the products that underflow.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from flint import arb
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.distributions import distributions, rounded_softmax, with_sum_one
+from harness.contracts.building_blocks.logit_rows import LONG_ROWS
+from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
+from harness.floats import double_double as dd
+from harness.floats.oracle import log
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws.strategies import SEEDS, companions, long_rows
+
+SOURCE = "definition; the bound is derived in the module"
+
+# Oracles
+
+
+def _value_screen(_: dd.Elementary, p: Array, q: Array) -> DoubleDouble:
+    """Terms to all the digits there are, since they cancel."""
+    counted, impossible = (p != 0.0) & (q != 0.0), (p > 0.0) & (q == 0.0)
+    of_p, of_q = (dd.DOUBLE.log(dd.lift(np.where(counted, x, 1.0))) for x in (p, q))
+    finite = dd.total((of_p - of_q) * np.where(counted, p, 0.0))
+    infinite = impossible.any(-1)
+    return DoubleDouble(np.where(infinite, np.inf, finite.hi), np.where(infinite, 0.0, finite.lo))
+
+
+def _value_exact(p: Any, q: Any) -> Any:
+    nothing, impossible = np.asarray(p == 0, dtype=bool), np.asarray((p > 0) & (q == 0), dtype=bool)
+    chosen, given = p.copy(), q.copy()
+    chosen[nothing], given[nothing | impossible] = arb(1), arb(1)
+    terms = np.where(nothing, p, chosen * (log(chosen) - log(given)))
+    terms[impossible] = arb("+inf")
+    return terms.sum(-1)
+
+
+def _in_p_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array) -> DoubleDouble:
+    return (dd.DOUBLE.log(dd.lift(p)) - dd.DOUBLE.log(dd.lift(q)) + 1.0) * cotangent[..., None]
+
+
+def _in_q_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array) -> DoubleDouble:
+    return -(dd.two_product(p, cotangent[..., None]) / q)
+
+
+value_oracle = Oracle(_value_screen, _value_exact)
+gradient_in_p_oracle = Oracle(_in_p_screen, lambda p, q, cotangent: (log(p) - log(q) + arb(1)) * cotangent[..., None])
+gradient_in_q_oracle = Oracle(_in_q_screen, lambda p, q, cotangent: -p * cotangent[..., None] / q)
+
+
+# Bounds
+
+
+def _absolute_bound(p: Tensor, q: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of any of the forms, where the divergence is finite."""
+    weights, u, k = to_array(p), format_.u, p.shape[-1]
+    counted = (weights > 0.0) & (to_array(q) > 0.0)
+    of_p, of_q = (np.log(np.where(counted, to_array(x), 1.0)) for x in (p, q))
+    difference = np.abs(of_p - of_q)
+    rounding = (weights * u * (3.0 * np.abs(of_p) + 3.0 * np.abs(of_q) + 2.0 * difference + 1.0)).sum(-1)
+    adding = (k - 1) * format_.u_accumulator * (weights * difference).sum(-1)
+    with np.errstate(invalid="ignore"):
+        stored = np.where(np.isinf(expected.hi), 0.0, u * np.abs(expected.hi))
+    return np.asarray((rounding + adding + stored) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
+
+
+def _error_in_p(p: Tensor, q: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """``u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|``, and subnormals over ``p``."""
+    of_p, of_q = (np.abs(np.log(to_array(x))) for x in (p, q))
+    v = np.abs(to_array(cotangent))[..., None]
+    rounding = format_.u * (v * (4.0 * of_p + 4.0 * of_q + 5.0) + 2.0 * np.abs(expected.hi))
+    return np.asarray(rounding * (1.0 + 8.0 * format_.u) + format_.smallest / to_array(p) + 4.0 * format_.smallest)
+
+
+def _error_in_q(_: Tensor, q: Tensor, __: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """``4 u |y|``, and a subnormal over ``q``."""
+    rounding = 4.0 * format_.u * (1.0 + 4.0 * format_.u) * np.abs(expected.hi)
+    return np.asarray(rounding + format_.smallest * (2.0 + 2.0 / to_array(q)))
+
+
+# Inputs
+
+
+def _inputs(format_: Format) -> st.SearchStrategy[Example]:
+    """Two positive distributions; of ``q``, by which gradients divide, all are normal numbers."""
+
+    def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
+        log_q, p, rng = drawn
+        q = log_q.double().exp().clamp(4.0 * format_.tiny, 1.0).to(format_.dtype)
+        return {"p": p, "q": q, "cotangent": companions(p[:, 0], rng)}
+
+    return distributions(format_).map(expand)
+
+
+def _without(*, of_p: bool, of_q: bool) -> Inputs:
+    """About a third of the classes impossible under ``p``, under ``q``, or under both; one is left."""
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def expand(example: Example, seed: int) -> Example:
+            shape = tuple(example["p"].shape)
+            dropped = np.random.default_rng(seed).random(shape) < 1.0 / 3.0
+            dropped[:, 0] = False
+            zeros = torch.from_numpy(dropped)
+            return {
+                **example,
+                **{name: _dropped(example[name], zeros) for name, chosen in (("p", of_p), ("q", of_q)) if chosen},
+            }
+
+        return st.builds(expand, _inputs(format_), SEEDS)
+
+    return inputs
+
+
+def _dropped(x: Tensor, zeros: Tensor) -> Tensor:
+    """A distribution without some of its classes."""
+    left = x.double().masked_fill(zeros, 0.0)
+    return (left / left.sum(-1, keepdim=True)).to(x.dtype)
+
+
+def _extremes(format_: Format) -> st.SearchStrategy[Example]:
+    """One class nearly certain under ``p``; the others, and all of ``q``, from one to the smallest number."""
+    small = [format_.smallest, format_.tiny, 2.0 * format_.tiny]
+
+    def expand(rows: int, columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        p = rng.choice(small, size=(rows, columns))
+        p[np.arange(rows), rng.integers(columns, size=rows)] = rng.choice([1.0, 1.0 - format_.u], size=rows)
+        q = rng.choice([*small, 0.25, 0.5, 1.0 - format_.u, 1.0], size=(rows, columns))
+        return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("p", p), ("q", q))}
+
+    return st.builds(expand, st.integers(16, 128), st.integers(1, 8), SEEDS)
+
+
+def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of up to 65,536 classes, the two distributions in opposite order."""
+    return long_rows(format_).map(
+        lambda logits: {"p": rounded_softmax(logits, format_), "q": rounded_softmax(logits.flip(-1), format_)}
+    )
+
+
+# Laws
+
+_VALUE = Exact(("p", "q"), value_oracle, _absolute_bound)
+
+IMPOSSIBLE = "0 * -inf or 0 / 0 is NaN: a class of probability zero is to be left out, by torch.where or xlogy"
+
+value = usual_laws.value(
+    _VALUE,
+    "value",
+    "kl_divergence(p, q) equals sum_j p_j (ln p_j - ln q_j), row by row.",
+    source=SOURCE,
+    bound="u sum p (3 |ln p| + 3 |ln q| + 2 |t| + 1) + (k - 1) u_a sum p |t| + u |D|, t = ln p - ln q, and subnormals",
+    cause="an epsilon or a clamp bends the logarithm of what is unlikely; or the arguments are exchanged",
+    non_finite="p / q overflows where q is small: subtract the logarithms",
+)
+
+
+@law(
+    "kl_divergence(p, p) is zero.",
+    source="ln(p / p) = 0",
+    bound="the value's bound",
+    unit="ulp of 1",
+    cause="an epsilon is added to one of the two and not to the other, or one is clamped",
+    group="algebra",
+)
+def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
+    """Hand the same distribution over twice."""
+    actual = kl(p, p.clone())
+    absolute = _absolute_bound(p, p, dd.lift(np.zeros(tuple(actual.shape))), kl.format)
+    return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute, kl.format)
+
+
+@law(
+    "The order of the classes does not change the divergence.",
+    source="a sum does not depend on the order of its terms",
+    bound="the value's bound, twice",
+    cause="a class is left out by its place, or the last probability is taken for one minus the others",
+    group="algebra",
+)
+def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
+    """Reverse the classes; where that is not finite, compare with the truth."""
+    expected = value_oracle(p, q)
+    again = to_array(kl(p.flip(-1), q.flip(-1)))
+    reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
+    return within(kl(p, q), reference, 2.0 * _absolute_bound(p, q, expected, kl.format), kl.format)
+
+
+gradient = usual_laws.gradient(
+    Exact(("p", "q", "cotangent"), gradient_in_p_oracle, _error_in_p),
+    "gradient",
+    "The gradient of kl_divergence . v in p is v (ln p + 1 - ln q).",
+    source="product rule",
+    bound="u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|, and a subnormal over p",
+    cause="p is a constant to autograd, or clamped: the entropy's part of the gradient is missing",
+)
+
+gradient_in_q = usual_laws.gradient(
+    Exact(("p", "q", "cotangent"), gradient_in_q_oracle, _error_in_q),
+    "gradient_in_q",
+    "The gradient of kl_divergence . v in q is -v p / q.",
+    of=1,
+    source="d(-ln q)/dq",
+    bound="4 u |v| p / q, and a subnormal over q",
+    cause="q is normalised again, or clamped: it is to be taken as it is given",
+)
+
+
+# Rays
+
+
+def _two(p: Tensor, q: Tensor) -> Example:
+    """The second of two classes under either; the first one has the rest."""
+    rows = {"p": torch.stack([1.0 - p, p], 1), "q": torch.stack([1.0 - q, q], 1)}
+    return {**rows, "cotangent": torch.ones_like(p)}
+
+
+def _unlikely(t: Tensor, _: Format) -> Example:
+    return _two(torch.full_like(t, 0.5), t)
+
+
+def _rare(t: Tensor, _: Format) -> Example:
+    return _two(t, torch.full_like(t, 0.25))
+
+
+# Contract
+
+KL_DIVERGENCE_OF_PROBABILITIES = Contract(
+    "kl_divergence_of_probabilities",
+    aliases=("kl_divergence", "kl_div", "kl", "relative_entropy"),
+    signature="(p[n,k], q[n,k]) -> [n]",
+    summary="sum_j p_j (ln p_j - ln q_j), row by row",
+    domain="0 < p, q <= 1, each with a sum of one but for rounding; zeros and subnormal q where a law says so",
+    inputs=_inputs,
+    laws=(
+        value,
+        zero_for_equal_distributions,
+        class_order_invariant,
+        gradient,
+        gradient_in_q,
+        value.on(
+            _without(of_p=True, of_q=False),
+            "zero_probability_adds_nothing",
+            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
+            group="special",
+            non_finite=IMPOSSIBLE,
+        ),
+        value.on(
+            _without(of_p=True, of_q=True),
+            "impossible_for_both_adds_nothing",
+            "A class with p = 0 and q = 0 adds nothing.",
+            group="special",
+            non_finite=IMPOSSIBLE,
+        ),
+        value.on(
+            _without(of_p=False, of_q=True),
+            "infinite_where_only_q_is_zero",
+            "A class with p > 0 and q = 0 makes the divergence +inf.",
+            group="special",
+            cause="q is clamped or gets an epsilon, or the class is left out because q is zero",
+        ),
+        usual_laws.on_extreme_numbers(
+            value, _extremes, "The value is right for probabilities from the smallest number to one."
+        ),
+        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
+        *implementation_laws(value),
+    ),
+    axes={
+        "p": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "q": Axes(("n", "k"), positive=True, restore=with_sum_one),
+        "cotangent": Axes(("n",)),
+    },
+    output=("n",),
+    rays=(
+        Ray(
+            "unlikely class",
+            "p = (1/2, 1/2), q = (1 - t, t)",
+            _unlikely,
+            start=lambda _: 0.5,
+            end=lambda format_: 4.0 * format_.tiny,
+        ),
+        Ray(
+            "rare class",
+            "p = (1 - t, t), q = (3/4, 1/4)",
+            _rare,
+            start=lambda _: 0.5,
+            end=lambda format_: format_.smallest,
+        ),
+    ),
+)

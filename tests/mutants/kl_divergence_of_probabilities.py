@@ -1,0 +1,77 @@
+"""Deliberately wrong implementations of the divergence of two vectors of probabilities."""
+
+import torch
+from mutants.mutant import Mutant
+from torch import Tensor
+
+
+def sound(p: Tensor, q: Tensor) -> Tensor:
+    """What the mutants deviate from."""
+    possible = p > 0
+    return (p.where(possible, 1.0) * (p.where(possible, 1.0).log() - q.where(possible, 1.0).log())).sum(-1)
+
+
+def epsilon_in_both(p: Tensor, q: Tensor) -> Tensor:
+    """1e-8 in both logarithms: what is unlikely under q costs at most ln 1e8."""
+    return (p * ((p + 1e-8) / (q + 1e-8)).log()).sum(-1)
+
+
+def epsilon_in_one(p: Tensor, q: Tensor) -> Tensor:
+    """An epsilon in one logarithm alone."""
+    return (p * ((p + 1e-3).log() - q.log())).sum(-1)
+
+
+def last_is_one_minus_the_others(p: Tensor, q: Tensor) -> Tensor:
+    """The last probability is computed from the others, and cancels."""
+    last = (1 - p[:, :-1].sum(-1, keepdim=True)).clamp_min(0.0)
+    return sound(torch.cat([p[:, :-1], last], -1), q)
+
+
+def constant_entropy(p: Tensor, q: Tensor) -> Tensor:
+    """The entropy of p is a constant to autograd."""
+    return (p * (p.detach().log() - q.log())).sum(-1)
+
+
+def normalised_again(p: Tensor, q: Tensor) -> Tensor:
+    """Another normalisation of q: the value is the same, the gradient is 1 - p / q."""
+    return sound(p, q / q.sum(-1, keepdim=True))
+
+
+def zero_times_infinity(p: Tensor, q: Tensor) -> Tensor:
+    """The term p ln p at p = 0."""
+    return (p * (p.log() - q.log())).sum(-1)
+
+
+def one_side_guarded(p: Tensor, q: Tensor) -> Tensor:
+    """Guarded p ln p by xlogy, and nothing guards p ln q."""
+    return (torch.xlogy(p, p) - p * q.log()).sum(-1)
+
+
+def left_out_of_q(p: Tensor, q: Tensor) -> Tensor:
+    """Classes that q excludes are left out."""
+    return sound(p.where(q > 0, 0.0), q)
+
+
+def ratio_overflows(p: Tensor, q: Tensor) -> Tensor:
+    """The logarithm of the ratio, which overflows for a subnormal q."""
+    return (p * (p / q).log()).sum(-1)
+
+
+def mean_times_count(p: Tensor, q: Tensor) -> Tensor:
+    """The mean times the number of classes, which float16 does not have beyond 65,504."""
+    terms = p * (p.log() - q.log())
+    return terms.float().mean(-1).to(p.dtype) * torch.tensor(p.shape[-1], dtype=p.dtype)
+
+
+MUTANTS = [
+    Mutant(epsilon_in_both, "kl_divergence_of_probabilities", "value"),
+    Mutant(epsilon_in_one, "kl_divergence_of_probabilities", "zero_for_equal_distributions"),
+    Mutant(last_is_one_minus_the_others, "kl_divergence_of_probabilities", "class_order_invariant"),
+    Mutant(constant_entropy, "kl_divergence_of_probabilities", "gradient"),
+    Mutant(normalised_again, "kl_divergence_of_probabilities", "gradient_in_q"),
+    Mutant(zero_times_infinity, "kl_divergence_of_probabilities", "zero_probability_adds_nothing"),
+    Mutant(one_side_guarded, "kl_divergence_of_probabilities", "impossible_for_both_adds_nothing"),
+    Mutant(left_out_of_q, "kl_divergence_of_probabilities", "infinite_where_only_q_is_zero"),
+    Mutant(ratio_overflows, "kl_divergence_of_probabilities", "value_on_extreme_numbers"),
+    Mutant(mean_times_count, "kl_divergence_of_probabilities", "value_on_long_rows", dtype="float16"),
+]
