@@ -29,6 +29,8 @@ def claim(name: str, arguments: str = "x") -> str:
         ("LayerNorm", "layer_norm"),
         ("LlamaRMSNorm", "rms_norm"),
         ("squared_loss", "squared_error"),
+        ("mean_squared_loss", "squared_error"),
+        ("half_squared_loss", "squared_error"),
         ("MSELoss", "squared_error"),
         ("cross_entropy_loss", "cross_entropy"),
         ("F.binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits"),
