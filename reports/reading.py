@@ -5,7 +5,19 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from harness.record import Breaking, Comparison, GateFinding, Image, Proof, Run, RunFolder, Slices, Verdict, Worst
+from harness.record import (
+    Breaking,
+    Comparison,
+    GateFinding,
+    Image,
+    Proof,
+    Property,
+    Run,
+    RunFolder,
+    Slices,
+    Verdict,
+    Worst,
+)
 from reports.difference import differences
 from reports.frame import Frames, frames
 from reports.history import Digest
@@ -48,6 +60,8 @@ class Reading:
         Findings of the gate.
     survey
         Records of a survey.
+    properties
+        What kind of thing the cases are that are nobody's own.
     """
 
     head: Run
@@ -59,6 +73,7 @@ class Reading:
     changes: pd.DataFrame | None = None
     gate: Gated = field(default_factory=Gated)
     survey: Surveyed = field(default_factory=Surveyed)
+    properties: tuple[Property, ...] = ()
 
     @property
     def before(self) -> Run:
@@ -83,9 +98,10 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     own = frames(run)
     gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
+    properties = tuple(run.read(Property))
     if not earlier:
-        return Reading(run.head(), verdicts, proofs, images, own, gate=gate, survey=survey)
+        return Reading(run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties)
     same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), own, same_machine=same)
     digests = tuple(map(Digest.of, (*earlier, run)))
-    return Reading(run.head(), verdicts, proofs, images, own, digests, changes, gate, survey)
+    return Reading(run.head(), verdicts, proofs, images, own, digests, changes, gate, survey, properties)

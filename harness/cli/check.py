@@ -107,7 +107,6 @@ def check(
     means: Means,
 ) -> None:
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
-    from harness.record import property_sentences
     from harness.verdict.campaign import Campaign
 
     if corpus is not None and not corpus.is_dir():
@@ -147,9 +146,7 @@ def check(
         if opened is not None:
             opened.add_verdicts(verdicts)
             opened.add_properties(properties.values())
-        for sentence in property_sentences(properties.values()):
-            print(f"property: {sentence}")
-        _show(campaign, verdicts, ending.early, written, verbose=verbose)
+        _show(campaign, verdicts, list(properties.values()), ending.early, written, verbose=verbose)
         ending.settle()
         if ending.code is not None:
             return ending.code
@@ -179,19 +176,27 @@ def _processes(campaign: "Campaign", means: Means) -> int:
 
 
 def _show(
-    campaign: "Campaign", verdicts: "list[Verdict]", end: str, written: dict[str, Path], *, verbose: bool
+    campaign: "Campaign",
+    verdicts: "list[Verdict]",
+    properties: "list[Property]",
+    end: str,
+    written: dict[str, Path],
+    *,
+    verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, verdict_line, write_atomically
+    from harness.record import census_line, property_sentences, verdict_line, write_atomically
     from harness.show.document import WRITERS
     from harness.show.verdict import print_verdicts
 
     # A replay is asked for what the record says of its one example.
     in_full = verbose or campaign.example is not None
     say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
+    for sentence in property_sentences(properties):
+        print(f"property: {sentence}")
     print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full)
     for kind, file in written.items():
-        write_atomically(file, WRITERS[kind](verdicts))
+        write_atomically(file, WRITERS[kind](verdicts, properties))
         print(f"{kind}: {file}")
     place = whence(campaign.target)
     what = f"{campaign.target} ({place})" if place else campaign.target

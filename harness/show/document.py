@@ -13,6 +13,7 @@ from harness.record import (
     SCHEMA,
     Event,
     Finding,
+    Property,
     Record,
     Status,
     Verdict,
@@ -20,6 +21,7 @@ from harness.record import (
     census_line,
     finding_in_full,
     findings,
+    property_sentences,
     sentence,
     verdict_line,
 )
@@ -38,17 +40,22 @@ class _Found(Record):
 class _Document(Record):
     schema_version: int = SCHEMA
     verdict: str
+    properties: tuple[str, ...]
     findings: tuple[_Found, ...]
     verdicts: tuple[Verdict, ...]
 
 
-def to_json(verdicts: Sequence[Verdict]) -> str:
-    """Return one document: the verdict in words, what was found, and every record.
+def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+    """Return one document: the verdict in words, what kind of thing it is about, what was found, and every record.
 
     NaN and infinities are text, as JSON has none.
     """
-    found = tuple(map(_found, findings(verdicts)))
-    document = _Document(verdict=verdict_line(verdicts), findings=found, verdicts=tuple(verdicts))
+    document = _Document(
+        verdict=verdict_line(verdicts),
+        properties=tuple(property_sentences(properties)),
+        findings=tuple(map(_found, findings(verdicts))),
+        verdicts=tuple(verdicts),
+    )
     return document.model_dump_json(indent=2) + "\n"
 
 
@@ -64,14 +71,19 @@ def _found(finding: Finding) -> _Found:
     )
 
 
-def to_junit(verdicts: Sequence[Verdict]) -> str:
-    """Return JUnit XML: a suite for each case, a test for each law and dtype, whose message is that of its finding."""
+def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+    """Return JUnit XML: a suite for each case, a test for each law and dtype, whose message is that of its finding.
+
+    What kind of thing a case is stands among its suite's properties.
+    """
     document = JUnitXml("harness check")
     found = by_verdict(findings(verdicts))
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         suite = TestSuite(case)
         own = [verdict for verdict in verdicts if verdict.case == case]
         suite.add_testcases([_test_case(verdict, found.get(verdict.key), own) for verdict in own])
+        for said in property_sentences(one for one in properties if one.case == case):
+            suite.add_property("harness", printable(said))
         document.add_testsuite(suite)
     written = io.BytesIO()
     document.write(cast("IO[str]", written), pretty=True)
@@ -101,9 +113,10 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
     return failure
 
 
-def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdict, a block for each finding, and a table of laws and dtypes for each case."""
+def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+    """Return the verdict, what kind of thing it is about, what was found, and a table of laws for each case."""
     parts = [f"**{cell(verdict_line(verdicts))}**", cell(census_line(verdicts))]
+    parts += [f"- {cell(said)}" for said in property_sentences(properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
@@ -140,7 +153,7 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Verdict]], str]] = {
+WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property]], str]] = {
     "json": to_json,
     "junit": to_junit,
     "markdown": to_markdown,

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from harness.record import Finding, Outcome, Status, findings
+from harness.record import Finding, Outcome, Status, findings, property_sentences
 from reports import summary
-from reports.part import Block, Findings, RunTally
+from reports.part import Block, Findings, Note, RunTally
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.sections.block import MOST_BLOCKS, block_text, has_block
@@ -21,6 +21,8 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     shown = {f"failure-{number}": finding for number, finding in enumerate(found[:MOST_BLOCKS], 1)}
     yield _tally(reading)
+    if said := property_sentences(reading.properties):
+        yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
     yield Findings((*_found(shown, left=len(found) - len(shown)), *_others(reading)), _calm(reading))
     for name, finding in shown.items():
         if has_block(finding):
