@@ -54,7 +54,7 @@ def prefer(folder: Path) -> None:
 
 
 def whence(target: str) -> str | None:
-    """Say from where a target is taken, without importing it; ``None`` where that is not known.
+    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def whence(target: str) -> str | None:
     """
     place = target.partition(":")[0]
     if place.endswith(".py"):
-        return _path(Path(place))
+        return None
     top = place.split(".")[0]
     if top == SHIPPED:
         own = own_cases()

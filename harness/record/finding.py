@@ -6,7 +6,7 @@ where they were found on the same example, or are explained by the same sentence
 """
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.record.schema import Event, EventKind, Fault, Status, TensorText, Verdict, Violation
@@ -69,6 +69,11 @@ class Finding:
         return list(dict.fromkeys(verdict.where for verdict in self.verdicts))
 
     @property
+    def is_of_roundings(self) -> bool:
+        """Whether all that is known is that answers in 16 bits are off by some of their digits."""
+        return all(map(_rounds, self.verdicts))
+
+    @property
     def worst(self) -> Verdict | None:
         """The verdict with the worst example; ``None`` where the smallest one shows as much."""
         if self.violation is None or math.isinf(self.violation.deviation):
@@ -91,7 +96,11 @@ def _excess(verdict: Verdict) -> float:
     violation = verdict.violation
     assert violation is not None
     found = violation.worst
-    return max(_ratio(violation), found.deviation / (found.bound or 1.0) if found is not None else 0.0)
+    own = 0.0 if math.isnan(violation.expected) else _ratio(violation)
+    # What is far from a truth that is no number shows nothing.
+    if found is None or math.isnan(found.expected):
+        return own
+    return max(own, found.deviation / (found.bound or 1.0))
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1]) -> list[Finding]:
@@ -131,8 +140,9 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     """
     groups: list[list[Verdict]] = []
     found: dict[Hashable, list[Verdict]] = {}
+    wide = {verdict.law for verdict in verdicts if verdict.dtype not in _NARROW}
     for verdict in sorted(verdicts, key=lambda verdict: _event(verdict) is None):
-        marks = _marks(verdict)
+        marks = _marks(verdict, wide)
         known = [group for mark in marks if (group := found.get(mark)) is not None]
         group = known[0] if known else []
         if not known:
@@ -143,7 +153,8 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
                 groups.remove(other)
                 found.update({mark: group for mark, owner in found.items() if owner is other})
         group.append(verdict)
-        for mark in (*marks, *_example(verdict), ("law", verdict.law)):
+        shared = () if marks[0] == _ROUNDINGS else (*_example(verdict), ("law", verdict.law))
+        for mark in (*marks, *shared):
             found.setdefault(mark, group)
     yield from (group for group in groups if group)
 
@@ -156,16 +167,37 @@ def _has_event(group: Sequence[Verdict]) -> bool:
     return any(_event(verdict) is not None for verdict in group)
 
 
-def _marks(verdict: Verdict) -> list[Hashable]:
-    """What a verdict has in common with others of its finding."""
+def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
+    """What a verdict has in common with others of its finding; ``wide`` are the laws that break in wide formats too."""
     if (event := _event(verdict)) is not None:
-        if event.kind in _OF_RANGE and event.operation not in _SUMS and event.place is not None:
+        too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
+        if event.kind in _OF_RANGE and not too_long and event.place is not None:
             return [("range", event.place)]
         return [("event", event.kind, event.operation, event.backward, event.place)]
+    if verdict.violation is not None and _rounds(verdict) and verdict.law not in wide:
+        return [_ROUNDINGS]
     if verdict.violation is not None:
         return [*_example(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
     own_words = verdict.fault in {None, Fault.RAISED}
     return [(verdict.status, verdict.fault, verdict.reason if own_words else None)]
+
+
+_NARROW = {"bfloat16": 8, "float16": 11}
+"""The formats of 16 bits, and their precisions."""
+
+_ROUNDINGS = "roundings of 16 bits"
+"""The mark of what nothing else is known of."""
+
+_ROUNDED = {"value", "algebra", "length", "gradient"}
+"""Groups of laws that a sum of roundings can break."""
+
+
+def _rounds(verdict: Verdict) -> bool:
+    """Whether an answer in 16 bits is off by less than an eighth of its digits, and nothing else is known of it."""
+    violation = verdict.violation
+    if violation is None or violation.event is not None or verdict.group not in _ROUNDED:
+        return False
+    return violation.deviation <= 2.0 ** (_NARROW.get(verdict.dtype, -99) - 3)
 
 
 _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}

@@ -1,15 +1,16 @@
 """What findings say in words, wherever they are read: one sentence, what shows it, what follows, what mends it."""
 
+import math
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding
-from harness.record.schema import Input, Status, TensorText, Verdict, Violation
+from harness.record.schema import SEED, Input, Status, TensorText, Verdict, Violation
 from harness.record.text import count, nested, violation_block
 
 NAMED = 3
-"""How many laws a finding names."""
+"""How many laws a finding names at most."""
 
 SPELLED_OUT = 8
 """Tensors with more elements are named by their shape."""
@@ -40,6 +41,9 @@ def sentence(finding: Finding) -> str:
             return f"declared to break {first.law}, and does not in {count(first.examples, 'example')}: {first.reason}"
     if finding.event is not None and finding.violation is not None:
         return finding.violation.cause
+    if finding.is_of_roundings:
+        formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
+        return f"the roundings of {formats} add up beyond what a result may lose: compute in float32, round once"
     return f"{_law(finding)}: {first.statement}"
 
 
@@ -47,12 +51,17 @@ _OF_DIGITS = {"value", "length", "gradient"}
 """Groups of laws of which digits can be lost."""
 
 
+def _is_no_loss(finding: Finding) -> bool:
+    """Whether what is not kept is no digit, and need not be."""
+    return finding.status is Status.LOST and finding.first.group not in _OF_DIGITS
+
+
 def _law(finding: Finding) -> str:
     """Say what is wrong with the law that stands for the finding."""
     first = finding.first
     if finding.status is not Status.LOST:
         return f"{first.law} is broken"
-    return f"{first.law} {'loses digits' if first.group in _OF_DIGITS else 'is not kept, and need not be'}"
+    return f"{first.law} {'is not kept, and need not be' if _is_no_loss(finding) else 'loses digits'}"
 
 
 def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
@@ -73,7 +82,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
-        if finding.event is None:
+        if finding.event is None and not finding.is_of_roundings:
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.LOST: "loses", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
     shown.append((verb, _laws(finding, checked)))
@@ -82,10 +91,10 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     return shown
 
 
-def _outcome(violation: Violation, unit: str) -> str:
+def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
     """Return the inputs, the answer and the truth."""
-    place = "" if not violation.place or violation.of == 1 else f" at {list(violation.place)}"
-    inputs = ", ".join(f"{name} = {_short(value)}" for name, value in violation.example.items())
+    place = f" at {list(violation.place)}" if any(violation.place) else ""
+    inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
     return f"{inputs}: {_number(violation.actual)}{place}, expected {_expected(violation, unit)}"
 
 
@@ -101,16 +110,17 @@ def _worst(verdict: Verdict) -> str:
     violation = verdict.violation
     assert violation is not None
     found = violation.worst or violation
-    inputs = ", ".join(f"{name} = {_short(value)}" for name, value in found.example.items())
-    off = f"{_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
-    return f"{inputs}: {_number(found.actual)}, expected {_number(found.expected)}, {off}"
+    inputs = ", ".join(f"{name} = {_short(value, spell=_number)}" for name, value in found.example.items())
+    finite = f", {_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
+    off = finite if math.isfinite(found.deviation) else ""
+    return f"{inputs}: {_number(found.actual)}, expected {_number(found.expected)}{off}"
 
 
 def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _short(value: Input) -> str:
+def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
     """Spell an input out in decimal, or name its shape where it is long."""
     if not isinstance(value, TensorText):
         return str(value) if not isinstance(value, float) else _number(value)
@@ -118,7 +128,7 @@ def _short(value: Input) -> str:
         return f"{value.dtype}{list(value.shape)}"
     if not value.dtype.startswith(("float", "bfloat")):
         return nested(list(value.values), value.shape)
-    return nested([repr(float.fromhex(text)) for text in value.values], value.shape)
+    return nested([spell(float.fromhex(text)) for text in value.values], value.shape)
 
 
 def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
@@ -127,8 +137,18 @@ def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     every, where = _every(finding, checked), _where(finding, checked)
     if len(every) == len(finding.verdicts) > NAMED:
         return f"every law that was checked, in {where}"
-    more = f" and {count(len(names) - NAMED, 'further law')}" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}, in {where}"
+    spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
+    return next((text for text in spelt if len(text) <= _LINE), spelt[-1])
+
+
+_LINE = 68
+"""Characters of a fact that stand on one line of a terminal."""
+
+
+def _first(names: Sequence[str], number: int, where: str) -> str:
+    """Name the first few of the laws, and count the others."""
+    more = f" and {count(len(names) - number, 'further law')}" if len(names) > number else ""
+    return f"{', '.join(names[:number])}{more}, in {where}"
 
 
 def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
@@ -147,7 +167,7 @@ def again(replay: str) -> str:
     words = shlex.split(replay)
     if "--law" not in words:
         return replay
-    options = shlex.join(words[words.index("--law") :])
+    options = shlex.join(words[words.index("--law") :]).replace(f" --seed {SEED}", "")
     if len(options) <= PASTED:
         return options
     return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v spells the example out)"
@@ -199,7 +219,9 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     finding, checked, width, name
         As :func:`finding_block` takes them.
     """
-    shown = "" if finding.violation is None else f"; {_outcome(finding.violation, finding.first.unit)}"
+    shown = ""
+    if finding.violation is not None and not _is_no_loss(finding):
+        shown = f"; {_outcome(finding.violation, finding.first.unit, _number)}"
     title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown} ({_further(finding, checked)})"
     return "\n".join(_filled(title, width, indent="  "))
 
@@ -213,7 +235,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.event is not None:
+    if finding.violation is None or finding.event is not None or finding.is_of_roundings:
         return sentence(finding)
     return _law(finding)
 

@@ -81,6 +81,16 @@ def test_without_an_event_one_example_or_one_explanation_joins() -> None:
     assert len(findings([*apart, broken("c", 2.0, cause="x")])) == 1
 
 
+def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> None:
+    """A law that breaks in float32 too is broken for another reason, and so is what is off by all of its digits."""
+    off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
+    narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", **off)]
+    (one,) = findings(narrow)
+    assert sentence(one).startswith("the roundings of float16 add up")
+    assert len(findings([*narrow, broken("b", 3.0, cause="y")])) == 2
+    assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
+
+
 def test_errors_are_one_finding_by_what_was_done() -> None:
     """Cases stay apart."""
     errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
@@ -104,7 +114,7 @@ def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
     """Not beside one that is infinitely wrong already."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     near = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4.0]]: 7, expected 1, 9e+09 ulp")
+    assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4]]: 7, expected 1, 9e+09 ulp")
     assert "worst" not in dict(facts(findings([broken(deviation=math.inf, worst=worst)])[0]))
     assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1)])[0]))
 
