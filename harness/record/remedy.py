@@ -56,13 +56,22 @@ def _limit(event: Event) -> str:
         largest = emax + math.log2(2.0 - 2.0 ** (1 - precision))
         inverse = _GROWTH.get(event.operation)
         if inverse is not None and not event.backward:
-            return f", above {plain(inverse(largest), digits=6)}"
+            return _beyond(event, "above", inverse(largest))
         return f", whose largest number is {plain(math.ldexp(2.0 - 2.0 ** (1 - precision), emax), digits=3)}"
     inverse = _GROWTH.get(event.operation)
     if inverse is not None and not event.backward:
-        return f", below {plain(inverse(emin), digits=6)}"
+        return _beyond(event, "below", inverse(emin))
     return f", whose smallest normal number is {plain(math.ldexp(1.0, emin), digits=3)}"
 
+
+def _beyond(event: Event, side: str, limit: float) -> str:
+    """The limit, where the input does not show it: a minimal example is the first number beyond."""
+    if event.input is not None and math.isclose(event.input, limit, rel_tol=_SHOWN):
+        return ""
+    return f", {side} {plain(limit, digits=6)}"
+
+
+_SHOWN = 1e-3
 
 _GROWTH: Mapping[str, Callable[[float], float]] = {
     "exp": lambda power: power * math.log(2.0),
@@ -71,7 +80,7 @@ _GROWTH: Mapping[str, Callable[[float], float]] = {
 }
 """Where an operation reaches a power of two."""
 
-_SHIFT = "subtract the row maximum first, or choose the form whose exponents are never positive"
+_SHIFT = "subtract the row maximum first, or take exp of -|x| alone"
 _LOGARITHM = "stay with logarithms (log_softmax, logsumexp, logsigmoid)"
 _SCALE = "divide by the largest magnitude first, or compute in a wider format"
 _DIRECTLY = "compute the difference itself: centre before squaring, sigmoid(-x) for 1 - sigmoid(x), expm1, log1p"
