@@ -239,7 +239,10 @@ class _Look:
         seen = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
             seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
-        seen += [sampled(self.subject, self.value, x) for x in self._tiny()]
+        for tiny in self._tiny():
+            # What becomes of unusual inputs otherwise is for the laws to say.
+            with contextlib.suppress(CaseError):
+                seen.append(sampled(self.subject, self.value, tiny))
         actual, expected = _numbers(seen, "actual"), np.abs(_numbers(seen, "expected"))
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
@@ -247,10 +250,21 @@ class _Look:
         return int(subnormal.sum()) >= ENOUGH and not actual[subnormal].any() and bool(actual[normal].all())
 
     def _tiny(self) -> Iterator[Example]:
-        """An example whose numbers are subnormal, and one whose squares are."""
+        """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.
+
+        A sum of exponentials has nothing subnormal to say of many numbers, and is a number itself of that one alone.
+        """
         example, emin = self.drawn[-1], self.job.format.emin
-        for exponent in (emin - 3, (emin - 3) // 2):
-            yield {name: (x.double() * 2.0**exponent).to(x.dtype) if _is_float(x) else x for name, x in example.items()}
+        for exponent in ((emin - 3) // 2, emin - 3):
+            tiny = {
+                name: (x.double() * 2.0**exponent).to(x.dtype) if _is_float(x) else x for name, x in example.items()
+            }
+            yield tiny
+        yield {name: x[..., :1] if _is_float(x) and x.ndim > 1 else x for name, x in tiny.items()}
+        first = next((name for name, x in tiny.items() if _is_float(x)), None)
+        yield {
+            name: torch.full_like(x, -torch.inf) if _is_float(x) and name != first else x for name, x in tiny.items()
+        }
 
 
 def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
