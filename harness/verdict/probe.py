@@ -256,9 +256,7 @@ class _Look:
         """
         example, emin = self.drawn[-1], self.job.format.emin
         for exponent in ((emin - 3) // 2, emin - 3):
-            tiny = {
-                name: (x.double() * 2.0**exponent).to(x.dtype) if _is_float(x) else x for name, x in example.items()
-            }
+            tiny = {name: _scaled(x, 2.0**exponent) for name, x in example.items()}
             yield tiny
         yield {name: x[..., :1] if _is_float(x) and x.ndim > 1 else x for name, x in tiny.items()}
         first = next((name for name, x in tiny.items() if _is_float(x)), None)
@@ -274,6 +272,10 @@ def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 def _is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _scaled(x: Any, factor: float) -> Any:
+    return (x.double() * factor).to(x.dtype) if _is_float(x) else x
 
 
 def _numbers(samples: Sequence[Sample], name: str) -> Any:
