@@ -197,6 +197,7 @@ _ANY_COTANGENT = Law(
     group="gradient",
     measure=any_cotangent,
     examples=4,
+    every_row=False,
 )
 
 _SECOND = Law(
@@ -211,4 +212,5 @@ _SECOND = Law(
     group="gradient",
     measure=second_derivative,
     examples=2,
+    every_row=False,
 )

@@ -74,6 +74,8 @@ class Law:
     lost_digits
         Why a careful engineer's implementation may break it all the same: only digits are lost then, which a better
         algorithm keeps. Empty where what breaks it is a defect.
+    every_row
+        Whether it measures every row that it is given, so that it can be followed along a ray.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Law:
     reads: tuple[str, ...] = ()
     intermittent: bool = False
     lost_digits: str = ""
+    every_row: bool = True
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

@@ -43,7 +43,7 @@ _STRAY = 16
 
 def is_followed(law: Law) -> bool:
     """Whether a law is followed along rays: it is about the contract's own inputs."""
-    return law.inputs is None and law.group in GROUPS
+    return law.inputs is None and law.group in GROUPS and law.every_row
 
 
 def follows(job: Job, ray: Ray) -> bool:

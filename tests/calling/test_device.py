@@ -105,7 +105,7 @@ def test_the_laws_of_implementations_see_as_much_from_here(mutant: Mutant, elsew
     contract = contract_named(mutant.contract)
     (law,) = [law for law in contract.laws if law.name == mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name="mutant")
-    assert decide(Job(case, contract, law, format_of(mutant.dtype))).status is mutant.status
+    assert decide(Job(case, contract, law, format_of(mutant.dtype), strict=True)).status is mutant.status
 
 
 def test_a_sound_softmax_keeps_every_law_elsewhere(elsewhere: None) -> None:

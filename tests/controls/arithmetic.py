@@ -23,7 +23,7 @@ _of_rows = rounded(linear_oracle, into_x_oracle, into_weight_oracle, into_bias_o
 
 def rounded_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The oracle has one axis of rows."""
-    Y: Tensor = _of_rows(X.reshape(-1, X.shape[-1]), weight, bias)
+    Y: Tensor = _of_rows(X.flatten(0, -2), weight, bias)
     return Y.reshape(*X.shape[:-1], len(weight))
 
 

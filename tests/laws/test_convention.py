@@ -29,14 +29,16 @@ def test_the_default_is_the_first_of_the_usual_numbers() -> None:
 
 
 def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
-    """And the default is broken by it."""
+    """Where none is declared, it is found, and said."""
 
     def rms_norm(x: Tensor) -> Tensor:
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 3e-3)
 
     own = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"], declares={"eps": 3e-3})
     default = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"])
-    assert (own.failing, len(default.failing)) == ([], 1)
+    assert own.failing == default.failing == []
+    assert own.properties == []
+    assert [one.value for one in default.properties] == ["eps=0.003"]
 
 
 def test_a_number_outside_the_range_is_refused_with_the_range() -> None:

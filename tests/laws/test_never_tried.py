@@ -16,7 +16,7 @@ from harness.verdict.job import jobs
 def test_what_is_wrong_on_one_kind_of_input_is_seen(wrong: Wrong) -> None:
     """By drawing alone."""
     case = Case(wrong.function, wrong.contract, name=f"never_tried.{wrong.contract}")
-    (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype])
+    (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
     verdict = decide(job, corpora=(), minimal=False)
     assert verdict.status is Status.BROKEN, verdict.reason
 
