@@ -35,7 +35,7 @@ from harness.record.estimate import (
     one_sided_reach,
     standard_error,
 )
-from harness.record.finding import Finding, by_verdict, findings
+from harness.record.finding import RANKS, Finding, by_verdict, findings
 from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
@@ -91,6 +91,7 @@ from harness.record.text import census_line, failing, skip_lines, verdict_line, 
 __all__ = [
     "FILES",
     "LEVEL",
+    "RANKS",
     "RUNS",
     "SCHEMA",
     "SEED",

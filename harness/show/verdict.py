@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from harness.case import FLOATS
 from harness.record import (
+    RANKS,
     TITLES,
     Epoch,
     Finding,
@@ -61,7 +62,9 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
     """
     if verbose:
         _print_tables(console, verdicts, single=single)
-    found = findings(verdicts)
+    # Of a package it is said how many lose digits: which ones they are is the question of whoever asks for more.
+    wrong = list(RANKS[:-1]) if single or verbose else [status for status in Status if status.fails]
+    found = findings(verdicts, wrong)
     full = len(found) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)
     for number, finding in enumerate(found[: full + _IN_SHORT]):
