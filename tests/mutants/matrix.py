@@ -28,7 +28,7 @@ from harness.verdict.job import Job
 ELSEWHERE = 6
 """Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""
 
-MARKS = {Status.HOLDS: "·", Status.BROKEN: "x", Status.ERROR: "e"}
+MARKS = {Status.HOLDS: "·", Status.BROKEN: "x", Status.ERROR: "e", Status.SKIPPED: "–"}
 
 
 class Cell(NamedTuple):
@@ -99,7 +99,7 @@ def _laws_without_a_mutant() -> list[str]:
 
 
 def _print_matrix(out: Console, name: str, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
-    """Mutants of one contract against its laws: K its own law breaks, x another breaks, e it raises, ! it survives."""
+    """Mutants of one contract against its laws: K its own law breaks, x another does, e it raises, – skipped, ! it survives."""
     laws = contract_named(name).laws
     table = Table("mutant", "dtype", "laws", "made for", title=f"{name}: {len(laws)} laws", title_justify="left")
     rows = dict.fromkeys(cell.row for cell, _ in verdicts if cell.row >= 0 and MUTANTS[cell.row].contract == name)
@@ -123,7 +123,8 @@ def _print_controls(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> i
     alarms = 0
     for case in dict.fromkeys(verdict.case for cell, verdict in verdicts if cell.row < 0):
         own = [verdict for cell, verdict in verdicts if cell.row < 0 and verdict.case == case]
-        wrong = [verdict for verdict in own if verdict.status is not Status.HOLDS]
+        # Who refuses an axis, or says that it cannot be differentiated twice, raises no alarm.
+        wrong = [verdict for verdict in own if verdict.status not in {Status.HOLDS, Status.SKIPPED}]
         alarms += len(wrong)
         tight = "  ".join(f"{v.dtype} {v.deviation / v.bound:.2f}" for v in own if v.law == "value" and v.bound)
         laws = len({verdict.law for verdict in own})
