@@ -99,7 +99,7 @@ def _laws_without_a_mutant() -> list[str]:
 
 
 def _print_matrix(out: Console, name: str, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
-    """Mutants of one contract against its laws: K its own law breaks, x another does, e it raises, – skipped, ! it survives."""
+    """Mutants of one contract against its laws: K its own law breaks, x another, e raises, – skipped, ! survives."""
     laws = contract_named(name).laws
     table = Table("mutant", "dtype", "laws", "made for", title=f"{name}: {len(laws)} laws", title_justify="left")
     rows = dict.fromkeys(cell.row for cell, _ in verdicts if cell.row >= 0 and MUTANTS[cell.row].contract == name)
