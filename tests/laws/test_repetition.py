@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import harness
+from harness.case import Case
 from harness.floats import FORMATS, Array, to_array
 from harness.laws import repeated
 from harness.laws.repetition import overwrite_freed
 from harness.record import Status, Verdict, violation_block
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
 
 FLOAT32 = FORMATS["float32"]
 
@@ -58,10 +60,10 @@ def test_another_shape_is_a_difference() -> None:
     assert repeated(lambda: np.zeros(next(lengths)), FLOAT32).broken
 
 
-def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **facts: Any) -> Verdict:
-    """Decide whether calls agree."""
-    (verdict,) = harness.check(function, contract, laws=["calls_agree"], dtypes=[dtype], corpora=(), **facts)
-    return verdict
+def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **claims: Any) -> Verdict:
+    """Decide whether calls agree, from the first call on: nobody has looked at the function before."""
+    (job,) = jobs([Case(function, contract, **claims)], laws=["calls_agree"], dtypes=[dtype])
+    return decide(job, corpora=())
 
 
 def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
