@@ -43,7 +43,8 @@ def sentence(finding: Finding) -> str:
         return finding.violation.cause
     if finding.is_of_roundings:
         formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
-        return f"the roundings of {formats} add up beyond what a result may lose: compute in float32, round once"
+        # Nothing was traced to an operation: it is said what fits, and not that it is known.
+        return f"the last digits in {formats} are off, as where its roundings add up: compute in float32, round once"
     return f"{_law(finding)}: {first.statement}"
 
 

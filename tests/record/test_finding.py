@@ -86,7 +86,7 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", **off)]
     (one,) = findings(narrow)
-    assert sentence(one).startswith("the roundings of float16 add up")
+    assert sentence(one).startswith("the last digits in float16 are off, as where its roundings add up")
     assert len(findings([*narrow, broken("b", 3.0, cause="y")])) == 2
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
