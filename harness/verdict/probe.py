@@ -2,7 +2,7 @@
 
 A property is no law: it says what a platform does everywhere, and is found once, in one sentence, where without it many
 laws would break for the one reason. It is believed only where it explains what is seen to the last digit: answers that
-are float32 numbers, zeros for every subnormal number and for no other.
+are float32 numbers, zeros for every subnormal number and hardly any other.
 """
 
 import contextlib
@@ -234,7 +234,10 @@ class _Look:
         return self.job.format.precision < FLOAT32.precision and self.output.dtype == torch.float32
 
     def flushes(self) -> bool:
-        """Whether it answers zero for subnormal numbers, all that were seen, and for no normal one."""
+        """Whether it answers zero for subnormal numbers, all that were seen, and for hardly any normal one.
+
+        Not for none: a sum in which a larger term absorbs a small one is zero too, and that is no flushing.
+        """
         extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
         seen = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
@@ -247,7 +250,8 @@ class _Look:
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
         normal = (expected >= 2.0 * format_.tiny) & (expected <= 2.0**12 * format_.tiny)
-        return int(subnormal.sum()) >= ENOUGH and not actual[subnormal].any() and bool(actual[normal].all())
+        kept = float(np.mean(actual[normal] != 0.0)) if normal.any() else 1.0
+        return int(subnormal.sum()) >= ENOUGH and not actual[subnormal].any() and kept >= NEARLY_ALL
 
     def _tiny(self) -> Iterator[Example]:
         """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.

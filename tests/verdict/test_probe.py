@@ -139,7 +139,8 @@ def test_flushed_subnormals_are_one_property() -> None:
 
 def test_what_is_subnormal_only_beside_nothing_shows_flushing_too() -> None:
     """A sum of exponentials is its only term, or its larger one."""
-    one = checked(lambda x: flushed(x).logsumexp(-1), "logsumexp", "at_least_the_maximum", dtypes=("float32",))
+    formats = ("float32", "bfloat16")
+    one = checked(lambda x: flushed(x).logsumexp(-1), "logsumexp", "at_least_the_maximum", dtypes=formats)
     two = checked(lambda a, b: torch.logaddexp(flushed(a), b), "logaddexp", "nothing_added", dtypes=("float32",))
     assert properties(one) == properties(two) == {"subnormals": "flushed"}
     assert not [verdict for found in (one, two) for verdict in found if verdict.status.fails]
