@@ -139,6 +139,7 @@ digits_kept_at_an_offset = usual_laws.value(
     bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; and subnormals",
     cause="updating (Welford) errs by the mean's rounding times the spread: take the mean first, then the squares",
     non_finite=OVERFLOW,
+    lost_digits="updating is as careful, and libraries ship it: its error is that of the mean, and not of its square",
 )
 
 

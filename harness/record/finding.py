@@ -177,7 +177,8 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     if verdict.violation is not None and _rounds(verdict) and verdict.law not in wide:
         return [_ROUNDINGS]
     if verdict.violation is not None:
-        return [*_example(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
+        numbers = _numbers(verdict)
+        return [*_example(verdict), *numbers, ("cause", verdict.violation.cause), ("law", verdict.law)]
     own_words = verdict.fault in {None, Fault.RAISED}
     return [(verdict.status, verdict.fault, verdict.reason if own_words else None)]
 
@@ -193,11 +194,15 @@ _ROUNDED = {"value", "algebra", "length", "gradient"}
 
 
 def _rounds(verdict: Verdict) -> bool:
-    """Whether an answer in 16 bits is off by less than an eighth of its digits, and nothing else is known of it."""
+    """Whether an answer in 16 bits is off by less than an eighth of its digits, and nothing else is known of it.
+
+    Beside the smallest example the worst one: beyond its bound by more than that it is no sum of roundings.
+    """
     violation = verdict.violation
     if violation is None or violation.event is not None or verdict.group not in _ROUNDED:
         return False
-    return violation.deviation <= 2.0 ** (_NARROW.get(verdict.dtype, -99) - 3)
+    most = 2.0 ** (_NARROW.get(verdict.dtype, -99) - 3)
+    return violation.deviation <= most and (violation.worst is None or _excess(verdict) <= most)
 
 
 _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
@@ -213,6 +218,14 @@ def _example(verdict: Verdict) -> list[Hashable]:
     if verdict.violation is None or not verdict.violation.example:
         return []
     return [("example", verdict.dtype, str(next(iter(verdict.violation.example.values()))))]
+
+
+def _numbers(verdict: Verdict) -> list[Hashable]:
+    """What was answered and what is true, where the truth is no number that two causes would share."""
+    violation = verdict.violation
+    if violation is None or not math.isfinite(violation.deviation) or float(violation.expected).is_integer():
+        return []
+    return [("numbers", verdict.dtype, violation.actual, violation.expected)]
 
 
 def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:

@@ -114,7 +114,9 @@ def _worst(verdict: Verdict) -> str:
     inputs = ", ".join(f"{name} = {_short(value, spell=_number)}" for name, value in found.example.items())
     finite = f", {_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
     off = finite if math.isfinite(found.deviation) else ""
-    return f"{inputs}: {_number(found.actual)}, expected {_number(found.expected)}{off}"
+    alike = _number(found.actual) == _number(found.expected)
+    actual, expected = map(repr if alike else _number, (found.actual, found.expected))
+    return f"{inputs}: {actual}, expected {expected}{off}"
 
 
 def _number(value: float) -> str:

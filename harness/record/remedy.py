@@ -101,6 +101,10 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
             ("sum", "mean", "cumsum", "mm", "dot", "mv"),
             _Advice("the {op} of finite terms overflows in {dtype}{limit}", "add up in a wider format, or scale first"),
         ),
+        **dict.fromkeys(
+            ("softmax", "log_softmax", "logsumexp"),
+            _Advice("the sum within {op} overflows in {dtype}{limit}", "compute it in a wider format"),
+        ),
         "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both first"),
         "to": _Advice("a number is converted to {dtype}{limit}", "scale it first, or keep the wider format"),
     },
@@ -127,12 +131,21 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         ),
         "pow": _Advice("{op} is infinite or NaN there", "replace its input before it is taken: where() comes too late"),
         "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace its input at zero"),
+        "layer_norm": _Advice("{op} makes NaN of squares that overflow in {dtype}", _SCALE),
     },
     EventKind.CANCELLATION: {
         "": _Advice(_CANCELS, _DIRECTLY),
         **dict.fromkeys(
             ("log", "log2", "log10"),
             _Advice("{op} of a number near one shows how {dtype} rounded it", _NEAR_ONE),
+        ),
+        "logsumexp": _Advice(
+            "{op} shows how {dtype} rounded the output, which it takes off again",
+            "the gradient is softmax(x), whose shift is exact",
+        ),
+        **dict.fromkeys(
+            ("var", "std"),
+            _Advice("{op} shows how {dtype} rounded the mean", "take the mean first, then the squares"),
         ),
     },
     EventKind.ABSORPTION: {

@@ -57,6 +57,20 @@ def replayed(tape: Tape, arithmetic: Balls | Doubles, rounded: int = 0) -> Tenso
     return Replay(tape, arithmetic, rounded).read(tape.answers[0]).hi
 
 
+def test_a_second_backward_pass_is_named_for_the_operation_of_the_first() -> None:
+    """And not for the operator that torch dispatches."""
+
+    def twice(x: Tensor) -> Tensor:
+        x = x.requires_grad_()
+        (first,) = torch.autograd.grad((torch.layer_norm(x, x.shape[-1:]) ** 2).sum(), x, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), x)[0]
+
+    tape, _ = recorded(twice, X.clone())
+    named = {step.operation for step in tape.steps if step.node is not None}
+    assert "layer_norm" in named
+    assert not any(name.endswith("_backward") for name in named)
+
+
 @pytest.mark.parametrize("function", OPERATIONS)
 def test_balls_know_what_torchs_operations_are(function: Callable[..., Tensor]) -> None:
     """The exact answer, rounded, is that of float64 but for its roundings."""

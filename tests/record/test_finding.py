@@ -91,6 +91,26 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
 
+def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
+    """The smallest example is off by a few digits, and the worst by all of them."""
+    off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
+    worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
+    (one,) = findings([broken(worst=worst, **off)])
+    assert sentence(one).startswith("value is broken: ")
+    near = worst.model_copy(update={"deviation": 600.0})
+    (one,) = findings([broken(worst=near, **off)])
+    assert sentence(one).startswith("the last digits in float16 are off")
+
+
+def test_one_wrong_number_for_one_truth_is_one_finding() -> None:
+    """On other examples and by other laws too; round numbers are the truth of many."""
+    facts = {"actual": 20.0, "deviation": 580163.0}
+    same = [broken(law, at, cause=law, **facts, expected=20.000000002) for law, at in (("a", 1.0), ("b", 2.0))]
+    assert len(findings(same)) == 1
+    round_ = [broken(law, at, cause=law, **facts, expected=21.0) for law, at in (("a", 1.0), ("b", 2.0))]
+    assert len(findings(round_)) == 2
+
+
 def test_errors_are_one_finding_by_what_was_done() -> None:
     """Cases stay apart."""
     errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
@@ -123,6 +143,9 @@ def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     """Else a barely failing example reads as a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
     assert dict(facts(findings([near])[0]))["smallest"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
+    worst = WorstExample(actual=1.0, expected=0.9999999, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
+    far = broken(deviation=3.4, bound=3.1, worst=worst)
+    assert ": 1.0, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
 
 
 @pytest.mark.parametrize("width", [60, 80])

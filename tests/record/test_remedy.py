@@ -28,6 +28,20 @@ def test_a_backward_pass_is_named_as_one() -> None:
     assert said.startswith("the backward pass of exp overflows in float32, whose largest number is 3.40e+38: ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "operation", "backward", "said"),
+    [
+        (EventKind.OVERFLOW, "log_softmax", False, "the sum within log_softmax overflows in float32"),
+        (EventKind.INVALID, "layer_norm", False, "layer_norm makes NaN of squares that overflow in float32"),
+        (EventKind.CANCELLATION, "logsumexp", True, "the backward pass of logsumexp shows how float32 rounded"),
+        (EventKind.CANCELLATION, "var", False, "var shows how float32 rounded the mean: take the mean first"),
+    ],
+)
+def test_what_one_operation_does_within_is_said(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:
+    """Where torch has one operation for what others write as several."""
+    assert cause_of(event(kind, operation, backward=backward)).startswith(said)
+
+
 @pytest.mark.parametrize("kind", EventKind)
 @pytest.mark.parametrize("operation", ["exp", "sum", "log", "mul", "unheard_of"])
 def test_every_event_has_a_sentence_and_a_remedy(kind: EventKind, operation: str) -> None:

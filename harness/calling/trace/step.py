@@ -85,7 +85,7 @@ class Step:
     def operation(self) -> str:
         """The operation to speak of: in the backward pass the one whose gradient this is, where torch has it."""
         found = _NODE.fullmatch(self.node or "")
-        return self.name if found is None else spoken(_UPPER.sub("_", found[1]).lower())
+        return self.name if found is None else spoken(_UPPER.sub("_", found[1]).lower().removesuffix("_backward"))
 
 
 _NODE = re.compile(r"(\w+?)Backward\d+")
