@@ -78,6 +78,7 @@ def main() -> int:
     killed = [_is_killed(cell, verdict) for cell, verdict in verdicts if cell.row >= 0 and _is_own(cell)]
     unseen = _laws_without_a_mutant()
     controlled = sum(cell.row < 0 for cell, _ in verdicts)
+    _print_survivors(out, verdicts)
     out.print(f"kill rate: {sum(killed)} of {len(killed)} mutants, {sum(killed) / len(killed):.1%}")
     out.print(f"laws without a mutant: {', '.join(unseen) or 'none'}")
     out.print(f"false alarms: {alarms} of {controlled} verdicts on sound implementations, {alarms / controlled:.2%}")
@@ -90,6 +91,18 @@ def _is_own(cell: Cell) -> bool:
 
 def _is_killed(cell: Cell, verdict: Verdict) -> bool:
     return verdict.status is MUTANTS[cell.row].status
+
+
+def _print_survivors(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
+    """Say them at the end too, where a log that was cut short still has them."""
+    for cell, verdict in verdicts:
+        if cell.row >= 0 and _is_own(cell) and not _is_killed(cell, verdict):
+            mutant = MUTANTS[cell.row]
+            seen = f"{verdict.status} over {verdict.examples} examples and {verdict.rows} rows"
+            out.print(
+                f"SURVIVES {mutant.contract} {mutant.name} [{mutant.dtype}], made for {mutant.law}: {seen}"
+                f"{f': {verdict.reason}' if verdict.reason else ''}"
+            )
 
 
 def _laws_without_a_mutant() -> list[str]:
