@@ -66,7 +66,7 @@ def memory_is_unset(sound: Implementation) -> Implementation:
     """A sum starts from what is in memory, in the last of its lanes."""
 
     def mutant(*inputs: Any) -> Any:
-        # In the first bytes of a freed block the allocator keeps its links, which as numbers may be too small to matter.
+        # The first bytes of a freed block are links of the allocator, which may be numbers too small to matter.
         lanes = torch.empty(LANES, dtype=inputs[0].dtype)
         return sound(*inputs) + lanes[-1]
 
