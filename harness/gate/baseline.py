@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 
 from harness.error import UsageError
-from harness.gate.standing import Standing, Summary
+from harness.gate.standing import Figures, Standing, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 
 Key = tuple[str, str]
@@ -104,9 +104,18 @@ def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[See
 
 
 def _is_added_to(before: Standing, now: Standing) -> bool:
-    """Whether the only difference is laws that were not checked before."""
-    old = {law: row for law, row in now.laws.items() if law in before.laws}
+    """Whether the only difference is laws that were not checked before, and bounds that were not kept."""
+    old = {law: _as_kept(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
     return _text(before) == _text(now.model_copy(update={"laws": old}))
+
+
+def _as_kept(now: Sequence[Figures | None], before: Sequence[Figures | None]) -> tuple[Figures | None, ...]:
+    """Figures without the bounds that were not kept before."""
+    bounds = [True if figures is None else figures.bound is not None for figures in before]
+    return tuple(
+        figures if figures is None or kept else figures._replace(bound=None)
+        for figures, kept in zip(now, bounds, strict=False)
+    )
 
 
 def _text(standing: Standing) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.gate.baseline import Baseline, Held, Key
+from harness.gate.bounds import loosened
 from harness.gate.policy import TABLE, Policy
 from harness.gate.standing import AGREE, Figures, Standing, Summary
 from harness.record import Gate, GateFinding, Outcome, Status
@@ -36,6 +37,7 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
         findings += _laws(old, here, policy, figures=figures)
         findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
+    findings += loosened([(held[key].standing, here) for key, here in both.items()])
     findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
     if points := sum(len(case.standing.breaking_points()) for case in held.values() if not now.surveyed):
         sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."

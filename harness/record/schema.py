@@ -208,6 +208,8 @@ class Verdict(Record):
     """The bound at that place."""
     largest: float | None = None
     """Largest deviation seen, wherever."""
+    typical_bound: float | None = None
+    """Geometric mean of the bounds in all examples; zero where nothing is admissible, ``None`` where nothing ran."""
     unit: str = "ulp"
     reason: str | None = None
     """Declared reason of an expected failure, reason of a skip, or text of an error."""

@@ -106,6 +106,7 @@ def decide(
             "deviation": census.deviation,
             "bound": census.bound,
             "largest": census.largest,
+            "typical_bound": census.typical_bound,
             "reason": reason,
             "cut_short": census.cut_short,
             "fault": trouble.fault if isinstance(trouble, CaseError) else None,

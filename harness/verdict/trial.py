@@ -35,6 +35,8 @@ class Census:
     deviation: float | None = None
     bound: float | None = None
     largest: float | None = None
+    magnitudes: list[float] = field(default_factory=list)
+    """Mean binary logarithm of each example's bounds, where they admit something and not everything."""
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
     witness: tuple[Example, Measurement] | None = None
@@ -51,11 +53,21 @@ class Census:
         if measurement.ratio.size == 0:
             return
         self.largest = max(self.largest or 0.0, float(measurement.deviation.max()))
+        admitting = measurement.bound[(measurement.bound > 0.0) & np.isfinite(measurement.bound)]
+        if admitting.size:
+            self.magnitudes.append(float(np.log2(admitting).mean()))
         ratio = float(measurement.ratio[measurement.worst])
         if ratio > self.worst_ratio:
             self.worst_ratio = ratio
             self.deviation = float(measurement.deviation[measurement.worst])
             self.bound = float(measurement.bound[measurement.worst])
+
+    @property
+    def typical_bound(self) -> float | None:
+        """Geometric mean of the bounds, each example counted once; zero where none admits anything."""
+        if self.bound is None:
+            return None
+        return math.exp2(math.fsum(self.magnitudes) / len(self.magnitudes)) if self.magnitudes else 0.0
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,14 @@ def test_a_new_law_leaves_what_other_machines_know() -> None:
     assert told(added, on("Intel")) == []
     assert told(added, on("Intel", largest=4.0))[0][0] is Outcome.REGRESSED
     assert [outcome for outcome, _ in told(added, on("AMD", largest=4.0))] == [Outcome.REGRESSED], "the law is gone"
+
+
+def test_bounds_that_were_not_kept_are_added_and_leave_what_other_machines_know() -> None:
+    """A baseline from before they were kept is no other code."""
+    before = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
+    now = on("AMD", largest=4.0)
+    ((key, standing),) = now.cases.items()
+    bounded = of(law(largest=4.0, typical_bound=6.0), breakings=(point(),), counts={"operators": 5})
+    with_bounds = standing.model_copy(update={"laws": bounded.cases[key].laws})
+    after = before.updated(now._replace(cases={key: with_bounds}))
+    assert [len(seen.origins) for seen in after.cases[key]] == [1, 1]

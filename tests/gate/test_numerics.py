@@ -259,3 +259,43 @@ def test_calls_that_no_longer_agree_are_the_one_regression() -> None:
     """That its breaking points are chances now is no second one."""
     one = only(by_chance(Status.HOLDS), by_chance(Status.BROKEN, largest=9.0))
     assert one.sentence == f"{CASE} calls_agree [float32]: holds in the baseline, broken now."
+
+
+def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
+    """The deviation is the same, and the law is kept all the more easily."""
+    before, now = of(law(typical_bound=6.0)), of(law(typical_bound=12.0))
+    one = only(before, now)
+    assert one.sentence == (
+        f"The bound of softmax value was doubled, from 6 to 12 in {CASE} [float32] and in 1 case altogether: "
+        "a law that admits more sees less."
+    )
+    assert exit_code([one]) == 1
+
+
+def test_a_law_that_admitted_nothing_and_does_now_is_a_finding() -> None:
+    """Zero has no multiple."""
+    assert "was zero and is not" in only(of(law(typical_bound=0.0)), of(law(typical_bound=0.5))).sentence
+
+
+def test_a_bound_is_one_finding_over_dtypes() -> None:
+    """Who changes one in a place that many laws share reads a line for each law."""
+    before, now = (of(law(typical_bound=t), law(dtype="float16", typical_bound=t)) for t in (6.0, 9.0))
+    assert "grew by a factor of 1.5" in only(before, now).sentence
+
+
+@pytest.mark.parametrize(
+    "now", [{"typical_bound": 6.3}, {"typical_bound": 3.0}, {"typical_bound": 12.0, "rows": 5_000}]
+)
+def test_a_bound_that_is_as_tight_as_before_is_none(now: dict[str, Any]) -> None:
+    """Nor is one on other rows another."""
+    assert found(of(law(typical_bound=6.0)), of(law(**now))) == []
+
+
+def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
+    """What is not compared is not passed over in silence."""
+    one = only(of(law()), of(law(typical_bound=6.0)))
+    assert one.sentence == (
+        "The bounds of 1 case are not compared: the baseline is from before they were kept; "
+        "`harness gate --update` adds them."
+    )
+    assert exit_code([one]) == 0
