@@ -5,7 +5,18 @@ import pytest
 import torch
 
 from harness.error import UsageError
-from harness.floats import FORMATS, DoubleDouble, Format, deviation, format_of, from_ordinal, lift, to_ordinal, ulp
+from harness.floats import (
+    FORMATS,
+    DoubleDouble,
+    Format,
+    deviation,
+    format_of,
+    from_ordinal,
+    lift,
+    round_to,
+    to_ordinal,
+    ulp,
+)
 
 HALVES = [FORMATS["float16"], FORMATS["bfloat16"]]
 
@@ -72,6 +83,17 @@ def test_the_overflow_threshold_is_the_largest_float_and_half_an_ulp() -> None:
     exact = lift(np.array([65519.0, 65520.0, 65519.0, 65520.0]))
     actual = np.array([np.inf, np.inf, 65504.0, 65504.0])
     assert np.array_equal(deviation(actual, exact, float16), [np.inf, 0.0, 15.0 / 32.0, np.inf])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(("below", "overflows"), [(-1e-9, False), (0.0, True), (1e-9, True)])
+def test_the_low_part_decides_at_the_overflow_threshold(sign: float, below: float, overflows: bool) -> None:
+    """What is exact lies within half an ulp beyond the largest number, or does not, by less than a float64 can say."""
+    float16 = FORMATS["float16"]
+    exact = DoubleDouble(np.array([sign * 65520.0]), np.array([sign * below]))
+    assert np.isfinite(deviation(np.array([sign * 65504.0]), exact, float16)[0]) != overflows
+    assert (deviation(np.array([sign * np.inf]), exact, float16)[0] == 0.0) == overflows
+    assert round_to(exact, float16).isinf().item() is overflows
 
 
 @pytest.mark.parametrize("actual", [np.nan, np.inf, -np.inf])

@@ -1,0 +1,48 @@
+"""The record of how tight each bound is: complete, and each bound that nothing comes near has its reason."""
+
+from importlib.metadata import version
+
+import pytest
+from controls.catalogue import CONTROLS
+from samples.run import verdict
+from tightness.reasons import LAWS, WHY
+from tightness.record import DTYPES, FILE, Tightness, moved, read
+
+RECORDED = read()
+
+
+def test_every_law_of_a_control_is_recorded() -> None:
+    """And no other: a law without a line could be loosened, and one that is gone is no longer held."""
+    laws = {(job.contract.name, job.law.name, job.format.name) for control in CONTROLS for job in control.jobs(DTYPES)}
+    assert set(RECORDED) == laws
+
+
+def test_what_nothing_sound_comes_near_has_its_reason() -> None:
+    """And each reason has a bound."""
+    low = {law for (_, law, _), line in RECORDED.items() if line.is_low}
+    assert low == set(LAWS)
+    assert set(LAWS.values()) == set(WHY)
+
+
+def test_the_record_is_of_the_draws_that_are_made_here() -> None:
+    """Another version of Hypothesis draws other examples, whose bounds are others."""
+    assert f"Hypothesis {version('hypothesis')}," in FILE.read_text()
+
+
+@pytest.mark.parametrize(("bound", "factor"), [(12.0, "2 times"), (6.2, "1.03 times"), (3.0, "0.5 times")])
+def test_a_bound_that_moved_is_said(bound: float, factor: str) -> None:
+    """In either direction."""
+    now = verdict(case="rounded.softmax", law="value", typical_bound=bound, deviation=0.5, bound=1.0)
+    assert factor in moved(now, Tightness(6.0, rounded=0.5))
+
+
+def test_a_law_that_is_as_tight_as_recorded_is_not_mentioned() -> None:
+    """Up to the digits that are kept."""
+    now = verdict(case="rounded.softmax", law="value", typical_bound=6.01, deviation=0.5, bound=1.0)
+    assert moved(now, Tightness(6.0, rounded=0.5)) == ""
+
+
+def test_what_is_correctly_rounded_comes_as_near_as_before() -> None:
+    """A bound may be as large as before in the mean, and be larger where it is tight."""
+    now = verdict(case="rounded.softmax", law="value", typical_bound=6.0, deviation=0.5, bound=2.0)
+    assert "reached to 0.25" in moved(now, Tightness(6.0, rounded=0.5))

@@ -1,0 +1,131 @@
+"""The record of how tight each bound is, in ``tests/recorded/tightness.txt``: a line for each law and dtype.
+
+A bound that is too tight is noticed where a control breaks it. One that is too loose is kept all the more easily, so
+that what it admits is written down: the geometric mean of the bounds over the examples on which the controls are
+decided, and the largest share of its bound that each control comes to. What the correctly rounded control answers, and
+so all that is held of it, depends on the inputs alone and on no machine.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from tightness.reasons import LAWS, LOW
+
+from harness.record import Verdict
+
+FILE = Path(__file__).parent.parent / "recorded" / "tightness.txt"
+
+DTYPES = ("float32", "float16")
+"""A wide and a narrow one."""
+
+EXAMPLES = 8
+"""On which a control is decided."""
+
+MOVED = 1.02
+"""From this factor on a bound is another: what remains below is a mean rounded to four digits."""
+
+MOVED_WITH_THE_ANSWER = 1.2
+"""The same where only the stable control is decided, on whose answers, and torch's kernels, a bound may depend."""
+
+WORDS = ("contract", "law", "dtype", "bound", "rounded", "stable", "why")
+
+Key = tuple[str, str, str]
+"""Contract, law and dtype."""
+
+
+class Tightness(NamedTuple):
+    """What a bound admits, and what the controls make of it."""
+
+    bound: float
+    """Geometric mean over the examples, in the law's unit; zero where nothing is admissible."""
+    rounded: float | None = None
+    """Worst deviation over its bound of the correctly rounded control; ``None`` where it is not decided."""
+    stable: float | None = None
+    """The same of the one that is written in the dtype, which depends on torch's kernels too."""
+
+    @property
+    def is_low(self) -> bool:
+        """Whether neither control comes near what is admitted."""
+        return self.bound > 0.0 and max(self.rounded or 0.0, self.stable or 0.0) < LOW
+
+
+def share(verdict: Verdict) -> float | None:
+    """Return the worst deviation over its bound, with three digits; zero where nothing is admissible."""
+    if verdict.deviation is None or verdict.bound is None:
+        return None
+    return float(f"{verdict.deviation / verdict.bound:.3g}") if verdict.deviation else 0.0
+
+
+def key_of(verdict: Verdict) -> Key:
+    """Return what names a line."""
+    return verdict.contract, verdict.law, verdict.dtype
+
+
+def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
+    """Return the lines that verdicts on the controls make; the bound is the rounded one's, where it is decided."""
+    lines: dict[Key, Tightness] = {}
+    for verdict in verdicts:
+        if verdict.typical_bound is None:
+            continue
+        control, bound = verdict.case.partition(".")[0], float(f"{verdict.typical_bound:.4g}")
+        line = lines.get(key_of(verdict), Tightness(bound))
+        line = line._replace(**{control: share(verdict)})
+        lines[key_of(verdict)] = line._replace(bound=bound) if control == "rounded" else line
+    return lines
+
+
+def moved(verdict: Verdict, line: Tightness) -> str:
+    """Return in what a verdict on a control differs from what is recorded of its law; empty where in nothing."""
+    rounded = verdict.case.startswith("rounded.")
+    if verdict.typical_bound is None or not (rounded or line.rounded is None):
+        return ""
+    where = f"the bound of {' '.join(key_of(verdict))}"
+    if not _near(verdict.typical_bound, line.bound, MOVED if rounded else MOVED_WITH_THE_ANSWER):
+        factor = verdict.typical_bound / line.bound if line.bound else math.inf
+        return f"{where} is {verdict.typical_bound:.4g}, where it was {line.bound:.4g}: {factor:.3g} times. {AGAIN}"
+    reached, was = share(verdict) or 0.0, line.rounded or 0.0
+    if rounded and not _near(reached, was, MOVED):
+        return f"{where} is reached to {reached:.3g} by what is correctly rounded, where it was {was:.3g}. {AGAIN}"
+    return ""
+
+
+AGAIN = "If that is meant, `python -m tightness CONTRACT` in tests/ records it"
+
+
+def _near(now: float, was: float, factor: float) -> bool:
+    return was / factor <= now <= was * factor
+
+
+def read() -> dict[Key, Tightness]:
+    """Return what is recorded."""
+    rows = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
+    return {(row[0], row[1], row[2]): Tightness(float(row[3]), *map(_number, row[4:6])) for row in rows}
+
+
+def write(lines: dict[Key, Tightness]) -> None:
+    """Write the record, in order."""
+    rows = [WORDS, *((*key, *map(_text, lines[key]), _why(key, lines[key])) for key in sorted(lines))]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(WORDS))]
+    head = f"# Draws of Hypothesis {version('hypothesis')}, {EXAMPLES} examples. See tests/tightness/record.py.\n"
+    FILE.write_text(head + "".join(_line(row, widths, "# " if row is WORDS else "") for row in rows))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], mark: str) -> str:
+    cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+    return f"{mark}{'  '.join(cells)}".rstrip() + "\n"
+
+
+def _why(key: Key, line: Tightness) -> str:
+    """The word of :data:`tightness.reasons.WHY` for what nothing comes near."""
+    return LAWS.get(key[1], "?") if line.is_low else ""
+
+
+def _number(text: str) -> float | None:
+    return None if text == "-" else float(text)
+
+
+def _text(number: float | None) -> str:
+    return "-" if number is None else f"{number:.4g}"
