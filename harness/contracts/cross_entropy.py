@@ -232,19 +232,24 @@ fully_masked_row = logit_rows.fully_masked_law(
 
 
 @law(
-    "A row with one logit of +inf gives what the case declares: NaN, or zero if it is the label's and +inf if not.",
+    "A row with one logit of +inf gives what the case declares: NaN; zero if it is the label's and +inf if not; or "
+    "logsumexp(x) - x_t, which is NaN if it is the label's and +inf if not.",
     source=logit_rows.LEFT_OPEN_AT_INFINITY,
     bound="none",
-    cause=logit_rows.NAN_OR_LIMIT,
+    cause=logit_rows.OR_DIFFERENCE,
     group="special",
     inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.one_infinite)),
 )
 def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
     """Compare the rows that have one with the policy; each is a batch of its own."""
     infinite = np.isposinf(to_array(logits))
-    limit = np.where(labelled_logits.pick(infinite, labels.numpy()).any(-1), 0.0, np.inf)
     actual = loss(logits, labels)
-    policies = {"nan": np.nan, "limit": limit.reshape((-1,) + (1,) * (actual.ndim - 1))}
+    at_label = labelled_logits.pick(infinite, labels.numpy()).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
+    policies = {
+        "nan": np.nan,
+        "limit": np.where(at_label, 0.0, np.inf),
+        "difference": np.where(at_label, np.nan, np.inf),
+    }
     return usual_laws.compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
 
 
@@ -308,7 +313,7 @@ CROSS_ENTROPY = Contract(
     conventions={
         **REDUCTIONS,
         "fully_masked": ("nan", "zeros", "uniform"),
-        "infinite_logit": ("nan", "limit"),
+        "infinite_logit": ("nan", "limit", "difference"),
     },
     grouped=True,
 )

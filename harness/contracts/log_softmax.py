@@ -192,8 +192,14 @@ fully_masked_row = logit_rows.fully_masked_law(
 
 infinite_logit = logit_rows.infinite_logit_law(
     _VALUE,
-    "A row with one logit of +inf gives what the case declares: NaN, or zero at that logit and -inf elsewhere.",
-    lambda logits: {"nan": np.nan, "limit": np.where(np.isposinf(to_array(logits)), 0.0, -np.inf)},
+    "A row with one logit of +inf gives what the case declares: NaN; zero at that logit and -inf elsewhere; or "
+    "x - logsumexp(x), which is NaN at that logit and -inf elsewhere.",
+    lambda logits: {
+        "nan": np.nan,
+        "limit": np.where(np.isposinf(to_array(logits)), 0.0, -np.inf),
+        "difference": np.where(np.isposinf(to_array(logits)), np.nan, -np.inf),
+    },
+    cause=logit_rows.OR_DIFFERENCE,
 )
 
 
@@ -236,5 +242,5 @@ LOG_SOFTMAX = Contract(
     axes=logit_rows.AXES,
     total=_total,
     output=("n", "k"),
-    conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
+    conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit", "difference")},
 )

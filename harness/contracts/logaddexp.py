@@ -235,7 +235,8 @@ def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     "The gradients of logaddexp(a, b) . v are v times the softmax of the two.",
     source="chain rule; a quotient, a sum and two products of an exponential that errs by R",
     bound="|v| q (R + 4 u) at the smaller number, |v| 4 u more at the larger, and subnormals",
-    cause="one of the two is detached; or exp(d) overflows from d = ln(max), and 1 / inf is zero too early",
+    cause="exp(a - logaddexp(a, b)) has lost the digits of a - b at large numbers; one of the two is detached; or "
+    "exp(d) overflows from d = ln(max), and 1 / inf is zero too early: take sigmoid(a - b)",
     non_finite="infinity over infinity in the backward pass: exponentiate -d, never d",
     group="gradient",
 )

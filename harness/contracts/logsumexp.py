@@ -250,7 +250,8 @@ LOGSUMEXP = Contract(
             _masked,
             "masked_entries_ignored",
             "A logit of -inf adds nothing: the logsumexp is that of the others.",
-            cause="0 * -inf is NaN, or a large negative constant stands for -inf",
+            cause="0 * -inf is NaN, a large negative constant stands for -inf, or a row with a mask is not shifted by "
+            "its maximum",
             group="special",
         ),
         logit_rows.of_masked_rows(gradient, _masked),

@@ -63,7 +63,8 @@ def implementation_laws(
         about_every_operation(
             any_layout,
             "Strided and transposed inputs give what contiguous ones give.",
-            "memory is read without regard to strides: use them, or call contiguous()",
+            "memory is read without regard to strides: use them, or call contiguous(); where a few digits in 16 bits "
+            "differ, a sum that is kept in them runs in another order: accumulate in float32",
             bound="twice the value's bound",
         ),
         repeatable("Calls on the same inputs give the same bits, whatever freed memory holds.")(calls_agree),
@@ -134,6 +135,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
         statement=f"{value.statement.rstrip('.')}, on rows of dozens to tens of thousands of entries too.",
         group="length",
         cause=cause,
+        non_finite=cause,
         inputs=inputs,
         examples=examples,
     )
@@ -291,13 +293,22 @@ def _memory(x: Tensor) -> int:
 
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count one where the output has another dtype or device."""
-    wrong = []
+    wrong, others = [], dict[str, None]()
     for arguments in _calls(subject, inputs):
         like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
         output = subject.once(*arguments)
         alike = (output.dtype, output.device) == (like.dtype, like.device)
         wrong.append(int(not alike))
-    return _counted(wrong)
+        others |= (
+            {}
+            if alike
+            else {
+                f"it returns {output.dtype}"
+                if output.dtype != like.dtype
+                else f"it returns a tensor on {output.device}": None
+            }
+        )
+    return replace(_counted(wrong), circumstance=" or ".join(others))
 
 
 def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:

@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.calling.adapter import (
     ADAPTER_DETACHES,
     NO_AUTOGRAD,
+    Leaving,
     NotApplicable,
     as_tensors,
     called,
@@ -246,6 +247,10 @@ class Subject:
             one = [argument[0] for argument in arguments] if self.contract.grouped else arguments
             if self.attempt(self.case.name, lambda: detaches(self.case, one)):
                 raise NotApplicable(ADAPTER_DETACHES)
+            with Leaving() as mode:
+                self.run(*one)
+            if mode.seen:
+                raise NotApplicable(NO_AUTOGRAD)
             raise CaseError(
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
             )

@@ -153,7 +153,9 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
                 groups.remove(other)
                 found.update({mark: group for mark, owner in found.items() if owner is other})
         group.append(verdict)
-        shared = () if marks[0] == _ROUNDINGS else (*_example(verdict), ("law", verdict.law))
+        # An error has no law in common with what is broken: in another dtype it may not have been called at all.
+        alone = marks[0] == _ROUNDINGS or verdict.violation is None
+        shared = () if alone else (*_example(verdict), ("law", verdict.law))
         for mark in (*marks, *shared):
             found.setdefault(mark, group)
     yield from (group for group in groups if group)
@@ -189,7 +191,7 @@ _NARROW = {"bfloat16": 8, "float16": 11}
 _ROUNDINGS = "roundings of 16 bits"
 """The mark of what nothing else is known of."""
 
-_ROUNDED = {"value", "algebra", "length", "gradient"}
+_ROUNDED = {"value", "algebra", "special", "length", "gradient", "implementation"}
 """Groups of laws that a sum of roundings can break."""
 
 

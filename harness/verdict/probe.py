@@ -31,6 +31,7 @@ ENOUGH = 8
 """Numbers that have to be seen before a property of all numbers is believed."""
 
 FLOAT32 = FORMATS["float32"]
+_WIDER = {"float32", "float64"}
 
 SENTENCES = {
     COMPUTES_IN: "{case} computes in float32: {dtypes} inputs get float32's digits, and are not judged "
@@ -39,8 +40,8 @@ SENTENCES = {
     "(`--declare computes_in={format}` accepts it)",
     "jax": "{case} computes in float32, as JAX does unless JAX_ENABLE_X64=1 is set: {dtypes} inputs are not judged "
     "(`--declare computes_in=float32` accepts it)",
-    RETURNS: "{case} returns float32 for {dtypes} inputs: its values are judged rounded to these "
-    "(`--declare returns=float32` accepts it)",
+    RETURNS: "{case} returns {format} for {dtypes} inputs: its values are judged rounded to these "
+    "(`--declare returns={format}` accepts it)",
     SUBNORMALS: "{case} flushes subnormal numbers to zero in {dtypes}: they are judged as zeros "
     "(`--declare subnormals=flushed` accepts it)",
     REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so that other laws are not judged; "
@@ -161,8 +162,8 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
         format_, sentence = narrow
         yield _property(job, COMPUTES_IN, format_.name, SENTENCES[sentence].replace("{format}", format_.name))
         return
-    if RETURNS not in declared and look.returns_float32():
-        yield _property(job, RETURNS, FLOAT32.name, SENTENCES[RETURNS])
+    if RETURNS not in declared and (wide := look.returns_wider()):
+        yield _property(job, RETURNS, wide, SENTENCES[RETURNS].replace("{format}", wide))
     if SUBNORMALS not in declared and look.flushes():
         yield _property(job, SUBNORMALS, "flushed", SENTENCES[SUBNORMALS])
 
@@ -229,9 +230,10 @@ class _Look:
         with np.errstate(over="ignore", under="ignore"):
             return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
 
-    def returns_float32(self) -> bool:
-        """Whether 16-bit inputs get answers of 32 bits."""
-        return self.job.format.precision < FLOAT32.precision and self.output.dtype == torch.float32
+    def returns_wider(self) -> str | None:
+        """The wider format in which 16-bit inputs are answered; a library may have no kernel of 16 bits."""
+        name = str(self.output.dtype).removeprefix("torch.")
+        return name if self.job.format.precision < FLOAT32.precision and name in _WIDER else None
 
     def flushes(self) -> bool:
         """Whether it answers zero for subnormal numbers, all that were seen, and for hardly any normal one.
@@ -262,11 +264,18 @@ class _Look:
         for exponent in ((emin - 3) // 2, emin - 3):
             tiny = {name: _scaled(x, 2.0**exponent) for name, x in example.items()}
             yield tiny
-        yield {name: x[..., :1] if _is_float(x) and x.ndim > 1 else x for name, x in tiny.items()}
+        yield {name: self._first_column(name, x) for name, x in tiny.items()}
         first = next((name for name, x in tiny.items() if _is_float(x)), None)
         yield {
             name: torch.full_like(x, -torch.inf) if _is_float(x) and name != first else x for name, x in tiny.items()
         }
+
+    def _first_column(self, name: str, x: Any) -> Any:
+        """That of an input alone; labels, which count columns, are of that one."""
+        if _is_float(x) and x.ndim > 1:
+            return x[..., :1]
+        axes = self.job.contract.axes.get(name)
+        return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
 
 
 def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:

@@ -180,6 +180,17 @@ def test_what_a_function_detaches_stays_its_fault_behind_an_adapter() -> None:
     assert verdict.fault is Fault.NO_GRADIENT
 
 
+def test_what_computes_on_arrays_has_no_gradient_to_judge() -> None:
+    """As where a session of another runtime stands behind tensors; without an adapter too."""
+
+    def session(x: Tensor) -> Tensor:
+        return torch.from_numpy(stable(x.detach().numpy()))
+
+    found = harness.check(session, "softmax", laws=["value", "gradient"], dtypes=["float32"])
+    assert [verdict.status for verdict in found] == [Status.HOLDS, Status.SKIPPED]
+    assert found[1].reason == NO_AUTOGRAD
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

@@ -84,7 +84,7 @@ def test_without_an_event_one_example_or_one_explanation_joins() -> None:
 def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> None:
     """A law that breaks in float32 too is broken for another reason, and so is what is off by all of its digits."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
-    narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", **off)]
+    narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", group="implementation", **off)]
     (one,) = findings(narrow)
     assert sentence(one).startswith("the last digits in float16 are off, as where its roundings add up")
     assert len(findings([*narrow, broken("b", 3.0, cause="y")])) == 2
@@ -116,6 +116,7 @@ def test_errors_are_one_finding_by_what_was_done() -> None:
     errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
     other = samples.run.verdict(Status.ERROR, case="x.y.z", reason="E: x")
     assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
+    assert [one.status for one in findings([*errors, broken("b")])] == [Status.BROKEN, Status.ERROR]
     assert sentence(findings(errors)[0]) == "E: x"
 
 

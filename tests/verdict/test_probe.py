@@ -7,6 +7,7 @@ judged as what they are; what is wrong on ordinary inputs is never explained awa
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -113,11 +114,28 @@ def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
     assert "returns float32 for bfloat16 and float16" in sentence
 
 
+def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
+    """As where a library has no kernel of 16 bits and takes the widest one."""
+    found = checked(
+        lambda x: np.asarray(torch.sigmoid(torch.from_numpy(x).double())) if x.dtype == np.float16 else x,
+        "sigmoid",
+        "value",
+        "output_like_input",
+        dtypes=("float16",),
+        call="numpy",
+    )
+    assert properties(found) == {"returns": "float64"}
+    assert statuses(found, "float16") == {Status.HOLDS}
+    assert "--declare returns=float64" in property_sentences(found.properties)[0]
+
+
 def test_a_promotion_to_float64_is_a_defect() -> None:
     """A constant of another dtype makes it."""
     found = checked(lambda x: x.double().softmax(-1), "softmax", "output_like_input", dtypes=("float32",))
     assert not found.properties
-    assert statuses(found, "float32") == {Status.BROKEN}
+    (verdict,) = found
+    assert verdict.status is Status.BROKEN
+    assert verdict.violation.cause.startswith("it returns torch.float64: ")
 
 
 # Subnormal numbers
@@ -158,6 +176,17 @@ def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> N
     assert found.failing == []
 
 
+def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
+    """A framework that takes a label out of range for the last one is asked for none."""
+
+    def clipping(logits: Tensor, labels: Tensor) -> Tensor:
+        last = labels.clamp(max=logits.shape[-1] - 1)
+        return torch.nn.functional.cross_entropy(logits, last)
+
+    found = checked(clipping, "cross_entropy", "value", dtypes=("float32",))
+    assert statuses(found, "float32") == {Status.HOLDS}
+
+
 def test_a_clamp_is_no_flushing() -> None:
     """Normal numbers are lost as well."""
 
@@ -184,6 +213,18 @@ def masked_with_zeros(logits: Tensor, keep: Tensor) -> Tensor:
     return filled.softmax(-1).masked_fill(~keep, 0.0)
 
 
+def less_the_logarithm(x: Tensor) -> Tensor:
+    """Shifted where the maximum is finite; a logit of +inf is less itself, and all others are less infinity."""
+    largest = x.max(-1, keepdim=True).values
+    shifted = x - torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+
+def loss_of_the_label(logits: Tensor, labels: Tensor) -> Tensor:
+    """One for each row."""
+    return -less_the_logarithm(logits).gather(-1, labels[:, None])[:, 0]
+
+
 def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
     """With an eps of one's own."""
 
@@ -202,6 +243,8 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
         (rms_norm(1e-6), "rms_norm", ["eps=1e-06"]),
         (rms_norm(3e-4), "rms_norm", ["eps=0.0003"]),
         (masked_with_zeros, "masked_softmax", ["fully_masked=zeros"]),
+        (less_the_logarithm, "log_softmax", ["infinite_logit=difference"]),
+        (loss_of_the_label, "cross_entropy", ["infinite_logit=difference", "reduction=none"]),
     ],
 )
 def test_the_convention_that_holds_is_named_and_judged(

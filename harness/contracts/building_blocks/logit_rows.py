@@ -123,6 +123,7 @@ def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
 
 LEFT_OPEN_AT_INFINITY = "inf - inf is left open, its limit is not: the convention `infinite_logit`"
 NAN_OR_LIMIT = "the convention `infinite_logit` is nan or limit: declare the one that is meant"
+OR_DIFFERENCE = "the convention `infinite_logit` is nan, limit or difference: declare the one that is meant"
 MASKED_ROWS = "Where some logits are -inf, their gradient is zero and that of the others as without them."
 """What the gradient is there."""
 
@@ -146,7 +147,9 @@ def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mappi
     )
 
 
-def infinite_logit_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]]) -> Law:
+def infinite_logit_law(
+    exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], *, cause: str = NAN_OR_LIMIT
+) -> Law:
     """Rows with one logit of +inf follow the policy that the case declares."""
     return usual_laws.policy(
         exact,
@@ -157,7 +160,7 @@ def infinite_logit_law(exact: Exact, statement: str, policies: Callable[..., Map
         policies=policies,
         source=LEFT_OPEN_AT_INFINITY,
         bound="none",
-        cause=NAN_OR_LIMIT,
+        cause=cause,
         inputs=every_third_row(one_infinite),
     )
 
