@@ -21,7 +21,19 @@ from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, on_long_rows, on_many_rows
+from harness.laws import (
+    Axes,
+    Contract,
+    Example,
+    Ray,
+    Subject,
+    implementation_laws,
+    law,
+    many_rows,
+    no_drift,
+    on_long_rows,
+    on_many_rows,
+)
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
 
 STALL = "a sum accumulated in the 16-bit format itself sticks at 2^p, 256 in bfloat16: accumulate in float32"
@@ -381,6 +393,7 @@ LINEAR = Contract(
             cause="features are clipped, or subnormal numbers are flushed to zero",
         ),
         on_long_rows(value, _long_features, cause=STALL),
+        no_drift(value, many_rows({"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",))})),
         on_many_rows(value, _few_features, examples=4),
         *implementation_laws(value, many=False),
     ),

@@ -51,7 +51,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
 from harness.laws.strategies import Shape
 
 SOURCE = "Shannon's definition; the bound is derived in the module"
@@ -396,6 +396,7 @@ ENTROPY = Contract(
         infinite_logit,
         usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
         on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
+        no_drift(value, logit_rows.many_logits),
         *derivative_laws(gradient),
         *implementation_laws(value),
     ),

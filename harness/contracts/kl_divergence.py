@@ -48,6 +48,8 @@ from harness.laws import (
     derivative_laws,
     implementation_laws,
     law,
+    many_rows,
+    no_drift,
     on_long_rows,
 )
 from harness.laws.strategies import SEEDS, companions, long_rows, masked
@@ -188,6 +190,16 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
         return {"log_q": log_q, "p": rounded_softmax(logits, format_)}
 
     return long_rows(format_).map(expand)
+
+
+def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
+    """Ordinary distributions that have nothing to do with each other."""
+
+    def expand(rows: Example) -> Example:
+        log_q = rows["log_q"].double().log_softmax(-1).to(format_.dtype)
+        return {"log_q": log_q, "p": rounded_softmax(rows["p"], format_)}
+
+    return many_rows({"log_q": Axes(("n", "k")), "p": Axes(("n", "k"))})(format_).map(expand)
 
 
 # Laws
@@ -345,6 +357,7 @@ KL_DIVERGENCE = Contract(
             "The value is right for probabilities from subnormal to one and logarithms to half of the largest number.",
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
+        no_drift(value, _many_distributions),
         *derivative_laws(gradient, second=False),
         *implementation_laws(value),
     ),

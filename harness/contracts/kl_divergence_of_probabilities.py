@@ -24,7 +24,19 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, on_long_rows
+from harness.laws import (
+    Axes,
+    Contract,
+    Example,
+    Inputs,
+    Ray,
+    Subject,
+    implementation_laws,
+    law,
+    many_rows,
+    no_drift,
+    on_long_rows,
+)
 from harness.laws.strategies import SEEDS, companions, long_rows
 
 SOURCE = "definition; the bound is derived in the module"
@@ -153,6 +165,12 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
     )
 
 
+def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
+    """Ordinary distributions that have nothing to do with each other."""
+    logits = many_rows({"p": Axes(("n", "k")), "q": Axes(("n", "k"))})
+    return logits(format_).map(lambda rows: {name: rounded_softmax(x, format_) for name, x in rows.items()})
+
+
 # Laws
 
 _VALUE = Exact(("p", "q"), value_oracle, _absolute_bound)
@@ -277,6 +295,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
             value, _extremes, "The value is right for probabilities from the smallest number to one."
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
+        no_drift(value, _many_distributions),
         *implementation_laws(value),
     ),
     axes={

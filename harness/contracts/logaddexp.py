@@ -40,7 +40,7 @@ from harness.floats import (
     to_ordinal,
 )
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
+from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law, many_rows, no_drift
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, batches, companions, extremes, masked
 
 # Oracle
@@ -307,6 +307,7 @@ LOGADDEXP = Contract(
             "Where one number is -inf, its gradient is zero and that of the other is the weight.",
         ),
         usual_laws.on_extreme_numbers(value, _extremes),
+        no_drift(value, many_rows({"a": Axes(("n",)), "b": Axes(("n",))}, largest=0.5)),
         *implementation_laws(value),
     ),
     axes={

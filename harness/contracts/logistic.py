@@ -16,7 +16,7 @@ from harness.contracts.building_blocks.logit_rows import largest_logit, largest_
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Law, Subject, derivative_laws, implementation_laws, law
+from harness.laws import Axes, Contract, Law, Subject, derivative_laws, implementation_laws, law, no_drift
 
 Bound = Callable[[Array, Format], Array]
 
@@ -141,6 +141,7 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
             group="special",
         ),
         usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
+        no_drift(value, logistic_function.many_numbers),
         *derivative_laws(gradient),
         *implementation_laws(value),
     )

@@ -26,7 +26,17 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import (
+    Axes,
+    Contract,
+    Subject,
+    derivative_laws,
+    implementation_laws,
+    law,
+    many_rows,
+    no_drift,
+    on_long_rows,
+)
 
 # Bounds
 
@@ -259,6 +269,7 @@ LOGSUMEXP = Contract(
         infinite_logit,
         usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
         on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
+        no_drift(value, many_rows({"logits": Axes(("n", "k"))}, largest=1.0)),
         *derivative_laws(gradient),
         *implementation_laws(value),
     ),

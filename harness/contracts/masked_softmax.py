@@ -22,6 +22,7 @@ from harness.contracts.building_blocks.logit_rows import (
     largest_logit,
     logits_and_cotangents,
     long_logits,
+    many_logits,
 )
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
@@ -46,6 +47,7 @@ from harness.laws import (
     derivative_laws,
     implementation_laws,
     law,
+    no_drift,
     on_long_rows,
 )
 from harness.laws.strategies import ONE_SEED, SEEDS
@@ -393,6 +395,7 @@ MASKED_SOFTMAX = Contract(
         nan_at_a_kept_entry,
         usual_laws.on_extreme_numbers(value, _masked(extreme_logits)),
         on_long_rows(value, _masked(long_logits, seeds=ONE_SEED), cause=LONG_ROWS),
+        no_drift(value, _masked(many_logits, seeds=ONE_SEED)),
         *derivative_laws(gradient),
         *implementation_laws(value, nan=False),
     ),

@@ -32,7 +32,7 @@ from harness.contracts.building_blocks.moments import accumulator, compare_withi
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
 
 SOURCE = "Zhang & Sennrich (2019)"
 
@@ -281,6 +281,7 @@ RMS_NORM = Contract(
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,
         on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
+        no_drift(value, moments.many_features),
         *derivative_laws(gradient),
         *implementation_laws(value),
     ),

@@ -2,6 +2,7 @@
 
 from harness.laws.convention import AnyNumber
 from harness.laws.derivative import derivative_laws
+from harness.laws.drift import many_rows, no_drift
 from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
 from harness.laws.repetition import repeatable, repeated
@@ -26,6 +27,8 @@ __all__ = [
     "derivative_laws",
     "implementation_laws",
     "law",
+    "many_rows",
+    "no_drift",
     "on_long_rows",
     "on_many_rows",
     "rays_of",

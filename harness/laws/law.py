@@ -76,6 +76,8 @@ class Law:
         algorithm keeps. Empty where what breaks it is a defect.
     every_row
         Whether it measures every row that it is given, so that it can be followed along a ray.
+    of_many
+        Whether it is about many rows at once, so that none of them shows what breaks it and examples stay as they are.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Law:
     intermittent: bool = False
     lost_digits: str = ""
     every_row: bool = True
+    of_many: bool = False
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

@@ -73,6 +73,7 @@ def decide(
     started = time.perf_counter()
     deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)
+    minimal = minimal and not job.law.of_many
     if not watched:
         trials.subject.watch = Trust()
     violation, trouble = None, None

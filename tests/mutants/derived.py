@@ -182,6 +182,29 @@ def last_entries_are_dropped(sound: Implementation) -> Implementation:
     return backward_is_another(sound, lambda v: v * (torch.arange(v.shape[-1]) < 100), detached=False)
 
 
+def rounded_another_way(sound: Implementation, towards: Callable[[Tensor], Tensor]) -> Implementation:
+    """The answer in float64, from which the number next to it on one side is taken."""
+
+    def mutant(*inputs: Any) -> Any:
+        wide = sound(*(x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs))
+        nearest = wide.to(inputs[0].dtype)
+        end = towards(wide).to(nearest.dtype)
+        beyond = (wide - nearest.double()) * (end.double() - wide) > 0
+        return torch.where(beyond, nearest.nextafter(end), nearest)
+
+    return mutant
+
+
+def truncated(sound: Implementation) -> Implementation:
+    """The bits that are too many are dropped."""
+    return rounded_another_way(sound, torch.zeros_like)
+
+
+def rounded_up(sound: Implementation) -> Implementation:
+    """To the next number above."""
+    return rounded_another_way(sound, lambda x: torch.full_like(x, torch.inf))
+
+
 Spoil = Callable[[Implementation], Implementation]
 
 WRONG: dict[str, tuple[Spoil, ...]] = {
@@ -194,6 +217,7 @@ WRONG: dict[str, tuple[Spoil, ...]] = {
     "no_rows": (empty_raises,),
     "nan_stays_in_its_row": (drops_nan,),
     "value_on_many_rows": (later_rows_are_the_first,),
+    "no_drift": (truncated, rounded_up),
     "any_rank": (axes_are_swapped,),
     "any_cotangent": (incoming_is_misread,),
     "second_derivative": (gradient_is_detached,),

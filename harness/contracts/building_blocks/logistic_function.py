@@ -42,7 +42,7 @@ from torch import Tensor
 from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, from_ordinal, to_array, to_ordinal
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
-from harness.laws import Example
+from harness.laws import Axes, Example, many_rows
 from harness.laws.strategies import SEEDS, STRUCTURES, Shape, Structure, batches, companions, extremes, mixed_magnitudes
 
 log1p = elementwise("log1p")
@@ -176,6 +176,10 @@ def _with_cotangent(x: Tensor, seed: int) -> Example:
 def vectors(format_: Format) -> st.SearchStrategy[Example]:
     """Vectors of structured numbers, and weights of the outputs for the gradient's law."""
     return st.builds(_with_cotangent, arguments(format_, largest=format_.max / 16.0), SEEDS)
+
+
+many_numbers = many_rows({"x": Axes(("n",))})
+"""Ordinary numbers, for the law of drift."""
 
 
 def extreme_vectors(format_: Format) -> st.SearchStrategy[Example]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, Format, to_array
-from harness.laws import Axes, Example, Inputs, Law
+from harness.laws import Axes, Example, Inputs, Law, many_rows
 from harness.laws.strategies import SEEDS, STRUCTURES, Structure, batches, companions, extremes, long_rows, masked
 
 DOMAIN = "finite logits, |x| <= max / 16; -inf, +inf, NaN and larger ones where a law says so"
@@ -111,6 +111,10 @@ def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:
 def long_logits(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 near-equal logits."""
     return long_rows(format_).map(lambda logits: {"logits": logits})
+
+
+many_logits = many_rows({"logits": Axes(("n", "k"))})
+"""Ordinary rows, for the law of drift."""
 
 
 def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:

@@ -37,7 +37,7 @@ from harness.floats import (
     to_ordinal,
 )
 from harness.floats import double_double as dd
-from harness.laws import COLUMNS, AnyNumber, Example, Inputs, Law, Limit, Ray, Subject
+from harness.laws import COLUMNS, AnyNumber, Axes, Example, Inputs, Law, Limit, Ray, Subject, many_rows
 from harness.laws.strategies import (
     SEEDS,
     Shape,
@@ -201,6 +201,10 @@ def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
 def long_examples(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 near-equal entries."""
     return long_rows(format_).map(lambda x: {"x": x})
+
+
+many_features = many_rows({"x": Axes(("n", "d"))})
+"""Ordinary rows, for the law of drift."""
 
 
 def exact_shift(x: Tensor) -> Tensor:

@@ -1,0 +1,76 @@
+"""The law of drift tells truncation and rounding up from rounding, which no bound of the worst case does."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Status, Verdict
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+
+def down(x: Tensor) -> Tensor:
+    """Whatever the sign, to the next float32 below a float64."""
+    nearest = x.float()
+    return torch.where(nearest.double() > x, nearest.nextafter(torch.tensor(-torch.inf)), nearest)
+
+
+def truncated(x: Tensor) -> Tensor:
+    """The bits beyond float32 dropped."""
+    return down(x.abs()) * x.sign().float()
+
+
+def truncated_softmax(x: Tensor) -> Tensor:
+    """The last of its operations drops bits."""
+    return truncated(x.double().softmax(-1))
+
+
+def layer_norm(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Rounded in some way from float64."""
+
+    def function(x: Tensor) -> Tensor:
+        return way(torch.nn.functional.layer_norm(x.double(), x.shape[-1:], eps=1e-5))
+
+    return function
+
+
+def decided(function: Callable[[Tensor], Tensor], contract: str, law: str = "no_drift", *, seed: int = 0) -> Verdict:
+    """Return the verdict in float32."""
+    (job,) = jobs([Case(function, contract, name="drift.function")], laws=[law], dtypes=["float32"])
+    return decide(job, corpora=(), seed=seed)
+
+
+def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
+    """The mean of the errors says so, in ulp."""
+    assert decided(truncated_softmax, "softmax", "value").status is Status.HOLDS
+    verdict = decided(truncated_softmax, "softmax")
+    assert verdict.status is Status.LOST
+    assert verdict.violation is not None
+    assert verdict.violation.actual == pytest.approx(-0.5, abs=0.05)
+    assert verdict.violation.expected == 0.0
+    assert "--seed 0" in verdict.violation.replay
+
+
+@pytest.mark.parametrize("way", [down, truncated])
+def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Callable[[Tensor], Tensor]) -> None:
+    """Downwards, or towards zero."""
+    verdict = decided(layer_norm(way), "layer_norm")
+    assert verdict.status is Status.LOST
+    assert verdict.violation is not None
+    assert verdict.violation.actual == pytest.approx(-0.5, abs=0.05)
+    assert verdict.violation.place == ((0,) if way is down else (1,))
+
+
+def test_rounding_drifts_nowhere() -> None:
+    """Whatever rows a seed draws."""
+    means = {decided(lambda x: x.softmax(-1), "softmax", seed=seed).deviation for seed in range(3)}
+    assert len(means) == 3
+    assert max(mean for mean in means if mean is not None) < 0.05
+
+
+def test_what_breaks_the_law_of_the_value_is_its_business() -> None:
+    """A drift of what is wrong says nothing."""
+    assert decided(lambda x: x.softmax(-1) * 0.999, "softmax").status is Status.HOLDS
