@@ -1,13 +1,23 @@
-"""The compiler that ``torch.compile`` needs: where the machine has none, what needs one is skipped and not wrong."""
+"""The compiler that ``torch.compile`` needs: where the machine has none, what needs one is skipped and not wrong.
+
+Where there is one, it compiles for whatever comes, in time of its own.
+"""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 NO_COMPILER = "torch.compile finds no compiler on this machine"
 """Why a compiled implementation is skipped."""
 
 NO_HEADERS = "torch.compile finds no Python.h on this machine"
 """The same where there is a compiler, but what it includes of Python is not installed."""
+
+RECOMPILED = 256
+"""So many dtypes, shapes and modes of one function are compiled.
+
+Of the compiler's own accord it is eight, beyond which it lets Python do it: laws would hold of what is not compiled.
+"""
 
 _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 """What torch raises where the C++ compiler for the CPU, or Triton for an accelerator, is not there."""
@@ -37,3 +47,29 @@ def uncompiled() -> AbstractContextManager[object]:
 
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance
+
+
+@contextmanager
+def whatever_comes() -> Iterator[None]:
+    """Let the compiler, where it is loaded, compile for all inputs of the body, however different they are."""
+    config = getattr(sys.modules.get("torch._dynamo"), "config", None)
+    if config is None:
+        yield
+        return
+    with config.patch(recompile_limit=RECOMPILED, accumulated_recompile_limit=4 * RECOMPILED):
+        yield
+
+
+def tell(begun: Callable[[], object], ended: Callable[[], object]) -> bool:
+    """Have the compiler, where it is loaded, say whenever it begins, in whatever call, and when it is done.
+
+    Returns
+    -------
+    Whether it is loaded.
+    """
+    callback = getattr(sys.modules.get("torch._dynamo"), "callback", None)
+    if callback is None:
+        return False
+    callback.callback_handler.register_start_callback(lambda *_: begun())
+    callback.callback_handler.register_end_callback(lambda *_: ended())
+    return True

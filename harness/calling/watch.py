@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
+from harness.calling import compiler
 from harness.calling.state import SETTINGS, Setting, read, restored
 from harness.record import Fault
 
@@ -27,7 +28,11 @@ _first: list[float] = []
 """The seconds within which the next call returns instead; empty where it is one like the others."""
 
 
-def limit_calls(seconds: float, first: float | None = None) -> None:
+_compiling: list[float] = []
+"""The seconds within which a compiler is done, whenever it begins; empty where its time is the call's."""
+
+
+def limit_calls(seconds: float, first: float | None = None, compiling: float | None = None) -> None:
     """From now on let SIGALRM come to this process when a call takes longer.
 
     Parameters
@@ -36,9 +41,28 @@ def limit_calls(seconds: float, first: float | None = None) -> None:
         Within which a call returns.
     first
         Within which the next one does, if that may take another time.
+    compiling
+        Within which ``torch.compile`` is done where a call has it compile anew, after which the call has its own time.
     """
     _limits[:] = [(os.getpid(), seconds)]
     _first[:] = [] if first is None else [first]
+    if compiling is not None and not _compiling and compiler.tell(_give_compiler_time, _go_on):
+        _compiling[:] = [compiling]
+
+
+def _give_compiler_time() -> None:
+    _set_running_timer(_compiling)
+
+
+def _go_on() -> None:
+    _set_running_timer([seconds for _, seconds in _limits])
+
+
+def _set_running_timer(to: Sequence[float]) -> None:
+    """Change how long a call may take from now on; outside of calls no timer runs, and none is started."""
+    for seconds in to:
+        if signal.getitimer(signal.ITIMER_REAL)[0] > 0.0:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Watch:
@@ -90,7 +114,8 @@ class Watch:
         """Watch all calls of one law, so that what only a later call changes is put back for the next law."""
         modules, before = len(sys.modules), read(self._all)
         try:
-            yield
+            with compiler.whatever_comes():
+                yield
         finally:
             self._restore(self._all, before, modules)
 

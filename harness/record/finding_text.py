@@ -240,7 +240,7 @@ def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
     if finding.violation is None or finding.event is not None or finding.is_of_roundings:
         return sentence(finding)
-    return _law(finding)
+    return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 
 
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:

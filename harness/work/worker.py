@@ -8,6 +8,7 @@ comes from there is ever executed here.
 import faulthandler
 import gc
 import json
+import logging
 import os
 import resource
 import signal
@@ -47,11 +48,11 @@ def _converse(requests: IO[str], answers: IO[str]) -> None:
     try:
         pieces = from_document(setup["plan"]).load()
         about = list(pieces.about())
-        _prepare(Limits(**setup["limits"]))
+        _prepare(limits := Limits(**setup["limits"]))
         _say(answers, "ready", about)
         for line in requests:
             request = json.loads(line)
-            watch.limit_calls(request["call_s"], request["first_call_s"])
+            watch.limit_calls(request["call_s"], request["first_call_s"], limits.first_call_s)
             _say(answers, "done", _done(pieces, request["index"]))
     except UsageError as error:
         facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}
@@ -118,6 +119,8 @@ def _prepare(limits: Limits) -> None:
     torch.set_num_threads(1)
     # A warning is no failure, and the stream it would be printed to is listened to.
     warnings.simplefilter("ignore")
+    # Neither is what a library logs, as the compiler does of its limits.
+    logging.disable()
     _warm_up()
     # What was imported stays to the end.
     gc.freeze()

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS, no_compiler
+from harness.calling.watch import Watch
 from harness.record import Status
 
 
@@ -69,3 +71,19 @@ def test_what_raises_for_another_reason_is_an_error(error: Exception) -> None:
     verdicts = harness.check(raising, "softmax", dtypes=["float32"])
     assert Status.ERROR in {verdict.status for verdict in verdicts}
     assert Status.SKIPPED not in {verdict.status for verdict in verdicts}
+
+
+def test_whatever_is_asked_in_a_law_is_compiled() -> None:
+    """Left to itself the compiler does so eight times, and has Python answer afterwards."""
+    counter = CompileCounter()
+
+    @torch.compile(backend=counter)
+    def powered(x: Tensor, form: str) -> Tensor:
+        return x + len(form)
+
+    x = torch.ones(2)
+    with Watch(draws=True).law():
+        for at in range(12):
+            powered(x, "x" * at)
+    assert counter.frame_count == 12
+    assert torch._dynamo.config.recompile_limit == 8

@@ -118,6 +118,8 @@ def test_errors_are_one_finding_by_what_was_done() -> None:
     assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
     assert [one.status for one in findings([*errors, broken("b")])] == [Status.BROKEN, Status.ERROR]
     assert sentence(findings(errors)[0]) == "E: x"
+    spoilt = broken(status=Status.ERROR, reason="f prints `x`")
+    assert finding_in_short(findings([spoilt])[0]).startswith("ERROR  f prints `x`")
 
 
 def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:

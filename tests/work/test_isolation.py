@@ -119,6 +119,28 @@ def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) 
     assert "a call did not return within 0.5 s" in str(found["late"].reason)
 
 
+COMPILED = """
+import logging, time, torch
+
+def backend(graph, inputs):
+    logging.warning("another shape")
+    time.sleep(0.8)
+    return graph.forward
+
+@torch.compile(backend=backend)
+def f(x):
+    return x.softmax(-1)
+"""
+
+
+def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace: Path) -> None:
+    """And what it logs is no printing."""
+    Path("compiled.py").write_text(COMPILED, encoding="utf-8")
+    campaign = Campaign("compiled.py:f", "softmax", laws=["rows_sum_to_one"], dtypes=["float32"], examples=4)
+    (verdict,) = campaign.run(limits=Limits(call_s=0.5))
+    assert (verdict.status, verdict.reason) == (Status.HOLDS, None)
+
+
 def test_only_the_shipped_cases_are_not_watched() -> None:
     """They are ours, and many; a package of somebody else's is watched in this process too."""
     printing = Case(_prints, "softmax")
