@@ -13,7 +13,16 @@ from harness.floats.format import (
     ulp,
 )
 from harness.floats.measurement import Measurement, compare, compare_absolute, compare_runs, in_ulp, worse
-from harness.floats.oracle import Oracle, UndecidedError, confirming, elementwise, exact_sum, remembering, to_arb
+from harness.floats.oracle import (
+    Oracle,
+    UndecidedError,
+    confirming,
+    elementwise,
+    exact_sum,
+    recalling,
+    remembering,
+    to_arb,
+)
 
 __all__ = [
     "FORMATS",
@@ -34,6 +43,7 @@ __all__ = [
     "from_ordinal",
     "in_ulp",
     "lift",
+    "recalling",
     "remembering",
     "round_to",
     "to_arb",

@@ -15,7 +15,7 @@ import torch
 from harness.calling.adapter import NotApplicable
 from harness.calling.watch import Trust
 from harness.floats.measurement import Measurement
-from harness.floats.oracle import confirming
+from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
@@ -83,7 +83,7 @@ def decide(
         budget *= PATIENCE
     remembered = corpus.examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
-    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law():
+    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling():
         try:
             if example is not None:
                 violation = _measured(trials, example, draws, counted=True)

@@ -2,17 +2,17 @@
 
 import contextlib
 import math
+import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+import numpy as np
 
 from harness.calling.adapter import NotApplicable
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
-from harness.verdict.reproducible import reproducible
+from harness.verdict.drawn import drawn
 from harness.verdict.trial import Trials
 
 
@@ -26,16 +26,6 @@ class Deadline:
     def is_up(self) -> bool:
         """Whether it is later."""
         return time.perf_counter() > self.end
-
-
-class _End(BaseException):
-    """The end of the draws: an example that fails, trouble, or neither where time is up.
-
-    No ``Exception``, since Hypothesis would run one of those again, and spell its example out for nobody to read.
-    """
-
-    def __init__(self, failing: Example | None = None, trouble: CaseError | NotApplicable | None = None) -> None:
-        self.failing, self.trouble = failing, trouble
 
 
 FURTHER = 8
@@ -77,23 +67,12 @@ def first_failing(
         if (failing := trials.failing(example)) is not None:
             return failing
 
-    def look(example: Example) -> None:
+    for example in _drawn(trials, examples=examples, seed=seed):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
-            raise _End
-        try:
-            failing = trials.failing(example)
-        except (CaseError, NotApplicable) as trouble:
-            raise _End(trouble=trouble) from trouble
-        if failing is not None:
-            raise _End(failing)
-
-    try:
-        _draw(trials, look, examples=examples, seed=seed)
-    except _End as end:
-        if end.trouble is not None:
-            raise end.trouble from None
-        return end.failing
+            return None
+        if (failing := trials.failing(example)) is not None:
+            return failing
     return None
 
 
@@ -114,41 +93,26 @@ def worst_beside(trials: Trials, failing: Example, *, examples: int, seed: int, 
         Until when.
     """
     worst, ratio = failing, trials.measure(failing).most_severe
-
-    def look(example: Example) -> None:
-        nonlocal worst, ratio
-        if deadline.is_up or math.isinf(ratio):
-            raise _End
-        try:
-            row, of_row = trials.worst_row(example)
-        except (CaseError, NotApplicable) as trouble:
-            # The law is broken, whatever else the implementation does.
-            raise _End from trouble
-        if of_row > ratio:
-            worst, ratio = row, of_row
-
-    with contextlib.suppress(_End):
+    # The law is broken, whatever else the implementation does.
+    with contextlib.suppress(CaseError, NotApplicable):
         # Other draws than those that led to the failing one.
-        _draw(trials, look, examples=examples, seed=seed + 1)
+        for example in _drawn(trials, examples=examples, seed=seed + 1):
+            if deadline.is_up or math.isinf(ratio):
+                break
+            row, of_row = trials.worst_row(example)
+            if of_row > ratio:
+                worst, ratio = row, of_row
     return worst
 
 
-def _draw(trials: Trials, look: Callable[[Example], None], *, examples: int, seed: int) -> None:
-    """Show some examples of the law to ``look``, which ends the draws by raising what is no ``Exception``."""
-
-    @hypothesis.seed(seed)
-    @settings(
-        max_examples=examples,
-        phases=(Phase.generate,),
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
-    @given(trials.job.inputs(trials.job.format))
-    def draw(example: Example) -> None:
-        look(example)
-
-    with reproducible():
-        draw()
+def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Example]:
+    """Yield examples of the law; on each, who draws random numbers without a generator of his own begins alike."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
+    try:
+        for example in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002
+            yield example
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002

@@ -173,3 +173,23 @@ def test_an_oracle_answers_once_where_it_remembers() -> None:
         assert len(screened) == 2
     assert identity(x) is not identity(x)
     assert len(screened) == 4
+
+
+def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
+    """In whatever tensors, and in other bodies too; nobody may write to what is recalled."""
+    screened: list[Any] = []
+
+    def screen(_: Any, x: Any) -> dd.DoubleDouble:
+        screened.append(x)
+        return dd.lift(x)
+
+    identity = Oracle(screen, lambda x: x)
+    with oracle.recalling():
+        first = identity(torch.ones(3))
+    with oracle.recalling():
+        assert identity(torch.ones(3)) is first
+        assert identity(torch.ones(4)) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.hi[0] = 2.0
+    identity(torch.ones(3))
+    assert len(screened) == 3

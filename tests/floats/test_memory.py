@@ -1,0 +1,39 @@
+"""The memory: what says the same is the same key, and no more is kept than may be."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.floats.memory import Memory, content_of
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.int64, torch.bool]
+)
+def test_equal_tensors_say_the_same(dtype: torch.dtype) -> None:
+    """Whatever memory they are in; one of them in another layout, or as another type, does not."""
+    x = torch.ones(1, 6, dtype=dtype)[:, ::2]
+    assert content_of(x) == content_of(torch.ones(1, 6, dtype=dtype)[:, ::2])
+    assert content_of(x) != content_of(x.clone())
+    assert content_of(x) != content_of(torch.zeros(1, 6, dtype=dtype)[:, ::2])
+    assert content_of(x) != content_of(np.ones((1, 3)))
+
+
+def test_zeros_and_numbers_are_told_apart() -> None:
+    """By their sign and their type; of anything else nothing is said."""
+    assert content_of(torch.tensor(0.0)) != content_of(torch.tensor(-0.0))
+    assert len({content_of(x) for x in (0, 0.0, -0.0, False, "0", None)}) == 6
+    assert content_of(object()) is None
+    assert content_of(np.array([object()])) is None
+
+
+def test_what_was_not_asked_for_longest_is_forgotten() -> None:
+    """As soon as there would be more bytes than may be; what is large alone is not kept."""
+    memory: Memory[str] = Memory(100)
+    for key in "abcd":
+        memory.keep(key, key.upper(), 25)
+    assert memory.get("a") == "A"
+    memory.keep("e", "E", 25)
+    assert [memory.get(key) for key in "abcde"] == ["A", None, "C", "D", "E"]
+    memory.keep("e", "large", 26)
+    assert memory.get("e") is None
