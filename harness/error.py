@@ -1,7 +1,19 @@
 """The one error that is the user's: a plain message and exit code 2, never a traceback."""
 
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text of somebody else's as it may reach a terminal or a document.
+
+    Every control, bidirectional or surrogate character, those that begin an escape code among them, is shown as the
+    replacement character; line breaks and tabs stay.
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class UsageError(Exception):
@@ -32,10 +44,10 @@ class UsageError(Exception):
         return {"rule": self.rule, "value": self.value, "place": self.place, "remedy": self.remedy}
 
     def __str__(self) -> str:
-        """Return the message: rule, value, place and way out on one line."""
+        """Return the message: rule, value, place and way out on one line, without control characters."""
         where = f" in {self.place}" if self.place else ""
         way_out = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.rule}, got {self.value}{where}{way_out}"
+        return " ".join(printable(f"{self.rule}, got {self.value}{where}{way_out}").split())
 
 
 def listed(names: Iterable[object]) -> str:

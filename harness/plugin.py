@@ -207,13 +207,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     verdicts = [verdict for report in called for verdict in _verdicts(report)]
     if not verdicts:
         return
+    from harness.error import printable
     from harness.record import findings, verdict_line
 
     terminalreporter.section("laws")
     for sentence in _sentences(called):
-        terminalreporter.write_line(sentence)
+        terminalreporter.write_line(printable(sentence))
     for number, finding in enumerate(findings(verdicts)):
-        terminalreporter.write_line(_told(finding, verdicts, first=number == 0))
+        terminalreporter.write_line(printable(_told(finding, verdicts, first=number == 0)))
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     terminalreporter.write_line(f"{verdict_line(verdicts)}; {examples:,} examples, {rows:,} rows")
 

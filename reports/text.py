@@ -2,7 +2,9 @@
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from harness.error import printable as clean
+
+__all__ = ["clean", "count", "cut", "fenced", "listing", "markdown_text", "shortened"]
 
 
 def count(number: int, noun: str, *, plural: str = "") -> str:
@@ -15,11 +17,6 @@ def listing(names: list[str], *, at_most: int = 0) -> str:
     if at_most and len(names) > at_most:
         names = [*names[:at_most], f"{len(names) - at_most} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def clean(text: str) -> str:
-    """Return text with every control, bidirectional or surrogate character shown as the replacement character."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def cut(text: str, *, most: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.bench.option import Settings, arguments
 from harness.calling.own_cases import SHIPPED
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, listed, printable
 from harness.record import write_atomically
 
 USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
@@ -106,7 +106,7 @@ def run_suite(
             listener.finish()
             kept = _keep(result, run_folder / f"bench-{name}.json", added=name in PIECEWISE)
             if listener.refused is None and not interrupted and not (code == _PASSED and kept):
-                sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
+                sys.stdout.write(printable(output.read_text(encoding="utf-8", errors="replace")))
     if listener.refused is not None:
         raise listener.refused
     if code == _PASSED and kept:

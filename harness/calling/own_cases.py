@@ -12,6 +12,9 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
+from harness.error import UsageError
+from harness.record.intake import read_text
+
 SHIPPED = "cases"
 """The package of the reference cases."""
 
@@ -30,9 +33,9 @@ def own_cases() -> Path | None:
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
     try:
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
         return bool(project.get("name") == metadata("stability-harness")["Name"])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError, PackageNotFoundError):
+    except (UsageError, ValueError, RecursionError, AttributeError, PackageNotFoundError):
         return False
 
 

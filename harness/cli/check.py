@@ -21,6 +21,7 @@ from harness.cli.options import (
     declared_breaks,
     names,
     progress,
+    say,
     say_claim,
     session,
 )
@@ -109,8 +110,10 @@ def check(
     """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
     from harness.verdict.campaign import Campaign
 
-    if corpus is not None and not corpus.is_dir():
-        raise UsageError(rule="`--corpus` is a folder that `harness freeze` wrote", value=f"no folder `{corpus}`")
+    if corpus is not None:
+        from harness.record.corpus import refuse_damaged
+
+        refuse_damaged(corpus)
     campaign = Campaign(
         target,
         contract,
@@ -193,15 +196,15 @@ def _show(
     in_full = verbose or campaign.example is not None
     say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
     for sentence in property_sentences(properties):
-        print(f"property: {sentence}")
+        say(f"property: {sentence}")
     print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full)
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts, properties))
-        print(f"{kind}: {file}")
+        say(f"{kind}: {file}")
     place = whence(campaign.target)
     what = f"{campaign.target} ({place})" if place else campaign.target
-    print(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
-    print(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
+    say(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
+    say(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
 
 
 WAIT_MS = 500
@@ -218,13 +221,13 @@ def again_and_again(target: str, checked: Callable[[], int]) -> int:
             rule="`--watch` waits for a file to be saved", value=f"`{target}`", remedy="name `file.py:function`"
         )
     seen, code = _stamp(file), _survived(checked)
-    print(f"watching {file}; Ctrl-C ends it", flush=True)
+    say(f"watching {file}; Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
             # The file decides, not the event: none tells of what was saved while it was being checked.
             if (stamp := _stamp(file)) not in {seen, None}:
                 seen, code = stamp, _survived(checked)
-                print(f"watching {file}; Ctrl-C ends it", flush=True)
+                say(f"watching {file}; Ctrl-C ends it")
     return code
 
 
@@ -242,7 +245,7 @@ def _survived(checked: Callable[[], int]) -> int:
     try:
         return checked()
     except UsageError as error:
-        print(f"harness: {error}")
+        say(f"harness: {error}")
         return 2
 
 

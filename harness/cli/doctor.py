@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.options import DataOption, console, progress
+from harness.cli.options import DataOption, console, progress, say
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
@@ -41,9 +41,9 @@ def doctor(
     if diagnosis.sights:
         console().print(_table(diagnosis))
     if diagnosis.control is not None:
-        print(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {percent_slower(diagnosis.control)}")
+        say(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {percent_slower(diagnosis.control)}")
     for sentence in advice(diagnosis, policy):
-        print(f"advice: {sentence}")
+        say(f"advice: {sentence}")
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
-from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, session
+from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, say, session
 from harness.error import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def train(target: TargetArgument = "cases", data: DataOption = None, run: RunOpt
         opened.folder.write(LearnedParameter, [row for row in rows if isinstance(row, LearnedParameter)])
         opened.folder.write(Image, [row for row in rows if isinstance(row, Image)])
     print_training(console(), rows)
-    print(f"data: {prepared.source.note}")
+    say(f"data: {prepared.source.note}")
 
 
 def _flag(name: str) -> str:
@@ -152,7 +152,7 @@ def bench(
             # Who names a suite wants it; who names none wants those that have something to do.
             if suites or (suite == wanted[-1] and not codes):
                 raise
-            print(f"{suite}: {error}")
+            say(f"{suite}: {error}")
     raise typer.Exit(max(codes))
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.control import strip_control_codes
 
-from harness.cli.options import DataOption, console, progress, run_folder, session
-from harness.error import UsageError
+from harness.cli.options import DataOption, console, progress, run_folder, say, session
+from harness.error import UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +117,7 @@ def _exact(
         return compare(read_baseline(file), now, policy)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
-    print(f"baseline: {os.path.relpath(file)}")
+    say(f"baseline: {os.path.relpath(file)}")
     return kept(compare(before, now, policy))
 
 
@@ -150,8 +149,8 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
     screen = console()
     calm = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
     for finding in (*calm, *reversed(spoken(findings))):
-        screen.print(strip_control_codes(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
-    print(gate_line(findings, code))
+        screen.print(printable(f"{finding.outcome:<12}  {finding.sentence}"), markup=False, soft_wrap=True)
+    say(gate_line(findings, code))
 
 
 def _write(findings: "Sequence[GateFinding]", code: int, wanted: dict[str, Path | None]) -> None:
@@ -161,7 +160,7 @@ def _write(findings: "Sequence[GateFinding]", code: int, wanted: dict[str, Path 
     for kind, file in wanted.items():
         if file is not None:
             write_atomically(file, WRITERS[kind](findings, code))
-            print(f"{kind}: {file}")
+            say(f"{kind}: {file}")
     if SUMMARY in os.environ:
         with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as summary:
             summary.write(to_markdown(findings, code))

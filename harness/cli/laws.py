@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import TargetArgument, complete_contract, console, run_folder
+from harness.cli.options import TargetArgument, complete_contract, console, run_folder, say
 
 
 def list_(
@@ -37,7 +37,7 @@ def explain(
     """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
     from harness.show import listing
 
-    print(listing.explain(law, contract))
+    say(listing.explain(law, contract))
 
 
 def freeze(
@@ -50,4 +50,4 @@ def freeze(
 
     folder = run_folder(run)
     records: list[Recorded] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
-    print(f"{freeze(records, corpus)} new counterexamples in {corpus}")
+    say(f"{freeze(records, corpus)} new counterexamples in {corpus}")

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 
 from harness.case import FLOATS, Break
-from harness.error import UsageError, did_you_mean
+from harness.error import UsageError, did_you_mean, printable
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -21,10 +22,24 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 160
 
 
+class PlainConsole(Console):
+    """A console on which no text of somebody else's, wherever it stands, is an escape code."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is to be printed, with the control characters of texts replaced; those of ours are no text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def say(text: str) -> None:
+    """Print a line on standard output, without control characters."""
+    print(printable(text), flush=True)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console of the terminal's width, or a wide plain one where the output goes into a pipe or a file."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, width=None if terminal else PLAIN_WIDTH, soft_wrap=not terminal, highlight=False)
+    return PlainConsole(stderr=stderr, width=None if terminal else PLAIN_WIDTH, soft_wrap=not terminal, highlight=False)
 
 
 TargetArgument = Annotated[
@@ -117,7 +132,7 @@ def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> No
     """
     claimed = next(iter(contracts), None)
     if contract is None and ":" in target and claimed is not None:
-        print(f"checked as {claimed} (from its name; `--contract` says otherwise)")
+        say(f"checked as {claimed} (from its name; `--contract` says otherwise)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import CallOption, TargetArgument, console, conventions, names, progress, say_claim, session
+from harness.cli.options import (
+    CallOption,
+    TargetArgument,
+    console,
+    conventions,
+    names,
+    progress,
+    say,
+    say_claim,
+    session,
+)
 from harness.error import UsageError
 from harness.work.ending import Ending
 
@@ -70,7 +80,7 @@ def prove(
     opened.add_proofs(proofs)
     say_claim(target, contract, (proof.contract for proof in known))
     print_proofs(console(), known)
-    print(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
+    say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import run_folder
+from harness.cli.options import run_folder, say
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -36,9 +36,9 @@ def report(
     page, lines = point.load()(run, output, earlier)
     if junit is not None:
         write_atomically(junit, to_junit(run.read(Verdict)))
-    print(f"report: {page}")
+    say(f"report: {page}")
     for line in lines:
-        print(line)
+        say(line)
     if open_:
         typer.launch(page.resolve().as_uri())
 

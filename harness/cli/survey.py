@@ -15,6 +15,7 @@ from harness.cli.options import (
     declared_breaks,
     names,
     progress,
+    say,
     say_claim,
     session,
 )
@@ -78,7 +79,7 @@ def survey(
         opened.folder.merge(Accumulator, discoveries.accumulators)
     say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     print_survey(console(), discoveries, single=":" in target)
-    print(f"{discoveries}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
+    say(f"{discoveries}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import console, progress
+from harness.cli.options import console, progress, say
 from harness.error import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def tune(
         from harness.show.tuning import as_json
 
         write_atomically(json, as_json(tuning))
-        print(f"json: {json}")
+        say(f"json: {json}")
     if interrupted:
-        print("interrupted: this is the best so far")
+        say("interrupted: this is the best so far")
         raise typer.Exit(130)
 
 

@@ -145,7 +145,7 @@ class Cache:
     def _remember(self, stamps: Mapping[str, "_Stamp"], checksums: Checksums) -> None:
         """Note four files that were validated; in a cache that cannot be written they are just examined again."""
         fresh = {stamp.path: _Seen(stamp, checksums[name]) for name, stamp in stamps.items()}
-        with suppress(OSError):
+        with suppress(UsageError):
             write_atomically(self._memory, _MEMORY.dump_json(self._recall() | fresh, indent=1).decode())
 
     def _recall(self) -> dict[str, "_Seen"]:

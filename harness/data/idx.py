@@ -5,10 +5,13 @@ compressed with gzip, which is recognised by its content. What does not keep to 
 :class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
 """
 
+import errno
 import gzip
 import hashlib
 import io
 import math
+import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
@@ -150,7 +153,8 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
     with _opened(file) as stream:
         shape = _read_shape(stream, file, dimensions)
         declared = math.prod(shape)
-        if declared > MOST_BYTES:
+        # A count of zero hides the others from the product, and no array takes them.
+        if max(declared, *shape) > MOST_BYTES:
             raise UsageError(
                 rule=f"an IDX file declares at most {MOST_BYTES} elements",
                 value=f"{_times(shape)} elements",
@@ -196,11 +200,21 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(str(count) for count in shape)
 
 
+def _regular(file: Path) -> io.BufferedReader:
+    """Open a regular file; a pipe is not waited for, and a device not read."""
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    stream = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return stream
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, decompressing it if it is compressed; what goes wrong on the way is the user's to know."""
     try:
-        with file.open("rb") as plain:
+        with _regular(file) as plain:
             start = plain.peek(2)[:2]
             if start == b"\x1f\x8b":
                 with gzip.open(plain) as unpacked:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import ValidationError
-
 from harness.error import UsageError
 from harness.gate.standing import Figures, Standing, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
+from harness.record.intake import is_there, parsed, read_text
+
+WHAT = f"a baseline, which `harness gate --update` writes, of schema {SCHEMA},"
+REMEDY = "make it again, or take it from git"
 
 Key = tuple[str, str]
 """Name and device of a case."""
@@ -146,21 +148,21 @@ def read_baseline(file: Path) -> Baseline:
     UsageError
         If there is none, or it is damaged.
     """
-    if not file.is_file():
+    if not is_there(file):
         raise UsageError(
             rule="numerics are held against a baseline",
             value="none",
             place=str(file),
             remedy="`harness gate --run RUN --update` makes one",
         )
-    first, *rest = file.read_text(encoding="utf-8").splitlines() or [""]
-    try:
-        origins = BaselineHeader.model_validate_json(first).origins
-        lines = [Line.model_validate_json(line) for line in rest]
-        if any(not 0 <= place < len(origins) for line in lines for place in line.on):
-            raise _damaged(file, "a line from a kind of machine that the first line does not name")
-    except ValidationError as error:
-        raise _damaged(file, error.errors(include_url=False)[0]["msg"]) from error
+    first, *rest = read_text(file, what=WHAT, remedy=REMEDY).removesuffix("\n").split("\n")
+    origins = parsed(BaselineHeader, first, place=f"{file}:1", what=WHAT, remedy=REMEDY).origins
+    lines = [
+        parsed(Line, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY) for number, line in enumerate(rest, 2)
+    ]
+    for number, line in enumerate(lines, 2):
+        if any(not 0 <= place < len(origins) for place in line.on):
+            raise _damaged(f"{file}:{number}", "a line from a kind of machine that the first line does not name")
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
         key = (line.case, line.device)
@@ -170,6 +172,5 @@ def read_baseline(file: Path) -> Baseline:
     return Baseline(cases, origins)
 
 
-def _damaged(file: Path, value: str) -> UsageError:
-    rule = f"a baseline is what `harness gate --update` writes, of schema {SCHEMA}"
-    return UsageError(rule=rule, value=value, place=str(file), remedy="make it again")
+def _damaged(place: str, value: str) -> UsageError:
+    return UsageError(rule=WHAT, value=value, place=place, remedy=REMEDY)

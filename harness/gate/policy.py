@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from harness.error import UsageError, listed
+from harness.record.intake import is_there, read_text, shown
 
 TABLE = "[tool.harness.gate]"
 FILE = "pyproject.toml"
@@ -108,27 +109,38 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
         If it has a key that is unknown, or a value of another type.
     """
     file = root / FILE
-    if not file.is_file():
+    if not is_there(file):
         return default or Policy()
+    table: Any = _document(file)
+    for name in ("tool", "harness", "gate"):
+        if not isinstance(table, dict):
+            raise UsageError(rule=f"{TABLE} is a table", value=shown(table), place=str(file), remedy="mend the file")
+        if name not in table:
+            return default or Policy()
+        table = table[name]
+    return _validated(table, file)
+
+
+def _document(file: Path) -> dict[str, Any]:
+    text = read_text(file, what=f"`{FILE}`", remedy="mend the file")
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(rule=f"`{FILE}` is TOML", value=str(error), place=str(file)) from error
-    table = document.get("tool", {}).get("harness", {}).get("gate")
-    return (default or Policy()) if table is None else _validated(table, file)
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
+        value = f"{error!s:.200}"
+        raise UsageError(rule=f"`{FILE}` is TOML", value=value, place=str(file), remedy="mend the file") from error
 
 
-def _validated(table: dict[str, Any], file: Path) -> Policy:
+def _validated(table: object, file: Path) -> Policy:
     try:
         # Through JSON, where a list can stand for a tuple and all else is held to its type.
-        return Policy.model_validate_json(to_json(table))
+        return Policy.model_validate_json(to_json(table, inf_nan_mode="constants"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         known = listed(Policy.model_fields)
         raise UsageError(
             rule=f"`{key}` of {TABLE} is what the gate knows",
-            value=f"{first.get('input')!r} ({first['msg'].lower()})",
+            value=f"{shown(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
             remedy=f"the keys are {known}",
         ) from error

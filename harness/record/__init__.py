@@ -37,7 +37,7 @@ from harness.record.estimate import (
 )
 from harness.record.finding import RANKS, Finding, by_verdict, findings
 from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
-from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first, write_atomically
+from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.origin import Origin
@@ -75,6 +75,7 @@ from harness.record.schema import (
     Violation,
     WorstExample,
 )
+from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.survey_text import (
     closed_form,

@@ -1,19 +1,16 @@
 """A run on disk: a folder of plain files, each written whole and moved into place."""
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import ValidationError
-
 from harness.error import UsageError
 from harness.record.gate import Comparison, GateFinding, Slices
+from harness.record.intake import document, is_there, parsed, read_text, shown
 from harness.record.proof import Proof
 from harness.record.property import Property
-from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Record, Run, Verdict
+from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Run, Verdict
+from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
 Row = (
@@ -48,7 +45,6 @@ RowT = TypeVar(
     Slices,
 )
 KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Accumulator)
-ParsedT = TypeVar("ParsedT", bound=Record)
 
 RUNS = Path(".harness", "runs")
 """Where runs are written unless the user names another folder."""
@@ -112,22 +108,22 @@ class RunFolder:
             If the folder is no run, or a run of another schema.
         """
         file = self.path / "run.json"
-        if not file.is_file():
+        if not is_there(file):
             raise UsageError(
                 rule="a run is a folder with a `run.json`",
                 value=str(self.path),
                 remedy="name a run made by `harness check`, `harness train` or `harness bench`",
             )
-        text = file.read_text(encoding="utf-8")
-        version = _schema_of(text)
+        text = read_text(file, what="the head of a run")
+        version = _schema_of(text, file)
         if version != SCHEMA:
             raise UsageError(
                 rule=f"this harness reads records of schema {SCHEMA}",
-                value=f"schema {version}",
+                value=f"schema {shown(version)}",
                 place=str(file),
                 remedy="read the run with the version of the harness that wrote it, or make it again",
             )
-        return _parse(Run, text, place=str(file))
+        return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
 
     def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
         """Replace the file of one kind of record."""
@@ -143,10 +139,11 @@ class RunFolder:
             If a line is not such a record.
         """
         file = self.path / FILES[kind]
-        if not file.is_file():
+        if not is_there(file):
             return []
-        with file.open(encoding="utf-8") as lines:
-            return [_parse(kind, line, place=f"{file}:{number}") for number, line in enumerate(lines, 1)]
+        lines = read_text(file).removesuffix("\n").split("\n")
+        what = f"a record of schema {SCHEMA}"
+        return [parsed(kind, line, place=f"{file}:{number}", what=what) for number, line in enumerate(lines, 1) if line]
 
     def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
         """Yield every record of one kind with its place in the run, as ``verdicts.jsonl:17``."""
@@ -156,13 +153,9 @@ class RunFolder:
     def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
         for file in sorted(self.path.glob("bench-*.json")):
-            try:
-                document = json.loads(file.read_text(encoding="utf-8"))
-            except json.JSONDecodeError as error:
-                raise UsageError(
-                    rule="a benchmark file is pytest-benchmark's JSON", value=str(error), place=str(file)
-                ) from error
-            yield file.stem.removeprefix("bench-"), document
+            text = read_text(file, what="a benchmark file", remedy="run `harness bench` again")
+            read = document(text, place=str(file), what="a benchmark file", remedy="run `harness bench` again")
+            yield file.stem.removeprefix("bench-"), read
 
     def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
         """Add verdicts, replacing those with the same case, law, dtype and device."""
@@ -203,39 +196,7 @@ def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
     return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
 
 
-def _schema_of(text: str) -> object:
+def _schema_of(text: str, file: Path) -> object:
     """Return the schema version a head claims; ``None`` where it claims none."""
-    try:
-        head = json.loads(text)
-    except json.JSONDecodeError:
-        return None
+    head = document(text, place=str(file), what="the head of a run")
     return head.get("schema_version") if isinstance(head, dict) else None
-
-
-def _parse(kind: type[ParsedT], text: str, *, place: str) -> ParsedT:
-    """Validate one record, turning a schema mismatch or a malformed line into one plain message."""
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or kind.__name__
-        raise UsageError(
-            rule=f"a record of schema {SCHEMA} has a valid `{field}`",
-            value=f"{first['msg']} (found {first.get('input')!r:.80})",
-            place=place,
-            remedy="the file is damaged or was written by another version of the harness",
-        ) from error
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part; text as UTF-8."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

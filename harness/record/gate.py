@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.record.estimate import Estimate, Method
-from harness.record.schema import Record
+from harness.record.schema import Count, Record, Size
 
 
 class Gate(StrEnum):
@@ -52,18 +52,18 @@ class Comparison(Record):
     arm: Literal["candidate", "null", "control"]
     """``null``: a second process of the base. ``control``: the base with a tenth more calls."""
     outcome: Outcome
-    couples: int
-    ratio: float
+    couples: Count
+    ratio: Size
     """Geometric mean over the couples."""
-    low: float
+    low: Size
     """Lower 95 % bound, one-sided."""
-    high: float
+    high: Size
     """Upper 95 % bound, one-sided."""
-    visible: float | None
+    visible: Size | None
     """Smallest slowdown that would have been seen with a probability of 95 %; 0.1 is ten percent."""
-    margin: float
+    margin: Size
     """A slowdown within it is none."""
-    tolerance: float
+    tolerance: Size
     """A slowdown below it is tolerated: a case is unchanged where its upper bound is below."""
 
     @property
@@ -76,22 +76,22 @@ class Slices(Record):
     """What one process of a couple measured of one case."""
 
     kind: Literal["slices"] = "slices"
-    couple: int
+    couple: Count
     case: str
     arm: Literal["base", "candidate", "null", "control"]
-    rounds: int
+    rounds: Count
     """Rounds of each slice."""
-    iterations: int
+    iterations: Count
     """Calls a round."""
-    starts_s: tuple[float, ...]
+    starts_s: tuple[Size, ...]
     """When each slice began, in seconds since the measurement did."""
-    minima_s: tuple[float, ...]
+    minima_s: tuple[Size, ...]
     """Fastest round of each slice, in seconds a round."""
-    medians_s: tuple[float, ...]
-    cpu_s: tuple[float, ...]
+    medians_s: tuple[Size, ...]
+    cpu_s: tuple[Size, ...]
     """Time of the process on a core, in seconds a round."""
-    load: float | None
+    load: Size | None
     """Average load of the machine in the minute before."""
-    steal: float | None
+    steal: Size | None
     """Share of time that the hypervisor gave to others meanwhile."""
-    frequency_hz: float | None
+    frequency_hz: Size | None

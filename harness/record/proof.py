@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from harness.record.schema import Input, Record, Status, Violation
+from harness.record.schema import Count, Deviation, Input, Record, Size, Status, Violation
 
 
 class LawOutcome(Record):
@@ -23,11 +23,11 @@ class Witness(Record):
     """The input with the largest deviation, confirmed by ball arithmetic."""
 
     example: dict[str, Input]
-    place: tuple[int, ...]
+    place: tuple[Count, ...]
     """Index of the element of the output."""
     actual: float
     expected: float
-    deviation: float
+    deviation: Deviation
     """In ulp."""
 
 
@@ -53,32 +53,32 @@ class Proof(Record):
     """The layout in words."""
     space: str
     """The inputs in words."""
-    inputs: int
+    inputs: Count
     """How many there are."""
-    visited: int
+    visited: Count
     checksum: str
     """Count and moments of the inputs visited, taken from the buffers that the implementation was called with."""
     expected_checksum: str
     """The same of the whole space, in closed form."""
     witness: Witness | None = None
     """``None`` where every output is correctly rounded and none was singled out, or nothing was visited."""
-    not_correctly_rounded: int
+    not_correctly_rounded: Count
     """Inputs of which an output deviates by more than 1/2 ulp."""
-    beyond: dict[str, int]
+    beyond: dict[str, Count]
     """Inputs of which an output deviates by more than so many ulp, those that are not finite included."""
-    not_finite: int
+    not_finite: Count
     """Inputs of which an output is not finite, or is NaN, where it should not be."""
     reference: str | None = None
     """The layout whose output bits this one's were compared with; ``None`` where it is itself the reference."""
-    differing: int | None = None
+    differing: Count | None = None
     """Inputs on which they differ; ``None`` where they were not compared."""
     laws: tuple[LawOutcome, ...]
-    threads: int
+    threads: Count
     cpu_capability: str
     torch: str
-    duration_s: float
+    duration_s: Size
     """Time of one core."""
-    floor_s: float
+    floor_s: Size
     """Of this, time in the implementation alone."""
     error: str | None = None
     """What the implementation did instead of answering."""

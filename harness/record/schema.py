@@ -1,10 +1,13 @@
 """The schema of the records: frozen, typed, validated on reading. Unknown is ``None``, never 0."""
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from harness.error import printable
 
 SCHEMA = 1
 """Version of the records written by this package; a reader refuses any other."""
@@ -17,6 +20,43 @@ class Record(BaseModel):
     """Base of every record: frozen, unknown fields refused, non-finite floats spelled out in JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_printable(cls, value: Any) -> Any:
+        """Let no control character of somebody else's text into a record, and so into nothing that is made of one."""
+        return _cleaned(value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, which are not validated, but are printable too."""
+        return super().model_copy(update={name: _cleaned(value) for name, value in (update or {}).items()}, deep=deep)
+
+
+def _cleaned(value: Any) -> Any:
+    if type(value) is str:
+        return value if value.isprintable() else printable(value)
+    if type(value) is tuple and value and type(value[0]) is str:
+        return tuple(map(_cleaned, value))
+    if type(value) is dict:
+        return {_cleaned(key): _cleaned(inner) for key, inner in value.items()}
+    return value
+
+
+Count = Annotated[int, Field(ge=0)]
+"""How many there are of something."""
+
+Size = Annotated[float, Field(ge=0)]
+"""A number that is no less than zero, and no NaN: a bound, a time."""
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("a deviation is not negative")
+    return value
+
+
+Deviation = Annotated[float, AfterValidator(_not_negative)]
+"""How far something is off; NaN where even that cannot be said."""
 
 
 class Status(StrEnum):
@@ -69,6 +109,13 @@ class Fault(StrEnum):
     """No example had a row, so that nothing was checked."""
 
 
+DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+"""The dtypes of tensors that are kept as text."""
+
+MOST_ELEMENTS = 2**40
+"""No tensor has more."""
+
+
 class TensorText(Record):
     """A tensor as text: every element in hexadecimal floating point, so that it can be replayed bit for bit."""
 
@@ -80,6 +127,10 @@ class TensorText(Record):
     @model_validator(mode="after")
     def _values_fit(self) -> Self:
         """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
+        if self.dtype not in DTYPES:
+            raise ValueError(f"a tensor's dtype is one of {', '.join(DTYPES)}")
+        if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MOST_ELEMENTS:
+            raise ValueError(f"no tensor is of shape {list(self.shape)}")
         parse = _float if "float" in self.dtype else _integer
         for value in self.values:
             parse(value)
@@ -95,8 +146,11 @@ def _float(text: str) -> float:
         raise ValueError(f"{text} is no float64") from error
 
 
-def _integer(text: str) -> float:
-    return float(text == "True") if text in {"True", "False"} else int(text)
+def _integer(text: str) -> int:
+    number = int(text == "True") if text in {"True", "False"} else int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{text:.40} is no int64")
+    return number
 
 
 Input = TensorText | bool | int | float | str | list[list[int]]
@@ -141,8 +195,8 @@ class WorstExample(Record):
 
     actual: float
     expected: float
-    deviation: float
-    bound: float
+    deviation: Deviation
+    bound: Size
     example: dict[str, Input]
     replay: str
 
@@ -150,15 +204,15 @@ class WorstExample(Record):
 class Violation(Record):
     """Where and how a law failed, on the smallest example found."""
 
-    place: tuple[int, ...]
+    place: tuple[Count, ...]
     """Index of the worst element of the output of the minimal example."""
     actual: float
     expected: float
-    deviation: float
-    bound: float
-    over: int
+    deviation: Deviation
+    bound: Size
+    over: Count
     """How many elements of the minimal example's output are beyond their bound."""
-    of: int
+    of: Count
     magnitude: float
     """Largest absolute input element of the minimal example."""
     example: dict[str, Input]
@@ -179,6 +233,14 @@ class Counterexample(Record):
     found_in: str
     """The case that broke the law on it."""
 
+    @model_validator(mode="after")
+    def _is_spelled_out(self) -> Self:
+        """Refuse what could not be tried."""
+        for name, value in self.example.items():
+            if isinstance(value, TensorText) and len(value.values) != math.prod(value.shape):
+                raise ValueError(f"the values of `{name}` are not spelled out")
+        return self
+
 
 class Verdict(Record):
     """What one law says of one case in one dtype."""
@@ -198,15 +260,15 @@ class Verdict(Record):
     status: Status
     statement: str
     source: str
-    examples: int
+    examples: Count
     """Hypothesis examples that ran."""
-    rows: int
+    rows: Count
     """Independent rows checked in those examples."""
-    deviation: float | None = None
+    deviation: Deviation | None = None
     """Deviation in ``unit`` where it is largest relative to its bound; ``None`` where nothing ran."""
-    bound: float | None = None
+    bound: Size | None = None
     """The bound at that place."""
-    largest: float | None = None
+    largest: Deviation | None = None
     """Largest deviation seen, wherever."""
     typical_bound: float | None = None
     """Geometric mean of the bounds in all examples; zero where nothing is admissible, ``None`` where nothing ran."""
@@ -218,7 +280,7 @@ class Verdict(Record):
     violation: Violation | None = None
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
-    duration_s: float
+    duration_s: Size
 
     @property
     def where(self) -> str:
@@ -229,6 +291,22 @@ class Verdict(Record):
     def key(self) -> tuple[str, str, str, str]:
         """What identifies the verdict within a run."""
         return (self.case, self.law, self.dtype, self.device)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        """Refuse a verdict of which one part says otherwise than another."""
+        if self.violation is not None and self.status in _WITHOUT_VIOLATION:
+            raise ValueError(f"a verdict that is `{self.status}` has no violation")
+        if self.fault is not None and self.status is not Status.ERROR:
+            raise ValueError(f"a verdict that is `{self.status}` has no fault")
+        if self.status is Status.HOLDS and not (self.deviation or 0.0) <= (
+            math.inf if self.bound is None else self.bound
+        ):
+            raise ValueError("a law that holds deviates within its bound")
+        return self
+
+
+_WITHOUT_VIOLATION = {Status.HOLDS, Status.UNEXPECTED, Status.SKIPPED}
 
 
 class Epoch(Record):
@@ -242,13 +320,13 @@ class Epoch(Record):
     """What was trained on what, for example ``softmax regression on Fashion-MNIST``."""
     data: str
     """Label of the data: ``Fashion-MNIST``, ``synthetic stand-in``, ``y = Xw + b + noise``."""
-    epoch: int
+    epoch: Count
     """0 is the state before the first step."""
     train_loss: float
     held_out_loss: float | None = None
     train_accuracy: float | None = None
     held_out_accuracy: float | None = None
-    duration_s: float
+    duration_s: Size
     """Wall time of the training steps of this epoch, evaluation excluded; 0 for epoch 0."""
 
 
@@ -262,7 +340,7 @@ class LearnedParameter(Record):
     parameter: str
     true: float
     learned: float
-    standard_error: float
+    standard_error: Size
     """Standard error of the least-squares estimator on the same data."""
 
 
@@ -273,8 +351,8 @@ class Image(Record):
     data: str
     label: str
     predicted: str | None = None
-    height: int
-    width: int
+    height: Count
+    width: Count
     pixels: str
     """Base64 of ``height * width`` grey levels, one byte each, row-major."""
 
@@ -299,16 +377,16 @@ class Environment(Record):
 
     machine: str
     processor: str
-    cores: int
+    cores: Count
     """Logical cores of the machine."""
-    usable_cores: float
+    usable_cores: Size
     """Cores this process may use: affinity and control-group quota taken into account."""
-    memory_bytes: int
+    memory_bytes: Count
     accelerator: str | None
     os: str
     python: str
     torch: str
-    torch_threads: int
+    torch_threads: Count
     torch_build: dict[str, str]
     """BLAS, compiler, CPU capability and flags as ``torch.__config__`` reports them."""
     versions: dict[str, str]
@@ -325,7 +403,7 @@ class Run(Record):
     created: str
     """ISO 8601, UTC."""
     environment: Environment
-    seed: int
+    seed: Count
     data: DataSource | None = None
     commands: tuple[str, ...] = Field(default=())
     """The command lines that filled the folder, in order."""

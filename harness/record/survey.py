@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from harness.record.schema import Input, Record
+from harness.record.schema import Count, Deviation, Input, Record, Size
 
 
 class SurveyRecord(Record):
@@ -36,7 +36,7 @@ class Breaking(SurveyRecord):
     certainty: Literal["exhausted", "monotone", "scanned"]
     """``exhausted``: every earlier parameter was tried. ``monotone``: of those tried, all earlier ones hold and all
     later ones fail. ``scanned``: failing comes and goes between those tried: it is the first found."""
-    probes: int
+    probes: Count
     """Parameters that were tried."""
     confirmed: bool | None = None
     """Whether ball arithmetic found the law broken at the breaking point and kept one float before it."""
@@ -51,8 +51,8 @@ class Breaking(SurveyRecord):
     """Whether the breaking point is the first representable number at or beyond the form's value."""
     actual: float | None = None
     expected: float | None = None
-    deviation: float | None = None
-    bound: float | None = None
+    deviation: Deviation | None = None
+    bound: Size | None = None
     unit: str = "ulp"
     example: dict[str, Input] | None = None
     replay: str | None = None
@@ -71,13 +71,13 @@ class Worst(SurveyRecord):
     kind: Literal["worst"] = "worst"
     objective: Literal["deviation", "ratio"]
     """What was made large: the deviation, or its share of the bound."""
-    rows: int
+    rows: Count
     """Rows that were measured."""
-    deviation: float
+    deviation: Deviation
     """By ball arithmetic, on the witness; so are the bound and the values."""
-    bound: float
+    bound: Size
     unit: str = "ulp"
-    place: tuple[int, ...]
+    place: tuple[Count, ...]
     actual: float
     expected: float
     magnitude: float
@@ -105,13 +105,13 @@ class Profile(SurveyRecord):
     unit: str = "ulp"
     magnitudes: tuple[float, ...]
     """Upper end of each interval of the largest absolute input element."""
-    deviations: tuple[float, ...]
+    deviations: tuple[Deviation, ...]
     """Worst deviation relative to its bound in each interval, over all rays."""
-    bounds: tuple[float, ...]
+    bounds: tuple[Size, ...]
     """The bound at that place."""
     edges: tuple[float, ...]
     """Upper ends of the classes of the histogram: at most one half is correctly rounded."""
-    counts: tuple[int, ...]
+    counts: tuple[Count, ...]
     """Elements of the output in each class, on rows drawn from the rays."""
 
     @property

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from rich.control import strip_control_codes
 from tabulate import tabulate
 
+from harness.error import printable
 from harness.record import (
     SCHEMA,
     Event,
@@ -133,13 +133,6 @@ def _law_table(verdicts: Sequence[Verdict]) -> str:
         for law, by_dtype in by_law.items()
     ]
     return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
-
-
-def printable(text: str) -> str:
-    """Without what no document may contain, since some of the text is somebody else's."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in strip_control_codes(text)
-    )
 
 
 def cell(text: str) -> str:

@@ -8,9 +8,10 @@ from typing import IO, cast
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from tabulate import tabulate
 
+from harness.error import printable
 from harness.gate.finding import worst_first
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
-from harness.show.document import cell, printable
+from harness.show.document import cell
 
 ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
 """The exit codes in a word."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harness.error import printable
 from harness.record import (
     Proof,
     Status,
@@ -41,10 +41,10 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         )
         console.print(_time(answered), markup=False, soft_wrap=True)
     for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
-        console.print(strip_control_codes(line), markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
     blocks = broken_blocks(answered)
     for block in blocks[:_MOST_BLOCKS]:
-        console.print(f"\n{strip_control_codes(block)}", markup=False, soft_wrap=True)
+        console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
     if len(blocks) > _MOST_BLOCKS:
         left = len(blocks) - _MOST_BLOCKS
         console.print(f"\n{count(left, 'further law')} broken; `--dtypes` and `--of` show them.")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
+from harness.error import printable
 from harness.record import (
     Accumulator,
     Breaking,
@@ -45,9 +45,9 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
     if discoveries.worst:
         console.print(_worst_table(discoveries.worst, single=single))
     for text in _sums(discoveries.accumulators):
-        console.print(strip_control_codes(text), markup=False, soft_wrap=True)
+        console.print(printable(text), markup=False, soft_wrap=True)
     for text in (*_skips(discoveries), *_silences(discoveries), *_alarms(discoveries)):
-        console.print(strip_control_codes(text), markup=False, soft_wrap=True)
+        console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:

@@ -5,9 +5,9 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.table import Table
 
+from harness.error import printable
 from harness.record import LEVEL, Estimate
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.tuning import Tuning
@@ -18,7 +18,7 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     assert tuning.standing is not None
     console.print(_table(tuning))
     for line in (*_verdict(tuning), *_advice(tuning)):
-        console.print(strip_control_codes(line), markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
     console.print()
     for line in _paste(tuning):
         console.print(line, markup=False, soft_wrap=True)

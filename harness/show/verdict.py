@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import FLOATS
+from harness.error import printable
 from harness.record import (
     RANKS,
     TITLES,
@@ -84,7 +84,7 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(strip_control_codes(text), markup=False, soft_wrap=True)
+    console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def _name(finding: Finding, *, single: bool) -> str:

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from harness.record import RunFolder
 from reports.frame.column import RECORD, Column, further_columns
+from reports.text import clean
 
 Row = Mapping[str, Any]
 """Values by the names of columns; what is missing is unknown, what is no column is left out."""
@@ -59,8 +60,13 @@ class Frame:
             If a record or a benchmark that it is made from is damaged.
         """
         names = [column.name for column in self.columns]
-        rows = [{name: row.get(name) for name in names} for row in self.rows(run)]
+        rows = [{name: _clean(row.get(name)) for name in names} for row in self.rows(run)]
         return pd.DataFrame(rows).reindex(columns=names).astype({column.name: column.dtype for column in self.columns})
+
+
+def _clean(value: Any) -> Any:
+    """Let no control character into a frame, and so into no CSV and no Parquet file."""
+    return clean(value) if isinstance(value, str) else value
 
 
 def frame(

@@ -18,7 +18,7 @@ def verdict(
         status = Status.EXPECTED
     return Verdict(
         case="a.b.c", family="a", style="scratch", contract="softmax", law="value", group=group, dtype="float32",
-        device="cpu", status=status, statement="", source="", examples=1, rows=1, deviation=largest, bound=1.0,
+        device="cpu", status=status, statement="", source="", examples=1, rows=1, deviation=largest, bound=64.0,
         largest=largest, violation=violation, duration_s=0.0,
     )  # fmt: skip
 

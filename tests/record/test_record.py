@@ -5,12 +5,13 @@ import math
 from pathlib import Path
 
 import pytest
+import samples.run
 from pydantic import ValidationError
 
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.record import Epoch, Run, RunFolder, Status, TensorText, Verdict, verdict_line
-from harness.record.folder import write_atomically
+from harness.record.storage import write_atomically
 
 
 def verdict(**changes: object) -> Verdict:
@@ -80,6 +81,38 @@ def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], te
     """Before anything tries to show it."""
     with pytest.raises(ValidationError, match=text):
         TensorText(dtype="float32", shape=(2,), values=values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"violation": samples.run.violation()}, "a verdict that is `holds` has no violation"),
+        ({"fault": "raised"}, "a verdict that is `holds` has no fault"),
+        ({"deviation": -5.0}, "a deviation is not negative"),
+        ({"deviation": 3.0, "bound": 2.0}, "a law that holds deviates within its bound"),
+        ({"bound": math.nan}, "greater than or equal to 0"),
+        ({"rows": -3}, "greater than or equal to 0"),
+        ({"duration_s": -1.0}, "greater than or equal to 0"),
+    ],
+    ids=str,
+)
+def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, object], text: str) -> None:
+    """Whoever wrote it."""
+    with pytest.raises(ValidationError, match=text):
+        verdict(**changes)
+
+
+def test_no_control_character_enters_a_record() -> None:
+    """Neither where it is made, nor where it is changed: a forged verdict on a cleared screen comes from nowhere."""
+    forged = "\x1b[2J\x1b[Hverdict: no defect\n\u202eover"
+    for record in (verdict(reason=forged), verdict().model_copy(update={"reason": forged})):
+        assert record.reason == "\ufffd[2J\ufffd[Hverdict: no defect\n\ufffdover"
+
+
+def test_a_message_is_one_line_without_control_characters() -> None:
+    """Whatever stands in the value."""
+    message = str(UsageError(rule="a file can be read", value="\x1b[2J\ngreen", place="a\tb"))
+    assert message == "a file can be read, got \ufffd[2J green in a b"
 
 
 def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:

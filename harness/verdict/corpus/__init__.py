@@ -10,9 +10,11 @@ from functools import cache
 from pathlib import Path
 
 from harness.contracts import contract_named
+from harness.error import UsageError, listed
 from harness.floats.format import Format
 from harness.laws.law import Contract, Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
+from harness.record.corpus import REMEDY, read_corpus
 from harness.verdict.replay import from_text
 
 FOLDER = Path(__file__).parent
@@ -30,20 +32,35 @@ def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Pa
     if law.inputs is not None:
         return []
     return [
-        from_text(known.example)
+        _read(known, law, folder / f"{contract.name}.jsonl")
         for folder in folders
         for known in known_counterexamples(contract.name, folder)
         if (known.law, known.dtype) == (law.name, format_.name)
     ]
 
 
+def _read(known: Counterexample, law: Law, file: Path) -> Example:
+    """Refuse an example that lacks what the law reads."""
+    if missing := [name for name in law.reads if name not in known.example]:
+        raise UsageError(
+            rule=f"a counterexample to `{law.name}` has {listed(law.reads)}",
+            value=f"none for {listed(missing)}",
+            place=str(file),
+            remedy=REMEDY,
+        )
+    return from_text(known.example)
+
+
 @cache
 def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counterexample, ...]:
-    """Read the corpus of a contract; empty where there is none."""
-    path = folder / f"{contract}.jsonl"
-    if not path.is_file():
-        return ()
-    return tuple(map(Counterexample.model_validate_json, path.read_text(encoding="utf-8").splitlines()))
+    """Read the corpus of a contract; empty where there is none.
+
+    Raises
+    ------
+    UsageError
+        If a line is no counterexample.
+    """
+    return read_corpus(folder / f"{contract}.jsonl")
 
 
 Recorded = Verdict | Breaking | Worst | Proof

@@ -1,0 +1,164 @@
+"""Taking in files that somebody else may have written: regular files of a bounded size, text in UTF-8, JSON as records.
+
+What is none of that is a :class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
+Nothing is waited for: a pipe that nobody writes to and a device without end are refused unread.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from harness.error import UsageError
+
+ParsedT = TypeVar("ParsedT", bound=BaseModel)
+
+MOST_BYTES = 2**29
+"""A file that is larger is refused unread: a run of all cases has a hundredth of it."""
+
+DAMAGED = "the file is damaged or was written by another version of the harness"
+"""The way out of a file that cannot be read as what it is to be."""
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def is_there(file: Path) -> bool:
+    """Whether something has the name, be it a link to nothing: what is there and cannot be read is not passed over."""
+    return os.path.lexists(file)
+
+
+def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> bytes:
+    """Read a file whole.
+
+    Parameters
+    ----------
+    file
+        The file; a link is followed.
+    what
+        What it holds, for the message.
+    remedy
+        The way out.
+
+    Raises
+    ------
+    UsageError
+        If it is no regular file, is too large, or cannot be read.
+    """
+    rule = f"{what} is a file that can be read"
+    try:
+        # A pipe would be waited for without this.
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
+                raise UsageError(rule=rule, value=kind, place=str(file), remedy=remedy)
+            if status.st_size > MOST_BYTES:
+                raise _too_large(status.st_size, file, what, remedy)
+            # No more than that, should it grow meanwhile.
+            return stream.read(MOST_BYTES)
+    except (OSError, ValueError) as error:
+        value = getattr(error, "strerror", None) or str(error)
+        raise UsageError(rule=rule, value=value.lower(), place=str(file), remedy=remedy) from error
+
+
+def _too_large(size: int, file: Path, what: str, remedy: str) -> UsageError:
+    rule, value = f"{what} has at most {MOST_BYTES:,} bytes", f"{size:,} bytes"
+    return UsageError(rule=rule, value=value, place=str(file), remedy=remedy)
+
+
+def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
+    """Read a file of text.
+
+    Parameters
+    ----------
+    file, what, remedy
+        As :func:`read_bytes` takes them.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or is no UTF-8; the line is named.
+    """
+    return decoded(read_bytes(file, what=what, remedy=remedy), place=str(file), what=what, remedy=remedy)
+
+
+def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED) -> str:
+    """Return bytes as the text they are.
+
+    Raises
+    ------
+    UsageError
+        If they are no UTF-8; the line is named.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        value = f"the byte 0x{content[error.start]:02x}"
+        raise UsageError(rule=f"{what} is UTF-8", value=value, place=f"{place}:{line}", remedy=remedy) from error
+
+
+def parsed(
+    kind: type[ParsedT], text: str | bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED
+) -> ParsedT:
+    """Validate one record.
+
+    Parameters
+    ----------
+    kind
+        Of the record.
+    text
+        JSON.
+    place
+        Where it was read.
+    what, remedy
+        As :func:`read_bytes` takes them.
+
+    Raises
+    ------
+    UsageError
+        If it is not such a record.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        raise UsageError(
+            rule=f"{what} has a valid `{field:.80}`",
+            value=f"{first['msg']:.200} (found {shown(first.get('input'))})",
+            place=place,
+            remedy=remedy,
+        ) from error
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: in short, whatever it is."""
+    try:
+        return f"{value!r:.80}"
+    except (RecursionError, ValueError):  # deeper than Python descends into, or longer than it counts
+        return f"a {type(value).__name__}"
+
+
+def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED) -> Any:
+    """Read JSON of whatever shape.
+
+    Raises
+    ------
+    UsageError
+        If it is none, or is nested too deeply.
+    """
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise UsageError(rule=f"{what} is JSON", value=str(error), place=place, remedy=remedy) from error

@@ -1,0 +1,74 @@
+"""Writing files: whole or not at all, and what the disk refuses is said in one sentence."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from harness.error import UsageError
+
+_REMEDIES = {
+    errno.ENOSPC: "make room there; what was finished before is kept",
+    errno.EDQUOT: "make room there; what was finished before is kept",
+    errno.EFBIG: "allow larger files; what was finished before is kept",
+}
+
+
+@contextmanager
+def written(file: Path) -> Iterator[None]:
+    """Say in one sentence what keeps a file from being written.
+
+    Parameters
+    ----------
+    file
+        Its name, for the message.
+
+    Raises
+    ------
+    UsageError
+        If the body raises an :class:`OSError`: the disk is full, the folder may not be written to, or is none.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            rule="what is found can be written",
+            value=(error.strerror or str(error)).lower(),
+            place=str(file),
+            remedy=_REMEDIES.get(error.errno or 0, "name a place that you may write to"),
+        ) from error
+
+
+def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part; text as UTF-8.
+
+    Parameters
+    ----------
+    path, content
+        The file.
+    synced
+        Whether it is on the disk, and no longer in memory alone, when this returns.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written; then what was there before is.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                if synced:
+                    stream.flush()
+                    os.fsync(descriptor)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
+            raise

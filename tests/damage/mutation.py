@@ -1,0 +1,182 @@
+"""Damage to a file, drawn from a seed: what disks, editors, merges and rogue code do to bytes and to folders."""
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Mutation = Callable[[bytes, random.Random], bytes]
+
+DEEP = 100_000
+"""Brackets in brackets: beyond what any parser descends into."""
+
+SPARSE = 2**42
+"""Bytes of a file that claims more than any memory has."""
+
+OTHERS: tuple[Any, ...] = (None, True, -1, 0, 10**400, -0.5, 1e999, "", "x", "\x1b[2J", [], [[]], {}, {"a": 1})
+"""What a value is swapped for."""
+
+
+def flip(content: bytes, draw: random.Random) -> bytes:
+    """Flip a bit."""
+    place = draw.randrange(len(content))
+    return content[:place] + bytes([content[place] ^ 1 << draw.randrange(8)]) + content[place + 1 :]
+
+
+def overwrite(content: bytes, draw: random.Random) -> bytes:
+    """Overwrite some bytes with others."""
+    place, length = draw.randrange(len(content)), draw.choice([1, 2, 8, 100])
+    return content[:place] + draw.randbytes(length) + content[place + length :]
+
+
+def truncate(content: bytes, draw: random.Random) -> bytes:
+    """Cut the end off."""
+    return content[: draw.randrange(len(content))]
+
+
+def insert(content: bytes, draw: random.Random) -> bytes:
+    """Put in what is no UTF-8, or a control character."""
+    place = draw.randrange(len(content) + 1)
+    return content[:place] + draw.choice([b"\xff", b"\xc3", b"\x00", b"\x1b[2J", b"\xed\xa0\x80"]) + content[place:]
+
+
+def pad(content: bytes, draw: random.Random) -> bytes:
+    """Leave the zeros of blocks that were never written."""
+    return content + bytes(draw.choice([1, 512, 4096]))
+
+
+def delete(content: bytes, draw: random.Random) -> bytes:
+    """Delete some lines."""
+    lines = content.splitlines(keepends=True)
+    first = draw.randrange(len(lines))
+    del lines[first : first + draw.choice([1, 1, 2, 5, len(lines)])]
+    return b"".join(lines)
+
+
+def duplicate(content: bytes, draw: random.Random) -> bytes:
+    """Write a line twice."""
+    lines = content.splitlines(keepends=True)
+    line = draw.choice(lines)
+    lines.insert(draw.randrange(len(lines) + 1), line)
+    return b"".join(lines)
+
+
+def reorder(content: bytes, draw: random.Random) -> bytes:
+    """Exchange two lines."""
+    lines = content.splitlines(keepends=True)
+    a, b = draw.randrange(len(lines)), draw.randrange(len(lines))
+    lines[a], lines[b] = lines[b], lines[a]
+    return b"".join(lines)
+
+
+def splice(content: bytes, draw: random.Random) -> bytes:
+    """Copy a stretch of the file elsewhere."""
+    start, end = sorted(draw.randrange(len(content) + 1) for _ in range(2))
+    place = draw.randrange(len(content) + 1)
+    return content[:place] + content[start:end] + content[place + (end - start) * draw.randrange(2) :]
+
+
+def swap(content: bytes, draw: random.Random) -> bytes:
+    """Give a value of a line of JSON another type, take it away, or add a key."""
+    lines = content.decode(errors="replace").splitlines()
+    for number in draw.sample(range(len(lines)), min(3, len(lines))):
+        try:
+            document = json.loads(lines[number])
+        except ValueError:
+            continue
+        _swap_within(document, draw)
+        lines[number] = json.dumps(document)
+        return ("\n".join(lines) + "\n").encode()
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return flip(content, draw)
+    _swap_within(document, draw)
+    return json.dumps(document).encode()
+
+
+def _swap_within(document: Any, draw: random.Random) -> None:
+    if not isinstance(document, dict | list) or not document:
+        return
+    inner = list(document) if isinstance(document, dict) else list(range(len(document)))
+    key = draw.choice(inner)
+    if isinstance(document[key], dict | list) and document[key] and draw.random() < 0.7:
+        _swap_within(document[key], draw)
+    elif isinstance(document, dict) and draw.random() < 0.2:
+        document[draw.choice(["surprise", "kind", "status"])] = draw.choice(OTHERS)
+    elif draw.random() < 0.2:
+        del document[key]
+    else:
+        document[key] = draw.choice(OTHERS)
+
+
+def nest(content: bytes, draw: random.Random) -> bytes:
+    """Put brackets in brackets, as a line or in place of a value."""
+    deep = draw.choice([b"[", b'{"a":']) * DEEP
+    place = draw.choice([0, len(content), content.rfind(b":") + 1, content.find(b"=") + 1])
+    return content[:place] + deep + content[place:]
+
+
+def empty(_: bytes, __: random.Random) -> bytes:
+    """Leave nothing."""
+    return b""
+
+
+BYTES: tuple[Mutation, ...] = (
+    flip,
+    flip,
+    overwrite,
+    truncate,
+    insert,
+    pad,
+    delete,
+    duplicate,
+    reorder,
+    splice,
+    swap,
+    swap,
+    nest,
+    empty,
+)
+"""What happens to the bytes of a file."""
+
+
+def fifo(file: Path) -> None:
+    """A pipe that nobody writes to."""
+    os.mkfifo(file)
+
+
+def folder(file: Path) -> None:
+    """A folder of the file's name."""
+    file.mkdir()
+
+
+def loop(file: Path) -> None:
+    """A link to itself."""
+    file.symlink_to(file.name)
+
+
+def dangling(file: Path) -> None:
+    """A link to nothing."""
+    file.symlink_to("nothing-of-this-name")
+
+
+def device(file: Path) -> None:
+    """A file without end."""
+    file.symlink_to("/dev/zero")
+
+
+def sparse(file: Path) -> None:
+    """A file of more bytes than any memory has, none of which was written."""
+    with file.open("wb") as stream:
+        stream.truncate(SPARSE)
+
+
+def gone(_: Path) -> None:
+    """No file."""
+
+
+KINDS: tuple[Callable[[Path], None], ...] = (fifo, folder, loop, dangling, device, sparse, gone)
+"""What stands in place of a file."""
