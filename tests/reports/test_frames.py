@@ -163,7 +163,10 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
     """An exact law has bound 0; an infinite deviation exceeds any bound; a skip has no ratio."""
     pairs = [(0.0, 0.0), (3.0, 12.0), (1.0, 0.0), (math.inf, 64.0), (math.inf, math.inf), (None, None)]
     verdicts = [
-        samples.run.verdict(law=f"law {number}", deviation=deviation, bound=bound)
+        samples.run.verdict(
+            Status.HOLDS if deviation is None or deviation <= bound else Status.BROKEN,
+            **{"law": f"law {number}", "deviation": deviation, "bound": bound},
+        )
         for number, (deviation, bound) in enumerate(pairs)
     ]
     bare.write(Verdict, verdicts)
