@@ -165,7 +165,9 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
     verdicts = [
         samples.run.verdict(
             Status.HOLDS if deviation is None or deviation <= bound else Status.BROKEN,
-            **{"law": f"law {number}", "deviation": deviation, "bound": bound},
+            law=f"law {number}",
+            deviation=deviation,
+            bound=bound,
         )
         for number, (deviation, bound) in enumerate(pairs)
     ]
