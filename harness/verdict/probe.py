@@ -6,6 +6,7 @@ are float32 numbers, zeros for every subnormal number and hardly any other.
 """
 
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.watch import Watch
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import CaseError
+from harness.laws.subject import CaseError, Subject
 from harness.record import Property
 from harness.record.property import COMPUTES_IN, CONVENTION, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.convention import convention_of, own_eps
@@ -236,6 +237,49 @@ class _Look:
         return name if self.job.format.precision < FLOAT32.precision and name in _WIDER else None
 
     def flushes(self) -> bool:
+        """Whether it has no subnormal numbers: seen by its answers, or by what it takes its inputs for."""
+        return self._answers_zero() or self._takes_for_zero()
+
+    def _takes_for_zero(self) -> bool:
+        """Whether what is wrong of tiny numbers is right of zeros in their place, and no answer is subnormal.
+
+        What is made of subnormal numbers need not be one, as ``p ln p`` is none; and an exponential is only where one
+        looks for it.
+        """
+        tiny = [*self._tiny(), *self._exponents()]
+        kept = self._sampled(self.subject, tiny)
+        answers = np.abs(_numbers(kept, "actual"))
+        if all(sample.holds.all() for sample in kept) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
+            return False
+        declares = {**self.job.case.declares, SUBNORMALS: "flushed"}
+        flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
+        # What holds neither way is none of its inputs: minus infinity for a probability.
+        pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
+        right, explained = (_held([pair[which] for pair in pairs]) for which in (0, 1))
+        if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
+            return False
+        return min(float(explained.mean()), float(explained[~right].mean())) >= NEARLY_ALL
+
+    def _sampled(self, subject: Subject, drawn: Sequence[Example]) -> list[Sample]:
+        """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
+        samples = []
+        for example in drawn:
+            with contextlib.suppress(CaseError):
+                samples.append(sampled(subject, self.value, example))
+        return samples
+
+    def _exponents(self) -> Iterator[Example]:
+        """Examples whose first numbers have exponentials that are subnormal or just not, on both sides of zero."""
+        example, format_ = self.drawn[-1], self.job.format
+        first = next((name for name, x in example.items() if _is_float(x)), None)
+        if first is not None:
+            x = example[first]
+            low, high = math.log(2.0 * format_.smallest), math.log(2.0**12 * format_.tiny)
+            ramp = torch.linspace(low, high, max(x.numel(), 1), dtype=torch.float64)[: x.numel()].reshape(x.shape)
+            yield {**example, first: ramp.to(x.dtype)}
+            yield {**example, first: -ramp.to(x.dtype)}
+
+    def _answers_zero(self) -> bool:
         """Whether it answers zero for subnormal numbers, all that were seen, and for hardly any normal one.
 
         Not for none: a sum in which a larger term absorbs a small one is zero too, and that is no flushing.
@@ -244,10 +288,7 @@ class _Look:
         seen = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
             seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
-        for tiny in self._tiny():
-            # What becomes of unusual inputs otherwise is for the laws to say.
-            with contextlib.suppress(CaseError):
-                seen.append(sampled(self.subject, self.value, tiny))
+        seen += self._sampled(self.subject, list(self._tiny()))
         actual, expected = _numbers(seen, "actual"), np.abs(_numbers(seen, "expected"))
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
@@ -289,6 +330,11 @@ def _is_float(x: Any) -> bool:
 
 def _scaled(x: Any, factor: float) -> Any:
     return (x.double() * factor).to(x.dtype) if _is_float(x) else x
+
+
+def _held(samples: Sequence[Sample]) -> Any:
+    """Which of all rows hold."""
+    return np.concatenate([sample.holds for sample in samples]) if samples else np.zeros(0, dtype=bool)
 
 
 def _numbers(samples: Sequence[Sample], name: str) -> Any:

@@ -176,6 +176,32 @@ def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> N
     assert found.failing == []
 
 
+def flushing_exp(x: Tensor) -> Tensor:
+    """Of a quotient, as an array framework compiles it."""
+    return flushed(1.0 / (1.0 + (-x).exp()))
+
+
+def flushing_divergence(log_q: Tensor, p: Tensor) -> Tensor:
+    """Zero for a probability that is subnormal, however large its term."""
+    p = flushed(p)
+    return torch.where(p == 0.0, -p * log_q, p * (p.log() - log_q)).sum(-1)
+
+
+@pytest.mark.parametrize(("function", "contract"), [(flushing_exp, "sigmoid"), (flushing_divergence, "kl_divergence")])
+def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[..., Any], contract: str) -> None:
+    """An exponential has to be looked for, and what is made of subnormal probabilities is a normal number."""
+    found = checked(function, contract, "value", dtypes=("float32",))
+    assert properties(found) == {"subnormals": "flushed"}
+    assert statuses(found, "float32") == {Status.HOLDS}
+
+
+def test_an_exponential_that_overflows_is_no_flushing() -> None:
+    """Some subnormal numbers are answered, those beyond ln(max) are lost."""
+    found = checked(lambda x: 1.0 / (1.0 + (-x).exp()), "sigmoid", "value", dtypes=("float32",))
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
 def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
     """A framework that takes a label out of range for the last one is asked for none."""
 
