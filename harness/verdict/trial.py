@@ -21,6 +21,9 @@ ATTEMPTS = 16
 TRIES = 4
 """Measurements in each of which it has to show before a failing example is made minimal."""
 
+LARGEST = math.nextafter(1024.0, 0.0)
+"""Logarithm to the base two below which float64 has a power of two."""
+
 _TIERS_AGREE = 2.0**-10
 """Largest difference between the two tiers, relatively or in the unit of the law, that is not worth a word."""
 
@@ -67,7 +70,10 @@ class Census:
         """Geometric mean of the bounds, each example counted once; zero where none admits anything."""
         if self.bound is None:
             return None
-        return math.exp2(math.fsum(self.magnitudes) / len(self.magnitudes)) if self.magnitudes else 0.0
+        if not self.magnitudes:
+            return 0.0
+        # The logarithm of the largest number rounds up to a power that no number has.
+        return math.exp2(min(math.fsum(self.magnitudes) / len(self.magnitudes), LARGEST))
 
 
 @dataclass(frozen=True)
