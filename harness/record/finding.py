@@ -6,6 +6,7 @@ where they were found on the same example, or are explained by the same sentence
 """
 
 import math
+import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -171,18 +172,21 @@ def _has_event(group: Sequence[Verdict]) -> bool:
 
 def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     """What a verdict has in common with others of its finding; ``wide`` are the laws that break in wide formats too."""
+    if verdict.status is Status.ERROR or verdict.violation is None:
+        own_words = verdict.fault in {None, Fault.RAISED}
+        return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
     if (event := _event(verdict)) is not None:
         too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
         if event.kind in _OF_RANGE and not too_long and event.place is not None:
             return [("range", event.place)]
         return [("event", event.kind, event.operation, event.backward, event.place)]
-    if verdict.violation is not None and _rounds(verdict) and verdict.law not in wide:
+    if _rounds(verdict) and verdict.law not in wide:
         return [_ROUNDINGS]
-    if verdict.violation is not None:
-        numbers = _numbers(verdict)
-        return [*_example(verdict), *numbers, ("cause", verdict.violation.cause), ("law", verdict.law)]
-    own_words = verdict.fault in {None, Fault.RAISED}
-    return [(verdict.status, verdict.fault, verdict.reason if own_words else None)]
+    return [*_example(verdict), *_numbers(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
+
+
+_NUMBER = re.compile(r"\d+")
+"""What differs between errors that are one: sizes, places."""
 
 
 _NARROW = {"bfloat16": 8, "float16": 11}

@@ -103,7 +103,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         ),
         **dict.fromkeys(
             ("softmax", "log_softmax", "logsumexp"),
-            _Advice("the sum within {op} overflows in {dtype}{limit}", "compute it in a wider format"),
+            _Advice("{op}, or the sum within it, overflows in {dtype}{limit}", "compute it in a wider format"),
         ),
         "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both first"),
         "to": _Advice("a number is converted to {dtype}{limit}", "scale it first, or keep the wider format"),
@@ -131,6 +131,10 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         ),
         "pow": _Advice("{op} is infinite or NaN there", "replace its input before it is taken: where() comes too late"),
         "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace its input at zero"),
+        **dict.fromkeys(
+            ("mm", "mv", "dot"),
+            _Advice("{op} makes NaN of infinities", "leave out what is multiplied by zero, and treat infinities apart"),
+        ),
         "layer_norm": _Advice("{op} makes NaN of squares that overflow in {dtype}", _SCALE),
     },
     EventKind.CANCELLATION: {

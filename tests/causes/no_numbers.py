@@ -194,3 +194,9 @@ def softmax_by_numpy(x: Tensor) -> Tensor:
 def log_softmax_with_an_eps(x: Tensor) -> Tensor:
     """Nearly beyond its bound in exact arithmetic: a rounding is the last straw only."""
     return (x.softmax(-1) + 1e-8).log()
+
+
+@loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [[528.0]]})
+def layer_norm_of_torch(x: Tensor) -> Tensor:
+    """It leaves 0.03 of a row that is its own mean: one operation, and what is zero in truth has not underflown."""
+    return torch.layer_norm(x, x.shape[-1:])

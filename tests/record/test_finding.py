@@ -118,6 +118,9 @@ def test_errors_are_one_finding_by_what_was_done() -> None:
     assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
     assert [one.status for one in findings([*errors, broken("b")])] == [Status.BROKEN, Status.ERROR]
     assert sentence(findings(errors)[0]) == "E: x"
+    sizes = [samples.run.verdict(Status.ERROR, law=law, reason=f"E: size {len(law)}") for law in ("a", "bb")]
+    assert len(findings(sizes)) == 1
+    assert [one.status for one in findings([sizes[0], broken("a")])] == [Status.BROKEN, Status.ERROR]
     spoilt = broken(status=Status.ERROR, reason="f prints `x`")
     assert finding_in_short(findings([spoilt])[0]).startswith("ERROR  f prints `x`")
 

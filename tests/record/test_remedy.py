@@ -31,7 +31,8 @@ def test_a_backward_pass_is_named_as_one() -> None:
 @pytest.mark.parametrize(
     ("kind", "operation", "backward", "said"),
     [
-        (EventKind.OVERFLOW, "log_softmax", False, "the sum within log_softmax overflows in float32"),
+        (EventKind.OVERFLOW, "log_softmax", False, "log_softmax, or the sum within it, overflows in float32"),
+        (EventKind.INVALID, "mm", False, "mm makes NaN of infinities: leave out"),
         (EventKind.INVALID, "layer_norm", False, "layer_norm makes NaN of squares that overflow in float32"),
         (EventKind.CANCELLATION, "logsumexp", True, "the backward pass of logsumexp shows how float32 rounded"),
         (EventKind.CANCELLATION, "var", False, "var shows how float32 rounded the mean: take the mean first"),

@@ -148,7 +148,7 @@ class _Fault:
         if not math.isfinite(loss.actual):
             return self._below_before() or self._named(EventKind.OVERFLOW, loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
-        if abs(loss.exact) < smallest and loss.error > ORDINARY * self._unit(loss):
+        if max(abs(loss.exact), abs(loss.actual)) <= smallest and loss.error > ORDINARY * self._unit(loss):
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
@@ -200,7 +200,8 @@ class _Fault:
     def _runs(self, at: int) -> bool:
         """Whether an operation adds to the result of the same line, again and again."""
         step = self.tape.steps[at]
-        if step.name not in _ADDITIONS:
+        # A backward pass adds gradients up as often as something was used, which is no sum of many.
+        if step.name not in _ADDITIONS or any(other.node for other in self.tape.steps[: at + 1]):
             return False
         same = [other for other in self.tape.steps if (other.name, other.line) == (step.name, step.line)]
         made = {view.storage for other in same for view in other.results}
