@@ -193,3 +193,11 @@ def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
         first.hi[0] = 2.0
     identity(torch.ones(3))
     assert len(screened) == 3
+
+
+def test_a_single_number_is_recalled_too() -> None:
+    """A mean is NumPy's scalar, which has no flags to set."""
+    pair = dd.DoubleDouble(np.ones(3).sum(), np.zeros(3).sum())
+    total = Oracle(lambda *_: pair, lambda x: x)
+    with oracle.recalling():
+        assert total(torch.ones(3)) is total(torch.ones(3))
