@@ -10,6 +10,7 @@ WHY = {
     "order": "terms may be added in any order: torch adds in many lanes, tests/contracts/test_bounds.py in the worst",
     "format": "the exact answer is a number of the format, and sound implementations return it",
     "quotient": "the error of a difference quotient, at the best step: a smooth operation is far below",
+    "mean": "the mean of thousands of roundings is nearly nothing; half of what truncation does is admitted",
     "signs": "the errors of several terms are admitted all with one sign, and roundings have either",
 }
 """The reasons, by the words that stand in the record."""
@@ -39,6 +40,7 @@ LAWS = {
         "format",
     ),
     "second_derivative": "quotient",
+    "no_drift": "mean",
     **dict.fromkeys(
         (
             *("any_cotangent", "value", "gradient", "impossible_classes_are_ignored", "value_on_extreme_numbers"),
