@@ -114,7 +114,7 @@ class Oracle:
             return known
         answer = self._screened(inputs)
         for part in answer.pair:
-            if isinstance(part, np.ndarray):  # a single number, as a mean is, is NumPy's scalar, which nobody can change
+            if isinstance(part, np.ndarray):  # a single number is a scalar of NumPy, which nobody can change
                 part.flags.writeable = False
         _recalled.keep((self, contents), answer, sum(part.nbytes for part in answer.pair))
         return answer
