@@ -141,7 +141,10 @@ class Decisions:
         return Probe()
 
     def about(self) -> list[Document]:
-        """The verdicts there will be, as long as they are not reached; and whether a call returns tensors alone."""
+        """The verdicts there will be, as long as they are not reached; and whether a call returns tensors alone.
+
+        Kin are those in one dtype: what is drawn, and exact, is the same there for many laws and cases.
+        """
         from harness.verdict.decide import unreached
 
         return [
@@ -150,6 +153,7 @@ class Decisions:
                 "first_call": f"{job.case.name} {job.format.name} {job.law.group == 'gradient'}",
                 "unreached": unreached(job).model_dump(mode="json"),
                 "of_tensors": job.contract.output is not None,
+                "kin": job.format.name,
             }
             for job in self.jobs
         ]

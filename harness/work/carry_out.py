@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol, Self
 
 from harness.work.answer import Answer
+from harness.work.kindred import Kindred
 from harness.work.limits import Limits
 from harness.work.plan import Document, Pieces, Plan
-from harness.work.processes import in_order, workers
+from harness.work.processes import in_order
 
 
 class Hands(Protocol):
@@ -118,14 +119,11 @@ class Here:
             yield Answer(index, None if is_up else self._loaded.do(index))
 
     def _shared(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
-        with workers(self._processes, _prepare, self._plan) as pool:
-            futures = [pool.submit(_do, index) for index in indices]
-            try:
-                for index, future in in_order(indices, futures, seconds):
-                    yield Answer(index, None if future.cancelled() else future.result())
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        kin = [self.pieces[index].get("kin") for index in indices]
+        with Kindred(self._processes, _prepare, self._plan) as processes:
+            futures = processes.submit(_do, indices, kin)
+            for index, future in in_order(indices, futures, seconds):
+                yield Answer(index, None if future.cancelled() else future.result())
 
 
 _loaded: list[Pieces] = []

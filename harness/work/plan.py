@@ -16,7 +16,8 @@ class Pieces(Protocol):
     def about(self) -> Sequence[Document]:
         """What each piece is about, in a fixed order.
 
-        Each names its ``case``, and as its ``first_call`` what a compiler compiles anew; the case when absent.
+        Each names its ``case``, and as its ``first_call`` what a compiler compiles anew; the case when absent. Those
+        with the same ``kin`` are done by one process rather than by several, where that costs no time.
         """
 
     def do(self, index: int) -> Document:

@@ -1,0 +1,103 @@
+"""Processes that share pieces such that kindred ones are done by the same process, which recalls what it worked out."""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import partial
+from threading import Lock
+from typing import Any, Self
+
+from harness.work.processes import workers
+
+AHEAD = 64
+"""So many places ahead of the first piece that has not begun a process goes for a kindred one, before it takes that."""
+
+Piece = tuple[int, int, Future[Any]]
+"""Place in the order that was asked for, what it is, and what will come of it."""
+
+
+class Kindred:
+    """Processes that each do one piece at a time; a context, which at its end waits for what they are at.
+
+    Parameters
+    ----------
+    processes
+        How many.
+    prepare, argument
+        As :func:`harness.work.processes.workers` takes them.
+    """
+
+    def __init__(self, processes: int, prepare: Callable[[Any], None], argument: Any) -> None:
+        self._pools = [workers(1, prepare, argument) for _ in range(processes)]
+        self._waiting: dict[Hashable, deque[Piece]] = {}
+        self._lock = Lock()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Do nothing: processes start with their first pieces."""
+        for pool in self._pools:
+            self._stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Begin nothing more, and wait."""
+        with self._lock:
+            self._waiting.clear()
+        self._stack.close()
+
+    def submit(self, do: Callable[[int], Any], indices: Sequence[int], kin: Sequence[Hashable]) -> "list[Future[Any]]":
+        """Return what will come of each piece.
+
+        Parameters
+        ----------
+        do
+            ``do(index)`` is called in one of the processes.
+        indices
+            What each piece is.
+        kin
+            What the pieces have in common that one process is to do.
+        """
+        futures: list[Future[Any]] = [Future() for _ in indices]
+        for place, (index, future) in enumerate(zip(indices, futures, strict=True)):
+            self._waiting.setdefault(kin[place], deque()).append((place, index, future))
+        several = tuple(self._waiting)
+        for at in range(len(self._pools)):
+            self._begin(do, at, several[at :: len(self._pools)])
+        return futures
+
+    def _begin(self, do: Callable[[int], Any], at: int, own: Sequence[Hashable], *_: object) -> None:
+        """Let a process do the next piece that nobody has cancelled, and then go on."""
+        while (piece := self._next(own)) is not None:
+            index, future = piece[1:]
+            if future.set_running_or_notify_cancel():
+                try:
+                    done = self._pools[at].submit(do, index)
+                except RuntimeError as ended:
+                    future.set_exception(ended)
+                    continue
+                done.add_done_callback(partial(_hand_on, future))
+                done.add_done_callback(partial(self._begin, do, at, own))
+                return
+
+    def _next(self, own: Sequence[Hashable]) -> Piece | None:
+        """The first piece of its own kin, unless another is far behind it."""
+        with self._lock:
+            first = min((queue for queue in self._waiting.values() if queue), key=_place, default=None)
+            kindred = min((self._waiting[kin] for kin in own if self._waiting.get(kin)), key=_place, default=None)
+            if first is None:
+                return None
+            chosen = first if kindred is None or _place(kindred) > _place(first) + AHEAD else kindred
+            return chosen.popleft()
+
+
+def _place(queue: deque[Piece]) -> int:
+    return queue[0][0]
+
+
+def _hand_on(future: "Future[Any]", done: "Future[Any]") -> None:
+    error = done.exception()
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(done.result())
