@@ -56,6 +56,10 @@ class Measurement:
         """The largest severity; zero where there is no element."""
         return float(self.severity.max(initial=0.0))
 
+    def admitted(self, place: Any) -> float:
+        """The bound at a place; nothing is admitted where none can be said, as of an answer that is NaN."""
+        return float(np.nan_to_num(self.bound[place], nan=0.0, posinf=np.inf))
+
     @property
     def over(self) -> int:
         """How many elements are beyond their bound."""

@@ -190,7 +190,7 @@ def _facts(course: Course, place: int) -> dict[str, Any]:
         "actual": float(measurement.actual[at]),
         "expected": float(measurement.expected[at]),
         "deviation": float(measurement.deviation[at]),
-        "bound": float(measurement.bound[at]),
+        "bound": measurement.admitted(at),
         "example": to_text(read),
         "replay": _replay(job, read),
         **_form(course, place),

@@ -37,7 +37,7 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         objective=objective,
         rows=result.rows,
         deviation=float(measurement.deviation[at]),
-        bound=float(measurement.bound[at]),
+        bound=measurement.admitted(at),
         unit=job.law.unit,
         place=at,
         actual=float(measurement.actual[at]),

@@ -214,7 +214,7 @@ def _violation(job: Job, example: Example, measurement: Measurement, draws: str)
         actual=float(measurement.actual[place]),
         expected=float(measurement.expected[place]),
         deviation=float(measurement.deviation[place]),
-        bound=float(measurement.bound[place]),
+        bound=measurement.admitted(place),
         over=measurement.over,
         of=measurement.ratio.size,
         magnitude=_magnitude(read),

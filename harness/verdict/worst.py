@@ -90,7 +90,7 @@ def _recorded(trials: Trials, example: Example) -> WorstExample | None:
         actual=float(measurement.actual[place]),
         expected=float(measurement.expected[place]),
         deviation=float(measurement.deviation[place]),
-        bound=float(measurement.bound[place]),
+        bound=measurement.admitted(place),
         example=to_text(read),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
     )

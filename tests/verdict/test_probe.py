@@ -187,6 +187,13 @@ def flushing_divergence(log_q: Tensor, p: Tensor) -> Tensor:
     return torch.where(p == 0.0, -p * log_q, p * (p.log() - log_q)).sum(-1)
 
 
+def test_a_convention_is_seen_where_tiny_numbers_are_flushed() -> None:
+    """They are no ordinary ones, and both are said."""
+    found = checked(lambda x: flushed(rms_norm(1e-6)(flushed(x))), "rms_norm", "value", dtypes=("float32",))
+    assert properties(found) == {"convention": "eps=1e-06", "subnormals": "flushed"}
+    assert statuses(found, "float32") == {Status.HOLDS}
+
+
 @pytest.mark.parametrize(("function", "contract"), [(flushing_exp, "sigmoid"), (flushing_divergence, "kl_divergence")])
 def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[..., Any], contract: str) -> None:
     """An exponential has to be looked for, and what is made of subnormal probabilities is a normal number."""
