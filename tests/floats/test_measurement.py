@@ -57,6 +57,20 @@ def test_a_run_of_another_shape_is_wrong_everywhere() -> None:
         assert not found.bound.any()
 
 
+def test_several_numbers_for_one_are_wrong_too() -> None:
+    """There is an element to be wrong in, where the truth has no axis."""
+    found = compare(np.ones(2), lift(np.float64(1.0)), 1.0, FLOAT32)
+    assert found.deviation.tolist() == [np.inf]
+    assert found.broken
+
+
+def test_nothing_is_no_deviation() -> None:
+    """Where there is no element."""
+    nothing = np.zeros(0)
+    found = Measurement(nothing, nothing, nothing, nothing)
+    assert (found.most_severe, found.over, found.broken) == (0.0, 0, False)
+
+
 def test_a_deviation_that_is_the_bound_is_kept_and_one_beyond_is_not() -> None:
     """Nothing is rounded in between."""
     at = compare(np.array([1.0 + 2.0**-22]), lift(np.array([1.0])), 2.0, FLOAT32)

@@ -1,0 +1,129 @@
+"""``python -m source_mutants``: change the source of bounds, oracles, formats and comparisons, and see what notices.
+
+Those that once survived are tried first, then others until ``--seconds`` are over, of a few modules that are others
+each day; ``--module`` names some, and ``--all`` tries every mutant of every module.
+"""
+
+import argparse
+import datetime
+import hashlib
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import chain
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from rich.console import Console
+from source_mutants.judged import judged
+from source_mutants.mutation import Mutation, mutations
+from source_mutants.runner import Outcome, tried
+from source_mutants.witnesses import Witnesses, witnesses
+
+A_DAY = 4
+"""Modules of which mutants are tried where not all are asked for: what notices is asked first without a change."""
+
+
+class Row(NamedTuple):
+    """What came of one mutant, and whether it is argued away."""
+
+    mutation: Mutation
+    outcome: Outcome
+    argued: bool
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nothing noticed it, though something should."""
+        return not self.outcome.noticed and not self.argued
+
+    def __str__(self) -> str:
+        one = self.mutation
+        return f"{one.module}:{one.line}\n    {one.before}\n    {one.after}\n    {self.outcome.noticed}".rstrip()
+
+
+def main() -> int:
+    """Try mutants, print what came of them, and return the exit code: whether one is left."""
+    parser = argparse.ArgumentParser(prog="python -m source_mutants", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="try every mutant, however long it takes")
+    parser.add_argument("--module", action="append", default=[], help="try those of a module; may be repeated")
+    parser.add_argument("--verbose", action="store_true", help="say what noticed each")
+    parser.add_argument("--seconds", type=float, default=100.0, help="begin no further mutant after so long")
+    parser.add_argument("--day", default=str(datetime.datetime.now(tz=datetime.UTC).date()), help="which order")
+    asked = parser.parse_args()
+    out = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    end = math.inf if asked.all else time.monotonic() + asked.seconds
+    rows, unmatched = [], [one for one in judged() if not one.mutations()]
+    for one in unmatched:
+        out.print(f"JUDGED, AND NO MUTANT ANY MORE {one.module}\n    {one.before}\n    {one.after}")
+    others = _tried(_others(asked.module, asked.day, every=asked.all), end)
+    for row in chain(_tried(_once(asked.module), math.inf), others):
+        rows.append(row)
+        if asked.verbose or row.is_left:
+            out.print(f"{'LEFT ' if row.is_left else ''}{row}")
+    _print_table(out, rows)
+    return int(any(row.is_left for row in rows) or bool(unmatched) or not rows)
+
+
+def _once(modules: list[str]) -> Iterator[Mutation]:
+    """Those that once survived."""
+    for one in sorted(judged()):
+        if not one.reason and (not modules or one.module in modules):
+            yield from one.mutations()
+
+
+def _others(modules: list[str], day: str, *, every: bool) -> Iterator[Mutation]:
+    """Those of some modules; where none is named and not all are asked for, of those whose turn it is that day."""
+    known = sorted(dict(witnesses()), key=lambda module: hashlib.sha256(f"{day} {module}".encode()).digest())
+    listed = [one for module in modules or (known if every else known[:A_DAY]) for one in mutations(module)]
+    yield from sorted(listed, key=lambda one: hashlib.sha256(day.encode() + one.order).digest())
+
+
+def _tried(chosen: Iterator[Mutation], end: float) -> Iterator[Row]:
+    """Try mutants side by side until time is up."""
+    processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        running = []
+        for mutation in chosen:
+            if time.monotonic() > end:
+                break
+            running.append(pool.submit(_row, mutation))
+            while len(running) >= 2 * processes:
+                yield running.pop(0).result()
+        yield from (future.result() for future in running)
+
+
+def _row(mutation: Mutation) -> Row:
+    argued = any(one.reason and one.module == mutation.module and mutation in one.mutations() for one in judged())
+    asked = dict(witnesses())[mutation.module]
+    _must_be_silent(asked)
+    return Row(mutation, Outcome("", 0.0) if argued else tried(mutation, asked), argued)
+
+
+@cache
+def _must_be_silent(asked: Witnesses) -> None:
+    """What notices a change where there is none says nothing of one."""
+    noticed = tried(None, asked).noticed
+    assert not noticed, noticed
+
+
+def _print_table(out: Console, rows: list[Row]) -> None:
+    """Print how many of each module were tried, noticed, argued away and left."""
+    for module in sorted({row.mutation.module for row in rows}):
+        own = [row for row in rows if row.mutation.module == module]
+        out.print(f"{module:60} {_counts(own)}")
+    out.print(f"{'altogether':60} {_counts(rows)}")
+
+
+def _counts(rows: list[Row]) -> str:
+    noticed, argued = sum(bool(row.outcome.noticed) for row in rows), sum(row.argued for row in rows)
+    seconds = sum(row.outcome.cpu_s for row in rows) / max(len(rows) - argued, 1)
+    left = len(rows) - noticed - argued
+    return f"{len(rows):5} mutants: {noticed} noticed, {argued} argued away, {left} left; {seconds:.1f} s each"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Mutants that survived once, in ``judged.toml``: each is noticed since, or argued away with its reason."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from source_mutants.mutation import Mutation, mutations
+
+FILE = Path(__file__).with_name("judged.toml")
+
+
+class Judged(NamedTuple):
+    """One mutant, by what it changes."""
+
+    module: str
+    before: str
+    after: str
+    reason: str
+    """Why the change is none that a test could notice; empty where a test was written that does."""
+
+    def mutations(self) -> list[Mutation]:
+        """Those that it is about; none where the source is another by now."""
+        alike = [one for one in mutations(self.module) if one.before == self.before]
+        return [one for one in alike if one.after == self.after]
+
+
+@cache
+def judged() -> frozenset[Judged]:
+    """Return all of them."""
+    rows = tomllib.loads(FILE.read_text(encoding="utf-8")).get("mutant", [])
+    return frozenset(Judged(**row) for row in rows)

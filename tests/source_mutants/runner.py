@@ -1,0 +1,138 @@
+"""Whether a mutant is noticed: a child of a process that has torch, and nothing of the instrument, imports the change.
+
+Torch and Hypothesis take seconds to import and a verdict milliseconds, so a process is forked for each mutant. No file
+is written: what is changed is compiled from memory.
+"""
+
+import importlib.abc
+import importlib.machinery
+import io
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import flint  # noqa: F401 - imported once, for all that are forked
+import hypothesis.strategies  # noqa: F401
+import numpy  # noqa: F401
+import pydantic  # noqa: F401
+import pytest
+import torch
+from source_mutants.mutation import Mutation, file_of
+from source_mutants.witnesses import Witnesses
+
+CPU_S = 90
+"""What a mutant takes at most: one that makes a search endless is noticed by that."""
+
+OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Of pytest, which finds the instrument and Hypothesis imported already: what their plugins are for is not needed."""
+
+TESTS = Path(__file__).parent.parent
+
+
+class Outcome(NamedTuple):
+    """What came of one mutant."""
+
+    noticed: str
+    """What noticed it; empty where nothing did."""
+    cpu_s: float
+
+
+class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a changed source."""
+
+    def __init__(self, module: str, code: str) -> None:
+        self.module, self.code = module, compile(code, str(file_of(module)), "exec")
+
+    def find_spec(self, fullname: str, *_: object) -> importlib.machinery.ModuleSpec | None:
+        """The module that is changed, and no other."""
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname == self.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the changed source."""
+        module.__file__ = str(file_of(self.module))
+        exec(self.code, module.__dict__)  # noqa: S102 - what is run is our own source, changed on purpose
+
+
+def tried(mutation: Mutation | None, witnesses: Witnesses) -> Outcome:
+    """Fork, change, ask; without a mutation nothing may be noticed."""
+    assert not any(name.partition(".")[0] == "harness" for name in sys.modules), "it is to be imported changed"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    end, own_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(end)
+        os.write(own_end, _told(mutation, witnesses).encode()[:4000])
+        os._exit(0)
+    os.close(own_end)
+    with os.fdopen(end, "rb") as told:
+        text = told.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Outcome(text if status == 0 else f"the process ended with {status}", spent)
+
+
+def _told(mutation: Mutation | None, witnesses: Witnesses) -> str:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    torch.set_num_threads(1)
+    if mutation is not None:
+        sys.meta_path.insert(0, _Changed(mutation.module, mutation.code()))
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return _noticed(witnesses)
+    except BaseException as error:  # noqa: BLE001 - whatever a change makes of an import or a law, it is noticed
+        return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _noticed(witnesses: Witnesses) -> str:
+    """Ask the controls, first the stable one, which owes nothing to the oracle, then the tests."""
+    from controls.catalogue import MODULES
+    from tightness.record import EXAMPLES, key_of, moved, read
+
+    from harness.record import Status
+    from harness.verdict.decide import decide
+    from harness.verdict.job import Job
+
+    recorded = read()
+    controls = [control for name in witnesses.controls for control in MODULES[name].CONTROLS]
+    jobs = [job for control in controls for job in control.jobs(["float32"])]
+    # What takes longest is asked last.
+    jobs.sort(key=lambda job: job.law.group == "length" or job.law.of_many)
+    rounded = {(job.contract.name, job.law.name): job for job in jobs if job.case.name.startswith("rounded.")}
+
+    def asked(job: Job) -> str:
+        verdict = decide(job, examples=EXAMPLES, minimal=False, further=0)
+        if verdict.status is not Status.HOLDS:
+            return f"{verdict.case} {verdict.law} is {verdict.status}: {verdict.reason or 'beyond its bound'}"
+        line = recorded[key_of(verdict)]
+        decisive = rounded.get((job.contract.name, job.law.name))
+        if decisive is not None and decisive is not job and moved(verdict, line._replace(rounded=None)):
+            # The stable one has another bound, so that it is worth asking at once whether the rounded one has, too.
+            return asked(decisive)
+        return moved(verdict, line)
+
+    stable = [job for job in jobs if job.case.name.startswith("stable.")]
+    noticed = next(filter(None, map(asked, stable)), "")
+    return noticed or next(filter(None, map(asked, list(rounded.values()))), "") or _failed(witnesses.tests)
+
+
+def _failed(tests: Sequence[str]) -> str:
+    """Run some modules of tests; name the first that fails."""
+    if not tests:
+        return ""
+    failures: list[str] = []
+
+    class Listener:
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            if report.failed:
+                failures.append(report.nodeid)
+
+    files = [str(TESTS.parent / test) for test in tests]
+    code = pytest.main([*OPTIONS, "--rootdir", str(TESTS.parent), *files], [Listener()])
+    return "" if code == 0 else f"{failures[0] if failures else f'pytest ends with {code}'}"

@@ -1,0 +1,57 @@
+"""What is to notice a change of a module: the controls of some contracts, and some modules of tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from source_mutants.mutation import file_of
+
+
+class Witnesses(NamedTuple):
+    """Those of one module."""
+
+    controls: tuple[str, ...]
+    """Modules of ``tests/controls/``: no law may break on them, and each bound is as tight as recorded."""
+    tests: tuple[str, ...] = ()
+    """Modules of tests, asked where the controls notice nothing."""
+
+
+FORMATS = ("tests/floats/test_format.py", "tests/floats/test_measurement.py")
+
+SHARED = {
+    "harness.floats.format": Witnesses(("softmax", "variance"), FORMATS),
+    "harness.floats.measurement": Witnesses(("softmax", "log_softmax"), FORMATS),
+    "harness.floats.double_double": Witnesses(("logsumexp",), ("tests/floats/test_double_double.py",)),
+    "harness.floats.oracle": Witnesses(("softmax",), ("tests/floats/test_oracle.py",)),
+    "harness.laws.repetition": Witnesses(("softmax",), ("tests/laws/test_repetition.py",)),
+    "harness.laws.every_operation": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
+    "harness.laws.derivative": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
+    "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
+    "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
+}
+"""Modules that every contract rests on: formats, comparisons, oracles, and the laws of every operation."""
+
+BLOCKS = {
+    "binary_logits": ("binary_cross_entropy",),
+    "distributions": ("kl_divergence", "kl_divergence_of_probabilities"),
+    "labelled_logits": ("cross_entropy",),
+    "log_domain": ("log_softmax", "logaddexp", "cross_entropy"),
+    "logistic_function": ("logistic", "binary_cross_entropy"),
+    "logit_rows": ("softmax", "logsumexp"),
+    "moments": ("layer_norm", "variance", "rms_norm"),
+    "predictions": ("squared_error", "likelihood"),
+    "reduction": ("squared_error", "cross_entropy"),
+    "softmax_function": ("softmax", "masked_softmax", "entropy", "logsumexp"),
+    "usual_laws": ("softmax", "squared_error", "masked_softmax"),
+}
+"""Of a building block the contracts that are built of it."""
+
+
+def witnesses() -> Iterator[tuple[str, Witnesses]]:
+    """Yield every module that is mutated, with what is to notice."""
+    yield from SHARED.items()
+    for block, controls in BLOCKS.items():
+        yield f"harness.contracts.building_blocks.{block}", Witnesses(controls)
+    for file in sorted(file_of("harness.contracts.softmax").parent.glob("*.py")):
+        if (Path(__file__).parent.parent / "controls" / file.name).exists():
+            yield f"harness.contracts.{file.stem}", Witnesses((file.stem,))
