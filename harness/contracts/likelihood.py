@@ -11,6 +11,7 @@ A. Zhang, Z. Lipton, M. Li, A. Smola (2023), *Dive into Deep Learning*, section 
 Normal Distribution and Squared Loss".
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,27 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import (
+    AnyNumber,
+    Axes,
+    Contract,
+    Example,
+    Ray,
+    Subject,
+    derivative_laws,
+    implementation_laws,
+    law,
+    on_long_rows,
+)
 from harness.laws.strategies import SEEDS, long_rows
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (
     "the variance is floored, as F.gaussian_nll_loss does at 1e-6, or an epsilon is added to it: scale the data first"
 )
+
+FLOORS = AnyNumber((0.0, 1e-6), least=0.0, most=2.0**-7)
+"""What variances are raised to: nothing, or a number below those of ordinary rows."""
 
 
 # Oracle
@@ -127,11 +142,28 @@ def _error_in_variance(
 
 # Laws
 
+
+@dataclass(frozen=True)
+class _Floored(Exact):
+    """What is exact of a variance that is nowhere below the floor which the case declares, in the case's own format."""
+
+    def value(self, subject: Subject, *inputs: Any) -> DoubleDouble:
+        """The exact value under the conventions that the case declares."""
+        return super().value(subject, *_floored(subject, *inputs))
+
+    def _error(self, subject: Subject, expected: DoubleDouble, *inputs: Any) -> Array:
+        return super()._error(subject, expected, *_floored(subject, *inputs))
+
+
+def _floored(subject: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> tuple[Tensor, ...]:
+    return mean, target, variance.clamp(min=float(subject.declares["floor"]))
+
+
 _INPUTS = ("mean", "target", "variance")
-_GRADIENT = Exact(_INPUTS, gradient_oracle, _gradient_error, ("reduction",))
+_GRADIENT = _Floored(_INPUTS, gradient_oracle, _gradient_error, ("reduction",))
 
 value = usual_laws.value(
-    Exact(_INPUTS, value_oracle, _value_error, ("reduction",)),
+    _Floored(_INPUTS, value_oracle, _value_error, ("reduction",)),
     "value",
     "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
     source=SOURCE,
@@ -356,6 +388,6 @@ GAUSSIAN_NLL = Contract(
             laws=_AT_EXTREME_VARIANCES,
         ),
     ),
-    conventions=REDUCTIONS,
+    conventions={**REDUCTIONS, "floor": FLOORS},
     grouped=True,
 )

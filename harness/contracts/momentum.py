@@ -215,7 +215,7 @@ def no_momentum_is_plain_steps(
 @law(
     "Weight decay alone shrinks the parameter by the factor 1 - lr * decay a step.",
     source="p - lr (0 + decay p) = (1 - lr decay) p",
-    bound="the value's bound",
+    bound="the value's bound, and u of the parameter a step for 1 - lr decay as one factor",
     cause="the decay is decoupled from the rate, has the wrong sign, or reads the parameter of the first step",
     group="algebra",
 )
@@ -225,7 +225,9 @@ def decay_shrinks_geometrically(
     """Compare with the closed form."""
     run = parameter, torch.zeros_like(gradients), lr, 0.0, weight_decay, not NESTEROV
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
-    absolute = _errors(sgd.format, *run).steps
+    # As a product with 1 - lr decay, of which each step rounds the factor too.
+    factors = len(gradients) * sgd.format.u * np.abs(expected.hi)
+    absolute = _errors(sgd.format, *run).steps + factors
     return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 

@@ -102,7 +102,8 @@ class _Looking:
         """The combination as it is, and with numbers that may be any fitted to what the implementation says."""
         yield declared
         for name, values in self.open.items():
-            if isinstance(values, AnyNumber) and declared.get(name) == values[-1]:
+            # What may be left out shows at the points alone that its policy is about.
+            if isinstance(values, AnyNumber) and values[0] and declared.get(name) == values[-1]:
                 yield {**declared, name: own_eps(self.format)}
                 yield from ({**declared, name: number} for number in self._numbers(name, declared, law, drawn))
 

@@ -197,6 +197,7 @@ def log_softmax_with_an_eps(x: Tensor) -> Tensor:
 
 
 @loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [[528.0]]})
+@loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [["0x1.eap-118"]]})
 def layer_norm_of_torch(x: Tensor) -> Tensor:
     """It leaves 0.03 of a row that is its own mean: one operation, and what is zero in truth has not underflown."""
     return torch.layer_norm(x, x.shape[-1:])

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.floats import format_of
+from harness.record import Status
+from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 N = 4_097
@@ -175,3 +177,19 @@ def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dt
     (job,) = jobs([case], laws=[worst.law], dtypes=[dtype])
     measurement = job.subject.measure(job.law, worst.inputs(format_of(dtype).dtype))
     assert 0.1 <= measurement.ratio.max() <= 1.0
+
+
+def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, *_: Any) -> Any:
+    """Decay as one product a step, as optimizers with decoupled decay have it."""
+    moved, buffer = parameter, torch.zeros_like(parameter)
+    for gradient in gradients:
+        buffer = momentum * buffer + gradient
+        moved = moved * (1.0 - lr * decay) - lr * buffer
+    return moved
+
+
+def test_the_factor_of_a_decay_may_be_rounded() -> None:
+    """It is half an ulp a step, beside the product's own."""
+    case = Case(decayed_by_a_factor, "sgd_with_momentum")
+    for job in jobs([case], laws=["decay_shrinks_geometrically"]):
+        assert decide(job, examples=8, corpora=()).status is Status.HOLDS

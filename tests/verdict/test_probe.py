@@ -258,6 +258,14 @@ def loss_of_the_label(logits: Tensor, labels: Tensor) -> Tensor:
     return -less_the_logarithm(logits).gather(-1, labels[:, None])[:, 0]
 
 
+def floored_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+    """As torch has it: the variance is raised to a floor, of which autograd sees nothing."""
+    variance = variance.clone()
+    with torch.no_grad():
+        variance.clamp_(min=1e-6)
+    return 0.5 * (variance.log() + (target - mean) ** 2 / variance).mean()
+
+
 def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
     """With an eps of one's own."""
 
@@ -274,6 +282,7 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
         (half_squared_error, "squared_error", ["reduction=none", "factor=0.5"]),
         (lambda x: x.var(-1), "variance", ["correction=1"]),
         (rms_norm(1e-6), "rms_norm", ["eps=1e-06"]),
+        (floored_likelihood, "gaussian_nll", ["floor=1e-06"]),
         (rms_norm(3e-4), "rms_norm", ["eps=0.0003"]),
         (masked_with_zeros, "masked_softmax", ["fully_masked=zeros"]),
         (less_the_logarithm, "log_softmax", ["infinite_logit=difference"]),

@@ -148,7 +148,9 @@ class _Fault:
         if not math.isfinite(loss.actual):
             return self._below_before() or self._named(EventKind.OVERFLOW, loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
-        if max(abs(loss.exact), abs(loss.actual)) <= smallest and loss.error > ORDINARY * self._unit(loss):
+        # What is zero in truth has not fallen below anything.
+        small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
+        if small and loss.error > ORDINARY * self._unit(loss):
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
