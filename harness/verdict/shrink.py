@@ -5,8 +5,8 @@ reached to the exact float. What becomes smaller stays a member of the inputs th
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement
+from harness.floats.memory import content_of
 from harness.laws.law import Axes, Example
 from harness.verdict.member import Members, is_same, peculiar_rows
 
@@ -38,6 +39,8 @@ class _Trial:
     format: Format
     members: Members
     fails: Callable[[Example], bool]
+    holding: set[Hashable] = field(default_factory=set)
+    """What was tried and did not fail: the second pass comes to most of it again."""
 
     def attempt(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
         """Return the member nearest to a candidate if that still fails; with the entry ``at`` as the candidate has it.
@@ -49,7 +52,16 @@ class _Trial:
             return None
         if at is not None and not is_same(float(member[at[0]][at[1]]), float(candidate[at[0]][at[1]])):
             return None
-        return member if self.fails(member) else None
+        return member if self._fails(member) else None
+
+    def _fails(self, member: Example) -> bool:
+        said = tuple(map(content_of, member.values()))
+        if said in self.holding:
+            return False
+        fails = self.fails(member)
+        if not fails and None not in said:
+            self.holding.add(said)
+        return fails
 
 
 def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
