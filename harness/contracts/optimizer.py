@@ -35,7 +35,7 @@ value = usual_laws.value(
     "sgd(p, g, lr) equals p - lr * g.",
     source="definition; rounding the rate, the product and the difference",
     bound="2 u |lr g| + u |p - lr g|",
-    cause="the sign, a stale gradient, or a rate that is applied twice",
+    cause="the sign, a stale gradient, a rate that is applied twice, or one that is kept in float32 or less",
 )
 
 
@@ -104,7 +104,7 @@ SGD = Contract(
             "value_on_special_numbers",
             "The step is right for the largest and the smallest numbers and for infinities; inf - inf is NaN.",
             group="special",
-            cause="the gradient is clipped, or what is not finite is skipped",
+            cause="the gradient is clipped, what is not finite is skipped, or the rate is kept in float32 or less",
         ),
         *implementation_laws(value),
     ),

@@ -207,7 +207,12 @@ def _rounds(verdict: Verdict) -> bool:
     violation = verdict.violation
     if violation is None or violation.event is not None or verdict.group not in _ROUNDED:
         return False
-    most = 2.0 ** (_NARROW.get(verdict.dtype, -99) - 3)
+    if verdict.dtype not in _NARROW:
+        return False
+    # Zero for what is not zero has none of its digits, however few those are of a subnormal number.
+    if violation.actual == 0.0 != violation.expected:
+        return False
+    most = 2.0 ** (_NARROW[verdict.dtype] - 3)
     return violation.deviation <= most and (violation.worst is None or _excess(verdict) <= most)
 
 

@@ -91,6 +91,18 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
 
+def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
+    """A subnormal number has few digits, all of which are lost where an exponential overflows in 16 bits."""
+    (one,) = findings([broken(dtype="float16", actual=0.0, expected=1.52e-5, deviation=255.1, bound=2.5)])
+    assert sentence(one).startswith("value is broken")
+
+
+def test_a_tiny_deviation_in_a_wide_format_is_no_rounding_of_16_bits() -> None:
+    """As of what is measured in units of one, and loses subnormal numbers."""
+    (one,) = findings([broken(deviation=6.6e-37, bound=6e-37, actual=1e-44)])
+    assert sentence(one).startswith("value is broken")
+
+
 def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
     """The smallest example is off by a few digits, and the worst by all of them."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
