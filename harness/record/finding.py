@@ -148,7 +148,7 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
         group = known[0] if known else []
         if not known:
             groups.append(group)
-        for other in known[1:]:
+        for other in {id(one): one for one in known[1:]}.values():
             if other is not group and not _has_event(other):
                 group.extend(other)
                 groups.remove(other)

@@ -207,6 +207,8 @@ class _Look:
 
     def computes_in(self) -> tuple[Format, str] | None:
         """The narrower format in which it computes, and which sentence says so; ``None`` where there is none."""
+        if self._is_jax_without_float64():
+            return FLOAT32, "jax"
         if share(self.samples) > HALF:
             return None
         seen = _Conversions()
@@ -223,6 +225,11 @@ class _Look:
         if seen.autocast:
             return narrow, "autocast"
         return narrow, "jax" if not seen.to_float32 and _jax_has_no_float64() else COMPUTES_IN
+
+    def _is_jax_without_float64(self) -> bool:
+        """Whether its arrays are JAX's, which knows no float64 then: that is so whatever is wrong beside."""
+        narrowed = (self.job.format.name, self.output.dtype) == ("float64", torch.float32)
+        return narrowed and self.job.case.call is not None and _jax_has_no_float64()
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""

@@ -79,6 +79,8 @@ def test_without_an_event_one_example_or_one_explanation_joins() -> None:
     apart = [broken("a", 1.0, cause="x"), broken("b", 2.0, cause="y")]
     assert len(findings(apart)) == 2
     assert len(findings([*apart, broken("c", 2.0, cause="x")])) == 1
+    twice = [broken("a", 1.0, cause="x"), broken("b", 2.0, cause="y", dtype="float64")]
+    assert len(findings([*twice, broken("b", 1.0, cause="y")])) == 1
 
 
 def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> None:

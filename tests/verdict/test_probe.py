@@ -4,7 +4,9 @@ What is a property and what is a defect: a platform's format, a convention and r
 judged as what they are; what is wrong on ordinary inputs is never explained away.
 """
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,20 @@ def test_a_declared_format_is_silent() -> None:
     found = checked(in_float32, "softmax", "value", dtypes=("float64", "float32"), declares=declares)
     assert not found.properties
     assert statuses(found, "float64") == {Status.SKIPPED}
+
+
+def test_jax_without_float64_is_named_whatever_is_wrong_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arrays are float32, and what is wrong in them is judged there."""
+    without = SimpleNamespace(config=SimpleNamespace(jax_enable_x64=False))
+    monkeypatch.setitem(sys.modules, "jax", without)
+
+    def wrong(x: np.ndarray) -> np.ndarray:
+        return (0.0 * x).astype(np.float32)
+
+    found = checked(wrong, "softmax", "value", dtypes=("float64", "float32"), call="numpy")
+    assert properties(found) == {"computes_in": "float32"}
+    assert (statuses(found, "float64"), statuses(found, "float32")) == ({Status.SKIPPED}, {Status.BROKEN})
+    assert "JAX_ENABLE_X64" in property_sentences(found.properties)[0]
 
 
 def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
@@ -298,6 +314,19 @@ def test_the_convention_that_holds_is_named_and_judged(
     (sentence,) = property_sentences(found.properties)
     assert all(f"--declare {one}" in sentence for one in declared)
     assert sentence.count("--declare") == len(declared)
+
+
+def test_a_convention_is_found_beside_a_defect() -> None:
+    """A variance that cancels at an offset is wrong under its eps too, and then for that alone."""
+
+    def fast(x: Tensor) -> Tensor:
+        mean = x.mean(-1, keepdim=True)
+        variance = (x.square().mean(-1, keepdim=True) - mean.square()).clamp(min=0.0)
+        return (x - mean) * (variance + 1e-6).rsqrt()
+
+    found = checked(fast, "layer_norm", "value", dtypes=("float32",))
+    assert properties(found) == {"convention": "eps=1e-06"}
+    assert statuses(found, "float32") == {Status.BROKEN}
 
 
 def test_a_declared_convention_is_not_looked_for() -> None:
