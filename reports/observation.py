@@ -9,13 +9,14 @@ This is what a notebook starts from::
     rates.pivot_table(index="batch_size", columns="workers", values="value")
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from harness.error import UsageError
-from harness.record import Run, RunFolder, oldest_first
+from harness.record import Run, RunFolder, early, oldest_first
 from reports.frame import Frames, frames
 from reports.frame.column import REAL, RECORD, TEXT, WHOLE, Column
 from reports.schema import KEYS, SCHEMAS
@@ -68,8 +69,17 @@ def load(*runs: str | Path) -> pd.DataFrame:
     ------
     UsageError
         If there is no such run, or a record in one is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If a command that filled a run did not come to its end.
     """
-    observations = [observed(run.head(), frames(run)) for run in find(*runs)]
+    found = find(*runs)
+    for run in found:
+        if ended := early(run.head().work):
+            warnings.warn(f"{run.head().name}: {ended}; the rest is not among the observations", stacklevel=2)
+    observations = [observed(run.head(), frames(run)) for run in found]
     return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
 
 

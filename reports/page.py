@@ -16,7 +16,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from harness.record import RunFolder, Status, failing, proof_line, survey_line, verdict_line, write_atomically
+from harness.record import RunFolder, Status, early, failing, proof_line, survey_line, verdict_line, write_atomically
 from reports.figures.trend import COLUMNS, trend_data
 from reports.observation import documented, observed
 from reports.reading import Reading, read
@@ -69,13 +69,15 @@ def _page(reading: Reading) -> dict[str, Any]:
     """Return what the templates show."""
     survey = reading.survey
     also: list[str] = []
-    lines = [verdict_line(reading.verdicts)] if reading.verdicts or not (reading.proofs or survey) else []
+    ended = early(reading.head.work, "check")
+    lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not (reading.proofs or survey) else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
-    outcome = "bad" if fails else "none" if verdict.startswith("verdict: none") else "good"
+    is_open = verdict.startswith("verdict: none") or early(reading.head.work)
+    outcome = "bad" if fails else "none" if is_open else "good"
     script = _script()
     return {
         "run": reading.head,
@@ -103,8 +105,11 @@ def _badge(reading: Reading) -> dict[str, Any]:
     """Return the verdict as shields.io's endpoint schema has it."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
     number = len(failing(reading.verdicts))
+    ended = early(reading.head.work, "check")
     message, color = (
-        ("none checked", "lightgrey")
+        (ended, "lightgrey")
+        if ended and not number
+        else ("none checked", "lightgrey")
         if not ran
         else (f"{number:,} of {len(ran):,} fail", "red")
         if number

@@ -2,16 +2,19 @@
 
 from harness.record import (
     Breaking,
+    Ended,
     Finding,
     Proof,
     Run,
     Status,
     Verdict,
+    Work,
     disagreeing,
     findings,
     sentence,
     unanswered,
     undeclared,
+    unfinished,
 )
 from reports.difference import Change, tally
 from reports.number import plain
@@ -87,12 +90,16 @@ def _misplaced(breaking: Breaking) -> str:
 
 def remarks(run: Run) -> list[str]:
     """Return what a reader must know about the run besides the laws, a sentence each."""
-    sentences = []
+    sentences = [f"`harness {work.name}` {_was(work)}: the rest is not here." for work in unfinished(run.work)]
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data is not the published data set: {run.data.note.rstrip('.')}.")
     if run.environment.git_dirty:
         sentences.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
     return sentences
+
+
+def _was(work: Work) -> str:
+    return work.sentence if work.ended is Ended.FAILED else f"was {work.sentence}"
 
 
 def _amount(verdict: Verdict) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.bench.option import Settings, arguments
 from harness.calling.own_cases import SHIPPED
 from harness.error import UsageError, did_you_mean, listed, printable
-from harness.record import write_atomically
+from harness.record import RunFolder
 
 USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
 """The suites that run where none is named."""
@@ -236,11 +236,12 @@ def _keep(result: Path, file: Path, *, added: bool = False) -> int:
         kept = len(document["benchmarks"])
     except json.JSONDecodeError:  # killed while it wrote
         return 0
+    run, suite = RunFolder(file.parent, synced=True), file.stem.removeprefix("bench-")
     if kept and added and file.is_file():
         measured = {entry["fullname"] for entry in document["benchmarks"]}
-        before = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+        before = dict(run.benchmarks())[suite]["benchmarks"]
         document["benchmarks"][:0] = [entry for entry in before if entry["fullname"] not in measured]
         text = json.dumps(document)
     if kept:
-        write_atomically(file, text)
+        run.write_benchmarks(suite, text)
     return kept

@@ -27,9 +27,11 @@ from harness.cli.options import (
 )
 from harness.error import UsageError
 from harness.record import SEED
+from harness.record.text import count
 from harness.work.ending import Ending
 
 if TYPE_CHECKING:
+    from harness.cli.session import Session
     from harness.record import Property, Verdict
     from harness.verdict.campaign import Campaign
 
@@ -134,22 +136,35 @@ def check(
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
 
     def checked() -> int:
-        opened = session(run, seed, fresh=fresh)
+        with session(run, seed, fresh=fresh) as opened:
+            return _checked(opened)
+
+    def _checked(opened: "Session") -> int:
         verdicts: list[Verdict] = []
         properties: dict[object, Property] = {}
+        kept: set[object] = set()
+        total = 0
         processes = _processes(campaign, means)
         with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
-            task = bar.add_task("checking laws", total=len(hands.pieces))
+            total = len(hands.pieces)
+            opened.plan(campaign, total, "law")
+            task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(hands, properties):
                 verdicts.append(verdict)
+                opened.keep(verdict)
+                for key in properties.keys() - kept:
+                    opened.keep(properties[key])
+                kept |= properties.keys()
+                opened.done += 1
                 bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
                 if fail_fast and verdict.status.fails:
                     ending.early = "stopped at the first failure"
                     break
-        if opened is not None:
-            opened.add_verdicts(verdicts)
-            opened.add_properties(properties.values())
-        _show(campaign, verdicts, list(properties.values()), ending.early, written, verbose=verbose)
+        opened.end(ending)
+        for remark in opened.remarks:
+            say(f"run: {remark}")
+        early = _early(ending, len(verdicts), total)
+        _show(campaign, verdicts, list(properties.values()), early, written, verbose=verbose)
         ending.settle()
         if ending.code is not None:
             return ending.code
@@ -159,6 +174,11 @@ def check(
         return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
+
+
+def _early(ending: Ending, done: int, total: int) -> str:
+    """How the check ended before its time, as the run's head has it; empty where it did not."""
+    return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
 
 
 def _code(verdicts: "list[Verdict]") -> int:
@@ -182,7 +202,7 @@ def _show(
     campaign: "Campaign",
     verdicts: "list[Verdict]",
     properties: "list[Property]",
-    end: str,
+    early: str,
     written: dict[str, Path],
     *,
     verbose: bool,
@@ -199,12 +219,12 @@ def _show(
         say(f"property: {sentence}")
     print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full)
     for kind, file in written.items():
-        write_atomically(file, WRITERS[kind](verdicts, properties))
+        write_atomically(file, WRITERS[kind](verdicts, properties, early))
         say(f"{kind}: {file}")
     place = whence(campaign.target)
     what = f"{campaign.target} ({place})" if place else campaign.target
     say(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
-    say(verdict_line(verdicts) + (f" -- {end}, the rest was not checked" if end else ""))
+    say(verdict_line(verdicts, early))
 
 
 WAIT_MS = 500

@@ -10,6 +10,7 @@ from rich.markup import escape
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
 from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, say, session
 from harness.error import UsageError, did_you_mean
+from harness.work.ending import Ending
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -25,25 +26,35 @@ def train(target: TargetArgument = "cases", data: DataOption = None, run: RunOpt
     from harness.timing.clock import threads
 
     cases, prepared = load(target), prepare(data)
-    opened = session(run)
     rows: list[Epoch | LearnedParameter | Image] = []
-    with progress() as bar, threads(1):
-        task = bar.add_task("training", total=None)
-        for made in (
-            experiment.linear_regression(cases),
-            experiment.softmax_regression(cases, prepared),
-            experiment.overfitting(cases, prepared),
-        ):
-            for row in made:
-                rows.append(row)
-                bar.update(task, advance=1, description=getattr(row, "case", "samples"))
-    if opened is not None:
+    with session(run) as opened:
+        opened.expect(TRAININGS, "training")
         opened.note_data(prepared.source)
-        opened.folder.write(Epoch, [row for row in rows if isinstance(row, Epoch)])
-        opened.folder.write(LearnedParameter, [row for row in rows if isinstance(row, LearnedParameter)])
-        opened.folder.write(Image, [row for row in rows if isinstance(row, Image)])
+        opened.anew(Epoch, LearnedParameter, Image)
+        with Ending(rows) as ending, progress() as bar, threads(1):
+            task = bar.add_task("training", total=None)
+            for made in (
+                experiment.linear_regression(cases),
+                experiment.softmax_regression(cases, prepared),
+                experiment.overfitting(cases, prepared),
+            ):
+                for row in made:
+                    rows.append(row)
+                    opened.keep(row)
+                    bar.update(task, advance=1, description=getattr(row, "case", "samples"))
+                opened.done += 1
+        opened.end(ending)
     print_training(console(), rows)
+    if ending.early:
+        say(f"{ending.early}: the rest was not trained")
     say(f"data: {prepared.source.note}")
+    ending.settle()
+    if ending.code is not None:
+        raise typer.Exit(ending.code)
+
+
+TRAININGS = 3
+"""What is trained: linear regression, softmax regression, and a model that overfits."""
 
 
 def _flag(name: str) -> str:
@@ -140,19 +151,20 @@ def bench(
         data_sets=data_sets or (),
     )
     _check_loader_options(wanted, settings)
-    opened = session(run)
-    assert opened is not None
-    if "balance" in wanted or ("loaders" in wanted and dataset is None):
-        opened.note_data(prepare(data).source)
-    codes = []
-    for suite in wanted:
-        try:
-            codes.append(_one_suite(suite, target, opened.folder, settings))
-        except benchmark.IdleError as error:
-            # Who names a suite wants it; who names none wants those that have something to do.
-            if suites or (suite == wanted[-1] and not codes):
-                raise
-            say(f"{suite}: {error}")
+    with session(run) as opened:
+        opened.expect(len(wanted), "suite", plan=f"bench {target} {wanted} {settings}")
+        if "balance" in wanted or ("loaders" in wanted and dataset is None):
+            opened.note_data(prepare(data).source)
+        codes = []
+        for suite in wanted:
+            try:
+                codes.append(_one_suite(suite, target, opened.folder, settings))
+            except benchmark.IdleError as error:
+                # Who names a suite wants it; who names none wants those that have something to do.
+                if suites or (suite == wanted[-1] and not codes):
+                    raise
+                say(f"{suite}: {error}")
+            opened.done += 1
     raise typer.Exit(max(codes))
 
 

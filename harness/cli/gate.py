@@ -82,20 +82,38 @@ def gate(
     given = {"target": target, "budget_s": budget}
     policy = policy.model_copy(update={name: value for name, value in given.items() if value is not None})
     if run is not None:
-        run_folder(run).head()
-    opened = session(into or run or RUN)
-    assert opened is not None
+        early = _refuse_unfinished(run, update=update)
     findings: list[GateFinding] = []
-    if run is not None:
-        file = baseline or policy.baseline_file(root)
-        findings += _exact(run, policy, file, contract=contract, data=data, update=update)
-    if against is not None:
-        findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
-    opened.folder.write(GateFinding, findings)
+    with session(into or run or RUN) as opened:
+        if run is not None:
+            file = baseline or policy.baseline_file(root)
+            findings += early
+            findings += _exact(run, policy, file, contract=contract, data=data, update=update)
+        if against is not None:
+            findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
+        opened.folder.write(GateFinding, findings)
     code = exit_code(findings, strict=strict, blind=allow_noise)
     _show(findings, code)
     _write(findings, code, {"json": json, "junit": junit, "markdown": markdown})
     raise typer.Exit(code)
+
+
+def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
+    """Say that a run lacks what was planned; no baseline is made of such a one."""
+    from harness.record import Gate, GateFinding, Outcome, early
+
+    how = early(run_folder(run).head().work, "check", "survey")
+    if not how:
+        return []
+    if update:
+        raise UsageError(
+            rule="a baseline is made of a run that came to its end",
+            value=f"one that was {how}",
+            place=str(run_folder(run).path),
+            remedy="run the command again",
+        )
+    sentence = f"The run was {how}: what it did not reach cannot be compared."
+    return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
 
 def _exact(

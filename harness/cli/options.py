@@ -89,14 +89,12 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
-def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session | None":
-    """Open the run that ``--run`` names; ``None`` where it names none."""
-    if run is None:
-        return None
-    from harness.cli.session import Session
+def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session":
+    """Open the run that ``--run`` names; where it names none, what takes records and keeps them nowhere."""
+    from harness.cli.session import Session, Unrecorded
     from harness.record import SEED
 
-    return Session(run, seed=SEED if seed is None else seed, fresh=fresh)
+    return Unrecorded() if run is None else Session(run, seed=SEED if seed is None else seed, fresh=fresh)
 
 
 def run_folder(name: str) -> "RunFolder":

@@ -51,33 +51,40 @@ def prove(
     from harness.record import proof_line
     from harness.show.proof import print_proofs
 
-    opened = session(run, fresh=fresh)
-    assert opened is not None
-    shards = opened.folder.path / "shards"
-    if fresh:
-        shutil.rmtree(shards, ignore_errors=True)
-    exhaustion = Exhaustion(
-        target,
-        contract,
-        conventions(declare or []),
-        call=call,
-        folder=shards.absolute(),
-        dtypes=names(dtypes),
-        layouts=names(layouts),
-        quantities=names(of),
-    )
-    proving: Proving | None = None
-    done: list[str] = []
-    with Ending(done) as ending, means.hands(exhaustion) as hands, progress() as bar:
-        proving = Proving(hands)
-        total = len(hands.pieces)
-        task = bar.add_task("visiting every input", total=total, completed=total - len(proving.remaining))
-        for title in proving.run(seconds=seconds):
-            done.append(title)
-            bar.update(task, advance=1, description=title)
-    known = [] if proving is None else proving.proofs()
-    proofs = [proof for proof in known if proof.skipped is None]
-    opened.add_proofs(proofs)
+    with session(run, fresh=fresh) as opened:
+        shards = opened.folder.path / "shards"
+        if fresh:
+            shutil.rmtree(shards, ignore_errors=True)
+        exhaustion = Exhaustion(
+            target,
+            contract,
+            conventions(declare or []),
+            call=call,
+            folder=shards.absolute(),
+            dtypes=names(dtypes),
+            layouts=names(layouts),
+            quantities=names(of),
+        )
+        proving: Proving | None = None
+        done: list[str] = []
+        with Ending(done) as ending, means.hands(exhaustion) as hands, progress() as bar:
+            proving = Proving(hands)
+            total = len(hands.pieces)
+            opened.done = before = total - len(proving.remaining)
+            opened.plan(exhaustion, total, "shard")
+            task = bar.add_task("visiting every input", total=total, completed=before)
+            for title in proving.run(seconds=seconds):
+                done.append(title)
+                opened.done = before + len(done)
+                bar.update(task, advance=1, description=title)
+            if opened.done < total:
+                ending.early = "not finished"
+        known = [] if proving is None else proving.proofs()
+        proofs = [proof for proof in known if proof.skipped is None]
+        opened.add_proofs(proofs)
+        opened.end(ending)
+    for remark in opened.remarks:
+        say(f"run: {remark}")
     say_claim(target, contract, (proof.contract for proof in known))
     print_proofs(console(), known)
     say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))

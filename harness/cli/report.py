@@ -26,21 +26,23 @@ def report(
     """Turn a run into one page that opens offline, its Markdown, its data and a badge.
 
     With several runs, the page is about the newest one: it says what changed since the one before, and shows all of
-    them side by side and over time.
+    them side by side and over time. Exit code 2: a command that filled the run was interrupted or failed.
     """
-    from harness.record import RUNS, RunFolder, Verdict, write_atomically
+    from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
     from harness.show.document import to_junit
 
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")
     page, lines = point.load()(run, output, earlier)
     if junit is not None:
-        write_atomically(junit, to_junit(run.read(Verdict)))
+        write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
     say(f"report: {page}")
     for line in lines:
         say(line)
     if open_:
         typer.launch(page.resolve().as_uri())
+    if any(work.ended is not Ended.STOPPED for work in unfinished(run.head().work)):
+        raise typer.Exit(2)
 
 
 def _named(names: list[str]) -> "list[RunFolder]":

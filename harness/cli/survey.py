@@ -47,7 +47,8 @@ def survey(
     `harness survey homework.py:softmax --contract softmax` takes one function in a file, `harness survey` the chapter's
     cases. Exit code 1: something breaks that is not declared, or elsewhere than its closed form says.
     """
-    from harness.record import Accumulator, Breaking, Profile, Worst, disagreeing, unanswered, undeclared
+    from harness.record import disagreeing, unanswered, undeclared
+    from harness.record.text import count
     from harness.show.survey import print_survey
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
@@ -65,21 +66,24 @@ def survey(
         seconds,
         seed,
     )
-    opened = session(run, seed)
-    discoveries = Discoveries()
-    with Ending(discoveries) as ending, means.hands(planned) as hands, progress() as bar:
-        task = bar.add_task("surveying", total=len(hands.pieces))
-        for title, part in planned.findings(hands):
-            discoveries.add(part)
-            bar.update(task, advance=1, description=title)
-    if opened is not None:
-        opened.folder.merge(Breaking, discoveries.breakings)
-        opened.folder.merge(Worst, discoveries.worst)
-        opened.folder.merge(Profile, discoveries.profiles)
-        opened.folder.merge(Accumulator, discoveries.accumulators)
+    discoveries, total, done = Discoveries(), 0, 0
+    with session(run, seed) as opened:
+        with Ending(discoveries) as ending, means.hands(planned) as hands, progress() as bar:
+            total = len(hands.pieces)
+            opened.plan(planned, total, "part")
+            task = bar.add_task("surveying", total=total)
+            for title, part in planned.findings(hands):
+                for record in discoveries.add(part):
+                    opened.keep(record)
+                opened.done = done = done + 1
+                bar.update(task, advance=1, description=title)
+        opened.end(ending)
+    for remark in opened.remarks:
+        say(f"run: {remark}")
     say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     print_survey(console(), discoveries, single=":" in target)
-    say(f"{discoveries}{f' -- {ending.early}, the rest was not surveyed' if ending.early else ''}")
+    early = f" -- {ending.early} after {done:,} of {count(total, 'part')}, the rest was not surveyed"
+    say(f"{discoveries}{early if ending.early else ''}")
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)

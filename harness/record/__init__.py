@@ -40,6 +40,7 @@ from harness.record.finding_text import TITLES, facts, finding_block, finding_in
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
+from harness.record.head import Run, Subject
 from harness.record.origin import Origin
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import (
@@ -68,7 +69,6 @@ from harness.record.schema import (
     Input,
     LearnedParameter,
     Record,
-    Run,
     Status,
     TensorText,
     Verdict,
@@ -88,6 +88,7 @@ from harness.record.survey_text import (
     what_happens,
 )
 from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
+from harness.record.work import Ended, Work, early, unfinished
 
 __all__ = [
     "FILES",
@@ -102,6 +103,7 @@ __all__ = [
     "Comparison",
     "Counterexample",
     "DataSource",
+    "Ended",
     "Environment",
     "Epoch",
     "Estimate",
@@ -128,10 +130,12 @@ __all__ = [
     "RunFolder",
     "Slices",
     "Status",
+    "Subject",
     "TensorText",
     "Verdict",
     "Violation",
     "Witness",
+    "Work",
     "Worst",
     "WorstExample",
     "bounded_ratio",
@@ -141,6 +145,7 @@ __all__ = [
     "closed_form",
     "differing",
     "disagreeing",
+    "early",
     "extent",
     "facts",
     "failing",
@@ -168,6 +173,7 @@ __all__ = [
     "unanswered",
     "unanswered_proofs",
     "undeclared",
+    "unfinished",
     "verdict_line",
     "violation_block",
     "what_happens",

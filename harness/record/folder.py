@@ -5,12 +5,23 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from harness.error import UsageError
+from harness.record.chain import (
+    ALTERED,
+    Chain,
+    beginning,
+    checksum,
+    sealed,
+    sealed_document,
+    unsealed,
+    unsealed_document,
+)
 from harness.record.gate import Comparison, GateFinding, Slices
-from harness.record.intake import document, is_there, parsed, read_text, shown
+from harness.record.head import Run
+from harness.record.intake import decoded, document, is_there, parsed, read_bytes, shown
 from harness.record.proof import Proof
 from harness.record.property import Property
-from harness.record.schema import SCHEMA, Epoch, Image, LearnedParameter, Run, Verdict
-from harness.record.storage import write_atomically
+from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
+from harness.record.storage import write_atomically, written
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 
 Row = (
@@ -46,6 +57,9 @@ RowT = TypeVar(
 )
 KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Accumulator)
 
+HEAD = "run.json"
+"""The file of the head within a run."""
+
 RUNS = Path(".harness", "runs")
 """Where runs are written unless the user names another folder."""
 
@@ -74,30 +88,54 @@ class RunFolder:
     ----------
     path
         The folder; it need not exist before the first write.
+    synced
+        Whether what is written is on the disk, and no longer in memory alone, when a method returns.
+
+    Notes
+    -----
+    The head says of each file how many records it holds, and the checksum after the last; as long as a command is at
+    it, how many it held when it was last synced. Of a file that is being replaced it says what it held before, too, so
+    that a reader takes it at any moment for what it is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, synced: bool = False) -> None:
         self.path = path
+        self._synced = synced
 
     @classmethod
-    def named(cls, name: str) -> Self:
+    def named(cls, name: str, *, synced: bool = False) -> Self:
         """Return the run of a name below :data:`RUNS`, or of a path, which has a slash."""
-        return cls(Path(name) if "/" in name else RUNS / name)
+        return cls(Path(name) if "/" in name else RUNS / name, synced=synced)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether there is a head, readable or not."""
+        return is_there(self.path / HEAD)
 
     def runs(self) -> list[Self]:
         """Return this run, or those in the folder where it is a folder of runs; none where it is neither."""
-        if (self.path / "run.json").is_file():
+        if self.is_run:
             return [self]
-        return [type(self)(head.parent) for head in self.path.glob("*/run.json")]
+        return [type(self)(head.parent) for head in self.path.glob(f"*/{HEAD}")]
+
+    # The head
 
     def write_head(self, run: Run) -> None:
-        """Write ``run.json``."""
-        write_atomically(self.path / "run.json", run.model_dump_json(indent=2) + "\n")
+        """Write ``run.json``; what it said of the files stays where ``run`` says nothing of them."""
+        if not run.files and self.is_run:
+            run = run.model_copy(update={"files": self.head().files})
+        text = sealed_document(run.model_dump_json(indent=2), HEAD)
+        write_atomically(self.path / HEAD, text, synced=self._synced)
+
+    def revise(self, **changes: Any) -> None:
+        """Change fields of the head."""
+        self.write_head(self.head().model_copy(update=changes))
 
     def clear(self) -> None:
         """Remove the records, and nothing else that lies in the folder."""
-        for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in ("run.json", *FILES.values()))):
-            file.unlink(missing_ok=True)
+        with written(self.path):
+            for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in (HEAD, *FILES.values()))):
+                file.unlink(missing_ok=True)
 
     def head(self) -> Run:
         """Read ``run.json``.
@@ -105,57 +143,95 @@ class RunFolder:
         Raises
         ------
         UsageError
-            If the folder is no run, or a run of another schema.
+            If the folder is no run, or a run of another schema, or the head was altered.
         """
-        file = self.path / "run.json"
-        if not is_there(file):
+        file = self.path / HEAD
+        if not self.is_run:
             raise UsageError(
                 rule="a run is a folder with a `run.json`",
                 value=str(self.path),
                 remedy="name a run made by `harness check`, `harness train` or `harness bench`",
             )
-        text = read_text(file, what="the head of a run")
-        version = _schema_of(text, file)
-        if version != SCHEMA:
-            raise UsageError(
-                rule=f"this harness reads records of schema {SCHEMA}",
-                value=f"schema {shown(version)}",
-                place=str(file),
-                remedy="read the run with the version of the harness that wrote it, or make it again",
-            )
+        content = read_bytes(file, what="the head of a run")
+        _refuse_other_schema(content, file)
+        text = unsealed_document(content, HEAD, place=str(file))
         return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
 
-    def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
-        """Replace the file of one kind of record."""
-        text = "".join(row.model_dump_json() + "\n" for row in rows)
-        write_atomically(self.path / FILES[kind], text)
+    # Records
 
-    def read(self, kind: type[RowT]) -> list[RowT]:
-        """Read every record of one kind; a kind that was never written gives an empty list.
+    def chain(self, kind: type[Row]) -> Chain:
+        """Read the lines of a kind of record, none of which was altered, lost or added.
 
         Raises
         ------
         UsageError
-            If a line is not such a record.
+            If one was; it is named.
         """
-        file = self.path / FILES[kind]
-        if not is_there(file):
-            return []
-        lines = read_text(file).removesuffix("\n").split("\n")
-        what = f"a record of schema {SCHEMA}"
-        return [parsed(kind, line, place=f"{file}:{number}", what=what) for number, line in enumerate(lines, 1) if line]
+        name = FILES[kind]
+        file = self.path / name
+        chain = unsealed(read_bytes(file) if is_there(file) else b"", name, place=str(file))
+        if self.is_run:
+            _refuse_lost(chain, self.head(), name, file)
+        elif chain.torn:
+            raise _lost(f"{file}:{len(chain.lines) + 1}", "a last line that was cut off")
+        return chain
+
+    def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
+        """Replace the file of one kind of record."""
+        name, lines = FILES[kind], []
+        after = beginning(name)
+        for row in rows:
+            line, after = sealed(row.model_dump_json(), after)
+            lines.append(line)
+        self._replace(name, b"".join(lines), FileState(records=len(lines), sum=after))
+
+    def write_benchmarks(self, suite: str, text: str) -> None:
+        """Replace the benchmark file of a suite.
+
+        Parameters
+        ----------
+        suite
+            Its name.
+        text
+            Pytest-benchmark's JSON.
+        """
+        content = text.encode("utf-8")
+        self._replace(f"bench-{suite}.json", content, FileState(records=1, sum=checksum(content)))
+
+    def _replace(self, name: str, content: bytes, state: FileState) -> None:
+        """Replace a file; whenever that is interrupted, the head knows what is there."""
+        if self.is_run:
+            head = self.head()
+            before = head.files.get(name, FileState(records=0, sum=beginning(name)))
+            self.revise(files={**head.files, name: state}, replaced={**head.replaced, name: before})
+        write_atomically(self.path / name, content, synced=self._synced)
+        if self.is_run:
+            self.revise(replaced={other: was for other, was in self.head().replaced.items() if other != name})
+
+    def read(self, kind: type[RowT]) -> list[RowT]:
+        """Read every record of one kind; a kind that was never written gives an empty list.
+
+        Of records with the same key the last counts.
+
+        Raises
+        ------
+        UsageError
+            If a line is not such a record, or was altered, lost or added.
+        """
+        return [row for _, row in self._numbered(kind)]
 
     def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
         """Yield every record of one kind with its place in the run, as ``verdicts.jsonl:17``."""
-        for number, row in enumerate(self.read(kind), 1):
+        for number, row in self._numbered(kind):
             yield f"{FILES[kind]}:{number}", row
 
-    def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name."""
-        for file in sorted(self.path.glob("bench-*.json")):
-            text = read_text(file, what="a benchmark file", remedy="run `harness bench` again")
-            read = document(text, place=str(file), what="a benchmark file", remedy="run `harness bench` again")
-            yield file.stem.removeprefix("bench-"), read
+    def _numbered(self, kind: type[RowT]) -> list[tuple[int, RowT]]:
+        file, what = self.path / FILES[kind], f"a record of schema {SCHEMA}"
+        rows: dict[object, tuple[int, RowT]] = {}
+        for number, line in enumerate(self.chain(kind).lines, 1):
+            row = parsed(kind, line, place=f"{file}:{number}", what=what)
+            rows[getattr(row, "key", number)] = (number, row)
+        return list(rows.values())
 
     def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
         """Add verdicts, replacing those with the same case, law, dtype and device."""
@@ -167,6 +243,39 @@ class RunFolder:
         merged.update({row.key: row for row in fresh})
         self.write(kind, merged.values())
 
+    def compact(self, kind: Any) -> None:
+        """Leave the records that count, where there are others."""
+        rows = self.read(kind)
+        if len(rows) < len(self.chain(kind).lines):
+            self.write(kind, rows)
+
+    # Benchmarks
+
+    def benchmarks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield suite name and pytest-benchmark document of each benchmark file, sorted by name.
+
+        Raises
+        ------
+        UsageError
+            If one was altered, or is gone.
+        """
+        head = self.head() if self.is_run else None
+        known = {} if head is None else {name: _states(head, name) for name in head.files if name.startswith("bench-")}
+        files = {file.name for file in self.path.glob("bench-*.json")}
+        for name in sorted(files | set(known)):
+            file, remedy = self.path / name, "run `harness bench` again"
+            content = read_bytes(file, what="a benchmark file", remedy=remedy)
+            if name in known and checksum(content) not in {state.sum for state in known[name]}:
+                raise UsageError(
+                    rule="a benchmark file is as it was written",
+                    value="another checksum",
+                    place=str(file),
+                    remedy=remedy,
+                )
+            text = decoded(content, place=str(file), what="a benchmark file", remedy=remedy)
+            read = document(text, place=str(file), what="a benchmark file", remedy=remedy)
+            yield file.stem.removeprefix("bench-"), read
+
     @classmethod
     def latest(cls, root: Path) -> Self:
         """Return the most recently created run below ``root``.
@@ -176,7 +285,7 @@ class RunFolder:
         UsageError
             If there is none.
         """
-        heads = [(cls(head.parent).head().created, head.parent) for head in root.glob("*/run.json")]
+        heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
         if not heads:
             raise UsageError(
                 rule="a report needs a run", value=f"no run below {root}", remedy="run `tox run -e report` first"
@@ -196,7 +305,40 @@ def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
     return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
 
 
-def _schema_of(text: str, file: Path) -> object:
-    """Return the schema version a head claims; ``None`` where it claims none."""
-    head = document(text, place=str(file), what="the head of a run")
-    return head.get("schema_version") if isinstance(head, dict) else None
+def _refuse_other_schema(content: bytes, file: Path) -> None:
+    head = document(content, place=str(file), what="the head of a run")
+    version = head.get("schema_version") if isinstance(head, dict) else None
+    if version != SCHEMA or isinstance(version, bool):
+        raise UsageError(
+            rule=f"this harness reads records of schema {SCHEMA}",
+            value=f"schema {shown(version)}",
+            place=str(file),
+            remedy="read the run with the version of the harness that wrote it, or make it again",
+        )
+
+
+def _states(head: Run, name: str) -> list[FileState]:
+    """What a file may hold: what the head says, or what it held before it is replaced."""
+    empty = FileState(records=0, sum=beginning(name))
+    return [head.files.get(name, empty), *([head.replaced[name]] if name in head.replaced else [])]
+
+
+def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
+    """Refuse a file with fewer records than the head counts, or other ones; one that grows may have more."""
+    grows = any(work.ended is None for work in head.work)
+    states, there = _states(head, name), len(chain.lines)
+    for state in states:
+        is_whole = state.records == there if not grows else state.records <= there
+        if is_whole and chain.sums[state.records] == state.sum and (grows or not chain.torn):
+            return
+    known = states[0].records
+    if chain.torn and not grows:
+        raise _lost(f"{file}:{there + 1}", "a last line that was cut off")
+    place = f"{file}:{min(known, there) + 1}" if known != there else str(file)
+    raise _lost(place, f"{there:,} record{'' if there == 1 else 's'} where there were {known:,}")
+
+
+def _lost(place: str, value: str) -> UsageError:
+    return UsageError(
+        rule="a file of a run holds the records that were written", value=value, place=place, remedy=ALTERED
+    )

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from harness.error import printable
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the records written by this package; a reader refuses any other."""
 
 SEED = 20240229
@@ -394,16 +394,8 @@ class Environment(Record):
     git_dirty: bool | None
 
 
-class Run(Record):
-    """The head of a run's folder."""
+class FileState(Record):
+    """How many records a file holds, and the checksum after the last: see :mod:`harness.record.chain`."""
 
-    kind: Literal["run"] = "run"
-    schema_version: int = SCHEMA
-    name: str
-    created: str
-    """ISO 8601, UTC."""
-    environment: Environment
-    seed: Count
-    data: DataSource | None = None
-    commands: tuple[str, ...] = Field(default=())
-    """The command lines that filled the folder, in order."""
+    records: Count
+    sum: str

@@ -11,11 +11,20 @@ NAMED = 3
 """How many cases, or laws, a line names."""
 
 
-def verdict_line(verdicts: Sequence[Verdict]) -> str:
+def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
     """Return the verdict on all laws of a run as one plain sentence.
 
     A law is counted once for each case, dtype and device it was checked on; skipped ones are counted apart.
+
+    Parameters
+    ----------
+    verdicts
+        The verdicts.
+    early
+        How the check ended before its time, as :func:`harness.record.work.early` says; it stands first.
     """
+    if early:
+        return verdict_line(verdicts).replace("verdict: ", f"verdict: {early}, the rest was not checked; ", 1)
     counts = Counter(verdict.status for verdict in verdicts)
     ran = len(verdicts) - counts[Status.SKIPPED]
     if not verdicts:

@@ -45,13 +45,13 @@ class _Document(Record):
     verdicts: tuple[Verdict, ...]
 
 
-def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
     """Return one document: the verdict in words, what kind of thing it is about, what was found, and every record.
 
     NaN and infinities are text, as JSON has none.
     """
     document = _Document(
-        verdict=verdict_line(verdicts),
+        verdict=verdict_line(verdicts, early),
         properties=tuple(property_sentences(properties)),
         findings=tuple(map(_found, findings(verdicts))),
         verdicts=tuple(verdicts),
@@ -71,10 +71,10 @@ def _found(finding: Finding) -> _Found:
     )
 
 
-def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, whose message is that of its finding.
 
-    What kind of thing a case is stands among its suite's properties.
+    What kind of thing a case is stands among its suite's properties. A check that ended early is an error of its own.
     """
     document = JUnitXml("harness check")
     found = by_verdict(findings(verdicts))
@@ -85,6 +85,12 @@ def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -
         for said in property_sentences(one for one in properties if one.case == case):
             suite.add_property("harness", printable(said))
         document.add_testsuite(suite)
+    if early:
+        whole = TestSuite("the run")
+        test = TestCase("came to its end", classname="harness")
+        test.result = [Error(printable(f"{early}, the rest was not checked"), "interrupted")]
+        whole.add_testcase(test)
+        document.add_testsuite(whole)
     written = io.BytesIO()
     document.write(cast("IO[str]", written), pretty=True)
     return written.getvalue().decode("utf-8")
@@ -113,9 +119,9 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
     return failure
 
 
-def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = ()) -> str:
+def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
     """Return the verdict, what kind of thing it is about, what was found, and a table of laws for each case."""
-    parts = [f"**{cell(verdict_line(verdicts))}**", cell(census_line(verdicts))]
+    parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
     parts += [f"- {cell(said)}" for said in property_sentences(properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
@@ -146,7 +152,7 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property]], str]] = {
+WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str], str]] = {
     "json": to_json,
     "junit": to_junit,
     "markdown": to_markdown,

@@ -45,20 +45,26 @@ class Discoveries:
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
-    def add(self, discoveries: Iterable[Discovery]) -> None:
-        """Sort discoveries in by kind."""
+    def add(self, discoveries: Iterable[Discovery]) -> list[Breaking | Worst | Profile | Accumulator]:
+        """Sort discoveries in by kind, and return those that are kept."""
+        kept: list[Breaking | Worst | Profile | Accumulator] = []
         for discovery in discoveries:
             match discovery:
                 case Breaking():
                     self.breakings.append(self._doubted(discovery))
+                    kept.append(self.breakings[-1])
                 case Worst():
                     self.worst.append(discovery)
+                    kept.append(discovery)
                 case Profile():
                     self.profiles.append(discovery)
+                    kept.append(discovery)
                 case Accumulator():
                     self.accumulators.append(discovery)
+                    kept.append(discovery)
                 case Skip():
                     self.skips.append(discovery)
+        return kept
 
     def __len__(self) -> int:
         kinds: Iterable[Sized] = (self.breakings, self.worst, self.profiles, self.accumulators, self.skips)

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.error import UsageError
+from harness.record import Ended
 
 INTERRUPTED = 130
 """Exit code of a command that was interrupted."""
@@ -38,6 +39,15 @@ class Ending:
         self.early = ""
         self.code: int | None = None
         self.error: UsageError | None = None
+
+    @property
+    def how(self) -> Ended:
+        """How it ended, as the head of a run has it."""
+        if self.error is not None:
+            return Ended.FAILED
+        if self.code == INTERRUPTED:
+            return Ended.INTERRUPTED
+        return Ended.STOPPED if self.early else Ended.FINISHED
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -142,8 +142,8 @@ INPUTS: tuple[Damaged, ...] = (
     Damaged("baseline", _lay_out_baseline, "baseline.jsonl", _baseline),
     Damaged("corpus", _lay_out_corpus, "softmax.jsonl", _corpus, guarded=False),
     Damaged("pyproject.toml", _lay_out_policy, "pyproject.toml", _policy, guarded=False),
-    Damaged("images", _lay_out_idx, NAMES[0], _idx, guarded=False),
-    Damaged("labels", _lay_out_idx, NAMES[1], _idx, guarded=False),
+    Damaged("IDX images", _lay_out_idx, NAMES[0], _idx, guarded=False),
+    Damaged("IDX labels", _lay_out_idx, NAMES[1], _idx, guarded=False),
 )
 """Every input that is read from a file which somebody else may have written."""
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.record import Epoch, Run, RunFolder, Status, TensorText, Verdict, verdict_line
+from harness.record.chain import sealed
 from harness.record.storage import write_atomically
 
 
@@ -56,14 +57,15 @@ def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) 
 
 @pytest.mark.parametrize(
     ("line", "field"),
-    [('{"kind": "verdict"}', "case"), ("not json", "Verdict"), ('{"kind": "verdict", "surprise": 1}', "case")],
+    [('{"kind": "verdict"}', "case"), ("not json}", "Verdict"), ('{"kind": "verdict", "surprise": 1}', "case")],
 )
 def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, field: str) -> None:
     """No traceback, no half-read run."""
     folder = RunFolder(workplace)
     folder.write(Verdict, [verdict()])
-    with (workplace / "verdicts.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    written, _ = sealed(line, folder.chain(Verdict).sums[-1])
+    with (workplace / "verdicts.jsonl").open("ab") as file:
+        file.write(written)
     with pytest.raises(UsageError, match=r"verdicts\.jsonl:2") as caught:
         folder.read(Verdict)
     assert field in caught.value.rule

@@ -18,6 +18,7 @@ from harness.record import (
     witness,
     worst,
 )
+from harness.record.chain import beginning, sealed
 from reports.page import write_report
 from reports.tables import proof as tables
 
@@ -120,6 +121,7 @@ def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
 def test_a_proof_without_a_field_is_refused(tmp_path: Path, field: str) -> None:
     """Records are validated when they are read."""
     document = samples.run.proof().model_dump_json(exclude={field})
-    (tmp_path / "proofs.jsonl").write_text(document + "\n", encoding="utf-8")
+    line, _ = sealed(document, beginning("proofs.jsonl"))
+    (tmp_path / "proofs.jsonl").write_bytes(line)
     with pytest.raises(UsageError, match=field):
         RunFolder(tmp_path).read(Proof)

@@ -19,7 +19,7 @@ def write_suite(run: RunFolder, suite: str, entries: list[dict[str, Any]]) -> No
     """Write the benchmark file of one suite."""
     run.path.mkdir(parents=True, exist_ok=True)
     document = {"machine_info": {}, "benchmarks": entries, "version": "5.1.0"}
-    (run.path / f"bench-{suite}.json").write_text(json.dumps(document), encoding="utf-8")
+    run.write_benchmarks(suite, json.dumps(document))
 
 
 def rounds(median_s: float, *, seed: int, number: int = 21, spread: float = 0.04) -> list[float]:

@@ -161,7 +161,9 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
         output, errors = running.communicate(timeout=60.0)
     assert running.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "interrupted, the rest was not checked" in output
+    assert "verdict: interrupted after 1 of 2 laws, the rest was not checked; no defect in 1 law" in output
+    (work,) = RunFolder(RUNS / "it").head().work
+    assert work.sentence == "interrupted after 1 of 2 laws"
     assert [verdict.dtype for verdict in RunFolder(RUNS / "it").read(Verdict)] == ["float32"]
 
 

@@ -1,0 +1,78 @@
+"""What a target is taken from, without importing it: the path of its file or package, and a checksum of the source.
+
+Two functions of one name in two files are two subjects, and so are one before and after an edit.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from harness.calling.own_cases import SHIPPED, own_cases
+from harness.record import Subject
+
+
+def subject_of(target: str) -> Subject | None:
+    """Return what a target is taken from; ``None`` where that is not known.
+
+    Parameters
+    ----------
+    target
+        As :func:`harness.calling.discovery.load` takes it.
+    """
+    name, _, function = target.partition(":")
+    place = Path(name).resolve() if name.endswith(".py") else _package(name)
+    if place is not None and function and place.is_dir():
+        place = _within(place, name.split(".")[1:])
+    if place is None or not place.exists():
+        return None
+    digest = hashlib.sha256()
+    for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
+        with suppress(OSError):  # not for us to say: whoever imports it does
+            digest.update(f"{file.relative_to(place)}\n".encode() + file.read_bytes())
+    return Subject(place=str(place), source=digest.hexdigest()[:16])
+
+
+def _package(name: str) -> Path | None:
+    """The file, or the folder, of the topmost package of a name."""
+    top = name.split(".")[0]
+    own = own_cases() if top == SHIPPED else None
+    if own is not None:
+        return own.resolve()
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin in {None, "built-in", "frozen"}:
+        local = next((path for path in (Path(top), Path(f"{top}.py")) if path.exists()), None)
+        return None if local is None else local.resolve()
+    file = Path(spec.origin or "").resolve()
+    return file.parent if file.name == "__init__.py" else file
+
+
+def _within(folder: Path, parts: Sequence[str]) -> Path:
+    """The file of a module in a package, without importing either; as far down as there are files."""
+    for part in parts:
+        file = folder / f"{part}.py"
+        if file.is_file():
+            return file
+        folder /= part
+    return folder / "__init__.py"
+
+
+def qualified(case: str, subject: Subject) -> str:
+    """Return a name for a case that tells it from one of the same name from elsewhere: ``b/m.f`` for ``m.f``.
+
+    Parameters
+    ----------
+    case
+        Its name.
+    subject
+        What it is taken from.
+    """
+    place = Path(subject.place)
+    near = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    if place.suffix == ".py" and case.startswith(f"{place.stem}."):
+        return f"{near.with_suffix('')}{case.removeprefix(place.stem)}"
+    return f"{near}/{case}"

@@ -1,0 +1,114 @@
+"""Chains of lines: each line of a file carries a checksum of itself and of all before it.
+
+A line that was altered, deleted, exchanged, written twice or taken from another file does not follow the one before it.
+What is missing at the end is found by whoever knows how many lines there are. This is no signature: whoever rewrites a
+whole chain is not found out.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from harness.error import UsageError
+
+ALTERED = "what was altered cannot be told from what was found: make the run again, or take the file from a copy"
+"""The way out of a chain that does not hold."""
+
+_LINE = re.compile(rb'(?P<text>.*),"sum":"(?P<sum>[0-9a-f]{16})"}')
+_DOCUMENT = re.compile(rb'(?P<text>.*),\n  "sum": "(?P<sum>[0-9a-f]{16})"\n}\n', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The lines of a file, and the checksum after each.
+
+    Parameters
+    ----------
+    lines
+        Each the JSON of a record, without its checksum.
+    sums
+        One more than lines: the first is that of an empty file of this name.
+    torn
+        How many bytes of a last line there are that was not written to its end.
+    """
+
+    lines: tuple[bytes, ...]
+    sums: tuple[str, ...]
+    torn: int = 0
+
+
+def beginning(name: str) -> str:
+    """Return the checksum of an empty file.
+
+    Parameters
+    ----------
+    name
+        Of the file: lines of one do not pass for those of another.
+    """
+    return checksum(name.encode())
+
+
+def checksum(content: bytes, before: str = "") -> str:
+    """Return the checksum of bytes that follow others."""
+    return hashlib.blake2b(before.encode() + content, digest_size=8).hexdigest()
+
+
+def sealed(text: str, before: str) -> tuple[bytes, str]:
+    """Return a record's JSON as a line that follows others, and the checksum after it."""
+    content = text.encode("utf-8")[:-1]
+    after = checksum(content, before)
+    return content + b',"sum":"%s"}\n' % after.encode(), after
+
+
+def unsealed(content: bytes, name: str, *, place: str) -> Chain:
+    """Return the lines of a file, each of which follows the one before it.
+
+    Parameters
+    ----------
+    content
+        Of the file.
+    name
+        As :func:`beginning` takes it.
+    place
+        The file, for the message.
+
+    Raises
+    ------
+    UsageError
+        If a line does not; it is named.
+    """
+    *whole, rest = content.split(b"\n")
+    sums, lines = [beginning(name)], []
+    for number, line in enumerate(whole, 1):
+        match = _LINE.fullmatch(line)
+        if match is None or checksum(match["text"], sums[-1]).encode() != match["sum"]:
+            raise _altered(f"{place}:{number}", bare=match is None)
+        lines.append(match["text"] + b"}")
+        sums.append(match["sum"].decode())
+    return Chain(tuple(lines), tuple(sums), torn=len(rest))
+
+
+def _altered(place: str, *, bare: bool) -> UsageError:
+    value = "a line without its checksum" if bare else "a line that was altered, or does not follow the one before it"
+    return UsageError(rule="a record stands where and as it was written", value=value, place=place, remedy=ALTERED)
+
+
+def sealed_document(text: str, name: str) -> str:
+    """Return indented JSON with its checksum as the last key."""
+    content = text.removesuffix("\n}")
+    return f'{content},\n  "sum": "{checksum(content.encode(), beginning(name))}"\n}}\n'
+
+
+def unsealed_document(content: bytes, name: str, *, place: str) -> bytes:
+    """Return indented JSON without its checksum.
+
+    Raises
+    ------
+    UsageError
+        If that is not the checksum of the rest.
+    """
+    match = _DOCUMENT.fullmatch(content)
+    if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
+        value = "one without a checksum at its end" if match is None else "another checksum"
+        raise UsageError(rule="the head of a run is as it was written", value=value, place=place, remedy=ALTERED)
+    return match["text"] + b"\n}"

@@ -1,0 +1,71 @@
+"""What each command that filled a run planned, and how it ended: what is missing is said wherever a run is read."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from harness.record.schema import Count, Record
+
+
+class Ended(StrEnum):
+    """How a command's work ended."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    """By Ctrl-C or SIGTERM, or it was killed."""
+    STOPPED = "stopped"
+    """By an option of the user's: at the first failure, or when time was up."""
+    FAILED = "ended by an error"
+
+
+class Work(Record):
+    """What one command planned, and how it ended."""
+
+    name: str
+    """Of the command: ``check``, ``survey``, ..."""
+    plan: str
+    """What identifies what was planned: another command of the same plan makes good for one that did not finish."""
+    unit: str = "piece"
+    """What is counted, in the singular: ``law``, ``suite``, ..."""
+    planned: Count | None = None
+    """How many; ``None`` until that is known."""
+    done: Count = 0
+    ended: Ended | None = None
+    """``None`` as long as it has not: it is at it, or was killed."""
+    begun_at: Count = 0
+    """Verdicts that were there before."""
+
+    @property
+    def sentence(self) -> str:
+        """How it ended, in words: ``interrupted after 7 of 44 laws``."""
+        if self.planned is None:
+            how = "interrupted before its work was planned" if self.ended is not Ended.FAILED else "ended by an error"
+        elif self.ended is Ended.FINISHED:
+            return f"finished {self.planned:,} {self.unit}{'' if self.planned == 1 else 's'}"
+        else:
+            after = f"after {self.done:,} of {self.planned:,} {self.unit}{'' if self.planned == 1 else 's'}"
+            how = f"{self.ended or Ended.INTERRUPTED} {after}"
+        return how if self.ended is not None else f"{how} (killed, or still at it)"
+
+
+def unfinished(works: Iterable[Work], *names: str) -> list[Work]:
+    """Return what did not finish, and was not finished since.
+
+    Parameters
+    ----------
+    works
+        In the order in which they began.
+    names
+        Of the commands that are asked about; all where none is named.
+    """
+    missing: dict[str, Work] = {}
+    for work in works:
+        if work.ended is Ended.FINISHED:
+            missing.pop(work.plan, None)
+        else:
+            missing[work.plan] = work
+    return [work for work in missing.values() if not names or work.name in names]
+
+
+def early(works: Iterable[Work], *names: str) -> str:
+    """Return how the work of some commands ended before its time, in words; empty where all finished."""
+    return "; ".join(dict.fromkeys(work.sentence for work in unfinished(works, *names)))

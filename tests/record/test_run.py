@@ -1,0 +1,220 @@
+"""Runs that cannot lie: what was planned and how it ended is told, what was altered is refused with its line."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import samples.run
+
+import reports
+from harness.cli.session import Session
+from harness.error import UsageError
+from harness.record import Ended, Property, RunFolder, Status, Verdict, early, verdict_line
+from harness.record.folder import FILES
+from harness.work.ending import Ending
+from reports.page import write_report
+
+
+def verdicts(number: int, case: str = "m.f") -> list[Verdict]:
+    """Return verdicts that hold, each on a law of its own."""
+    return [samples.run.verdict(case=case, law=f"law_{i}") for i in range(number)]
+
+
+def kept(session: Session, number: int, planned: int, how: BaseException | None = None) -> RunFolder:
+    """Let a command find some of what it planned, and end in some way."""
+    with Ending(found := []) as ending, session:
+        session.expect(planned, "law", plan="the plan")
+        for verdict in verdicts(number):
+            session.keep(verdict)
+            found.append(verdict)
+            session.done += 1
+        if how is not None:
+            raise how
+    session.end(ending)
+    return session.folder
+
+
+@pytest.fixture
+def check(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be the command ``check``."""
+    monkeypatch.setattr(sys, "argv", ["harness", "check", "m.py:f"])
+
+
+@pytest.mark.usefixtures("check")
+def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
+    """After how many of how many; until the same is done to its end."""
+    run = kept(Session("it"), 7, 44, KeyboardInterrupt())
+    assert early(run.head().work, "check") == "interrupted after 7 of 44 laws"
+    _, lines = write_report(run)
+    assert lines[0].startswith("verdict: interrupted after 7 of 44 laws, the rest was not checked; no defect in 7 laws")
+    assert "`harness check` was interrupted after 7 of 44 laws: the rest is not here." in lines
+    with pytest.warns(UserWarning, match="it: interrupted after 7 of 44 laws"):
+        reports.load("it")
+    kept(Session("it"), 44, 44)
+    assert early(run.head().work) == ""
+    assert len(run.read(Verdict)) == 44
+    assert len(run.chain(Verdict).lines) == 44
+    assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
+
+
+KILLED = """
+import os, signal
+from harness.cli.session import Session
+from harness.record import Verdict
+from record.test_run import verdicts
+session = Session("it")
+session.expect(44, "law", plan="the plan")
+for verdict in verdicts(7):
+    session.keep(verdict)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _killed() -> RunFolder:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    program = [sys.executable, "-c", textwrap.dedent(KILLED), "check"]
+    done = subprocess.run(program, env=os.environ | {"PYTHONPATH": path}, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    return RunFolder.named("it")
+
+
+@pytest.mark.usefixtures("check")
+def test_a_run_that_was_killed_keeps_what_was_found_and_says_so() -> None:
+    """A line that was not written to its end is told from one that was altered, and left out when the run goes on."""
+    run = _killed()
+    file = run.path / FILES[Verdict]
+    file.write_bytes(file.read_bytes()[:-9])
+    assert len(run.read(Verdict)) == 6
+    assert "(killed, or still at it)" in early(run.head().work)
+    altered = file.read_bytes()
+    file.write_bytes(altered.replace(b"law_2", b"law_9"))
+    with pytest.raises(UsageError, match=r"altered.*verdicts\.jsonl:3"):
+        run.read(Verdict)
+    file.write_bytes(altered)
+    with Session("it") as session:
+        assert session.head.work[0].sentence == "interrupted after 6 of 44 laws"
+        session.keep(samples.run.verdict(case="m.f", law="another"))
+    assert [verdict.law for verdict in run.read(Verdict)] == [*(f"law_{i}" for i in range(6)), "another"]
+
+
+def _lines(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        lines = file.read_bytes().splitlines(keepends=True)
+        change(lines)
+        file.write_bytes(b"".join(lines))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_lines(lambda lines: lines.pop(3)), r"does not follow.*verdicts\.jsonl:4"),
+        (_lines(lambda lines: lines.pop()), r"9 records where there were 10.*verdicts\.jsonl:10"),
+        (_lines(lambda lines: lines.insert(5, lines[4])), r"does not follow.*verdicts\.jsonl:6"),
+        (_lines(lambda lines: lines.reverse()), r"does not follow.*verdicts\.jsonl:1"),
+        (_lines(lambda lines: lines.append(b'{"kind":"verdict"}\n')), r"without its checksum.*verdicts\.jsonl:11"),
+        (_lines(lambda lines: lines.append(b"{")), r"cut off.*verdicts\.jsonl:11"),
+        (Path.unlink, r"0 records where there were 10.*verdicts\.jsonl:1"),
+    ],
+    ids=["deleted", "the last deleted", "duplicated", "reordered", "forged", "torn", "gone"],
+)
+@pytest.mark.usefixtures("check")
+def test_what_was_altered_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
+    """By whoever reads the run."""
+    run = kept(Session("it"), 10, 10)
+    damage(run.path / FILES[Verdict])
+    for read in (lambda: run.read(Verdict), lambda: write_report(run), lambda: reports.load("it")):
+        with pytest.raises(UsageError, match=text):
+            read()
+
+
+@pytest.mark.usefixtures("check")
+def test_a_head_that_was_altered_is_refused() -> None:
+    """An interrupted run does not become a finished one by an edit."""
+    run = kept(Session("it"), 7, 44, KeyboardInterrupt())
+    file = run.path / "run.json"
+    file.write_text(file.read_text().replace('"interrupted"', '"finished"'), encoding="utf-8")
+    with pytest.raises(UsageError, match="the head of a run is as it was written, got another checksum"):
+        run.head()
+
+
+@pytest.mark.usefixtures("check")
+def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
+    """The line that did not fit is not there by half."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    session = Session("it")
+    session.expect(44, "law")
+    for verdict in verdicts(7):
+        session.keep(verdict)
+        session.done += 1
+    full = (session.folder.path / FILES[Verdict]).stat().st_size + 9
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, before[1]))
+    try:
+        with pytest.raises(UsageError, match=r"can be written, got file too large in .*verdicts\.jsonl"), session:
+            session.keep(samples.run.verdict(Status.SKIPPED))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert session.folder.read(Verdict) == verdicts(7)
+    assert "after 7 of 44 laws" in early(session.head.work)
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> None:
+    """A file stands where a folder is to be."""
+    (workplace / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="what is found can be written, got"):
+        Session(str(workplace / "taken" / "it"))
+
+
+@pytest.mark.usefixtures("check")
+def test_one_command_at_a_time_writes_into_a_run() -> None:
+    """Another process is told; two would break the chain of each other's records."""
+    other = "from harness.cli.session import Session; Session('it')"
+    with Session("it"):
+        done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False, timeout=120)
+    assert "one command at a time writes into a run" in done.stderr
+
+
+@pytest.mark.usefixtures("check")
+def test_subjects_of_one_name_are_told_apart(workplace: Path) -> None:
+    """By path: neither replaces the other; and by source: what was found of the one before is told."""
+    for folder, body in (("a", "return x"), ("b", "return -x")):
+        (workplace / folder).mkdir()
+        (workplace / folder / "m.py").write_text(f"def f(x):\n    {body}\n", encoding="utf-8")
+    run = None
+    said = []
+    for target in ("a/m.py:f", "b/m.py:f", "a/m.py:f"):
+        with Session("it") as session:
+            session.about(target)
+            session.keep(samples.run.verdict(case="m.f", law=target[0]))
+        said.append(session.remarks)
+        run = session.folder
+        (workplace / "a" / "m.py").write_text("def f(x):\n    return 2 * x\n", encoding="utf-8")
+    assert run is not None
+    assert [(verdict.case, verdict.law) for verdict in run.read(Verdict)] == [("m.f", "a"), ("b/m.f", "b")]
+    assert said[0] == []
+    assert "another subject named m.f, from" in said[1][0]
+    assert "recorded as b/m.f" in said[1][0]
+    assert "m.f has changed since" in said[2][0]
+
+
+def test_the_verdict_never_begins_with_what_was_not_reached() -> None:
+    """What is missing stands first."""
+    line = verdict_line(verdicts(7), "interrupted after 7 of 44 laws")
+    assert line == "verdict: interrupted after 7 of 44 laws, the rest was not checked; no defect in 7 laws (7 hold)"
+
+
+@pytest.mark.usefixtures("check")
+def test_records_without_a_case_of_their_own_are_kept_as_they_are() -> None:
+    """A property found twice is there once."""
+    found = Property(case="m.f", name="repeatable", dtype="float16", value="no", sentence="{case} varies.")
+    with Session("it") as session:
+        session.keep(found)
+        session.keep(found)
+    assert session.folder.read(Property) == [found]
