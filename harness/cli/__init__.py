@@ -4,9 +4,12 @@ Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the qu
 an interrupt and 143 after SIGTERM, with what was finished kept.
 """
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -60,8 +63,41 @@ def main() -> None:
         try:
             app()
         except UsageError as error:
-            print(f"harness: {error}", file=sys.stderr)
-            sys.exit(2)
+            _refuse(str(error))
         except SystemExit as end:
             end.code = interrupt.exit_code(end.code)
+            _flush()
             raise
+        except OSError as error:
+            if not _is_of_output(error):
+                raise
+            _refuse(str(_unsaid(error)))
+
+
+def _flush() -> None:
+    """Have standard output take what was said, or say that it does not."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _refuse(str(_unsaid(error)))
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it is standard output that takes no more: an error of a file names the file."""
+    return error.filename is None and error.errno in {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF}
+
+
+def _unsaid(error: OSError) -> UsageError:
+    value = (error.strerror or str(error)).lower()
+    return UsageError(rule="what is found can be printed", value=value, place="standard output")
+
+
+def _refuse(message: str) -> NoReturn:
+    """Say in one line why there is no answer, and end; what standard output does not take is given up."""
+    print(f"harness: {message}", file=sys.stderr)
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.exit(2)
+    # Python would say once more at its end that nobody takes it.
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
+    sys.exit(2)

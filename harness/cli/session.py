@@ -62,6 +62,7 @@ class Session:
             )
         _make(path)
         lock(path)
+        self.folder.sweep()
         if existing and not fresh:
             head = self._healed(self.folder.head())
         else:

@@ -2,6 +2,9 @@
 
 The first line names the kinds of machine; then there is a line for each case, in order of name, or several where kinds
 of machines round differently, each with the kinds it is from. The same updates give the same bytes.
+
+Git keeps the file. Each line carries a checksum of its own, and of no other, so that a difference is as long as what
+differs, and lines of two branches can be merged; the first says how many there are.
 """
 
 from collections.abc import Sequence
@@ -11,10 +14,15 @@ from typing import Literal, NamedTuple
 from harness.error import UsageError
 from harness.gate.standing import Figures, Standing, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
-from harness.record.intake import is_there, parsed, read_text
+from harness.record.chain import beginning, sealed, unsealed_line
+from harness.record.intake import document, is_there, parsed, read_text
+from harness.record.schema import Count
 
 WHAT = f"a baseline, which `harness gate --update` writes, of schema {SCHEMA},"
 REMEDY = "make it again, or take it from git"
+
+BEFORE = beginning("baseline.jsonl")
+"""What the checksum of every line follows."""
 
 Key = tuple[str, str]
 """Name and device of a case."""
@@ -24,7 +32,9 @@ class BaselineHeader(Record):
     """The first line."""
 
     kind: Literal["baseline"] = "baseline"
-    schema_version: int = SCHEMA
+    schema_version: Literal[1, 2] = 2
+    lines: Count | None = None
+    """How many follow; ``None`` in schema 1, whose lines have no checksums."""
     origins: tuple[Origin, ...]
 
 
@@ -127,12 +137,12 @@ def _text(standing: Standing) -> str:
 
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
-    origins = baseline.origins
-    lines = [BaselineHeader(origins=origins).model_dump_json()]
+    origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
         own = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
-    write_atomically(file, "\n".join(lines) + "\n")
+    head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
+    write_atomically(file, b"".join(sealed(line, BEFORE)[0] for line in (head, *lines)), synced=True)
 
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
@@ -156,13 +166,22 @@ def read_baseline(file: Path) -> Baseline:
             remedy="`harness gate --run RUN --update` makes one",
         )
     first, *rest = read_text(file, what=WHAT, remedy=REMEDY).removesuffix("\n").split("\n")
-    origins = parsed(BaselineHeader, first, place=f"{file}:1", what=WHAT, remedy=REMEDY).origins
-    lines = [
-        parsed(Line, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY) for number, line in enumerate(rest, 2)
-    ]
-    for number, line in enumerate(lines, 2):
-        if any(not 0 <= place < len(origins) for place in line.on):
-            raise _damaged(f"{file}:{number}", "a line from a kind of machine that the first line does not name")
+    head = _first(first, f"{file}:1")
+    origins = head.origins
+    if head.lines is not None and head.lines != len(rest):
+        raise _damaged(
+            f"{file}:{min(head.lines, len(rest)) + 2}", f"{len(rest)} lines after the first, not {head.lines}"
+        )
+    lines: list[Line] = []
+    for number, text in enumerate(rest, 2):
+        place = f"{file}:{number}"
+        content = text if head.lines is None else _own(text, place)
+        line = parsed(Line, content, place=place, what=WHAT, remedy=REMEDY)
+        if any(not 0 <= known < len(origins) for known in line.on):
+            raise _damaged(place, "a line from a kind of machine that the first line does not name")
+        if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
+            raise _damaged(place, "a second line of one case")
+        lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
         key = (line.case, line.device)
@@ -170,6 +189,18 @@ def read_baseline(file: Path) -> Baseline:
         places = line.on or range(len(origins))
         cases[key] = (*cases.get(key, ()), Seen(standing, frozenset(origins[place] for place in places)))
     return Baseline(cases, origins)
+
+
+def _first(text: str, place: str) -> BaselineHeader:
+    """Read the first line; that of schema 1 has no checksum."""
+    is_old = document(text, place=place, what=WHAT, remedy=REMEDY)
+    is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
+    return parsed(BaselineHeader, text if is_old else _own(text, place), place=place, what=WHAT, remedy=REMEDY)
+
+
+def _own(text: str, place: str) -> bytes:
+    """A line without its own checksum."""
+    return unsealed_line(text.encode("utf-8"), BEFORE, place=place, remedy=REMEDY)[0]
 
 
 def _damaged(place: str, value: str) -> UsageError:

@@ -3,7 +3,7 @@
 A run is one folder of plain files:
 
 =====================  =======================================================================
-``run.json``           a :class:`Run`: schema, environment, data source, the commands that filled it
+``run.json``           a :class:`Run`: schema, environment, data source, what the commands planned, how they ended
 ``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
 ``properties.jsonl``   one :class:`Property` a line: what a platform or an implementation does everywhere
 ``proofs.jsonl``       one :class:`Proof` a line: case x quantity x dtype x layout
@@ -20,8 +20,9 @@ A run is one folder of plain files:
 ``bench-*.json``       pytest-benchmark's own JSON, one file a suite: :mod:`harness.record.bench`
 =====================  =======================================================================
 
-Each file is written whole and moved into place, so a run that was cut short is a readable run of what it
-finished. This package imports neither torch nor pandas.
+Lines are appended as results come, each with a checksum of itself and all before it; the head says how many there are.
+So a run that was cut short is a readable run of what it finished, which says so, and one that was altered is refused.
+This package imports neither torch nor pandas.
 """
 
 from harness.record.estimate import (

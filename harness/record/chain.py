@@ -80,17 +80,36 @@ def unsealed(content: bytes, name: str, *, place: str) -> Chain:
     *whole, rest = content.split(b"\n")
     sums, lines = [beginning(name)], []
     for number, line in enumerate(whole, 1):
-        match = _LINE.fullmatch(line)
-        if match is None or checksum(match["text"], sums[-1]).encode() != match["sum"]:
-            raise _altered(f"{place}:{number}", bare=match is None)
-        lines.append(match["text"] + b"}")
-        sums.append(match["sum"].decode())
+        text, after = unsealed_line(line, sums[-1], place=f"{place}:{number}")
+        lines.append(text)
+        sums.append(after)
     return Chain(tuple(lines), tuple(sums), torn=len(rest))
 
 
-def _altered(place: str, *, bare: bool) -> UsageError:
-    value = "a line without its checksum" if bare else "a line that was altered, or does not follow the one before it"
-    return UsageError(rule="a record stands where and as it was written", value=value, place=place, remedy=ALTERED)
+def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
+    """Return a record's JSON without its checksum, and that.
+
+    Parameters
+    ----------
+    line
+        The line, without its end.
+    before
+        The checksum that it follows.
+    place, remedy
+        For the message.
+
+    Raises
+    ------
+    UsageError
+        If it does not follow that.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None or checksum(match["text"], before).encode() != match["sum"]:
+        value = "a line that was altered, or does not follow the one before it"
+        if match is None:
+            value = "a line without its checksum"
+        raise UsageError(rule="a record stands where and as it was written", value=value, place=place, remedy=remedy)
+    return match["text"] + b"}", match["sum"].decode()
 
 
 def sealed_document(text: str, name: str) -> str:

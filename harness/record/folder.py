@@ -137,6 +137,12 @@ class RunFolder:
             for file in (*self.path.glob("bench-*.json"), *(self.path / name for name in (HEAD, *FILES.values()))):
                 file.unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what a kill left of files that were just being written."""
+        for name in (HEAD, *FILES.values()):
+            for file in self.path.glob(f".{name}.*"):
+                file.unlink(missing_ok=True)
+
     def head(self) -> Run:
         """Read ``run.json``.
 

@@ -4,12 +4,23 @@ import os
 from pathlib import Path
 
 from damage.campaign import campaign
+from damage.kills import kill
 
 MUTATIONS = int(os.environ.get("HARNESS_MUTATIONS", "440"))
 """How many; 20,000 are ``HARNESS_MUTATIONS=20000``, or ``python -m damage``."""
+
+KILLS = int(os.environ.get("HARNESS_KILLS", "6"))
+"""How many kills."""
 
 
 def test_damage_is_refused_in_one_sentence_in_bounded_time(tmp_path: Path) -> None:
     """Whatever was damaged, and however: no traceback, no waiting, and no record that is lost without a word."""
     tally = campaign(MUTATIONS, 1, tmp_path)
     assert not tally.bad, tally
+
+
+def test_a_killed_command_leaves_a_run_that_can_be_read_and_goes_on(tmp_path: Path) -> None:
+    """By SIGKILL, SIGTERM or SIGINT, at any moment; nothing that was there before is lost."""
+    killed = kill(KILLS, 1, tmp_path / "it")
+    assert not killed.wrong
+    assert killed.whole + killed.part == KILLS

@@ -7,12 +7,14 @@ from samples.baseline import BEFORE, CASE, law, of, point
 from samples.run import head
 
 from harness.error import UsageError
+from harness.gate.baseline import BEFORE as BEFORE_ALL
 from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
 from harness.gate.standing import Summary
 from harness.record import Origin, Outcome
+from harness.record.chain import sealed
 
 EMPTY = Baseline({})
 OTHER = "linear_regression.scratch.linear"
@@ -53,7 +55,17 @@ def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> N
     write_baseline(file, EMPTY.updated(on("Intel")))
     whole = file.read_text(encoding="utf-8")
     first, case = whole.splitlines()
-    for damaged in ('{"kind": "baseline"}\n', whole[:-20], f'{first}\n{case[:-1]},"on":[1]}}\n', ""):
+    standing, _, _ = case.partition(',"sum"')
+    elsewhere = sealed(f'{standing},"on":[1]}}', BEFORE_ALL)[0].decode()
+    for damaged in (
+        '{"kind": "baseline"}\n',
+        whole[:-20],
+        f"{first}\n{elsewhere}",
+        f"{first}\n",
+        f"{whole}{case}\n",
+        whole.replace("3.0", "9.0"),
+        "",
+    ):
         file.write_text(damaged, encoding="utf-8")
         with pytest.raises(UsageError, match="make it again"):
             read_baseline(file)
