@@ -101,7 +101,8 @@ value = usual_laws.value(
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
     bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, and the error of that mean",
-    cause="a clamp on the probability stops the loss, an epsilon bends it, a second softmax spoils it",
+    cause="logsumexp(x) - x_t loses the digits of x at an offset: subtract the row maximum first; or a clamp on the "
+    "probability stops the loss, an epsilon bends it, a second softmax spoils it",
     non_finite=UNDERFLOW,
 )
 
