@@ -83,8 +83,13 @@ def mutations(module: str) -> Iterator[Mutation]:
         operator = get_operator(name)()
         places = [(node, at) for node in nodes for at in operator.mutation_positions(node)]
         for occurrence, (node, (start, _)) in enumerate(places):
-            if not _is_annotation(node):
+            if not _is_annotation(node) and not _is_last_axis(name, node):
                 yield Mutation(module, name, occurrence, start[0])
+
+
+def _is_last_axis(operator: str, node: Any) -> bool:
+    """Whether -1 would be 1: the last axis of a matrix, as most rows are, is its second."""
+    return operator.endswith("USub_UAdd") and node.get_next_leaf().value == "1"
 
 
 def _is_annotation(node: Any) -> bool:

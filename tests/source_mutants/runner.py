@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +92,7 @@ def _told(mutation: Mutation | None, witnesses: Witnesses) -> str:
 def _noticed(witnesses: Witnesses) -> str:
     """Ask the controls, first the stable one, which owes nothing to the oracle, then the tests."""
     from controls.catalogue import MODULES
-    from tightness.record import EXAMPLES, key_of, moved, read
+    from tightness.record import DTYPES, EXAMPLES, key_of, moved, read
 
     from harness.record import Status
     from harness.verdict.decide import decide
@@ -101,17 +100,19 @@ def _noticed(witnesses: Witnesses) -> str:
 
     recorded = read()
     controls = [control for name in witnesses.controls for control in MODULES[name].CONTROLS]
-    jobs = [job for control in controls for job in control.jobs(["float32"])]
+    jobs = [job for control in controls for job in control.jobs(DTYPES)]
     # What takes longest is asked last.
-    jobs.sort(key=lambda job: job.law.group == "length" or job.law.of_many)
-    rounded = {(job.contract.name, job.law.name): job for job in jobs if job.case.name.startswith("rounded.")}
+    jobs.sort(key=lambda job: (job.law.group == "length" or job.law.of_many, DTYPES.index(job.format.name)))
+    rounded = {
+        (job.contract.name, job.law.name, job.format.name): job for job in jobs if job.case.name.startswith("rounded.")
+    }
 
     def asked(job: Job) -> str:
         verdict = decide(job, examples=EXAMPLES, minimal=False, further=0)
         if verdict.status is not Status.HOLDS:
             return f"{verdict.case} {verdict.law} is {verdict.status}: {verdict.reason or 'beyond its bound'}"
         line = recorded[key_of(verdict)]
-        decisive = rounded.get((job.contract.name, job.law.name))
+        decisive = rounded.get((job.contract.name, job.law.name, job.format.name))
         if decisive is not None and decisive is not job and moved(verdict, line._replace(rounded=None)):
             # The stable one has another bound, so that it is worth asking at once whether the rounded one has, too.
             return asked(decisive)
@@ -119,12 +120,12 @@ def _noticed(witnesses: Witnesses) -> str:
 
     stable = [job for job in jobs if job.case.name.startswith("stable.")]
     noticed = next(filter(None, map(asked, stable)), "")
-    return noticed or next(filter(None, map(asked, list(rounded.values()))), "") or _failed(witnesses.tests)
+    return noticed or next(filter(None, map(asked, list(rounded.values()))), "") or _failed(witnesses)
 
 
-def _failed(tests: Sequence[str]) -> str:
-    """Run some modules of tests; name the first that fails."""
-    if not tests:
+def _failed(witnesses: Witnesses) -> str:
+    """Run some tests; name the first that fails."""
+    if not witnesses.tests:
         return ""
     failures: list[str] = []
 
@@ -133,6 +134,6 @@ def _failed(tests: Sequence[str]) -> str:
             if report.failed:
                 failures.append(report.nodeid)
 
-    files = [str(TESTS.parent / test) for test in tests]
-    code = pytest.main([*OPTIONS, "--rootdir", str(TESTS.parent), *files], [Listener()])
+    files = [str(TESTS.parent / test) for test in witnesses.tests]
+    code = pytest.main([*OPTIONS, "--rootdir", str(TESTS.parent), "-k", witnesses.named, *files], [Listener()])
     return "" if code == 0 else f"{failures[0] if failures else f'pytest ends with {code}'}"

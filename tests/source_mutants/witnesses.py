@@ -14,9 +14,14 @@ class Witnesses(NamedTuple):
     """Modules of ``tests/controls/``: no law may break on them, and each bound is as tight as recorded."""
     tests: tuple[str, ...] = ()
     """Modules of tests, asked where the controls notice nothing."""
+    named: str = ""
+    """Part of the names of those tests that are asked; all where it is empty."""
 
 
 FORMATS = ("tests/floats/test_format.py", "tests/floats/test_measurement.py")
+
+TIERS = ("tests/floats/test_oracle.py",)
+"""The two tiers of each oracle are held against each other: the exact one is asked of the controls where they break."""
 
 SHARED = {
     "harness.floats.format": Witnesses(("softmax", "variance"), FORMATS),
@@ -51,7 +56,7 @@ def witnesses() -> Iterator[tuple[str, Witnesses]]:
     """Yield every module that is mutated, with what is to notice."""
     yield from SHARED.items()
     for block, controls in BLOCKS.items():
-        yield f"harness.contracts.building_blocks.{block}", Witnesses(controls)
+        yield f"harness.contracts.building_blocks.{block}", Witnesses(controls, TIERS, " or ".join((block, *controls)))
     for file in sorted(file_of("harness.contracts.softmax").parent.glob("*.py")):
         if (Path(__file__).parent.parent / "controls" / file.name).exists():
-            yield f"harness.contracts.{file.stem}", Witnesses((file.stem,))
+            yield f"harness.contracts.{file.stem}", Witnesses((file.stem,), TIERS, file.stem)

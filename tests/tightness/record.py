@@ -24,7 +24,7 @@ DTYPES = ("float32", "float16")
 EXAMPLES = 8
 """On which a control is decided."""
 
-MOVED = 1.02
+MOVED = 1.002
 """From this factor on a bound is another: what remains below is a mean rounded to four digits."""
 
 MOVED_WITH_THE_ANSWER = 1.2
