@@ -36,6 +36,7 @@ CASES = [
         breaks=dict.fromkeys(
             (
                 "value",
+                "digits_not_lost",
                 "rows_sum_to_one",
                 "non_negative",
                 "finite_on_extreme_logits",
@@ -67,6 +68,7 @@ CASES = [
         "softmax",
         breaks={
             "value": _CLIP,
+            "digits_not_lost": _CLIP,
             "shift_invariant": _CLIP,
             "gradient": _CLIP,
             "rows_sum_to_one": _CLIP_HALF,
@@ -85,10 +87,11 @@ CASES = [
     Case(
         scratch.shifted_softmax,
         "softmax",
+        attains=("digits_not_lost",),
         breaks={"value_on_long_rows": _HALF_SUM},
         breaks_at={("value", "length"): Break("max + ulp/2", ("float16",))},
     ),
-    Case(concise.softmax, "softmax"),
+    Case(concise.softmax, "softmax", attains=("digits_not_lost",)),
     Case(
         scratch.log_of_softmax,
         "log_softmax",

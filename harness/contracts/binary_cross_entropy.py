@@ -13,9 +13,12 @@ the targets drawn here:
 * adding :math:`n` rows of one sign adds :math:`(n-1) u_a` relatively, storing the sum and dividing it :math:`u` each.
 
 The derivative :math:`\sigma(x) - y` errs by :math:`2u (1 + \sigma(-x)) \sigma(x)` and the difference's rounding; by
-autograd of the other forms it is a sum of :math:`[x \ge 0]`, :math:`y` or :math:`1 - y`, and :math:`s`, the last of
-which errs by :math:`5us` (see there). Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, of
-which the last term is the difference, :math:`1/n`, and the product with it.
+autograd of :math:`\max(x, 0) - x y + L` it is a sum of :math:`[x \ge 0]`, :math:`y` and :math:`s`, the last of which
+errs by :math:`5us` (see there). Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, of which the
+last term is the difference, :math:`1/n`, and the product with it. By autograd of :math:`(1 - y) x - \ln \sigma(x)` it
+is one of :math:`1 - y`, :math:`[x < 0]` and :math:`s`, within
+:math:`u (2 [x < 0] + 2 (1 - y) + 6s + 3 |\sigma(x) - y|)`. The gradient may err by the larger of the two, and loses
+digits beyond the first.
 
 References
 ----------
@@ -117,13 +120,19 @@ def _loss_error(of_row: RowBound) -> Callable[..., Array]:
     return error
 
 
-def _gradient_error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
-    """``u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n``, and subnormals."""
-    x, y = to_array(logits), to_array(targets)
-    slope = np.abs(gradient_oracle(logits, targets, "none").hi)
-    parts = 2.0 * (x >= 0) + 2.0 * y + 6.0 * sigma(-np.abs(x)) + 3.0 * slope
-    absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
-    return np.asarray(absolute + 4.0 * format_.smallest)
+def _gradient_error(*, usual: bool) -> Callable[..., Array]:
+    """Absolute error of the gradient: of the forms of ``x y`` alone, or of those of ``(1 - y) x`` too."""
+
+    def error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
+        x, y = to_array(logits), to_array(targets)
+        slope = np.abs(gradient_oracle(logits, targets, "none").hi)
+        terms = 2.0 * ((x >= 0) + y)
+        largest = np.maximum(terms, 4.0 - terms) if usual else terms
+        parts = largest + 6.0 * sigma(-np.abs(x)) + 3.0 * slope
+        absolute = format_.u * parts * (1.0 + 8.0 * format_.u) / (x.shape[-1] if reduction == "mean" else 1.0)
+        return np.asarray(absolute + 4.0 * format_.smallest)
+
+    return error
 
 
 def _exact_loss(of_row: RowBound) -> Exact:
@@ -203,13 +212,26 @@ def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurem
 
 
 gradient = usual_laws.gradient(
-    Exact(("logits", "targets"), gradient_oracle, _gradient_error, ("reduction",)),
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=True), ("reduction",)),
     "gradient",
     "The gradient in the logits is (sigmoid(x) - y) / n.",
     source="chain rule; the bound is that of the backward pass, one operation after the other",
-    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, and subnormals",
+    bound="u (t + 6 s + 3 |sigma(x) - y|) / n, and subnormals; t = 2 [x >= 0] + 2 y, or 4 less that where it is larger",
     cause="a clamped probability has gradient zero beyond the clamp, where the truth is one",
     non_finite="0 * inf in the backward pass of a logarithm of zero: stay with logits",
+)
+
+gradient_digits_not_lost = usual_laws.gradient(
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=False), ("reduction",)),
+    "gradient_digits_not_lost",
+    "The gradient keeps its digits where it is small, at least for the logits of one class.",
+    source="chain rule; the bound is that of the backward pass, one operation after the other",
+    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, and subnormals",
+    cause="by autograd of (1 - y) x - logsigmoid(x) it is (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "
+    "are small",
+    inputs=binary_logits.groups,
+    examples=6,
+    lost_digits="autograd forms it of the terms of the loss, of which either choice cancels for one class",
 )
 
 
@@ -293,6 +315,7 @@ BINARY_CROSS_ENTROPY = Contract(
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
         ),
         gradient_not_lost,
+        gradient_digits_not_lost,
         certain_and_right,
         certain_and_wrong,
         usual_laws.on_extreme_numbers(

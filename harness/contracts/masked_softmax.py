@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.log_domain import softmax_usual_bound
 from harness.contracts.building_blocks.logit_rows import (
     LONG_ROWS,
     extreme_logits,
@@ -28,7 +29,6 @@ from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
     exact_shift,
-    softmax_absolute_bound,
     softmax_gradient_bound,
     softmax_oracle,
     softmax_pullback,
@@ -70,7 +70,7 @@ def masked_softmax_pullback(logits: Tensor, keep: Tensor, cotangent: Tensor) -> 
 
 def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """That of the softmax; nothing where nothing is kept."""
-    return np.where(keep.numpy(), softmax_absolute_bound(filled(logits, keep), expected, format_), 0.0)
+    return np.where(keep.numpy(), softmax_usual_bound(filled(logits, keep), expected, format_), 0.0)
 
 
 def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDouble:

@@ -1,14 +1,17 @@
 r"""Softmax over the last axis.
 
-The bound is that of the max-shifted algorithm, :math:`|\hat p_i - p_i| \le p_i (e^{T_i} - 1)` and two subnormals, with
+The bound of the max-shifted algorithm is :math:`|\hat p_i - p_i| \le p_i (e^{T_i} - 1)` and two subnormals, with
 :math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a` and :math:`g_i = \max_j x_j - x_i`. It is derived in
-:mod:`harness.contracts.building_blocks.softmax_function`, where the exact values are, too.
+:mod:`harness.contracts.building_blocks.softmax_function`, where the exact values are, too; that of the exponential of
+the log-softmax, :math:`T_i = u (2 g_i + \ln S + 2) + E`, in :mod:`harness.contracts.building_blocks.log_domain`. The
+value may err by the larger of the two, and loses digits beyond the first.
 """
 
 import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logit_rows, usual_laws
+from harness.contracts.building_blocks.log_domain import softmax_usual_bound
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
@@ -25,16 +28,29 @@ from harness.laws import Contract, Subject, derivative_laws, implementation_laws
 
 # Laws
 
-_VALUE = Exact(("logits",), softmax_oracle, softmax_absolute_bound)
+_VALUE = Exact(("logits",), softmax_oracle, softmax_usual_bound)
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
     source=BHH,
-    bound="p_i (e^T - 1) with T = u (g_i + ln k + 6) + (k - 1) u_a, and two subnormals",
+    bound="p_i (e^T - 1) and two subnormals, T = u (2 g_i + ln S + 2) + E, or digits_not_lost's where that is larger",
     cause="a form that loses digits at large offsets, such as exp(x - logsumexp(x)); or the exponent is clipped",
     non_finite=OVERFLOW,
+)
+
+digits_not_lost = usual_laws.value(
+    Exact(("logits",), softmax_oracle, softmax_absolute_bound),
+    "digits_not_lost",
+    "Small probabilities keep the digits that a quotient of exponentials has.",
+    source=BHH,
+    bound="p_i (e^T - 1) with T = u (g_i + ln k + 6) + (k - 1) u_a, and two subnormals",
+    cause="the exponential of a logarithm, which rounds the gap to the maximum twice: divide by the sum instead",
+    non_finite=OVERFLOW,
+    inputs=logit_rows.logits_and_cotangents,
+    examples=12,
+    lost_digits="the exponential of the log-softmax is right as well, and loses one bit of the gap",
 )
 
 
@@ -48,7 +64,7 @@ value = usual_laws.value(
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
     """Sum without rounding, so that the deviation is the implementation's own."""
-    absolute = softmax_absolute_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
+    absolute = softmax_usual_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
     actual = exact_sum(softmax(logits))
     return within(actual.hi + actual.lo, dd.lift(np.ones(absolute.shape)), absolute, softmax.format)
 
@@ -86,7 +102,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     shifted = exact_shift(logits)
     expected = softmax_oracle(logits)
     # Both outputs err, and the second one is taken for exact: the bound counts twice.
-    absolute = 2.0 * softmax_absolute_bound(logits, expected, softmax.format)
+    absolute = 2.0 * softmax_usual_bound(logits, expected, softmax.format)
     moved = to_array(softmax(shifted))
     reference = DoubleDouble(np.where(np.isfinite(moved), moved, expected.hi), np.zeros(moved.shape))
     return compare(softmax(logits), reference, in_ulp(absolute, expected, softmax.format), softmax.format)
@@ -105,7 +121,7 @@ def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
     expected = softmax_oracle(logits)
     order = np.argsort(to_array(logits), axis=-1, kind="stable")
     actual = np.take_along_axis(to_array(softmax(logits)), order, -1)
-    absolute = np.take_along_axis(softmax_absolute_bound(logits, expected, softmax.format), order, -1)
+    absolute = np.take_along_axis(softmax_usual_bound(logits, expected, softmax.format), order, -1)
     floor = np.maximum.accumulate(np.where(np.isnan(actual), 0.0, actual), -1)
     reference = np.where(np.isnan(actual), floor, np.maximum(actual, floor))
     limit = np.maximum.accumulate(absolute, -1) + absolute
@@ -128,7 +144,7 @@ gradient = usual_laws.gradient(
 
 
 def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    return np.where(np.isinf(to_array(logits)), 0.0, softmax_absolute_bound(logits, expected, format_))
+    return np.where(np.isinf(to_array(logits)), 0.0, softmax_usual_bound(logits, expected, format_))
 
 
 masked_entries = usual_laws.value(
@@ -171,6 +187,7 @@ SOFTMAX = Contract(
     inputs=logit_rows.logits_and_cotangents,
     laws=(
         value,
+        digits_not_lost,
         rows_sum_to_one,
         non_negative,
         finite_on_extreme_logits,

@@ -40,6 +40,11 @@ def softmax_in_float32(x: Tensor) -> Tensor:
     return shifted_softmax(_wide(x)).to(x.dtype)
 
 
+def exponential_of_the_log_softmax(x: Tensor) -> Tensor:
+    """As attention is written where the logarithms are wanted too."""
+    return functional.log_softmax(x, -1).exp()
+
+
 def shifted_log_softmax(x: Tensor) -> Tensor:
     """The gap to the row maximum, less the logarithm of the sum."""
     s = x - x.amax(-1, keepdim=True)
@@ -175,6 +180,11 @@ def bce_of_clamp_and_abs(x: Tensor, y: Tensor) -> Tensor:
     return (x.clamp(min=0.0) - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
 
 
+def bce_by_logsigmoid(x: Tensor, y: Tensor) -> Tensor:
+    """``(1 - y) x - ln sigmoid(x)``, as torch has it."""
+    return ((1.0 - y) * x - functional.logsigmoid(x)).mean()
+
+
 def two_pass_variance(x: Tensor) -> Tensor:
     """The mean square of the deviations, in float32 at least."""
     wide = _wide(x)
@@ -270,6 +280,7 @@ def _pairwise(x: Tensor) -> Tensor:
 FORMS = (
     Form(shifted_softmax, "softmax"),
     Form(softmax_in_float32, "softmax"),
+    Form(exponential_of_the_log_softmax, "softmax"),
     Form(shifted_log_softmax, "log_softmax"),
     Form(log_softmax_in_float32, "log_softmax"),
     Form(logsumexp_of_a_constant_maximum, "logsumexp"),
@@ -288,6 +299,7 @@ FORMS = (
     Form(softplus_by_logsigmoid, "softplus"),
     Form(logsigmoid_of_clamp_and_abs, "logsigmoid"),
     Form(bce_of_clamp_and_abs, "binary_cross_entropy_with_logits"),
+    Form(bce_by_logsigmoid, "binary_cross_entropy_with_logits"),
     Form(two_pass_variance, "variance"),
     Form(unbiased_variance, "variance", {"correction": 1}),
     Form(variance_by_pairwise_sums, "variance"),

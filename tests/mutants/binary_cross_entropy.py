@@ -84,7 +84,14 @@ def _blocks(rows: Tensor) -> Tensor:
 
 NAME = "binary_cross_entropy_with_logits"
 
+
+def by_the_logarithm_of_the_sigmoid(x: Tensor, y: Tensor) -> Tensor:
+    """A difference of nearly one and one in the backward pass."""
+    return ((1.0 - y) * x - torch.nn.functional.logsigmoid(x)).mean()
+
+
 MUTANTS = [
+    Mutant(by_the_logarithm_of_the_sigmoid, "binary_cross_entropy_with_logits", "gradient_digits_not_lost"),
     Mutant(sigmoid_twice, NAME, "value"),
     Mutant(difference_of_softplus, NAME, "digits_not_lost"),
     Mutant(difference_of_softplus, NAME, "loss_not_lost"),

@@ -76,7 +76,14 @@ def narrow_sum(x: Tensor) -> Tensor:
     return e / e.sum(-1, keepdim=True)
 
 
+def softmax_of_powers_of_two(x: Tensor) -> Tensor:
+    """Of another base, whose logarithm is wrong in its eighth digit: the error is twice the rounding of the gap."""
+    powers = ((x - x.amax(-1, keepdim=True)) * 1.4426952).exp2()
+    return powers / powers.sum(-1, keepdim=True)
+
+
 MUTANTS = [
+    Mutant(softmax_of_powers_of_two, "softmax", "digits_not_lost"),
     Mutant(masked_by_a_constant, "softmax", "masked_entries"),
     Mutant(masked_by_multiplication, "softmax", "gradient_of_masked_rows"),
     Mutant(nothing_is_zeros, "softmax", "fully_masked_row"),

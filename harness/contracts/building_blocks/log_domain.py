@@ -15,7 +15,9 @@ The logarithm adds :math:`2u \ln S` and the last addition :math:`u |y|`. So
 
 The log-softmax's bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first subtraction
 errs by :math:`u g_i`, the logarithm of the sum by :math:`E`, the last subtraction by :math:`u |y|`. So
-:math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``.
+:math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``. A softmax that is the
+exponential of it errs by as much relatively, and by :math:`2u` more: :math:`u (2 g_i + \ln S + 2) + E`, the gap twice
+where the quotient has it once.
 
 References
 ----------
@@ -29,7 +31,7 @@ import numpy as np
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks.softmax_function import gap_and_mean, gaps, sum_of_others
+from harness.contracts.building_blocks.softmax_function import gap_and_mean, gaps, softmax_absolute_bound, sum_of_others
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, elementwise, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
@@ -102,6 +104,16 @@ def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: 
     differences = (format_.u * np.abs(expected.hi) + format_.u * g) * (1.0 + 2.0 * format_.u)
     absolute = differences + log_total_error(x, format_)[..., None]
     return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
+
+
+def softmax_usual_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+    """The larger of the errors of the shifted softmax and of the exponential of the log-softmax."""
+    shifted, x = softmax_absolute_bound(logits, expected, format_), to_array(logits)
+    with np.errstate(over="ignore", invalid="ignore"):
+        g, _, log_total = gap_and_mean(x)
+        of_logarithm = format_.u * (2.0 * g + log_total + 2.0) + log_total_error(x, format_)[..., None]
+        through_logarithm = expected.hi * np.expm1(of_logarithm * (1.0 + 4.0 * format_.u))
+    return np.maximum(shifted, np.nan_to_num(through_logarithm, nan=0.0) + 2.0 * format_.smallest)
 
 
 def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
