@@ -63,3 +63,13 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
     )
     assert verdict.violation is not None
     assert "(n,1) against (n,) broadcasts to (n,n): reshape the target" in verdict.violation.cause
+
+
+def test_a_share_in_float32_is_right_of_scores_in_float64() -> None:
+    """As the book counts hits; a share that is off in float32 is wrong in both."""
+    laws = ["share_of_hits", "masked_scores"]
+    assert not harness.check(book.accuracy, laws=laws, dtypes=["float64"], examples=8, corpora=()).failing
+    off = harness.check(
+        lambda y_hat, y: book.accuracy(y_hat, y) * (1 + 2**-22), "accuracy", laws=laws, dtypes=["float64"]
+    )
+    assert {verdict.law for verdict in off.failing} == set(laws)
