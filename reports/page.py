@@ -27,6 +27,9 @@ from reports.text import clean, count, fenced, markdown_text
 SUMMARY_BYTES = 1_000_000
 """Most of the Markdown: GitHub shows a step's summary of up to 1 MiB, and none of a longer one."""
 
+SCRIPTS = ("table.js", "watch.js")
+"""What the page can do where scripts run."""
+
 
 def write_report(
     run: RunFolder, target: Path | None = None, earlier: Sequence[RunFolder] = ()
@@ -120,7 +123,7 @@ def _badge(reading: Reading) -> dict[str, Any]:
 
 def _script() -> str:
     """Return the page's script: the policy of the page allows this text and no other."""
-    return files("reports").joinpath("templates", "table.js").read_text(encoding="utf-8")
+    return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def _environment() -> Environment:

@@ -1,7 +1,7 @@
 """Everything a report reads from a run and from those before it, read once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from harness.record import (
     Comparison,
     GateFinding,
     Image,
+    Passage,
     Proof,
     Property,
     Run,
@@ -62,6 +63,8 @@ class Reading:
         Records of a survey.
     properties
         What kind of thing the cases are that are nobody's own.
+    passages
+        What implementations compute along rays.
     """
 
     head: Run
@@ -74,6 +77,7 @@ class Reading:
     gate: Gated = field(default_factory=Gated)
     survey: Surveyed = field(default_factory=Surveyed)
     properties: tuple[Property, ...] = ()
+    passages: tuple[Passage, ...] = ()
 
     @property
     def before(self) -> Run:
@@ -98,10 +102,13 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     own = frames(run)
     gate = Gated(tuple(run.read(GateFinding)), tuple(run.read(Comparison)), tuple(run.read(Slices)))
     survey = Surveyed(tuple(run.read(Breaking)), tuple(run.read(Worst)))
-    properties = tuple(run.read(Property))
+    properties, passages = tuple(run.read(Property)), tuple(run.read(Passage))
+    alone = Reading(
+        run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
+    )
     if not earlier:
-        return Reading(run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties)
+        return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor
     changes = differences(frames(earlier[-1]), own, same_machine=same)
     digests = tuple(map(Digest.of, (*earlier, run)))
-    return Reading(run.head(), verdicts, proofs, images, own, digests, changes, gate, survey, properties)
+    return replace(alone, digests=digests, changes=changes)

@@ -6,17 +6,18 @@ from functools import wraps
 
 from reports.figure import Figure
 from reports.figures.image import Grid
+from reports.figures.passage import Watch
 from reports.part import Block, Findings, Legend, Note, RunTally
 from reports.reading import Reading
 from reports.table import Table
 from reports.tables.matrix import Matrix
 
-PagePart = Note | Findings | RunTally | Legend | Block | Table | Figure | Matrix | Grid
+PagePart = Note | Findings | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Grid
 
 
 @dataclass(frozen=True)
 class Section:
-    """One section: identifier, title and parts; a run without such records has one sentence in their place."""
+    """One section: identifier, title and parts."""
 
     name: str
     title: str
@@ -26,24 +27,24 @@ class Section:
 SectionParts = Callable[[Reading], Iterator[PagePart]]
 """What yields the parts that a run gives a section."""
 
-SectionBuilder = Callable[[Reading], Section]
+SectionBuilder = Callable[[Reading], Section | None]
+"""Builds a section; ``None`` of a run that has nothing for it."""
 
 
-def section(title: str, *, absence: str = "") -> Callable[[SectionParts], SectionBuilder]:
+def section(title: str) -> Callable[[SectionParts], SectionBuilder]:
     """Declare a section by what yields its parts: a function that is named like the section.
 
     Parameters
     ----------
     title
         What heads it.
-    absence
-        The sentence of a run that gives it no part.
     """
 
     def declare(parts: SectionParts) -> SectionBuilder:
         @wraps(parts)
-        def build(reading: Reading) -> Section:
-            return Section(parts.__name__, title, tuple(parts(reading)) or (Note(absence),))
+        def build(reading: Reading) -> Section | None:
+            given = tuple(parts(reading))
+            return Section(parts.__name__, title, given) if given else None
 
         return build
 

@@ -10,6 +10,7 @@ A run is one folder of plain files:
 ``breakings.jsonl``    one :class:`Breaking` a line: where a law first fails along a ray
 ``worst.jsonl``        one :class:`Worst` a line: the input on which a law deviates most
 ``profiles.jsonl``     one :class:`Profile` a line: deviation against magnitude, and its distribution
+``passages.jsonl``     one :class:`Passage` a line: what an implementation computes along a ray
 ``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
@@ -43,6 +44,7 @@ from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.head import Run, Subject
 from harness.record.origin import Origin
+from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.proof_text import (
     broken_blocks,
@@ -122,6 +124,7 @@ __all__ = [
     "Method",
     "Origin",
     "Outcome",
+    "Passage",
     "Profile",
     "Proof",
     "Property",
@@ -130,6 +133,8 @@ __all__ = [
     "Run",
     "RunFolder",
     "Slices",
+    "Stage",
+    "Station",
     "Status",
     "Subject",
     "TensorText",

@@ -18,6 +18,7 @@ from harness.record.chain import (
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
 from harness.record.intake import decoded, document, is_there, parsed, read_bytes, shown
+from harness.record.passage import Passage
 from harness.record.proof import Proof
 from harness.record.property import Property
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
@@ -31,6 +32,7 @@ Row = (
     | Breaking
     | Worst
     | Profile
+    | Passage
     | Accumulator
     | Epoch
     | LearnedParameter
@@ -47,6 +49,7 @@ RowT = TypeVar(
     Breaking,
     Worst,
     Profile,
+    Passage,
     Accumulator,
     Epoch,
     LearnedParameter,
@@ -55,7 +58,7 @@ RowT = TypeVar(
     Comparison,
     Slices,
 )
-KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Accumulator)
+KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator)
 
 HEAD = "run.json"
 """The file of the head within a run."""
@@ -70,6 +73,7 @@ FILES: Mapping[type[Row], str] = {
     Breaking: "breakings.jsonl",
     Worst: "worst.jsonl",
     Profile: "profiles.jsonl",
+    Passage: "passages.jsonl",
     Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
     LearnedParameter: "estimates.jsonl",

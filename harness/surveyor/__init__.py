@@ -9,6 +9,7 @@
 :mod:`~harness.surveyor.search`        thousands of rows at a time, the best of them changed
 :mod:`~harness.surveyor.worst`         what a search found, confirmed and recorded
 :mod:`~harness.surveyor.profile`       the deviation against magnitude, and its distribution
+:mod:`~harness.surveyor.passage`       what is computed on the way along a ray
 :mod:`~harness.surveyor.accumulator`   how sums are formed
 :mod:`~harness.surveyor.plan`          what to explore, as plain data
 :mod:`~harness.surveyor.explore`       its parts, listed

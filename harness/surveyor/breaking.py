@@ -55,10 +55,11 @@ def follows(job: Job, ray: Ray) -> bool:
     if not is_followed(job.law):
         return set(job.law.reads) <= set(example)
     # How many rows or entries there are is of interest to the value alone.
-    return set(job.law.reads) <= set(example) and (not ray.whole or job.law == _first_value(job))
+    return set(job.law.reads) <= set(example) and (not ray.whole or job.law == first_value(job))
 
 
-def _first_value(job: Job) -> Law | None:
+def first_value(job: Job) -> Law | None:
+    """The law of the value that is followed along the rays of a contract."""
     return next((law for law in job.contract.laws if is_followed(law) and law.group == "value"), None)
 
 

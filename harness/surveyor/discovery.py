@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.record import Accumulator, Breaking, Profile, Record, Worst, survey_line
+from harness.record import Accumulator, Breaking, Passage, Profile, Record, Worst, survey_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ class Skip(Record):
     reason: str
 
 
-Discovery = Annotated[Breaking | Worst | Profile | Accumulator | Skip, Field(discriminator="kind")]
+Discovery = Annotated[Breaking | Worst | Profile | Passage | Accumulator | Skip, Field(discriminator="kind")]
 
 DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 """Reads what a part found."""
@@ -42,12 +42,13 @@ class Discoveries:
     breakings: list[Breaking] = field(default_factory=list)
     worst: list[Worst] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
-    def add(self, discoveries: Iterable[Discovery]) -> list[Breaking | Worst | Profile | Accumulator]:
+    def add(self, discoveries: Iterable[Discovery]) -> list[Breaking | Worst | Profile | Passage | Accumulator]:
         """Sort discoveries in by kind, and return those that are kept."""
-        kept: list[Breaking | Worst | Profile | Accumulator] = []
+        kept: list[Breaking | Worst | Profile | Passage | Accumulator] = []
         for discovery in discoveries:
             match discovery:
                 case Breaking():
@@ -58,6 +59,9 @@ class Discoveries:
                     kept.append(discovery)
                 case Profile():
                     self.profiles.append(discovery)
+                    kept.append(discovery)
+                case Passage():
+                    self.passages.append(discovery)
                     kept.append(discovery)
                 case Accumulator():
                     self.accumulators.append(discovery)

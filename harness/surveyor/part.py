@@ -13,6 +13,7 @@ from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
+from harness.surveyor.passage import is_shown, passage
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
@@ -60,7 +61,8 @@ class Part:
 
     def _findings(self) -> list[Discovery]:
         if self.what == "ray":
-            return [breaking(self.job, self.ray)]
+            point = breaking(self.job, self.ray)
+            return [point, passage(self.job, self.ray, point)] if is_shown(self.job, self.ray, point) else [point]
         if self.what == "search":
             return self._searched()
         summed = accumulator(self.job)

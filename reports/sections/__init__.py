@@ -17,10 +17,12 @@ from reports.sections import (
     step,
     survey,
     training,
+    watch,
 )
 
 PAGE: tuple[SectionBuilder, ...] = (
     attention.attention,
+    watch.watch,
     run.changes,
     gate.gate,
     law.declared,
@@ -46,5 +48,5 @@ PAGE: tuple[SectionBuilder, ...] = (
 
 
 def sections(reading: Reading) -> tuple[Section, ...]:
-    """Return every section of a report, those without records included."""
-    return tuple(section(reading) for section in PAGE)
+    """Return the sections of a report that the run has something for."""
+    return tuple(filter(None, (section(reading) for section in PAGE)))

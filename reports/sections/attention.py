@@ -20,7 +20,8 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     """Yield the tally, a sentence on each finding, and each in full."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     shown = {f"failure-{number}": finding for number, finding in enumerate(found[:MOST_BLOCKS], 1)}
-    yield _tally(reading)
+    if reading.verdicts:
+        yield _tally(reading)
     if said := property_sentences(reading.properties):
         yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
     yield Findings((*_found(shown, left=len(found) - len(shown)), *_others(reading)), _calm(reading))

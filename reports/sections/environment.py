@@ -14,7 +14,7 @@ def environment(reading: Reading) -> Iterator[PagePart]:
     yield tables.build(reading.head.environment)
 
 
-@section("Data", absence="This run used no data set.")
+@section("Data")
 def data(reading: Reading) -> Iterator[PagePart]:
     """Yield where the images came from."""
     if reading.head.data:

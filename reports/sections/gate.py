@@ -8,7 +8,7 @@ from reports.section import PagePart, section
 from reports.tables import gate as tables
 
 
-@section("Gate", absence="The gate has not compared this run with anything.")
+@section("Gate")
 def gate(reading: Reading) -> Iterator[PagePart]:
     """Yield the findings of the gate, and what its verdicts on time rest on."""
     findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices

@@ -23,7 +23,7 @@ READING = (
 """How a cell of the law matrix is read."""
 
 
-@section("Declared failures", absence="No declared failure was found in this run.")
+@section("Declared failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the declared failures that were found, with a counterexample of each."""
     witnesses: dict[str, list[Verdict]] = {}
@@ -38,7 +38,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
         yield Block(f"declared-{number}", f"{case}: {count(len(verdicts), 'law')}", text, folded=True)
 
 
-@section("Laws", absence="No law was checked in this run.")
+@section("Laws")
 def laws(reading: Reading) -> Iterator[PagePart]:
     """Yield the contracts at a glance, the room below the bounds, and the matrices."""
     frame = reading.frames.verdicts
@@ -53,7 +53,7 @@ def laws(reading: Reading) -> Iterator[PagePart]:
     yield from matrices(reading.verdicts)
 
 
-@section("Skipped, and why", absence="Nothing was skipped in this run.")
+@section("Skipped, and why")
 def skipped(reading: Reading) -> Iterator[PagePart]:
     """Yield what was skipped and why."""
     table = law.skipped(reading.frames.verdicts)

@@ -11,7 +11,7 @@ from reports.tables import balance as balances
 from reports.tables import loader
 
 
-@section("Data loaders", absence="No loader was timed in this run.")
+@section("Data loaders")
 def loaders(reading: Reading) -> Iterator[PagePart]:
     """Yield loader throughput as heat map, against the workers, and as tables."""
     frame, source = reading.frames.loaders, reading.head.data
@@ -26,7 +26,7 @@ def loaders(reading: Reading) -> Iterator[PagePart]:
     yield loader.loaders(frame, source)
 
 
-@section("Loading against the step", absence="No training loop was timed in this run.")
+@section("Loading against the step")
 def balance(reading: Reading) -> Iterator[PagePart]:
     """Yield whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data

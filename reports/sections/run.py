@@ -8,14 +8,14 @@ from reports.section import PagePart, section
 from reports.tables import run
 
 
-@section("What changed", absence="This run alone is reported: name an earlier one beside it to see changes.")
+@section("What changed")
 def changes(reading: Reading) -> Iterator[PagePart]:
     """Yield what changed since the run before."""
     if reading.changes is not None:
         yield run.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
 
 
-@section("Runs", absence="This run alone is reported.")
+@section("Runs")
 def runs(reading: Reading) -> Iterator[PagePart]:
     """Yield the runs side by side, and the trend over them."""
     if reading.digests:

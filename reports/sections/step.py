@@ -11,7 +11,7 @@ from reports.section import PagePart, section
 from reports.tables import step
 
 
-@section("Training steps", absence="No training step was timed in this run.")
+@section("Training steps")
 def steps(reading: Reading) -> Iterator[PagePart]:
     """Yield step times, ratios, distances to the floor and phases, as far as the run has them."""
     frames, accelerator = reading.frames, reading.head.environment.accelerator

@@ -8,7 +8,7 @@ from reports.section import PagePart, section
 from reports.tables import survey as tables
 
 
-@section("Where it breaks, and the worst found", absence="No case was surveyed in this run.")
+@section("Where it breaks, and the worst found")
 def survey(reading: Reading) -> Iterator[PagePart]:
     """Yield breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
     frames = reading.frames

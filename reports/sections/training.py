@@ -10,7 +10,7 @@ from reports.section import PagePart, section
 from reports.tables import training as tables
 
 
-@section("Training curves", absence="There is no training in this run.")
+@section("Training curves")
 def training(reading: Reading) -> Iterator[PagePart]:
     """Yield the curves of each experiment and where they ended."""
     frame, source = reading.frames.epochs, reading.head.data
@@ -19,20 +19,20 @@ def training(reading: Reading) -> Iterator[PagePart]:
         yield tables.results(frame, source)
 
 
-@section("Learned parameters", absence="No parameter with a known true value was learned in this run.")
+@section("Learned parameters")
 def estimates(reading: Reading) -> Iterator[PagePart]:
     """Yield learned against true parameters."""
     if len(reading.frames.estimates):
         yield tables.estimates(reading.frames.estimates)
 
 
-@section("Overfitting", absence="No held-out loss turns up again in this run.")
+@section("Overfitting")
 def overfitting(reading: Reading) -> Iterator[PagePart]:
     """Yield the experiments in which the held-out loss turns up."""
     yield from figures.overfitting(reading.frames.epochs, reading.head.data)
 
 
-@section("Images", absence="There are no images in this run.")
+@section("Images")
 def images(reading: Reading) -> Iterator[PagePart]:
     """Yield the image grid."""
     if reading.images:

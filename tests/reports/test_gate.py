@@ -43,11 +43,11 @@ def test_without_slices_the_figure_says_so() -> None:
 
 
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
-    """With a link to the gate's own section; a run without findings has a sentence there."""
+    """With a link to the gate's own section; a run without findings has none."""
     run = samples.run.full_run(tmp_path / "run")
     by_name = {section.name: section for section in sections(read(run))}
     assert any("got slower" in sentence for sentence, _ in by_name["attention"].parts[1].items)
     assert [part.kind for part in by_name["gate"].parts] == ["table", "figure", "table"]
     RunFolder(tmp_path / "run").write(GateFinding, [])
     by_name = {section.name: section for section in sections(read(run))}
-    assert [part.kind for part in by_name["gate"].parts] == ["note"]
+    assert "gate" not in by_name

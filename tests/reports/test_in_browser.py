@@ -169,6 +169,54 @@ def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, pa
     view.close()
 
 
+def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: Any, page_file: Path) -> None:
+    """It begins where exp is infinite; one call back nothing is, and the sentence for a screen reader says so."""
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(page_file.as_uri())
+    figure, slider = view.locator("#watch-figure"), view.locator("#watch-figure input[type=range]")
+    assert figure.locator(".t").inner_text() == "88.72283935546875"
+    assert figure.locator("tr:has(th:text-is('exp')) td").first.inner_text() == "inf"
+    assert figure.locator("tr.actual td").first.inner_text() == "nan"
+    slider.press("ArrowLeft")
+    assert figure.locator(".t").inner_text() == repr(88.72283935546875 - 2.0**-17)
+    assert figure.locator(".lost").count() == 0
+    assert slider.get_attribute("aria-valuetext") == figure.locator(".says").inner_text()
+    assert "within its bound" in figure.locator(".says").inner_text()
+    view.close()
+
+
+def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page_file: Path) -> None:
+    """A click on the drawing goes to the call nearest to it; another dtype, another implementation."""
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(page_file.as_uri())
+    figure = view.locator("#watch-figure")
+    figure.locator(".plot").click(position={"x": 2, "y": 50})
+    assert figure.locator(".t").inner_text() == "0.0"
+    figure.locator(".to").click()
+    assert figure.locator(".lost").count() > 0
+    figure.locator("select[name=dtype]").select_option("float16")
+    assert figure.locator(".t").inner_text() == "11.09375"
+    figure.locator("select[name=case]").select_option("softmax_regression.concise.softmax")
+    assert figure.locator(".where").inner_text() == "does not break on this ray"
+    assert figure.locator("select[name=dtype]").input_value() == "float16"
+    assert figure.locator(".lost").count() == 0
+    assert figure.locator(".to").is_disabled()
+    view.close()
+
+
+def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_file: Path) -> None:
+    """And none of its controls."""
+    context = browser.new_context(java_script_enabled=False)
+    view = context.new_page()
+    view.goto(page_file.as_uri())
+    figure = view.locator("#watch-figure")
+    assert "88.72283935546875" in figure.locator(".where").inner_text()
+    assert figure.locator("tr.actual td").first.inner_text() == "nan"
+    assert not figure.locator("input[type=range]").is_visible()
+    assert not figure.locator("select").first.is_visible()
+    context.close()
+
+
 def test_a_page_on_paper_is_complete(browser: Any, page_file: Path) -> None:
     """Printed, every section is there, what is folded is unfolded, and nothing for the mouse is left."""
     view = browser.new_page()

@@ -22,6 +22,7 @@ from harness.record import (
     Image,
     LawOutcome,
     LearnedParameter,
+    Passage,
     Profile,
     Proof,
     Run,
@@ -379,6 +380,7 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Breaking, samples.survey.breakings())
     run.write(Worst, samples.survey.worst())
     run.write(Profile, samples.survey.profiles())
+    run.write(Passage, samples.survey.passages())
     run.write(Accumulator, samples.survey.accumulators())
     run.write(GateFinding, samples.gate.findings())
     run.write(Comparison, samples.gate.comparisons())

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from harness.record import Accumulator, Breaking, Profile, TensorText, Worst
+from harness.record import Accumulator, Breaking, Passage, Profile, Stage, Station, TensorText, Worst
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 CASES = {
@@ -53,6 +53,49 @@ def breaking(case: str, contract: str, dtype: str, **changes: Any) -> Breaking:
 def breakings() -> list[Breaking]:
     """Return one ray for each case and dtype."""
     return [breaking(case, contract, dtype) for contract, cases in CASES.items() for case in cases for dtype in DTYPES]
+
+
+def station(t: float, *, overflows_from: float | None) -> Station:
+    """Return a call of a softmax on (t, 0), by the definition where it overflows somewhere."""
+    lost = overflows_from is not None and t >= overflows_from
+    exact = 1.0 / (1.0 + math.exp(-t))
+    exponential = math.inf if lost else math.exp(t)
+    stages = (Stage(operation="exp", values=(exponential, 1.0)), Stage(operation="sum", values=(exponential + 1.0,)))
+    return Station(
+        t=t,
+        t_hex=t.hex(),
+        given=(t, 0.0, 0.0),
+        stages=() if overflows_from is None else stages,
+        actual=(math.nan, 0.0, 0.0) if lost else (exact, 1.0 - exact, 1.0 - exact),
+        expected=(exact, 1.0 - exact, 1.0 - exact),
+        deviation=math.inf if lost else 1.0,
+        bound=15.1,
+    )
+
+
+def passages() -> list[Passage]:
+    """Return the way of two softmaxes along one ray in two dtypes; one of them overflows."""
+    return [
+        Passage(
+            **_head(case, "softmax", dtype),
+            law="value",
+            group="value",
+            ray="spike",
+            formula="(t, 0, ..., 0)",
+            breaks_at=value,
+            breaks_at_hex=None if value is None else value.hex(),
+            form=None if value is None else "ln(max + ulp/2)",
+            expected_break=value is not None,
+            stations=tuple(station(t, overflows_from=value) for t in sorted({0.0, 40.0, 133.0, *around})),
+        )
+        for dtype, point, before in (
+            ("float32", OVERFLOW["float32"], 2.0**-17),
+            ("float16", OVERFLOW["float16"], 2.0**-7),
+        )
+        for case in CASES["softmax"]
+        for value in [point if "scratch" in case else None]
+        for around in [(point - before, point) if value else ()]
+    ]
 
 
 def worst() -> list[Worst]:

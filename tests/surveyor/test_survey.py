@@ -29,7 +29,7 @@ def raising(logits):
     raise ValueError("no such luck")
 """
 
-FILES = ("breakings.jsonl", "worst.jsonl", "profiles.jsonl", "accumulators.jsonl")
+FILES = ("breakings.jsonl", "worst.jsonl", "profiles.jsonl", "passages.jsonl", "accumulators.jsonl")
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""The record of a passage: what an implementation computes while the parameter of a ray grows."""
+
+from typing import Literal
+
+from harness.record.schema import Record
+from harness.record.survey import SurveyRecord
+
+
+class Stage(Record):
+    """The result of one operation on the way."""
+
+    operation: str
+    """As torch's users name it."""
+    values: tuple[float, ...]
+
+
+class Station(Record):
+    """One call on the way, as it was: nothing is interpolated."""
+
+    t: float
+    t_hex: str
+    given: tuple[float, ...]
+    """The entries of the first input."""
+    stages: tuple[Stage, ...]
+    """Results on the way to the answer; none where the implementation's operations cannot be followed."""
+    actual: tuple[float, ...]
+    expected: tuple[float, ...]
+    """What is exact, in float64."""
+    deviation: float
+    """The largest one of the entries, and its bound."""
+    bound: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether the law is broken here."""
+        return not self.deviation <= self.bound
+
+
+class Passage(SurveyRecord):
+    """Calls of an implementation along a ray, up to its breaking point and beyond it."""
+
+    kind: Literal["passage"] = "passage"
+    ray: str
+    formula: str
+    breaks_at: float | None
+    """The breaking point, where there is one."""
+    breaks_at_hex: str | None
+    form: str | None = None
+    """Its closed form, where it is known."""
+    expected_break: bool = False
+    """Whether the case declares that the law fails."""
+    stations: tuple[Station, ...]
+    """In the order of the parameter."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies the passage within a run."""
+        return (self.case, self.law, self.dtype, self.device, self.ray)

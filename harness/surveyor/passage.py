@@ -1,0 +1,143 @@
+"""Passages: an implementation is called along a ray, and what it computes on the way is kept for a person to watch.
+
+Every station is a call of the implementation itself, in its own dtype, beside the oracle on the same inputs. They are
+spread to half as far again as the breaking point, and are neighbouring floats around it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness.calling.compiler import uncompiled
+from harness.calling.device import CPU
+from harness.calling.trace import Recorder, Tape
+from harness.floats import Array
+from harness.floats.oracle import confirming
+from harness.laws.law import Example, Ray
+from harness.laws.standard_rays import rays_of
+from harness.laws.subject import CaseError, Subject
+from harness.record import Breaking, Passage, Stage, Station
+from harness.surveyor.breaking import Course, first_value
+from harness.verdict.job import Job
+from harness.verdict.replay import hexadecimal
+
+SPREAD = 32
+"""Stations from the start of the ray to the end of what is shown, closer together at first, where exponentials bend."""
+
+NEAR = 3
+"""Neighbouring floats before a breaking point, and from it on."""
+
+COLUMNS = 8
+"""Entries of a row that are kept."""
+
+SHOWN = ("spike", "uniform offset", "two-point gap", "positive", "negative")
+"""Rays on which few entries differ, so that they can be looked at."""
+
+_BEYOND, _CLOSER = 1.5, 1.5
+_QUIET = frozenset({"clone", "copy", "to", "fill", "zero", "repeat", "cat", "stack", "index", "gather"})
+
+
+def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
+    """Whether a ray is worth watching: the first of those with few entries, and every one of them that breaks."""
+    shown = [own.name for own in rays_of(job.contract) if own.name in SHOWN]
+    followed = job.law == first_value(job) and job.device == CPU and point.reason is None
+    return followed and ray.name in shown and (ray.name == shown[0] or point.value is not None)
+
+
+def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
+    """Call an implementation along a ray.
+
+    Parameters
+    ----------
+    job
+        A law of the value, of a case in a dtype.
+    ray
+        The ray.
+    point
+        Where the law breaks on it.
+    """
+    course = Course(job, ray)
+    return Passage(
+        **job.identity,
+        ray=ray.name,
+        formula=ray.formula,
+        breaks_at=point.value,
+        breaks_at_hex=point.value_hex,
+        form=point.form,
+        expected_break=point.expected_break,
+        stations=tuple(_station(course, place) for place in _places(course, point.value)),
+    )
+
+
+def _places(course: Course, breaks_at: float | None) -> list[int]:
+    """Places of the stations, in order."""
+    reach = min(_BEYOND * (breaks_at or course.job.format.log_max), course.ray.end(course.job.format))
+    places = {course.place(reach * (step / SPREAD) ** _CLOSER) for step in range(SPREAD + 1)}
+    if breaks_at is not None:
+        first = course.place(breaks_at)
+        places |= set(range(first - NEAR, first + NEAR))
+    return sorted(place for place in places if 0 <= place < course.length)
+
+
+def _station(course: Course, place: int) -> Station:
+    job, t = course.job, course.value(place)
+    example = course.example(np.array([place], dtype=np.int64))
+    with confirming():
+        measurement = job.subject.measure(job.law, example)
+    at = measurement.worst
+    given = next(value for value in example.values() if isinstance(value, Tensor))
+    actual = _entries(measurement.actual)
+    return Station(
+        t=t,
+        t_hex=hexadecimal(t),
+        given=_entries(given.double().numpy()),
+        stages=_stages(job, example, actual),
+        actual=actual,
+        expected=_entries(measurement.expected),
+        deviation=float(measurement.deviation[at]),
+        bound=float(measurement.bound[at]),
+    )
+
+
+def _entries(values: Array) -> tuple[float, ...]:
+    return tuple(np.asarray(values, dtype=np.float64).reshape(-1)[:COLUMNS].tolist())
+
+
+def _stages(job: Job, example: Example, actual: tuple[float, ...]) -> tuple[Stage, ...]:
+    """What each operation of one call returned, the answer itself left out."""
+    watched = _Watched(job)
+    try:
+        watched.measure(job.law, example)
+    except CaseError:
+        return ()  # it was called before without any: the call is too long to be recorded
+    stages = [
+        Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
+        for step in watched.tape.steps
+        if step.name not in _QUIET and 0 < step.values[0].numel() <= COLUMNS
+    ]
+    return tuple(stages[:-1] if stages and _same(stages[-1].values, actual) else stages)
+
+
+def _same(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return np.array_equal(a, b, equal_nan=True)
+
+
+class _Watched(Subject):
+    """A subject whose first call is recorded."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.case, job.contract, job.format)
+        self.tape = Tape()
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Carry out something of the implementation's, and record it if it is the first."""
+        if self.tape.steps:
+            return super().attempt(what, action)
+
+        def recorded() -> Any:
+            with uncompiled(), Recorder(self.tape):
+                return action()
+
+        return super().attempt(what, recorded)

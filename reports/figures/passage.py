@@ -1,0 +1,311 @@
+"""The figure that moves: an implementation beside the exact answer while the parameter of a ray grows.
+
+Every number on it was recorded, none is computed by the page: its script swaps texts, widths and paths. Without scripts
+the page shows the breaking point of the first view.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from markupsafe import Markup
+
+from harness.record import Passage, Station
+from reports.number import plain
+from reports.text import clean
+
+MOST_CHARACTERS = 600_000
+"""Of the views of one page; contracts beyond it are left to the data beside the page."""
+
+WIDTH, HEIGHT = 1000, 200
+"""Of the drawing, in its own units: the page stretches it."""
+
+_STYLES = ("scratch", "concise", "foreign")
+_DTYPES = ("float32", "float64", "float16", "bfloat16")
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One row of numbers: the inputs, the result of an operation, the answer, or the exact one.
+
+    Parameters
+    ----------
+    name
+        What the numbers are.
+    kind
+        ``given``, ``stage``, ``actual`` or ``exact``.
+    cells
+        For each station and column the text, and the length of its bar in percent; ``None`` for no bar.
+    """
+
+    name: str
+    kind: str
+    cells: tuple[tuple[tuple[str, int | None], ...], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """One implementation in one dtype along one ray, as texts.
+
+    Parameters
+    ----------
+    passage
+        What was recorded.
+    columns
+        The heading of each column: entries that are alike in every call share one.
+    lanes
+        Rows of numbers.
+    says
+        For each station one sentence.
+    """
+
+    passage: Passage
+    columns: tuple[str, ...]
+    lanes: tuple[Lane, ...]
+    says: tuple[str, ...]
+
+    @property
+    def at(self) -> int:
+        """The station to begin with: the breaking point, or the last."""
+        ts = [station.t for station in self.passage.stations]
+        return ts.index(self.passage.breaks_at) if self.passage.breaks_at in ts else len(ts) - 1
+
+    @property
+    def where(self) -> str:
+        """Where it breaks, in words."""
+        point = self.passage.breaks_at
+        if point is None:
+            return "does not break on this ray"
+        return f"breaks at t = {point!r}{f' = {self.passage.form}' if self.passage.form else ''}"
+
+    @property
+    def position(self) -> float | None:
+        """How far from the left the breaking point is, in percent."""
+        point = self.passage.breaks_at
+        return None if point is None else 100.0 * self._x(point) / WIDTH
+
+    @property
+    def cursor(self) -> float:
+        """How far from the left the first station shown is, in percent."""
+        return self.positions[self.at]
+
+    @property
+    def positions(self) -> tuple[float, ...]:
+        """How far from the left each station is, in percent."""
+        return tuple(round(100.0 * self._x(station.t) / WIDTH, 2) for station in self.passage.stations)
+
+    @property
+    def end(self) -> str:
+        """The largest parameter."""
+        return plain(self.passage.stations[-1].t, digits=4)
+
+    def _x(self, t: float) -> float:
+        first, last = self.passage.stations[0].t, self.passage.stations[-1].t
+        return WIDTH * (t - first) / ((last - first) or 1.0)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest of the exact answers, which the drawing shows."""
+        exact = [station.expected[0] for station in self.passage.stations]
+        finite = [value for value in exact if math.isfinite(value)] or [0.0]
+        low, high = min(0.0, *finite), max(finite)
+        return low, high if high > low else low + 1.0
+
+    @property
+    def ticks(self) -> tuple[str, str]:
+        """Its ends as text."""
+        low, high = self.range
+        return plain(low), plain(high)
+
+    @property
+    def exact_path(self) -> str:
+        """The exact answer's first entry."""
+        return self._path([station.expected[0] for station in self.passage.stations])
+
+    @property
+    def actual_path(self) -> str:
+        """The first entry of what the implementation returned; what is no number, or far away, leaves a gap."""
+        return self._path([station.actual[0] if station.actual else math.nan for station in self.passage.stations])
+
+    @property
+    def broken_path(self) -> str:
+        """Where the law is broken, along the lower edge."""
+        return self._path([self.range[0] if station.broken else math.nan for station in self.passage.stations])
+
+    def _path(self, values: Sequence[float]) -> str:
+        low, high = self.range
+        room = 0.15 * (high - low)
+        pieces, drawing = [], False
+        for station, value in zip(self.passage.stations, values, strict=True):
+            shown = math.isfinite(value) and low - room <= value <= high + room
+            if shown:
+                y = HEIGHT * (0.9 - 0.8 * (value - low) / (high - low))
+                pieces.append(f"{'L' if drawing else 'M'}{self._x(station.t):.1f} {y:.1f}")
+            drawing = shown
+        return "".join(pieces)
+
+    def document(self) -> dict[str, Any]:
+        """What the script reads."""
+        passage = self.passage
+        return {
+            "contract": passage.contract,
+            "case": clean(passage.case),
+            "dtype": passage.dtype,
+            "ray": passage.ray,
+            "formula": passage.formula,
+            "where": self.where,
+            "at": self.at,
+            "position": self.position,
+            "positions": self.positions,
+            "end": self.end,
+            "ticks": self.ticks,
+            "paths": [self.exact_path, self.actual_path, self.broken_path],
+            "columns": self.columns,
+            "lanes": [{"name": lane.name, "kind": lane.kind, "cells": lane.cells} for lane in self.lanes],
+            "t": [repr(station.t) for station in passage.stations],
+            "hex": [station.t_hex for station in passage.stations],
+            "says": self.says,
+        }
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The views of a page, of which the first is shown where no script runs.
+
+    Parameters
+    ----------
+    views
+        In the order in which they are offered.
+    """
+
+    kind: ClassVar[str] = "watch"
+    heading: ClassVar[str] = "An implementation beside the exact answer"
+
+    views: tuple[View, ...]
+
+    @property
+    def first(self) -> View:
+        """The one to begin with."""
+        return self.views[0]
+
+    @property
+    def data(self) -> Markup:
+        """The views as JSON that ends no script."""
+        return Markup(f"[{','.join(map(_as_json, self.views))}]".replace("<", "\\u003c"))  # noqa: S704 - ends no script
+
+
+def watch(passages: Sequence[Passage]) -> Watch | None:
+    """Return the views of some passages, what breaks and is not declared first; ``None`` without any."""
+    views: list[View] = []
+    characters = 0
+    for passage in sorted(filter(_is_whole, passages), key=_interest(passages)):
+        view = _view(passage)
+        characters += len(_as_json(view))
+        if views and characters > MOST_CHARACTERS:
+            break
+        views.append(view)
+    return Watch(tuple(views)) if views else None
+
+
+def _as_json(view: View) -> str:
+    return json.dumps(view.document(), separators=(",", ":"), allow_nan=False)
+
+
+def _is_whole(passage: Passage) -> bool:
+    return len(passage.stations) > 1 and all(station.expected for station in passage.stations)
+
+
+def _interest(passages: Sequence[Passage]) -> Any:
+    """By contract, the one with an undeclared break first; in it what breaks, on the first ray, in float32."""
+    contracts = list(dict.fromkeys(passage.contract for passage in passages))
+    rays = list(dict.fromkeys(passage.ray for passage in passages))
+    rank: dict[str, int] = dict.fromkeys(contracts, 2)
+    for passage in passages:
+        if passage.breaks_at is not None:
+            rank[passage.contract] = min(rank[passage.contract], int(passage.expected_break))
+
+    def key(passage: Passage) -> tuple[int, ...]:
+        breaks = 2 if passage.breaks_at is None else int(passage.expected_break)
+        style = _STYLES.index(passage.style) if passage.style in _STYLES else len(_STYLES)
+        dtype = _DTYPES.index(passage.dtype) if passage.dtype in _DTYPES else len(_DTYPES)
+        own = contracts.index(passage.contract)
+        return (rank[passage.contract], own, dtype, rays.index(passage.ray), breaks, style)
+
+    return key
+
+
+def _view(passage: Passage) -> View:
+    columns = _columns(passage)
+    return View(passage, tuple(map(_named, columns)), tuple(_lanes(passage, columns)), tuple(_says(passage)))
+
+
+def _columns(passage: Passage) -> list[list[int]]:
+    """The entries of a row, those together that are alike in every call."""
+    width = max(len(station.given) for station in passage.stations)
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for entry in range(width):
+        seen = [repr(row[entry]) for station in passage.stations for row in _rows(station) if len(row) == width]
+        alike.setdefault(tuple(seen), []).append(entry)
+    return list(alike.values())
+
+
+def _rows(station: Station) -> Iterator[tuple[float, ...]]:
+    yield station.given
+    yield from (stage.values for stage in station.stages)
+    yield station.actual
+    yield station.expected
+
+
+def _named(entries: list[int]) -> str:
+    first, last = entries[0] + 1, entries[-1] + 1
+    together = last - first + 1 == len(entries)
+    return (
+        f"entry {first}" if first == last else f"entries {first} to {last}" if together else f"{len(entries)} entries"
+    )
+
+
+def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
+    """The rows of numbers; operations that not every call carries out are left out."""
+    stations = passage.stations
+    width = max(len(station.given) for station in stations)
+
+    def cells(rows: Sequence[tuple[float, ...]], scales: Sequence[float] | None = None) -> Any:
+        kept = [[row[entries[0]] for entries in columns] if len(row) == width else [*row] for row in rows]
+        return tuple(
+            tuple((_text(value), None if scales is None else _share(value, scales[at])) for value in row)
+            for at, row in enumerate(kept)
+        )
+
+    scales = [_scale(station) for station in stations]
+    yield Lane("input", "given", cells([station.given for station in stations]))
+    operations = [tuple(stage.operation for stage in station.stages) for station in stations]
+    if len(set(operations)) == 1:
+        for place, operation in enumerate(operations[0]):
+            yield Lane(operation, "stage", cells([station.stages[place].values for station in stations]))
+    yield Lane("answer", "actual", cells([station.actual for station in stations], scales))
+    yield Lane("exact", "exact", cells([station.expected for station in stations], scales))
+
+
+def _scale(station: Station) -> float:
+    finite = [abs(value) for value in (*station.actual, *station.expected) if math.isfinite(value)]
+    return max(finite, default=0.0) or 1.0
+
+
+def _share(value: float, scale: float) -> int:
+    return 100 if not math.isfinite(value) else round(100.0 * abs(value) / scale)
+
+
+def _text(value: float) -> str:
+    """Eight digits: the data has all of them."""
+    return "nan" if math.isnan(value) else f"{value:.{_DIGITS}g}"
+
+
+def _says(passage: Passage) -> Iterator[str]:
+    """One sentence a station: what was asked, what came, and what is exact."""
+    for station in passage.stations:
+        answer = ", ".join(map(_text, station.actual[:1])) or "nothing"
+        exact, verdict = _text(station.expected[0]), "broken" if station.broken else "within its bound"
+        yield f"t = {station.t!r}: the answer's first entry is {answer}, exactly {exact}: {verdict}."

@@ -1,0 +1,110 @@
+// The figure that moves: what was recorded of one call after the other is put in place of what stands there.
+for (const figure of document.querySelectorAll(".watch")) {
+  const views = JSON.parse(figure.querySelector("script").textContent);
+  const find = selector => figure.querySelector(selector);
+  const range = find("input[type=range]"), selects = [...figure.querySelectorAll("select")];
+  const lost = text => ["nan", "inf", "-inf"].includes(text);
+  let view = views[0];
+
+  const cell = ([text, share]) => {
+    const td = document.createElement("td"), number = document.createElement("span");
+    td.className = lost(text) ? "number lost" : "number";
+    if (share !== null) {
+      const bar = document.createElement("span");
+      bar.className = "bar";
+      bar.style.width = `${share}%`;
+      td.append(bar);
+    }
+    number.textContent = text;
+    td.append(number);
+    return td;
+  };
+
+  const station = () => {
+    const at = Number(range.value);
+    find(".cursor").style.left = `${view.positions[at]}%`;
+    find(".t").textContent = view.t[at];
+    find(".hex").textContent = view.hex[at];
+    find(".says").textContent = view.says[at];
+    range.setAttribute("aria-valuetext", view.says[at]);
+    [...find(".lanes tbody").rows].forEach((row, lane) => {
+      const cells = view.lanes[lane].cells[at].map(cell);
+      cells.at(-1).colSpan = view.columns.length - cells.length + 1;
+      row.replaceChildren(row.cells[0], ...cells);
+    });
+  };
+
+  const show = (at = view.at) => {
+    find(".case").textContent = view.case;
+    find(".dtype").textContent = view.dtype;
+    find(".formula").textContent = view.formula;
+    find(".where").textContent = view.where;
+    find(".plot").ariaLabel = `First entry of the answer along the ray; ${view.where}.`;
+    [".exact", ".actual", ".broken"].forEach((name, i) => { find(`path${name}`).setAttribute("d", view.paths[i]); });
+    [find(".y.low").textContent, find(".y.high").textContent] = view.ticks;
+    find(".end").textContent = view.end;
+    find(".break").hidden = find(".to").disabled = view.position === null;
+    find(".break").style.left = `${view.position}%`;
+    const headings = ["of one call", ...view.columns].map((text, i) => {
+      const th = document.createElement("th");
+      th.scope = "col";
+      th.textContent = text;
+      th.className = i ? "number" : "";
+      return th;
+    });
+    find(".lanes thead tr").replaceChildren(...headings);
+    find(".lanes tbody").replaceChildren(...view.lanes.map(lane => {
+      const row = document.createElement("tr"), th = document.createElement("th");
+      row.className = lane.kind;
+      th.scope = "row";
+      th.textContent = lane.name;
+      row.append(th);
+      return row;
+    }));
+    range.max = view.t.length - 1;
+    range.value = at;
+    station();
+  };
+
+  // Every implementation is offered, and of the one that is shown its dtypes, and its rays in the dtype.
+  const offer = () => {
+    const options = (name, list) => [...new Set(list.map(it => it[name]))]
+      .map(value => new Option(value, value, false, value === view[name]));
+    const [cases, dtypes, rays] = selects, own = views.filter(it => it.case === view.case);
+    cases.replaceChildren(...[...new Set(views.map(it => it.contract))].map(contract => {
+      const group = document.createElement("optgroup");
+      group.label = contract;
+      group.append(...options("case", views.filter(it => it.contract === contract)));
+      return group;
+    }));
+    dtypes.replaceChildren(...options("dtype", own));
+    rays.replaceChildren(...options("ray", own.filter(it => it.dtype === view.dtype)));
+  };
+
+  const choose = wanted => {
+    const likeness = it => ["case", "dtype", "ray"].reduce((sum, name) =>
+      sum + (it[name] === view[name]) + 8 * (name === wanted.name && it[name] === wanted.value), 0);
+    const t = Number(view.t[range.value]), before = view.contract;
+    view = views.reduce((best, it) => likeness(it) > likeness(best) ? it : best);
+    const distance = i => Math.abs(Number(view.t[i]) - t);
+    offer();
+    show(view.contract === before && wanted.name === "case"
+      ? view.t.reduce((best, _, i) => distance(i) < distance(best) ? i : best, 0) : view.at);
+  };
+
+  const step = by => { range.value = Number(range.value) + by; station(); };
+  selects.forEach(select => select.addEventListener("change", () => choose(select)));
+  range.addEventListener("input", station);
+  find(".back").addEventListener("click", () => step(-1));
+  find(".on").addEventListener("click", () => step(1));
+  find(".to").addEventListener("click", () => { range.value = view.at; station(); });
+  find(".plot").addEventListener("pointerdown", event => {
+    const box = find(".plot").getBoundingClientRect(), left = 100 * (event.clientX - box.left) / box.width;
+    const distance = i => Math.abs(view.positions[i] - left);
+    range.value = view.positions.reduce((best, _, i) => distance(i) < distance(best) ? i : best, 0);
+    station();
+  });
+  for (const hidden of figure.querySelectorAll(".choices, .drag")) hidden.hidden = false;
+  offer();
+  show();
+}

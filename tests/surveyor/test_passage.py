@@ -1,0 +1,70 @@
+"""Passages: what an implementation computes along a ray, call by call."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Passage
+from harness.surveyor.explore import explorations
+from harness.surveyor.search import Budget
+
+
+def passages(function: Callable[[Tensor], Tensor], dtype: str = "float32") -> list[Passage]:
+    """Follow a softmax along the ray that is looked at first."""
+    listed = explorations([Case(function, "softmax")], Budget(0), laws=["value"], dtypes=[dtype], rays=["spike"])
+    return [found for found in listed[0].findings() if isinstance(found, Passage)]
+
+
+def naive(logits: Tensor) -> Tensor:
+    """The definition."""
+    exponentials = logits.exp()
+    return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+def library(logits: Tensor) -> Tensor:
+    """One operation, which has no stages."""
+    return logits.softmax(-1)
+
+
+def python(logits: Tensor) -> Tensor:
+    """More operations than are recorded."""
+    for _ in range(1100):
+        logits = logits + 0.0
+    return logits.softmax(-1)
+
+
+def test_the_breaking_point_is_between_two_neighbouring_calls() -> None:
+    """The exponential is finite in the one and infinite in the other, and the answer is right and NaN."""
+    (passage,) = passages(naive)
+    broken = [station.broken for station in passage.stations]
+    first = broken.index(True)
+    before, there = passage.stations[first - 1 : first + 1]
+    assert passage.breaks_at == there.t == 88.72283935546875
+    assert before.t == torch.tensor(there.t).nextafter(torch.tensor(0.0)).item()
+    assert [stage.operation for stage in there.stages] == ["exp", "sum"]
+    assert (there.stages[0].values[0], before.stages[0].values[0] < math.inf) == (math.inf, True)
+    assert math.isnan(there.actual[0])
+    assert there.expected[0] == before.actual[0] == 1.0
+    assert not any(broken[:first])
+    assert all(broken[first:])
+
+
+def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
+    """With no stage where it is one operation; the parameters rise."""
+    (passage,) = passages(library)
+    ts = [station.t for station in passage.stations]
+    assert passage.breaks_at is None
+    assert ts == sorted(set(ts))
+    assert ts[0] == 0.0
+    assert ts[-1] > 88.8
+    assert not any(station.stages or station.broken for station in passage.stations)
+
+
+def test_what_is_too_long_to_be_recorded_is_followed_without_stages() -> None:
+    """Its answers are there."""
+    (passage,) = passages(python)
+    assert not any(station.stages for station in passage.stations)
+    assert all(len(station.actual) == 8 for station in passage.stations)
