@@ -253,6 +253,8 @@ class _Look:
         What is made of subnormal numbers need not be one, as ``p ln p`` is none; and an exponential is only where one
         looks for it.
         """
+        if share(self.samples) <= HALF:
+            return False
         tiny = [*self._tiny(), *self._exponents()]
         kept = self._sampled(self.subject, tiny)
         answers = np.abs(_numbers(kept, "actual"))
@@ -271,7 +273,8 @@ class _Look:
         """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
         samples = []
         for example in drawn:
-            with contextlib.suppress(CaseError):
+            # Of a variance of zero there is nothing to say, and NumPy warns that it is none.
+            with contextlib.suppress(CaseError), np.errstate(all="ignore"):
                 samples.append(sampled(subject, self.value, example))
         return samples
 

@@ -218,6 +218,18 @@ def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[...
     assert statuses(found, "float32") == {Status.HOLDS}
 
 
+def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> None:
+    """Another likelihood has nothing to do with tiny variances, of which a flushed one is zero."""
+
+    def laplace(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
+        scale = (variance / 2.0).sqrt()
+        return ((2.0 * scale).log() + (target - mean).abs() / scale).mean()
+
+    found = checked(laplace, "gaussian_nll", "value", dtypes=("float32",))
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
 def test_an_exponential_that_overflows_is_no_flushing() -> None:
     """Some subnormal numbers are answered, those beyond ln(max) are lost."""
     found = checked(lambda x: 1.0 / (1.0 + (-x).exp()), "sigmoid", "value", dtypes=("float32",))
