@@ -64,6 +64,19 @@ def test_several_numbers_for_one_are_wrong_too() -> None:
     assert found.broken
 
 
+def test_a_single_number_for_several_is_shown() -> None:
+    """Several of another shape are not."""
+    assert compare(np.array([7.0]), lift(np.ones(2)), 1.0, FLOAT32).actual.tolist() == [7.0, 7.0]
+    assert np.isnan(compare(np.full(3, 7.0), lift(np.ones(2)), 1.0, FLOAT32).actual).all()
+
+
+def test_what_is_infinite_or_no_number_is_beyond_every_bound() -> None:
+    """Be the bound infinite."""
+    found = Measurement(np.array([np.inf, np.nan, np.nan]), np.array([np.inf, np.inf, 1.0]), np.ones(3), np.ones(3))
+    assert found.ratio.tolist() == [np.inf, np.inf, np.inf]
+    assert found.over == 3
+
+
 def test_nothing_is_no_deviation() -> None:
     """Where there is no element."""
     nothing = np.zeros(0)
