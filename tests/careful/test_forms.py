@@ -10,6 +10,9 @@ from harness.verdict.job import Job, jobs
 
 DTYPES = ("float32", "bfloat16")
 
+OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}
+"""Laws that are decided in float64 and float16, too."""
+
 GROUPS = {"value", "algebra", "finite", "gradient"}
 """What rounding decides; the other groups are those of any implementation."""
 
@@ -26,7 +29,8 @@ DEFECTS = {
 def decidable(form: Form) -> list[Job]:
     """The laws of a form that rounding decides."""
     case = Case(form.function, form.contract, declares=dict(form.declares), name=f"careful.forms.{form.name}")
-    return [job for job in jobs([case], dtypes=DTYPES) if job.law.group in GROUPS]
+    rounded = [job for job in jobs([case]) if job.law.group in GROUPS]
+    return [job for job in rounded if job.format.name in DTYPES or job.law.name in OF_ALL_DTYPES]
 
 
 def decided(job: Job) -> Verdict:
