@@ -13,9 +13,10 @@ import pytest
 import samples.run
 
 import reports
+from harness.cli.gate import _refuse_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Ended, Property, RunFolder, Status, Verdict, early, verdict_line
+from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, early, verdict_line
 from harness.record.folder import FILES
 from harness.work.ending import Ending
 from reports.page import write_report
@@ -61,6 +62,21 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     assert len(run.read(Verdict)) == 44
     assert len(run.chain(Verdict).lines) == 44
     assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
+
+
+@pytest.mark.usefixtures("check")
+def test_the_gate_has_no_verdict_on_a_run_that_was_interrupted() -> None:
+    """And no baseline is made of it; a whole one it says nothing of."""
+    kept(Session("it"), 7, 44, KeyboardInterrupt())
+    (finding,) = _refuse_unfinished("it", update=False)
+    assert finding.outcome is Outcome.NO_VERDICT
+    assert finding.sentence.startswith("The run was interrupted after 7 of 44 laws: ")
+    with pytest.raises(
+        UsageError, match="a baseline is made of a run that came to its end, got one that was interrupted"
+    ):
+        _refuse_unfinished("it", update=True)
+    kept(Session("it"), 44, 44)
+    assert _refuse_unfinished("it", update=True) == []
 
 
 KILLED = """
