@@ -61,6 +61,8 @@ def unfinished(works: Iterable[Work], *names: str) -> list[Work]:
     for work in works:
         if work.ended is Ended.FINISHED:
             missing.pop(work.plan, None)
+            # What had not got as far as a plan left nothing, and is made good for by any of the same command.
+            missing = {p: old for p, old in missing.items() if old.planned is not None or old.name != work.name}
         else:
             missing[work.plan] = work
     return [work for work in missing.values() if not names or work.name in names]

@@ -16,7 +16,7 @@ import reports
 from harness.cli.gate import _refuse_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, early, verdict_line
+from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early, verdict_line
 from harness.record.folder import FILES
 from harness.work.ending import Ending
 from reports.page import write_report
@@ -62,6 +62,15 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     assert len(run.read(Verdict)) == 44
     assert len(run.chain(Verdict).lines) == 44
     assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
+
+
+def test_what_ended_before_it_was_planned_is_made_good_for_by_the_same_command() -> None:
+    """And not by another."""
+    begun = Work(name="check", plan="a", ended=Ended.INTERRUPTED)
+    done = Work(name="check", plan="b", planned=4, done=4, ended=Ended.FINISHED)
+    assert early([begun]) == "interrupted before its work was planned"
+    assert early([begun, done.model_copy(update={"name": "survey"})]) != ""
+    assert early([begun, done]) == ""
 
 
 @pytest.mark.usefixtures("check")
