@@ -45,7 +45,7 @@ LAWS = {
         (
             *("any_cotangent", "value", "gradient", "impossible_classes_are_ignored", "value_on_extreme_numbers"),
             *("gradient_of_masked_rows", "gradient_ignores_masked_values", "gradient_beside_a_fully_masked_row"),
-            "gradient_digits_not_lost",
+            *("gradient_digits_not_lost", "rows_sum_to_one"),
         ),
         "signs",
     ),
