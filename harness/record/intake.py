@@ -64,8 +64,8 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
                 raise UsageError(rule=rule, value=kind, place=str(file), remedy=remedy)
             if status.st_size > MOST_BYTES:
                 raise _too_large(status.st_size, file, what, remedy)
-            # No more than that, should it grow meanwhile.
-            return stream.read(MOST_BYTES)
+            # No more than that, should it grow meanwhile; and no room for more is taken.
+            return stream.read(status.st_size)
     except (OSError, ValueError) as error:
         value = getattr(error, "strerror", None) or str(error)
         raise UsageError(rule=rule, value=value.lower(), place=str(file), remedy=remedy) from error

@@ -39,6 +39,29 @@ def test_memory_that_nobody_initialised_holds_something_else_each_time(
     assert sum(seen) >= 16
 
 
+@pytest.mark.parametrize("size", [1, 100, 60_000])
+def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
+    """Also the first word of a block, in which an allocator keeps what is no secret, and what a call has just freed."""
+
+    def total() -> Array:
+        (torch.ones(size) * 2.0).sum()
+        return to_array(torch.ones(size) + torch.empty(size))
+
+    assert all(repeated(total, FLOAT32).broken for _ in range(20))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
+    """However it was made; and an answer that is NaN anyway is no finding."""
+
+    def filled() -> Array:
+        x = torch.empty(100)
+        x[:50], x[50:] = 1.0, torch.nan
+        return to_array(x)
+
+    assert not repeated(filled, FLOAT32).broken
+
+
 def test_a_constant_answer_agrees_with_itself() -> None:
     """NaN and infinities too."""
     measurement = repeated(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)

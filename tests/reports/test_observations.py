@@ -60,7 +60,9 @@ def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
 def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder) -> None:
     """Oldest first, each once, however often it is named."""
     earlier = RunFolder(run.path.with_name("zzz"))
-    earlier.write_head(run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00"}))
+    earlier.write_head(
+        run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00", "files": {}})
+    )
     earlier.write(Verdict, [samples.run.verdict()])
     observations = reports.load(run.path.parent, run.path)
     assert observations["run"].unique().tolist() == ["earlier", run.head().name]

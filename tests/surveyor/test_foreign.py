@@ -91,7 +91,7 @@ def test_isolation_changes_no_finding(workplace: Path) -> None:
         for options in ({}, {"limits": Limits()}, {"limits": Limits(), "processes": 2})
     )
     assert here == apart == two
-    assert {json.loads(one)["kind"] for one in here} == {"breaking", "worst", "profile", "accumulator"}
+    assert {json.loads(one)["kind"] for one in here} == {"breaking", "worst", "profile", "passage", "accumulator"}
 
 
 def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command) -> None:
