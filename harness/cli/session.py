@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import click
+import typer
 
 from harness.calling.source import qualified, subject_of
 from harness.error import UsageError
@@ -291,7 +291,7 @@ def reached(work: Work, files: Mapping[str, Any]) -> int:
 def _how(error: BaseException | None) -> Ended:
     if isinstance(error, KeyboardInterrupt):
         return Ended.INTERRUPTED
-    if error is None or isinstance(error, SystemExit | click.exceptions.Exit):
+    if error is None or isinstance(error, SystemExit | typer.Exit):
         return Ended.FINISHED
     return Ended.FAILED
 

@@ -82,7 +82,7 @@ def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Exe
 
 def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor) -> None:
     """Of wall time, since no call of it was timed."""
-    with carry_out(Counting(count=1, manners={0: "sleeps"}), limits=Limits(law_s=0.5)) as hands:
+    with carry_out(Counting(count=1, manners={0: "sleeps"}), limits=Limits(law_s=0.5, first_call_s=0.5)) as hands:
         (answer,) = hands.answers([0])
     assert answer.loss is not None
     assert answer.loss.fault is Fault.HUNG
