@@ -51,6 +51,23 @@ def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
+    """What is compiled is not compiled again for it."""
+    compilations = []
+
+    def backend(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
+        compilations.append(graph)
+        return graph.forward
+
+    @torch.compile(backend=backend)
+    def unset(x: Tensor) -> Tensor:
+        return x + torch.empty(100)
+
+    x = torch.ones(100)
+    assert repeated(lambda: to_array(unset(x)), FLOAT32).broken
+    assert len(compilations) == 1
+
+
 def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
     """However it was made; and an answer that is NaN anyway is no finding."""
 

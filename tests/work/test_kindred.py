@@ -1,31 +1,20 @@
 """Kindred pieces: one process does them, as long as no other piece waits too long for that."""
 
-import os
-import time
 from pathlib import Path
 
 import pytest
+from samples.in_step import first_one_waits, in_step
 
 from harness.work.kindred import AHEAD, Kindred
 
-
-@pytest.fixture(autouse=True)
-def tests_on_the_path(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
-    """Other processes find this module, and what is to be waited for."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-
-
-def _wait_for(file: str) -> None:
-    until = time.monotonic() + 60.0
-    while not Path(file).exists() and time.monotonic() < until:
-        time.sleep(0.002)
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def test_kindred_pieces_are_done_by_one_process() -> None:
     """Where the other has enough to do of its own; what comes of them has the order that was asked for."""
     order = list(range(20))
     with Kindred(2, print, "ready") as processes:
-        futures = processes.submit(_in_step, order, [index % 2 for index in order])
+        futures = processes.submit(in_step, order, [index % 2 for index in order])
         done = [future.result() for future in futures]
     assert [index for index, _ in done] == order
     processes_of = [{process for index, process in done if index % 2 == kin} for kin in (0, 1)]
@@ -33,18 +22,11 @@ def test_kindred_pieces_are_done_by_one_process() -> None:
     assert processes_of[0] != processes_of[1]
 
 
-def _in_step(index: int) -> tuple[int, int]:
-    """Wait for the one beside it, which is done meanwhile."""
-    Path(f"{index}").touch()
-    _wait_for(f"{index ^ 1}")
-    return index, os.getpid()
-
-
 def test_a_process_goes_only_so_far_ahead() -> None:
     """It takes what is left behind then; and what fails is a piece's own failure."""
     order = list(range(3 * AHEAD))
     with Kindred(2, print, "ready") as processes:
-        futures = processes.submit(_first_one_waits, order, [index % 2 for index in order])
+        futures = processes.submit(first_one_waits, order, [index % 2 for index in order])
         assert futures[-2].result(timeout=120) == order[-2]
         with pytest.raises(ZeroDivisionError):
             futures[1].result(timeout=120)
@@ -52,9 +34,3 @@ def test_a_process_goes_only_so_far_ahead() -> None:
         assert not futures[0].done()
         Path("go").touch()
         assert futures[0].result(timeout=120) == 0
-
-
-def _first_one_waits(index: int) -> int:
-    if index == 0:
-        _wait_for("go")
-    return index // (index != 1)
