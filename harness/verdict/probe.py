@@ -135,7 +135,7 @@ def _property(job: Job, name: str, value: str, sentence: str, *, dtype: str | No
 
 def _holds_with(convention: Mapping[str, Any], *, where: str) -> str:
     options = " ".join(f"--declare {name}={_spelled(value)}" for name, value in convention.items())
-    return f"{{case}} holds with `{options}`{where}, and is judged so: declare it where it is meant"
+    return f"{{case}} holds with `{options}` on ordinary inputs{where}, and is judged so: declare it where it is meant"
 
 
 def _spelled(value: Any) -> str:
