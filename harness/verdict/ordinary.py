@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import hypothesis
 import numpy as np
 import torch
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +12,7 @@ from harness.floats import Format, Measurement
 from harness.laws.law import Axes, Contract, Example, Inputs, Law
 from harness.laws.subject import CaseError, Subject
 from harness.record import Fault
-from harness.verdict.reproducible import reproducible
+from harness.verdict.drawn import drawn
 
 EXAMPLES = 4
 """Examples drawn of a law: the first is the simplest there is, the others have a hundred rows or more each."""
@@ -55,24 +53,7 @@ class Sample:
 
 def examples(inputs: Inputs, format_: Format) -> list[Example]:
     """Draw a few examples, the same ones each time."""
-    drawn: list[Example] = []
-
-    @hypothesis.seed(0)
-    @settings(
-        max_examples=EXAMPLES,
-        phases=(Phase.generate,),
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
-    @given(inputs(format_))
-    def draw(example: Example) -> None:
-        drawn.append(example)
-
-    with reproducible():
-        draw()
-    return drawn
+    return list(drawn(inputs, format_, examples=EXAMPLES, seed=0))
 
 
 def sampled(subject: Subject, law: Law, example: Example) -> Sample:
