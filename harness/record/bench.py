@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.error import UsageError
 from harness.record.estimate import Estimate, median_ratio
+from harness.record.intake import invalid
 
 Rounds = tuple[float, ...]
 """A number a round, or a slice, in the order in which they were measured."""
@@ -335,11 +335,5 @@ def _benchmark(entry: Any, kind: type[RecordT], *, place: str) -> Benchmark[Reco
     try:
         return Benchmark(kind.model_validate(facts.get("extra_info")), Stats.model_validate(facts.get("stats")))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or error.title
-        raise UsageError(
-            rule=f"a benchmark of the suite `{kind.suite}` has a valid `{field}`",
-            value=f"{first['msg']} (found {first.get('input')!r:.80})",
-            place=place,
-            remedy="run `harness bench` again",
-        ) from error
+        what = f"a benchmark of the suite `{kind.suite}`"
+        raise invalid(error, place=place, what=what, remedy="run `harness bench` again") from error

@@ -132,14 +132,17 @@ def parsed(
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or kind.__name__
-        raise UsageError(
-            rule=f"{what} has a valid `{field:.80}`",
-            value=f"{first['msg']:.200} (found {shown(first.get('input'))})",
-            place=place,
-            remedy=remedy,
-        ) from error
+        raise invalid(error, place=place, what=what, remedy=remedy) from error
+
+
+def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMAGED) -> UsageError:
+    """Say of a record what is wrong first, the parameters as :func:`read_bytes` takes them."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or error.title
+    rule = f"{what} has a valid `{field:.80}`"
+    return UsageError(
+        rule=rule, value=f"{first['msg']:.200} (found {shown(first.get('input'))})", place=place, remedy=remedy
+    )
 
 
 def shown(value: object) -> str:
