@@ -44,7 +44,6 @@ class Passage(SurveyRecord):
     formula: str
     breaks_at: float | None
     """The breaking point, where there is one."""
-    breaks_at_hex: str | None
     form: str | None = None
     """Its closed form, where it is known."""
     expected_break: bool = False

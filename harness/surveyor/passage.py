@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU
 from harness.calling.trace import Recorder, Tape
+from harness.calling.trace.rules import MOVES
 from harness.floats import Array
 from harness.floats.oracle import confirming
 from harness.laws.law import Example, Ray
@@ -36,7 +37,7 @@ SHOWN = ("spike", "uniform offset", "two-point gap", "positive", "negative")
 """Rays on which few entries differ, so that they can be looked at."""
 
 _BEYOND, _CLOSER = 1.5, 1.5
-_QUIET = frozenset({"clone", "copy", "to", "fill", "zero", "repeat", "cat", "stack", "index", "gather"})
+_QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 
 def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
@@ -64,7 +65,6 @@ def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
         ray=ray.name,
         formula=ray.formula,
         breaks_at=point.value,
-        breaks_at_hex=point.value_hex,
         form=point.form,
         expected_break=point.expected_break,
         stations=tuple(_station(course, place) for place in _places(course, point.value)),

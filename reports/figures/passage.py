@@ -84,13 +84,7 @@ class View:
     @property
     def position(self) -> float | None:
         """How far from the left the breaking point is, in percent."""
-        point = self.passage.breaks_at
-        return None if point is None else 100.0 * self._x(point) / WIDTH
-
-    @property
-    def cursor(self) -> float:
-        """How far from the left the first station shown is, in percent."""
-        return self.positions[self.at]
+        return None if self.passage.breaks_at is None else self.positions[self.at]
 
     @property
     def positions(self) -> tuple[float, ...]:
@@ -182,7 +176,6 @@ class Watch:
     """
 
     kind: ClassVar[str] = "watch"
-    heading: ClassVar[str] = "An implementation beside the exact answer"
 
     views: tuple[View, ...]
 

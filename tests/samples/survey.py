@@ -83,7 +83,6 @@ def passages() -> list[Passage]:
             ray="spike",
             formula="(t, 0, ..., 0)",
             breaks_at=value,
-            breaks_at_hex=None if value is None else value.hex(),
             form=None if value is None else "ln(max + ulp/2)",
             expected_break=value is not None,
             stations=tuple(station(t, overflows_from=value) for t in sorted({0.0, 40.0, 133.0, *around})),
