@@ -81,7 +81,8 @@ def prove(
                 ending.early = "not finished"
         known = [] if proving is None else proving.proofs()
         proofs = [proof for proof in known if proof.skipped is None]
-        opened.add_proofs(proofs)
+        for proof in proofs:
+            opened.keep(proof)
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")

@@ -4,10 +4,9 @@ import hashlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,10 +14,10 @@ import typer
 
 from harness.calling.source import qualified, subject_of
 from harness.error import UsageError
-from harness.record import FILES, SEED, DataSource, Ended, Proof, Property, Row, Run, RunFolder, Subject, Verdict, Work
-from harness.record.folder import KeyedT
+from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
 from harness.record.journal import Journal
 from harness.record.lock import lock, unlock
+from harness.record.storage import written
 from harness.work.ending import Ending
 from harness.work.environment import environment
 from harness.work.plan import Plan, to_document
@@ -60,7 +59,8 @@ class Session:
                 value=f"`{path}`, a folder that is neither",
                 remedy="name another folder",
             )
-        _make(path)
+        with written(path):
+            path.mkdir(parents=True, exist_ok=True)
         lock(path)
         self.folder.sweep()
         if existing and not fresh:
@@ -90,11 +90,9 @@ class Session:
                 files[name] = journal.state
                 journal.close()
         work = tuple(self._ended(work, files) if work.ended is None else work for work in head.work)
-        healed = head.model_copy(update={"work": work, "files": files, "replaced": {}})
-        for name, state in head.replaced.items():
-            # A benchmark file: either is known, and which one it is was not looked at.
-            if name not in FILES.values():
-                healed = healed.model_copy(update={"replaced": {**healed.replaced, name: state}})
+        # Of a benchmark file either state is known, and which one it is was not looked at.
+        replaced = {name: state for name, state in head.replaced.items() if name not in FILES.values()}
+        healed = head.model_copy(update={"work": work, "files": files, "replaced": replaced})
         self.folder.write_head(healed)
         return healed
 
@@ -235,22 +233,6 @@ class Session:
         """Record where the images come from."""
         self.folder.revise(data=source)
 
-    def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Add verdicts to those the run has, replacing those on the same law, case, dtype and device."""
-        self._keep_all(verdicts)
-
-    def add_properties(self, properties: Iterable[Property]) -> None:
-        """Add properties to those the run has, replacing those of the same name on the same case, dtype and device."""
-        self._keep_all(properties)
-
-    def add_proofs(self, proofs: Iterable[Proof]) -> None:
-        """Add proofs to those the run has, replacing those on the same case, quantity, dtype, device and layout."""
-        self._keep_all(proofs)
-
-    def _keep_all(self, records: Iterable[KeyedT]) -> None:
-        for record in records:
-            self.keep(record)
-
 
 class Unrecorded(Session):
     """What a command that writes into no run has in place of one."""
@@ -294,13 +276,6 @@ def _how(error: BaseException | None) -> Ended:
     if error is None or isinstance(error, SystemExit | typer.Exit):
         return Ended.FINISHED
     return Ended.FAILED
-
-
-def _make(path: Path) -> None:
-    from harness.record.storage import written
-
-    with written(path):
-        path.mkdir(parents=True, exist_ok=True)
 
 
 def _digest(text: str) -> str:

@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> No
 
 def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> None:
     """The commands that filled it are listed."""
-    Session("one").add_verdicts([verdict()])
+    Session("one").keep(verdict())
     again = Session("one")
     assert len(again.head.commands) == 2
     assert again.folder.read(Verdict) == [verdict()]
@@ -155,7 +155,7 @@ def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> No
 def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
     """The main job runs twice."""
     session = Session("one")
-    session.add_verdicts([verdict()])
+    session.keep(verdict())
     (session.folder.path / "report").mkdir()
     assert Session("one", fresh=True).folder.read(Verdict) == []
 
