@@ -41,7 +41,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytester) -> None:
     """Beside the tests that are none of ours."""
-    result = project.runpytest_subprocess("--collect-only", "-q")
+    result = project.runpytest_inprocess("--collect-only", "-q")
     result.stdout.fnmatch_lines(
         [
             "test_mine.py::test_stable[[]value-in-float32[]]",
@@ -57,7 +57,7 @@ def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytest
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["in one process", "under xdist"])
 def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester, words: tuple[str, ...]) -> None:
     """As one finding of both; a declared failure is expected; header and summary say what was checked."""
-    result = project.runpytest_subprocess("-rx", *words)
+    result = project.runpytest_inprocess("-rx", *words)
     result.assert_outcomes(passed=3, failed=2, xfailed=1)
     result.stdout.fnmatch_lines(["harness: *, seed 20240229"])
     result.stdout.fnmatch_lines(["*= laws =*", "DEFECT*test_mine.naive*", "*88.72283935546875*", "*in *float*"])
@@ -82,13 +82,13 @@ def test_naive(check):
 def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytester) -> None:
     """Within forty lines of eighty columns, without a traceback or an object's dump; ``-v`` has the blocks."""
     pytester.makepyfile(test_mine=ELEVEN)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     failed = result.parseoutcomes()["failed"]
     assert failed >= 10
     assert len(result.outlines) <= 40 + failed - 11
     assert not any("object at 0x" in line or "Check(" in line for line in result.outlines)
     assert sum("is broken" in line or "overflows" in line for line in result.outlines) <= 6
-    wordy = pytester.runpytest_subprocess("-v", "-k", "value-in")
+    wordy = pytester.runpytest_inprocess("-v", "-k", "value-in")
     wordy.stdout.fnmatch_lines(["*= FAILURES =*", "E*test_mine.naive breaks value [[]float32[]]"])
 
 
@@ -106,7 +106,7 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
             check(spread)
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=4)
     assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
 
@@ -122,10 +122,10 @@ def test_lost_digits_pass_unless_the_user_is_strict(pytester: pytest.Pytester) -
             check(lambda x: torch.log_softmax(x, -1))
         """
     )
-    lenient = pytester.runpytest_subprocess()
+    lenient = pytester.runpytest_inprocess()
     lenient.assert_outcomes(passed=1)
     lenient.stdout.fnmatch_lines(["LOST DIGITS*", "verdict: no defect in 1 law (0 hold, 1 loses digits)*"])
-    pytester.runpytest_subprocess("--harness-strict").assert_outcomes(failed=1)
+    pytester.runpytest_inprocess("--harness-strict").assert_outcomes(failed=1)
 
 
 def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -> None:
@@ -139,7 +139,7 @@ def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -
             check(lambda x: torch.softmax(x, -1))
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*XPASS(strict)*none*"])
 
@@ -158,7 +158,7 @@ def test_an_implementation_that_raises_is_not_the_declared_failure(pytester: pyt
             check(none)
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*none raises NotImplementedError: later*"])
 
@@ -174,7 +174,7 @@ def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
             pass
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*nothing was checked*"])
 
@@ -194,14 +194,14 @@ def test_what_a_law_cannot_be_asked_of_is_skipped_with_the_reason(pytester: pyte
             check(softmax)
         """
     )
-    result = pytester.runpytest_subprocess("-rs", "-W", "error")
+    result = pytester.runpytest_inprocess("-rs", "-W", "error")
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED*autograd cannot follow*"])
 
 
 def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
     """Which the header repeats."""
-    result = project.runpytest_subprocess("--harness-seed", "7", "--harness-seconds", "0.01", "-k", "stable")
+    result = project.runpytest_inprocess("--harness-seed", "7", "--harness-seconds", "0.01", "-k", "stable")
     result.assert_outcomes(passed=2, deselected=4)
     result.stdout.fnmatch_lines(["harness: *, seed 7, 0.01 s a law"])
 
@@ -224,7 +224,7 @@ def test_a_decorator_that_cannot_work_is_a_plain_message(
             pass
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     assert result.ret != 0
     result.stdout.fnmatch_lines([text])
     result.stdout.no_fnmatch_line("*Traceback*")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from samples.command import Command
 
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
@@ -21,10 +22,10 @@ STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
 ONE_LAW = ("--law", "value", "--dtypes", "float32")
 
 
-def harness(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+@pytest.fixture
+def harness(harness_command: Command, one_worker: None) -> Command:
+    """Run the command, which has foreign code checked in a process of its own."""
+    return harness_command
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def homework(workplace: Path) -> Path:
     return file
 
 
-def test_a_declared_break_is_expected_in_the_dtypes_it_names(homework: Path) -> None:
+def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, homework: Path) -> None:
     """And not found is as red as broken."""
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
@@ -48,7 +49,7 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(homework: Path) -> 
     assert "`value:float8=no`" in wrong.stderr
 
 
-def test_the_formats_are_written_where_the_user_says(homework: Path) -> None:
+def test_the_formats_are_written_where_the_user_says(harness: Command, homework: Path) -> None:
     """Each beside the table."""
     files = ("--json", "out/v.json", "--junit", "out/v.xml", "--markdown", "out/v.md")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, *files)
@@ -66,7 +67,7 @@ def _refused(constant: str) -> None:
     raise AssertionError(constant)
 
 
-def test_fail_fast_stops_at_the_first_failure(homework: Path) -> None:
+def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) -> None:
     """And says that it did."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--fail-fast")
     assert done.returncode == 1
@@ -76,7 +77,7 @@ def test_fail_fast_stops_at_the_first_failure(homework: Path) -> None:
     )
 
 
-def test_seconds_bound_the_search_of_a_law(workplace: Path) -> None:
+def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) -> None:
     """At least one example is looked at."""
     code = "import time\n\ndef softmax(x):\n    time.sleep(0.2)\n    return x.softmax(-1)\n"
     Path("slow.py").write_text(code, encoding="utf-8")
@@ -87,7 +88,7 @@ def test_seconds_bound_the_search_of_a_law(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
-def test_a_replay_reproduces_what_an_adapter_was_needed_for(workplace: Path, isolate: str) -> None:
+def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, workplace: Path, isolate: str) -> None:
     """With the adapter, the convention and a file in another folder, floats in hexadecimal."""
     Path("week 2").mkdir()
     code = "def loss(prediction, target, half):\n    return ((prediction - target) ** 2).mean() / half\n"
@@ -104,7 +105,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(workplace: Path, iso
     assert deviation in again.stdout
 
 
-def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(workplace: Path) -> None:
+def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command, workplace: Path) -> None:
     """A silent skip would be a pass: exit code 2."""
     Path("array.py").write_text("import numpy as np\n\nsoftmax = np.exp\n", encoding="utf-8")
     words = ("array.py:softmax", "--contract", "softmax", "--dtypes", "bfloat16", "--law", "value", "--call", "numpy")
@@ -124,7 +125,9 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(workplace: Path) 
     ],
     ids=["device", "adapter", "corpus", "break"],
 )
-def test_an_option_that_cannot_be_met_is_one_plain_line(homework: Path, words: tuple[str, ...], text: str) -> None:
+def test_an_option_that_cannot_be_met_is_one_plain_line(
+    harness: Command, homework: Path, words: tuple[str, ...], text: str
+) -> None:
     """Exit code 2, from the worker's side too."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *words)
     assert done.returncode == 2
@@ -132,7 +135,7 @@ def test_an_option_that_cannot_be_met_is_one_plain_line(homework: Path, words: t
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(workplace: Path) -> None:
+def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harness: Command, workplace: Path) -> None:
     """It fails no law; what is declared is silent."""
     Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
     check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
@@ -182,14 +185,14 @@ def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
     assert checks == [NAIVE, STABLE]
 
 
-def test_only_a_file_can_be_watched(workplace: Path) -> None:
+def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
     """A package has no one file."""
     done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
     assert done.returncode == 2
     assert "name `file.py:function`" in done.stderr
 
 
-def test_help_shows_examples_and_exit_codes() -> None:
+def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
     """Each example as one can paste it."""
     done = harness("check", "--help")
     assert done.returncode == 0
