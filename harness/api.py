@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from harness.case import Break, Case
+from harness.error import UsageError
+from harness.formula.spelling import written
 from harness.record import SEED, Property, Status, Verdict
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
@@ -23,6 +25,10 @@ def check(
     function: Callable[..., Any],
     contract: str | None = None,
     *,
+    formula: str | None = None,
+    form: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+    over: str = "rows",
     laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     devices: Sequence[str] = ("cpu",),
@@ -43,6 +49,8 @@ def check(
         The implementation: a function with the contract's signature, a module or a class of one, an optimizer.
     contract
         Name of the contract; that of the function where absent.
+    formula, form, inputs, over
+        The mathematics that it computes in place of a contract: see :func:`formula_contract`.
     laws, dtypes
         Names of the laws and dtypes to check; all of the contract's where empty.
     devices
@@ -73,13 +81,15 @@ def check(
     Raises
     ------
     UsageError
-        If the contract, a law, a dtype or a device does not exist, or the function's name says no contract.
+        If the contract, a law, a dtype or a device does not exist, the function's name says no contract, or the
+        formula is none.
 
     Notes
     -----
     A function that hangs or ends the process takes this one with it; ``harness check`` runs it in another.
     """
-    case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    claim = formula_contract(contract, formula, form, inputs, over)
+    case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed, probe = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict), Probe()
     with _quietly():
         properties = {one.key: one for job in listed for one in probe.properties(job)}
@@ -90,6 +100,36 @@ def check(
             ),
             properties.values(),
         )
+
+
+def formula_contract(
+    contract: str | None, formula: str | None, form: str | None, inputs: Mapping[str, str] | None, over: str
+) -> str | None:
+    """Return the contract that is meant: by its name, or that of a formula.
+
+    Parameters
+    ----------
+    contract
+        Its name, where there is no formula.
+    formula
+        What is true, such as ``"x * tanh(x)"``; or ``file.py:function``, a function in the same words.
+    form
+        How one computes it, where that is not how the formula is written.
+    inputs
+        What each input may be: ``{"x": "positive", "p": "distribution", "t": "-1..1", "keep": "mask"}``.
+    over
+        Whether an implementation reduces over ``rows``, or over ``all`` that it is given.
+
+    Raises
+    ------
+    UsageError
+        If both are given, or the formula is none.
+    """
+    if formula is None:
+        return contract
+    if contract is not None:
+        raise UsageError(rule="a function is checked against a contract or a formula", value="both")
+    return written(formula, form, inputs, over=over).text
 
 
 @contextmanager

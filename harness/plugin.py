@@ -31,8 +31,12 @@ TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
 def parametrize_laws(
-    contract: str,
+    contract: str | None = None,
     *,
+    formula: str | None = None,
+    form: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+    over: str = "rows",
     laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     breaks: Mapping[str, str | Break] | None = None,
@@ -46,6 +50,8 @@ def parametrize_laws(
     ----------
     contract
         Name of the contract.
+    formula, form, inputs, over
+        The mathematics that the function computes, in place of a contract, as :func:`harness.check` takes them.
     laws, dtypes
         Names to restrict to; all of the contract's where empty.
     breaks
@@ -66,11 +72,12 @@ def parametrize_laws(
         def test_fused_softmax(check):
             check(my_kernels.fused_softmax)
     """
+    said = (formula, form, dict(inputs or {}), over)
     claims = {"declares": dict(declares or {}), "breaks": dict(breaks or {}), "call": call}
 
     def decorate(test: TestT) -> TestT:
         mark = getattr(pytest.mark, MARK)
-        marked: TestT = mark(contract, claims, tuple(laws), tuple(dtypes), examples)(test)
+        marked: TestT = mark((contract, *said), claims, tuple(laws), tuple(dtypes), examples)(test)
         return marked
 
     return decorate
@@ -113,7 +120,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "check" not in metafunc.fixturenames:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: a test with `parametrize_laws` takes `check`")
-    from harness.api import checks
+    from harness.api import checks, formula_contract
     from harness.error import UsageError
 
     contract, claims, laws, dtypes, examples = mark.args
@@ -122,7 +129,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     settings["seconds"] = config.getoption("harness_seconds")
     strict = config.getoption("harness_strict")
     try:
-        parameters = checks(contract, claims, laws=laws, dtypes=dtypes, strict=strict, **settings)
+        claim = formula_contract(*contract)
+        if claim is None:
+            raise UsageError(rule="`parametrize_laws` takes a contract or a formula", value="neither")
+        parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])

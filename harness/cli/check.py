@@ -11,9 +11,14 @@ import typer
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
+    FormOption,
+    FormulaOption,
+    InputOption,
+    OverOption,
     RunOption,
     SeedOption,
     TargetArgument,
+    claimed_contract,
     complete_contract,
     complete_law,
     console,
@@ -46,6 +51,8 @@ Examples:
     harness check homework.py:softmax --watch
   one whose name says no contract
     harness check homework.py:attention_weights --contract softmax
+  one that no contract is about, against its mathematics
+    harness check homework.py:quick_gelu --formula 'x * sigmoid(1.702 * x)'
   one of an installed package, called as its signature asks
     harness check torch.nn.functional:softmax --contract softmax \\
       --call 'lambda f, x: f(x, dim=-1)'
@@ -77,6 +84,10 @@ def check(
         str | None,
         Option(help="Contract that the function claims; else its name says it.", autocompletion=complete_contract),
     ] = None,
+    formula: FormulaOption = None,
+    form: FormOption = None,
+    input_: InputOption = None,
+    over: OverOption = "rows",
     call: CallOption = None,
     declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
     breaks: Annotated[
@@ -118,7 +129,7 @@ def check(
         refuse_damaged(corpus)
     campaign = Campaign(
         target,
-        contract,
+        claimed_contract(contract, formula, form, input_, over),
         declares=conventions(declare or []),
         breaks=declared_breaks(breaks or []),
         call=call,

@@ -66,6 +66,49 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
 ]
+FormulaOption = Annotated[
+    str | None,
+    typer.Option("--formula", help="Mathematics that it computes, such as 'x * tanh(x)'; or file.py:function."),
+]
+FormOption = Annotated[
+    str | None, typer.Option("--form", help="How one computes that formula; it is judged against this form.")
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", help="What an input of the formula may be: x=positive, p=distribution, t=-1..1, keep=mask."
+    ),
+]
+OverOption = Annotated[
+    str, typer.Option("--over", help="What the formula is reduced over: rows, or all that the function is given.")
+]
+
+
+def claimed_contract(
+    contract: str | None, formula: str | None, form: str | None, inputs: list[str] | None, over: str
+) -> str | None:
+    """Return the contract that the options say: by its name, or a formula's.
+
+    Raises
+    ------
+    UsageError
+        If they say two, or the formula is none.
+    """
+    if formula is None:
+        for name, given in (("--form", form), ("--input", inputs)):
+            if given:
+                raise UsageError(rule=f"`{name}` goes with `--formula`", value="none")
+        return contract
+    if contract is not None:
+        raise UsageError(rule="a function is checked against a contract or a formula", value="both")
+    from harness.formula.grammar import parsed
+    from harness.formula.spelling import stated_inputs, written
+
+    spelled = written(formula, form, stated_inputs(inputs or []), over=over)
+    parsed(spelled)
+    return spelled.text
+
+
 CallOption = Annotated[
     str | None,
     typer.Option(

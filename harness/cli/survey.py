@@ -7,9 +7,14 @@ import typer
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
+    FormOption,
+    FormulaOption,
+    InputOption,
+    OverOption,
     RunOption,
     SeedOption,
     TargetArgument,
+    claimed_contract,
     console,
     conventions,
     declared_breaks,
@@ -27,6 +32,10 @@ from harness.work.ending import Ending
 def survey(
     target: TargetArgument = "cases",
     contract: Annotated[str | None, typer.Option(help="Contract that the function claims; or only this one.")] = None,
+    formula: FormulaOption = None,
+    form: FormOption = None,
+    input_: InputOption = None,
+    over: OverOption = "rows",
     call: CallOption = None,
     law: Annotated[list[str] | None, typer.Option(help="Only this law; may be given several times.")] = None,
     ray: Annotated[list[str] | None, typer.Option(help="Only this ray; may be given several times.")] = None,
@@ -53,6 +62,7 @@ def survey(
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
 
+    contract = claimed_contract(contract, formula, form, input_, over)
     planned = Survey(
         target,
         contract,

@@ -11,6 +11,9 @@ from importlib import import_module
 
 from harness.case import Case
 from harness.error import UsageError, did_you_mean, listed
+from harness.formula.contract import contract_of as contract_of_formula
+from harness.formula.signature import in_order_of
+from harness.formula.spelling import is_formula
 from harness.laws import Contract
 from harness.laws.claim import contract_of
 
@@ -28,13 +31,15 @@ def contracts() -> dict[str, Contract]:
 
 
 def contract_named(name: str) -> Contract:
-    """Look a contract up.
+    """Look a contract up, or make it of a formula.
 
     Raises
     ------
     UsageError
         If there is none of that name; the message lists those there are.
     """
+    if is_formula(name):
+        return contract_of_formula(name)
     known = contracts()
     if name not in known:
         raise UsageError(
@@ -48,11 +53,15 @@ def contract_named(name: str) -> Contract:
 def claimed(case: Case) -> Case:
     """Return a case with the contract that it claims, by its name where it claims none.
 
+    A formula's inputs are in the order of the implementation's parameters.
+
     Raises
     ------
     UsageError
         If its name is that of none, or of several.
     """
+    if is_formula(case.contract):
+        return replace(case, contract=in_order_of(case.function, case.contract, called=case.call is None))
     if case.contract:
         return case
     # Neither the module nor the function it is defined in says what it is.

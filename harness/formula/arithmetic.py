@@ -1,0 +1,263 @@
+"""The values of a graph, in float64 and in double-double.
+
+An environment has an array for each input, by name, with the entries of a row along the last axis and one number a row
+as a row of one; masks are boolean. What has no double-double here is NaN, which the running error makes undecided.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.floats import Array, DoubleDouble, lift
+from harness.floats import double_double as dd
+from harness.formula.node import Node
+
+Environment = Mapping[str, NDArray[Any]]
+"""The inputs by name."""
+
+MOST_STEPS = 64
+"""Longest row that is added step by step in double-double."""
+
+
+def _torch(name: str) -> Callable[[Array], Array]:
+    function = getattr(torch.special, name)
+
+    def apply(x: Array) -> Array:
+        return np.asarray(function(torch.from_numpy(np.array(x, dtype=np.float64))).numpy())
+
+    return apply
+
+
+def _chain(a: Array, b: Array) -> Array:
+    return np.where(a == 0.0, 0.0 * np.zeros_like(b), a * b)
+
+
+def _largest(x: Array) -> Array:
+    return np.asarray(x.max(-1, keepdims=True))
+
+
+def first_largest(x: Array, *, last: bool = False) -> NDArray[np.bool_]:
+    """Where the first, or the last, of the largest entries of each row is."""
+    at = x.shape[-1] - 1 - np.flip(x, -1).argmax(-1) if last else x.argmax(-1)
+    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
+
+
+def _cumsum_from_end(x: Array) -> Array:
+    return np.flip(np.flip(x, -1).cumsum(-1), -1)
+
+
+def _sigmoid(x: Array) -> Array:
+    t = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0.0, t, 1.0) / (1.0 + t))
+
+
+_UNARY: Mapping[str, Callable[[Array], Array]] = {
+    **{name: getattr(np, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")},
+    "atan": np.arctan,
+    "sigmoid": _sigmoid,
+    "abs": np.abs,
+    "neg": np.negative,
+    "stop": np.asarray,
+    "erf": _torch("erf"),
+    "erfc": _torch("erfc"),
+    "sum": lambda x: np.asarray(x.sum(-1, keepdims=True)),
+    "largest": _largest,
+    "count": lambda x: np.asarray(float(x.shape[-1])),
+    "cumsum": lambda x: x.cumsum(-1),
+    "cumsum_from_end": _cumsum_from_end,
+}
+_BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "larger": np.maximum,
+    "less": np.less,
+    "not_more": np.less_equal,
+    "chain": _chain,
+    "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
+}
+
+
+def values(nodes: Iterable[Node], environment: Environment, *, swapped: bool = False) -> dict[Node, NDArray[Any]]:
+    """Return the float64 value of every node.
+
+    Parameters
+    ----------
+    nodes
+        In an order in which each comes after what it is computed of.
+    environment
+        The inputs.
+    swapped
+        Whether ties are broken the other way.
+    """
+    found: dict[Node, NDArray[Any]] = {}
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            found[one] = _value(one, [found[argument] for argument in one.arguments], environment, swapped=swapped)
+    return found
+
+
+def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool) -> NDArray[Any]:
+    if swapped and one.operation in _SWAPPED:
+        return np.asarray(_SWAPPED[one.operation](*of))
+    if one.operation in _UNARY:
+        return _UNARY[one.operation](of[0])
+    if one.operation in _BINARY:
+        return _BINARY[one.operation](of[0], of[1])
+    match one.operation:
+        case "input":
+            return environment[str(one.value)]
+        case "number":
+            return np.asarray(nearest(one.value))
+        case "pi":
+            return np.asarray(math.pi)
+        case "where":
+            return np.asarray(np.where(of[0], of[1], of[2]))
+        case "first_largest":
+            return first_largest(of[0])
+    raise NotImplementedError(one.operation)
+
+
+_SWAPPED: Mapping[str, Callable[..., Any]] = {
+    "less": np.less_equal,
+    "not_more": np.less,
+    "first_largest": lambda x: first_largest(x, last=True),
+}
+
+
+def nearest(value: Any) -> float:
+    """The float64 nearest to a fraction."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+# Double-double
+
+
+def _select(condition: Any, a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(np.where(condition, a.hi, b.hi), np.where(condition, a.lo, b.lo))
+
+
+def _is_less(a: DoubleDouble, b: DoubleDouble) -> Any:
+    return (a.hi < b.hi) | ((a.hi == b.hi) & (a.lo < b.lo))
+
+
+def _root(x: DoubleDouble) -> DoubleDouble:
+    """One step of Newton's: about ``2^-104``."""
+    start = np.sqrt(x.hi)
+    rest = x - dd.two_product(start, start)
+    usable = (start > 0.0) & np.isfinite(start)
+    step = np.where(usable, rest.hi / np.where(usable, 2.0 * start, 1.0), 0.0)
+    return dd.two_sum(start, step)
+
+
+def _expm1(x: DoubleDouble) -> DoubleDouble:
+    small = np.abs(x.hi) < 0.34
+    near = dd._expm1_reduced(DoubleDouble(np.where(small, x.hi, 0.0), np.where(small, x.lo, 0.0)))
+    return _select(small, near, dd.exp(x) - 1.0)
+
+
+def _tanh(x: DoubleDouble) -> DoubleDouble:
+    """``-expm1(-2 |x|) / (expm1(-2 |x|) + 2)``, with the sign of the argument."""
+    negative = x.hi < 0.0
+    e = _expm1(_select(negative, x, -x) * 2.0)
+    size = -(e / (e + 2.0))
+    return _select(negative, -size, size)
+
+
+def _logistic(x: DoubleDouble) -> DoubleDouble:
+    negative = x.hi < 0.0
+    t = dd.exp(_select(negative, x, -x))
+    return _select(negative, t, lift(np.ones_like(t.hi))) / (t + 1.0)
+
+
+def _largest_pair(x: DoubleDouble) -> DoubleDouble:
+    hi = x.hi.max(-1, keepdims=True)
+    lo = np.where(x.hi == hi, x.lo, -np.inf).max(-1, keepdims=True)
+    return DoubleDouble(hi, np.where(np.isfinite(lo), lo, 0.0))
+
+
+def _steps(x: DoubleDouble, *, from_end: bool = False) -> DoubleDouble:
+    k = x.shape[-1]
+    if k > MOST_STEPS:
+        return lift(np.full(x.shape, np.nan))
+    hi, lo = np.empty(x.shape), np.empty(x.shape)
+    running = lift(np.zeros(x.shape[:-1]))
+    for at in reversed(range(k)) if from_end else range(k):
+        running = running + x[..., at]
+        hi[..., at], lo[..., at] = running.hi, running.lo
+    return DoubleDouble(hi, lo)
+
+
+def _unknown(x: DoubleDouble) -> DoubleDouble:
+    return lift(np.full(x.shape, np.nan))
+
+
+_PAIRS: Mapping[str, Callable[..., DoubleDouble]] = {
+    "exp": dd.exp,
+    "log": dd.log,
+    "log1p": dd.log1p,
+    "expm1": _expm1,
+    "sqrt": _root,
+    "tanh": _tanh,
+    "sigmoid": _logistic,
+    **dict.fromkeys(("erf", "erfc", "sin", "cos", "atan"), _unknown),
+    "abs": lambda x: _select(x.hi < 0.0, -x, x),
+    "neg": lambda x: -x,
+    "stop": lambda x: x,
+    "sum": lambda x: dd.total(x, keepdims=True),
+    "largest": _largest_pair,
+    "count": lambda x: lift(float(x.shape[-1])),
+    "cumsum": _steps,
+    "cumsum_from_end": lambda x: _steps(x, from_end=True),
+    "add": dd.add,
+    "sub": lambda a, b: a - b,
+    "mul": dd.multiply,
+    "div": dd.divide,
+    "larger": lambda a, b: _select(_is_less(a, b), b, a),
+    "chain": lambda a, b: _select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
+    "where": _select,
+    "spread": lambda x, like: DoubleDouble(
+        *(np.broadcast_to(part, np.broadcast_shapes(x.shape, like.shape)) for part in x.pair)
+    ),
+}
+
+
+def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:
+    """Return the double-double value of every node; conditions and masks are booleans."""
+    found: dict[Node, Any] = {}
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            found[one] = _pair(one, [found[argument] for argument in one.arguments], environment)
+    return found
+
+
+def _pair(one: Node, of: list[Any], environment: Environment) -> Any:
+    if one.operation in _PAIRS:
+        return _PAIRS[one.operation](*of)
+    match one.operation:
+        case "input":
+            given = environment[str(one.value)]
+            return given if given.dtype == np.bool_ else lift(given)
+        case "number":
+            exact = Fraction(one.value or 0)
+            hi = nearest(exact)
+            rest = nearest(exact - Fraction(hi)) if math.isfinite(hi) else 0.0
+            return DoubleDouble(np.asarray(hi), np.asarray(rest))
+        case "pi":
+            return DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16))
+        case "less":
+            return _is_less(of[0], of[1])
+        case "not_more":
+            return ~_is_less(of[1], of[0])
+        case "first_largest":
+            return first_largest(of[0].hi)
+    raise NotImplementedError(one.operation)

@@ -1,0 +1,166 @@
+"""The values of a graph in ball arithmetic: what is true, to as many digits as are asked for.
+
+A ball whose exponential overflowed is unknown, never infinity, and so is what is divided by a ball that has zero in it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx, fmpq
+from numpy.typing import NDArray
+
+from harness.floats import elementwise
+from harness.formula.node import Node
+
+Balls = NDArray[np.object_]
+
+PRECISIONS = (160, 640, 2560, 10240)
+"""Bits with which it is tried."""
+
+ENOUGH_BITS = 120
+_NEGLIGIBLE = arb(2) ** -1210
+_UNKNOWN = arb("nan")
+
+
+def _is_infinite(x: arb) -> bool:
+    return not x.is_finite() and not x.is_nan()
+
+
+def _exp(x: arb) -> arb:
+    value = x.exp()
+    return value if value.is_finite() else _UNKNOWN
+
+
+def _log(x: arb) -> arb:
+    return x.log() if x > 0 else _UNKNOWN
+
+
+def _sqrt(x: arb) -> arb:
+    return x.sqrt() if x >= 0 else arb(0) if x.is_zero() else x.sqrt() if x.mid() > 0 else _UNKNOWN
+
+
+def _divide(a: arb, b: arb) -> arb:
+    value = a / b
+    return value if value.is_finite() else _UNKNOWN
+
+
+def _chain(a: arb, b: arb) -> arb:
+    return arb(0) if a.is_zero() else a * b
+
+
+def _larger(a: arb, b: arb) -> arb:
+    if a.is_nan() or b.is_nan():
+        return _UNKNOWN
+    return a if a > b else b if b > a else a.max(b)
+
+
+def _middle(x: arb) -> arb:
+    return x.mid() if x.is_finite() else x
+
+
+def _less(a: arb, b: arb) -> bool:
+    return bool(_middle(a) < _middle(b))
+
+
+def _not_more(a: arb, b: arb) -> bool:
+    return bool(_middle(a) <= _middle(b))
+
+
+def _elementwise(function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
+    applied = np.frompyfunc(function, arguments, 1)
+    return lambda *of: np.asarray(applied(*of), dtype=object)
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "exp": _elementwise(_exp, 1),
+    "log": _elementwise(_log, 1),
+    "log1p": _elementwise(lambda x: x.log1p() if x > -1 else _UNKNOWN, 1),
+    "sqrt": _elementwise(_sqrt, 1),
+    **{name: elementwise(name) for name in ("expm1", "erf", "erfc", "tanh", "sin", "cos", "atan")},
+    "sigmoid": _elementwise(lambda x: _divide(arb(1), 1 + _exp(-x)), 1),
+    "abs": _elementwise(abs, 1),
+    "neg": _elementwise(lambda x: -x, 1),
+    "stop": lambda x: x,
+    "add": _elementwise(lambda a, b: a + b, 2),
+    "sub": _elementwise(lambda a, b: a - b, 2),
+    "mul": _elementwise(lambda a, b: a * b, 2),
+    "div": _elementwise(_divide, 2),
+    "chain": _elementwise(_chain, 2),
+    "larger": _elementwise(_larger, 2),
+    "less": lambda a, b: np.asarray(np.frompyfunc(_less, 2, 1)(a, b), dtype=bool),
+    "not_more": lambda a, b: np.asarray(np.frompyfunc(_not_more, 2, 1)(a, b), dtype=bool),
+    "where": lambda c, a, b: np.where(c, a, b),
+    "sum": lambda x: np.asarray(x.sum(-1, keepdims=True), dtype=object),
+    "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),
+    "cumsum": lambda x: np.asarray(np.add.accumulate(x, axis=-1), dtype=object),
+    "cumsum_from_end": lambda x: np.flip(np.add.accumulate(np.flip(x, -1), axis=-1), -1),
+    "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
+    "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
+}
+
+
+def _first_largest(x: Balls) -> NDArray[np.bool_]:
+    middles = np.asarray(np.frompyfunc(_middle, 1, 1)(x), dtype=object)
+    at = np.zeros(x.shape[:-1], dtype=int)
+    for row in np.ndindex(at.shape):
+        own = list(middles[row])
+        at[row] = max(range(len(own)), key=own.__getitem__)
+    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
+
+
+def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> Balls:
+    """The value of the last node at the precision of the context."""
+    found: dict[Node, Any] = {}
+    for one in nodes:
+        of = [found[argument] for argument in one.arguments]
+        match one.operation:
+            case "input":
+                found[one] = environment[str(one.value)]
+            case "number":
+                assert not isinstance(one.value, (str, type(None)))
+                found[one] = np.asarray(arb(fmpq(one.value.numerator, one.value.denominator)), dtype=object)
+            case "pi":
+                found[one] = np.asarray(arb.pi(), dtype=object)
+            case "first_largest":
+                found[one] = _first_largest(of[0])
+            case _:
+                found[one] = _FUNCTIONS[one.operation](*of)
+    return np.asarray(found[nodes[-1]], dtype=object)
+
+
+def is_known(x: arb) -> bool:
+    """Whether a ball says its number to more digits than any format has, or that it is below all of them."""
+    return bool(x.is_finite() and (x.is_exact() or x.rel_accuracy_bits() >= ENOUGH_BITS or x.abs_upper() < _NEGLIGIBLE))
+
+
+def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], shape: tuple[int, ...]) -> Balls:
+    """Return what graphs say that are to be equal: of each row what the first says that knows it.
+
+    Parameters
+    ----------
+    roots
+        Nodes in order, the root the last, of each graph.
+    environment
+        Exact balls, or booleans, by name; rows along the first axis.
+    shape
+        Of the result.
+
+    Returns
+    -------
+    Balls that are known, see :func:`is_known`; NaN where no graph says anything.
+    """
+    result = np.full(shape, _UNKNOWN, dtype=object)
+    pending = np.arange(shape[0])
+    for nodes in roots:
+        for precision in PRECISIONS:
+            if not len(pending):
+                return result
+            with ctx.workprec(precision):
+                some = {name: x[pending] for name, x in environment.items()}
+                values = np.broadcast_to(_evaluated(nodes, some), (len(pending), *shape[1:]))
+            known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool).reshape(len(pending), -1)
+            mine = result[pending]
+            result[pending] = np.where(known.reshape(values.shape), values, mine)
+            pending = pending[~known.all(-1)]
+    return result

@@ -1,0 +1,121 @@
+"""The contract that follows from a formula: laws of its value and of its gradients, in both tiers, inputs and rays.
+
+What every operation has comes with it: the laws of ``implementation`` and ``length``, searches, rays, replay.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.floats import Format
+from harness.formula import inputs as of_inputs
+from harness.formula.grammar import Formula, parsed
+from harness.formula.inputs import COTANGENT
+from harness.formula.law import Laws
+from harness.formula.model import Model
+from harness.formula.sense import agree
+from harness.formula.spelling import spelling
+from harness.laws import Contract, Law, Ray, implementation_laws, on_long_rows
+from harness.laws.derivative import derivative_laws
+
+EXAMPLES = 16
+"""Of each law: a batch of inputs has dozens of rows."""
+
+
+def _rays(model: Model) -> tuple[Ray, ...]:
+    """One for each sign of each number, with the others at one, where the usual rays of a single input do not apply."""
+    if len(model.names) == 1 and not model.whole:
+        return ()
+    numbers = [name for name in model.names if model.formula.domains[name].kind in {"real", "positive"}]
+    signs = ((1.0, "t"), (-1.0, "-t"))
+    return tuple(
+        Ray(
+            f"{name} = {text}",
+            f"{name} = {text}, the others 1",
+            _along(model, name, sign),
+            lambda format_: of_inputs.reach(model.formula, format_),
+            start=of_inputs.least if model.formula.domains[name].kind == "positive" else lambda _: 0.0,
+        )
+        for name in numbers
+        for sign, text in signs
+        if sign > 0 or model.formula.domains[name].kind == "real"
+    )
+
+
+def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
+    def example(t: Tensor, format_: Format) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        for other in model.names:
+            shape = (len(t), 3) if len(model.axes(other)) > 1 else (len(t),)
+            ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
+            given[other] = of_inputs.admitted(ones, model.formula.domains[other], format_).reshape(shape)
+        x = given[name] = given[name].clone()
+        x[(..., 0) if x.ndim > 1 else ...] = sign * t
+        shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
+        return {**given, COTANGENT: torch.ones(shape, dtype=t.dtype)}
+
+    return example
+
+
+@cache
+def contract_of(text: str) -> Contract:
+    """Return the contract of a formula.
+
+    Parameters
+    ----------
+    text
+        As :mod:`harness.formula.spelling` reads it; the contract's name.
+
+    Raises
+    ------
+    UsageError
+        If it is none, is nowhere finite, or its definition and its form disagree.
+    """
+    formula = parsed(spelling(text))
+    model = Model(formula)
+    agree(model)
+    laws = Laws(model)
+    value, *others = laws.values()
+    gradients = list(laws.gradients())
+    first = gradients[0] if gradients else None
+    derived: list[Law] = []
+    if formula.by_rows:
+        derived.append(
+            on_long_rows(
+                value,
+                lambda format_: of_inputs.long(formula, format_),
+                cause="a sum is kept in 16 bits, or a block ends before the row does",
+                examples=8,
+            )
+        )
+    if first is not None:
+        derived += derivative_laws(first, second=False)
+    names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
+    return Contract(
+        text,
+        signature=_signature(model),
+        summary=formula.spelling.definition,
+        domain=_domain(formula),
+        inputs=laws.drawn(cotangent=True),
+        laws=(value, *others, *gradients, *derived, *implementation_laws(value, rows=not model.whole)),
+        axes={**names, COTANGENT: of_inputs.cotangent_axes(model.axes(COTANGENT))},
+        output=model.output,
+        rays=_rays(model),
+        grouped=model.whole,
+        examples=EXAMPLES,
+    )
+
+
+def _signature(model: Model) -> str:
+    axes = {name: model.axes(name)[model.whole :] for name in model.names}
+    given = ", ".join(f"{name}[{','.join(axes[name])}]" for name in model.names)
+    return f"({given}) -> [{','.join(model.output)}]"
+
+
+def _domain(formula: Formula) -> str:
+    stated = [f"{name} {domain}" for name, domain in formula.domains.items() if str(domain)]
+    return "; ".join(stated) or "finite numbers"

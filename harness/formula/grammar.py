@@ -1,0 +1,348 @@
+"""The grammar of formulas: Python's own, with the few words and signs that are allowed; parsed, and never evaluated.
+
+A formula is an expression, before which names may be given to parts of it: ``m = mean(x); x - m``. Numbers are exactly
+what is written: ``0.1`` is a tenth.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from harness.error import UsageError, did_you_mean, listed
+from harness.formula import node as of
+from harness.formula.node import ENTRY, ROW, Node, lift, node, order
+from harness.formula.spelling import Domain, Spelling
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A formula as graphs.
+
+    Parameters
+    ----------
+    spelling
+        As it was written, with its inputs in order.
+    definition
+        What is true.
+    form
+        What one computes.
+    inputs
+        The inputs' nodes, by their names in order.
+    by_rows
+        Whether something is reduced along rows.
+    """
+
+    spelling: Spelling
+    definition: Node
+    form: Node
+    inputs: Mapping[str, Node]
+    by_rows: bool
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """What each input may be."""
+        return dict(self.spelling.inputs)
+
+
+MOST = 4_000
+"""Characters of a formula at most."""
+
+
+def parsed(spelled: Spelling) -> Formula:
+    """Make graphs of a formula.
+
+    Raises
+    ------
+    UsageError
+        If it is none; the message points at the character.
+    """
+    domains = dict(spelled.inputs)
+    roots, used = [], dict[str, None]()
+    for text in filter(None, (spelled.definition, spelled.form)):
+        reader = _Reader(text, domains, open_=not spelled.complete)
+        roots.append(reader.read())
+        used |= reader.used
+    if not roots:
+        raise UsageError(rule="a formula says something", value="nothing")
+    if idle := [name for name in domains if name not in used]:
+        raise UsageError(
+            rule="a formula uses every input", value=f"`{idle[0]}` unused", place=f"`{spelled.definition}`"
+        )
+    if not used:
+        raise UsageError(rule="a formula has an input", value=f"`{spelled.definition}`")
+    names = dict.fromkeys(domains if spelled.complete else used)
+    inputs = tuple((name, domains.get(name, Domain())) for name in names)
+    complete = replace(spelled, inputs=inputs, complete=True)
+    by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
+    if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(facts.per_row for _, facts in inputs)):
+        raise UsageError(rule="a formula over all reduces all that it is given", value=f"`{spelled.definition}`")
+    graphs = {name: _input(name, facts) for name, facts in inputs}
+    return Formula(complete, roots[0], usual_form(roots[-1]), graphs, by_rows)
+
+
+def usual_form(root: Node) -> Node:
+    """Return a form with the functions that libraries have: ``a / (1 + exp(-x))`` is ``a sigmoid(x)``."""
+    made: dict[Node, Node] = {}
+    for one in order(root):
+        arguments = tuple(made[argument] for argument in one.arguments)
+        made[one] = _logistic(one, arguments) or node(one.operation, *arguments, value=one.value, extent=one.extent)
+    return made[root]
+
+
+def _logistic(one: Node, arguments: tuple[Node, ...]) -> Node | None:
+    if one.operation != "div" or arguments[1].operation != "add":
+        return None
+    parts = arguments[1].arguments
+    others = [part for part in parts if part is not lift(1)]
+    if len(others) != 1 or others[0].operation != "exp":
+        return None
+    of_divisor = of.sigmoid(-others[0].arguments[0])
+    return of_divisor if arguments[0] is lift(1) else arguments[0] * of_divisor
+
+
+def _input(name: str, facts: Domain) -> Node:
+    return node("input", value=name, extent=ROW if facts.per_row else ENTRY)
+
+
+# Words
+
+
+def _mean(x: Node) -> Node:
+    return of.total(x) / of.count(x)
+
+
+def _largest(x: Node, *others: Node) -> Node:
+    """Of a row, or of several numbers."""
+    if not others:
+        return of.largest(x)
+    for other in others:
+        x = of.larger(x, other)
+    return x
+
+
+def _smallest(x: Node, *others: Node) -> Node:
+    return -_largest(-x, *(-other for other in others))
+
+
+def _shifted(x: Node) -> Node:
+    return x - of.stop(of.largest(x))
+
+
+def _softmax(x: Node) -> Node:
+    e = of.exp(_shifted(x))
+    return e / of.total(e)
+
+
+def _log_softmax(x: Node) -> Node:
+    return _shifted(x) - of.log(of.total(of.exp(_shifted(x))))
+
+
+def _logsumexp(x: Node) -> Node:
+    return of.stop(of.largest(x)) + of.log(of.total(of.exp(_shifted(x))))
+
+
+def _softplus(x: Node) -> Node:
+    return of.larger(x, 0) + of.log1p(of.exp(-of.absolute(x)))
+
+
+def _clip(x: Node, low: Node, high: Node) -> Node:
+    return of.smaller(of.larger(x, low), high)
+
+
+def _sign(x: Node) -> Node:
+    return of.where(of.less(x, 0), -1, of.where(of.less(0, x), 1, 0))
+
+
+WORDS: Mapping[str, Callable[..., Node]] = {
+    **{name: of.unary(name) for name in (*of.ELEMENTARY, "abs", "stop")},
+    "cosh": lambda x: (of.exp(x) + of.exp(-x)) / 2,
+    "sinh": lambda x: (of.expm1(x) - of.expm1(-x)) / 2,
+    "softplus": _softplus,
+    "relu": lambda x: of.larger(x, 0),
+    "sign": _sign,
+    "square": lambda x: x * x,
+    "log2": lambda x: of.log(x) / of.log(lift(2)),
+    "exp2": lambda x: of.exp(x * of.log(lift(2))),
+    "where": lambda condition, yes, no: of.where(condition, yes, no),
+    "max": _largest,
+    "min": _smallest,
+    "clip": _clip,
+    "sum": lambda x: of.total(x),
+    "mean": _mean,
+    "count": lambda x: of.count(x),
+    "cumsum": lambda x: node("cumsum", x),
+    "dot": lambda x, y: of.total(x * y),
+    "norm": lambda x: of.sqrt(of.total(x * x)),
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "logsumexp": _logsumexp,
+}
+"""What a formula may call; ``max`` and ``min`` of one argument are a row's."""
+
+CONSTANTS: Mapping[str, Node] = {"pi": node("pi"), "e": of.exp(lift(1))}
+
+_ALONG_ROWS = {"sum", "mean", "count", "cumsum", "dot", "norm", "softmax", "log_softmax", "logsumexp"}
+
+_SIGNS: Mapping[type[ast.operator], Callable[[Node, Node], Node]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+}
+
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Node, Node], Node]] = {
+    ast.Lt: of.less,
+    ast.LtE: of.not_more,
+    ast.Gt: lambda a, b: of.less(b, a),
+    ast.GtE: lambda a, b: of.not_more(b, a),
+}
+
+_TRUTHS = {"less", "not_more"}
+
+
+# Reading
+
+
+class _Reader:
+    """One formula being read."""
+
+    def __init__(self, text: str, domains: Mapping[str, Domain], *, open_: bool) -> None:
+        self.text, self.domains, self.open = text, domains, open_
+        self.used: dict[str, None] = {}
+        self.named: dict[str, Node] = {}
+
+    def read(self) -> Node:
+        """Read it all."""
+        if len(self.text) > MOST:
+            raise UsageError(rule=f"a formula has at most {MOST:,} characters", value=f"{len(self.text):,}")
+        try:
+            tree = ast.parse(self.text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise self._unreadable(error) from error
+        try:
+            return self._statements(tree)
+        except RecursionError as error:
+            raise UsageError(rule="a formula is nested less deeply", value=f"`{self.text[:40]}...`") from error
+
+    def _statements(self, tree: ast.Module) -> Node:
+        for at, statement in enumerate(tree.body):
+            last = at == len(tree.body) - 1
+            match statement:
+                case ast.Expr(value=value) if last:
+                    return self._number(value)
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if not last:
+                    self.named[name] = self._value(value)
+                case _:
+                    self._refuse("a formula is an expression, before which parts of it may get names", statement)
+        raise UsageError(rule="a formula ends with an expression", value=f"`{self.text}`")
+
+    def _value(self, tree: ast.expr) -> Node:
+        match tree:
+            case ast.Constant(value=int() | float()) if not isinstance(tree.value, bool):
+                return lift(Fraction(ast.get_source_segment(self.text, tree) or str(tree.value)))
+            case ast.Name(id=name):
+                return self._name(name, tree)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self._number(operand)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self._number(operand)
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
+                return self._power(self._number(left), right)
+            case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _SIGNS:
+                return _SIGNS[type(sign)](self._number(left), self._number(right))
+            case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
+                return _COMPARISONS[type(sign)](self._number(left), self._number(right))
+            case ast.Call(func=ast.Name(id=word), args=arguments, keywords=[]):
+                return self._call(word, arguments, tree)
+        return self._refuse("a formula has numbers, names, `+ - * / **`, comparisons and calls", tree)
+
+    def _number(self, tree: ast.expr) -> Node:
+        value = self._value(tree)
+        if self._is_truth(value):
+            self._refuse("a comparison or a mask is the first argument of `where`, and no number", tree)
+        return value
+
+    def _is_truth(self, value: Node) -> bool:
+        mask = value.operation == "input" and self.domains.get(str(value.value), Domain()).kind == "mask"
+        return value.operation in _TRUTHS or mask
+
+    def _name(self, name: str, tree: ast.expr) -> Node:
+        if name in self.named:
+            return self.named[name]
+        if name in self.domains or (self.open and name not in {*CONSTANTS, *WORDS}):
+            self.used[name] = None
+            return _input(name, self.domains.get(name, Domain()))
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        known = [*self.domains, *self.named, *CONSTANTS]
+        rule = f"a formula uses its inputs {listed(self.domains)}"
+        return self._refuse(rule, tree, did_you_mean(name, known))
+
+    def _call(self, word: str, arguments: list[ast.expr], tree: ast.Call) -> Node:
+        if word not in WORDS:
+            self._refuse(f"a formula calls {listed(WORDS)}", tree.func, did_you_mean(word, WORDS))
+        function = WORDS[word]
+        given: list[Node] = []
+        for at, argument in enumerate(arguments):
+            given.append(self._value(argument) if (word, at) == ("where", 0) else self._number(argument))
+        try:
+            inspect.signature(function).bind(*given)
+        except TypeError:
+            names = ", ".join(inspect.signature(function).parameters)
+            self._refuse(f"`{word}` takes ({names})", tree)
+        if word == "where" and not self._is_truth(given[0]):
+            self._refuse("the first argument of `where` is a comparison or a mask", tree)
+        if (word in _ALONG_ROWS or (word in {"max", "min"} and len(given) == 1)) and given[0].extent != ENTRY:
+            self._refuse(f"`{word}` is of a row, and what it gets is one number", tree)
+        return function(*given)
+
+    def _power(self, base: Node, tree: ast.expr) -> Node:
+        exponent = self._number(tree)
+        value = _constant(exponent)
+        if value == Fraction(1, 2):
+            return of.sqrt(base)
+        if value is not None and value.denominator == 1 and abs(value) <= 64:
+            result = _whole_power(base, abs(int(value)))
+            return result if value >= 0 else 1 / result
+        return of.exp(exponent * of.log(base))
+
+    def _refuse(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
+        at = getattr(tree, "col_offset", 0)
+        said = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
+        raise UsageError(rule=rule, value=f"`{said or self.text[at:]}`", place=_place(self.text, at), remedy=remedy)
+
+    def _unreadable(self, error: Any) -> UsageError:
+        at = max(0, (getattr(error, "offset", None) or 1) - 1)
+        what = getattr(error, "msg", None) or str(error) or type(error).__name__
+        return UsageError(rule="a formula can be read", value=what, place=_place(self.text, at))
+
+
+def _place(text: str, at: int) -> str:
+    """A character, its number and what stands around it, with the mark before it."""
+    before, after = text[max(0, at - 24) : at], text[at : at + 24]
+    dots = "..." if at > 24 else "", "..." if len(text) > at + 24 else ""
+    return f"character {at + 1}, `{dots[0]}{before}\N{BLACK RIGHT-POINTING TRIANGLE}{after}{dots[1]}`"
+
+
+def _constant(exponent: Node) -> Fraction | None:
+    if exponent.operation == "neg":
+        inner = _constant(exponent.arguments[0])
+        return None if inner is None else -inner
+    if exponent.operation == "div":
+        top, bottom = map(_constant, exponent.arguments)
+        return top / bottom if top is not None and bottom else None
+    return exponent.value if isinstance(exponent.value, Fraction) else None
+
+
+def _whole_power(base: Node, exponent: int) -> Node:
+    """By squaring; the power zero is one."""
+    result: Node | None = None
+    while exponent:
+        if exponent & 1:
+            result = base if result is None else result * base
+        exponent >>= 1
+        base = base * base if exponent else base
+    return lift(1) if result is None else result

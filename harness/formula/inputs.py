@@ -1,0 +1,336 @@
+"""The inputs of a formula: the structures that every operation is tried on, and the formula's own thresholds.
+
+A threshold is a number at which some node of the form changes character: it overflows, underflows, changes sign, is
+absorbed by what it is added to, or a comparison turns. They are found by scanning rays over all binades of the format
+and bisecting between the numbers at which that is seen.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from numpy.random import Generator
+from torch import Tensor
+
+from harness.floats import FORMATS, Array, Format, from_ordinal, to_array, to_ordinal
+from harness.formula.arithmetic import values
+from harness.formula.grammar import Formula
+from harness.formula.node import ENTRY, Node, order
+from harness.formula.spelling import Domain
+from harness.laws.law import Axes, Example
+from harness.laws.strategies import (
+    SEEDS,
+    Shape,
+    batches,
+    long_rows,
+    normal,
+    ramp,
+    special_numbers,
+    spike,
+    ties,
+    uniform_offset,
+)
+from harness.laws.strategies import thresholds as usual_thresholds
+
+COTANGENT = "cotangent"
+
+ROWS, COLUMNS = (16, 192), (1, 12)
+
+_EXPONENTIAL = {"exp", "expm1", "tanh", "erf", "erfc"}
+
+
+def reach(formula: Formula, format_: Format) -> float:
+    """The largest magnitude of ordinary inputs: four times as far as exponentials go, and further where there are none.
+
+    Beyond it are the extreme numbers, which are a law of their own.
+    """
+    exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition, formula.form))
+    far = 4.0 * format_.log_max
+    return far if exponential else max(far, math.ldexp(1.0, format_.emax // 8))
+
+
+def least(format_: Format) -> float:
+    """The smallest magnitude of ordinary inputs, whose square and cube are normal numbers."""
+    return math.ldexp(1.0, -(-format_.emin // 3))
+
+
+# Domains
+
+
+def admitted(x: Array, domain: Domain, format_: Format) -> Tensor:
+    """Make members of a domain of any numbers ``[rows, columns]``."""
+    if domain.kind == "mask":
+        return _mask(x)
+    return _rounded(_REAL[domain.kind](x, domain, format_), domain, format_)
+
+
+def _mask(x: Array) -> Tensor:
+    keep = x > 0.0
+    keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
+    return torch.from_numpy(keep)
+
+
+def _positive(x: Array, _: Domain, format_: Format) -> Array:
+    return np.maximum(np.abs(x), least(format_))
+
+
+def _unit(x: Array, _: Domain, __: Format) -> Array:
+    size = np.abs(x)
+    with np.errstate(invalid="ignore"):
+        inside = np.where(np.isinf(size), 1.0, size / (1.0 + size))
+    return np.where(x < 0.0, inside, 1.0 - inside)
+
+
+def _distribution(x: Array, _: Domain, __: Format) -> Array:
+    size = np.minimum(np.abs(x), 1e300) + 1e-30
+    return np.asarray(size / size.max(-1, keepdims=True) / (size / size.max(-1, keepdims=True)).sum(-1, keepdims=True))
+
+
+_REAL: Mapping[str, Callable[[Array, Domain, Format], Array]] = {
+    "real": lambda x, _, __: x,
+    "positive": _positive,
+    "unit": _unit,
+    "range": lambda x, domain, format_: domain.low + (domain.high - domain.low) * _unit(x, domain, format_),
+    "distribution": _distribution,
+}
+
+
+def _rounded(x: Array, domain: Domain, format_: Format) -> Tensor:
+    rounded = torch.from_numpy(np.array(x)).to(format_.dtype)
+    if domain.kind == "range":
+        inside = rounded.double().clamp(domain.low, domain.high)
+        rounded = torch.where(rounded.double() == inside, rounded, inside.to(format_.dtype))
+    return rounded.nan_to_num() if domain.kind != "real" else rounded
+
+
+def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
+    """How an input shrinks, and how far a survey goes."""
+    domain = formula.domains[name]
+
+    def largest(format_: Format) -> float:
+        return reach(formula, format_)
+
+    def ordinary(x: Tensor, format_: Format) -> Tensor | None:
+        size, far = x.abs(), reach(formula, format_)
+        if domain.kind == "positive":
+            return x.clamp(least(format_), far)
+        return torch.where(size < least(format_), torch.zeros_like(x), x.clamp(-far, far))
+
+    if domain.kind in {"real", "positive"}:
+        return Axes(format_axes, largest=largest, positive=domain.kind == "positive", restore=ordinary)
+    if domain.kind == "mask":
+        return Axes(format_axes)
+    return Axes(format_axes, largest=lambda _: max(1.0, abs(domain.low), abs(domain.high)), restore=_restoring(domain))
+
+
+def cotangent_axes(names: tuple[str, ...]) -> Axes:
+    """How weights of the outputs shrink: none of them becomes zero, since zero times what is undefined is nothing."""
+    return Axes(names, restore=lambda x, _: torch.where(x == 0.0, torch.ones_like(x), x))
+
+
+def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
+    low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
+
+    def inside(x: Tensor, _: Format) -> Tensor | None:
+        return x.clamp(low, high)
+
+    def normalised(x: Tensor, _: Format) -> Tensor | None:
+        total = x.double().clamp(min=0.0).sum(-1, keepdim=True)
+        if not bool((total > 0.0).all()):
+            return None
+        again = (x.double().clamp(min=0.0) / total).to(x.dtype)
+        return x if torch.allclose(again.double(), x.double(), rtol=2e-2, atol=0.0) else again
+
+    return normalised if domain.kind == "distribution" else inside
+
+
+# Thresholds
+
+
+@cache
+def thresholds(formula: Formula, format_name: str) -> Array:
+    """Numbers of a format at which a node changes character, along rays on which the other inputs are one."""
+    format_ = FORMATS[format_name]
+    nodes = order(formula.form)
+    found = [_turns(nodes, _along(formula, name, shape), format_) for name in _numbers(formula) for shape in _SHAPES]
+    return np.unique(np.concatenate(found)) if found else np.array([1.0])
+
+
+def _numbers(formula: Formula) -> list[str]:
+    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive"}]
+
+
+_SHAPES = ("spike", "alike")
+
+
+def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:
+    """One input is the number, in one entry or in all; the others are one."""
+
+    def environment(t: Array) -> dict[str, Any]:
+        given = {}
+        for name, domain in formula.domains.items():
+            width = 1 if domain.per_row or not formula.by_rows else 3
+            x = np.full((len(t), width), 0.25 if domain.kind in {"unit", "distribution"} else 1.0)
+            if domain.kind == "range":
+                x[:] = (domain.low + domain.high) / 2.0
+            if name == of:
+                x[:, : width if shape == "alike" else 1] = t[:, None]
+            ready: Any = np.ones((len(t), width), dtype=bool) if domain.kind == "mask" else x
+            given[name] = ready if formula.by_rows else ready[:, 0]
+        return given
+
+    return environment
+
+
+def _turns(nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format) -> Array:
+    """Bisect between neighbours on a grid of eight numbers a binade whose character differs."""
+    powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
+    steps = np.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
+    positive = np.unique(steps[steps <= format_.max])
+    grid = np.concatenate([-positive[::-1], [0.0], positive])
+    ordinals = to_ordinal(torch.from_numpy(grid).to(format_.dtype))
+    characters = _characters(nodes, along(to_array(from_ordinal(ordinals, format_))), format_)
+    places = np.flatnonzero((characters[1:] != characters[:-1]).any(-1))
+    if len(places) > _MOST:
+        places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
+    low, high = ordinals[places], ordinals[places + 1]
+    left = characters[places]
+    for _ in range(64):
+        if not len(low) or (np.abs(high - low) <= 1).all():
+            break
+        middle = low + (high - low) // 2
+        same = (_characters(nodes, along(to_array(from_ordinal(middle, format_))), format_) == left).all(-1)
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return to_array(from_ordinal(high, format_)) if len(high) else np.array([1.0])
+
+
+_MOST = 96
+
+
+def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format) -> Array:
+    """What kind of number each node is, row by row: sign, range, and whether a sum absorbs a term."""
+    found = values(nodes, environment)
+    rows = len(next(iter(environment.values())))
+    columns = []
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            v = found[one]
+            if not v.ndim or one.operation == "input":
+                continue
+            size = np.abs(v)
+            kind = np.sign(v) if v.dtype != np.bool_ else v.astype(float)
+            kind = kind + 4.0 * (size > format_.max) + 8.0 * (size < format_.tiny) + 16.0 * np.isnan(v)
+            if one.operation in {"add", "sub"}:
+                a, b = (np.abs(found[argument]) for argument in one.arguments)
+                kind = kind + 32.0 * (a < format_.u * b) + 64.0 * (b < format_.u * a)
+            columns.append(np.nan_to_num(np.broadcast_to(kind, v.shape)).reshape(rows, -1)[:, 0])
+    return np.stack(columns, -1) if columns else np.zeros((rows, 1))
+
+
+# Strategies
+
+
+def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool = False) -> st.SearchStrategy[Example]:
+    """Draw all inputs together, so that ties, offsets and spikes go across them.
+
+    Parameters
+    ----------
+    formula, format_
+        Of which inputs.
+    cotangent
+        Whether weights of the outputs go with them.
+    extreme
+        Whether they are the largest and the smallest numbers.
+    """
+    return (
+        st.integers(*COLUMNS)
+        .flatmap(lambda k: _with_columns(formula, format_, k if formula.by_rows else 1, extreme=extreme))
+        .map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
+    )
+
+
+def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -> st.SearchStrategy[Example]:
+    widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
+    columns = sum(widths.values())
+    if extreme:
+        rows = st.builds(lambda n, seed: _extreme(format_, n, columns, seed), st.integers(16, 96), SEEDS)
+    else:
+        near = _near(thresholds(formula, format_.name))
+        structures = (normal, spike, uniform_offset, ties, ramp, usual_thresholds, near, near)
+        rows = batches(
+            format_,
+            structures=structures,
+            largest=reach(formula, format_),
+            rows=ROWS,
+            columns=(columns, columns),
+        ).map(lambda x: _no_tiny(to_array(x), format_))
+    return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))
+
+
+def _near(points: Array) -> Callable[[Generator, Shape, Array, Format], Array]:
+    """One entry within four ulp of a threshold; the others zero, of order one, or alike."""
+
+    def near(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
+        centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
+        at = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_))
+        kinds = rng.integers(3, size=(shape.rows, 1))
+        rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, rng.standard_normal(shape), at[:, None]))
+        rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = at
+        return np.nan_to_num(rows)
+
+    return near
+
+
+def _no_tiny(x: Array, format_: Format) -> Array:
+    return np.where(np.abs(x) < least(format_), 0.0, x)
+
+
+def _extreme(format_: Format, rows: int, columns: int, seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    special = rng.choice(special_numbers(format_), size=(rows, columns))
+    exponents = rng.uniform(math.log2(format_.smallest), math.log2(format_.max), size=(rows, columns))
+    anywhere = np.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, columns))
+    return np.where(rng.random((rows, 1)) < 0.5, special, anywhere)
+
+
+def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool) -> Example:
+    example, at = {}, 0
+    for name, domain in formula.domains.items():
+        part = x[:, at : at + widths[name]]
+        at += widths[name]
+        ready = admitted(np.array(part), domain, format_)
+        if extreme and domain.kind == "positive":
+            ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
+        flat = domain.per_row or not formula.by_rows
+        example[name] = ready[:, 0] if flat else ready
+    return example
+
+
+def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Example:
+    """Weights of the outputs, none of them zero."""
+    entry = next(x for name, x in example.items() if not formula.domains[name].per_row)
+    reduced = formula.by_rows and formula.form.extent < ENTRY
+    shape = tuple(entry.shape[:-1]) if reduced else tuple(entry.shape)
+    rng = np.random.default_rng(int(to_ordinal(entry.flatten()[:8].float()).sum()) % 2**32)
+    weights = rng.standard_normal(shape)
+    return {**example, COTANGENT: torch.from_numpy(np.where(np.abs(weights) < 0.01, 1.0, weights)).to(format_.dtype)}
+
+
+def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
+    """Draw rows of near-equal entries, dozens to tens of thousands of them."""
+
+    def complete(rows: Tensor) -> Example:
+        rng = np.random.default_rng(rows.shape[-1])
+        example = {}
+        for at, (name, domain) in enumerate(formula.domains.items()):
+            shape = (len(rows), 1 if domain.per_row else rows.shape[-1])
+            x = to_array(rows) if at == 0 and not domain.per_row else rng.standard_normal(shape)
+            ready = admitted(np.array(x), domain, format_)
+            example[name] = ready[:, 0] if domain.per_row else ready
+        return example
+
+    return long_rows(format_).map(complete)

@@ -1,0 +1,194 @@
+"""The laws of a formula: its value and its gradients, each in both tiers, and that they are finite.
+
+Beyond the bound as written, or the attainable one where that is more, an implementation is wrong; beyond the attainable
+one alone it loses digits. Where the truth is no number of the format, or depends on how a tie is broken, nothing is
+said.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, to_array
+from harness.formula import inputs as of_inputs
+from harness.formula.inputs import COTANGENT
+from harness.formula.model import Model
+from harness.formula.quantity import Quantity
+from harness.laws import Inputs, Law, Subject
+
+SOURCE = "the formula"
+WRITTEN = "the running error of the form, or what its conditioning leaves, whichever is more"
+ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, less a shift that changes nothing"
+ILL = "the formula as written loses them too"
+CAUSE = "another function is computed, or in a way that loses more than the formula as it is written"
+OVERFLOWS = "a value on the way leaves the range where the result does not: shift, scale, or choose another form"
+
+_SHIFTED = "compute it in a form in which nothing cancels or is rounded away, and give that as `--form`"
+
+
+# Measuring
+
+
+Bound = Callable[[Quantity, Sequence[Any], Format], Array]
+
+
+def _larger_bound(of: Quantity, given: Sequence[Any], format_: Format) -> Array:
+    return np.maximum(of.written(given, format_), of.attainable(given, format_))
+
+
+def _attainable(of: Quantity, given: Sequence[Any], format_: Format) -> Array:
+    return of.attainable(given, format_)
+
+
+def _arrays(given: Sequence[Any]) -> list[Any]:
+    return [to_array(x) if x.dtype.is_floating_point else x.numpy() for x in given]
+
+
+def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
+    """Where there is something to say: the truth is a number of the format, and depends on no broken tie."""
+    with np.errstate(invalid="ignore"):
+        inside = np.abs(expected.hi) * (1.0 + 8.0 * format_.u) < format_.max
+    arrays = _arrays(given)
+    known = inside & ~of.undefined(arrays)
+    return known & (arrays[-1] != 0.0) if of.names[-1] == COTANGENT and known.shape == arrays[-1].shape else known
+
+
+def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+    """Compare an output, where there is something to say and the bound is finite."""
+    expected = of.oracle(*given)
+    values = to_array(actual)
+    if values.shape != expected.shape:
+        return compare(values, expected, 0.0, format_)
+    error = bound(of, _arrays(given), format_) * 1.001
+    with np.errstate(invalid="ignore"):
+        judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
+    hi = np.where(judged, expected.hi, values)
+    reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
+    return compare(values, reference, in_ulp(error, reference, format_), format_)
+
+
+def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
+    """Measure ``inf`` where the output is no number and the truth is."""
+    expected = of.oracle(*given)
+    values = to_array(actual)
+    if values.shape != expected.shape:
+        return compare(values, expected, 0.0, format_)
+    wrong = ~np.isfinite(values) & _known(of, given, expected, format_)
+    return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
+
+
+# Laws
+
+
+class Laws:
+    """The laws of one model."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.said = model.formula.spelling.definition
+
+    def drawn(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
+        """The examples."""
+        return lambda format_: of_inputs.drawn(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
+
+    def values(self) -> Iterator[Law]:
+        """Of the value."""
+        of, names = self.model.value, self.model.names
+
+        def within(bound: Bound) -> Callable[..., Measurement]:
+            def measure(subject: Subject, **given: Any) -> Measurement:
+                return measured(of, bound, subject(*given.values()), tuple(given.values()), subject.format)
+
+            return measure
+
+        def finite(subject: Subject, **given: Any) -> Measurement:
+            return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
+
+        def extreme(subject: Subject, **given: Any) -> Measurement:
+            actual, inputs = subject(*given.values()), tuple(given.values())
+            found = measured(of, _larger_bound, actual, inputs, subject.format)
+            return found if found.broken else measured_finite(of, actual, inputs, subject.format)
+
+        facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
+        yield Law(
+            "value", f"It equals {self.said}.", bound=WRITTEN, cause=CAUSE, measure=within(_larger_bound), **facts
+        )
+        yield Law(
+            "finite",
+            f"It is finite where {self.said} is.",
+            bound="none",
+            cause=OVERFLOWS,
+            measure=finite,
+            **{**facts, "group": "finite"},
+        )
+        yield Law(
+            "digits_not_lost",
+            f"It keeps the digits of {self.said} that can be kept.",
+            bound=ATTAINABLE,
+            cause=_SHIFTED,
+            measure=within(_attainable),
+            lost_digits=ILL,
+            **facts,
+        )
+        yield Law(
+            "value_on_extreme_numbers",
+            f"It equals {self.said} for the largest and the smallest numbers too.",
+            bound=WRITTEN,
+            cause=OVERFLOWS,
+            measure=extreme,
+            inputs=self.drawn(extreme=True),
+            lost_digits="a square or an exponential on the way leaves the range",
+            **{**facts, "group": "special"},
+        )
+
+    def gradients(self) -> Iterator[Law]:
+        """Of each input."""
+        for at, name in enumerate(self.model.differentiable):
+            yield from self._gradient(name, first=at == 0)
+
+    def _gradient(self, name: str, *, first: bool) -> Iterator[Law]:
+        of = self.model.gradients[name]
+        position = self.model.names.index(name)
+        suffix = "" if first else f"_in_{name}"
+
+        def actual(subject: Subject, given: dict[str, Any]) -> Tensor:
+            arguments = tuple(x for key, x in given.items() if key != COTANGENT)
+            return subject.gradient(arguments, given[COTANGENT], of=position)
+
+        def within(bound: Bound) -> Callable[..., Measurement]:
+            def measure(subject: Subject, **given: Any) -> Measurement:
+                return measured(of, bound, actual(subject, given), tuple(given.values()), subject.format)
+
+            return measure
+
+        def finite(subject: Subject, **given: Any) -> Measurement:
+            return measured_finite(of, actual(subject, given), tuple(given.values()), subject.format)
+
+        facts: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
+        yield Law(
+            f"gradient{suffix}",
+            f"The gradient in {name} is that of {self.said}.",
+            bound=WRITTEN,
+            cause="something is detached, or another function is differentiated",
+            measure=within(_larger_bound),
+            **facts,
+        )
+        yield Law(
+            f"gradient_finite{suffix}",
+            f"The gradient in {name} is finite where that of {self.said} is.",
+            bound="none",
+            cause="a branch that is not taken is differentiated too, or a value on the way overflows",
+            measure=finite,
+            **facts,
+        )
+        yield Law(
+            f"gradient_digits_not_lost{suffix}",
+            f"The gradient in {name} keeps the digits that can be kept.",
+            bound=ATTAINABLE,
+            cause=_SHIFTED,
+            measure=within(_attainable),
+            lost_digits="autograd forms it of values that were rounded, as in most libraries",
+            **facts,
+        )

@@ -1,0 +1,48 @@
+"""A formula with everything it says: its value, and its gradient in each input."""
+
+from harness.formula.derivative import gradient
+from harness.formula.grammar import Formula
+from harness.formula.inputs import COTANGENT
+from harness.formula.node import ENTRY, Node, node
+from harness.formula.quantity import Quantity
+
+
+class Model:
+    """A formula with its quantities."""
+
+    def __init__(self, formula: Formula) -> None:
+        self.formula = formula
+        self.whole = formula.spelling.whole
+        inputs = tuple(formula.inputs.values())
+        self.extent = max(formula.definition.extent, formula.form.extent)
+        self.value = Quantity(inputs, (formula.definition, formula.form), formula.form, self.extent, formula.by_rows)
+        weight = node("input", value=COTANGENT, extent=self.extent)
+        self.differentiable = [name for name, domain in formula.domains.items() if domain.kind != "mask"]
+        self.gradients = {name: self._gradient(weight, formula.inputs[name]) for name in self.differentiable}
+
+    def _gradient(self, weight: Node, by: Node) -> Quantity:
+        formula = self.formula
+        (true,) = gradient(formula.definition, weight, [by], accurate=True)
+        (of_form,) = gradient(formula.form, weight, [by], accurate=True)
+        (usual,) = gradient(formula.form, weight, [by], accurate=False)
+        inputs = (*formula.inputs.values(), weight)
+        return Quantity(inputs, (true, of_form), usual, by.extent, formula.by_rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the inputs in order."""
+        return tuple(self.formula.domains)
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        """Names of an input's axes, or of the cotangent's."""
+        if self.whole:
+            return ("g",) if name == COTANGENT else ("g", "k")
+        if not self.formula.by_rows:
+            return ("n",)
+        per_row = self.extent < ENTRY if name == COTANGENT else self.formula.domains[name].per_row
+        return ("n",) if per_row else ("n", "k")
+
+    @property
+    def output(self) -> tuple[str, ...]:
+        """Names of the result's axes."""
+        return () if self.whole else self.axes(COTANGENT)

@@ -1,0 +1,176 @@
+"""The graph of a formula: what is computed of what, each thing once.
+
+Nodes are interned, so that a graph that says one thing twice has one node for it. Of every node it is known whether it
+is a constant, one number a row, or one number an entry; arrays have the entries along their last axis, and one number a
+row is kept as a row of one.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import TypeAlias
+
+CONSTANT, ROW, ENTRY = range(3)
+"""How much of a node there is: one number, one a row, one an entry."""
+
+ELEMENTARY = ("exp", "log", "log1p", "expm1", "sqrt", "erf", "erfc", "tanh", "sin", "cos", "atan", "sigmoid")
+UNARY = (*ELEMENTARY, "abs", "neg", "stop")
+BINARY = ("add", "sub", "mul", "div", "larger")
+COMPARISONS = ("less", "not_more")
+REDUCTIONS = ("sum", "largest", "count")
+STEPS = ("sum", "cumsum", "cumsum_from_end")
+"""Operations along the rows that add."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation on what other nodes say.
+
+    Parameters
+    ----------
+    operation
+        Its name: one of the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (where the first
+        of the largest entries is), ``spread`` (one number a row, once for each entry) or ``chain`` (a product that is
+        zero where its first factor is).
+    arguments
+        What it is computed of.
+    value
+        The name of an input, a number.
+    extent
+        One of :data:`CONSTANT`, :data:`ROW`, :data:`ENTRY`.
+    """
+
+    operation: str
+    arguments: "tuple[Node, ...]"
+    value: Fraction | str | None
+    extent: int
+
+    def __add__(self, other: "Operand") -> "Node":
+        return node("add", self, lift(other))
+
+    def __radd__(self, other: "Operand") -> "Node":
+        return node("add", lift(other), self)
+
+    def __sub__(self, other: "Operand") -> "Node":
+        return node("sub", self, lift(other))
+
+    def __rsub__(self, other: "Operand") -> "Node":
+        return node("sub", lift(other), self)
+
+    def __mul__(self, other: "Operand") -> "Node":
+        return node("mul", self, lift(other))
+
+    def __rmul__(self, other: "Operand") -> "Node":
+        return node("mul", lift(other), self)
+
+    def __truediv__(self, other: "Operand") -> "Node":
+        return node("div", self, lift(other))
+
+    def __rtruediv__(self, other: "Operand") -> "Node":
+        return node("div", lift(other), self)
+
+    def __neg__(self) -> "Node":
+        return node("neg", self)
+
+
+Operand: TypeAlias = Node | int | Fraction
+
+
+@cache
+def _interned(operation: str, arguments: tuple[Node, ...], value: Fraction | str | None, extent: int) -> Node:
+    return Node(operation, arguments, value, extent)
+
+
+def node(operation: str, *arguments: Node, value: Fraction | str | None = None, extent: int | None = None) -> Node:
+    """Return the node of an operation; the same one each time.
+
+    Parameters
+    ----------
+    operation, arguments, value
+        As :class:`Node` has them.
+    extent
+        Its extent, where it does not follow from the arguments'.
+    """
+    if extent is None:
+        extent = max((argument.extent for argument in arguments), default=CONSTANT)
+        extent = ROW if operation in REDUCTIONS else ENTRY if operation == "spread" else extent
+    return _interned(operation, arguments, value, extent)
+
+
+def lift(value: Operand) -> Node:
+    """A number as a node."""
+    return value if isinstance(value, Node) else node("number", value=Fraction(value))
+
+
+def unary(operation: str) -> Callable[[Operand], Node]:
+    """An operation of one argument as a function."""
+    return lambda x: node(operation, lift(x))
+
+
+exp, log, log1p, expm1, sqrt, erf, erfc, tanh, sin, cos, atan, sigmoid = map(unary, ELEMENTARY)
+absolute, stop = unary("abs"), unary("stop")
+
+
+def less(a: Operand, b: Operand) -> Node:
+    """Whether one is below the other."""
+    return node("less", lift(a), lift(b))
+
+
+def not_more(a: Operand, b: Operand) -> Node:
+    """Whether one is not above the other."""
+    return node("not_more", lift(a), lift(b))
+
+
+def where(condition: Node, yes: Operand, no: Operand) -> Node:
+    """One of two."""
+    return node("where", condition, lift(yes), lift(no))
+
+
+def larger(a: Operand, b: Operand) -> Node:
+    """The larger of two."""
+    return node("larger", lift(a), lift(b))
+
+
+def smaller(a: Operand, b: Operand) -> Node:
+    """The smaller of two."""
+    return -larger(-lift(a), -lift(b))
+
+
+def total(x: Node) -> Node:
+    """The sum of a row."""
+    return node("sum", x)
+
+
+def largest(x: Node) -> Node:
+    """The largest entry of a row."""
+    return node("largest", x)
+
+
+def count(x: Node) -> Node:
+    """How many entries a row has."""
+    return node("count", x)
+
+
+def chain(outer: Node, inner: Operand) -> Node:
+    """A product that is zero where the first factor is, whatever the second is: the branch that was not taken."""
+    return node("chain", outer, lift(inner))
+
+
+def order(*roots: Node) -> list[Node]:
+    """Every node that some need, each after those that it is computed of."""
+    seen: dict[Node, None] = {}
+    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        one, ready = stack.pop()
+        if ready:
+            seen[one] = None
+        elif one not in seen:
+            stack.append((one, True))
+            stack += [(argument, False) for argument in one.arguments if argument not in seen]
+    return list(seen)
+
+
+def input_names(nodes: Iterable[Node]) -> list[str]:
+    """Names of the inputs among nodes."""
+    return [str(one.value) for one in nodes if one.operation == "input"]

@@ -1,0 +1,249 @@
+r"""One thing that a formula says, its value or its gradient in one input: what is true, and how far one may miss it.
+
+Two bounds. As *written*: the running error of the form (:mod:`harness.formula.running_error`), each operation rounded
+to the format and sums kept in the accumulator. *Attainable*:
+
+.. math:: (8 u + k u_a) |f| + (4 u + k u_a) \sum_j |\partial_j f|\, |x_j - c| + s (4 + 2 \sum_j |\partial_j f|)
+
+with the shift :math:`c` of least effect among zero, and the mean, the largest and the smallest entry of the row, where
+a shift changes nothing, or changes the result by as much (the rows of the Jacobian sum to zero, or to one). Beyond the
+larger of the two an implementation is wrong; beyond the attainable one alone it loses digits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.floats import Array, DoubleDouble, Format, Oracle, lift, to_arb
+from harness.floats import double_double as dd
+from harness.formula.arithmetic import Environment, pairs, values
+from harness.formula.ball import evaluated
+from harness.formula.node import ENTRY, ROW, Node, order
+from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
+from harness.formula.tangent import tangents
+
+FEW = 16
+"""Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
+
+LONG = 1_024
+"""Columns beyond which only the bound as written is formed: it counts every addition."""
+
+ENOUGH_DOUBLE = 2.0**-40
+ENOUGH_PAIRS = 2.0**-68
+"""Relative error from which on the screen is believed: far below an ulp of what is measured with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """A value or a gradient.
+
+    Parameters
+    ----------
+    inputs
+        What it reads, in order.
+    true
+        The definition's graph, and the form's: they say the same.
+    computed
+        What one computes, whose running error is the bound as written.
+    extent
+        Of the result: :data:`~harness.formula.node.ROW` or :data:`~harness.formula.node.ENTRY`.
+    by_rows
+        Whether entries are along the second axis.
+    """
+
+    inputs: tuple[Node, ...]
+    true: tuple[Node, ...]
+    computed: Node
+    extent: int
+    by_rows: bool
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(str(one.value) for one in self.inputs)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """The exact value, in two tiers."""
+        return Oracle(self._screen, self._exact)
+
+    @cached_property
+    def _true_orders(self) -> list[list[Node]]:
+        return [order(root) for root in dict.fromkeys(self.true)]
+
+    @cached_property
+    def _computed_order(self) -> list[Node]:
+        return order(self.computed)
+
+    # What goes in and out
+
+    def environment(self, given: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        """The inputs as graphs have them: one number a row is a row of one."""
+        return {
+            str(one.value): x[..., None] if self.by_rows and one.extent == ROW else x
+            for one, x in zip(self.inputs, given, strict=True)
+        }
+
+    def _shape(self, environment: Environment) -> tuple[int, ...]:
+        shape = np.broadcast_shapes(*(x.shape for x in environment.values()))
+        return (*shape[:-1], 1) if self.by_rows and self.extent < ENTRY else shape
+
+    def _out(self, x: Any, shape: tuple[int, ...]) -> Any:
+        wide = np.broadcast_to(x, (*np.shape(x)[: max(0, np.ndim(x) - len(shape))], *shape))
+        return wide[..., 0] if self.by_rows and self.extent < ENTRY else wide
+
+    # What is true
+
+    def _screen(self, elementary: dd.Elementary, *given: Any) -> DoubleDouble:
+        """Float64 or double-double, with balls for the rows that its running error leaves undecided."""
+        environment = self.environment(given)
+        shape, nodes = self._shape(environment), self._true_orders[-1]
+        doubles = values(nodes, environment)
+        if elementary is dd.DOUBLE:
+            found, wide = pairs(nodes, environment)[nodes[-1]], ENOUGH_PAIRS
+            off = errors(nodes, doubles, DOUBLE_DOUBLE)[nodes[-1]]
+        else:
+            found, wide = lift(doubles[nodes[-1]]), ENOUGH_DOUBLE
+            off = errors(nodes, doubles, DOUBLE)[nodes[-1]]
+        hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (found.hi, found.lo, off))
+        floor = 2.0**-1073 if elementary is dd.DOUBLE else 2.0**-190
+        finite = np.logical_and.reduce([_all_rows(np.isfinite(x), len(hi)) for x in environment.values()])
+        undecided = ~(off <= np.maximum(wide * np.abs(hi), floor)) | np.isnan(hi)
+        rows = np.flatnonzero(_any_rows(undecided) & finite)
+        if len(rows):
+            some = {name: x[rows] for name, x in environment.items()}
+            exact = _rounded(self._balls(some, (len(rows), *shape[1:])))
+            hi[rows], lo[rows] = exact.pair
+        return DoubleDouble(np.array(self._out(hi, shape)), np.array(self._out(lo, shape)))
+
+    def _exact(self, *given: Any) -> NDArray[np.object_]:
+        environment = self.environment([np.asarray(x) for x in given])
+        shape = self._shape(environment)
+        result = evaluated(self._true_orders, environment, shape)
+        return np.asarray(self._out(result, shape), dtype=object)
+
+    def _balls(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.object_]:
+        lifted = {name: x if x.dtype == np.bool_ else to_arb(x) for name, x in environment.items()}
+        return evaluated(self._true_orders, lifted, shape)
+
+    # How far one may miss it
+
+    def written(self, given: Sequence[Any], format_: Format) -> Array:
+        """The bound as written; infinite where the form leaves the range or keeps nothing.
+
+        Parameters
+        ----------
+        given
+            The inputs' values as arrays.
+        format_
+            The format.
+        """
+        environment = self.environment(given)
+        nodes = self._computed_order
+        found = errors(nodes, values(nodes, environment), rounding_of(format_))[self.computed]
+        return np.array(self._out(found, self._shape(environment)))
+
+    def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
+        """Where it depends on how a tie is broken: a gradient at a kink."""
+        environment = self.environment(given)
+        nodes = self._true_orders[-1]
+        one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
+        with np.errstate(all="ignore"):
+            same = (np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))) | (one == other)
+            same |= np.isnan(one) & np.isnan(other)
+        return np.array(self._out(~same, self._shape(environment)))
+
+    def attainable(self, given: Sequence[Any], format_: Format) -> Array:
+        """The bound that the problem's own conditioning leaves; see the module's notes.
+
+        Parameters
+        ----------
+        given, format_
+            As :meth:`written` takes them.
+        """
+        environment = self.environment(given)
+        nodes = self._true_orders[-1]
+        found = values(nodes, environment)
+        shape = self._shape(environment)
+        k = environment[self.names[0]].shape[-1] if self.by_rows else 1
+        with np.errstate(all="ignore"):
+            moved, slopes = self._conditioning(nodes, found, environment, shape)
+            own = k * format_.u_accumulator
+            size = np.abs(np.broadcast_to(found[nodes[-1]], shape))
+            bound = (8.0 * format_.u + own) * size + (4.0 * format_.u + own) * moved
+            bound = bound + format_.smallest * (4.0 + 2.0 * slopes)
+        return np.array(self._out(np.where(np.isnan(bound), np.inf, bound), shape))
+
+    def _conditioning(
+        self, nodes: list[Node], found: dict[Node, Any], environment: Environment, shape: tuple[int, ...]
+    ) -> tuple[Any, Any]:
+        """Sums over the entries of the Jacobian's magnitudes, with the inputs' magnitudes and alone."""
+        moved, slopes = np.zeros(shape), np.zeros(shape)
+        for one in self.inputs:
+            name = str(one.value)
+            x = environment[name]
+            if x.dtype == np.bool_ or (self.by_rows and x.shape[-1] > LONG):
+                continue
+            if self.by_rows and one.extent == ENTRY and x.shape[-1] > FEW:
+                by_signs = _signs(x.shape[-1])[:, None, :] * x
+                changes = tangents(nodes, found, {name: by_signs})[nodes[-1]]
+                moved = moved + (0.0 if changes is None else 2.0 * np.sqrt((changes**2).mean(0)))
+                continue
+            jacobian = tangents(nodes, found, {name: _units(x, by_rows=self.by_rows and one.extent == ENTRY)})[
+                nodes[-1]
+            ]
+            if jacobian is None:
+                continue
+            jacobian = np.broadcast_to(jacobian, (len(jacobian), *shape))
+            entries = np.moveaxis(x, -1, 0)[..., None] if len(jacobian) > 1 else x[None]
+            moved = moved + _least_shift(jacobian, entries)
+            slopes = slopes + np.abs(jacobian).sum(0)
+        return moved, slopes
+
+
+def _units(x: Array, *, by_rows: bool) -> Array:
+    """A direction for each entry of a row; one for all where each is answered for itself."""
+    k = x.shape[-1] if by_rows else 1
+    return np.broadcast_to(np.eye(k)[:, None, :], (k, len(x), k)) if by_rows else np.ones((1, *x.shape))
+
+
+def _signs(k: int) -> Array:
+    return np.random.default_rng(k).choice([-1.0, 1.0], size=(FEW, k))
+
+
+def _least_shift(jacobian: Array, entries: Array) -> Array:
+    """The effect of the entries, less a shift that changes nothing, or as much."""
+    size = np.abs(jacobian)
+    plain = (size * np.abs(entries)).sum(0)
+    if len(jacobian) == 1:
+        return np.asarray(plain)
+    total, whole = jacobian.sum(0), size.sum(0)
+    usual = np.isfinite(whole)
+    free = np.abs(total) <= 1e-9 * whole
+    carried = np.abs(total - 1.0) <= 1e-9 * np.maximum(whole, 1.0)
+    if not (free | ~usual).all() and not (carried | ~usual).all():
+        return np.asarray(plain)
+    shifts = (entries.mean(0), entries.max(0), entries.min(0))
+    return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))
+
+
+def _any_rows(x: Any) -> NDArray[np.bool_]:
+    return np.asarray(x.reshape(len(x), -1).any(-1))
+
+
+def _all_rows(x: Any, rows: int) -> NDArray[np.bool_]:
+    return np.asarray(x.reshape(rows, -1).all(-1))
+
+
+def _rounded(balls: NDArray[np.object_]) -> DoubleDouble:
+    """The middles as pairs."""
+    hi, lo = np.empty(balls.shape), np.empty(balls.shape)
+    for at in np.ndindex(balls.shape):
+        ball: Any = balls[at]
+        hi[at] = float(ball.mid()) if ball.is_finite() else np.nan
+        lo[at] = float(ball.mid() - hi[at]) if np.isfinite(hi[at]) else 0.0
+    return DoubleDouble(hi, lo)

@@ -1,0 +1,208 @@
+r"""Running errors: how far a computed value of each node may be from the true one, by what each operation rounds.
+
+Along the graph, in the manner of Wilkinson: what the arguments are wrong by is carried on, by the exact growth of
+exponentials, logarithms and roots rather than by a derivative, and each operation adds its own rounding: ``u`` of a
+result, twice that of a transcendental function, ``(k - 1) u_a`` of the sum of magnitudes for a sum of ``k`` terms in an
+accumulator, and the smallest subnormal for what can underflow. Where a comparison is not decided by more than its
+arguments are wrong by, both branches are admitted. Where a value leaves the range, or is drowned by its error, nothing
+is known: the error is infinite.
+
+References
+----------
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.3.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from harness.floats import Array, Format
+from harness.formula.arithmetic import nearest
+from harness.formula.node import Node
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What each operation rounds.
+
+    Parameters
+    ----------
+    basic, transcendental
+        Relative error of a result.
+    accumulated
+        Relative error of each addition within a sum.
+    smallest
+        Absolute error of what can underflow.
+    largest
+        Largest number.
+    exact
+        Whether a constant is represented as it is.
+    """
+
+    basic: float
+    transcendental: float
+    accumulated: float
+    smallest: float
+    largest: float
+    exact: Callable[[Fraction], bool]
+
+
+def rounding_of(format_: Format) -> Rounding:
+    """The roundings of an implementation that computes in a format, and adds in its accumulator."""
+    u = format_.u
+    return Rounding(
+        u, 2.0 * u, format_.u_accumulator, format_.smallest, format_.max, lambda c: _is_in(c, format_.precision)
+    )
+
+
+def _is_in(value: Fraction, precision: int) -> bool:
+    """Whether a number has no more bits than a format; its range is no matter here."""
+    below = value.denominator
+    odd = abs(value.numerator) >> max(0, (value.numerator & -value.numerator).bit_length() - 1)
+    return below & (below - 1) == 0 and odd.bit_length() <= precision
+
+
+DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, lambda c: _is_in(c, 53))
+"""Of float64 as NumPy and torch compute in it."""
+
+DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, lambda c: _is_in(c, 100))
+"""Of :mod:`harness.floats.double_double`."""
+
+
+def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding) -> dict[Node, Array]:
+    """Return the largest absolute error of every node.
+
+    Parameters
+    ----------
+    nodes
+        In order.
+    values
+        Their float64 values.
+    rounding
+        What each operation rounds.
+    """
+    found: dict[Node, Array] = {}
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            found[one] = _settled(one, _error(one, values, found, rounding), values, rounding)
+    return found
+
+
+def _settled(one: Node, error: Any, values: Mapping[Node, Any], rounding: Rounding) -> Array:
+    """Infinite where nothing is known."""
+    v = values[one]
+    if v.dtype == np.bool_:
+        return np.asarray(error)
+    known = np.isfinite(v) & (np.abs(v) + error <= rounding.largest)
+    return np.where(known & ~np.isnan(error), error, np.inf)
+
+
+def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], rounding: Rounding) -> Any:
+    v = values[one]
+    of = [values[argument] for argument in one.arguments]
+    e = [found[argument] for argument in one.arguments]
+    match one.operation:
+        case "input":
+            return np.zeros(v.shape)
+        case "number":
+            return 0.0 if rounding.exact(Fraction(one.value or 0)) else rounding.basic * abs(nearest(one.value))
+        case "pi":
+            return rounding.basic * math.pi
+        case "neg" | "stop" | "abs":
+            return e[0]
+        case "count":
+            return 0.0
+        case "spread":
+            return np.broadcast_to(e[0], v.shape)
+        case "add" | "sub":
+            return e[0] + e[1] + rounding.basic * np.abs(v)
+        case "mul" | "chain":
+            return _of_product(of, e, v, rounding, skips=one.operation == "chain")
+        case "div":
+            own = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
+            return np.where(e[1] < np.abs(of[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(of[1]) - e[1]), np.inf) + own
+        case "larger":
+            return np.maximum(*np.broadcast_arrays(*e))
+        case "less" | "not_more":
+            # Of a condition: one where it is not decided.
+            margin = e[0] + e[1]
+            return np.where((margin > 0.0) & ~(np.abs(of[0] - of[1]) > margin), 1.0, 0.0)
+        case "first_largest":
+            largest = of[0].max(-1, keepdims=True)
+            margin = e[0] + e[0].max(-1, keepdims=True)
+            return np.where((margin > 0.0) & ~(largest - of[0] > margin), 1.0, 0.0)
+        case "where":
+            chosen = np.where(of[0], e[1], e[2])
+            either = np.maximum(*np.broadcast_arrays(e[1], e[2])) + np.abs(of[1] - of[2])
+            return np.where(e[0] > 0.0, either, chosen)
+        case "sum" | "cumsum" | "cumsum_from_end":
+            return _of_sum(one.operation, of[0], e[0], v, rounding)
+        case "largest":
+            return e[0].max(-1, keepdims=True)
+    return _GROWTH[one.operation](of[0], v, e[0]) + _own(one.operation, of[0], v, rounding)
+
+
+def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
+    a, b = map(np.abs, of)
+    size = a * e[1] + b * e[0] + e[0] * e[1] + rounding.basic * np.abs(v)
+    # Zero times what is unknown.
+    size = np.where((a == 0.0) & (e[0] == 0.0) & (np.isfinite(b) | skips), 0.0, size)
+    # What underflows is not always the product: it may be what a factor is wrong by.
+    return size + rounding.smallest * (((a != 0.0) | (e[0] > 0.0)) & ((b != 0.0) | (e[1] > 0.0)))
+
+
+def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any:
+    k = a.shape[-1]
+    magnitudes = np.broadcast_to(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
+    if operation == "sum":
+        carried = magnitudes.sum(-1, keepdims=True)
+    elif operation == "cumsum":
+        carried = magnitudes.cumsum(-1)
+    else:
+        carried = np.flip(np.flip(magnitudes, -1).cumsum(-1), -1)
+    return carried + rounding.basic * np.abs(v) * (k > 1)
+
+
+def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
+    """What an elementary function rounds itself."""
+    u = rounding.basic if operation == "sqrt" else rounding.transcendental
+    if operation == "sigmoid":
+        # A reciprocal of one and an exponential has two roundings more, and is zero where that overflows.
+        u = 2.0 * u
+        v = np.where(v < 1.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
+    own = u * np.abs(v)
+    if operation in {"sqrt", "log", "cos"}:
+        return own
+    # What is never zero underflows to it; the others are zero at zero.
+    return own + rounding.smallest * (True if operation in {"exp", "erfc", "sigmoid"} else a != 0.0)
+
+
+def _bell(a: Any, e: Any) -> Any:
+    """The largest of ``2 / sqrt(pi) e^(-t^2)`` within ``e`` of ``a``."""
+    nearest_zero = np.maximum(np.abs(a) - e, 0.0)
+    return 2.0 / math.sqrt(math.pi) * np.exp(-nearest_zero * nearest_zero)
+
+
+def _trigonometric(slope: Any, e: Any) -> Any:
+    return np.minimum(np.abs(slope) * e + 0.5 * e * e, 2.0)
+
+
+_GROWTH: Mapping[str, Callable[[Any, Any, Any], Any]] = {
+    "exp": lambda _, v, e: v * np.expm1(e),
+    "expm1": lambda _, v, e: (v + 1.0) * np.expm1(e),
+    "log": lambda a, _, e: np.where(e < a, -np.log1p(-e / a), np.where(e == 0.0, 0.0, np.inf)),
+    "log1p": lambda a, _, e: np.where(e < 1.0 + a, -np.log1p(-e / (1.0 + a)), np.where(e == 0.0, 0.0, np.inf)),
+    "sqrt": lambda _, v, e: np.where(e == 0.0, 0.0, np.minimum(np.where(v > 0.0, e / v, np.inf), np.sqrt(e))),
+    "erf": lambda a, _, e: np.minimum(_bell(a, e) * e, 2.0),
+    "erfc": lambda a, _, e: np.minimum(_bell(a, e) * e, 2.0),
+    "tanh": lambda a, _, e: np.minimum(np.minimum(4.0 * np.exp(-2.0 * np.maximum(np.abs(a) - e, 0.0)), 1.0) * e, 2.0),
+    "sigmoid": lambda a, _, e: np.minimum(np.minimum(np.exp(-np.maximum(np.abs(a) - e, 0.0)), 0.25) * e, 1.0),
+    "sin": lambda a, _, e: _trigonometric(np.cos(a), e),
+    "cos": lambda a, _, e: _trigonometric(np.sin(a), e),
+    "atan": lambda a, _, e: np.minimum(e / (1.0 + np.maximum(np.abs(a) - e, 0.0) ** 2), math.pi),
+}
+"""``growth(argument, value, error)``: the largest ``|f(a + t) - f(a)|`` over ``|t| <= e``."""

@@ -1,0 +1,68 @@
+"""Whether a formula makes sense: it is finite somewhere, and its definition and its form say the same."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from harness.error import UsageError
+from harness.floats import FORMATS
+from harness.formula import inputs as of_inputs
+from harness.formula.model import Model
+from harness.formula.quantity import Quantity
+
+_DOUBLE = FORMATS["float64"]
+
+
+def agree(model: Model) -> None:
+    """See that a formula is finite somewhere, and that its definition and its form say the same.
+
+    Raises
+    ------
+    UsageError
+        Where not; the message names the point.
+    """
+    formula = model.formula
+    given = _points(model)
+    by_definition = Quantity(model.value.inputs, (formula.definition,), formula.form, model.extent, formula.by_rows)
+    definition = by_definition.oracle(*given.values())
+    finite = np.isfinite(definition.hi)
+    if not finite.any():
+        raise UsageError(
+            rule="a formula is finite somewhere", value=f"`{formula.spelling.definition}`, which is nowhere"
+        )
+    if formula.form is formula.definition:
+        return
+    form = Quantity(model.value.inputs, (formula.form,), formula.form, model.extent, formula.by_rows).oracle(
+        *given.values()
+    )
+    with np.errstate(invalid="ignore"):
+        apart = np.abs((definition.hi - form.hi) + (definition.lo - form.lo))
+        wrong = finite & np.isfinite(form.hi) & (apart > 2.0**-40 * np.abs(definition.hi) + 2.0**-900)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in given.items())
+        raise UsageError(
+            rule="the definition and the form say the same",
+            value=f"{definition.hi[at]:.9g} and {form.hi[at]:.9g} at {row}",
+            place=f"`{formula.spelling.form}`",
+        )
+
+
+def _plain(x: Tensor) -> str:
+    return str([float(f"{value:.6g}") for value in x.tolist()]) if x.ndim else f"{float(x):.6g}"
+
+
+def _points(model: Model) -> Mapping[str, Tensor]:
+    """Ordinary numbers, both signs, a few large and small ones."""
+    rng = np.random.default_rng(0)
+    formula, rows = model.formula, 24
+    scale = np.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))
+    given = {}
+    for name, domain in formula.domains.items():
+        wide = len(model.axes(name)) > 1
+        width = 3 if wide else 1
+        x = np.round(rng.standard_normal((rows, width)) * scale * 64.0) / 64.0 + 1.0 / 64.0
+        ready = of_inputs.admitted(x, domain, _DOUBLE)
+        given[name] = ready if wide else ready[:, 0]
+    return given

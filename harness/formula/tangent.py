@@ -1,0 +1,125 @@
+"""Forward mode: what a small change of the inputs does to every node, in many directions at once.
+
+Products of the Jacobian with vectors, in place of the Jacobian. Directions are along the first axis.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.floats import Array
+from harness.formula.node import Node
+
+Tangent = Array | None
+"""Along the first axis the directions; ``None`` where nothing changes."""
+
+
+def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapping[str, Array]) -> dict[Node, Tangent]:
+    """Return the change of every node along each direction.
+
+    Parameters
+    ----------
+    nodes
+        In order.
+    values
+        Their values.
+    directions
+        For inputs by name, an array with one axis more than theirs, in front.
+    """
+    found: dict[Node, Tangent] = {}
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            if one.operation == "input":
+                found[one] = directions.get(str(one.value))
+            else:
+                found[one] = _tangent(one, values, [found[argument] for argument in one.arguments])
+    return found
+
+
+def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangent:
+    if one.operation in _STILL or all(tangent is None for tangent in of):
+        return None
+    v, arguments = values[one], [values[argument] for argument in one.arguments]
+    if one.operation in _SLOPES:
+        return np.asarray(_times(_SLOPES[one.operation](arguments[0], v), of[0]))
+    return np.asarray(_CARRIED[one.operation](v, arguments, of))
+
+
+_STILL = {"number", "pi", "stop", "count", "less", "not_more", "first_largest"}
+
+
+def _times(slope: Any, tangent: Tangent) -> Any:
+    return 0.0 if tangent is None else slope * tangent
+
+
+def _or_zero(tangent: Tangent) -> Any:
+    return 0.0 if tangent is None else tangent
+
+
+def _product(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+    return np.asarray(_times(a[1], of[0]) + _times(a[0], of[1]))
+
+
+def _chain(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+    inner = np.where(a[0] == 0.0, 0.0, a[1])
+    return np.asarray(_times(inner, of[0]) + np.where(a[0] == 0.0, 0.0, _times(a[0], of[1])))
+
+
+def _selected(condition: Any, yes: Tangent, no: Tangent) -> Array:
+    return np.asarray(np.where(condition, _or_zero(yes), _or_zero(no)))
+
+
+def _of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+    assert of[0] is not None
+    at = np.expand_dims(a[0].argmax(-1), -1)
+    tangent = np.broadcast_to(of[0], (len(of[0]), *a[0].shape))
+    return np.take_along_axis(tangent, np.broadcast_to(at, (len(of[0]), *at.shape)), -1)
+
+
+def _wide(tangent: Tangent, like: Any) -> Array:
+    assert tangent is not None
+    return np.broadcast_to(tangent, (len(tangent), *like.shape))
+
+
+_CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
+    "add": lambda _, __, of: np.asarray(_or_zero(of[0]) + _or_zero(of[1])),
+    "sub": lambda _, __, of: np.asarray(_or_zero(of[0]) - _or_zero(of[1])),
+    "mul": _product,
+    "chain": _chain,
+    "div": lambda v, a, of: np.asarray(_times(1.0 / a[1], of[0]) - _times(v / a[1], of[1])),
+    "larger": lambda _, a, of: _selected(a[0] < a[1], of[1], of[0]),
+    "where": lambda _, a, of: _selected(a[0], of[1], of[2]),
+    "spread": lambda v, _, of: _wide(of[0], v),
+    "sum": lambda _, a, of: _wide(of[0], a[0]).sum(-1, keepdims=True),
+    "largest": _of_largest,
+    "cumsum": lambda _, a, of: _wide(of[0], a[0]).cumsum(-1),
+    "cumsum_from_end": lambda _, a, of: np.flip(np.flip(_wide(of[0], a[0]), -1).cumsum(-1), -1),
+}
+
+_BELL = 2.0 / math.sqrt(math.pi)
+
+
+def _sech_squared(a: Any) -> Any:
+    t = np.exp(-2.0 * np.abs(a))
+    return 4.0 * t / ((1.0 + t) * (1.0 + t))
+
+
+_SLOPES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "exp": lambda _, v: v,
+    "log": lambda a, _: 1.0 / a,
+    "log1p": lambda a, _: 1.0 / (1.0 + a),
+    "expm1": lambda _, v: v + 1.0,
+    "sqrt": lambda _, v: 0.5 / v,
+    "erf": lambda a, _: _BELL * np.exp(-a * a),
+    "erfc": lambda a, _: -_BELL * np.exp(-a * a),
+    "tanh": lambda a, _: _sech_squared(a),
+    "sigmoid": lambda a, _: _sech_squared(0.5 * a) * 0.25,
+    "sin": lambda a, _: np.cos(a),
+    "cos": lambda a, _: -np.sin(a),
+    "atan": lambda a, _: 1.0 / (1.0 + a * a),
+    "abs": lambda a, _: np.where(a < 0.0, -1.0, 1.0),
+    "neg": lambda _, __: -1.0,
+}
+"""``slope(argument, value)``"""

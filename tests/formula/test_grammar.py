@@ -1,0 +1,123 @@
+"""The grammar: what is a formula, and what is said of what is none."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+import harness
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.formula.grammar import parsed
+from harness.formula.node import order
+from harness.formula.signature import in_order_of
+from harness.formula.spelling import Domain, spelling, stated_inputs, written
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("x * tahn(x)", "character 5, `x * ▶tahn(x)`; did you mean `tanh`"),
+        ("x * (1 + erf(x / 2)", "'(' was never closed in character 5"),
+        ("x +", "invalid syntax"),
+        ("x if x else 1", "got `x if x else 1`"),
+        ("x.real", "got `x.real`"),
+        ("__import__('os').system('true')", "a formula has numbers"),
+        ("[x for x in y]", "a formula has numbers"),
+        ("where(x, 1, 2)", "the first argument of `where` is a comparison or a mask"),
+        ("x * (x < 1)", "a comparison or a mask is the first argument of `where`"),
+        ("exp(x, 2)", "`exp` takes (x)"),
+        ("sum(sum(x))", "`sum` is of a row"),
+        ("1 + 2", "a formula has an input"),
+        ("import os", "a formula is an expression"),
+        ("y = x", "a formula is an expression"),
+        ("'x'", "a formula has numbers"),
+        ("", "a formula says something"),
+        ("x" * 5_000, "at most 4,000 characters"),
+        ("-" * 3_000 + "x", "a formula"),
+    ],
+)
+def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str) -> None:
+    """In one sentence."""
+    with pytest.raises(UsageError) as refusal:
+        parsed(written(formula))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_input_that_is_not_used_is_refused() -> None:
+    """As it may be a slip of the pen."""
+    with pytest.raises(UsageError, match="uses every input, got `y` unused"):
+        parsed(spelling("formula(x, y): exp(x)"))
+
+
+def test_what_an_input_may_be_is_known() -> None:
+    """And a slip is told with what was meant."""
+    with pytest.raises(UsageError, match="did you mean `positive`"):
+        written("log(x)", inputs={"x": "positve"})
+    with pytest.raises(UsageError, match="NAME=DOMAIN"):
+        stated_inputs(["positive"])
+    assert dict(spelling("formula(x: 0.5..2.0): log(x)").inputs)["x"] == Domain("range", low=0.5, high=2.0)
+
+
+def test_a_decimal_number_is_what_is_written() -> None:
+    """A tenth, and not the nearest binary number."""
+    numbers = [one.value for one in order(parsed(written("x + 0.1")).definition) if one.operation == "number"]
+    assert numbers == [Fraction(1, 10)]
+
+
+def test_what_is_said_twice_is_one_node() -> None:
+    """So that a gradient does not grow."""
+    formula = parsed(written("exp(x) / (exp(x) + exp(x))"))
+    assert sum(one.operation == "exp" for one in order(formula.definition)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "formula: exp(x)",
+        "formula(x: positive, ...): log(x) * y",
+        "formula(x, y: mask per_row): where(y, x, 0)",
+        "formula of all(x): mean(x)",
+        "formula(x): log(1 + x) | log1p(x)",
+    ],
+)
+def test_a_formula_is_read_as_it_is_spelled(text: str) -> None:
+    """Its line is the contract's name, and comes back."""
+    assert spelling(text).text == text
+
+
+def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
+    """By their names."""
+    assert in_order_of(lambda y, x: y - x, "formula: x - y").startswith("formula(y, x):")
+    with pytest.raises(UsageError, match="names the function's parameters `a`, `b`, got `x`, `y`"):
+        in_order_of(lambda a, b: a - b, "formula: x - y")
+    with pytest.raises(UsageError, match="did you mean `tanh`"):
+        in_order_of(lambda x: x, "formula: x * tnh")
+
+
+def test_a_definition_and_a_form_that_disagree_are_told_with_the_point() -> None:
+    """Before any implementation is judged."""
+    with pytest.raises(UsageError, match=r"the definition and the form say the same, got .* and .* at x = "):
+        harness.check(torch.log1p, formula="log(1 + x)", form="log1p(x) / 2")
+
+
+def test_a_formula_that_is_nowhere_finite_is_refused() -> None:
+    """There is nothing to compare with."""
+    with pytest.raises(UsageError, match="finite somewhere"):
+        contract_named("formula(x): log(-exp(x))")
+
+
+def test_a_function_in_a_file_says_a_formula(tmp_path: pytest.TempPathFactory) -> None:
+    """It is read, and never run."""
+    file = tmp_path / "definitions.py"  # type: ignore[operator]
+    file.write_text(
+        'raise SystemExit("never run")\n\n'
+        'def norm_of(x, y):\n    """Say it."""\n    s = x * x\n    return sqrt(s + y * y)\n'
+    )
+    assert written(f"{file}:norm_of").text == "formula(x, y): s = x * x; sqrt(s + y * y)"
+    with pytest.raises(UsageError, match="did you mean `norm_of`"):
+        written(f"{file}:norm")
+    file.write_text("def f(x):\n    for i in x:\n        pass\n")
+    with pytest.raises(UsageError, match="has assignments to names, and a result, got `for i in x:`"):
+        written(f"{file}:f")

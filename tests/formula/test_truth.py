@@ -1,0 +1,114 @@
+"""What a formula says is true: the screen's enclosure holds, and gradients are derivatives."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.floats import FORMATS, to_array
+from harness.formula.arithmetic import pairs, values
+from harness.formula.grammar import WORDS, parsed
+from harness.formula.inputs import drawn
+from harness.formula.model import Model
+from harness.formula.node import order
+from harness.formula.quantity import Quantity
+from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors
+from harness.formula.spelling import written
+
+ONE = [
+    *(f"{name}(x)" for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "abs", "sigmoid", "softplus")),
+    *(f"{name}(x)" for name in ("erf", "erfc", "sin", "cos", "atan", "sinh", "cosh", "sign", "log2", "exp2", "relu")),
+    "x ** 3 - x / (1 + x * x)",
+    "max(x, 0.3) - min(x, -0.3) + clip(x, -1, 1)",
+    "where(x < 0.1, x * x, log(x))",
+]
+ROWS = [
+    *(f"{name}(x)" for name in ("sum", "mean", "cumsum", "norm", "softmax", "log_softmax", "logsumexp", "max", "min")),
+    "(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + 0.001)",
+]
+TWO = ["dot(x, y)", "x / y - log(x * x / (y * y))", "sum(square(x - y)) / count(x)"]
+FORMULAS = [*ONE, *ROWS, *TWO]
+
+
+def rows(formula: str, dtype: str, *, extreme: bool = False) -> tuple[Model, list[np.ndarray]]:
+    """A model, and inputs as its contract draws them."""
+    model = Model(parsed(written(formula)))
+    found: list[dict[str, torch.Tensor]] = []
+    strategy = drawn(model.formula, FORMATS[dtype], cotangent=True, extreme=extreme)
+    found.append(_example(strategy))
+    return model, [to_array(x) for x in found[0].values()]
+
+
+def _example(strategy: object) -> dict[str, torch.Tensor]:
+    from hypothesis import Phase, given, seed, settings
+
+    kept: list[dict[str, torch.Tensor]] = []
+
+    @seed(1)
+    @settings(max_examples=6, database=None, phases=[Phase.generate], deadline=None)
+    @given(strategy)  # type: ignore[arg-type]
+    def draw(example: dict[str, torch.Tensor]) -> None:
+        kept.append(example)
+
+    draw()
+    return max(kept, key=lambda example: next(iter(example.values())).numel())
+
+
+def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[int, int]:
+    """How many elements of the screen are further from the ball than its running error, and how many there are."""
+    environment = {name: x[:24] for name, x in of.environment(given).items()}
+    nodes = of._true_orders[-1]
+    doubles = values(nodes, environment)
+    shape = of._shape(environment)
+    found = pairs(nodes, environment)[nodes[-1]] if wide else None
+    hi = np.broadcast_to(doubles[nodes[-1]] if found is None else found.hi, shape)
+    lo = np.broadcast_to(0.0 if found is None else found.lo, shape)
+    off = np.broadcast_to(errors(nodes, doubles, DOUBLE_DOUBLE if wide else DOUBLE)[nodes[-1]], shape)
+    balls = of._balls(environment, shape)
+    wrong = count = 0
+    for at in np.ndindex(shape):
+        if np.isfinite(off[at]) and np.isfinite(hi[at]) and balls[at].is_finite():
+            count += 1
+            wrong += bool(abs((balls[at] - float(hi[at])) - float(lo[at])) > float(off[at]) * (1 + 2**-20))
+    return wrong, count
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["in-float64", "in-double-double"])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
+    """Within its running error, of value and gradient, on ordinary and extreme numbers."""
+    seen = 0
+    for extreme in (False, True):
+        model, given = rows(formula, "float64" if wide else "float32", extreme=extreme)
+        for of in (model.value, next(iter(model.gradients.values()))):
+            wrong, count = violations(of, given if of is not model.value else given[:-1], wide=wide)
+            assert wrong == 0
+            seen += count
+    assert seen or (wide and any(name in formula for name in ("erf", "sin", "cos", "atan")))
+
+
+@pytest.mark.parametrize("formula", [*ONE, *ROWS, *TWO])
+def test_a_gradient_is_the_derivative(formula: str) -> None:
+    """Either of its two graphs, by differences of the value."""
+    model = Model(parsed(written(formula)))
+    rng = np.random.default_rng(3)
+    shape = (5, 4) if model.formula.by_rows else (5,)
+    given = [np.abs(rng.standard_normal(shape)) + 0.35 for _ in model.names]
+    cotangent = rng.standard_normal(model.value.oracle(*map(torch.from_numpy, given)).shape)
+    step = 1e-6 * rng.standard_normal(shape)
+
+    def at(sign: float) -> float:
+        moved = [given[0] + sign * step, *given[1:]]
+        return float((model.value.oracle(*map(torch.from_numpy, moved)).hi * cotangent).sum())
+
+    expected = (at(1.0) - at(-1.0)) / 2.0
+    of = model.gradients[model.names[0]]
+    environment = of.environment([*given, cotangent])
+    for root in (of.true[-1], of.computed):
+        found = values(order(root), environment)[root]
+        assert float((found * step).sum()) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+
+def test_every_word_is_tried() -> None:
+    """What is added to the grammar is added here."""
+    tried = " ".join(FORMULAS)
+    assert [word for word in WORDS if f"{word}(" not in tried and word not in {"stop"}] == []
