@@ -11,15 +11,17 @@ from harness.case import Break, Case
 
 if TYPE_CHECKING:
     from harness.api import check
+    from harness.auditor.audit import audit
     from harness.plugin import parametrize_laws
     from harness.show.listing import explain
     from harness.surveyor.explore import survey
 
-__all__ = ["Break", "Case", "__version__", "check", "explain", "parametrize_laws", "survey"]
+__all__ = ["Break", "Case", "__version__", "audit", "check", "explain", "parametrize_laws", "survey"]
 
 __version__ = version("stability-harness")
 
 _HOMES = {
+    "audit": "harness.auditor.audit",
     "check": "harness.api",
     "explain": "harness.show.listing",
     "parametrize_laws": "harness.plugin",

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import check, doctor, experiments, gate, laws, prove, report, survey, tune
+from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, survey, tune
 from harness.error import UsageError
 from harness.work.interrupt import interruptible
 
@@ -47,6 +47,7 @@ app.command("list")(laws.list_)
 app.command()(laws.explain)
 app.command()(check.check)
 app.command()(survey.survey)
+app.command()(audit.audit)
 app.command()(laws.freeze)
 app.command()(prove.prove)
 app.command()(experiments.train)

@@ -15,6 +15,7 @@ A run is one folder of plain files:
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
+``audits.jsonl``       an :class:`Audit` a line: which lines of a step go wrong, and how far others are from it
 ``findings.jsonl``     one :class:`GateFinding` a line: what the gate compared, and what came of it
 ``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
 ``slices.jsonl``       one :class:`Slices` a line: what a process of a couple measured of a case
@@ -26,6 +27,8 @@ So a run that was cut short is a readable run of what it finished, which says so
 This package imports neither torch nor pandas.
 """
 
+from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom
+from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest
 from harness.record.estimate import (
     LEVEL,
     Estimate,
@@ -102,6 +105,9 @@ __all__ = [
     "SEED",
     "TITLES",
     "Accumulator",
+    "Audit",
+    "AuditFinding",
+    "AuditKind",
     "Breaking",
     "Comparison",
     "Counterexample",
@@ -117,6 +123,7 @@ __all__ = [
     "Gate",
     "GateFinding",
     "Grade",
+    "Headroom",
     "Image",
     "Input",
     "LawOutcome",
@@ -144,6 +151,9 @@ __all__ = [
     "Work",
     "Worst",
     "WorstExample",
+    "audit_html",
+    "audit_line",
+    "audit_text",
     "bounded_ratio",
     "broken_blocks",
     "by_verdict",
@@ -158,6 +168,7 @@ __all__ = [
     "finding_block",
     "finding_in_full",
     "finding_in_short",
+    "finding_lines",
     "findings",
     "geometric_mean",
     "grade",
@@ -166,6 +177,7 @@ __all__ = [
     "laws_held",
     "mean_ratio",
     "median_ratio",
+    "narrowest",
     "oldest_first",
     "one_sided_reach",
     "proof_line",

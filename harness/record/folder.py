@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from harness.error import UsageError
+from harness.record.audit import Audit
 from harness.record.chain import (
     ALTERED,
     Chain,
@@ -37,6 +38,7 @@ Row = (
     | Epoch
     | LearnedParameter
     | Image
+    | Audit
     | GateFinding
     | Comparison
     | Slices
@@ -54,11 +56,12 @@ RowT = TypeVar(
     Epoch,
     LearnedParameter,
     Image,
+    Audit,
     GateFinding,
     Comparison,
     Slices,
 )
-KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator)
+KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator, Audit)
 
 HEAD = "run.json"
 """The file of the head within a run."""
@@ -78,6 +81,7 @@ FILES: Mapping[type[Row], str] = {
     Epoch: "epochs.jsonl",
     LearnedParameter: "estimates.jsonl",
     Image: "images.jsonl",
+    Audit: "audits.jsonl",
     GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import samples.audit
 import samples.baseline
 import samples.image_files
 import samples.run
@@ -14,7 +15,7 @@ from harness.data import idx
 from harness.data.layout import NAMES
 from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.policy import read_policy
-from harness.record import FILES, Property, RunFolder, Status, TensorText, Verdict
+from harness.record import FILES, Audit, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.verdict.corpus import freeze, known_counterexamples
 from harness.verdict.replay import from_text
@@ -52,6 +53,7 @@ def _run(folder: Path) -> None:
         Property,
         [Property(case="a.b", name=name, dtype="float16", value="x", sentence="{case} is so.") for name in names],
     )
+    run.write(Audit, [samples.audit.audit(f"train.step_{number}") for number in range(3)])
 
 
 def _records(kind: Any) -> Callable[[Path], Any]:

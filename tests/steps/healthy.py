@@ -2,10 +2,9 @@
 
 import torch
 import torch.nn.functional as F
+from steps.parts import batch, finish, net
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-
-from steps.parts import batch, finish, net
 
 
 def softmax_regression() -> None:

@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from steps.parts import batch, finish, net
+from torch import Tensor
 
 
 def cosine_of_an_empty_row() -> None:
@@ -163,7 +162,7 @@ def difference_of_energies() -> None:
 
 
 def odds_of_certainty() -> None:
-    """p / (1 - p) of a probability that has become one."""
+    """Odds, p / (1 - p), of a probability that has become one."""
     model, (x, _) = net(out=1), batch()
     p = torch.sigmoid(model(x)[:, 0] * 300)
     odds = p / (1 - p)  # WRONG

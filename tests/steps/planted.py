@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from steps.parts import batch, finish, net
+from torch import nn
 
 
 def naive_softmax() -> None:

@@ -1,0 +1,125 @@
+"""``with harness.audit() as found:``: whatever runs in the body is followed, and what it got wrong is told."""
+
+import math
+import time
+import warnings
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import torch
+
+from harness.auditor.end import Kind
+from harness.auditor.finding import Findings
+from harness.auditor.headroom import headroom
+from harness.auditor.operation import Source
+from harness.auditor.watching import Watching
+from harness.record.audit import Audit, AuditFinding, Headroom
+from harness.record.audit_text import audit_html, audit_text
+
+NARROWEST = 20
+"""Lines of which it is kept how far they are from breaking."""
+
+
+class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:`
+    """Follow a step of training, or any function that runs torch, and say which of its lines go numerically wrong.
+
+    Parameters
+    ----------
+    mode
+        ``full`` carries every operation out beside a shadow in wider arithmetic; ``events`` looks for what is not
+        finite, at rules and at headroom alone, which is quick enough for whole runs.
+    name
+        What the records call the step.
+
+    Notes
+    -----
+    What runs in the body is unchanged, bit for bit: the real operations run in the caller's own state, and draw what
+    they would have drawn. Code compiled by ``torch.compile`` runs uncompiled in the body. Several bodies add nothing
+    up: enter a new one for each step.
+    """
+
+    def __init__(self, *, mode: Literal["full", "events"] = "full", name: str = "step") -> None:
+        self.name = name
+        self.mode: Literal["full", "events"] = mode
+        self._watching = Watching(full=mode == "full", narrow_in=torch.float64)
+        self._record: Audit | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._stance = torch.compiler.set_stance("force_eager")
+        self._stance.__enter__()
+        self._began = time.perf_counter()
+        # Modules are listened to, of which a compiled one warns.
+        warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+        self._filter = warnings.filters[0]
+        self._watching.ends.listen()
+        self._watching.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; what was found is kept, whatever ends it."""
+        self._watching.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._watching.ends.stop()
+        self._stance.__exit__(kind, error, trace)
+        if self._filter in warnings.filters:
+            warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
+        self.close()
+
+    def returned(self, value: Any) -> None:
+        """Take what the step returned for one of its ends."""
+        self._returned = value
+
+    _returned: Any = None
+
+    def close(self) -> Audit:
+        """Say what was found."""
+        watching = self._watching
+        if self._record is None:
+            with torch._C._DisableAutocast(), torch.no_grad():
+                watching.ends.close(self._returned)
+            found = Findings(watching)
+            losses = [end.state for end in watching.ends.found if end.kind is Kind.LOSS]
+            self._record = Audit(
+                case=self.name,
+                mode=self.mode,
+                findings=tuple(found.listed()),
+                headroom=tuple(headroom(watching, most=NARROWEST)),
+                notes=tuple(dict.fromkeys(found.notes)),
+                blind=dict(watching.blind),
+                operations=len(watching.operations),
+                ends=len(watching.ends.found),
+                loss_error=_error_of(losses[-1]) if losses and watching.full else None,
+                duration_s=time.perf_counter() - self._began,
+            )
+            watching.shadows.cells.clear()
+        return self._record
+
+    @property
+    def record(self) -> Audit:
+        """Everything that was found, as it is kept in a run."""
+        return self.close()
+
+    @property
+    def findings(self) -> tuple[AuditFinding, ...]:
+        """The lines that go wrong, the worst first."""
+        return self.record.findings
+
+    @property
+    def headroom(self) -> tuple[Headroom, ...]:
+        """How far lines are from their breaking points on this batch, the narrowest first."""
+        return self.record.headroom
+
+    def __str__(self) -> str:
+        """Return what a person reads of it."""
+        return audit_text(self.record)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return audit_html(self.record)
+
+
+def _error_of(loss: Source) -> float | None:
+    """The error of a loss; ``None`` where it is not finite, or should not be."""
+    return None if loss.nan or loss.inf or math.isinf(loss.error) else loss.error

@@ -1,0 +1,245 @@
+"""What counts in the end: losses, gradients, updates, buffers, outputs. An error that reaches none is not told."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as all_modules
+from torch.utils._python_dispatch import _disable_current_modes
+
+from harness.auditor.line import Lines
+from harness.auditor.measure import Distance, distance, distance_where_finite
+from harness.auditor.operation import Source
+from harness.auditor.operator import UNIT, is_followed, key_of, tensors
+from harness.auditor.shadow import Cell, Shadows
+
+_ENGINE = "_engine_run_backward"
+"""What ``backward`` and ``grad`` call: the only place that sees every root."""
+
+
+class Kind(Enum):
+    """What an end is."""
+
+    LOSS = "the loss"
+    GRADIENT = "the gradient of"
+    UPDATE = "the update of"
+    BUFFER = "the buffer"
+    OUTPUT = "the output"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Something that the step leaves behind.
+
+    Parameters
+    ----------
+    kind, name
+        What it is, and of which parameter or buffer.
+    state
+        Who wrote it, and how wrong it is.
+    unit
+        The coarsest unit roundoff on the way to it.
+    """
+
+    kind: Kind
+    name: str
+    state: Source
+    unit: float
+
+    def __str__(self) -> str:
+        """Return it as a reader has it: ``the gradient of 0.weight``."""
+        return f"{self.kind.value} {self.name}".rstrip()
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Compute without gradients, without autocast, and without being followed."""
+    with _disable_current_modes(), torch._C._DisableAutocast(), torch.no_grad():
+        yield
+
+
+@dataclass(slots=True)
+class Before:
+    """A parameter as it was before its first update, and its shadow then."""
+
+    parameter: Tensor
+    actual: Tensor
+    shadow: Tensor
+
+
+class Ends:
+    """Collects the ends of a step; a context that listens to modules, gradients and the beginnings of backward passes.
+
+    Parameters
+    ----------
+    shadows
+        The storages.
+    lines
+        Is told which module is being called.
+    """
+
+    def __init__(self, shadows: Shadows, lines: Lines) -> None:
+        self.found: list[End] = []
+        self.is_scaled = False
+        """Whether a scaler looks for gradients that are not finite, and skips the step then."""
+        self.updated: set[int] = set()
+        self.compensated: set[int] = set()
+        """Parameters the remainder of whose update is kept."""
+        self._shadows, self._lines = shadows, lines
+        self._leaves: dict[int, Tensor] = {}
+        self._parts: set[tuple[int, int, int]] = set()
+        self._names: dict[int, str] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._before: dict[int, Before] = {}
+        self._handles: list[Any] = []
+        self._output: Any = None
+        self._engine: Callable[..., Any] = getattr(torch.autograd, _ENGINE)
+
+    # Listening
+
+    def listen(self) -> None:
+        """Begin."""
+        self._handles += [
+            all_modules.register_module_forward_pre_hook(self._enter_module),
+            all_modules.register_module_forward_hook(self._leave_module, always_call=True),
+        ]
+        setattr(torch.autograd, _ENGINE, self._backward)
+
+    def stop(self) -> None:
+        """Put everything back."""
+        setattr(torch.autograd, _ENGINE, self._engine)
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _enter_module(self, module: nn.Module, _args: Any) -> None:
+        modules = self._lines.modules
+        if not modules:
+            self._names.update({id(inner): name for name, inner in module.named_modules()})
+            self._names.update({id(parameter): name for name, parameter in module.named_parameters()})
+            self._buffers.update({name: buffer for name, buffer in module.named_buffers() if is_followed(buffer)})
+        modules.append(self._names.get(id(module), type(module).__name__))
+
+    def _leave_module(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        if self._lines.modules:
+            self._lines.modules.pop()
+        if not self._lines.modules and not torch.is_grad_enabled():
+            self._output = output
+
+    def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        for root in roots:
+            if isinstance(root, Tensor) and is_followed(root) and root.dim() == 0:
+                with unseen():
+                    self._end(Kind.LOSS, "", root)
+        return self._engine(roots, *args, **kwargs)
+
+    # Parameters
+
+    def meet(self, tensor: Tensor) -> None:
+        """Take note of a tensor that is about to be read: parameters are listened to."""
+        if not tensor.is_leaf or not is_followed(tensor):
+            return
+        # What the backward pass has saved of a parameter is another object of the same numbers.
+        part = (key_of(tensor), int(tensor.storage_offset()), tensor.numel())
+        if part in self._parts:
+            return
+        self._parts.add(part)
+        self._shadows.leaves[part[0]] = id(tensor)
+        self._shadows.cell(tensor, fill=False).state.leaf = id(tensor)
+        if id(tensor) not in self._leaves:
+            self._leaves[id(tensor)] = tensor
+            self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
+
+    def name(self, leaf: int) -> str:
+        """Return what a parameter is called."""
+        parameter = self._leaves.get(leaf)
+        shape = "" if parameter is None else f" {list(parameter.shape)}"
+        return self._names.get(leaf) or f"a tensor{shape}"
+
+    def _gradient(self, parameter: Tensor) -> None:
+        if parameter.grad is not None and is_followed(parameter.grad):
+            with unseen():
+                self._end(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
+
+    def before_update(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
+        """Keep a parameter as it is before it is first changed."""
+        self.updated.add(leaf)
+        if self._shadows.wide and leaf not in self._before:
+            shadow = cell.shadow(tensor)
+            self._before[leaf] = Before(tensor, tensor.detach().to(shadow.dtype, copy=True), shadow.clone())
+
+    # What is left behind
+
+    def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
+        cell = self._shadows.cells.get(key_of(tensor))
+        if cell is None or cell.state.writer < 0 or not tensor.numel():
+            return
+        error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
+        state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
+        self.found.append(End(kind, name, state, max(cell.unit, UNIT[tensor.dtype])))
+
+    @staticmethod
+    def _measured(tensor: Tensor, cell: Cell) -> Distance:
+        actual, shadow = tensor.detach(), cell.shadow(tensor)
+        if cell.state.nan or cell.state.inf:
+            return distance_where_finite(actual, shadow)
+        return distance(actual, shadow, whole=True)
+
+    def close(self, returned: Any = None) -> None:
+        """Take what is left at the end of the step: updates, buffers, and what was returned.
+
+        Parameters
+        ----------
+        returned
+            What the step returned; of a context, nothing.
+        """
+        for leaf, before in self._before.items():
+            self._update(leaf, before)
+        for name, buffer in self._buffers.items():
+            self._end(Kind.BUFFER, name, buffer)
+        output = returned if returned is not None else self._output
+        if not any(end.kind is Kind.LOSS for end in self.found) or returned is not None:
+            values = list(output.values()) if isinstance(output, dict) else output
+            for tensor in tensors(values):
+                if is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
+                    self._end(Kind.OUTPUT, "", tensor)
+        self._output = None
+        self._before.clear()
+        self._buffers.clear()
+
+    def _is_loss(self, tensor: Tensor) -> bool:
+        cell = self._shadows.cells.get(key_of(tensor))
+        losses = {end.state.writer for end in self.found if end.kind is Kind.LOSS}
+        return cell is not None and cell.state.writer in losses
+
+    def _update(self, leaf: int, before: Before) -> None:
+        cell = self._shadows.cells.get(key_of(before.parameter))
+        if cell is None or cell.flat is None or cell.state.writer < 0:
+            return
+        self.update(leaf, before.parameter, cell, before.actual, before.shadow)
+
+    def update(self, leaf: int, tensor: Tensor, cell: Cell, actual: Tensor, shadow: Tensor) -> None:
+        """Compare how a parameter moved with how it should have.
+
+        Parameters
+        ----------
+        leaf
+            The parameter.
+        tensor, cell
+            What it is now.
+        actual, shadow
+            What it was before, in the arithmetic of its shadow.
+        """
+        moved = tensor.detach().to(actual.dtype) - actual
+        meant = cell.shadow(tensor) - shadow
+        size = float(torch.linalg.vector_norm(meant))
+        if not size > 0.0 or math.isinf(size):
+            return
+        off = float(torch.linalg.vector_norm(moved - meant)) / size
+        state = Source(cell.state.writer, math.inf if off != off else off, leaf=leaf)
+        self.found.append(End(Kind.UPDATE, self.name(leaf), state, max(cell.unit, UNIT[tensor.dtype])))

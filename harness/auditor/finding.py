@@ -1,0 +1,208 @@
+"""What an audit found: ends that are wrong, each led back to a line; rules; updates that were lost."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.auditor.blame import Cause, blame_error, blame_not_finite
+from harness.auditor.end import End, Kind
+from harness.auditor.line import Line
+from harness.auditor.operation import Operation
+from harness.auditor.operator import UNIT, dtype_name
+from harness.auditor.rules import Update
+from harness.auditor.watching import Watching
+from harness.auditor.wording import describe
+from harness.record.audit import RANKS, AuditFinding, AuditKind
+
+STILL = 0.5
+"""Share of an update that is lost, of its elements and of its norm, from which on it is said."""
+
+HARMLESS = 0.05
+"""Relative error that a sum's terms explain by cancelling: what remains of it is rounding, and was zero."""
+
+READ_WELL = 0.01
+"""Error up to which what a sum reads is not what makes its result wrong."""
+
+_COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
+
+
+def limit(end: End) -> float:
+    """The error from which on an end is wrong: all but a few of the digits its coarsest format carries are lost."""
+    return min(0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7, 1e4 * end.unit)
+
+
+@dataclass
+class Found:
+    """What was found at one line, of one kind."""
+
+    cause: Cause
+    kind: AuditKind
+    sentence: str
+    remedy: str
+    reaches: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Leads the ends of an audit back to lines.
+
+    Parameters
+    ----------
+    watching
+        The audit, when the step is done.
+    """
+
+    def __init__(self, watching: Watching) -> None:
+        self.watching = watching
+        self.operations: Sequence[Operation] = watching.operations
+        self.notes: list[str] = []
+        self._found: dict[tuple[tuple[str, int], AuditKind], Found] = {}
+        self._exempt: set[int | None] = set()
+
+    def listed(self) -> list[AuditFinding]:
+        """Return the findings, the worst first."""
+        for end in self.watching.ends.found:
+            self._follow(end)
+        merged = _merged([*map(_of_cause, self._found.values()), *self._remarks(), *self._updates()])
+        return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
+
+    def _follow(self, end: End) -> None:
+        state = end.state
+        if state.writer < 0:
+            return
+        operation = self.operations[state.writer]
+        if state.nan or state.inf or math.isinf(state.error):
+            if operation.meant and not state.nan:
+                return
+            self._add(blame_not_finite(self.operations, operation), str(end))
+        elif self.watching.full and state.error > limit(end):
+            cause = self._cause_of_error(end, operation)
+            if cause is not None:
+                self._add(cause, f"{end} ({_left(state.error)})")
+
+    def _cause_of_error(self, end: End, operation: Operation) -> Cause | None:
+        if end.kind is Kind.UPDATE:
+            if end.state.leaf in self._exempt:
+                return None
+            worst = max((s for s in operation.sources if s.writer >= 0), key=lambda s: s.worst, default=None)
+            if worst is None or max(source.error for source in operation.sources) <= limit(end):
+                return None  # absorbed here, which the rule on updates says
+            operation = self.operations[worst.writer]
+        cause = blame_error(self.operations, operation)
+        if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
+            return None
+        return cause
+
+    def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
+        """Whether a gradient is zero in truth, as a key's bias has it, and what there is of it is rounding."""
+        made = operation
+        while made.name in _COPIES and made.sources:
+            worst = max(made.sources, key=lambda source: source.error)
+            if worst.writer < 0:
+                break
+            made = self.operations[worst.writer]
+        carried = max(made.read_error, made.unit)
+        cancels = carried <= READ_WELL and made.cancelled * carried >= HARMLESS
+        if cancels:
+            self._exempt.add(end.state.leaf)
+            self.notes.append(
+                f"{end} is zero up to rounding (its terms cancel {made.cancelled:.0e}-fold): harmless, but Adam makes "
+                "steps of the size of the learning rate of it"
+            )
+        elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
+            self._exempt.add(end.state.leaf)
+            self.notes.append(f"{end} is rounding: the terms of {cause.operation.name} cancel in the backward pass")
+            return True
+        return cancels
+
+    def _add(self, cause: Cause, reaches: str) -> None:
+        kind, sentence, remedy = describe(cause)
+        key = (cause.operation.line.key, kind)
+        if key not in self._found:
+            self._found[key] = Found(cause, kind, sentence, remedy)
+        self._found[key].reaches.append(reaches)
+
+    def _remarks(self) -> Iterator[AuditFinding]:
+        for remark in self.watching.rules.remarks.values():
+            facts: dict[str, Any] = {
+                "kind": remark.kind,
+                "sentence": remark.sentence,
+                "remedy": remark.remedy,
+                "times": remark.times,
+            }
+            yield AuditFinding(**place(remark.line), **facts, operation=remark.operation, dtype=remark.dtype)
+
+    def _updates(self) -> Iterator[AuditFinding]:
+        groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
+        for update in self.watching.updates:
+            is_kept = update.leaf is not None and update.leaf in self.watching.ends.compensated
+            if not is_kept and update.lost > STILL and update.still > STILL * update.wanted:
+                groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
+        for (_, is_parameter, _), updates in groups.items():
+            yield self._of_updates(updates, is_parameter=is_parameter)
+
+    def _of_updates(self, updates: Sequence[Update], *, is_parameter: bool) -> AuditFinding:
+        first = updates[0]
+        share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
+        what = "the decay" if "mul" in first.operation else "the update"
+        whose = "weights" if is_parameter else "entries of the optimizer's state"
+        sentence = (
+            f"{100 * share:.0f} % of the {whose} do not move: {what} is {max(u.ratio for u in updates):.1e} of their "
+            f"size, {dtype_name(first.dtype)} resolves {2 * UNIT[first.dtype]:.1e}"
+        )
+        names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
+        return AuditFinding(
+            **place(first.line),
+            kind=AuditKind.UPDATE,
+            sentence=sentence,
+            remedy="keep weights and optimizer state in float32 (or round stochastically, or keep the remainder)",
+            operation=first.operation,
+            dtype=dtype_name(first.dtype),
+            reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
+            times=len(updates),
+        )
+
+
+def _of_cause(found: Found) -> AuditFinding:
+    operation = found.cause.operation
+    return AuditFinding(
+        **place(operation.line),
+        kind=found.kind,
+        sentence=found.sentence,
+        remedy=found.remedy,
+        operation=operation.name,
+        dtype=dtype_name(operation.dtype),
+        backward=operation.backward,
+        reaches=tuple(dict.fromkeys(found.reaches)),
+    )
+
+
+def place(line: Line) -> dict[str, Any]:
+    """The fields of a record that say where something is."""
+    caller = None if line.caller is None else f"{line.caller[0]}:{line.caller[1]}"
+    return {
+        "file": line.file,
+        "line": line.number,
+        "function": line.function,
+        "module": line.module,
+        "caller": caller,
+    }
+
+
+def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
+    """One finding for each line and kind, forward and backward."""
+    by_key: dict[tuple[str, int, AuditKind, str], AuditFinding] = {}
+    for finding in findings:
+        key = (finding.file, finding.line, finding.kind, finding.operation if finding.kind is AuditKind.UPDATE else "")
+        if key in by_key:
+            first = by_key[key]
+            reaches = tuple(dict.fromkeys((*first.reaches, *finding.reaches)))
+            by_key[key] = first.model_copy(update={"reaches": reaches, "times": first.times + finding.times})
+        else:
+            by_key[key] = finding
+    return list(by_key.values())
+
+
+def _left(error: float) -> str:
+    return "no digits left" if error >= 0.5 else f"{-math.log10(error):.1f} digits left"

@@ -1,0 +1,131 @@
+"""Whose line an operation belongs to: of the user's own code, forward and backward alike."""
+
+import contextlib
+import sys
+import sysconfig
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch.autograd.graph import _engine_run_backward
+
+_TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parent)
+_PYTHON = str(sysconfig.get_path("stdlib"))
+_INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
+_ENGINE = _engine_run_backward.__code__
+_CONTEXTS = contextlib.__file__
+
+FOREIGN, THEIRS, OWN, ENGINE = range(4)
+"""A frame is torch's, Python's or ours; an installed library's; the user's; autograd's engine."""
+
+
+class Pass(Enum):
+    """Who asks for an operation."""
+
+    FORWARD = "forward"
+    """The user's code, of its own accord: forward passes, optimizers, evaluations."""
+    BACKWARD = "backward"
+    """Autograd, for what torch says the gradient of a line is."""
+    BY_HAND = "by hand"
+    """The user's code that autograd called: a backward written by hand, or what a checkpoint computes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of code.
+
+    Parameters
+    ----------
+    file, number, function
+        Where it is.
+    module
+        Path of the module that was being called, such as ``blocks.1.attention``; empty outside of modules.
+    caller
+        File and line of the user's that called it, where it is an installed library's.
+    """
+
+    file: str
+    number: int
+    function: str
+    module: str = ""
+    caller: tuple[str, int] | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What findings are grouped by."""
+        return (self.file, self.number)
+
+
+NOWHERE = Line("?", 0, "?")
+
+
+class Lines:
+    """Finds the lines of operations, and remembers those of the forward pass for the backward one."""
+
+    def __init__(self) -> None:
+        self.modules: list[str] = []
+        self._kinds: dict[CodeType, int] = {}
+        self._forward: dict[int, Line] = {}
+        self._known: dict[tuple[Any, ...], Line] = {}
+
+    def asked(self) -> tuple[Line, Pass]:
+        """Return the line that asks for the operation being dispatched, and in which pass."""
+        node = torch._C._current_autograd_node()
+        frame, within = self._nearest(sys._getframe(2))
+        if node is not None:
+            if frame is not None and not within:
+                return self._line(frame), Pass.BY_HAND
+            known = self._forward.get(node._sequence_nr())
+            if known is not None:
+                return known, Pass.BACKWARD
+        line = NOWHERE if frame is None else self._line(frame)
+        if node is None:
+            # Only the first operation that has a number made the node.
+            self._forward.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)
+        return line, Pass.BACKWARD if within else Pass.FORWARD
+
+    def _nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
+        """The innermost frame that has lines to name, and whether autograd's engine was met before it."""
+        within = False
+        while frame is not None:
+            kind = self._kind(frame.f_code)
+            if kind in (OWN, THEIRS):
+                break
+            within = within or kind == ENGINE
+            frame = frame.f_back
+        return frame, within
+
+    def _kind(self, code: CodeType) -> int:
+        known = self._kinds.get(code)
+        if known is None:
+            known = self._kinds[code] = ENGINE if code is _ENGINE else _kind_of(code.co_filename)
+        return known
+
+    def _line(self, frame: FrameType) -> Line:
+        module = self.modules[-1] if self.modules else ""
+        caller = self._caller(frame) if self._kind(frame.f_code) == THEIRS else None
+        key = (frame.f_code, frame.f_lineno, module, caller)
+        known = self._known.get(key)
+        if known is None:
+            code = frame.f_code
+            known = self._known[key] = Line(code.co_filename, frame.f_lineno, code.co_name, module, caller)
+        return known
+
+    def _caller(self, frame: FrameType | None) -> tuple[str, int] | None:
+        while frame is not None:
+            if self._kind(frame.f_code) == OWN:
+                return (frame.f_code.co_filename, frame.f_lineno)
+            frame = frame.f_back
+        return None
+
+
+def _kind_of(file: str) -> int:
+    if file.startswith(("<frozen", _TORCH, _OURS)) or file == _CONTEXTS:
+        return FOREIGN
+    if file.startswith(_INSTALLED):
+        return THEIRS
+    return FOREIGN if file.startswith(_PYTHON) or file == "<string>" else OWN

@@ -1,0 +1,83 @@
+"""What torch's schema tells of an operator: what it writes, whether it is a view, a draw, a constant."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""The dtypes that have a shadow."""
+
+UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in FLOATING}
+"""Unit roundoff."""
+
+LARGEST = {dtype: torch.finfo(dtype).max for dtype in FLOATING}
+SMALLEST = {dtype: torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps for dtype in FLOATING}
+"""Smallest positive subnormal number."""
+
+NARROW = (torch.bfloat16, torch.float16)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32)
+"""The integers that wrap in practice."""
+
+_CONSTANTS = (
+    "empty", "zeros", "ones", "full", "new_", "arange", "scalar_tensor", "lift_fresh", "rand", "eye", "linspace",
+    "tril_indices", "triu_indices",
+)  # fmt: skip
+_NOT_NUMBERS = ("_local_scalar_dense", "sym_size", "record_stream", "set_", "resize_", "is_same_size")
+_OVERWRITES = ("copy_", "fill_", "zero_")
+
+
+class Operator:
+    """One overload of an operator.
+
+    Parameters
+    ----------
+    overload
+        As it is dispatched.
+    """
+
+    def __init__(self, overload: Any) -> None:
+        schema = overload._schema
+        self.overload = overload
+        self.name: str = schema.name.split("::")[1]
+        self.base = self.name.rstrip("_") if not self.name.startswith("_") else self.name
+        self.writes = [
+            (index, argument.name)
+            for index, argument in enumerate(schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        self.is_view = not self.writes and any(result.alias_info is not None for result in schema.returns)
+        self.draws = torch.Tag.nondeterministic_seeded in overload.tags
+        self.is_ignored = schema.name.startswith(("profiler::", "prim::")) or self.name in _NOT_NUMBERS
+        self.is_constant = self.name.startswith(_CONSTANTS)
+        self.overwrites = self.name in _OVERWRITES
+
+    def written(self, args: Any, kwargs: Any) -> list[Tensor]:
+        """The floating-point tensors that a call of it changes."""
+        named = (args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes)
+        return [tensor for value in named for tensor in tensors(value) if is_followed(tensor)]
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Every tensor in an argument or a result."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from tensors(inner)
+
+
+def is_followed(tensor: Tensor) -> bool:
+    """Whether a tensor has a shadow: dense and of floats."""
+    return tensor.dtype in UNIT and tensor.layout is torch.strided
+
+
+def key_of(tensor: Tensor) -> int:
+    """What identifies a tensor's storage while it lives."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return ``float32`` for ``torch.float32``."""
+    return str(dtype).removeprefix("torch.")

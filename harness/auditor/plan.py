@@ -1,0 +1,139 @@
+"""An audit as work: the step is loaded and called where foreign code is kept away, and what was found comes back.
+
+Importing this module imports no torch: the side that reports does not compute.
+"""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from harness.calling.discovery import attribute, is_shipped
+from harness.error import UsageError
+from harness.record.audit import Audit
+from harness.work.plan import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """A step to audit.
+
+    Parameters
+    ----------
+    target
+        ``file.py:function`` or ``module:function``.
+    mode
+        As :class:`harness.auditor.audit.audit` takes it.
+    steps
+        How often the step is called; each call is an audit of its own.
+    """
+
+    target: str
+    mode: Literal["full", "events"] = "full"
+    steps: int = 1
+
+    pays_from: ClassVar[int] = 1
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is somebody else's."""
+        return not is_shipped(self.target)
+
+    @property
+    def name(self) -> str:
+        """What the records call the step."""
+        file, _, function = self.target.rpartition(":")
+        return f"{Path(file).stem if file.endswith('.py') else file}.{function}"
+
+    def longest_s(self, call_s: float) -> float:
+        """Seconds that a piece may take: one call, which has its own limit, and what is said of it."""
+        return 60.0 + 2.0 * call_s
+
+    def load(self) -> "AuditPieces":
+        """Load the step.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or it is no function, or it needs arguments.
+        """
+        file, _, name = self.target.rpartition(":")
+        if not file or not name:
+            raise UsageError(
+                rule="a step is named as `file.py:function` or `module:function`", value=f"`{self.target}`"
+            )
+        step = attribute(file, name)
+        if not callable(step):
+            raise UsageError(rule="a step is a function", value=f"`{type(step).__name__}`", place=f"`{self.target}`")
+        if needed := _needed(step):
+            raise UsageError(
+                rule="a step is called without arguments",
+                value=f"one that needs {', '.join(f'`{argument}`' for argument in needed)}",
+                place=f"`{self.target}`",
+                remedy="name a function that makes its batch itself, or put `with harness.audit():` around your call",
+            )
+        return AuditPieces(self, step)
+
+
+class AuditPieces:
+    """The calls of a step, one a piece, in a process that does them.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    step
+        The function.
+    """
+
+    def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
+        self._plan, self._step = plan, step
+
+    def about(self) -> list[Document]:
+        """What each call is about."""
+        return [{"case": self._plan.name} for _ in range(self._plan.steps)]
+
+    def do(self, index: int) -> Document:  # noqa: ARG002 - each call is the next step
+        """Call the step once, and say what was found, and how it ended."""
+        from harness.auditor.audit import audit
+        from harness.calling.watch import Trust
+
+        raised = None
+        with audit(mode=self._plan.mode, name=self._plan.name) as found:
+            try:
+                found.returned(Trust().call(self._step))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before
+                raised = _told(error)
+        return {"audit": found.record.model_dump(mode="json"), "raised": raised}
+
+
+def _needed(step: "Callable[..., Any]") -> list[str]:
+    """The arguments without which a function cannot be called."""
+    try:
+        parameters = inspect.signature(step).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [one.name for one in parameters if one.default is one.empty and one.kind not in kinds]
+
+
+def _told(error: BaseException) -> str:
+    """What was raised, and at which line of the user's."""
+    from harness.calling.location import place
+
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    if isinstance(error, SystemExit):
+        return f"ends the program with exit code {error.code}{place(reversed(frames))}"
+    return f"raises {type(error).__name__}: {error}{place(reversed(frames))}"
+
+
+def audit_of(said: Document) -> Audit:
+    """Read what a piece has said."""
+    return Audit.model_validate(said["audit"])

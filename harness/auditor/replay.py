@@ -1,0 +1,82 @@
+"""Carrying an operation out again on the shadows: the same operator, but where torch's own is no definition."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.auditor.operator import FLOATING, Operator
+
+Instead = Callable[..., Any]
+
+
+def replay(
+    operator: Operator,
+    args: Any,
+    kwargs: Mapping[str, Any],
+    shadow_of: Mapping[int, Tensor],
+    result: Any,
+    width: Callable[[torch.dtype], torch.dtype],
+) -> Any:
+    """Carry an operation out on shadows.
+
+    Parameters
+    ----------
+    operator, args, kwargs
+        What was carried out.
+    shadow_of
+        The shadow of each tensor that was read, by its identity; those that are written are changed in place.
+    result
+        What came of it: draws are taken from there.
+    width
+        The arithmetic of the shadow of a dtype.
+
+    Raises
+    ------
+    RuntimeError, NotImplementedError, TypeError, IndexError
+        If the operator is not there in wider arithmetic.
+    """
+    wide_args = _widened(args, shadow_of, width)
+    wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()}
+    instead = _INSTEAD.get(operator.name)
+    if instead is not None:
+        return instead(operator, wide_args, wide_kwargs, result)
+    return operator.overload(*wide_args, **wide_kwargs)
+
+
+def _widened(value: Any, shadow_of: Mapping[int, Tensor], width: Callable[[torch.dtype], torch.dtype]) -> Any:
+    if isinstance(value, Tensor):
+        return shadow_of.get(id(value), value)
+    if isinstance(value, list | tuple):
+        return [_widened(inner, shadow_of, width) for inner in value]
+    return width(value) if isinstance(value, torch.dtype) and value in FLOATING else value
+
+
+def _softplus(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Tensor:
+    """The definition, not the identity past the threshold."""
+    beta = args[1] if len(args) > 1 else 1.0
+    return torch.logaddexp(args[0] * beta, torch.zeros_like(args[0])) / beta
+
+
+def _softmax(operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Any:
+    """Without the conversion to float32 that only half precision has."""
+    return operator.overload(args[0], args[1], False)  # noqa: FBT003 - as torch has it
+
+
+def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[Tensor, Tensor]:
+    """The draw that was made."""
+    kept = 1 - args[1] if operator.name == "native_dropout" else args[1]
+    return args[0] * result[1] / kept, result[1]
+
+
+_INSTEAD: Mapping[str, Instead] = {
+    "softplus": _softplus,
+    "_softmax": _softmax,
+    "_log_softmax": _softmax,
+    "native_dropout": _dropout,
+    "_fused_dropout": _dropout,
+}
+
+FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
+"""What torch raises where an operator is not there in wider arithmetic, or refuses the mixture of dtypes."""

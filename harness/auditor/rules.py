@@ -1,0 +1,222 @@
+"""What is wrong by itself, and needs no shadow: an eps that is zero, updates that are lost, integers that wrap."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.auditor.line import Line
+from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
+from harness.record.audit import AuditKind
+
+EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
+_PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach_clamp_min", "_foreach_maximum"}
+_WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
+_SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
+_OPEN = -9e3
+"""Below this a logit was put there by a mask."""
+
+
+@dataclass(slots=True)
+class Remark:
+    """Something that a rule found.
+
+    Parameters
+    ----------
+    line, kind, sentence, remedy
+        What it is, and what to do.
+    dtype, operation
+        Of the operation.
+    times
+        How often it was found there.
+    """
+
+    line: Line
+    kind: AuditKind
+    sentence: str
+    remedy: str
+    dtype: str
+    operation: str
+    times: int = 1
+
+
+_MOST = 0.9
+"""Share of a gradient's norm that a clamp holds back."""
+
+
+def _is_eps(bound: float) -> bool:
+    """Whether a bound is there to keep a probability from zero or one."""
+    return 0 < abs(bound) <= 1e-3 or 0 < abs(1 - bound) <= 1e-3
+
+
+class Rules:
+    """Looks at operations one by one."""
+
+    def __init__(self) -> None:
+        self.remarks: dict[tuple[tuple[str, int], AuditKind], Remark] = {}
+
+    def say(self, line: Line, kind: AuditKind, texts: tuple[str, str], tensor: Tensor, operator: Operator) -> None:
+        """Keep a remark, once for each line and kind."""
+        key = (line.key, kind)
+        if key in self.remarks:
+            self.remarks[key].times += 1
+        else:
+            self.remarks[key] = Remark(line, kind, *texts, dtype_name(tensor.dtype), operator.name)
+
+    def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
+        """Look at an operation on floats, after it was carried out."""
+        if result.dtype in NARROW and operator.base in _PROTECTING:
+            self._vanishing_eps(line, operator, args, result)
+        if operator.name == "binary_cross_entropy":
+            self._saturated(line, operator, args, result)
+        if operator.name in _SOFTMAX and not nan_read:
+            self._closed_rows(line, operator, args, result)
+        if operator.name == "arange" and result.dtype in NARROW:
+            self._repeated(line, operator, result)
+
+    def _vanishing_eps(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
+        scalars = [x for x in args if isinstance(x, int | float) and not isinstance(x, bool)]
+        smallest = SMALLEST[result.dtype]
+        for eps in scalars[:1]:
+            if eps != 0 and abs(eps) <= smallest / 2:
+                name = dtype_name(result.dtype)
+                sentence = (
+                    f"{eps:g} is exactly 0 in {name}, whose smallest number is {smallest:.3g}: it protects nothing"
+                )
+                remedy = f"use an eps of at least {EPS_FROM[result.dtype]}, or compute this line in float32"
+                self.say(line, AuditKind.EPS, (sentence, remedy), result, operator)
+
+    def _saturated(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
+        p, target = args[0].detach(), args[1].detach()
+        count = int((((p == 0) | (p == 1)) & (p != target)).sum())
+        if count:
+            sentence = (
+                f"{count:,} of {p.numel():,} probabilities are exactly 0 or 1 on the wrong side: their logarithm is "
+                "clamped to -100, and loss and gradient are wrong there"
+            )
+            remedy = "give logits to binary_cross_entropy_with_logits instead of probabilities"
+            self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
+
+    def _closed_rows(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
+        x, dim = args[0].detach(), args[1]
+        if not x.numel() or not x.dim():
+            return
+        top, low = x.amax(dim), x.amin(dim)
+        if operator.name == "_safe_softmax":
+            closed, gives = top == -math.inf, "zeros"
+        else:
+            closed, gives = (top <= _OPEN) & (top > -math.inf) & (low <= _OPEN), "weights over what is masked"
+        count = int(closed.sum())
+        if count:
+            sentence = f"{count:,} of {top.numel():,} rows are fully masked: softmax gives {gives} there, and no NaN"
+            remedy = "leave such rows out, or multiply the result by the mask"
+            self.say(line, AuditKind.MASKED, (sentence, remedy), result, operator)
+
+    def _repeated(self, line: Line, operator: Operator, result: Tensor) -> None:
+        same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
+        if same:
+            name = dtype_name(result.dtype)
+            sentence = f"{same:,} of {result.numel():,} numbers of this range are the same as the one before in {name}"
+            remedy = "count in integers or float32, and convert what is computed from it"
+            self.say(line, AuditKind.REPEATED, (sentence, remedy), result, operator)
+
+    def clamped(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
+        """Look at the backward pass of a clamp: whether it holds back what the loss depends on most."""
+        node = torch._C._current_autograd_node()
+        if node is None or not node.name().startswith("Clamp"):
+            return
+        bounds = [getattr(node, name, None) for name in ("_saved_min", "_saved_max")]
+        if not any(bound is not None and not isinstance(bound, Tensor) and _is_eps(float(bound)) for bound in bounds):
+            return
+        gradient = next((x for x in args[1:] if isinstance(x, Tensor) and x.shape == result.shape), None)
+        if gradient is None:
+            return
+        held = (gradient != 0) & (result == 0)
+        count = int(held.sum())
+        sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[held], gradient)]
+        if count and sizes[0] > _MOST * sizes[1]:
+            sentence = (
+                f"the clamp holds for {count:,} of {result.numel():,} entries on which the loss depends most: "
+                "their gradient is lost"
+            )
+            remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
+            self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
+
+    def integers(self, line: Line, operator: Operator, args: Any, result: Any) -> None:
+        """Look at an operation on integers: whether it wraps."""
+        if operator.base not in _WRAPPING or operator.writes or not isinstance(result, Tensor):
+            return
+        if result.dtype not in INTEGERS:
+            return
+        wide = operator.overload(*[x.long() if isinstance(x, Tensor) else x for x in args])
+        wrong = wide != result.long()
+        count = int(wrong.sum())
+        if count:
+            at = tuple(wrong.nonzero()[0].tolist())
+            name = dtype_name(result.dtype)
+            sentence = (
+                f"{operator.base} of {name} wraps around in {count:,} of {result.numel():,} entries: "
+                f"{int(wide[at])} becomes {int(result[at])}"
+            )
+            self.say(line, AuditKind.WRAPPED, (sentence, "convert to float or a wider integer first"), result, operator)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One in-place change of something that outlives the step, in 16 bits.
+
+    Parameters
+    ----------
+    line, operation, dtype
+        Whose.
+    leaf
+        The parameter; ``None`` for an optimizer's state.
+    wanted
+        Elements that were to move.
+    still
+        Those of them that did not.
+    lost
+        Normwise share of the update that was lost.
+    ratio
+        Norm of the update beside that of what it changes.
+    """
+
+    line: Line
+    operation: str
+    dtype: torch.dtype
+    leaf: int | None
+    wanted: int
+    still: int
+    lost: float
+    ratio: float
+
+    @property
+    def headroom(self) -> float:
+        """By which factor the update is above the half ulp at which it is lost."""
+        return self.ratio / UNIT[self.dtype]
+
+
+def update_of(
+    line: Line, operation: str, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
+) -> Update | None:
+    """Say what of a change in place was lost; ``None`` where nothing was to change.
+
+    Parameters
+    ----------
+    line, operation, leaf
+        Whose.
+    before, exact
+        What it was, and what it should be, in float64.
+    now
+        What it is.
+    """
+    wanted, moved = exact - before, now.detach().to(before.dtype) - before
+    size, norm = float(torch.linalg.vector_norm(wanted)), float(torch.linalg.vector_norm(before))
+    if not size > 0.0 or not math.isfinite(size) or not norm > 0.0:
+        return None
+    to_move = wanted != 0
+    still = int(((moved == 0) & to_move).sum())
+    lost = float(torch.linalg.vector_norm(moved - wanted)) / size
+    return Update(line, operation, now.dtype, leaf, int(to_move.sum()), still, lost, size / norm)

@@ -1,0 +1,130 @@
+"""A storage in wider arithmetic beside each storage of the step: views and in-place operations then need no rules."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from harness.auditor.operation import Source
+from harness.auditor.operator import UNIT, key_of
+
+
+@dataclass(slots=True)
+class Cell:
+    """A storage: its shadow, and the state in which its last writer left it.
+
+    Parameters
+    ----------
+    alive
+        Holds the storage's address, so that it is not used again, and not the storage.
+    dtype
+        As which it was written.
+    state
+        Who wrote it, and how wrong it is.
+    unit
+        The coarsest unit roundoff on the way to it.
+    flat
+        The shadow of all of it; ``None`` until it is asked for.
+    """
+
+    alive: StorageWeakRef
+    dtype: torch.dtype
+    state: Source
+    unit: float
+    flat: Tensor | None = None
+
+    def shadow(self, tensor: Tensor) -> Tensor:
+        """The part of the shadow that stands for a tensor."""
+        assert self.flat is not None
+        return torch.as_strided(self.flat, tensor.size(), tensor.stride(), tensor.storage_offset())
+
+
+class Shadows:
+    """The storages that a step has touched.
+
+    Parameters
+    ----------
+    wide
+        Whether there are shadows at all; else only the state is kept.
+    narrow_in
+        In which arithmetic 16-bit storages are shadowed.
+    """
+
+    def __init__(self, *, wide: bool, narrow_in: torch.dtype = torch.float64) -> None:
+        self.wide = wide
+        self.narrow_in = narrow_in
+        self.cells: dict[int, Cell] = {}
+        self.leaves: dict[int, int] = {}
+        """Of parameters, by their storages."""
+
+    def cell(self, tensor: Tensor, *, fill: bool = True) -> Cell:
+        """Return a tensor's storage; of one that was not met before the shadow is what it holds."""
+        key = key_of(tensor)
+        cell = self.cells.get(key)
+        if cell is None or cell.dtype != tensor.dtype or not _fits(cell, tensor):
+            state = Source(-1, leaf=self.leaves.get(key))
+            cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, UNIT[tensor.dtype])
+            self.cells[key] = cell
+            if fill and tensor.numel():
+                largest = float(torch.linalg.vector_norm(tensor, math.inf))
+                state.inf = largest == math.inf or (largest != largest and bool(tensor.isinf().any()))
+                state.nan = largest != largest
+        if fill and cell.flat is None and self.wide:
+            self.restart(cell, tensor)
+        return cell
+
+    def restart(self, cell: Cell, tensor: Tensor) -> None:
+        """Take what a storage holds for the truth."""
+        length = tensor.untyped_storage().nbytes() // tensor.element_size()
+        wide = self.width(tensor.dtype)
+        if not length:
+            cell.flat = torch.empty(0, dtype=wide, device=tensor.device)
+            return
+        cell.flat = torch.as_strided(tensor.detach(), (length,), (1,), 0).to(wide, copy=True)
+
+    def width(self, dtype: torch.dtype) -> torch.dtype:
+        """The arithmetic of the shadow of a dtype."""
+        return torch.float64 if dtype in (torch.float32, torch.float64) else self.narrow_in
+
+    def new(self, tensor: Tensor, values: Tensor | None) -> Cell:
+        """Return the storage of a new tensor, with a shadow that a replay has made; else what it holds."""
+        cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, Source(-1), UNIT[tensor.dtype])
+        self.cells[key_of(tensor)] = cell
+        if not self.wide:
+            return cell
+        if values is None:
+            self.restart(cell, tensor)
+            return cell
+        length, wide = tensor.untyped_storage().nbytes() // tensor.element_size(), self.width(tensor.dtype)
+        if _is_laid_out_as(values, tensor, length, wide):
+            cell.flat = torch.as_strided(values, (length,), (1,), 0)
+        else:
+            cell.flat = torch.zeros(length, dtype=wide, device=tensor.device)
+            cell.shadow(tensor).copy_(values)
+        return cell
+
+    def forget(self, tensor: Tensor) -> None:
+        """Forget what a storage was: it was written anew."""
+        self.cells.pop(key_of(tensor), None)
+
+    def sweep(self) -> None:
+        """Let go of the storages that the step has let go of."""
+        for key in [key for key, cell in self.cells.items() if cell.alive.expired()]:
+            del self.cells[key]
+
+
+def _fits(cell: Cell, tensor: Tensor) -> bool:
+    length = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return cell.flat is None or cell.flat.numel() == length
+
+
+def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int, wide: torch.dtype) -> bool:
+    return (
+        values.dtype == wide
+        and values.stride() == tensor.stride()
+        and values.shape == tensor.shape
+        and values.storage_offset() == tensor.storage_offset() == 0
+        and values.untyped_storage().nbytes() == length * values.element_size()
+    )

@@ -1,0 +1,405 @@
+"""The mode that sees every operation of a step: it lets torch carry it out, then does the same on the shadows."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.auditor.birth import birth_of
+from harness.auditor.end import Ends
+from harness.auditor.line import Line, Lines, Pass
+from harness.auditor.measure import Distance, distance, distance_where_finite, vanished
+from harness.auditor.operation import Operation, Source
+from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
+from harness.auditor.replay import FAILURES, replay
+from harness.auditor.rules import Rules, Update, update_of
+from harness.auditor.shadow import Cell, Shadows
+
+_SWEEP = 64
+"""Operations after which storages that are gone are looked for."""
+
+_SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
+_GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
+_IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
+"""What makes floats of integers, whose exact result a shadow can hold."""
+
+_UNSAID_WRITES = {"native_batch_norm": (3, 4), "cudnn_batch_norm": (3, 4), "miopen_batch_norm": (3, 4)}
+"""Arguments that an operator changes and its schema does not tell."""
+
+
+@dataclass(slots=True)
+class Given:
+    """An operation that is about to be carried out.
+
+    Parameters
+    ----------
+    operator, args, kwargs
+        What it is.
+    line, backward
+        Who asks for it.
+    read, cells
+        The floats that it reads, and their storages.
+    written
+        Those of them that it changes.
+    sources
+        The state of what it reads.
+    shadow_of
+        The shadows, by the identity of the tensors.
+    before
+        What will be overwritten, in float64, where that is to be compared.
+    """
+
+    operator: Operator
+    args: Any
+    kwargs: Any
+    line: Line
+    backward: bool
+    read: list[Tensor]
+    cells: list[Cell]
+    written: list[Tensor]
+    sources: tuple[Source, ...]
+    unit: float
+    shadow_of: dict[int, Tensor] = field(default_factory=dict)
+    before: dict[int, Tensor] = field(default_factory=dict)
+    rebound: tuple[int, Tensor] | None = None
+
+
+class Watching(TorchDispatchMode):
+    """Follows a step.
+
+    Parameters
+    ----------
+    full
+        Whether there is a shadow; else only events are looked at: what is not finite, rules, headroom.
+    narrow_in
+        The arithmetic of the shadows of 16-bit storages.
+    """
+
+    def __init__(self, *, full: bool = True, narrow_in: torch.dtype = torch.float64) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.full = full
+        self.shadows = Shadows(wide=full, narrow_in=narrow_in)
+        self.lines = Lines()
+        self.ends = Ends(self.shadows, self.lines)
+        self.rules = Rules()
+        self.operations: list[Operation] = []
+        self.updates: list[Update] = []
+        self.blind: Counter[str] = Counter()
+        self._operators: dict[Any, Operator] = {}
+        self._seen = 0
+        self._last_backward = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave torch's compiler alone, which takes a second to be imported."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry an operation out, in the caller's own state, and look at it."""
+        kwargs = kwargs or {}
+        operator = self._operators.get(func)
+        if operator is None:
+            operator = self._operators[func] = Operator(func)
+        if operator.is_ignored:
+            return func(*args, **kwargs)
+        every = list(tensors(args))
+        if kwargs:
+            every += tensors(list(kwargs.values()))
+        for tensor in every:
+            if tensor.requires_grad:
+                self.ends.meet(tensor)
+        if operator.is_view:
+            return func(*args, **kwargs)
+        read = [tensor for tensor in every if is_followed(tensor)]
+        if operator.is_constant or operator.draws:
+            return self._new_numbers(operator, args, kwargs, read)
+        if not read and not (self.full and operator.name in _IN_WIDTH):
+            return self._integers(operator, args, kwargs, every)
+        grad = torch.is_grad_enabled()
+        with _quietly():
+            given = self._given(operator, args, kwargs, read, grad=grad)
+        result = func(*args, **kwargs)
+        with _quietly():
+            self._look(given, result)
+        return result
+
+    # What needs no shadow
+
+    def _new_numbers(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
+        """Constants and draws are what they are."""
+        dropout = self.full and "dropout" in operator.name and operator.draws
+        given = None
+        if dropout and read:
+            with _quietly():
+                given = self._given(operator, args, kwargs, read, grad=True)
+        result = operator.overload(*args, **kwargs)
+        if given is not None:
+            with _quietly():
+                self._look(given, result)
+            return result
+        for tensor in tensors(result):
+            if tensor.dtype in UNIT:
+                self.shadows.forget(tensor)
+        if operator.name == "arange" and isinstance(result, Tensor) and result.dtype in NARROW:
+            with _quietly():
+                self.rules.look(self.lines.asked()[0], operator, args, result, nan_read=False)
+        return result
+
+    def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
+        result = operator.overload(*args, **kwargs)
+        if any(tensor.dtype in INTEGERS for tensor in every):
+            with _quietly():
+                self.rules.integers(self.lines.asked()[0], operator, args, result)
+        return result
+
+    # Before
+
+    def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Given:
+        self._seen += 1
+        if self._seen % _SWEEP == 0:
+            self.shadows.sweep()
+        line, asked = self.lines.asked()
+        backward = asked is Pass.BACKWARD
+        written = operator.written(args, kwargs) if operator.writes else []
+        for index in _UNSAID_WRITES.get(operator.name, ()):
+            written += [tensor for tensor in tensors(args[index]) if is_followed(tensor)]
+        overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
+        cells = [self.shadows.cell(tensor) for tensor in read]
+        sources, unit = [], 0.0
+        for tensor, cell in zip(read, cells, strict=True):
+            if id(tensor) in overwritten and _is_whole(tensor):
+                continue
+            state = cell.state
+            sources.append(Source(state.writer, state.error, state.spread, state.nan, state.inf, state.leaf))
+            unit = max(unit, cell.unit)
+        given = Given(operator, args, kwargs, line, backward, read, cells, written, tuple(sources), unit)
+        if self.full:
+            given.shadow_of = {
+                id(tensor): cell.shadow(tensor)
+                for tensor, cell in zip(read, cells, strict=True)
+                if cell.flat is not None
+            }
+        if asked is not Pass.FORWARD:
+            self._last_backward = len(self.operations)
+        else:
+            self._before_update(given, grad=grad)
+        return given
+
+    def _before_update(self, given: Given, *, grad: bool) -> None:
+        """Keep what is changed and outlives the step: parameters, and in 16 bits the state of optimizers too."""
+        operator = given.operator
+        if given.written and not operator.overwrites and not grad:
+            state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
+            for tensor in given.written:
+                cell = state_of.get(id(tensor))
+                if cell is None:
+                    continue
+                if cell.state.leaf is not None:
+                    self.ends.before_update(cell.state.leaf, tensor, cell)
+                if tensor.dtype in NARROW and self._persists(cell):
+                    given.before[id(tensor)] = tensor.to(torch.float64)
+        elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
+            first, leaf = given.args[0], given.cells[0].state.leaf
+            if leaf is not None and not first.requires_grad and first is given.read[0]:
+                given.rebound = (leaf, first.to(torch.float64))
+                given.before[id(first)] = given.rebound[1]
+        if operator.base in ("sub", "_foreach_sub") and self.ends.updated:
+            written = {id(tensor) for tensor in given.written}
+            self.ends.compensated |= {
+                cell.state.leaf
+                for tensor, cell in zip(given.read, given.cells, strict=True)
+                if cell.state.leaf in self.ends.updated and id(tensor) not in written and cell.state.leaf is not None
+            }
+
+    def _persists(self, cell: Cell) -> bool:
+        """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
+        return cell.state.leaf is not None or cell.state.writer < self._last_backward
+
+    # After
+
+    def _look(self, given: Given, result: Any) -> None:
+        operator = given.operator
+        returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
+        known = {key_of(tensor) for tensor in given.read}
+        fresh = [tensor for tensor in returned if key_of(tensor) not in known]
+        shadows = self._replayed(given, result, fresh) if self.full else None
+        if given.before:
+            self._updates(given, result, fresh)
+        for index, tensor in enumerate(fresh):
+            cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
+            if tensor.numel():
+                self._note(given, tensor, cell, is_new=True)
+        seen = {id(tensor) for tensor in fresh}
+        for tensor in given.written:
+            if id(tensor) not in seen and tensor.numel():
+                seen.add(id(tensor))
+                self._note(given, tensor, self.shadows.cell(tensor, fill=False), is_new=False)
+        if given.rebound is not None and fresh and self.full:
+            self._rebound(given, fresh[0])
+        if fresh or given.written:
+            target = fresh[0] if fresh else given.written[0]
+            nan_read = any(source.nan for source in given.sources)
+            self.rules.look(given.line, operator, given.args, target, nan_read=nan_read)
+            if given.backward and operator.name == "where":
+                self.rules.clamped(given.line, operator, given.args, target)
+
+    def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
+        """The shadows of what is new; those of what is changed are changed."""
+        try:
+            again = replay(given.operator, given.args, given.kwargs, given.shadow_of, result, self.shadows.width)
+        except FAILURES:
+            self.blind[given.operator.name] += 1
+            for tensor in given.written:
+                self.shadows.restart(self.shadows.cell(tensor), tensor)
+            return None
+        is_new = {id(tensor) for tensor in fresh}
+        pairs = zip(tensors(again), tensors(result), strict=False)
+        made = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
+        return [made.get(id(tensor)) for tensor in fresh]
+
+    def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool) -> None:
+        """Keep an operation's result, and how far it is from the truth."""
+        actual = tensor.detach()
+        operation = Operation(
+            len(self.operations),
+            given.line,
+            given.operator.name,
+            given.backward,
+            tensor.dtype,
+            tuple(tensor.shape),
+            given.sources,
+            max(UNIT[tensor.dtype], given.unit),
+            read_error=max((source.error for source in given.sources), default=0.0),
+            largest=float(torch.linalg.vector_norm(actual, math.inf)),
+        )
+        self.operations.append(operation)
+        if not math.isfinite(operation.largest):
+            self._note_not_finite(given, operation, actual, cell)
+        if cell.flat is not None:
+            self._measure(given, operation, actual, cell)
+        if given.operator.name in _GROWS and is_new:
+            least, largest = given.read[0].detach().aminmax()
+            operation.read_range = (float(least), float(largest))
+        if tensor.dim() == 0 and tensor.dtype in NARROW and given.operator.base == "add":
+            operation.added = _added(given, tensor)
+        self._leave(cell, operation, whole=is_new or _is_whole(tensor))
+
+    def _note_not_finite(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
+        sources = given.sources
+        operation.nan, operation.inf = bool(actual.isnan().any()), bool(actual.isinf().any())
+        nan_read, inf_read = any(s.nan for s in sources), any(s.inf for s in sources)
+        from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
+        infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
+        operation.meant = infinity_given and from_outside
+        if not nan_read and (operation.nan or not inf_read):
+            shadow = cell.shadow(actual) if cell.flat is not None else None
+            operation.birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
+        elif operation.inf and not operation.nan and from_outside:
+            operation.meant = True
+
+    def _measure(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
+        shadow = cell.shadow(actual)
+        finite = not (operation.nan or operation.inf)
+        if finite and not math.isfinite(float(torch.linalg.vector_norm(shadow, math.inf))):
+            # A float64 zero where the run's own was none: the truth is not known there.
+            shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
+            self.blind[f"{given.operator.name}, where the shadow is not finite"] += 1
+        measured: Distance = distance(actual, shadow) if finite else distance_where_finite(actual, shadow)
+        operation.error, operation.spread = measured
+        if operation.error > 0.3 and finite:
+            operation.vanished = vanished(actual, shadow, SMALLEST[actual.dtype])
+        if (
+            finite
+            and given.operator.base in _SUMS
+            and operation.error > 100 * max(operation.read_error, operation.unit)
+        ):
+            operation.cancelled = self._cancellation(given)
+
+    def _cancellation(self, given: Given) -> float:
+        """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""
+        sizes = {identity: shadow.abs() for identity, shadow in given.shadow_of.items()}
+        args = (given.operator, given.args, given.kwargs)
+        try:
+            above = replay(*args, sizes, None, self.shadows.width)
+            below = replay(*args, given.shadow_of, None, self.shadows.width)
+        except FAILURES:
+            return 0.0
+        size = float(torch.linalg.vector_norm(below))
+        return float(torch.linalg.vector_norm(above)) / size if size > 0.0 else math.inf
+
+    @staticmethod
+    def _leave(cell: Cell, operation: Operation, *, whole: bool) -> None:
+        """Leave a storage in the state in which the operation wrote it."""
+        before = cell.state
+        worst = (0.0, 0.0) if whole else (before.error, before.spread)
+        cell.state = Source(
+            operation.number,
+            max(operation.error, worst[0]),
+            max(operation.spread, worst[1]),
+            operation.nan,
+            operation.inf,
+            before.leaf,
+        )
+        cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
+
+    # Updates
+
+    def _updates(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
+        """Hold what was changed in 16 bits beside the same in float64, of the very operands."""
+        wide = {
+            id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
+            for tensor in given.read
+        }
+        try:
+            again = replay(given.operator, given.args, given.kwargs, wide, result, lambda _: torch.float64)
+        except FAILURES:
+            self.blind[given.operator.name] += 1
+            return
+        leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(given.read, given.cells, strict=True)}
+        pairs = [
+            (tensor, given.before[id(tensor)], wide[id(tensor)])
+            for tensor in given.written
+            if id(tensor) in given.before
+        ]
+        if given.rebound is not None and fresh:
+            first = given.args[0]
+            pairs = [(fresh[0], given.before[id(first)], next(tensors(again)))]
+            leaf_of[id(fresh[0])] = given.rebound[0]
+        for now, before, exact in pairs:
+            found = update_of(given.line, given.operator.name, leaf_of.get(id(now)), before, now, exact)
+            if found is not None:
+                self.updates.append(found)
+
+    def _rebound(self, given: Given, now: Tensor) -> None:
+        assert given.rebound is not None
+        leaf, before = given.rebound
+        cell, first = self.shadows.cells[key_of(now)], given.args[0]
+        if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
+            shadow = given.shadow_of[id(first)]
+            self.ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
+
+
+def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
+    """The sizes of a term that is added to a scalar, and of the scalar."""
+    size = abs(float(total))
+    term = given.args[1] if len(given.args) > 1 else None
+    if term is None or not math.isfinite(size):
+        return None
+    return abs(float(term)), size
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Look, without gradients and without autocast."""
+    with torch._C._DisableAutocast(), torch.no_grad():
+        yield
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()

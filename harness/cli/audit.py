@@ -1,0 +1,137 @@
+"""The command ``audit``: which line of a training step goes numerically wrong, and how far the others are from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.cli.means import Means, takes_means
+from harness.cli.options import RunOption, progress, say, session
+from harness.error import UsageError
+from harness.work.ending import Ending
+
+if TYPE_CHECKING:
+    from harness.auditor.plan import AuditPlan
+    from harness.record import Audit
+    from harness.work.carry_out import Hands
+
+Option = typer.Option
+EXAMPLES = """
+\b
+Examples:
+  the function `step` of a file, called once without arguments
+    harness audit train.py:step
+  five steps, of which only what is not finite, rules and headroom
+  are looked at
+    harness audit train.py:step --events --steps 5
+  a step that takes minutes
+    harness audit train.py:step --first-call-seconds 600
+
+\b
+Exit codes:
+  0  nothing was found
+  1  a line goes wrong
+  2  the step could not be audited: it does not exist, needs arguments,
+     raises, exits, hangs, or leaves nothing behind to be looked at
+"""
+
+
+@takes_means
+def audit(
+    target: Annotated[
+        str, typer.Argument(help="The step: file.py:function or module:function, called without arguments.")
+    ],
+    events: Annotated[
+        bool, Option("--events", help="Look only for what is not finite, at rules and headroom: three times as quick.")
+    ] = False,
+    steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
+    run: RunOption = None,
+    fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
+    json: Annotated[Path | None, Option(help="Write what was found as JSON.")] = None,
+    junit: Annotated[Path | None, Option(help="Write it as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, Option(help="Write it as Markdown.")] = None,
+    *,
+    means: Means,
+) -> None:
+    """Follow a training step operation by operation, and name the lines at which it goes numerically wrong."""
+    from harness.auditor.plan import AuditPlan
+
+    planned = AuditPlan(target, _mode(events=events), steps)
+    audits: list[Audit] = []
+    stopped: list[str] = []
+    with session(run, fresh=fresh) as opened:
+        with Ending(audits) as ending, means.hands(planned) as hands, progress() as bar:
+            opened.plan(planned, steps, "step")
+            task = bar.add_task("auditing", total=steps)
+            for found in _audited(planned, hands, stopped):
+                audits.append(found)
+                opened.keep(found)
+                opened.done += 1
+                bar.update(task, advance=1)
+        opened.end(ending)
+    for remark in opened.remarks:
+        say(f"run: {remark}")
+    written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
+    _show(audits, written, verbose=verbose, early=ending.early)
+    ending.settle()
+    if ending.code is not None:
+        raise typer.Exit(ending.code)
+    for reason in stopped:
+        raise UsageError(rule="a step returns", value=f"one that {reason}", place=f"`{target}`")
+    raise typer.Exit(int(any(one.findings for one in audits)))
+
+
+def _mode(*, events: bool) -> Literal["full", "events"]:
+    return "events" if events else "full"
+
+
+def _audited(planned: "AuditPlan", hands: "Hands", stopped: list[str]) -> "Iterator[Audit]":
+    """Yield what each call came to; what ended one is the last that is said."""
+    from harness.auditor.plan import audit_of
+
+    for answer in hands.answers(range(len(hands.pieces))):
+        if answer.said is None:
+            stopped.append(_reason(str(answer.reason), planned.name))
+            return
+        found = audit_of(answer.said)
+        if answer.said["raised"] is not None:
+            stopped.append(answer.said["raised"])
+        elif not found.ends:
+            raise UsageError(
+                rule="a step ends in a loss, gradients, an update or a tensor that it returns",
+                value=f"none of these in {found.operations:,} operations",
+                place=f"`{planned.target}`",
+                remedy="call backward in it, or return what is to be looked at",
+            )
+        yield found
+        if stopped:
+            return
+
+
+def _reason(reason: str, name: str) -> str:
+    said = reason.removeprefix(f"{name} ")
+    return f"{said}; `--first-call-seconds` gives it longer" if said.startswith("hangs") else said
+
+
+def _show(audits: "list[Audit]", written: dict[str, Path], *, verbose: bool, early: str) -> None:
+    from harness.record import audit_text, write_atomically
+    from harness.show.audit import AUDIT_WRITERS
+
+    shown: set[str] = set()
+    for one in audits:
+        if not one.operations:
+            continue  # it ended before there was anything to look at, which is said
+        text = audit_text(one, everything=verbose)
+        if text not in shown:
+            say(text)
+        shown.add(text)
+    if early:
+        say(f"{early} after {len(audits):,} steps")
+    for kind, file in written.items():
+        write_atomically(file, AUDIT_WRITERS[kind](audits))
+        say(f"{kind}: {file}")
+
+
+audit.__doc__ = f"{audit.__doc__}\n{EXAMPLES}"

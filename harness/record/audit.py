@@ -1,0 +1,135 @@
+"""Records of an audit: which lines of a step go numerically wrong, and how far the others are from it."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from harness.record.schema import Count, Record, Size
+
+
+class AuditKind(StrEnum):
+    """What goes wrong at a line."""
+
+    OVERFLOW = "overflow"
+    """A result beyond the largest number of the format."""
+    POLE = "pole"
+    """A function is infinite where it was evaluated: a division by zero, the logarithm of zero, a slope at zero."""
+    INVALID = "invalid"
+    """A NaN of what is none."""
+    MASKED = "masked"
+    """A row of a softmax of which nothing is left."""
+    UNDERFLOW = "underflow"
+    """Results below the smallest number of the format, which something depends on."""
+    CANCELLATION = "cancellation"
+    """Digits are lost in a difference of what was rounded before."""
+    ACCUMULATION = "accumulation"
+    """A long sum that is kept in too narrow a format."""
+    INACCURATE = "inaccurate"
+    """Digits are lost otherwise."""
+    UPDATE = "update lost"
+    """A change too small for the format of what is changed."""
+    EPS = "eps"
+    """A protecting constant that is zero in the format."""
+    CLAMPED = "clamped"
+    """A clamp that holds where the loss depends on it."""
+    REPEATED = "repeated"
+    """Neighbours of a range that are the same number in the format."""
+    WRAPPED = "wrapped"
+    """Integers beyond their range."""
+    DATA = "data"
+    """What the step was given is not finite."""
+
+
+RANKS: tuple[AuditKind, ...] = (
+    AuditKind.DATA,
+    AuditKind.OVERFLOW,
+    AuditKind.POLE,
+    AuditKind.INVALID,
+    AuditKind.MASKED,
+    AuditKind.CLAMPED,
+    AuditKind.UNDERFLOW,
+    AuditKind.CANCELLATION,
+    AuditKind.ACCUMULATION,
+    AuditKind.INACCURATE,
+    AuditKind.WRAPPED,
+    AuditKind.REPEATED,
+    AuditKind.EPS,
+    AuditKind.UPDATE,
+)
+"""The worst first."""
+
+
+class AuditFinding(Record):
+    """One line that goes wrong."""
+
+    kind: AuditKind
+    file: str
+    line: Count
+    function: str
+    module: str = ""
+    """Path of the module that was called, such as ``blocks.1.attention``; empty outside of modules."""
+    caller: str | None = None
+    """File and line of the user's that called it, where the line is an installed library's."""
+    sentence: str
+    remedy: str
+    operation: str
+    dtype: str
+    backward: bool = False
+    """Whether it happens in the backward pass of the line."""
+    reaches: tuple[str, ...] = ()
+    """What it spoils: losses, gradients, updates, buffers, outputs."""
+    law: str | None = None
+    """``CONTRACT LAW`` for ``harness explain``, where the cause is one that a contract's law is about."""
+    times: Count = 1
+
+
+class Headroom(Record):
+    """How far an operation is from its breaking point on this batch."""
+
+    file: str
+    line: Count
+    function: str
+    module: str = ""
+    backward: bool = False
+    operation: str
+    dtype: str
+    quantity: str
+    """What may grow: ``input``, ``result``; or may shrink: ``update``, ``term``."""
+    value: float
+    breaks_at: float
+    factor: Size
+    """By which the quantity may change before it breaks."""
+
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{self.file}:{self.line}"
+
+
+class Audit(Record):
+    """What the audit of one step found."""
+
+    kind: Literal["audit"] = "audit"
+    case: str
+    """``file.function`` of the step."""
+    mode: Literal["full", "events"]
+    findings: tuple[AuditFinding, ...]
+    """The worst first."""
+    headroom: tuple[Headroom, ...] = ()
+    """The narrowest first."""
+    notes: tuple[str, ...] = ()
+    """What is harmless, and looks otherwise."""
+    blind: dict[str, Count] = Field(default_factory=dict)
+    """Operations that could not be carried out in wider arithmetic, and how often."""
+    operations: Count
+    ends: Count
+    """Losses, gradients, updates, buffers and outputs that were looked at."""
+    loss_error: float | None = None
+    """Relative error of the last loss; ``None`` where there was none, or no shadow."""
+    duration_s: Size
+
+    @property
+    def key(self) -> str:
+        """What identifies the audit within a run."""
+        return self.case

@@ -1,0 +1,131 @@
+"""What a person reads of an audit: findings with their place and remedy, headroom, and how much was looked at."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from harness.record.audit import Audit, AuditFinding, Headroom
+from harness.record.text import count
+
+SHOWN = 10
+"""Findings that are shown unless all are asked for."""
+
+NARROWEST = 5
+"""Lines of which it is shown how far they are from breaking."""
+
+WIDE = 2.0**20
+"""A factor from which on nobody need know how much room is left."""
+
+WARNS = 2.0
+"""A factor up to which a line is said to be about to break."""
+
+
+def place(file: str, line: int, function: str = "", module: str = "") -> str:
+    """Return ``model.py:16 forward [blocks.1.attention]``, the file as seen from here."""
+    within = f" {function}" if function and function != "<module>" else ""
+    return f"{near(file)}:{line}{within}{f' [{module}]' if module else ''}"
+
+
+def near(file: str) -> str:
+    """The shortest name of a file: from the working directory, or from where packages are installed."""
+    path = Path(file)
+    if path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    return file.rpartition("site-packages/")[2]
+
+
+def finding_lines(finding: AuditFinding) -> list[str]:
+    """A finding: its sentence with the place, then what it spoils, where it was called from, what to do."""
+    at = place(finding.file, finding.line, finding.function, finding.module)
+    backward = " in the backward pass of this line:" if finding.backward else ""
+    lines = [f"{at}:{backward} {finding.sentence}"]
+    if finding.caller is not None:
+        file, _, line = finding.caller.rpartition(":")
+        lines.append(f"  called   {near(file)}:{line}")
+    if finding.reaches:
+        lines.append(f"  reaches  {_listed(finding.reaches)}")
+    lines.append(f"  remedy   {finding.remedy}")
+    if finding.law is not None:
+        lines.append(f"  law      harness explain {finding.law}")
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:2])
+    return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def headroom_line(room: Headroom) -> str:
+    """How far a line is from its breaking point: as a factor and in bits."""
+    at = place(room.file, room.line, room.function, room.module)
+    backward = ", backward" if room.backward else ""
+    verb = "shrink" if room.quantity in {"update", "term"} else "grow"
+    what = f"{room.operation}'s {room.quantity} {room.value:.4g} may {verb} {factor(room.factor)}"
+    bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "no bit"
+    return f"{bits:>9}  {at}{backward}: {what}, to {room.breaks_at!r} in {room.dtype}"
+
+
+def factor(value: float) -> str:
+    """Return ``1.3-fold``; of a factor below one that it has already happened."""
+    return f"{value:.3g}-fold" if value >= 1 else "no further"
+
+
+def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
+    """The lines with the least room, of those of which a reader need know: no finding says of them that they break."""
+    wrong = {(finding.file, finding.line) for finding in audit.findings}
+    return [room for room in audit.headroom if room.factor < WIDE and (room.file, room.line) not in wrong][:most]
+
+
+def audit_line(audit: Audit, early: str = "") -> str:
+    """Return the verdict on a step in one line."""
+    found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
+    looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'end')}"
+    agrees = ""
+    if audit.loss_error is not None and audit.loss_error < 0.5:
+        agrees = f"; the loss agrees with exact arithmetic to {_digits(audit.loss_error)}"
+    return f"{audit.case}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
+
+
+def _digits(error: float) -> str:
+    return "all digits" if error == 0.0 else f"{-math.log10(error):.1f} digits"
+
+
+def blind_line(audit: Audit) -> str | None:
+    """Say what could not be followed; ``None`` where everything was."""
+    if not audit.blind:
+        return None
+    names = ", ".join(f"{name} ({times}x)" for name, times in sorted(audit.blind.items()))
+    return f"not followed, and taken for exact: {names}"
+
+
+def audit_text(audit: Audit, *, everything: bool = False) -> str:
+    """Return the findings, the narrowest headroom, notes, what was not seen, and the verdict."""
+    shown = audit.findings if everything else audit.findings[:SHOWN]
+    lines = [line for finding in shown for line in finding_lines(finding)]
+    if len(shown) < len(audit.findings):
+        lines.append(f"{len(audit.findings) - len(shown)} more; `-v` shows them")
+    rooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
+    if rooms:
+        lines += ["headroom, the narrowest first:", *map(headroom_line, rooms)]
+    notes = audit.notes if everything else audit.notes[:2]
+    lines += [f"note: {note}" for note in notes]
+    if len(notes) < len(audit.notes):
+        lines.append(f"note: {len(audit.notes) - len(notes)} more of the kind")
+    if blind := blind_line(audit):
+        lines.append(blind)
+    return "\n".join([*lines, audit_line(audit)])
+
+
+def audit_html(audit: Audit) -> str:
+    """Return what a notebook shows of an audit."""
+    found = "".join(f"<pre>{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
+    rows = "".join(
+        f"<tr><td>{escape(place(room.file, room.line, room.function, room.module))}</td>"
+        f"<td>{escape(room.operation)} ({escape(room.quantity)})</td><td>{escape(room.dtype)}</td>"
+        f"<td>{room.value:.4g}</td><td>{room.breaks_at:.6g}</td><td>{room.factor:.3g}</td></tr>"
+        for room in narrowest(audit, len(audit.headroom))
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
+    table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
+    return f"<p><b>{escape(audit_line(audit))}</b></p>{found}{table}"

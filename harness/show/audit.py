@@ -1,0 +1,74 @@
+"""Audits as text for other programs: JSON, JUnit XML and Markdown. It reads records alone."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+from tabulate import tabulate
+
+from harness.error import printable
+from harness.record import SCHEMA, Audit, AuditFinding, Record, audit_line, finding_lines, narrowest
+from harness.record.audit_text import place
+from harness.show.document import cell
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: tuple[str, ...]
+    audits: tuple[Audit, ...]
+
+
+def audits_to_json(audits: Sequence[Audit]) -> str:
+    """Return one document: the verdict on each step in words, and every record."""
+    document = _Document(verdict=tuple(map(audit_line, audits)), audits=tuple(audits))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def audits_to_junit(audits: Sequence[Audit]) -> str:
+    """Return JUnit XML: a suite for each step, a test for each line that goes wrong, or one that passes."""
+    document = JUnitXml("harness audit")
+    for audit in audits:
+        suite = TestSuite(audit.case)
+        tests = [_test_case(audit, finding) for finding in audit.findings]
+        suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
+        document.add_testsuite(suite)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
+    test = TestCase(f"{place(finding.file, finding.line)} {finding.kind}", classname=audit.case)
+    failure = Failure(printable(finding.sentence), finding.kind.value)
+    failure.text = printable("\n".join(finding_lines(finding)))
+    test.result = [failure]
+    return test
+
+
+def audits_to_markdown(audits: Sequence[Audit]) -> str:
+    """Return the verdict on each step, a table of the lines that go wrong, and one of the narrowest headroom."""
+    parts: list[str] = []
+    for audit in audits:
+        parts.append(f"**{cell(audit_line(audit))}**")
+        rows = [
+            [cell(place(one.file, one.line, one.function)), one.kind.value, cell(one.sentence), cell(one.remedy)]
+            for one in audit.findings
+        ]
+        if rows:
+            parts.append(str(tabulate(rows, headers=["line", "kind", "what", "remedy"], tablefmt="github")))
+        rooms = [
+            [cell(place(one.file, one.line)), cell(f"{one.operation} ({one.quantity})"), one.dtype, f"{one.factor:.3g}"]
+            for one in narrowest(audit)
+        ]
+        if rooms:
+            parts.append(str(tabulate(rooms, headers=["headroom of", "", "dtype", "factor"], tablefmt="github")))
+    return "\n\n".join(parts) + "\n"
+
+
+AUDIT_WRITERS: Mapping[str, Callable[[Sequence[Audit]], str]] = {
+    "json": audits_to_json,
+    "junit": audits_to_junit,
+    "markdown": audits_to_markdown,
+}
+"""The formats by name."""

@@ -1,0 +1,130 @@
+"""``harness audit`` as a user meets it: what it prints and writes, and one sentence where there is nothing to audit."""
+
+import json
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+from samples.command import Command
+
+from harness.record import Audit, RunFolder
+
+TRAIN = """
+import os
+import time
+
+import torch
+
+model = torch.nn.Linear(4, 3)
+X, y = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
+
+
+def softmax(logits):
+    e = logits.exp()
+    return e / e.sum(1, keepdim=True)
+
+
+def step():
+    print("epoch 1")
+    loss = -softmax(200 * model(X))[range(8), y].log().mean()
+    loss.backward()
+
+
+def sound():
+    torch.nn.functional.cross_entropy(model(X), y).backward()
+
+
+def raises():
+    (model(X) * 1e30).square().sum().backward()
+    raise ValueError("no luck")
+
+
+def leaves():
+    raise SystemExit(3)
+
+
+def exits():
+    os._exit(4)
+
+
+def hangs():
+    time.sleep(60)
+
+
+def needs(batch, labels, rate=0.1):
+    return batch
+
+
+def computes_nothing():
+    (X * 2).sum()
+
+
+number = 3
+"""
+
+SENTENCES = {
+    "raises": "got one that raises ValueError: no luck (train.py, line 28)",
+    "leaves": "got one that ends the program with exit code 3 (train.py, line 32)",
+    "needs": "a step is called without arguments, got one that needs `batch`, `labels`",
+    "computes_nothing": "a step ends in a loss, gradients, an update or a tensor that it returns, got none of these in 2",
+    "number": "a step is a function, got `int`",
+    "absent": "the target names something the module defines, got no `absent`",
+}
+
+
+@pytest.fixture
+def train(workplace: Path) -> Path:
+    """A file with steps."""
+    file = workplace / "train.py"
+    file.write_text(TRAIN, encoding="utf-8")
+    return file
+
+
+@pytest.mark.usefixtures("train")
+def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
+    workplace: Path, harness_command: Command
+) -> None:
+    """In the terminal, in a run, and in each format; what the step prints is its own."""
+    words = ("--no-isolate", "--run", "mine", "--json", "a.json", "--junit", "a.xml", "--markdown", "a.md")
+    done = harness_command("audit", "train.py:step", *words)
+    assert done.returncode == 1
+    assert "train.py:12 softmax: exp(" in done.stdout
+    assert "overflows: from 88.72283935546875 on it is inf in float32" in done.stdout
+    (audit,) = RunFolder(workplace / ".harness" / "runs" / "mine").read(Audit)
+    assert (audit.case, audit.findings[0].line) == ("train.step", 12)
+    assert json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"][0]["findings"][0]["kind"] == "overflow"
+    assert [len(list(suite)) for suite in JUnitXml.fromfile("a.xml")] == [1]
+    assert "| train.py:12 softmax | overflow |" in Path("a.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("train")
+def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
+    """Exit code 0, and to how many digits the loss is right."""
+    done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2")
+    assert done.returncode == 0
+    assert "train.sound: nothing found in" in done.stdout
+
+
+@pytest.mark.usefixtures("train")
+@pytest.mark.parametrize("step", SENTENCES)
+def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_command: Command) -> None:
+    """And what was found before it raised is shown."""
+    done = harness_command("audit", f"train.py:{step}", "--no-isolate")
+    assert done.returncode == 2
+    assert SENTENCES[step] in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert ("overflows" in done.stdout) is (step == "raises")
+
+
+@pytest.mark.usefixtures("train")
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [("exits", "got one that ends the process with exit code 4"), ("hangs", "a call did not return within 0.5 s")],
+)
+def test_a_step_that_takes_its_process_with_it_is_one_sentence(
+    step: str, sentence: str, harness_command: Command
+) -> None:
+    """It is none of ours."""
+    done = harness_command("audit", f"train.py:{step}", "--first-call-seconds", "0.5")
+    assert done.returncode == 2
+    assert sentence in done.stderr

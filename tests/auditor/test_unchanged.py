@@ -1,0 +1,168 @@
+"""An audit changes nothing: neither the step it follows, nor what the process does afterwards."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
+from torch.utils.checkpoint import checkpoint
+
+import harness
+
+Maker = Callable[[nn.Module], torch.optim.Optimizer]
+
+
+class Block(nn.Module):
+    """Attention, dropout and both norms, in the small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2, dropout=0.1, batch_first=True)
+        self.norm, self.batch_norm = nn.LayerNorm(16), nn.BatchNorm1d(16)
+        self.layers = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.2), nn.Linear(32, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of rows, columns and channels."""
+        h = self.norm(x)
+        x = x + self.attention(h, h, h, need_weights=False)[0]
+        return self.batch_norm((x + self.layers(x)).flatten(0, 1))
+
+
+class Recurrent(nn.Module):
+    """An LSTM of two layers, with dropout between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 16, 2, dropout=0.1, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of rows, columns and channels."""
+        return self.lstm(x)[0].flatten(0, 1)
+
+
+class Checkpointed(nn.Module):
+    """What is computed again in the backward pass."""
+
+    def __init__(self, *, reentrant: bool) -> None:
+        super().__init__()
+        self.block, self.reentrant = Block(), reentrant
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of rows, columns and channels."""
+        return checkpoint(self.block, x.requires_grad_(), use_reentrant=self.reentrant)
+
+
+def adamw(model: nn.Module, **how: bool) -> torch.optim.Optimizer:
+    """The usual one."""
+    return torch.optim.AdamW(model.parameters(), 1e-3, **how)
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "block": Block,
+    "recurrent": Recurrent,
+    "checkpointed": lambda: Checkpointed(reentrant=False),
+    "checkpointed-reentrant": lambda: Checkpointed(reentrant=True),
+}
+OPTIMIZERS: dict[str, Maker] = {
+    "adamw": lambda model: adamw(model, foreach=False),
+    "foreach": lambda model: adamw(model, foreach=True),
+    "fused": lambda model: adamw(model, fused=True),
+    "momentum": lambda model: torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True),
+}
+SETTINGS = [
+    *[(model, "adamw", dtype) for model in MODELS for dtype in ("float32", "bfloat16", "autocast")],
+    *[(model, "adamw", "scaled") for model in MODELS if model != "recurrent"],  # no LSTM of float16 on most CPUs
+    *[
+        ("block", optimizer, dtype)
+        for optimizer in ("foreach", "fused", "momentum")
+        for dtype in ("float32", "bfloat16")
+    ],
+]
+
+
+def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, dtype: str, scaler: torch.amp.GradScaler) -> Tensor:
+    """Take a step with clipped gradients, and return its loss."""
+    short = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+    x = torch.randn(4, 6, 16, generator=torch.Generator().manual_seed(1)).to(short)
+    autocast = {"autocast": torch.bfloat16, "scaled": torch.float16}.get(dtype, torch.bfloat16)
+    with torch.autocast("cpu", dtype=autocast, enabled=dtype in ("autocast", "scaled")):
+        loss = F.cross_entropy(model(x).float(), torch.arange(24) % 16)
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.detach()
+
+
+def left_behind(model_name: str, optimizer_name: str, dtype: str, *, mode: str | None) -> list[Tensor]:
+    """Everything that three steps leave behind, of which the second is audited."""
+    torch.manual_seed(0)
+    model = MODELS[model_name]().to(torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+    optimizer = OPTIMIZERS[optimizer_name](model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0, enabled=dtype == "scaled")
+    losses = [one_step(model, optimizer, dtype, scaler)]
+    if mode is None:
+        losses.append(one_step(model, optimizer, dtype, scaler))
+    else:
+        with harness.audit(mode=mode):
+            losses.append(one_step(model, optimizer, dtype, scaler))
+    kept = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    drawn = torch.get_rng_state()
+    losses.append(one_step(model, optimizer, dtype, scaler))
+    state = [value for values in optimizer.state.values() for value in values.values() if isinstance(value, Tensor)]
+    return [*losses, *kept, drawn, *copy.deepcopy(model).state_dict().values(), *state]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of")
+@pytest.mark.parametrize(("model", "optimizer", "dtype"), SETTINGS)
+def test_a_step_that_is_audited_is_the_same_bit_for_bit(model: str, optimizer: str, dtype: str) -> None:
+    """Losses, gradients, weights, buffers, the optimizer's state, what is drawn, and the step after it."""
+    plain = left_behind(model, optimizer, dtype, mode=None)
+    for mode in ("full", "events"):
+        audited = left_behind(model, optimizer, dtype, mode=mode)
+        assert len(plain) == len(audited)
+        for before, after in zip(plain, audited, strict=True):
+            assert before.dtype == after.dtype
+            assert torch.equal(before, after)
+
+
+def test_what_is_compiled_is_compiled_afterwards() -> None:
+    """And runs uncompiled in the body, where its operations are seen."""
+    counter = CompileCounter()
+    compiled = torch.compile(nn.Sequential(nn.Linear(8, 8), nn.GELU()), backend=counter)
+    x = torch.ones(2, 8)
+    with harness.audit() as found:
+        compiled(x).sum().backward()
+    assert counter.frame_count == 0
+    assert found.record.operations > 3
+    compiled(x)
+    assert counter.frame_count == 1
+
+
+def test_everything_is_put_back_when_the_body_raises() -> None:
+    """Hooks, the engine and the stance; and what was found until then is there."""
+    engine = torch.autograd._engine_run_backward
+    model = nn.Linear(4, 1)
+    with pytest.raises(ZeroDivisionError), harness.audit() as found:
+        loss = (model(torch.full((1, 4), 200.0)) * 1e4).exp().sum()
+        loss.backward()
+        raise ZeroDivisionError
+    assert torch.autograd._engine_run_backward is engine
+    assert not torch.nn.modules.module._global_forward_hooks
+    assert found.record.operations > 3
+
+
+def test_a_view_that_is_changed_in_place_changes_the_shadow() -> None:
+    """Of the whole storage, however it is looked at."""
+    with harness.audit() as found:
+        w = torch.full((6, 6), 0.1, requires_grad=True)
+        x = w * 1.0
+        x.view(36)[::2].add_(1e-8)
+        x.t()[2].mul_(3)
+        (x.sum() - x.detach().sum()).backward()
+    assert found.record.loss_error is not None

@@ -1,0 +1,28 @@
+"""The steps by name, and of the wrong ones the line that is marked."""
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+
+Step = Callable[[], object]
+
+MARK = "# WRONG"
+
+
+def steps_of(module: ModuleType) -> list[Step]:
+    """Return the steps of a module, in their order: its functions without arguments."""
+    defined = [value for value in vars(module).values() if inspect.isfunction(value)]
+    return [value for value in defined if value.__module__ == module.__name__]
+
+
+def wrong_line(step: Step) -> tuple[str, int]:
+    """Return file and number of the line that is wrong: the first that is marked, in the step or above it.
+
+    What a step calls stands above it in its module.
+    """
+    lines, start = inspect.getsourcelines(step)
+    marked = [start + index for index, line in enumerate(lines) if MARK in line]
+    if not marked:
+        above = inspect.getsource(inspect.getmodule(step)).splitlines()[:start]
+        marked = [max(index for index, line in enumerate(above, 1) if MARK in line)]
+    return inspect.getfile(step), marked[0]
