@@ -66,7 +66,7 @@ SENTENCES = {
     "raises": "got one that raises ValueError: no luck (train.py, line 28)",
     "leaves": "got one that ends the program with exit code 3 (train.py, line 32)",
     "needs": "a step is called without arguments, got one that needs `batch`, `labels`",
-    "computes_nothing": "a step ends in a loss, gradients, an update or a tensor that it returns, got none of these in 2",
+    "computes_nothing": "an update or a tensor that it returns, got none of these in 2 operations",
     "number": "a step is a function, got `int`",
     "absent": "the target names something the module defines, got no `absent`",
 }
