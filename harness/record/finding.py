@@ -220,7 +220,7 @@ _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
 """What leaves the range of a format: on one line of code, its quotients and its backward pass follow from it."""
 
 
-_SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot", "var"}
+_SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot"}
 """Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does."""
 
 

@@ -112,7 +112,10 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         "": _Advice(_UNDERFLOW, _SCALE),
         **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, f"subtract the row maximum first, or {_LOGARITHM}")),
         **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, _LOGARITHM)),
-        "add": _Advice("what {op} adds is zero in {dtype}", "choose a constant that the format has"),
+        "add": _Advice(
+            "the result of {op} is zero or subnormal in {dtype}{limit}",
+            "choose a larger constant, or compute in a wider format",
+        ),
     },
     EventKind.INVALID: {
         "": _Advice("{op} makes NaN{at} in {dtype}", "keep its input within its domain"),

@@ -11,6 +11,8 @@ from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import Violation, WorstExample
+from harness.record.remedy import cause_of
+from harness.verdict.cause import event_of
 from harness.verdict.draw import Deadline, worst_beside
 from harness.verdict.replay import MOST, replay_command, to_text
 from harness.verdict.shrink import minimise
@@ -54,10 +56,14 @@ def _with_worst(
     worst = worst_beside(trials, failing, examples=examples, seed=seed, deadline=deadline)
     if trials.measure(worst).most_severe < least:
         return violation
-    recorded = _recorded(trials, _as_bad(trials, worst, deadline))
+    worst = _as_bad(trials, worst, deadline)
+    recorded = _recorded(trials, worst)
     if recorded is None or _severity(recorded) < least:
         return violation
-    return violation.model_copy(update={"worst": recorded})
+    # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
+    event = event_of(trials.job, worst) if violation.event is None else None
+    known = {} if event is None else {"event": event, "cause": cause_of(event)}
+    return violation.model_copy(update={"worst": recorded, **known})
 
 
 def _severity(found: Violation | WorstExample) -> float:

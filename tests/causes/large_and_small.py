@@ -179,3 +179,15 @@ def squared_error_by_sum(y_hat: Tensor, y: Tensor) -> Tensor:
     """The sum is beyond float16, the mean is not."""
     squares = (y_hat - y) ** 2
     return squares.sum() / len(y)  # here
+
+
+@loses(
+    "layer_norm",
+    "value",
+    "underflow add",
+    float16={"x": [[float.fromhex("0x1.004p-12"), float.fromhex("0x1.fe4p-14")]]},
+)
+def layer_norm_with_a_subnormal_eps(x: Tensor) -> Tensor:
+    """The eps of float32, in float16: three digits of it are left, and the variance has none."""
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)  # here

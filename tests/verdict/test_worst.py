@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import Status, Verdict, census_line, violation_block
+from harness.record import EventKind, Status, Verdict, census_line, violation_block
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_json, from_text
@@ -60,6 +60,21 @@ def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
     assert verdict.violation is not None
     assert math.isinf(verdict.violation.deviation)
     assert verdict.violation.worst is None
+
+
+def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
+    """Two roundings of a mean say nothing; a row whose spread they swallow says what they are."""
+
+    def narrow(x: Tensor) -> Tensor:
+        mean = x.mean(-1, keepdim=True)
+        return (x - mean) / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)
+
+    (target,) = jobs([Case(narrow, "layer_norm")], laws=["rows_have_mean_zero"], dtypes=["float16"])
+    violation = decide(target, corpora=()).violation
+    assert violation is not None
+    assert violation.worst is not None
+    assert violation.event is not None
+    assert (violation.event.kind, violation.event.operation) == (EventKind.CANCELLATION, "sub")
 
 
 def test_a_declared_failure_needs_no_worst() -> None:

@@ -150,7 +150,8 @@ class _Fault:
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
         # What is zero in truth has not fallen below anything.
         small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
-        if small and loss.error > ORDINARY * self._unit(loss):
+        # A single rounding of a normal number is within its unit: below them it is a subnormal one.
+        if small and loss.error > self._unit(loss):
             # 0 * inf is no number whether or not the zero is one: what made the infinity is not at fault.
             invalid = born(self.after)
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
