@@ -1,0 +1,151 @@
+"""The wrong loaders, each with where it was seen, and what must be said of it: written before the laws were tuned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from delivery import sound, wrong_ends, wrong_order, wrong_samples
+from delivery.wrong_samples import Squares
+
+
+@dataclass(frozen=True)
+class Known:
+    """A wrong loader.
+
+    Parameters
+    ----------
+    function
+        The factory.
+    law
+        One of the laws it breaks; the fault's kind where it does not deliver at all.
+    says
+        Words of the sentence that says so.
+    source
+        Where it was seen.
+    declares
+        What its author declares.
+    """
+
+    function: Any
+    law: str
+    says: str
+    source: str
+    declares: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _of(module: Any, rows: list[tuple[Any, ...]]) -> list[Known]:
+    return [Known(getattr(module, name), *facts) for name, *facts in rows]
+
+
+SAMPLES = _of(
+    wrong_samples,
+    [
+        ("not_split_among_workers", "each_sample_once", "twice", "pytorch 30599, datasets 3423, tfrecord 78"),
+        ("rest_of_the_shards_is_nobodys", "each_sample_once", "never", "webdataset 65, Megatron-Energon 145"),
+        ("last_batch_dropped_unasked", "each_sample_once", "never", "fastai 1557, PromptSRC 22"),
+        ("second_epoch_is_empty", "each_sample_once", "second epoch", "pytorch/text 1282, 1396, DALI 1471"),
+        ("corrupt_sample_filtered_out", "each_sample_once", "7", "pytorch 57429, DeepFake-Detection 5"),
+        (
+            "next_sample_instead",
+            "samples_are_whole",
+            "7",
+            "clip-retrieval 13, pytorch 1137",
+            {"reference": Squares().__getitem__},
+        ),
+        ("last_sample_never", "lengths_are_as_declared", "40", "DALI 2607"),
+        ("each_worker_drops_its_last", "each_sample_once", "never", "pytorch 33413"),
+        ("rest_of_the_ranks_is_nobodys", "ranks_share_an_epoch", "never", "accelerate 2316"),
+        ("ranks_shuffle_apart", "ranks_share_an_epoch", "twice", "distributed_tutorial 5"),
+        ("ranks_padded_to_whole_batches", "ranks_share_an_epoch", "padding", "accelerate 781, pytorch 25162"),
+        ("length_counts_samples", "lengths_are_as_declared", "41", "pytorch 36176, 37753, 40972"),
+        ("length_counts_the_dropped", "lengths_are_as_declared", "batches", "DALI 2607, litData 402, jax-dataloader 33"),
+        ("batch_size_not_passed_on", "batches_have_the_size_asked_for", "asked", "accelerate 121"),
+        ("drop_last_not_respected", "batches_have_the_size_asked_for", "drop_last", "litData 442"),
+        ("labels_not_shuffled", "samples_stay_together", "", "accelerate 4238"),
+        ("file_shared_by_workers", "samples_are_whole", "", "mxnet 10628, numpy 18124, VisCy 417, pytorch 11887"),
+        ("targets_truncated", "samples_are_whole", "", "pytorch 1919"),
+        ("normalized_in_place", "samples_are_whole", "", "pycls 21, doctr 840, PaddleX 720"),
+        ("one_buffer_for_all_batches", "batches_stay_what_they_were", "", "spdl 1636, insitubatch 21"),
+        ("batches_are_views_of_the_data", "writing_into_a_batch_changes_nothing", "", "yin_yang_data_set 4"),
+    ],
+)
+
+ORDER = _of(
+    wrong_order,
+    [
+        ("order_depends_on_workers", "order_depends_on_the_seed_alone", "workers", "MONAI 4569, DIGITS 883, trl 6351"),
+        ("shuffled_once", "epochs_are_shuffled_anew", "", "pytorch 11324"),
+        ("set_epoch_not_called", "epochs_are_shuffled_anew", "", "pytorch 31771, 40043, ParallelWaveGAN 177"),
+        ("epoch_ignored", "epochs_are_shuffled_anew", "epoch", "DALLE-pytorch 230, SimCLR 26"),
+        ("seed_ignored", "the_same_seed_gives_the_same_epoch", "", "torchtune 55, open_clip 734"),
+        ("seed_constant", "order_depends_on_the_seed_alone", "seed", "torchtune 131"),
+        ("always_shuffled", "epochs_are_shuffled_anew", "", "catalyst 210"),
+        ("epoch_not_heard_by_workers", "set_epoch_is_heard", "", "datasets 6673, starVLA 470, VeOmni 940"),
+        ("generator_inherited_by_workers", "random_numbers_differ", "", "pytorch-3dunet 32, MONAI 1066"),
+        ("workers_seeded_alike", "random_numbers_differ", "", "pytorch 5059, OpenPCDet 886, fairseq 1383"),
+        ("each_epoch_seeded_alike", "random_numbers_differ", "epoch", "CenterNet 233, Lightning 20412"),
+        ("every_sample_seeded_alike", "random_numbers_differ", "", "PyTorchStepByStep 33, torchio 191"),
+        ("global_generator_seeded", "the_global_random_state_is_left_alone", "", "vision-datasets 13, MXtalTools 156"),
+        ("workers_seeded_by_the_clock", "the_same_seed_gives_the_same_epoch", "", "Open3D-ML 254"),
+    ],
+)
+
+ENDS = _of(
+    wrong_ends,
+    [
+        ("order_redrawn_on_resuming", "resumes_where_it_stopped", "", "transgenic 59, accelerate 2016"),
+        ("second_resumption_lost", "resumes_where_it_stopped", "", "KempnerForge 57"),
+        ("state_of_what_was_fetched", "resumes_where_it_stopped", "", "prime-rl 3299"),
+        ("random_numbers_not_resumed", "resumes_where_it_stopped", "", "datasets 5454"),
+        ("nothing_after_resuming_at_the_end", "resumes_where_it_stopped", "", "torchdata 1437"),
+        ("batches_that_raise_are_skipped", "errors_are_not_swallowed", "", "pytorch 1137"),
+        ("epoch_ends_where_its_thread_dies", "errors_are_not_swallowed", "", "ami-data-companion 140"),
+        ("a_process_more_each_epoch", "nothing_is_left_behind", "process", "sentiment-discovery 60, pytorch 22133"),
+        ("everything_delivered_is_kept", "memory_does_not_grow", "", "torchdata 1185, pytorch 20433"),
+        ("a_file_more_each_epoch", "nothing_is_left_behind", "file", "pytorch 973"),
+        ("epoch_left_early_goes_on", "an_epoch_left_early_spoils_none", "", "ignite 1094"),
+    ],
+)
+
+FAULTS = _of(
+    wrong_ends,
+    [
+        ("hangs_at_a_sample", "hung", "index 13", "ami-data-companion 140"),
+        ("worker_ends_at_a_sample", "killed", "index 13", "lepard 12"),
+        ("ragged_batch", "raised", "13", "ami-data-companion 88"),
+        ("cannot_be_sent_to_workers", "raised", "sent to a worker", "ames 9"),
+        ("length_lies", "raised", "index 41", "easytorch 145"),
+        ("needs_a_gpu", "raised", "index 0", "MXtalTools 156"),
+        ("shared_memory_exhausted", "memory", "shared memory is exhausted", "pytorch 92134"),
+    ],
+)
+
+WRONG = [*SAMPLES, *ORDER, *ENDS, *FAULTS]
+
+SOUND: list[tuple[Any, dict[str, Any]]] = [
+    (sound.slices, {}),
+    (sound.generator, {}),
+    (sound.sharded, {}),
+    (sound.padded, {}),
+    (sound.BUCKETS, {}),
+    (sound.fetched_at_once, {}),
+    (sound.sampler_of_batches, {}),
+    (sound.dictionaries_with_words, {}),
+    (sound.epoch_in_shared_memory, {}),
+    (sound.ordinary_augmentation, {}),
+    (sound.WEIGHTED, {}),
+    (sound.distributed, {}),
+    (sound.resumes_exactly, {}),
+    (sound.equal_samples, {}),
+    (sound.cached, {}),
+    (sound.memory_mapped, {}),
+    (sound.one_sample, {}),
+    (sound.lists_of_tensors, {}),
+    (sound.endless, {}),
+    (sound.in_a_thread, {}),
+    (sound.spawned, {}),
+    (sound.talkative, {}),
+    (sound.DATA_SET, {}),
+    (sound.STREAM, {}),
+]
+"""With what their authors declare."""

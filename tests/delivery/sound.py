@@ -1,0 +1,359 @@
+"""Sound loaders of unusual kinds: whatever flags one of these cries wolf."""
+
+import queue
+import threading
+from collections import namedtuple
+from multiprocessing import Value
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import numpy as np
+import torch
+from delivery.wrong_ends import Resuming
+from delivery.wrong_samples import N, Shards, Squares
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+)
+
+
+class Slices:
+    """Tensors in memory, gathered a batch at a time, without torch's loader."""
+
+    def __init__(self, batch_size: int, shuffle: bool, drop_last: bool) -> None:
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = Squares(), batch_size, shuffle, drop_last
+
+    def __len__(self) -> int:
+        return N // self.batch_size if self.drop_last else -(-N // self.batch_size)
+
+    def __iter__(self) -> Any:
+        order = torch.randperm(N) if self.shuffle else torch.arange(N)
+        for rows in order.split(self.batch_size)[: len(self)]:
+            yield self.dataset.x[rows], self.dataset.y[rows]
+
+
+def slices(batch_size: int, shuffle: bool = False, drop_last: bool = False) -> Any:
+    """No ``DataLoader`` at all."""
+    return Slices(batch_size, shuffle, drop_last)
+
+
+def generator(batch_size: int, shuffle: bool = False) -> Any:
+    """A generator function: one call is one epoch."""
+    yield from Slices(batch_size, shuffle, drop_last=False)
+
+
+def sharded(batch_size: int, num_workers: int = 0) -> Any:
+    """An iterable data set that its workers share, so that the tail is each worker's."""
+    return DataLoader(Shards(), batch_size, num_workers=num_workers)
+
+
+class Sentences(Dataset):
+    """Rows of different lengths."""
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, i: int) -> Any:
+        if i >= N:
+            raise IndexError(i)
+        return torch.arange(1 + i % 7) + 1 + i
+
+
+def _padded(rows: list[Any]) -> Any:
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return {"tokens": padded, "mask": padded != 0, "lengths": torch.tensor([len(row) for row in rows])}
+
+
+def padded(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """A sample is as wide as the longest beside it."""
+    return DataLoader(Sentences(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=_padded)
+
+
+class ByLength(RandomSampler):
+    """Batches of one length each, in random order, each of its own size."""
+
+    def __iter__(self) -> Any:
+        groups = [[i for i in range(N) if i % 7 == length] for length in range(7)]
+        yield from (groups[k] for k in torch.randperm(7).tolist())
+
+    def __len__(self) -> int:
+        return 7
+
+
+BUCKETS = DataLoader(Sentences(), batch_sampler=ByLength(Sentences()), num_workers=2, collate_fn=_padded)
+"""A loader as a module's object, with batches of several sizes."""
+
+
+class Batched(Squares):
+    """Fetches a batch at once."""
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        """Return the finished batch."""
+        return self.x[indices], self.y[indices]
+
+
+def fetched_at_once(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """``__getitems__`` returns the finished batch, which is collated by nobody."""
+    return DataLoader(Batched(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=lambda batch: batch)
+
+
+def sampler_of_batches(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """A sampler of batches in place of one of samples, and no batching."""
+    data = torch.utils.data.TensorDataset(Squares().x, Squares().y)
+    order = RandomSampler(data) if shuffle else SequentialSampler(data)
+    sampler = BatchSampler(order, batch_size, drop_last=False)
+    return DataLoader(data, batch_size=None, sampler=sampler, num_workers=num_workers)
+
+
+class Named(Squares):
+    """Samples with a name in words."""
+
+    def __getitem__(self, i: int) -> Any:
+        x, y = super().__getitem__(i)
+        return {"image": x, "name": f"sample {i}", "more": {"label": y, "weight": i / 4}}
+
+
+def dictionaries_with_words(batch_size: int, num_workers: int = 0) -> Any:
+    """Nested dictionaries, words in them."""
+    return DataLoader(Named(), batch_size, num_workers=num_workers)
+
+
+class ByEpochAndIndex(Squares):
+    """Augments by seed, epoch and index, so that it is all the same who loads."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed, self.epoch = seed, Value("q", 0)
+
+    def __getitem__(self, i: int) -> Any:
+        x, y = super().__getitem__(i)
+        return x + np.random.default_rng([self.seed, self.epoch.value, i]).random(2), y
+
+
+class EpochLoader(DataLoader):
+    """Tells its workers the epoch through shared memory."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Pass it on."""
+        self.dataset.epoch.value = epoch
+        self.generator.manual_seed(self.dataset.seed * 1000 + epoch)
+
+
+def epoch_in_shared_memory(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
+    """Workers that outlive an epoch hear of the next."""
+    return EpochLoader(ByEpochAndIndex(seed), batch_size, shuffle=shuffle, num_workers=num_workers,
+                       persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
+
+
+class Noise(Squares):
+    """Augments with torch's global generator, which torch seeds in each worker."""
+
+    def __getitem__(self, i: int) -> Any:
+        x, y = super().__getitem__(i)
+        return x + torch.rand(2), y
+
+
+def ordinary_augmentation(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any:
+    """As the tutorials have it."""
+    return DataLoader(Noise(), batch_size, shuffle=shuffle, num_workers=num_workers)
+
+
+WEIGHTED = DataLoader(Squares(), 8, sampler=WeightedRandomSampler(torch.arange(1.0, N + 1), N))
+"""Draws with replacement, on purpose."""
+
+
+def distributed(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0, epoch: int = 0,
+                rank: int = 0, world_size: int = 1) -> Any:
+    """``DistributedSampler`` as its documentation asks."""
+    sampler = DistributedSampler(Squares(), world_size, rank, shuffle=shuffle, seed=seed)
+    sampler.set_epoch(epoch)
+    return DataLoader(Squares(), batch_size, sampler=sampler, num_workers=num_workers)
+
+
+class Exact(Resuming):
+    """Has the random numbers in its state."""
+
+    noise = True
+
+    def state_dict(self) -> Any:
+        """Where it is, and which numbers come."""
+        return {**super().state_dict(), "rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go there."""
+        super().load_state_dict(state)
+        self.rng.bit_generator.state = state["rng"]
+
+
+def resumes_exactly(batch_size: int, seed: int = 0) -> Any:
+    """Order, place and random numbers are in the state."""
+    return Exact(batch_size, seed)
+
+
+def _few(i: int) -> Any:
+    return torch.tensor(i // 5), i % 2
+
+
+class Twins(Squares):
+    """Many samples are the same."""
+
+    def __getitem__(self, i: int) -> Any:
+        if i >= len(self):
+            raise IndexError(i)
+        return _few(i)
+
+
+def equal_samples(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """Samples cannot be told apart by content."""
+    return DataLoader(Twins(), batch_size, shuffle=shuffle, num_workers=num_workers)
+
+
+class Cached(Squares):
+    """Keeps what it has read, in the first epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache: dict[int, Any] = {}
+
+    def __getitem__(self, i: int) -> Any:
+        if i not in self.cache:
+            self.cache[i] = (super().__getitem__(i), torch.ones(2**14))
+        x, y = self.cache[i][0]
+        return x.clone(), y
+
+
+def cached(batch_size: int, num_workers: int = 0) -> Any:
+    """Memory grows in the first epoch, and no more."""
+    return DataLoader(Cached(), batch_size, num_workers=num_workers)
+
+
+class Mapped(Dataset):
+    """A memory-mapped array that nobody may write to."""
+
+    def __init__(self) -> None:
+        self.file = Path(gettempdir(), "harness-mapped.npy")
+        np.save(self.file, np.arange(3.0 * N, dtype=np.float32).reshape(N, 3))
+        self.rows = np.load(self.file, mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.rows[i]
+
+
+def memory_mapped(batch_size: int, num_workers: int = 0) -> Any:
+    """Rows of a file."""
+    return DataLoader(Mapped(), batch_size, num_workers=num_workers)
+
+
+def one_sample(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """Fewer samples than workers."""
+    return DataLoader(Squares(1), batch_size, shuffle=shuffle, num_workers=num_workers)
+
+
+Pair = namedtuple("Pair", ["x", "y"])
+
+
+def _listed(samples: list[Any]) -> Any:
+    return Pair([x for x, _ in samples], torch.tensor([y for _, y in samples]))
+
+
+class Boxes(Squares):
+    """Each sample has as many rows as it likes."""
+
+    def __getitem__(self, i: int) -> Any:
+        x, y = super().__getitem__(i)
+        return x.expand(i % 4, 2).clone(), y
+
+
+def lists_of_tensors(batch_size: int, num_workers: int = 0) -> Any:
+    """A named tuple with a list of tensors of different shapes, as detection has it."""
+    return DataLoader(Boxes(), batch_size, num_workers=num_workers, collate_fn=_listed)
+
+
+class Endless(IterableDataset):
+    """Never ends."""
+
+    def __iter__(self) -> Any:
+        i = 0
+        while True:
+            yield torch.tensor([i, i + 1])
+            i += 1
+
+
+def endless(batch_size: int) -> Any:
+    """A stream without an epoch."""
+    return DataLoader(Endless(), batch_size)
+
+
+class InThread:
+    """Prefetches in a thread, in order, and passes on what is raised."""
+
+    def __init__(self, batch_size: int, shuffle: bool) -> None:
+        self.loader = DataLoader(Squares(), batch_size, shuffle=shuffle)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Any:
+        ready: Any = queue.Queue(2)
+        stop = threading.Event()
+
+        def put(item: Any) -> None:
+            while not stop.is_set():
+                try:
+                    return ready.put(item, timeout=0.05)
+                except queue.Full:
+                    pass
+            return None
+
+        def fill() -> None:
+            try:
+                for batch in self.loader:
+                    put((batch, None))
+                put((None, None))
+            except BaseException as error:  # noqa: BLE001 - it is passed on
+                put((None, error))
+
+        thread = threading.Thread(target=fill)
+        thread.start()
+        try:
+            while (came := ready.get()) != (None, None):
+                if came[1] is not None:
+                    raise came[1]
+                yield came[0]
+        finally:
+            stop.set()
+            thread.join()
+
+
+def in_a_thread(batch_size: int, shuffle: bool = False) -> Any:
+    """A thread lays batches ready."""
+    return InThread(batch_size, shuffle)
+
+
+def spawned(batch_size: int, num_workers: int = 0) -> Any:
+    """Workers that are started afresh."""
+    method = "spawn" if num_workers else None
+    return DataLoader(Squares(), batch_size, num_workers=num_workers, multiprocessing_context=method)
+
+
+def talkative(batch_size: int) -> Any:
+    """Says what it does."""
+    print("reading")  # noqa: T201 - people do
+    return DataLoader(Squares(), batch_size)
+
+
+DATA_SET = Squares()
+"""A data set alone."""
+
+STREAM = Shards()
+"""An iterable one alone."""
