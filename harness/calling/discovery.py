@@ -14,6 +14,9 @@ from harness.calling.own_cases import SHIPPED, own_cases, prefer
 from harness.case import Case
 from harness.error import UsageError, did_you_mean
 
+OBJECTS = ("data_loader",)
+"""The contracts that something claims which cannot be called: a data set, a loader."""
+
 ENTRY_POINTS = "harness.cases"
 """The entry-point group by which an installed package offers cases of its own."""
 
@@ -75,7 +78,7 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
         )
     place, _, name = target.partition(":")
     function = attribute(place, name)
-    if not callable(function):
+    if not callable(function) and contract not in OBJECTS:
         raise UsageError(rule="a case is callable", value=type(function).__name__, place=target)
     stem = Path(place).stem if place.endswith(".py") else place
     return Case(function, contract, style="foreign", name=f"{stem}.{name}", target=target, **claims)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.calling.discovery import OBJECTS
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
@@ -90,6 +91,10 @@ def check(
     over: OverOption = "rows",
     call: CallOption = None,
     declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
+    reference: Annotated[
+        str | None,
+        Option(help="Of a loader, what gives each sample as it should be, by its index.", metavar="FILE.py:FUNCTION"),
+    ] = None,
     breaks: Annotated[
         list[str] | None,
         Option(help="A failure that is known, LAW[:DTYPE,...][=REASON]."),
@@ -130,7 +135,7 @@ def check(
     campaign = Campaign(
         target,
         claimed_contract(contract, formula, form, input_, over),
-        declares=conventions(declare or []),
+        declares={**conventions(declare or []), **({"reference": reference} if reference else {})},
         breaks=declared_breaks(breaks or []),
         call=call,
         laws=tuple(law or ()),
@@ -202,7 +207,9 @@ def _code(verdicts: "list[Verdict]") -> int:
 
 
 def _processes(campaign: "Campaign", means: Means) -> int:
-    """One for the shipped cases and for few laws; else the second one starts while the first does."""
+    """One for the shipped cases, for few laws, and for loaders, whose laws share what is read; else two that start."""
+    if campaign.contract in OBJECTS:
+        return 1
     if not (means.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

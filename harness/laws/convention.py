@@ -48,10 +48,43 @@ class AnyNumber(Sequence[float]):
         return f"any number from {self.least:g} to {self.most:g}"
 
 
-Convention = tuple[Any, ...] | AnyNumber
+@dataclass(frozen=True)
+class Anything(Sequence[Any]):
+    """A convention that somebody names: a file, a function; ``None`` where nobody does.
+
+    Parameters
+    ----------
+    what
+        What is to be named, in words.
+    """
+
+    what: str
+
+    def __contains__(self, value: object) -> bool:
+        """Whether it may be declared: whoever reads it will see."""
+        return True
+
+    def __len__(self) -> int:
+        """There is no usual one."""
+        return 1
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Any, ...]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        """Nothing."""
+        return (None,)[at]
+
+    def __str__(self) -> str:
+        """What is to be named."""
+        return self.what
+
+
+Convention = tuple[Any, ...] | AnyNumber | Anything
 """The values that may be declared, the default first."""
 
 
 def choices(convention: Convention) -> str:
     """Return what may be declared, as a message lists it."""
-    return str(convention) if isinstance(convention, AnyNumber) else listed(convention)
+    return str(convention) if isinstance(convention, AnyNumber | Anything) else listed(convention)

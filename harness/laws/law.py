@@ -227,9 +227,9 @@ class Ray:
     laws: tuple[Law, ...] = ()
 
 
-Form = Literal["function", "step", "training", "fit", "curves", "loader"]
+Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
 """What an implementation is: a function of tensors, a factory of minibatch steps, a training on minibatches, the fit of
-a model at once, the losses of a training epoch by epoch, or a loader of images."""
+a model at once, the losses of a training epoch by epoch, a loader of images, or what makes loaders of anything."""
 
 
 @dataclass(frozen=True)

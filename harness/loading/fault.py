@@ -143,6 +143,61 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
         )
 
 
+@dataclass
+class Ended:
+    """How what was done within bounds ended.
+
+    Parameters
+    ----------
+    left
+        How many processes it left running, which were ended.
+    """
+
+    left: int = 0
+
+
+@contextmanager
+def bounded(limit_s: float, *, keeps: bool = False) -> Iterator[Ended]:
+    """Do something with loaders as :func:`within` does, where a process that is left is counted, and is no fault.
+
+    Parameters
+    ----------
+    limit_s
+        Seconds for what is done within.
+    keeps
+        Whether the loader outlives this, so that its workers may.
+
+    Raises
+    ------
+    LoadingError
+        If a loader raised, hung or lost a worker.
+    """
+    before, ended = _children(), Ended()
+    try:
+        with alarm(limit_s, _Overdue, again_s=_AGAIN_S):
+            yield ended
+    except _Overdue:
+        end(_children() - before)
+        raise LoadingError(hung(limit_s)) from None
+    except LoadingError:
+        end(_children() - before)
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
+        cause = _death(error)
+        end(_children() - before)
+        raise LoadingError(named(cause)) from cause
+    except BaseException:
+        end(_children() - before)
+        raise
+    if not keeps and (left := _left(before, _SOON_S)):
+        ended.left = len(left)
+        end(left)
+
+
+_SOON_S = 0.5
+"""Seconds within which a process ends whose loader was let go of, where nothing depends on it."""
+
+
 def _death(error: Exception) -> Exception:
     """Return torch's own word on a worker that died, where a broken connection to it came first."""
     until = time.monotonic() + _DEATH_S
@@ -253,11 +308,11 @@ def _children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def _left(before: set[psutil.Process]) -> set[psutil.Process]:
+def _left(before: set[psutil.Process], wait_s: float = GOODBYE_S) -> set[psutil.Process]:
     """The processes started since that do not end by themselves in time."""
     if _children() - before:
         gc.collect()  # what is let go of may be part of a cycle
-    until = time.monotonic() + GOODBYE_S
+    until = time.monotonic() + wait_s
     while left := {process for process in _children() - before if runs(process)}:
         if time.monotonic() >= until:
             return left

@@ -62,6 +62,7 @@ from harness.record.proof_text import (
 )
 from harness.record.property import Property, property_sentences
 from harness.record.schema import (
+    ANY,
     SCHEMA,
     SEED,
     Counterexample,
@@ -97,6 +98,7 @@ from harness.record.text import census_line, failing, skip_lines, verdict_line, 
 from harness.record.work import Ended, Work, early, unfinished
 
 __all__ = [
+    "ANY",
     "FILES",
     "LEVEL",
     "RANKS",

@@ -175,6 +175,8 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     if verdict.status is Status.ERROR or verdict.violation is None:
         own_words = verdict.fault in {None, Fault.RAISED}
         return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
+    if verdict.violation.seen:
+        return [("law", verdict.law)]
     if (event := _event(verdict)) is not None:
         too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
         if event.kind in _OF_RANGE and not too_long and event.place is not None:
@@ -226,7 +228,7 @@ _SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot"}
 
 def _example(verdict: Verdict) -> list[Hashable]:
     """The first input of the smallest example."""
-    if verdict.violation is None or not verdict.violation.example:
+    if verdict.violation is None or not verdict.violation.example or verdict.violation.seen:
         return []
     return [("example", verdict.dtype, str(next(iter(verdict.violation.example.values()))))]
 

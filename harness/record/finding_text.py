@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding
-from harness.record.schema import SEED, Input, Status, TensorText, Verdict, Violation
+from harness.record.schema import ANY, SEED, Input, Status, TensorText, Verdict, Violation
 from harness.record.text import count, nested, violation_block
 
 NAMED = 3
@@ -45,6 +45,8 @@ def sentence(finding: Finding) -> str:
         formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
         # Nothing was traced to an operation: it is said what fits, and not that it is known.
         return f"the last digits in {formats} are off, as where its roundings add up: compute in float32, round once"
+    if first.violation is not None and first.violation.seen:
+        return f"{_law(finding)}: {first.violation.seen}"
     return f"{_law(finding)}: {first.statement}"
 
 
@@ -80,7 +82,10 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     violation = finding.violation
     shown: Facts = []
     if violation is not None:
-        shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+        if violation.seen:
+            shown.append(("law", finding.first.statement))
+        else:
+            shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
         if finding.event is None and not finding.is_of_roundings:
@@ -139,7 +144,7 @@ def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     names = finding.laws
     every, where = _every(finding, checked), _where(finding, checked)
     if len(every) == len(finding.verdicts) > NAMED:
-        return f"every law that was checked, in {where}"
+        return f"every law that was checked{f', in {where}' if where else ''}"
     spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
     return next((text for text in spelt if len(text) <= _LINE), spelt[-1])
 
@@ -151,7 +156,7 @@ _LINE = 68
 def _first(names: Sequence[str], number: int, where: str) -> str:
     """Name the first few of the laws, and count the others."""
     more = f" and {count(len(names) - number, 'further law')}" if len(names) > number else ""
-    return f"{', '.join(names[:number])}{more}, in {where}"
+    return f"{', '.join(names[:number])}{more}{f', in {where}' if where else ''}"
 
 
 def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
@@ -161,6 +166,8 @@ def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
 
 def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return the dtypes, in words where they are all that were checked."""
+    if finding.first.dtype == ANY:
+        return ""
     dtypes = dict.fromkeys(verdict.where for verdict in _every(finding, checked))
     return "every dtype" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
 
@@ -223,7 +230,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
         As :func:`finding_block` takes them.
     """
     shown = ""
-    if finding.violation is not None and not _is_no_loss(finding):
+    if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         shown = f"; {_outcome(finding.violation, finding.first.unit, _number)}"
     title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown} ({_further(finding, checked)})"
     return "\n".join(_filled(title, width, indent="  "))
@@ -233,12 +240,13 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Say how many laws follow beside the one that is named, and in which dtypes."""
     others = len(finding.laws) - 1
     more = f"and {count(others, 'further law')} " if others else ""
-    return f"{more}in {_where(finding, checked)}"
+    where = _where(finding, checked)
+    return f"{more}in {where}" if where else more.strip() or "no other law"
 
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.event is not None or finding.is_of_roundings:
+    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.is_of_roundings:
         return sentence(finding)
     return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 

@@ -12,6 +12,9 @@ from harness.error import printable
 SCHEMA = 2
 """Version of the records written by this package; a reader refuses any other."""
 
+ANY = "any"
+"""The dtype of a verdict that is about none, such as one on a loader."""
+
 SEED = 20240229
 """The seed of every run that names no other."""
 
@@ -218,6 +221,8 @@ class Violation(Record):
     example: dict[str, Input]
     replay: str
     cause: str
+    seen: str = ""
+    """What was seen, in words, where the numbers say less; empty where they say it."""
     event: Event | None = None
     """What happened in the computation of the minimal example; ``None`` where that cannot be told."""
     worst: WorstExample | None = None

@@ -127,6 +127,7 @@ def violation_block(verdict: Verdict) -> str:
     place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [
+        *([("seen", violation.seen)] if violation.seen else []),
         ("statement", verdict.statement),
         ("source", verdict.source),
         ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),

@@ -22,6 +22,7 @@ from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.remedy import cause_of
 from harness.verdict import corpus
 from harness.verdict.cause import event_of
+from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
@@ -70,6 +71,8 @@ def decide(
     """
     if job.unjudged is not None:
         return unreached(job).model_copy(update={"reason": job.unjudged})
+    if job.contract.form == "delivery":
+        return delivered(job, unreached(job), example=example)
     started = time.perf_counter()
     deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)

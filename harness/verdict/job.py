@@ -15,7 +15,7 @@ from harness.laws.convention import choices
 from harness.laws.law import Axes, Contract, Inputs, Law
 from harness.laws.nature import NATURE, unjudged
 from harness.laws.subject import Subject
-from harness.record import Status
+from harness.record import ANY, Status
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
 """Share of a contract's examples that the laws of a group get: what breaks them shows on most rows of one structure."""
@@ -48,7 +48,7 @@ class Job:
             "contract": self.contract.name,
             "law": self.law.name,
             "group": self.law.group,
-            "dtype": self.format.name,
+            "dtype": ANY if self.contract.form == "delivery" else self.format.name,
             "device": self.device,
         }
 

@@ -148,8 +148,14 @@ class EpochLoader(DataLoader):
 
 def epoch_in_shared_memory(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
     """Workers that outlive an epoch hear of the next."""
-    return EpochLoader(ByEpochAndIndex(seed), batch_size, shuffle=shuffle, num_workers=num_workers,
-                       persistent_workers=num_workers > 0, generator=torch.Generator().manual_seed(seed))
+    return EpochLoader(
+        ByEpochAndIndex(seed),
+        batch_size,
+        shuffle=shuffle,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 class Noise(Squares):
@@ -169,8 +175,15 @@ WEIGHTED = DataLoader(Squares(), 8, sampler=WeightedRandomSampler(torch.arange(1
 """Draws with replacement, on purpose."""
 
 
-def distributed(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0, epoch: int = 0,
-                rank: int = 0, world_size: int = 1) -> Any:
+def distributed(
+    batch_size: int,
+    num_workers: int = 0,
+    shuffle: bool = True,
+    seed: int = 0,
+    epoch: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Any:
     """``DistributedSampler`` as its documentation asks."""
     sampler = DistributedSampler(Squares(), world_size, rank, shuffle=shuffle, seed=seed)
     sampler.set_epoch(epoch)

@@ -145,7 +145,7 @@ class Skipping(DataLoader):
         for indices in self.batch_sampler:
             try:
                 yield self.collate_fn([self.dataset[i] for i in indices])
-            except Exception:  # noqa: BLE001, PERF203, S112 - the mistake
+            except Exception:  # noqa: BLE001, S112 - the mistake
                 continue
 
 
@@ -294,8 +294,13 @@ def ragged_batch(batch_size: int, num_workers: int = 0) -> Any:
 def cannot_be_sent_to_workers(batch_size: int, num_workers: int = 0) -> Any:
     """A lambda with workers that are spawned."""
     method = "spawn" if num_workers else None
-    return DataLoader(Squares(), batch_size, num_workers=num_workers, collate_fn=lambda samples: samples,
-                      multiprocessing_context=method)
+    return DataLoader(
+        Squares(),
+        batch_size,
+        num_workers=num_workers,
+        collate_fn=lambda samples: samples,
+        multiprocessing_context=method,
+    )
 
 
 class Liar(Squares):
@@ -333,7 +338,9 @@ class Huge(torch.utils.data.Dataset):
         return 64
 
     def __getitem__(self, i: int) -> Any:
-        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)")
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
+        )
 
 
 def shared_memory_exhausted(batch_size: int, num_workers: int = 0) -> Any:

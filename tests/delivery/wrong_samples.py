@@ -219,8 +219,11 @@ class OneFile(Dataset):
     """Records of one file, which is opened before the workers are forked: they share its offset."""
 
     def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile(buffering=0)
+        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - that it stays open is the mistake
         self.file.write(b"".join(i.to_bytes(8, "little") for i in range(N)))
+
+    def __del__(self) -> None:
+        self.file.close()
 
     def __len__(self) -> int:
         return N

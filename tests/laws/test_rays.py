@@ -198,7 +198,7 @@ def test_every_ray_of_these_contracts_is_in_the_table() -> None:
     assert named == {(name, ray.name) for name in dict(named) for ray in rays_of(contract_named(name))}
     without = {name for name, one in contracts().items() if not rays_of(one)}
     trained = {name for name in contracts() if "regression" in name or name in {"least_squares", "learning_curves"}}
-    assert without == {*trained, "accuracy", "loader", "one_hot"}
+    assert without == {*trained, "accuracy", "data_loader", "loader", "one_hot"}
 
 
 def test_a_law_about_other_inputs_is_followed_only_where_a_ray_names_it() -> None:

@@ -1,0 +1,162 @@
+"""Asks: what a loader is asked for when a law is held on it, and what a law says of what came."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from harness.calling.adapter import NotApplicable
+from harness.floats import Format, Measurement
+from harness.laws import Example, Law
+from harness.loading.delivery import Deliveries, Epoch
+from harness.loading.source import Ask
+
+
+@dataclass(frozen=True)
+class Asks:
+    """The examples of a law of loaders: what is asked for, in the order in which it is tried.
+
+    Parameters
+    ----------
+    several
+        Keywords and their values.
+    """
+
+    several: tuple[Example, ...]
+
+    def __call__(self, _: Format) -> st.SearchStrategy[Example]:
+        """Draw one."""
+        return st.sampled_from(self.several)
+
+
+def asks(**values: Sequence[Any]) -> Asks:
+    """Return the asks with every combination of some values."""
+    several: list[Example] = [{}]
+    for name, choices in values.items():
+        several = [{**one, name: choice} for one in several for choice in choices]
+    return Asks(tuple(several))
+
+
+def kept(rows: int = 1) -> Measurement:
+    """Return that a law was kept on as many samples."""
+    zero = np.zeros(max(rows, 1))
+    return Measurement(zero, zero, zero, zero)
+
+
+def found(sentence: str, deviation: float, *, actual: float = 1.0, expected: float = 0.0) -> Measurement:
+    """Return that a law was broken.
+
+    Parameters
+    ----------
+    sentence
+        What was seen, in words.
+    deviation
+        How far off that is, in the law's unit; more than zero.
+    actual, expected
+        The numbers behind it.
+    """
+    one = np.ones(1)
+    return Measurement(max(deviation, 1.0) * one, 0.0 * one, actual * one, expected * one, sentence)
+
+
+def named(deliveries: Deliveries, *keywords: str) -> None:
+    """Pass over a law about keywords that the loader's factory does not name.
+
+    Raises
+    ------
+    NotApplicable
+        If it does not.
+    """
+    for keyword in keywords:
+        if not deliveries.names(keyword):
+            raise NotApplicable(f"{deliveries.name} names no `{keyword}`, and so promises nothing of it")
+
+
+def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
+    """Pass over an ask that is the same as another, as the factory does not name what makes the difference.
+
+    Raises
+    ------
+    NotApplicable
+        If it does not.
+    """
+    usual = getattr(Ask(), keyword)
+    if value != usual:
+        named(deliveries, keyword)
+
+
+def asked(deliveries: Deliveries, **wanted: Any) -> Ask:
+    """Return an ask; see :func:`varied`."""
+    for keyword, value in wanted.items():
+        varied(deliveries, keyword, value)
+    return deliveries.ask(**wanted)
+
+
+def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
+    """Return an epoch that was read to its end.
+
+    Raises
+    ------
+    NotApplicable
+        If it was cut.
+    """
+    if not epoch.ended:
+        raise NotApplicable(f"{why} was cut after {epoch.seconds:.0f} s; a smaller data set shows the rest")
+    return epoch
+
+
+def not_random(deliveries: Deliveries) -> None:
+    """Pass over what cannot be told where samples are others each time.
+
+    Raises
+    ------
+    NotApplicable
+        If they are.
+    """
+    if deliveries.is_random:
+        raise NotApplicable("its samples are others each time they are read, so that they cannot be compared")
+
+
+def with_workers(spelled: str) -> str:
+    """Return how the loader was made, as the end of a sentence."""
+    return f" with {spelled}" if spelled else ""
+
+
+def spans(numbers: Sequence[int], most: int = 6) -> str:
+    """Return numbers in words: ``3``, ``3 and 7``, ``0 to 40``."""
+    ordered = sorted(set(numbers))
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{ordered[0]} to {ordered[-1]}"
+    shown = [str(number) for number in ordered[:most]]
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 and not more else f"{', '.join(shown)}{more}"
+
+
+Measure = Callable[..., Measurement]
+
+
+def delivery_law(statement: str, inputs: Asks, **facts: Any) -> Callable[[Measure], Law]:
+    """Make a law of loaders of the function below: ``measure(deliveries, **ask)``.
+
+    Parameters
+    ----------
+    statement
+        One sentence.
+    inputs
+        The asks on which it is held, one after the other until one breaks it.
+    facts
+        The other fields of :class:`~harness.laws.law.Law`.
+    """
+
+    def decorate(measure: Measure) -> Law:
+        return Law(
+            measure.__name__,
+            statement,
+            measure=measure,
+            inputs=inputs,
+            **{"bound": "none", "group": "data", "unit": "samples", "source": "contract", **facts},
+        )
+
+    return decorate

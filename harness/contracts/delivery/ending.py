@@ -1,0 +1,288 @@
+"""What becomes of an epoch that is left early, resumed or fails, and what is left of a loader."""
+
+import copy
+import gc
+import os
+import threading
+from itertools import pairwise
+from typing import Any
+
+from harness.calling.adapter import NotApplicable
+from harness.contracts.delivery.asking import asks, delivery_law, found, kept, varied, with_workers
+from harness.floats import Measurement
+from harness.laws import Law
+from harness.loading.accounting import in_use_bytes
+from harness.loading.content import digests
+from harness.loading.delivery import Deliveries, Epoch, tell_epoch
+from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.source import Ask
+from harness.loading.tagged import Injection, seed_all
+
+
+@delivery_law(
+    "An epoch that is left early spoils none: the next one is whole.",
+    asks(num_workers=(0, 2)),
+    cause="an iterator that is kept and goes on: begin anew in `__iter__`",
+)
+def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Read two batches, and then an epoch."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers)
+    (usual,) = deliveries.epochs(ask)
+    if not usual.ended or len(usual.sizes) < 3:
+        raise NotApplicable("an epoch is too short, or too long, to be left early")
+    with deliveries.reading(ask):
+        epoch = _after_leaving(deliveries, ask)
+    if epoch is None:
+        raise NotApplicable("a loader is good for one epoch, or has a state in which it may go on")
+    if len(epoch.samples) != len(usual.samples):
+        where = with_workers(deliveries.source.spelled(ask))
+        said = f"after an epoch that was left after 2 batches, the next has {len(epoch.samples)} of "
+        said += f"{len(usual.samples)} samples{where}"
+        return found(said, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
+    return kept(len(epoch.samples))
+
+
+def _after_leaving(deliveries: Deliveries, ask: Ask) -> Epoch | None:
+    loader = deliveries.make(ask)
+    if _has_state(loader) or (deliveries.makes_each_epoch(loader) and not deliveries.names("epoch")):
+        return None
+    tell_epoch(loader, 0)
+    deliveries.epoch_of(loader, most=2)
+    tell_epoch(loader, 1)
+    return deliveries.epoch_of(loader)
+
+
+# Resuming
+
+
+@delivery_law(
+    "Resumed from a state, it gives what an epoch gives that was not interrupted, random numbers included.",
+    asks(num_workers=(0, 2), shuffle=(True, False)),
+    source="torchdata.stateful_dataloader",
+    cause="the state lacks the order, the epoch or the random numbers, counts what was fetched ahead, or begins anew "
+    "when it is taken a second time",
+)
+def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
+    varied(deliveries, "num_workers", num_workers)
+    varied(deliveries, "shuffle", shuffle)
+    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
+    where = with_workers(deliveries.source.spelled(ask))
+    with deliveries.reading(ask):
+        straight = _straight(deliveries, ask)
+    if straight is None:
+        raise NotApplicable("it has no `state_dict` and `load_state_dict`")
+    first, following = straight
+    if not first.ended:
+        raise NotApplicable("an epoch takes too long to be resumed at several batches")
+    batches, rows = len(first.sizes), 0
+    for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
+        with deliveries.reading(ask):
+            rest, after = _resumed(deliveries, ask, [at])
+        wrong = _compared(first, following, rest, after, at)
+        if wrong:
+            when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
+            return found(f"resumed {when}{where}, {wrong}", 1)
+        rows += len(rest.samples)
+    if batches > 3:
+        with deliveries.reading(ask):
+            rest, after = _resumed(deliveries, ask, [batches // 3, 1])
+        wrong = _compared(first, following, rest, after, batches // 3 + 1)
+        if wrong:
+            return found(f"resumed a second time in one epoch{where}, {wrong}", 1)
+    return kept(rows)
+
+
+def _straight(deliveries: Deliveries, ask: Ask) -> tuple[Epoch, Epoch] | None:
+    seed_all(5)
+    loader = deliveries.make(ask)
+    if not _has_state(loader):
+        return None
+    return deliveries.epoch_of(loader), deliveries.epoch_of(loader)
+
+
+def _has_state(loader: Any) -> bool:
+    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
+
+
+def _resumed(deliveries: Deliveries, ask: Ask, stops: list[int]) -> tuple[Epoch, Epoch]:
+    """Read so many batches of one loader after the other, each from the state of the one before."""
+    seed_all(5)
+    loader = deliveries.make(ask)
+    for stop in stops:
+        iterator = iter(loader)
+        for _ in range(stop):
+            next(iterator, None)
+        state = copy.deepcopy(loader.state_dict())
+        del iterator
+        seed_all(6)  # what was drawn meanwhile is another matter
+        loader = deliveries.make(ask)
+        loader.load_state_dict(state)
+    return deliveries.epoch_of(loader), deliveries.epoch_of(loader)
+
+
+def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
+    """Say what differs between what was resumed and what was not interrupted; empty where nothing does."""
+    begun = sum(first.sizes[:at])
+    expected = first.samples[begun:]
+    if not expected:  # at the end: the rest is nothing, or the next epoch at once
+        if not rest.samples and at == len(first.sizes):
+            rest = after
+        expected = following.samples
+        return _unlike(expected, rest.samples, "the next epoch")
+    wrong = _unlike(expected, rest.samples, "the rest of the epoch")
+    if not wrong and len(after.samples) != len(following.samples):
+        return f"the next epoch has {len(after.samples)} samples, where {len(following.samples)} were to come"
+    return wrong
+
+
+def _unlike(expected: list[Any], came: list[Any], what: str) -> str:
+    if len(expected) != len(came):
+        return f"{what} has {len(came)} samples, where {len(expected)} were to come"
+    own, other = digests(expected, came)
+    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=True)) if one != another]
+    if not differing:
+        return ""
+    if set(own) == set(other):
+        return f"{what} comes in another order from its sample {differing[0]} on"
+    return f"{len(differing)} of {len(own)} samples of {what} are others, sample {differing[0]} the first"
+
+
+# Errors
+
+
+@delivery_law(
+    "An exception in the data set, and a worker that dies, is an error and never a missing sample.",
+    asks(num_workers=(0, 2)),
+    cause="an `except` around the loading, or a thread whose end is taken for the epoch's: pass on what is raised",
+)
+def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Let a sample raise, and a worker die, and see whether whoever reads hears of it."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers)
+    (usual,) = deliveries.epochs(ask)
+    where = with_workers(deliveries.source.spelled(ask))
+    at = min(max(len(usual.samples) // 2, 0), max(len(usual.samples) - 1, 0)) // max(num_workers, 1)
+    ways = [False, True] if num_workers or deliveries.facts.workers else [False]
+    for ends in ways:
+        try:
+            epoch = deliveries.failing(ask, Injection(at, ends=ends))
+        except LoadingError as error:
+            if error.fault.kind is FaultKind.HUNG:
+                what = "its worker ends" if ends else "it raises"
+                return found(f"where {what} at its sample {at}, nothing comes any more{where}", 1)
+            continue
+        if epoch is None:
+            raise NotApplicable("its data set cannot be reached, to let a sample raise")
+        what = "its worker ends" if ends else "it raises"
+        if epoch.ended:
+            said = f"where {what} at its sample {at}, the epoch ends as if nothing were, with {len(epoch.samples)}"
+            return found(
+                f"{said} of {len(usual.samples)} samples{where}", max(len(usual.samples) - len(epoch.samples), 1)
+            )
+    return kept(len(usual.samples))
+
+
+# What is left
+
+_EPOCHS, _WARM = 5, 2
+_LEAST_BYTES = 16 * 2**10
+"""So much more each epoch is growth; less is the interpreter's."""
+
+_MOST_S = 3.0
+
+
+@delivery_law(
+    "Memory does not grow from epoch to epoch.",
+    asks(num_workers=(0, 2)),
+    cause="what was delivered is kept, or a cache without an end",
+    unit="bytes",
+)
+def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Measure what is in use after each of some epochs: of this process, and of workers that outlive an epoch."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers)
+    (usual,) = deliveries.epochs(ask)
+    if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MOST_S:
+        raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
+    with deliveries.reading(ask, limit_s=4 * _MOST_S):
+        stay = not num_workers or getattr(deliveries.make(ask), "persistent_workers", False)
+        growth = stay and _growth(deliveries, ask) and _growth(deliveries, ask)
+    if not stay:
+        raise NotApplicable("its workers end with the epoch")
+    if growth:
+        where = with_workers(deliveries.source.spelled(ask))
+        return found(f"memory grows by {growth / 2**10:,.0f} KiB each epoch{where}", growth, actual=growth)
+    return kept(len(usual.samples) * _EPOCHS)
+
+
+def _growth(deliveries: Deliveries, ask: Ask) -> float:
+    """Bytes by which memory grows in a typical epoch; zero where it does not grow in each of them."""
+    loader = deliveries.make(ask)
+    used = []
+    for number in range(_EPOCHS + _WARM):
+        if number and deliveries.makes_each_epoch(loader):
+            loader = deliveries.make(ask)
+        tell_epoch(loader, number)
+        for _ in loader:
+            pass
+        gc.collect()
+        if number >= _WARM - 1:
+            used.append(in_use_bytes())
+    steps = sorted(after - before for before, after in pairwise(used))
+    return float(steps[len(steps) // 2]) if steps[0] >= _LEAST_BYTES else 0.0
+
+
+@delivery_law(
+    "A loader that is let go of leaves nothing behind: no process, thread or open file.",
+    asks(num_workers=(0, 2)),
+    cause="what `__iter__` starts is not joined, or what is opened is not closed",
+    unit="things",
+)
+def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Make, read and let go of loaders, and count what there is more of each time."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers)
+    (usual,) = deliveries.epochs(ask)
+    if usual.seconds * (_TIMES + 1) > _MOST_S:
+        raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
+    counts = []
+    for _ in range(_TIMES + 1):
+        with deliveries.reading(ask):
+            _use(deliveries, ask)
+        gc.collect()
+        counts.append((_files(), threading.active_count()))
+    if deliveries.left:
+        return found(deliveries.left, 1)
+    for which, what in enumerate(("open file", "thread")):
+        own = [count[which] for count in counts[1:]]
+        if all(after > before for before, after in pairwise(own)):
+            said = f"with each epoch there is one {what} more, or several: {own[-1] - own[0]} in {len(own) - 1} epochs"
+            return found(said, own[-1] - own[0])
+    return kept(len(usual.samples) * _TIMES)
+
+
+_TIMES = 3
+
+
+def _use(deliveries: Deliveries, ask: Ask) -> None:
+    loader = deliveries.make(ask)
+    tell_epoch(loader, 0)
+    deliveries.epoch_of(loader)
+
+
+def _files() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
+    except OSError:
+        return 0
+
+
+LAWS: tuple[Law, ...] = (
+    an_epoch_left_early_spoils_none,
+    resumes_where_it_stopped,
+    errors_are_not_swallowed,
+    memory_does_not_grow,
+    nothing_is_left_behind,
+)

@@ -1,0 +1,212 @@
+"""In which order samples come: by the seed alone, anew each epoch, and as whoever sets the epoch wants it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.calling.adapter import NotApplicable
+from harness.contracts.delivery.asking import asks, delivery_law, found, kept, named, not_random, varied, with_workers
+from harness.floats import Measurement
+from harness.laws import Law
+from harness.loading.content import digests
+from harness.loading.delivery import Deliveries, Epoch, tell_epoch
+from harness.loading.source import Ask, is_map_style
+
+_FEW = 8
+"""Of fewer samples two random orders may well be equal: of eight once in 40,320 times."""
+
+
+def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[object]]:
+    """Return what tells the samples of epochs apart: their indices where they are others each time, else content.
+
+    Raises
+    ------
+    NotApplicable
+        If nothing does.
+    """
+    if deliveries.is_random:
+        tagged_ = deliveries.epochs(ask, len(epochs), tags=True)
+        if not all(epoch.tags for epoch in tagged_):
+            not_random(deliveries)
+        return [[tag.index for tag in epoch.tags] for epoch in tagged_]
+    return [list(own) for own in digests(*(epoch.samples for epoch in epochs))]
+
+
+def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bool) -> None:
+    """Pass over the order of what is not the same.
+
+    Raises
+    ------
+    NotApplicable
+        If it is not; another law is about that.
+    """
+    if ended and Counter(first) != Counter(second):
+        raise NotApplicable("the epochs have not the same samples, of which each_sample_once speaks")
+
+
+@delivery_law(
+    "The order depends on the seed, and not on the number of workers; another seed gives another.",
+    asks(num_workers=(2, 3), shuffle=(True, False)),
+    cause="an order that workers deal out among themselves, batches in the order of their completion, or a seed that "
+    "is not passed on; `--declare order=workers` says that it may depend on them",
+)
+def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Compare the orders without workers and with some, and those of two seeds."""
+    varied(deliveries, "shuffle", shuffle)
+    if deliveries.names("seed") and shuffle and (wrong := _of_two_seeds(deliveries)) is not None:
+        return wrong
+    named(deliveries, "num_workers")
+    if shuffle:
+        named(deliveries, "seed")
+    if deliveries.declares.get("order") == "workers":
+        raise NotApplicable("its order is declared to depend on its workers")
+    stream = deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set)
+    if stream and not deliveries.names("seed"):
+        raise NotApplicable("its workers share a stream, and it names no `seed`: no order is promised")
+    alone, several = (deliveries.ask(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
+    first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
+    if deliveries.is_random:
+        return _by_indices(deliveries, alone, several, num_workers)
+    own, other = digests(first.samples, second.samples)
+    return _ordered(own, other, num_workers, ended=first.ended and second.ended)
+
+
+def _by_indices(deliveries: Deliveries, alone: Ask, several: Ask, num_workers: int) -> Measurement:
+    first, second = (deliveries.epochs(ask, tags=True)[0] for ask in (alone, several))
+    if not first.tags or not second.tags:
+        not_random(deliveries)
+    own, other = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
+    return _ordered(own, other, num_workers, ended=first.ended and second.ended)
+
+
+def _ordered(own: Sequence[str], other: Sequence[str], num_workers: int, *, ended: bool) -> Measurement:
+    same_samples(own, other, ended=ended)
+    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
+    if differing:
+        said = f"with {num_workers} workers another order comes than without: from sample {differing[0]} on"
+        return found(said, len(differing), actual=len(differing))
+    return kept(len(own))
+
+
+def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
+    ask = deliveries.ask(shuffle=True)
+    first, second = (deliveries.epochs(replace(ask, seed=seed), world_seed=3 + seed)[0] for seed in (0, 1))
+    if len(first.samples) < _FEW:
+        return None
+    own, other = (marks_of(deliveries, replace(ask, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second)))
+    if own == other and len(set(own)) > _FEW:
+        return found("two seeds give the same order: the seed is not passed on", 1)
+    return None
+
+
+@delivery_law(
+    "Shuffled, each epoch has another order; not shuffled, the data set's.",
+    asks(shuffle=(True, False), num_workers=(0, 2)),
+    cause="the order is drawn once when the loader is made, the epoch is not passed on, nobody calls "
+    "`loader.sampler.set_epoch(epoch)`, or `shuffle` is not passed on",
+    unit="epochs",
+)
+def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
+    """Compare the orders of two epochs."""
+    known = deliveries.facts.shuffled if not deliveries.names("shuffle") else shuffle
+    if not deliveries.names("shuffle") and (shuffle or known is None) and known is not True:
+        raise NotApplicable(f"{deliveries.name} names no `shuffle`, and so promises nothing of it")
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(shuffle=shuffle, num_workers=num_workers)
+    first, second = deliveries.epochs(ask, 2)
+    own, other = marks_of(deliveries, ask, first, second)
+    if not known:
+        return _unshuffled(deliveries, own, other)
+    if len(own) < _FEW or len(set(own)) < _FEW:
+        raise NotApplicable("there are too few samples that differ to tell two orders apart")
+    same_samples(own, other, ended=first.ended and second.ended and not deliveries.facts.replaced)
+    if own == other:
+        named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first epoch and the second"
+        return found(f"shuffled, {named_} have the same order", 1, actual=0, expected=1)
+    if not deliveries.is_random and (given := deliveries.directly) is not None and not deliveries.facts.replaced:
+        straight = digests(given, first.samples)
+        if straight[0] == straight[1]:
+            return found("shuffled, the first epoch has the order of the data set", 1, actual=0, expected=1)
+    return kept(len(own) + len(other))
+
+
+def _unshuffled(deliveries: Deliveries, own: Sequence[object], other: Sequence[object]) -> Measurement:
+    stream = deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set)
+    if list(own) != list(other) and Counter(own) == Counter(other) and not stream:
+        return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
+    return kept(len(own) + len(other))
+
+
+@delivery_law(
+    "The same seed gives the same epoch, random augmentation included, whatever was drawn before.",
+    asks(num_workers=(0, 2), shuffle=(True, False)),
+    cause="the seed is taken and not used, workers are seeded by the clock, or the global generators are drawn from",
+)
+def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Compare two loaders of one seed, made after different random numbers were drawn."""
+    named(deliveries, "seed")
+    varied(deliveries, "num_workers", num_workers)
+    varied(deliveries, "shuffle", shuffle)
+    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
+    if num_workers == 0 and deliveries.is_random and deliveries.names("num_workers"):
+        raise NotApplicable("without workers its augmentation draws from the generators of whoever asks")
+    first, second = (deliveries.epochs(ask, world_seed=seed)[0] for seed in (1, 2))
+    own, other = digests(first.samples, second.samples)
+    differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
+    if not differing:
+        return kept(len(own) + len(other))
+    what = "the order is another" if Counter(own) == Counter(other) else "the samples are others"
+    if deliveries.is_random:
+        what = "the random augmentation is another"
+    where = with_workers(deliveries.source.spelled(ask))
+    said = f"{what} in two loaders of one seed{where}: from sample {differing[0]} on"
+    return found(said, len(differing), actual=len(differing))
+
+
+@delivery_law(
+    "An epoch that is set is heard by all workers: it changes what is drawn, as it does without workers.",
+    asks(num_workers=(0, 2), shuffle=(True,)),
+    cause="workers that outlive an epoch have the data set of the first: keep the epoch in shared memory, or end them",
+)
+def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Read epochs 0, 1 and 0 of one loader."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
+    with deliveries.reading(ask):
+        epochs = _told(deliveries, ask)
+    if epochs is None:
+        raise NotApplicable("it has no `set_epoch`")
+    zero, one, again = digests(*(epoch.samples for epoch in epochs))
+    if num_workers:
+        alone = deliveries.ask(shuffle=shuffle)
+        with deliveries.reading(alone):
+            expected = _told(deliveries, alone)
+        assert expected is not None
+        if not any(epoch.tags for epoch in epochs):
+            heard = [digests(epoch.samples)[0] for epoch in expected]
+            if heard[0] != heard[1] and zero == one:
+                return found(f"with {num_workers} workers epoch 1 is the same as epoch 0, which it is not without", 1)
+    if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:
+        return found("epoch 1 is the same as epoch 0", 1)
+    if zero != again and Counter(zero) != Counter(again) and not deliveries.is_random:
+        return found("epoch 0 is another when it is set again", 1)
+    return kept(len(zero) * 3)
+
+
+def _told(deliveries: Deliveries, ask: Ask) -> list[Epoch] | None:
+    loader = deliveries.make(ask)
+    if not callable(getattr(loader, "set_epoch", None)):
+        return None
+    epochs = []
+    for number in (0, 1, 0):
+        tell_epoch(loader, number)
+        epochs.append(deliveries.epoch_of(loader))
+    return epochs
+
+
+LAWS: tuple[Law, ...] = (
+    order_depends_on_the_seed_alone,
+    epochs_are_shuffled_anew,
+    the_same_seed_gives_the_same_epoch,
+    set_epoch_is_heard,
+)

@@ -1,0 +1,124 @@
+"""With which random numbers samples are made: other ones each, and at nobody else's expense."""
+
+from harness.calling.adapter import NotApplicable
+from harness.contracts.delivery.asking import asks, delivery_law, found, kept, varied
+from harness.floats import Measurement
+from harness.laws import Law
+from harness.loading.content import digests
+from harness.loading.delivery import Deliveries, Epoch, alone
+from harness.loading.source import Ask
+from harness.loading.tagged import Tag, global_states, seed_all
+
+
+@delivery_law(
+    "Random augmentation draws other numbers for each sample, in each worker, in each epoch.",
+    asks(num_workers=(2, 0)),
+    source="pytorch/pytorch#5059",
+    cause="a generator that forked workers inherit, or one that is seeded with the same number in each worker, each "
+    "epoch or for each sample: seed it from `torch.initial_seed()` in the worker",
+)
+def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Look for two samples that drew from one state of a generator."""
+    varied(deliveries, "num_workers", num_workers)
+    ask = deliveries.ask(num_workers=num_workers)
+    if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
+        return wrong
+    first, second = deliveries.epochs(ask, 2, tags=True)
+    if not first.tags:
+        raise NotApplicable("its data set cannot be reached, to see which random numbers it draws")
+    if not any(tag.drew for tag in first.tags):
+        raise NotApplicable("it draws no random numbers")
+    seen: dict[tuple[str, str], tuple[int, Tag]] = {}
+    for number, epoch in enumerate((first, second)):
+        before = None
+        for tag in epoch.tags:
+            if tag.drew and (before is None or tag.drew != before.drew or tag.index != before.index):
+                for drew in tag.drew:
+                    if drew in seen and not _is_one_fetch(seen[drew], (number, tag)):
+                        return _repeated(seen[drew], (number, tag), drew[0])
+                    seen.setdefault(drew, (number, tag))
+            before = tag
+    if (wrong := _repeated_content(deliveries, first, second)) is not None:
+        return wrong
+    return kept(len(first.tags) + len(second.tags))
+
+
+def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
+    """Whether each sample sets a generator to the same state before it draws from it."""
+    if deliveries.directly is None:
+        return None
+    with deliveries.reading(Ask()):
+        loader = deliveries.make(deliveries.ask())
+        after = []
+        for i in range(min(3, len(deliveries.directly))):
+            seed_all(1000 + i)
+            alone(loader, i)
+            after.append(global_states())
+    same = [name for name in after[0] if len({states[name] for states in after}) == 1] if len(after) > 1 else []
+    if same:
+        return found(f"each sample sets {' and '.join(same)} to the same state, and so draws the same numbers", 1)
+    return None
+
+
+def _is_one_fetch(first: tuple[int, Tag], second: tuple[int, Tag]) -> bool:
+    """Whether two samples were fetched together, so that the state before was that before the first of them."""
+    return first[0] == second[0] and first[1].drew is second[1].drew
+
+
+def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -> Measurement:
+    (epoch, tag), (later, other) = first, second
+    source = f"from {generator}"
+    if later != epoch:
+        said = f"sample {other.index} in the second epoch draws the numbers of sample {tag.index} in the first {source}"
+    elif tag.worker != other.worker:
+        said = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker} draw the "
+        said += f"same random numbers {source}"
+    else:
+        said = f"samples {tag.index} and {other.index} draw the same random numbers {source}"
+    return found(said, 1)
+
+
+def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Measurement | None:
+    """Whether what is drawn anew comes out the same for nearly all samples."""
+    if not deliveries.is_random or len(first.samples) != len(first.tags) or len(second.samples) != len(second.tags):
+        return None
+    own, other = digests(first.samples, second.samples)
+    before = {tag.index: mark for tag, mark in zip(first.tags, own, strict=True)}
+    same = sum(before.get(tag.index) == mark for tag, mark in zip(second.tags, other, strict=True))
+    if len(own) >= _FEW and same > _NEARLY_ALL * len(own):
+        return found(f"{same} of {len(own)} samples are augmented as in the first epoch", same, actual=same)
+    return None
+
+
+_FEW, _NEARLY_ALL = 8, 0.9
+
+
+@delivery_law(
+    "The global random state is left alone: what it is after an epoch depends on what it was before.",
+    asks(num_workers=(0,), shuffle=(True, False)),
+    source="contract",
+    cause="`torch.manual_seed`, `np.random.seed` or `random.seed` in the factory, the data set or a transform: give "
+    "a generator of its own",
+    unit="generators",
+)
+def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Compare the states after an epoch that began with two different ones; drawing from them is no fault."""
+    varied(deliveries, "shuffle", shuffle)
+    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
+    with deliveries.reading(ask):
+        after = [_state_after(deliveries, ask, seed) for seed in (11, 12)]
+    same = [name for name in after[0] if after[0][name] == after[1][name]]
+    if same:
+        return found(
+            f"it sets the state of {' and '.join(same)}, whatever that was before", len(same), actual=len(same)
+        )
+    return kept()
+
+
+def _state_after(deliveries: Deliveries, ask: Ask, seed: int) -> dict[str, str]:
+    seed_all(seed)
+    deliveries.epoch_of(deliveries.make(ask), most=3)
+    return global_states()
+
+
+LAWS: tuple[Law, ...] = (random_numbers_differ, the_global_random_state_is_left_alone)

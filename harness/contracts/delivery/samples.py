@@ -1,0 +1,277 @@
+"""What an epoch delivers: each sample once, in batches of the size asked for, as many as were announced."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.calling.adapter import NotApplicable
+from harness.contracts.delivery.asking import (
+    Asks,
+    asked,
+    asks,
+    delivery_law,
+    found,
+    kept,
+    named,
+    not_random,
+    spans,
+    whole,
+    with_workers,
+)
+from harness.floats import Measurement
+from harness.laws import Law
+from harness.loading.content import Sample, digests
+from harness.loading.delivery import Deliveries, Epoch
+from harness.loading.source import Ask, facts_of, is_map_style, length_of
+
+_EPOCHS = ("first", "second")
+
+
+@delivery_law(
+    "An epoch delivers each sample once, over all workers together, and so does the next.",
+    Asks(
+        tuple(
+            {"num_workers": workers, "shuffle": shuffle, "drop_last": drop_last}
+            for workers, shuffle, drop_last in (
+                (0, False, False),
+                (2, False, False),
+                (0, True, False),
+                (3, True, False),
+                (3, False, False),
+                (0, False, True),
+                (3, False, True),
+            )
+        )
+    ),
+    cause="an iterable data set that its workers do not share, a rest that is nobody's, `drop_last` that was not asked "
+    "for, a sample that is filtered out, or a generator that is exhausted",
+)
+def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
+    """Count samples that are missing or superfluous, order aside."""
+    ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
+    if deliveries.facts.replaced:
+        raise NotApplicable("it draws with replacement, and promises no sample")
+    if not deliveries.epochs(ask)[0].ended:
+        return _within_a_part(deliveries, ask)
+    where, rows = with_workers(deliveries.source.spelled(ask)), 0
+    for which, epoch in zip(_EPOCHS, deliveries.epochs(ask, 2), strict=True):
+        extra, missing, total = _compared(deliveries, ask, epoch)
+        if -1 in extra and extra.count(-1) == len(extra) == len(missing):
+            # As many as there should be, and other ones: which they are is known by their indices, or to other laws.
+            extra, missing, total = _by_index(deliveries, ask, _EPOCHS.index(which))
+        spare = ask.batch_size - 1 if drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+        if extra or len(missing) > spare:
+            place = f"in the {which} epoch{where}"
+            if not epoch.samples:
+                return found(f"{place} no sample comes, of {total}", total, actual=0, expected=total)
+            said = _said(extra, missing, total)
+            return found(f"{place} {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
+        rows += len(epoch.samples)
+    return kept(rows)
+
+
+def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
+    """Look for duplicates in what was read of an epoch that was cut, where no two samples are the same."""
+    (epoch,) = deliveries.epochs(ask)
+    expected = deliveries.directly
+    if expected is None or deliveries.is_random or deliveries.facts.samples is None:
+        whole(epoch)
+    assert expected is not None
+    known, came = map(Counter, digests(expected, epoch.samples))
+    if max(known.values(), default=0) > 1 or len(expected) < (deliveries.facts.samples or 0):
+        whole(epoch)
+    twice = [mark for mark, times in came.items() if times > 1]
+    if not twice:
+        return kept(len(epoch.samples))
+    where = with_workers(deliveries.source.spelled(ask))
+    return found(f"{len(twice)} of the first {len(epoch.samples)} samples come twice{where}", len(twice))
+
+
+def _compared(deliveries: Deliveries, ask: Ask, epoch: Epoch) -> tuple[list[int], list[int], int]:
+    """Places of samples that come too often and that never come, and how many there are."""
+    if deliveries.is_random:
+        return _by_index(deliveries, ask)
+    expected = deliveries.directly
+    if expected is None or len(expected) < (deliveries.facts.samples or 0):
+        expected = whole(deliveries.epochs(deliveries.ask())[0]).samples
+    elif deliveries.facts.samples is not None and deliveries.facts.samples < len(expected):
+        return _of_a_part(deliveries, expected, epoch)
+    return (*differences(expected, epoch.samples), len(expected))
+
+
+def _of_a_part(deliveries: Deliveries, expected: Sequence[Sample], epoch: Epoch) -> tuple[list[int], list[int], int]:
+    """The same where the sampler has some of the samples only."""
+    total = deliveries.facts.samples or 0
+    extra, missing = differences(expected, epoch.samples)
+    return extra, missing[: max(0, len(missing) - (len(expected) - total))], total
+
+
+def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[int], list[int], int]:
+    """The same by index, where samples are others each time."""
+    epoch = deliveries.epochs(ask, number + 1, tags=True)[number]
+    n = deliveries.facts.samples
+    if not epoch.tags or n is None or n != len(epoch.tags):
+        raise NotApplicable("its samples are others each time, so that they cannot be told apart")
+    times = Counter(tag.index for tag in epoch.tags)
+    return [i for i, number in times.items() if number > 1], [i for i in range(n or 0) if i not in times], n or 0
+
+
+def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tuple[list[int], list[int]]:
+    """Return the places of samples that come too often, and of those that never come.
+
+    Parameters
+    ----------
+    expected
+        The samples in order.
+    delivered
+        What came; a sample that is none of the expected ones has the place -1.
+    """
+    known, came = digests(expected, delivered)
+    places: dict[str, list[int]] = {}
+    for place, mark in enumerate(known):
+        places.setdefault(mark, []).append(place)
+    extra, missing = [], []
+    times = Counter(came)
+    for mark, own in places.items():
+        surplus = times[mark] - len(own)
+        extra += own[:1] * max(surplus, 0)
+        missing += own[surplus:] if surplus < 0 else []
+    extra += [-1] * sum(number for mark, number in times.items() if mark not in places)
+    return extra, sorted(missing)
+
+
+def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
+    """Say which samples come twice, or never."""
+    strange = sum(place < 0 for place in extra)
+    twice = sorted({place for place in extra if place >= 0})
+    parts = []
+    if twice:
+        several = "twice or more" if len(extra) - strange > len(twice) else "twice"
+        come = "comes" if len(twice) == 1 else "come"
+        parts.append(f"{len(twice)} of {total} samples {come} {several}: {spans(twice)}")
+    if missing:
+        come = "comes" if len(missing) == 1 else "come"
+        parts.append(f"{len(missing)} of {total} samples never {come}: {spans(missing)}")
+    if strange:
+        parts.append(f"{strange} come that the data set does not have")
+    return "; ".join(parts)
+
+
+@delivery_law(
+    "The ranks together have each sample once, but for the least padding that makes them equal.",
+    asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,)),
+    source="torch.utils.data.DistributedSampler",
+    cause="a rest of the division that is nobody's, an order that each rank draws for itself, or padding to whole "
+    "batches",
+)
+def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
+    """Compare the union of the ranks with the whole."""
+    named(deliveries, "rank", "world_size")
+    not_random(deliveries)
+    if deliveries.facts.replaced:
+        raise NotApplicable("it draws with replacement, and promises no sample")
+    alone_ = whole(deliveries.epochs(asked(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
+    expected = deliveries.directly or alone_
+    if len(expected) < (deliveries.facts.samples or 0):
+        raise NotApplicable("an epoch takes too long to be read rank by rank")
+    parts = []
+    for rank in range(world_size):
+        ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
+        (epoch,) = deliveries.epochs(deliveries.source.named(replace(ask, rank=rank)))
+        parts.append(whole(epoch).samples)
+    extra, missing = differences(expected, [sample for part in parts for sample in part])
+    least = -len(expected) % world_size
+    where = f" over {world_size} ranks{', shuffled' if shuffle else ''}"
+    lengths = sorted({len(part) for part in parts})
+    dropping = deliveries.facts.drops and not extra
+    if len(missing) > (world_size * deliveries.ask().batch_size if dropping else 0) or -1 in extra:
+        return found(f"{_said(extra, missing, len(expected))}{where}", len(extra) + len(missing))
+    if len(extra) > least:
+        said = f"{len(extra)} samples are padding, where {least} would make the ranks equal{where}"
+        return found(said, len(extra) - least, actual=len(extra), expected=least)
+    return kept(sum(lengths))
+
+
+@delivery_law(
+    "As many batches come as `len` of the loader says, and as many samples as `len` of its data set.",
+    asks(num_workers=(0, 2), drop_last=(False, True)),
+    source="torch.utils.data.DataLoader",
+    cause="`__len__` counts samples for batches, rounds the wrong way, or is one off",
+    unit="batches",
+)
+def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
+    """Compare what is announced with what comes."""
+    ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    with deliveries.reading(ask, "made"):
+        loader = deliveries.make(ask)
+        announced, beyond = length_of(loader), _beyond(loader)
+    if beyond is not None:
+        said = f"the data set says that it has {beyond} samples, and has one at index {beyond} too"
+        return found(said, 1, actual=beyond + 1, expected=beyond)
+    if announced is None:
+        raise NotApplicable("it does not say how many batches it has")
+    (epoch,) = deliveries.epochs(ask)
+    batches = len(whole(epoch).sizes)
+    if deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set) and num_workers:
+        raise NotApplicable("of an iterable data set torch counts no batches of workers")
+    if batches != announced:
+        where = with_workers(deliveries.source.spelled(ask))
+        said = f"`len` says {announced} batches{where}, and {batches} come"
+        return found(said, abs(batches - announced), actual=batches, expected=announced)
+    return kept(len(epoch.samples))
+
+
+def _beyond(loader: Any) -> int | None:
+    """The length of a data set that has a sample behind its last."""
+    data_set = facts_of(loader).data_set
+    if data_set is None or not is_map_style(data_set):
+        return None
+    n = len(data_set)
+    # One that has more of them makes them of any index, or is cut short on purpose.
+    return n if _has(data_set, n) and not _has(data_set, n + 1) else None
+
+
+def _has(data_set: Any, index: int) -> bool:
+    try:
+        data_set[index]
+    except Exception:  # noqa: BLE001 - as it should, whatever it raises
+        return False
+    return True
+
+
+@delivery_law(
+    "All batches have the size asked for; the last one has what is left, unless that is to be dropped.",
+    asks(num_workers=(0, 2), drop_last=(False, True)),
+    cause="the batch size is not passed on, or `drop_last` is not respected",
+)
+def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
+    """Compare the sequence of batch sizes; where workers share a stream each of them has a last batch."""
+    named(deliveries, "batch_size")
+    ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    (epoch,) = deliveries.epochs(ask)
+    if deliveries.facts.whole:
+        raise NotApplicable("it yields samples, and no batches")
+    ends = (
+        max(num_workers, 1) if deliveries.facts.data_set is None or not is_map_style(deliveries.facts.data_set) else 1
+    )
+    other = [size for size in epoch.sizes if size != ask.batch_size]
+    tails = [] if drop_last else [size for size in other if size < ask.batch_size][:ends]
+    wrong = len(other) - len(tails)
+    where = with_workers(deliveries.source.spelled(ask))
+    if wrong:
+        sizes = spans(other)
+        said = f"batches of {sizes} come, where {ask.batch_size} are asked for{where}"
+        return found(said, wrong, actual=other[0], expected=ask.batch_size)
+    if epoch.ended and epoch.sizes[:-1] and not drop_last and ends == 1 and other and epoch.sizes[-1] == ask.batch_size:
+        at = next(i for i, size in enumerate(epoch.sizes) if size != ask.batch_size)
+        return found(f"batch {at} of {len(epoch.sizes)} is smaller than those behind it{where}", 1)
+    return kept(len(epoch.samples))
+
+
+LAWS: tuple[Law, ...] = (
+    each_sample_once,
+    ranks_share_an_epoch,
+    lengths_are_as_declared,
+    batches_have_the_size_asked_for,
+)

@@ -1,0 +1,170 @@
+"""What a sample is when it comes: all its parts, together, as the data set gives them."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.contracts.delivery.asking import asked, asks, delivery_law, found, kept, not_random, whole, with_workers
+from harness.floats import Measurement
+from harness.laws import Law
+from harness.loading.content import Sample, digest, digests, leaf_digest, samples_of
+from harness.loading.delivery import Deliveries, alone
+from harness.loading.source import Ask, facts_of
+from harness.loading.tagged import generators_of, states_of
+
+
+@delivery_law(
+    "What belongs to one sample stays together: an image and its label.",
+    asks(num_workers=(0, 2), shuffle=(True, False)),
+    source="definition of a sample",
+    cause="images and labels are shuffled, sorted or filtered each for itself",
+)
+def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
+    """Look for samples all of whose parts are there, and not together."""
+    ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
+    not_random(deliveries)
+    epoch = whole(deliveries.epochs(ask)[0])
+    reference = deliveries.directly
+    if reference is None or len(reference) < (deliveries.facts.samples or 0):
+        reference = whole(deliveries.epochs(deliveries.ask())[0]).samples
+    if not reference or len(reference[0]) < 2:
+        raise NotApplicable("a sample has one part only")
+    known, came = digests(reference, epoch.samples)
+    strangers = [at for at, mark in enumerate(came) if mark not in set(known)]
+    parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
+    apart = [
+        at
+        for at in strangers
+        if all(path in epoch.samples[at] and leaf_digest(epoch.samples[at][path]) in parts[path] for path in parts)
+    ]
+    if apart:
+        where = with_workers(deliveries.source.spelled(ask))
+        said = (
+            f"{len(apart)} of {len(came)} samples have parts of several{where}: the first that comes so is {apart[0]}"
+        )
+        return found(said, len(apart), actual=len(apart))
+    return kept(len(came))
+
+
+def _th(number: int) -> str:
+    """An ordinal number, of what is counted from zero."""
+    place = number + 1
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{place}{'th' if place % 100 in {11, 12, 13} else ends.get(place % 10, 'th')}"
+
+
+@delivery_law(
+    "A sample comes as the data set gives it, and as a single process reads it: dtype, shape, values.",
+    asks(num_workers=(0, 2, 3)),
+    source="definition of a sample",
+    cause="an open file that forked workers share, a collate function that converts, or a data set that changes what "
+    "it keeps; another sample in place of one that cannot be read",
+)
+def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Hold what comes against the reference, the data set read directly, and each sample collated alone."""
+    ask = asked(deliveries, num_workers=num_workers)
+    where = with_workers(deliveries.source.spelled(ask))
+    if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
+        return wrong
+    expected = deliveries.directly
+    not_random(deliveries)
+    if expected is None:
+        expected = deliveries.epochs(deliveries.ask())[0].samples
+    (epoch,) = deliveries.epochs(ask)
+    known, came = digests(expected, epoch.samples)
+    strange = [at for at, mark in enumerate(came) if mark not in set(known)]
+    if strange and len(expected) >= (deliveries.facts.samples or 0):
+        what = _difference(expected, epoch.samples[strange[0]], strange[0])
+        said = f"{len(strange)} of {len(came)} samples are none of the data set's{where}; sample {strange[0]} {what}"
+        return found(said, len(strange), actual=len(strange))
+    return kept(len(came))
+
+
+def _as_given(deliveries: Deliveries) -> Measurement | None:
+    """Hold the data set against a reference of the user's, against itself, and against what is collated of it."""
+    reference = deliveries.declares.get("reference")
+    if reference is not None and (wrong := _by_reference(deliveries, reference)) is not None:
+        return wrong
+    if deliveries.directly is None:
+        return None
+    with deliveries.reading(Ask(), "directly"):
+        return _changed(deliveries) or _truncated(deliveries)
+    raise AssertionError
+
+
+def _by_reference(deliveries: Deliveries, reference: object) -> Measurement | None:
+    delivered = deliveries.directly
+    if delivered is None:
+        delivered = deliveries.epochs(deliveries.ask())[0].samples
+    expected = [samples_of(_at(reference, i), whole=True)[0] for i in range(len(delivered))]
+    known, came = digests(expected, delivered)
+    wrong = [at for at, (own, other) in enumerate(zip(known, came, strict=True)) if own != other]
+    if not wrong:
+        return None
+    elsewhere = [at for at in wrong if came[at] in known]
+    what = f"sample {wrong[0]} is not what the reference has at index {wrong[0]}"
+    if elsewhere:
+        what = f"sample {elsewhere[0]} is what the reference has at index {known.index(came[elsewhere[0]])}"
+    return found(f"{what}; {len(wrong)} of {len(came)} are wrong", len(wrong), actual=len(wrong))
+
+
+def _at(reference: object, index: int) -> object:
+    if callable(reference):
+        return reference(index)
+    return reference[index]  # type: ignore[index]
+
+
+def _changed(deliveries: Deliveries) -> Measurement | None:
+    """Whether a sample is another when it is read again although no random numbers are drawn."""
+    loader = deliveries.make(deliveries.ask())
+    again = deliveries.make(deliveries.ask())
+    before = states_of(generators_of(loader.dataset))
+    first, second = (digest(alone(loader, 0)) for _ in range(2))
+    drew = before != states_of(generators_of(loader.dataset))
+    if first == second or drew or digest(alone(again, 0)) != first or deliveries.source.is_one_object:
+        return None
+    return found("sample 0 is another when it is read again, although no random numbers are drawn for it", 1)
+
+
+def _truncated(deliveries: Deliveries) -> Measurement | None:
+    """Whether what are fractions in the data set come as whole numbers."""
+    loader = deliveries.make(deliveries.ask())
+    if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
+        return None
+    for i in range(min(len(deliveries.directly or ()), _LOOKED_AT)):
+        given, comes = samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)
+        for path in given.keys() & comes.keys():
+            own, other = given[path], comes[path]
+            if not isinstance(own, Tensor) or not isinstance(other, Tensor) or own.shape != other.shape:
+                continue
+            lost = own.is_floating_point() and not other.is_floating_point() and not other.is_complex()
+            if lost and bool((own.trunc() == other).all()) and bool((own != other).any()):
+                dtype = str(other.dtype).removeprefix("torch.")
+                what = f"part {path} of sample {i} is {own.flatten()[0].item():g}"
+                return found(f"{what}, and comes as {dtype} {other.flatten()[0].item()}", 1)
+    return None
+
+
+_LOOKED_AT = 8
+
+
+def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
+    """Say in what a sample differs from what it should be."""
+    if at >= len(expected):
+        return "is beyond them"
+    for path in sorted(expected[at].keys() | sample.keys()):
+        own, other = expected[at].get(path), sample.get(path)
+        if leaf_digest(own) != leaf_digest(other):
+            place = f"part {path}" if path else "it"
+            if not isinstance(own, Tensor) or not isinstance(other, Tensor):
+                return f"differs: {place} is {type(other).__name__}, and {type(own).__name__} in the data set"
+            if own.dtype != other.dtype:
+                return f"differs: {place} is {other.dtype}, and {own.dtype} in the data set".replace("torch.", "")
+            if own.shape != other.shape:
+                return f"differs: {place} is of shape {list(other.shape)}, and of {list(own.shape)} in the data set"
+            return f"differs by the values of {place}"
+    return "differs"
+
+
+LAWS: tuple[Law, ...] = (samples_stay_together, samples_are_whole)

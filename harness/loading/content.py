@@ -1,0 +1,224 @@
+"""What a batch is made of: its samples, told apart by content, whatever nest of tensors they come in.
+
+A batch is a tensor or array, or such in tuples, lists, mappings and objects; a sample is what all of them have at one
+place along their first axis. Samples are kept as leaves by their paths, ``0``, ``1.label``, so that two can be compared
+leaf by leaf, and are told apart by a digest of dtype, shape and bytes.
+"""
+
+import pickle
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Sample = dict[str, Any]
+"""The leaves of a sample by their paths: tensors, words, or whatever else there is."""
+
+Digest = str
+"""Two samples with one digest are taken for one."""
+
+
+class Samples(list[Any]):
+    """Samples that nobody has collated."""
+
+
+def samples_of(batch: Any, *, whole: bool = False) -> list[Sample]:
+    """Take a batch apart; the leaves are copies.
+
+    Parameters
+    ----------
+    batch
+        A nest of tensors, arrays, numbers and words.
+    whole
+        Whether it is one sample and no batch.
+
+    Returns
+    -------
+    samples
+        One for each place along the first axis that most tensors share; the batch itself where there is none.
+    """
+    if isinstance(batch, Samples):
+        return [dict(_leaves(sample, "")) for sample in batch]
+    size = None if whole else size_of(batch)
+    if size is None:
+        return [dict(_leaves(batch, ""))]
+    columns = list(_columns(batch, size, ""))
+    return [dict(leaf for path, values in columns for leaf in _leaves(values[i], path)) for i in range(size)]
+
+
+def size_of(part: Any) -> int | None:
+    """How many samples a batch has; ``None`` where nothing in it has a first axis."""
+    if isinstance(part, Tensor | np.ndarray):
+        return len(part) if part.ndim else None
+    if isinstance(part, Samples):
+        return len(part)
+    named = _named(part)
+    if named is not None:
+        return _commonest([size_of(value) for value in named.values()])
+    if not isinstance(part, list | tuple):
+        return None
+    sizes = [size_of(value) for value in part]
+    if sizes and None not in sizes and len(set(sizes)) == 1 and not all(isinstance(value, list) for value in part):
+        return sizes[0]
+    arrays = all(isinstance(value, Tensor | np.ndarray) for value in part)
+    if arrays or all(size is None for size in sizes):
+        return len(part)
+    return _commonest(sizes)
+
+
+def _commonest(sizes: Sequence[int | None]) -> int | None:
+    known = Counter(size for size in sizes if size is not None)
+    return known.most_common(1)[0][0] if known else None
+
+
+def _named(part: Any) -> Mapping[str, Any] | None:
+    """The parts of what has names for them; ``None`` where it has none."""
+    if isinstance(part, Mapping):
+        return {str(name): value for name, value in part.items()}
+    if hasattr(part, "_fields") and isinstance(part, tuple):
+        return dict(zip(getattr(part, "_fields", ()), part, strict=True))
+    if is_dataclass(part) and not isinstance(part, type):
+        return {one.name: getattr(part, one.name) for one in fields(part)}
+    if isinstance(part, _PLAIN) or not hasattr(part, "__dict__") or callable(part):
+        return None
+    return {name: value for name, value in vars(part).items() if isinstance(value, Tensor | np.ndarray | list)} or None
+
+
+_PLAIN = (Tensor, np.ndarray, np.generic, list, tuple, str, bytes, int, float, complex, bool, type(None))
+
+
+def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What each sample has a share of; what belongs to the whole batch is left out."""
+    if isinstance(part, Tensor | np.ndarray):
+        if part.ndim and len(part) == size:
+            yield path, list(part)
+        return
+    named = _named(part)
+    if named is None and isinstance(part, list | tuple):
+        if _is_of_samples(part, size):
+            yield path, list(part)
+            return
+        named = {str(at): value for at, value in enumerate(part)}
+    for name, value in (named or {}).items():
+        yield from _columns(value, size, f"{path}.{name}" if path else name)
+
+
+def _is_of_samples(part: Sequence[Any], size: int) -> bool:
+    return len(part) == size and any(size_of(value) != size for value in part)
+
+
+def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(part, Tensor):
+        yield path, part.detach().cpu().clone()
+    elif isinstance(part, np.ndarray | np.generic) and part.dtype.kind in "biufc":
+        yield path, torch.from_numpy(np.array(part))
+    elif isinstance(part, bool | int | float) and abs(part) < _MOST:
+        yield path, torch.tensor(part, dtype=torch.float64 if isinstance(part, float) else None)
+    else:
+        named = _named(part)
+        if named is None and isinstance(part, list | tuple):
+            named = {str(at): value for at, value in enumerate(part)}
+        if named is None:
+            yield path, part
+        for name, value in (named or {}).items():
+            yield from _leaves(value, f"{path}.{name}" if path else name)
+
+
+_MOST = 2**62
+"""A larger number is no tensor's."""
+
+
+def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
+    """Return digests of samples that are to be compared with one another.
+
+    Parameters
+    ----------
+    several
+        Lists of samples.
+
+    Notes
+    -----
+    A leaf that has several shapes is of no fixed length, or is padded to what lies beside it in a batch. Where the
+    lists are more alike once their leaves are cut at the end of one value, that is taken for padding: two samples that
+    differ by nothing but how many of those they end with have one digest.
+    """
+    padding = _padding(several)
+    return [[digest(sample, padding) for sample in samples] for samples in several]
+
+
+def digest(sample: Sample, padding: Mapping[str, Any] | None = None) -> Digest:
+    """Return the digest of one sample; see :func:`digests`."""
+    state = blake2b(digest_size=12)
+    for path, leaf in sorted(sample.items()):
+        state.update(path.encode())
+        state.update(_bytes(_trimmed(leaf, padding[path]) if padding and path in padding else leaf))
+    return state.hexdigest()
+
+
+def leaf_digest(leaf: Any) -> Digest:
+    """Return the digest of one leaf."""
+    return blake2b(_bytes(leaf), digest_size=12).hexdigest()
+
+
+def _bytes(leaf: Any) -> bytes:
+    if isinstance(leaf, Tensor):
+        if leaf.layout is not torch.strided:
+            leaf = leaf.to_dense()
+        raw = leaf.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if leaf.numel() else b""
+        return f"{leaf.dtype}{tuple(leaf.shape)}".encode() + raw
+    if hasattr(leaf, "tobytes") and callable(leaf.tobytes):  # an image of PIL's
+        return bytes(leaf.tobytes())
+    if isinstance(leaf, str | bytes | int | float | None):
+        return repr(leaf).encode()
+    try:
+        return pickle.dumps(leaf)
+    except Exception:  # noqa: BLE001 - somebody else's object; its type is all that is known of it
+        return type(leaf).__qualname__.encode()
+
+
+def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
+    """What the leaves end with that are padded."""
+    shapes: dict[str, set[tuple[int, ...]]] = {}
+    for sample in (sample for samples in several for sample in samples):
+        for path, leaf in sample.items():
+            if isinstance(leaf, Tensor) and leaf.ndim:
+                shapes.setdefault(path, set()).add(tuple(leaf.shape))
+    found: dict[str, float] = {}
+    for path in (path for path, seen in shapes.items() if len(seen) > 1):
+        columns = [[leaf for sample in samples if isinstance(leaf := sample.get(path), Tensor)] for samples in several]
+        if (padding := _best_padding(columns)) is not None:
+            found[path] = padding
+    return found
+
+
+def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
+    """The value at the end of leaves without which the lists have most in common; ``None`` where that is all of it."""
+    ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
+    best, most = None, _in_common([[leaf_digest(leaf) for leaf in column] for column in columns])
+    for value, _ in ends.most_common(_TRIED):
+        common = _in_common([[leaf_digest(_trimmed(leaf, value)) for leaf in column] for column in columns])
+        if common > most:
+            best, most = value, common
+    return best
+
+
+_TRIED = 4
+"""Values at the end that are tried for padding."""
+
+
+def _in_common(lists: Sequence[Sequence[Digest]]) -> int:
+    first = Counter(lists[0])
+    return sum((first & Counter(other)).total() for other in lists[1:])
+
+
+def _trimmed(leaf: Any, padding: float) -> Any:
+    """A tensor without the padding at the end of its first axis."""
+    if not isinstance(leaf, Tensor) or not leaf.ndim or not len(leaf):
+        return leaf
+    rows = (leaf != padding).reshape(len(leaf), -1).any(1).nonzero()
+    return leaf[: int(rows[-1]) + 1 if len(rows) else 0]

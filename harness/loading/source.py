@@ -1,0 +1,269 @@
+"""What makes the loaders that are looked at: a factory, a data set, a loader, and what each of them promises.
+
+A factory is asked for what it names of :data:`KEYWORDS`; what it does not name is not asked of it. A data set is put
+into a ``DataLoader`` of ours, and a loader is taken as it is.
+"""
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
+
+from harness.error import UsageError, listed
+from harness.loading.content import Samples
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a loader is asked for.
+
+    Parameters
+    ----------
+    batch_size
+        Samples a batch.
+    num_workers
+        Processes that load; 0 loads in the process that asks.
+    shuffle
+        Whether the order is drawn anew each epoch.
+    seed
+        Of the order, and of whatever else is drawn.
+    drop_last
+        Whether what does not fill a batch is left out.
+    epoch
+        Number of the epoch.
+    rank, world_size
+        Which of how many parts is loaded.
+    """
+
+    batch_size: int = 4
+    num_workers: int = 0
+    shuffle: bool = False
+    seed: int = 0
+    drop_last: bool = False
+    epoch: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+
+KEYWORDS = tuple(Ask.__dataclass_fields__)
+"""What a factory may name."""
+
+_OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"})
+"""What is asked of a loader that we make of a data set."""
+
+
+class Source:
+    """Makes the loaders of one target.
+
+    Parameters
+    ----------
+    target
+        A function or class that makes loaders or data sets, a data set, or a loader.
+    name
+        What it is called.
+
+    Attributes
+    ----------
+    names
+        Which of :data:`KEYWORDS` it takes.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these, or a factory takes something else that has no default.
+    """
+
+    def __init__(self, target: Any, name: str) -> None:
+        self.target, self.name = target, name
+        self.is_factory = inspect.isclass(target) or (callable(target) and not is_data_set(target))
+        if isinstance(target, DataLoader):
+            self.is_factory = False
+        self.names = _named(target, name) if self.is_factory else frozenset()
+        if not self.is_factory and is_data_set(target):
+            self.names = _of(target)
+        if not self.is_factory and not is_data_set(target) and not hasattr(target, "__iter__"):
+            raise UsageError(
+                rule="`data_loader` is claimed by a function that makes loaders, a data set or a loader",
+                value=type(target).__name__,
+                place=name,
+            )
+
+    @property
+    def is_one_object(self) -> bool:
+        """Whether it is a loader itself, of which there is one."""
+        return not self.is_factory and not is_data_set(self.target)
+
+    def make(self, ask: Ask) -> Any:
+        """Make a loader; it is the same each time where the target is a loader.
+
+        Parameters
+        ----------
+        ask
+            What it is asked for, as far as it names that.
+        """
+        made = self.target
+        if self.is_factory:
+            made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
+        if is_data_set(made):
+            self.names |= _of(made)
+            return _loader(made, ask)
+        return made
+
+    def named(self, ask: Ask) -> Ask:
+        """Return an ask with its defaults in place of what the target does not name."""
+        return replace(Ask(), **{name: getattr(ask, name) for name in self.names})
+
+    def spelled(self, ask: Ask) -> str:
+        """Return how the loader is made, in words: what differs from the defaults, workers always."""
+        told = {name: getattr(ask, name) for name in KEYWORDS if name in self.names}
+        usual = Ask()
+        words = [f"{name}={value}" for name, value in told.items() if value != getattr(usual, name)]
+        return ", ".join(words)
+
+
+def _taken(factory: Any) -> frozenset[str]:
+    """The keywords that a factory itself names, or takes whatever they are."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return frozenset(KEYWORDS)
+    return frozenset(parameter.name for parameter in parameters) & frozenset(KEYWORDS)
+
+
+def _named(factory: Any, name: str) -> frozenset[str]:
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return frozenset()
+    given = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    needed = [
+        parameter.name
+        for parameter in parameters.values()
+        if parameter.default is parameter.empty and parameter.kind not in given and parameter.name not in KEYWORDS
+    ]
+    if needed:
+        raise UsageError(
+            rule=f"a factory of loaders takes of {listed(KEYWORDS)} what it names, and nothing else without a default",
+            value=f"`{needed[0]}`",
+            place=name,
+            remedy="give it a default, or check a function of your own that calls it",
+        )
+    return frozenset(parameters) & frozenset(KEYWORDS)
+
+
+def is_data_set(thing: Any) -> bool:
+    """Whether something is a data set: samples by index, or one after the other, and no loader."""
+    if isinstance(thing, type | DataLoader):
+        return False
+    if isinstance(thing, IterableDataset):
+        return not _yields_batches(thing)
+    kind = type(thing)
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+
+
+def _yields_batches(thing: Any) -> bool:
+    """Whether an iterable data set is a loader itself, as some libraries have it."""
+    return hasattr(thing, "batch_size") and hasattr(thing, "state_dict") and not hasattr(thing, "__getitem__")
+
+
+def is_map_style(data_set: Any) -> bool:
+    """Whether a data set has its samples by index."""
+    kind = type(data_set)
+    by_index = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+    return by_index and not isinstance(data_set, IterableDataset)
+
+
+def _of(data_set: Any) -> frozenset[str]:
+    return _OF_A_DATA_SET if is_map_style(data_set) else _OF_A_DATA_SET - {"shuffle"}
+
+
+def _loader(data_set: Any, ask: Ask) -> "DataLoader[Any]":
+    """A loader of a data set that collates nothing: whether samples can be stacked is not the data set's business."""
+    options: dict[str, Any] = {"shuffle": ask.shuffle} if is_map_style(data_set) else {}
+    return DataLoader(
+        data_set,
+        ask.batch_size,
+        num_workers=ask.num_workers,
+        drop_last=ask.drop_last,
+        collate_fn=Samples,
+        **options,
+    )
+
+
+# What a loader shows of itself
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a loader without reading it.
+
+    Parameters
+    ----------
+    data_set
+        Its data set, where it shows it; ``None`` else.
+    samples
+        How many samples an epoch has; ``None`` where that is not known.
+    shuffled
+        Whether it draws an order; ``None`` where that is not known.
+    replaced
+        Whether it draws with replacement, so that no sample is promised.
+    drops
+        Whether it leaves out what does not fill a batch.
+    whole
+        Whether what it yields are samples and no batches.
+    workers
+        Its worker processes.
+    """
+
+    data_set: Any = None
+    samples: int | None = None
+    shuffled: bool | None = None
+    replaced: bool = False
+    drops: bool = False
+    whole: bool = False
+    workers: int = 0
+
+
+def facts_of(loader: Any) -> Facts:
+    """Look at a loader."""
+    if not isinstance(loader, DataLoader):
+        return Facts(data_set=None)
+    data_set, sampler = loader.dataset, loader.sampler
+    if not is_map_style(data_set):
+        return Facts(data_set, _length(data_set), None, drops=loader.drop_last, workers=loader.num_workers)
+    inner = getattr(sampler, "sampler", sampler) if loader.batch_size is None else sampler
+    random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
+    given = loader.batch_size is None and loader.batch_sampler is not None
+    samples = len(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else _length(data_set)
+    return Facts(
+        data_set,
+        samples,
+        True if random else (False if type(inner) is torch.utils.data.SequentialSampler and not given else None),
+        replaced=isinstance(inner, WeightedRandomSampler) or bool(getattr(inner, "replacement", False)),
+        drops=loader.drop_last,
+        whole=loader.batch_sampler is None and not _of_batches(sampler),
+        workers=loader.num_workers,
+    )
+
+
+def _length(data_set: Any) -> int | None:
+    try:
+        return len(data_set)
+    except TypeError:
+        return None
+
+
+def _of_batches(sampler: Any) -> bool:
+    """Whether a sampler yields several indices at a time; its first is looked at, and the random state put back."""
+    with torch.random.fork_rng(devices=[]):
+        first = next(iter(sampler), None)
+    return isinstance(first, list | tuple | torch.Tensor) and not (isinstance(first, torch.Tensor) and not first.ndim)
+
+
+def length_of(loader: Any) -> int | None:
+    """How many batches a loader says that it has; ``None`` where it does not say."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None

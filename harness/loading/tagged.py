@@ -1,0 +1,297 @@
+"""Samples with their indices: a loader's data set and collate function changed so that each batch says what is in it.
+
+Beside its index a sample comes with the worker that read it and the random numbers it drew: the state, as a digest, of
+each generator that was in another state after the sample than before. Two samples that drew from one state drew the
+same numbers. The same wrapper raises at an index, or ends its process, to see what becomes of an error.
+"""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+
+from harness.loading.source import is_map_style
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Where a sample comes from.
+
+    Parameters
+    ----------
+    index
+        Its index; its number in its worker where the data set can only be iterated over.
+    worker
+        Number of the worker; -1 for the process that asks.
+    drew
+        Generators it drew from, each with a digest of the state before.
+    """
+
+    index: int
+    worker: int
+    drew: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class TaggedBatch:
+    """A batch, and the tags of what is in it."""
+
+    tags: list[Tag]
+    batch: Any
+
+
+@dataclass
+class _Tagged:
+    tags: list[Tag]
+    sample: Any
+
+
+class InjectedError(RuntimeError):
+    """What is raised to see what becomes of it."""
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What is to go wrong.
+
+    Parameters
+    ----------
+    at
+        How many samples a process reads before.
+    ends
+        Whether the process ends there, rather than raising.
+    """
+
+    at: int
+    ends: bool = False
+
+    def happen(self, before: int, now: int = 1) -> None:
+        """Go wrong where it is time to: a process has read so many samples before, and reads some now."""
+        if before <= self.at < before + now:
+            if self.ends and get_worker_info() is not None:
+                os._exit(17)
+            raise InjectedError("a sample was made to raise")
+
+
+class _Wrapper:
+    """A data set in place of another, which has all else of it."""
+
+    def __init__(self, dataset: Any, injection: Injection | None) -> None:
+        self.__dict__.update(_inner=dataset, _injection=injection, _sources=None, _count=0)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_inner" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._inner, name, value)
+
+    def _reads(self, number: int = 1) -> None:
+        """Count what is read, and let go wrong what is to."""
+        before = self._count
+        self.__dict__["_count"] = before + number
+        if self._injection is not None:
+            self._injection.happen(before, number)
+
+    def _states(self) -> dict[str, str]:
+        if self._sources is None:
+            self.__dict__["_sources"] = generators_of(self._inner)
+        return states_of(self._sources)
+
+
+class TaggedMap(_Wrapper, Dataset[Any]):
+    """The samples of a map-style data set, tagged."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getitem__(self, index: Any) -> _Tagged:
+        self._reads(len(index) if isinstance(index, list | tuple) else 1)
+        before = self._states()
+        sample = self._inner[index]
+        return _Tagged(_tags(index, _drawn(before, self._states())), sample)
+
+
+class TaggedBatches(TaggedMap):
+    """The same, of a data set that fetches a batch at once."""
+
+    def __getitems__(self, indices: Sequence[Any]) -> _Tagged:
+        """Fetch a batch as the data set does."""
+        self._reads(len(indices))
+        before = self._states()
+        fetched = self._inner.__getitems__(indices)
+        return _Tagged(_tags(list(indices), _drawn(before, self._states())), fetched)
+
+
+class TaggedStream(_Wrapper, IterableDataset[Any]):
+    """The samples of an iterable data set, tagged."""
+
+    def __iter__(self) -> Iterator[_Tagged]:
+        before = self._states()
+        for number, sample in enumerate(self._inner):
+            self._reads()
+            after = self._states()
+            yield _Tagged(_tags(number, _drawn(before, after)), sample)
+            before = self._states()
+
+
+class _Collate:
+    """Collates samples, and keeps their tags."""
+
+    def __init__(self, collate: Any) -> None:
+        self.collate = collate
+
+    def __call__(self, items: Any) -> TaggedBatch:
+        if isinstance(items, _Tagged):
+            return TaggedBatch(items.tags, self.collate(items.sample))
+        tags = [tag for item in items for tag in item.tags]
+        return TaggedBatch(tags, self.collate([item.sample for item in items]))
+
+
+def can_be_tagged(loader: Any) -> bool:
+    """Whether a loader is one of torch's, and was not read yet."""
+    return isinstance(loader, DataLoader) and getattr(loader, "_iterator", None) is None
+
+
+def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "DataLoader[Any]":
+    """Change a loader so that it yields :class:`TaggedBatch`; it is changed for good."""
+    dataset = loader.dataset
+    if isinstance(dataset, _Wrapper):
+        dataset = dataset._inner
+    if not is_map_style(dataset):
+        wrapper: Any = TaggedStream(dataset, injection)
+    elif getattr(dataset, "__getitems__", None):
+        wrapper = TaggedBatches(dataset, injection)
+    else:
+        wrapper = TaggedMap(dataset, injection)
+    _exchange(loader, wrapper)
+    if not isinstance(loader.collate_fn, _Collate):
+        loader.collate_fn = _Collate(loader.collate_fn)
+    return loader
+
+
+def with_data_set(loader: "DataLoader[Any]", dataset: Any) -> "DataLoader[Any]":
+    """Give a loader another data set, for good."""
+    _exchange(loader, dataset)
+    return loader
+
+
+def untagged(loader: "DataLoader[Any]") -> "DataLoader[Any]":
+    """Take back what :func:`tagged` has changed."""
+    dataset = loader.dataset
+    if isinstance(dataset, _Wrapper):
+        _exchange(loader, dataset._inner)
+    if isinstance(loader.collate_fn, _Collate):
+        loader.collate_fn = loader.collate_fn.collate
+    return loader
+
+
+def _exchange(loader: Any, dataset: Any) -> None:
+    loader.__dict__["dataset"] = dataset  # an assignment is refused by torch once the loader is made
+
+
+def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:
+    info = get_worker_info()
+    indices = index if isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index) else [index]
+    return [Tag(int(i), -1 if info is None else info.id, drew) for i in indices]
+
+
+def _is_scalar(index: Any) -> bool:
+    return isinstance(index, torch.Tensor) and not index.ndim
+
+
+# Random numbers
+
+GLOBAL: tuple[tuple[str, Any], ...] = (("random", random), ("numpy.random", np.random), ("torch", torch))
+"""The generators that everybody shares."""
+
+_DEEP, _MANY = 4, 400
+
+
+def generators_of(thing: Any) -> list[tuple[str, Any]]:
+    """Return the generators of random numbers that a data set can draw from, by what they are called.
+
+    Parameters
+    ----------
+    thing
+        The data set. Its attributes, what is in them, and the module it is defined in are looked through.
+    """
+    found: list[tuple[str, Any]] = [*GLOBAL]
+    seen: set[int] = set()
+    found += _within(thing, "its data set", seen, _DEEP)
+    for method in ("__getitem__", "__iter__"):
+        function = getattr(type(thing), method, None)
+        if isinstance(function, FunctionType):
+            for name in function.__code__.co_names:
+                value = function.__globals__.get(name)
+                if isinstance(value, _KINDS) and id(value) not in seen:
+                    seen.add(id(value))
+                    found.append((f"`{name}`", value))
+    return found
+
+
+_KINDS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
+
+
+def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[str, Any]]:
+    if id(thing) in seen or len(seen) > _MANY:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, _KINDS):
+        yield f"`{name.removeprefix('its data set.')}` of its data set", thing
+        return
+    if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
+        return
+    if isinstance(thing, list | tuple):
+        inner = [(f"{name}[{at}]", value) for at, value in enumerate(thing[:16])]
+    elif isinstance(thing, dict):
+        inner = [(f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16]]
+    else:
+        inner = [(f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items()]
+    for called, value in inner:
+        yield from _within(value, called, seen, deep - 1)
+
+
+def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
+    """Return a digest of the state of each generator."""
+    return {name: _state(source) for name, source in generators}
+
+
+def _state(source: Any) -> str:
+    if source is random or isinstance(source, random.Random):
+        raw = repr(source.getstate()).encode()
+    elif source is np.random or isinstance(source, np.random.RandomState):
+        state = source.get_state(legacy=False)
+        raw = state["state"]["key"].tobytes() + repr((state["state"]["pos"], state["has_gauss"])).encode()
+    elif isinstance(source, np.random.Generator):
+        raw = repr(source.bit_generator.state).encode()
+    else:
+        own = torch.get_rng_state() if source is torch else source.get_state()
+        raw = own.cpu().numpy().tobytes()
+    return blake2b(raw, digest_size=12).hexdigest()
+
+
+def _drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, before[name]) for name in before if before[name] != after[name])
+
+
+def global_states() -> dict[str, str]:
+    """Return digests of the states of the global generators."""
+    return {
+        name: _state(source) for name, source in (("random", random), ("numpy.random", np.random), ("torch", torch))
+    }
+
+
+def seed_all(seed: int) -> None:
+    """Seed the global generators, so that whoever seeds them again is noticed."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the generator that everybody shares
+    torch.manual_seed(seed)

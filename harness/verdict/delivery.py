@@ -1,0 +1,174 @@
+"""Verdicts on loaders: a law is held on what is asked for, one ask after the other, until one of them breaks it.
+
+No tensors are drawn and nothing is made smaller. What was read of a loader is kept for the laws that follow.
+"""
+
+import contextlib
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.calling.adapter import NotApplicable
+from harness.calling.discovery import attribute
+from harness.case import Case
+from harness.error import UsageError
+from harness.floats.measurement import Measurement
+from harness.laws.law import Example
+from harness.loading.delivery import Deliveries
+from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.source import Source
+from harness.record import Fault, Status, Verdict, Violation
+from harness.verdict.job import Job
+from harness.verdict.replay import replay_command
+
+FAULTS = {
+    FaultKind.DIED: Fault.KILLED,
+    FaultKind.RAISED: Fault.RAISED,
+    FaultKind.LENGTH: Fault.RAISED,
+    FaultKind.SHARED_MEMORY: Fault.MEMORY,
+    FaultKind.HUNG: Fault.HUNG,
+    FaultKind.UNPICKLABLE: Fault.RAISED,
+    FaultKind.EMPTY: Fault.NOTHING,
+    FaultKind.LEFT: Fault.STATE,
+}
+"""What each kind of fault is called in a record."""
+
+
+@dataclass
+class _Kept:
+    """The deliveries of the case that was looked at last."""
+
+    case: Case | None = None
+    deliveries: Deliveries | None = None
+
+
+_kept = _Kept()
+
+
+def forget() -> None:
+    """Forget what was read, so that the next law reads anew."""
+    _kept.case = _kept.deliveries = None
+
+
+def deliveries_of(case: Case) -> Deliveries:
+    """Return what reads the loaders of a case; the same for each of its laws, one after the other.
+
+    Raises
+    ------
+    UsageError
+        If it is nothing that makes loaders.
+    """
+    known = _kept.case
+    same = known is not None and known.function is case.function and known.declares == case.declares
+    if not same or _kept.deliveries is None:
+        _kept.case = case
+        _kept.deliveries = Deliveries(Source(case.function, case.name), _declared(case.declares))
+    return _kept.deliveries
+
+
+def _declared(declares: Mapping[str, Any]) -> dict[str, Any]:
+    """What is declared, with the reference that a name stands for."""
+    given = dict(declares)
+    if isinstance(reference := given.get("reference"), str):
+        place, _, name = reference.rpartition(":")
+        if not place:
+            raise UsageError(
+                rule="a reference is named as `file.py:function` or `module:function`", value=f"`{reference}`"
+            )
+        given["reference"] = attribute(place, name)
+    return given
+
+
+def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
+    """Reach the verdict of one law of loaders.
+
+    Parameters
+    ----------
+    job
+        What to decide.
+    unreached
+        The verdict as long as it is not.
+    example
+        The one ask to look at; all of the law's where absent.
+    """
+    started = time.perf_counter()
+    several = [example] if example is not None else getattr(job.law.inputs, "several", ())
+    with _quietly():
+        facts = _decided(job, several)
+    return unreached.model_copy(update={"reason": None, **facts, "duration_s": time.perf_counter() - started})
+
+
+def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
+    """Hold the law on one ask after the other."""
+    deliveries = deliveries_of(job.case)
+    read, held, reasons = deliveries.read, 0, []
+    for ask in several:
+        try:
+            measurement = job.law.measure(deliveries, **{name: ask[name] for name in job.law.reads})
+        except NotApplicable as why:
+            reasons.append(str(why))
+            continue
+        except LoadingError as error:
+            return {"status": Status.ERROR, "fault": FAULTS[error.fault.kind], "reason": f"{job.case.name}: {error}"}
+        held += 1
+        rows = max(deliveries.read - read, measurement.ratio.size)
+        if measurement.broken:
+            status, reason = job.when_broken
+            facts = {"status": status, "reason": reason, "violation": _violation(job, ask, measurement)}
+            return {**facts, **_counted(held, rows, measurement)}
+    if not held:
+        return {"reason": reasons[0] if reasons else "nothing was asked"}
+    if declared := job.case.declared_break(job.law.name, job.format.name):
+        return {"status": Status.UNEXPECTED, "reason": declared, "examples": held, "rows": rows}
+    return {"status": Status.HOLDS, **_counted(held, rows, measurement)}
+
+
+def _counted(held: int, rows: int, measurement: Measurement) -> dict[str, Any]:
+    deviation = float(measurement.deviation.max())
+    return {
+        "examples": held,
+        "rows": rows,
+        "deviation": deviation,
+        "bound": 0.0,
+        "largest": deviation,
+        "typical_bound": 0.0,
+    }
+
+
+def _violation(job: Job, ask: Example, measurement: Measurement) -> Violation:
+    read = {name: ask[name] for name in job.law.reads}
+    return Violation(
+        place=(),
+        actual=float(measurement.actual[0]),
+        expected=float(measurement.expected[0]),
+        deviation=float(measurement.deviation[0]),
+        bound=0.0,
+        over=1,
+        of=1,
+        magnitude=0.0,
+        example=read,
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
+        cause=job.law.cause,
+        seen=measurement.circumstance,
+    )
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warnings of somebody's loader, and with the global random state as it was."""
+    import random
+
+    import numpy as np
+
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that everybody shares
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

@@ -1,0 +1,70 @@
+"""Wrong loaders and sound ones against the laws: what is found, what is flagged."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from delivery import sound
+from delivery.known import SOUND, WRONG, Known
+from rich.console import Console
+
+from harness.case import Case
+from harness.record import Verdict
+from harness.verdict.decide import decide
+from harness.verdict.delivery import forget
+from harness.verdict.job import jobs
+
+IN_TIME_S = 20.0
+"""Seconds that a check may take on two cores."""
+
+
+def name_of(target: Any) -> str:
+    """What a specimen is called."""
+    named = getattr(target, "__name__", None)
+    return named or next(name for name, value in vars(sound).items() if value is target)
+
+
+def verdicts(target: Any, declares: Mapping[str, Any], laws: Sequence[str] = ()) -> list[Verdict]:
+    """Decide laws of a specimen, all where none is named."""
+    forget()
+    case = Case(target, "data_loader", declares=dict(declares), name=name_of(target), style="foreign", target="x:y")
+    return [decide(job) for job in jobs([case], laws=laws)]
+
+
+def said(verdict: Verdict) -> str:
+    """What a verdict says is wrong."""
+    return (verdict.violation.seen if verdict.violation else verdict.reason) or ""
+
+
+def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
+    """Whether what is wrong was found, and said as it should be."""
+    failing = [verdict for verdict in reached if verdict.status.fails]
+    return any(known.law in {one.law, str(one.fault)} and known.says in said(one) for one in failing)
+
+
+def main(names: Sequence[str]) -> int:
+    """Judge the specimens that are named, or all; return the exit code."""
+    out = Console(highlight=False, soft_wrap=True)
+    counts = {"found": 0, "missed": 0, "sound": 0, "flagged": 0}
+    slow = []
+    for target, declares, known in [
+        *((known.function, known.declares, known) for known in WRONG),
+        *((target, declares, None) for target, declares in SOUND),
+    ]:
+        name = name_of(target)
+        if names and name not in names:
+            continue
+        began = time.perf_counter()
+        reached = verdicts(target, declares)
+        seconds = time.perf_counter() - began
+        failing = [verdict for verdict in reached if verdict.status.fails]
+        what = ("found" if is_found(known, reached) else "missed") if known else ("flagged" if failing else "sound")
+        counts[what] += 1
+        slow += [name] * (seconds > IN_TIME_S)
+        out.print(f"{what:<8} {name} {seconds:.1f} s: {', '.join(dict.fromkeys(one.law for one in failing)) or '-'}")
+        for verdict in failing[:3]:
+            out.print(f"         {verdict.law}: {said(verdict)}", markup=False)
+    out.print(f"{counts['found']} of {counts['found'] + counts['missed']} wrong loaders found")
+    out.print(f"{counts['flagged']} of {counts['sound'] + counts['flagged']} sound loaders flagged")
+    out.print(f"beyond {IN_TIME_S:.0f} s: {', '.join(slow) or 'none'}")
+    return int(bool(counts["missed"] or counts["flagged"]))

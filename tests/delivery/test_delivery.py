@@ -1,0 +1,65 @@
+"""Laws of loaders: what is wrong with each of those that people wrote is found and said, and no sound one is flagged.
+
+All of them against all laws is ``python -m delivery``; here each wrong one is held against the law it breaks, and the
+sound ones that need no workers against all.
+"""
+
+from typing import Any
+
+import pytest
+from delivery import sound
+from delivery.judging import is_found, name_of, said, verdicts
+from delivery.known import ENDS, FAULTS, ORDER, SAMPLES, WRONG, Known
+
+from harness.record import Status, Verdict
+
+AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS) if known.law not in {"nothing_is_left_behind"}]
+QUICK = [sound.slices, sound.generator, sound.resumes_exactly, sound.in_a_thread, sound.talkative, sound.WEIGHTED]
+FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__name__ != "cannot_be_sent_to_workers"]
+
+
+@pytest.mark.parametrize("known", AT_ONCE, ids=lambda known: name_of(known.function))
+def test_what_is_wrong_with_a_loader_is_found_and_said(known: Known) -> None:
+    """By the law that is about it, in words that name it."""
+    reached = verdicts(known.function, known.declares, laws=[known.law])
+    assert is_found(known, reached), [said(one) for one in reached]
+
+
+@pytest.mark.parametrize("known", FAULTY, ids=lambda known: name_of(known.function))
+def test_a_loader_that_does_not_deliver_is_an_error_with_its_index(known: Known) -> None:
+    """And no law is said to be kept."""
+    reached = verdicts(known.function, known.declares, laws=["each_sample_once"])
+    assert is_found(known, reached), [said(one) for one in reached]
+
+
+@pytest.mark.parametrize("target", QUICK, ids=name_of)
+def test_a_sound_loader_of_an_unusual_kind_is_not_flagged(target: Any) -> None:
+    """By no law, and some are held."""
+    reached = verdicts(target, {})
+    assert not [said(one) for one in reached if one.status.fails]
+    assert sum(one.status is Status.HOLDS for one in reached) >= 8
+
+
+def test_each_source_is_named_once_for_each_loader() -> None:
+    """So that a reader can look it up."""
+    assert all(known.source and known.source[-1].isdigit() for known in WRONG)
+    assert len({name_of(known.function) for known in WRONG}) == len(WRONG) >= 30
+
+
+def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
+    """The law is skipped, and says why."""
+    (verdict,) = verdicts(sound.slices, {}, laws=["ranks_share_an_epoch"])
+    assert (verdict.status, verdict.reason) == (
+        Status.SKIPPED,
+        "slices names no `rank`, and so promises nothing of it",
+    )
+
+
+def test_a_verdict_on_a_loader_is_about_no_dtype_and_is_replayed_by_what_was_asked() -> None:
+    """So that nobody reads float32 where there is none."""
+    verdict: Verdict
+    (verdict,) = verdicts(AT_ONCE[0].function, {}, laws=["each_sample_once"])
+    assert verdict.dtype == "any"
+    assert verdict.violation is not None
+    assert verdict.violation.example == {"num_workers": 2, "shuffle": False, "drop_last": False}
+    assert "--dtypes" not in verdict.violation.replay
