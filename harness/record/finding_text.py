@@ -232,7 +232,8 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     shown = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         shown = f"; {_outcome(finding.violation, finding.first.unit, _number)}"
-    title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown} ({_further(finding, checked)})"
+    further = _further(finding, checked)
+    title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
     return "\n".join(_filled(title, width, indent="  "))
 
 
@@ -241,7 +242,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     others = len(finding.laws) - 1
     more = f"and {count(others, 'further law')} " if others else ""
     where = _where(finding, checked)
-    return f"{more}in {where}" if where else more.strip() or "no other law"
+    return f"{more}in {where}" if where else more.strip()
 
 
 def _in_short(finding: Finding) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.record.finding import findings
 from harness.record.property import unjudged
-from harness.record.schema import Status, TensorText, Verdict, WorstExample
+from harness.record.schema import ANY, Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
 """How many cases, or laws, a line names."""
@@ -60,7 +60,7 @@ def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
     for reason, number in Counter(verdict.reason or "no reason was recorded" for verdict in skipped).most_common():
         names = dict.fromkeys(verdict.law for verdict in skipped if verdict.reason == reason)
         dtypes = dict.fromkeys(verdict.dtype for verdict in skipped if verdict.reason == reason)
-        where = f"{_first(names, 'laws')} in {', '.join(dtypes)}"
+        where = _first(names, "laws") + ("" if set(dtypes) == {ANY} else f" in {', '.join(dtypes)}")
         lines.append(f"skipped: {reason} ({number:,}: {where})")
     return lines
 

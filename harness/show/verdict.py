@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from harness.case import FLOATS
 from harness.error import printable
 from harness.record import (
+    ANY,
     RANKS,
     TITLES,
     Epoch,
@@ -112,8 +113,9 @@ def _print_tables(console: Console, verdicts: Sequence[Verdict], *, single: bool
 
 
 def _law_table(verdicts: Sequence[Verdict]) -> Table:
-    dtypes = [dtype for dtype in FLOATS if any(verdict.dtype == dtype for verdict in verdicts)]
-    table = Table(Column("law", overflow="fold"), *dtypes, "worst / bound", "examples", "rows", "statement")
+    dtypes = [dtype for dtype in (*FLOATS, ANY) if any(verdict.dtype == dtype for verdict in verdicts)]
+    headings = ["verdict" if dtype == ANY else dtype for dtype in dtypes]
+    table = Table(Column("law", overflow="fold"), *headings, "worst / bound", "examples", "rows", "statement")
     for law in dict.fromkeys(verdict.law for verdict in verdicts):
         by_dtype = {verdict.dtype: verdict for verdict in verdicts if verdict.law == law}
         marks = [_mark(by_dtype[dtype]) if dtype in by_dtype else "–" for dtype in dtypes]

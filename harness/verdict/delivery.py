@@ -121,7 +121,8 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
             facts = {"status": status, "reason": reason, "violation": _violation(job, ask, measurement)}
             return {**facts, **_counted(held, rows, measurement)}
     if not held:
-        return {"reason": reasons[0] if reasons else "nothing was asked"}
+        # What it does not name says less than what it does not have.
+        return {"reason": next((why for why in reasons if "names no" not in why), reasons[0])}
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return {"status": Status.UNEXPECTED, "reason": declared, "examples": held, "rows": rows}
     return {"status": Status.HOLDS, **_counted(held, rows, measurement)}

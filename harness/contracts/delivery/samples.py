@@ -111,7 +111,8 @@ def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[i
     """The same by index, where samples are others each time."""
     epoch = deliveries.epochs(ask, number + 1, tags=True)[number]
     n = deliveries.facts.samples
-    if not epoch.tags or n is None or n != len(epoch.tags):
+    # Where a sampler has some of the samples only, it is not known which.
+    if not epoch.tags or n is None or n != len(deliveries.facts.data_set):
         raise NotApplicable("its samples are others each time, so that they cannot be told apart")
     times = Counter(tag.index for tag in epoch.tags)
     return [i for i, number in times.items() if number > 1], [i for i in range(n or 0) if i not in times], n or 0
