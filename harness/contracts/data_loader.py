@@ -5,8 +5,8 @@ data set is put into a ``DataLoader``, and a loader is taken as it is. No tensor
 asked for, with workers and without, and says in words what came instead.
 """
 
-from harness.contracts.delivery import batch, ending, order, randomness, samples, wholeness
-from harness.contracts.delivery.asking import asks
+from harness.contracts.building_blocks.delivery import batch, ending, order, randomness, samples, wholeness
+from harness.contracts.building_blocks.delivery.asking import asks
 from harness.laws import Contract
 from harness.laws.convention import Anything
 

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import asked, asks, delivery_law, found, kept, not_random, whole, with_workers
+from harness.contracts.building_blocks.delivery.asking import (
+    asked,
+    asks,
+    delivery_law,
+    found,
+    kept,
+    not_random,
+    whole,
+    with_workers,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digest, digests, leaf_digest, samples_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import (
+from harness.contracts.building_blocks.delivery.asking import (
     Asks,
     asked,
     asks,

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import asks, delivery_law, found, kept, named, not_random, varied, with_workers
+from harness.contracts.building_blocks.delivery.asking import (
+    asks,
+    delivery_law,
+    found,
+    kept,
+    named,
+    not_random,
+    varied,
+    with_workers,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests

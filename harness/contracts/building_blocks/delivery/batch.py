@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import asks, delivery_law, found, kept, not_random, varied, with_workers
+from harness.contracts.building_blocks.delivery.asking import (
+    asks,
+    delivery_law,
+    found,
+    kept,
+    not_random,
+    varied,
+    with_workers,
+)
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digest, digests, samples_of

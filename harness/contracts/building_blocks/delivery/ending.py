@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import asks, delivery_law, found, kept, varied, with_workers
+from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied, with_workers
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.accounting import in_use_bytes

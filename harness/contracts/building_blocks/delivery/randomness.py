@@ -1,7 +1,7 @@
 """With which random numbers samples are made: other ones each, and at nobody else's expense."""
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.delivery.asking import asks, delivery_law, found, kept, varied
+from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
