@@ -13,12 +13,15 @@ def list_(
     cases: Annotated[bool, typer.Option("--cases", help="Only the cases.")] = False,
     contracts: Annotated[bool, typer.Option("--contracts", help="Only the contracts.")] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="The catalogue of formulas, each a contract too.")
+    ] = False,
 ) -> None:
     """Name every case, contract and law with its statement."""
     from harness.calling.discovery import load
     from harness.show import listing
 
-    every = not (cases or contracts or laws)
+    every = not (cases or contracts or laws or formulas)
     out = console()
     if cases or every:
         out.print(listing.case_table(load(target)))
@@ -26,6 +29,9 @@ def list_(
         out.print(listing.contract_table())
     if laws or every:
         out.print(listing.law_table())
+    if formulas:
+        for table in listing.formula_tables():
+            out.print(table)
 
 
 def explain(

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from harness.case import Case
 from harness.error import UsageError, did_you_mean, listed
+from harness.formula.catalogue import catalogue
 from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import in_order_of
 from harness.formula.spelling import is_formula
@@ -40,12 +41,16 @@ def contract_named(name: str) -> Contract:
     """
     if is_formula(name):
         return contract_of_formula(name)
+    if name in catalogue():
+        return contract_of_formula(catalogue()[name].spelling.text, name)
     known = contracts()
     if name not in known:
         raise UsageError(
             rule=f"a contract is one of {listed(known)}",
             value=f"`{name}`",
-            remedy=did_you_mean(name, known, "`harness list --contracts` shows them"),
+            remedy=did_you_mean(
+                name, [*known, *catalogue()], "`harness list --contracts` and `harness list --formulas` show them"
+            ),
         )
     return known[name]
 
@@ -66,4 +71,6 @@ def claimed(case: Case) -> Case:
         return case
     # Neither the module nor the function it is defined in says what it is.
     name = case.target.rpartition(":")[2].rpartition("<locals>.")[2]
+    if name.rpartition(".")[2] in catalogue():
+        return replace(case, contract=name.rpartition(".")[2])
     return replace(case, contract=contract_of(case.function, name, contracts().values()).name)

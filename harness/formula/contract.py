@@ -17,6 +17,8 @@ from harness.formula.grammar import Formula, parsed
 from harness.formula.inputs import COTANGENT
 from harness.formula.law import Laws
 from harness.formula.model import Model
+from harness.formula.node import order
+from harness.formula.remark import remark
 from harness.formula.sense import agree
 from harness.formula.spelling import spelling
 from harness.laws import Contract, Law, Ray, implementation_laws, on_long_rows
@@ -62,13 +64,15 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
 
 
 @cache
-def contract_of(text: str) -> Contract:
+def contract_of(text: str, name: str = "") -> Contract:
     """Return the contract of a formula.
 
     Parameters
     ----------
     text
-        As :mod:`harness.formula.spelling` reads it; the contract's name.
+        As :mod:`harness.formula.spelling` reads it.
+    name
+        The contract's name; the text when absent.
 
     Raises
     ------
@@ -96,18 +100,31 @@ def contract_of(text: str) -> Contract:
         derived += derivative_laws(first, second=False)
     names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
     return Contract(
-        text,
+        name or text,
         signature=_signature(model),
         summary=formula.spelling.definition,
         domain=_domain(formula),
         inputs=laws.drawn(cotangent=True),
-        laws=(value, *others, *gradients, *derived, *implementation_laws(value, rows=not model.whole)),
+        laws=(
+            value,
+            *others,
+            *gradients,
+            *derived,
+            *implementation_laws(value, rows=not model.whole, nan=_shows_nan(formula)),
+        ),
         axes={**names, COTANGENT: of_inputs.cotangent_axes(model.axes(COTANGENT))},
         output=model.output,
         rays=_rays(model),
         grouped=model.whole,
         examples=EXAMPLES,
+        remark=cache(lambda: remark(model)),
     )
+
+
+def _shows_nan(formula: Formula) -> bool:
+    """Whether a NaN is to be seen in all of its row: not behind a branch, nor before it in a running sum."""
+    hiding = {"where", "cumsum"}
+    return not any(one.operation in hiding for one in order(formula.definition, formula.form))
 
 
 def _signature(model: Model) -> str:

@@ -47,12 +47,22 @@ def _arrays(given: Sequence[Any]) -> list[Any]:
 
 
 def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
-    """Where there is something to say: the truth is a number of the format, and depends on no broken tie."""
-    with np.errstate(invalid="ignore"):
-        inside = np.abs(expected.hi) * (1.0 + 8.0 * format_.u) < format_.max
+    """Where there is something to say: the truth is a number of the format, and depends on no broken tie.
+
+    Of a gradient too where its value is one: what has overflowed has no gradient.
+    """
     arrays = _arrays(given)
-    known = inside & ~of.undefined(arrays)
-    return known & (arrays[-1] != 0.0) if of.names[-1] == COTANGENT and known.shape == arrays[-1].shape else known
+    known = _is_inside(expected, format_) & ~of.undefined(arrays)
+    if of.value is not None:
+        valued = _is_inside(of.value.oracle(*given[:-1]), format_) & (arrays[-1] != 0.0)
+        valued = valued if valued.shape == known.shape else valued.reshape(len(valued), -1).all(-1)
+        known = known & valued.reshape(valued.shape + (1,) * (known.ndim - valued.ndim))
+    return known
+
+
+def _is_inside(expected: DoubleDouble, format_: Format) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.abs(expected.hi) * (1.0 + 8.0 * format_.u) < format_.max
 
 
 def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:

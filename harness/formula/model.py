@@ -17,8 +17,11 @@ class Model:
         self.extent = max(formula.definition.extent, formula.form.extent)
         self.value = Quantity(inputs, (formula.definition, formula.form), formula.form, self.extent, formula.by_rows)
         weight = node("input", value=COTANGENT, extent=self.extent)
-        self.differentiable = [name for name, domain in formula.domains.items() if domain.kind != "mask"]
-        self.gradients = {name: self._gradient(weight, formula.inputs[name]) for name in self.differentiable}
+        self.differentiable = [
+            name for name, domain in formula.domains.items() if domain.kind != "mask" and not domain.constant
+        ]
+        numbers = [name for name, domain in formula.domains.items() if domain.kind != "mask"]
+        self.gradients = {name: self._gradient(weight, formula.inputs[name]) for name in numbers}
 
     def _gradient(self, weight: Node, by: Node) -> Quantity:
         formula = self.formula
@@ -26,7 +29,7 @@ class Model:
         (of_form,) = gradient(formula.form, weight, [by], accurate=True)
         (usual,) = gradient(formula.form, weight, [by], accurate=False)
         inputs = (*formula.inputs.values(), weight)
-        return Quantity(inputs, (true, of_form), usual, by.extent, formula.by_rows)
+        return Quantity(inputs, (true, of_form), usual, by.extent, formula.by_rows, self.value)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class Quantity:
         Of the result: :data:`~harness.formula.node.ROW` or :data:`~harness.formula.node.ENTRY`.
     by_rows
         Whether entries are along the second axis.
+    value
+        What it is the gradient of, with weights that it reads last; ``None`` where it is the value itself.
     """
 
     inputs: tuple[Node, ...]
@@ -60,6 +62,7 @@ class Quantity:
     computed: Node
     extent: int
     by_rows: bool
+    value: "Quantity | None" = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

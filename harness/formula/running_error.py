@@ -173,7 +173,7 @@ def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
     if operation == "sigmoid":
         # A reciprocal of one and an exponential has two roundings more, and is zero where that overflows.
         u = 2.0 * u
-        v = np.where(v < 1.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
+        v = np.where(v < 2.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
     own = u * np.abs(v)
     if operation in {"sqrt", "log", "cos"}:
         return own

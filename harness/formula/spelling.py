@@ -23,6 +23,9 @@ DOMAINS = ("real", "positive", "unit", "distribution", "mask")
 PER_ROW = "per_row"
 """Of an input that has one number a row."""
 
+CONSTANT = "constant"
+"""Of an input in which an implementation has no gradient, such as a target."""
+
 _RANGE = re.compile(r"(?P<low>[-+.\de]+)\.\.(?P<high>[-+.\de]+)")
 
 
@@ -36,19 +39,22 @@ class Domain:
         One of :data:`DOMAINS`, or ``range``.
     per_row
         Whether there is one number a row.
+    constant
+        Whether no gradient is asked in it.
     low, high
         The ends of a range, both admissible.
     """
 
     kind: str = "real"
     per_row: bool = False
+    constant: bool = False
     low: float = 0.0
     high: float = 0.0
 
     def __str__(self) -> str:
         """As :func:`domain` reads it; empty where it is any number."""
         kind = f"{self.low!r}..{self.high!r}" if self.kind == "range" else self.kind * (self.kind != "real")
-        return " ".join(filter(None, [kind, PER_ROW * self.per_row]))
+        return " ".join(filter(None, [kind, PER_ROW * self.per_row, CONSTANT * self.constant]))
 
 
 def domain(text: str, name: str) -> Domain:
@@ -63,12 +69,14 @@ def domain(text: str, name: str) -> Domain:
     for word in text.replace(",", " ").split():
         if word == PER_ROW:
             facts = replace(facts, per_row=True)
+        elif word == CONSTANT:
+            facts = replace(facts, constant=True)
         elif word in DOMAINS:
             facts = replace(facts, kind=word)
         elif (ends := _ends(word)) is not None:
             facts = replace(facts, kind="range", low=ends[0], high=ends[1])
         else:
-            known = (*DOMAINS, PER_ROW)
+            known = (*DOMAINS, PER_ROW, CONSTANT)
             raise UsageError(
                 rule=f"an input is {listed(known)}, or a range such as `0.5..2`",
                 value=f"`{word}`",

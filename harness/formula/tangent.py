@@ -39,7 +39,8 @@ def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapp
 
 
 def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangent:
-    if one.operation in _STILL or all(tangent is None for tangent in of):
+    changing = of[:1] if one.operation == "spread" else of
+    if one.operation in _STILL or all(tangent is None for tangent in changing):
         return None
     v, arguments = values[one], [values[argument] for argument in one.arguments]
     if one.operation in _SLOPES:

@@ -275,6 +275,9 @@ class Contract:
         What a model is trained for; ``None`` where none is.
     aliases
         What an implementation of it is called elsewhere, in words joined by underscores.
+    remark
+        ``remark()``: a sentence on the operation itself, told before an implementation is judged; ``None`` where there
+        is nothing to say.
     of_model
         ``of_model(module, *inputs)``: the implementation that a torch module, or a class of them, stands for where it
         is not itself the function of the inputs.
@@ -297,6 +300,7 @@ class Contract:
     form: Form = "function"
     task: Literal["regression", "classification"] | None = None
     of_model: Callable[..., Any] | None = None
+    remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()
 
     @property

@@ -8,14 +8,16 @@ from typing import Literal
 
 from harness.record.schema import Record, Verdict
 
-COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, CONVENTION = (
+COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, CONVENTION, OPERATION = (
     "computes_in",
     "returns",
     "subnormals",
     "repeatable",
     "convention",
+    "operation",
 )
-"""Names of the properties; a convention's value is what holds, as ``--declare`` takes it."""
+"""Names of the properties; a convention's value is what holds, as ``--declare`` takes it. One of the operation itself
+is no matter of the implementation, and nothing that it could declare."""
 
 
 class Property(Record):
@@ -24,7 +26,7 @@ class Property(Record):
     kind: Literal["property"] = "property"
     case: str
     name: str
-    """``computes_in``, ``returns``, ``subnormals``, ``repeatable`` or ``convention``."""
+    """``computes_in``, ``returns``, ``subnormals``, ``repeatable``, ``convention`` or ``operation``."""
     dtype: str
     """Dtype of the inputs; empty where it is the same in all."""
     device: str = "cpu"
@@ -40,7 +42,7 @@ class Property(Record):
 
     def fails(self, *, strict: bool) -> bool:
         """Whether it makes a run fail: none does that was declared, and so is not found."""
-        return strict
+        return strict and self.name != OPERATION
 
 
 def property_sentences(properties: Iterable[Property]) -> list[str]:

@@ -1,6 +1,6 @@
 """What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
 from rich.table import Column, Table
@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError, did_you_mean, listed
+from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
 
 
@@ -33,6 +34,16 @@ def contract_table() -> Table:
     for contract in contracts().values():
         table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
     return table
+
+
+def formula_tables() -> Iterator[Table]:
+    """The catalogue of formulas, a table for each group."""
+    for group, entries in GROUPS.items():
+        table = _table(f"Formulas: {group}", "contract", "definition", "one computes", "inputs", "source", whole=1)
+        for entry in entries:
+            inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
+            table.add_row(*map(escape, (entry.name, entry.definition, entry.form or "so", inputs, entry.source)))
+        yield table
 
 
 def law_table() -> Table:

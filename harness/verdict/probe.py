@@ -23,7 +23,7 @@ from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError, Subject
 from harness.record import Property
-from harness.record.property import COMPUTES_IN, CONVENTION, REPEATABLE, RETURNS, SUBNORMALS
+from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.convention import convention_of, own_eps
 from harness.verdict.job import Job
 from harness.verdict.ordinary import HALF, NEARLY_ALL, Sample, examples, sampled, share
@@ -67,7 +67,13 @@ class Probe:
             said = _holds_with(convention, where=f" in {{dtypes}}, whose own {own[0]} it is" if own else "")
             declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
             found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
-        return found + self._nature(job, convention)
+        return self._remark(job) + found + self._nature(job, convention)
+
+    @staticmethod
+    def _remark(job: Job) -> list[Property]:
+        """What is to be said of the operation itself."""
+        said = job.contract.remark() if job.contract.remark is not None else None
+        return [_property(job, OPERATION, "", said, dtype="")] if said else []
 
     def judged(self, job: Job) -> Job:
         """Return the job as it is judged: of a case that declares what was found of it."""

@@ -1,0 +1,220 @@
+"""The catalogue: formulas that people would write, by the names of their field.
+
+Each is a contract by its name: ``harness check mine.py:mish`` claims it. What has a contract by hand is not here.
+Decimal numbers mean what is written. Where a definition is not what one computes, a form says how one does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.formula.spelling import Spelling, domain
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One formula with a name.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    definition, form
+        What is true, and how one computes it where that is another formula.
+    source
+        Where it comes from.
+    inputs
+        The inputs in order, with what each may be.
+    over
+        What it is reduced over.
+    """
+
+    name: str
+    definition: str
+    source: str
+    form: str = ""
+    inputs: Mapping[str, str] = field(default_factory=lambda: {"x": ""})
+    over: str = "rows"
+
+    @property
+    def spelling(self) -> Spelling:
+        """As a formula is written."""
+        inputs = tuple((name, domain(words, name)) for name, words in self.inputs.items())
+        return Spelling(self.definition, self.form, inputs, complete=True, whole=self.over == "all")
+
+
+def _torch(name: str) -> str:
+    return f"torch.nn.functional.{name}"
+
+
+_XY = {"x": "", "y": ""}
+_UNIT_SUM = {"x": "", "p": "distribution"}
+
+ACTIVATIONS = (
+    Entry("relu", "max(x, 0)", _torch("relu")),
+    Entry("relu6", "min(max(x, 0), 6)", _torch("relu6")),
+    Entry("leaky_relu", "where(x < 0, 0.01 * x, x)", _torch("leaky_relu")),
+    Entry("squared_relu", "max(x, 0) ** 2", "So et al. (2021), Primer"),
+    Entry("elu", "where(x < 0, expm1(x), x)", "Clevert et al. (2016)"),
+    Entry(
+        "selu",
+        "1.0507009873554804934193349852946 * where(x < 0, 1.6732632423543772848170429916717 * expm1(x), x)",
+        "Klambauer et al. (2017)",
+    ),
+    Entry("gelu", "x * (1 + erf(x / sqrt(2))) / 2", "Hendrycks & Gimpel (2016)"),
+    Entry(
+        "gelu_tanh",
+        "x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))) / 2",
+        "Hendrycks & Gimpel (2016), the approximation",
+    ),
+    Entry("silu", "x / (1 + exp(-x))", "Elfwing et al. (2018)"),
+    Entry("mish", "x * tanh(log(1 + exp(x)))", "Misra (2019)", form="x * tanh(softplus(x))"),
+    Entry("tanh", "tanh(x)", "definition"),
+    Entry("tanhshrink", "x - tanh(x)", _torch("tanhshrink")),
+    Entry("hardtanh", "min(max(x, -1), 1)", _torch("hardtanh")),
+    Entry("hardsigmoid", "min(max(x + 3, 0), 6) / 6", "Howard et al. (2019)"),
+    Entry("hardswish", "x * min(max(x + 3, 0), 6) / 6", "Howard et al. (2019)"),
+    Entry("softsign", "x / (1 + abs(x))", "Turian et al. (2009)"),
+    Entry("softshrink", "sign(x) * max(abs(x) - 0.5, 0)", _torch("softshrink")),
+    Entry("glu", "x * sigmoid(y)", "Dauphin et al. (2017), of two halves", inputs=_XY),
+    Entry("swiglu", "x / (1 + exp(-x)) * y", "Shazeer (2020)", inputs=_XY),
+    Entry("geglu", "x * (1 + erf(x / sqrt(2))) / 2 * y", "Shazeer (2020)", inputs=_XY),
+)
+
+ELEMENTARY = (
+    Entry("exp", "exp(x)", "definition"),
+    Entry("expm1", "exp(x) - 1", "definition", form="expm1(x)"),
+    Entry("log1p", "log(1 + x)", "definition", form="log1p(x)", inputs={"x": "positive"}),
+    Entry("log2", "log(x) / log(2)", "definition", inputs={"x": "positive"}),
+    Entry("erf", "erf(x)", "definition"),
+    Entry("erfc", "erfc(x)", "definition"),
+    Entry("logit", "log(x / (1 - x))", "definition", inputs={"x": "0.001..0.999"}),
+    Entry("xlogy", "where(x <= 0, 0, x * log(y))", "torch.xlogy", inputs={"x": "unit", "y": "positive"}),
+    Entry("hypot", "sqrt(x * x + y * y)", "definition", inputs=_XY),
+    Entry("reciprocal", "1 / x", "definition"),
+    Entry("rsqrt", "1 / sqrt(x)", "definition", inputs={"x": "positive"}),
+    Entry("atan", "atan(x)", "definition"),
+    Entry("sinh", "(exp(x) - exp(-x)) / 2", "definition", form="sinh(x)"),
+    Entry("cosh", "(exp(x) + exp(-x)) / 2", "definition"),
+    Entry("lerp", "x + t * (y - x)", "torch.lerp", inputs={"x": "", "y": "", "t": "unit"}),
+    Entry("normal_cdf", "erfc(-x / sqrt(2)) / 2", "definition"),
+)
+
+REDUCTIONS = (
+    Entry("mean", "mean(x)", "definition"),
+    Entry("dot", "sum(x * y)", "definition", inputs=_XY),
+    Entry("vector_norm", "sqrt(sum(x * x))", "definition"),
+    Entry("standard_deviation", "sqrt(sum((x - mean(x)) ** 2) / (count(x) - 1))", "definition"),
+    Entry("cumsum", "cumsum(x)", "definition"),
+    Entry(
+        "logcumsumexp",
+        "log(cumsum(exp(x)))",
+        "definition",
+        form="m = stop(max(x)); m + log(cumsum(exp(x - m)))",
+    ),
+    Entry("logmeanexp", "log(mean(exp(x)))", "definition", form="logsumexp(x) - log(count(x))"),
+    Entry("normalize", "x / max(sqrt(sum(x * x)), 1e-12)", _torch("normalize")),
+    Entry(
+        "cosine_similarity",
+        "sum(x * y) / sqrt(max(sum(x * x), 1e-16) * max(sum(y * y), 1e-16))",
+        _torch("cosine_similarity"),
+        form="sum(x / max(norm(x), 1e-8) * (y / max(norm(y), 1e-8)))",
+        inputs=_XY,
+    ),
+    Entry("pairwise_distance", "sqrt(sum((x - y + 1e-6) ** 2))", _torch("pairwise_distance"), inputs=_XY),
+    Entry("clip_by_norm", "x * min(1, 1 / (sqrt(sum(x * x)) + 1e-6))", "Pascanu et al. (2013)"),
+)
+
+LOSSES = (
+    Entry("l1", "abs(x - y)", _torch("l1_loss"), inputs=_XY),
+    Entry(
+        "huber",
+        "where(abs(x - y) <= 1, (x - y) ** 2 / 2, abs(x - y) - 0.5)",
+        "Huber (1964); torch.nn.functional.huber_loss",
+        inputs=_XY,
+    ),
+    Entry("hinge", "max(0, 1 - x * y)", "Cortes & Vapnik (1995)", inputs=_XY),
+    Entry(
+        "soft_margin",
+        "log(1 + exp(-x * y))",
+        _torch("soft_margin_loss"),
+        form="softplus(-x * y)",
+        inputs={"x": "", "y": "constant"},
+    ),
+    Entry("poisson_nll", "exp(x) - y * x", _torch("poisson_nll_loss"), inputs={"x": "", "y": "positive"}),
+    Entry(
+        "focal",
+        "s = sigmoid(x); (1 - (s * y + (1 - s) * (1 - y))) ** 2 * (y * log(1 + exp(-x)) + (1 - y) * log(1 + exp(x)))",
+        "Lin et al. (2017)",
+        form="s = sigmoid(x); (1 - (s * y + (1 - s) * (1 - y))) ** 2 * (y * softplus(-x) + (1 - y) * softplus(x))",
+        inputs={"x": "", "y": "unit"},
+    ),
+    Entry("laplace_nll", "log(2 * s) + abs(x - y) / s", "definition", inputs={"x": "", "y": "", "s": "positive"}),
+    Entry("student_t_nll", "log(1 + (x - y) ** 2 / 4) * 2.5", "definition, of four degrees", inputs=_XY),
+    Entry(
+        "kl_of_gaussians",
+        "log(t / s) + (s * s + (x - y) ** 2) / (2 * t * t) - 0.5",
+        "definition",
+        inputs={"x": "", "s": "0.1..10", "y": "", "t": "0.1..10"},
+    ),
+    Entry(
+        "dice",
+        "1 - (2 * sum(p * y) + 1) / (sum(p) + sum(y) + 1)",
+        "Milletari et al. (2016)",
+        inputs={"p": "unit", "y": "unit"},
+    ),
+    Entry(
+        "cross_entropy_of_distributions",
+        "-sum(p * (x - log(sum(exp(x)))))",
+        "definition",
+        form="-sum(p * log_softmax(x))",
+        inputs=_UNIT_SUM,
+    ),
+    Entry(
+        "label_smoothing",
+        "-(0.9 * sum(p * log_softmax(x)) + 0.1 * mean(log_softmax(x)))",
+        "Szegedy et al. (2016)",
+        inputs=_UNIT_SUM,
+    ),
+    Entry(
+        "triplet_margin",
+        "max(norm(a - p + 1e-6) - norm(a - n + 1e-6) + 1, 0)",
+        _torch("triplet_margin_loss"),
+        inputs={"a": "", "p": "", "n": ""},
+    ),
+    Entry(
+        "normal_log_prob",
+        "-((x - m) / s) ** 2 / 2 - log(s) - log(2 * pi) / 2",
+        "torch.distributions.Normal",
+        inputs={"x": "", "m": "", "s": "positive"},
+    ),
+)
+
+STEPS = (
+    Entry(
+        "adam",
+        "p - 0.001 * ((0.9 * m + 0.1 * g) / 0.1) / (sqrt((0.999 * v + 0.001 * g * g) / 0.001) + 1e-8)",
+        "Kingma & Ba (2015), the first step",
+        inputs={"p": "", "g": "", "m": "", "v": "positive"},
+    ),
+    Entry("moving_average", "0.99 * x + 0.01 * y", "Polyak & Juditsky (1992)", inputs=_XY),
+    Entry(
+        "rotary",
+        "x * cos(t) - y * sin(t)",
+        "Su et al. (2021), the first of two",
+        inputs={"x": "", "y": "", "t": "-1000..1000"},
+    ),
+)
+
+GROUPS: Mapping[str, tuple[Entry, ...]] = {
+    "activations": ACTIVATIONS,
+    "elementary": ELEMENTARY,
+    "reductions": REDUCTIONS,
+    "losses": LOSSES,
+    "steps": STEPS,
+}
+"""All of them, in groups."""
+
+
+def catalogue() -> dict[str, Entry]:
+    """Every entry by name."""
+    return {entry.name: entry for entries in GROUPS.values() for entry in entries}

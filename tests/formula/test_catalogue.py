@@ -1,0 +1,90 @@
+"""The catalogue: of each formula a mutant is killed, and torch's own and a correctly rounded implementation keep it."""
+
+from typing import Any
+
+import pytest
+import torch
+from formula.catalogued import CATALOGUED
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts import contract_named, contracts
+from harness.floats import FORMATS, round_to
+from harness.formula.catalogue import catalogue
+from harness.formula.contract import contract_of
+from harness.formula.grammar import parsed
+from harness.formula.model import Model
+from harness.record import Status, Verdict
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+LAWS = ("value", "finite", "gradient", "gradient_finite")
+"""Those whose breach is a defect, of the first input."""
+
+
+def verdicts(name: str, function: Any, *, examples: int, stop: bool = False) -> list[Verdict]:
+    """Decide those laws in float32; of a mutant no more than the first that breaks."""
+    found = []
+    for job in jobs([Case(function, name)], laws=LAWS, dtypes=["float32"]):
+        found.append(decide(job, examples=examples, minimal=False, further=0))
+        if stop and found[-1].status is Status.BROKEN:
+            break
+    return found
+
+
+class Rounded(torch.autograd.Function):
+    """Value and gradients by the oracle, rounded once."""
+
+    @staticmethod
+    def forward(ctx: Any, model: Model, *inputs: Tensor) -> Tensor:  # type: ignore[override]
+        """Round the value."""
+        ctx.model = model
+        ctx.save_for_backward(*inputs)
+        return round_to(model.value.oracle(*inputs), FORMATS[str(inputs[0].dtype).removeprefix("torch.")])
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Round the gradients."""
+        inputs, (weight,) = ctx.saved_tensors, weights
+        format_ = FORMATS[str(weight.dtype).removeprefix("torch.")]
+        quantities = [ctx.model.gradients[name] for name in ctx.model.names]
+        return None, *(round_to(of.oracle(*inputs, weight), format_) for of in quantities)
+
+
+def test_every_formula_has_its_implementations() -> None:
+    """And none has the name of a contract by hand."""
+    assert set(CATALOGUED) == set(catalogue())
+    assert not set(catalogue()) & set(contracts())
+    assert len(catalogue()) >= 60
+    assert all(entry.source for entry in catalogue().values())
+
+
+@pytest.mark.parametrize("name", CATALOGUED)
+def test_a_mutant_is_killed(name: str) -> None:
+    """By a law whose breach is a defect."""
+    assert verdicts(name, CATALOGUED[name].mutant, examples=8, stop=True)[-1].status is Status.BROKEN
+
+
+@pytest.mark.parametrize("name", CATALOGUED)
+def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
+    """Neither its value nor its gradient."""
+    model = Model(parsed(catalogue()[name].spelling))
+    found = verdicts(name, lambda *inputs: Rounded.apply(model, *inputs), examples=3)
+    assert {verdict.status for verdict in found} == {Status.HOLDS}
+
+
+@pytest.mark.filterwarnings("ignore:std")  # the deviation of one number
+@pytest.mark.parametrize("name", CATALOGUED)
+def test_torch_keeps_a_formula_but_where_it_is_known_not_to(name: str) -> None:
+    """What it breaks was confirmed by balls, and has a reason; some of it other processors do not show."""
+    found = verdicts(name, CATALOGUED[name].torch, examples=6)
+    broken = {verdict.law for verdict in found if verdict.status is not Status.HOLDS}
+    assert broken <= set(CATALOGUED[name].breaks)
+
+
+def test_a_formula_of_the_catalogue_is_claimed_by_its_name() -> None:
+    """As a contract is."""
+    contract = contract_named("mish")
+    assert contract.name == "mish"
+    assert contract.summary == "x * tanh(log(1 + exp(x)))"
+    assert contract is contract_of(catalogue()["mish"].spelling.text, "mish")
