@@ -16,11 +16,14 @@ class Panel:
         The drawing; empty where ``note`` says why there is none.
     note
         A sentence in place of a drawing.
+    narrow
+        The drawing for a narrow window, where a wide one is not read.
     """
 
     title: str
     svg: str = ""
     note: str = ""
+    narrow: str = ""
 
 
 @dataclass(frozen=True)

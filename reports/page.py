@@ -18,9 +18,10 @@ from markupsafe import Markup, escape
 
 from harness.record import RunFolder, Status, early, failing, proof_line, survey_line, verdict_line, write_atomically
 from reports.figures.trend import COLUMNS, trend_data
+from reports.front import front
 from reports.observation import documented, observed
 from reports.reading import Reading, read
-from reports.sections import sections
+from reports.sheet import sheets
 from reports.summary import in_short, surveyed
 from reports.text import clean, count, fenced, markdown_text
 
@@ -81,24 +82,25 @@ def _page(reading: Reading) -> dict[str, Any]:
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
-    script = _script()
+    script, found = _script(), sheets(reading)
     return {
         "run": reading.head,
         "verdict": verdict,
         "also": [clean(line) for line in also],
         "outcome": outcome,
-        "sections": sections(reading),
+        "front": front(reading, found),
+        "sheets": found,
         "script": Markup(script),  # noqa: S704 - our own file
         "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
     }
 
 
 def _markdown(environment: Environment, page: dict[str, Any]) -> str:
-    """Return the page as Markdown, cut before the first section with which it is too long for a summary."""
+    """Return the page as Markdown, cut before the first sheet with which it is too long for a summary."""
     template = environment.get_template("report.md.j2")
-    shown = page["sections"]
-    for number in range(len(shown), 0, -1):
-        text = template.render(page | {"sections": shown[:number], "left_out": shown[number:]})
+    found = page["sheets"]
+    for number in range(len(found), -1, -1):
+        text = template.render(page | {"sheets": found[:number], "left_out": found[number:]})
         if len(text.encode("utf-8")) <= SUMMARY_BYTES:
             break
     return text
@@ -148,9 +150,9 @@ def _environment() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped text whose names may break after a dot, and after an underscore where the window is narrow."""
+    """Return escaped text whose names may break after a dot and after an underscore."""
     dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])", ".<wbr>", str(escape(clean(text))))
-    return Markup(re.sub(r"_(?=\w)", '_<wbr class="u">', dotted))  # noqa: S704 - escaped on the line above
+    return Markup(re.sub(r"_(?=\w)", "_<wbr>", dotted))  # noqa: S704 - escaped on the line above
 
 
 def _write_data(reading: Reading, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The small parts of a page beside tables and figures: notes, findings, tallies, legends and violation blocks.
+"""The small parts of a page beside tables and figures: notes, findings, tallies, legends, blocks of text, the index.
 
 Every part has a ``kind``; the templates hold one macro for each.
 """
@@ -68,3 +68,70 @@ class Block:
     heading: str
     text: str
     folded: bool
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A finding as the first layer shows it.
+
+    Parameters
+    ----------
+    case
+        What it is about.
+    title
+        What kind of finding it is: defect, error.
+    text
+        One sentence.
+    facts
+        Labels and texts: the smallest example, what follows, how it is seen again.
+    target
+        Name of the block that shows it in full; empty where there is none.
+    """
+
+    case: str
+    title: str
+    text: str
+    facts: tuple[tuple[str, str], ...]
+    target: str
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Findings by cause, the worst first."""
+
+    kind: ClassVar[str] = "causes"
+
+    items: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sheet in the index.
+
+    Parameters
+    ----------
+    target, title
+        The sheet.
+    text
+        What there is of it, in a few words.
+    shares
+        Statuses with their share in percent; none where no law is counted.
+    alarm
+        Whether something on it makes the run fail.
+    """
+
+    target: str
+    title: str
+    text: str
+    shares: tuple[tuple[str, float], ...] = ()
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """The sheets of one kind, at a glance."""
+
+    kind: ClassVar[str] = "index"
+
+    title: str
+    entries: tuple[Entry, ...]

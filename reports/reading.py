@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import pandas as pd
 
@@ -79,6 +80,29 @@ class Reading:
     properties: tuple[Property, ...] = ()
     passages: tuple[Passage, ...] = ()
 
+    def of(self, column: str, value: str) -> "Reading":
+        """Return what is about one contract, family or case.
+
+        Parameters
+        ----------
+        column
+            ``contract``, ``family`` or ``case``: records and frames that have none of it are left as they are.
+        value
+            The one that is kept.
+        """
+        kept = {name: _kept(frame, column, value) for name, frame in self.frames.items()}
+        return replace(
+            self,
+            verdicts=_about(self.verdicts, column, value),
+            proofs=_about(self.proofs, column, value),
+            passages=_about(self.passages, column, value),
+            survey=Surveyed(
+                _about(self.survey.breakings, column, value),
+                _about(self.survey.worst, column, value),
+            ),
+            frames=Frames(kept),
+        )
+
     @property
     def before(self) -> Run:
         """The head of the run that the changes are since."""
@@ -88,6 +112,17 @@ class Reading:
     def same_machine(self) -> bool:
         """Whether the run before was made on the same kind of processor."""
         return self.before.environment.processor == self.head.environment.processor
+
+
+_Kept = TypeVar("_Kept")
+
+
+def _about(records: tuple[_Kept, ...], column: str, value: str) -> tuple[_Kept, ...]:
+    return tuple(record for record in records if getattr(record, column) == value)
+
+
+def _kept(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    return frame[frame[column] == value] if column in frame else frame
 
 
 def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:

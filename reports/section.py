@@ -7,12 +7,12 @@ from functools import wraps
 from reports.figure import Figure
 from reports.figures.image import Grid
 from reports.figures.passage import Watch
-from reports.part import Block, Findings, Legend, Note, RunTally
+from reports.part import Block, Causes, Findings, Index, Legend, Note, RunTally
 from reports.reading import Reading
 from reports.table import Table
 from reports.tables.matrix import Matrix
 
-PagePart = Note | Findings | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Grid
+PagePart = Note | Findings | Causes | Index | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Grid
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from harness.record import (
     Breaking,
     Ended,
     Finding,
+    Outcome,
     Proof,
     Run,
     Status,
@@ -20,6 +21,9 @@ from reports.difference import Change, tally
 from reports.number import plain
 from reports.reading import Reading, Surveyed
 from reports.text import count, cut, listing
+
+FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
+"""Outcomes of the gate that make it fail."""
 
 IN_SHORT = 5
 """Findings that the terminal repeats from the page."""
@@ -55,6 +59,13 @@ def found(finding: Finding) -> str:
     what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
     laws = count(len(finding.verdicts), "law")
     return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
+
+
+def declared(finding: Finding) -> str:
+    """Return one sentence on a declared failure that was found."""
+    first = finding.first
+    what = cut((first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
+    return f"{finding.case}: {what} ({count(len(finding.verdicts), 'law')}, in {listing(finding.dtypes)})."
 
 
 def refuted(proof: Proof) -> list[str]:

@@ -1,11 +1,14 @@
 """A drawing as inline SVG: the same bytes every time, following the colours of the page around it."""
 
 import io
+import math
 import re
 import warnings
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -15,14 +18,54 @@ from matplotlib.figure import Figure
 from reports.style import GRID, INK, LINE, MUTED, PAPER, house
 from reports.text import clean
 
-WIDTH_IN = 3.65
-"""Width of a panel, inches: 350 CSS pixels, what a phone shows without shrinking the text."""
+WIDTH_IN = 3.72
+"""Width of a panel, inches: 357 CSS pixels, what a phone shows without shrinking the text."""
+
+WIDE_IN = 6.1
+"""Width of a large picture, inches: half of a window of 1280 pixels; a phone is shown one of the other width."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
+_FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
+"""The page has fonts of its own."""
+
+_COMPACT = (
+    (r' (?:d|x|y)="[^"]*"', lambda at: re.sub(r"(\d\.\d)\d+", r"\1", at[0])),
+    (r' transform="rotate\(-0 [^"]*\)"', ""),
+    (r'(<use [^>]*style="fill: [^;"]*); [^"]*"', r'\1"'),
+    (r'<g id="[^"]*">', "<g>"),
+    (r'<g id="[^"]*"/>', ""),
+    (r'<path d="[^"]*"( clip-path="[^"]*")? style="fill: none"/>', ""),
+    (r"xlink:(?=href)", ""),
+    (r" +(?=\")|(?<=\w) +(?=[LMz])|(?<=[LMCQ]) ", ""),
+    (r" font-family: sans-serif;", ""),
+    (r"; (?=[a-z-]+: )|: (?=[#\w])", lambda gap: gap[0].strip()),
+)
+"""What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point."""
+
+_IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
+
 _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
-def drawn(draw: Callable[[Axes], None], *, name: str, label: str, height_in: float = 2.5) -> str:
+def told(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
+    """Have points of a drawing tell their exact numbers where one points at them.
+
+    Parameters
+    ----------
+    axes
+        Where they are.
+    points
+        Place in the coordinates of the data, and what is told.
+    """
+    _TOLD.setdefault(axes, []).extend(points)
+
+
+_TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = WeakKeyDictionary()
+
+
+def drawn(
+    draw: Callable[[Axes], None], *, name: str, label: str, height_in: float = 2.5, width_in: float = WIDTH_IN
+) -> str:
     """Draw one set of axes and return it as an ``<svg>`` element.
 
     Parameters
@@ -33,28 +76,61 @@ def drawn(draw: Callable[[Axes], None], *, name: str, label: str, height_in: flo
         Distinguishes the identifiers of this drawing from those of others on the page.
     label
         The text alternative.
-    height_in
-        Height, inches.
+    height_in, width_in
+        Inches.
     """
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(WIDTH_IN, height_in))
+        figure = Figure(figsize=(width_in, height_in), dpi=72)
         canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
         draw(figure.add_subplot())
         # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
         canvas.print_svg(stream, metadata=_NO_METADATA)
-    return clean(_inlined(stream.getvalue(), name=name, label=label))
+    marks = "".join(_marks(axes, height=72 * height_in) for axes in figure.axes)
+    return clean(_inlined(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
+
+
+def _marks(axes: Axes, *, height: float) -> str:
+    """Return circles that are not seen and tell what they stand for."""
+    seen = [(axes.transData.transform((x, y)), text) for x, y, text in _TOLD.get(axes, ()) if math.isfinite(y)]
+    circles = "".join(
+        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"><title>{escape(text)}</title></circle>' for (x, y), text in seen
+    )
+    return f'<g class="told">{circles}</g>' if circles else ""
+
+
+def _ungrouped(body: str) -> str:
+    """Leave out groups that group for no reason: those without an attribute."""
+    kept, bare = [], []
+    for piece in re.split(r"(<g>|<g [^>]*[^/]>|</g>)", body):
+        if piece.startswith("<g"):
+            bare.append(piece == "<g>")
+        if not (piece == "<g>" or (piece == "</g>" and bare[-1])):
+            kept.append(piece)
+        if piece == "</g>":
+            bare.pop()
+    return "".join(kept)
+
+
+def apart(svg: str, name: str) -> str:
+    """Return a drawing whose identifiers are of a name: the same is on one page twice."""
+    return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
 
 
 def _inlined(document: str, *, name: str, label: str) -> str:
     """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colours."""
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = re.sub(r"<!--.*?-->|\n\s*", lambda gap: "" if gap[0].startswith("<!") else " ", body, flags=re.DOTALL)
+    body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
+    for pattern, short in _COMPACT:
+        body = re.sub(pattern, short, body)
+    body = _ungrouped(body)
+    body = apart(body, name)
     for color, variable in _VARIABLES.items():
-        body = body.replace(color, f"var(--{variable}, {color})")
+        body = body.replace(color, f"var(--{variable})")
     width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', document)[0]
     pixels = f'width="{float(width) * 96 / 72:.0f}" height="{float(height) * 96 / 72:.0f}"'
-    opening = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width} {height}" {pixels}'
-    return f'{opening} role="img" aria-label="{escape(label)}">{body.strip()}'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {pixels}'
+    return f'{opening} font-family="sans-serif" role="img" aria-label="{escape(label)}">{body.strip()}'

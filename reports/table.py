@@ -1,5 +1,6 @@
 """A table of the report: text already formatted, written as HTML by the page and as Markdown here."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -13,6 +14,9 @@ HeaderKind = Literal["text", "prose", "number", "code"]
 
 LONG = 12
 """Rows from which a reader wants to sort and to filter."""
+
+OPEN = 30
+"""More rows than these are shown when asked for."""
 
 
 class Header(NamedTuple):
@@ -64,10 +68,22 @@ class Table:
         """Whether the page lets the reader sort and filter it."""
         return len(self.rows) >= LONG
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the page shows the first rows, and all of them when asked."""
+        return len(self.rows) > OPEN
+
     def sort_key(self, cell: str) -> str:
         """Return the number by which a cell is sorted, as text; empty where it has none."""
         number = magnitude(cell)
-        return "" if number is None else f"{number:.17g}"
+        return "" if number is None else f"{number:.9g}"
+
+    def needs_key(self, cell: str) -> bool:
+        """Whether a cell's number is not what its text alone reads as."""
+        try:
+            return not cell or not math.isfinite(float(cell.replace(",", "")))
+        except ValueError:
+            return True
 
     def markdown(self) -> str:
         """Return the table as GitHub-flavoured Markdown."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -17,7 +18,7 @@ MOST_TICKS = 6
 _GRIDS = [((1, 1.5, 2, 3, 4, 5, 7), 1), ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)]
 """Ticks to choose from, fine to coarse: mantissas, and every how many decades."""
 
-LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 44, 4
+LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 34, 4
 """Characters that fit beside each other above the axes, and how many the sample of a line takes."""
 
 
@@ -71,6 +72,55 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
     handles, labels = axes.get_legend_handles_labels()
     names = [_cut(label) for label in labels]
     axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=_fitting(names, columns))
+
+
+def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
+    """Name lines at their right ends, in place of a legend: each in its colour, none over another.
+
+    Parameters
+    ----------
+    axes
+        Whose scales and limits are set.
+    lines
+        For each line its last value, its name and its colour.
+    height_in
+        Of the drawing: it says how near each other two names may be.
+    """
+    right = axes.get_xlim()[1]
+    placed = [(_share(axes, right, value), name, color) for value, name, color in lines]
+    gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
+    for height, (_, name, color) in zip(_apart([at for at, _, _ in placed], gap), placed, strict=True):
+        axes.annotate(
+            name,
+            xy=(1, height),
+            xycoords="axes fraction",
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=color,
+            fontsize=LABEL_PT,
+            va="center",
+        )
+
+
+LABEL_PT = 9.4
+
+
+def _share(axes: Axes, x: float, y: float) -> float:
+    """How far up a value is, as a share of the axes."""
+    return float(axes.transLimits.transform(axes.transScale.transform((x, y)))[1])
+
+
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Move heights until none is nearer to another than ``gap``, in their order; from the top down, and up again."""
+    order = sorted(range(len(heights)), key=lambda place: -heights[place])
+    moved = list(heights)
+    for above, below in pairwise(order):
+        moved[below] = min(moved[below], moved[above] - gap)
+    if order and moved[order[-1]] < 0.0:
+        moved[order[-1]] = 0.0
+        for above, below in reversed(list(pairwise(order))):
+            moved[above] = max(moved[above], moved[below] + gap)
+    return moved
 
 
 def legend_rows(labels: Sequence[str], *, columns: int = 2) -> int:

@@ -19,7 +19,7 @@ MAP = "cividis"
 
 
 def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the throughput of every loader, with the common scale as the last panel."""
+    """Return the throughput of every loader, with the common scale as the last panel of several."""
     low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
     norm = LogNorm(low, high if high > low else low * 1.01)
     panels = [
@@ -30,7 +30,7 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         name="loaders-figure",
         frames=("loaders",),
         title="Loader throughput against batch size and workers",
-        panels=(*panels, _scale(norm)),
+        panels=(*panels, *([_scale(norm)] if len(panels) > 1 else [])),
         caption=_sentences(frame),
         caveat=caveat_of(frame, source),
     )

@@ -1,17 +1,18 @@
 """Overfitting: experiments whose held-out loss turns up again while the training loss goes on falling."""
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from harness.record import DataSource
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above
 from reports.figures.training import draw_curve
 from reports.number import plain
 from reports.source import caveats
 from reports.style import GRID, INK, LINE
-from reports.svg import drawn
+from reports.svg import WIDE_IN, WIDTH_IN, drawn, told
 from reports.text import count
 
 RISE = 0.05
@@ -58,35 +59,64 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
         panels=tuple(panels),
         caption=f"{sentences} Data: {', '.join(labels)}.",
         caveat=caveats(labels, source),
-        columns=2,
+        columns=1,
     )
 
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
-    """Return one training run."""
-    return Panel(case, drawn(lambda axes: _draw(axes, curve), name=name, label=_sentence(case, curve), height_in=2.6))
+    """Return one training run, wide and narrow."""
+
+    def svg(width_in: float, own: str) -> str:
+        return drawn(
+            lambda axes: _draw(axes, curve), name=own, label=_sentence(case, curve), height_in=3.5, width_in=width_in
+        )
+
+    return Panel(case, svg(WIDE_IN, name), narrow=svg(WIDTH_IN, f"{name}-narrow"))
 
 
 def _draw(axes: Axes, curve: pd.DataFrame) -> None:
-    """Draw both losses, and mark the epoch after which training only fits the training data."""
+    """Draw both losses, each on a scale of its own, and mark the epoch after which only the training data is fitted."""
+    figure = axes.get_figure()
+    assert figure is not None
+    axes.remove()
+    below: Axes
+    above, below = figure.subplots(2, 1, sharex=True)
     lowest = lowest_epoch(curve)
-    axes.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
-    axes.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
-    draw_curve(axes, curve, "train_loss", label="training")
-    draw_curve(axes, curve, "held_out_loss", label="held out")
-    axes.plot(
-        lowest["epoch"],
-        lowest["held_out_loss"],
-        color=INK,
-        marker="*",
-        markersize=9,
-        linestyle="none",
-        zorder=5,
-        label=f"lowest, epoch {lowest['epoch']:.0f}",
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.set(xlabel="epoch", ylabel="loss")
-    legend_above(axes, columns=3)
+    for own, column, text in ((above, "held_out_loss", "held-out loss"), (below, "train_loss", "training loss")):
+        own.axvspan(lowest["epoch"], curve["epoch"].max(), color=GRID, alpha=0.55, linewidth=0, zorder=0)
+        own.axvline(lowest["epoch"], color=LINE, linewidth=0.9, zorder=1)
+        draw_curve(own, curve, column, label=text)
+        own.set(ylabel=text, ylim=_limits(curve, column))
+        own.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        some = curve.iloc[:: max(1, len(curve) // MOST_TOLD)]
+        losses = zip(some["epoch"], some[column], strict=True)
+        told(own, [(epoch, loss, f"epoch {epoch}, {text}: {loss!r}") for epoch, loss in losses])
+    where = (lowest["epoch"], lowest["held_out_loss"])
+    above.plot(*where, color=INK, marker="*", markersize=9, linestyle="none", zorder=5)
+    text = f"lowest: {plain(lowest['held_out_loss'])}, epoch {lowest['epoch']:.0f}"
+    above.annotate(text, where, xytext=(6, 14), textcoords="offset points", color=INK, va="bottom")
+    below.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    below.set(xlabel="epoch")
+
+
+MOST_TOLD = 40
+"""Epochs that tell their losses."""
+
+FAR = 2.0
+"""So many times the rise of the loss is shown above its lowest value; the start, which is far above, is cut."""
+
+
+def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
+    """Return the scale on which the end of a loss is seen; the whole of it where the start is not far above."""
+    seen = curve.sort_values("epoch", kind="stable")[column].dropna()
+    finite = seen[seen.abs() < math.inf]
+    if finite.empty:
+        return None, None
+    low, last = float(finite.min()), float(finite.iloc[-1])
+    room = FAR * (last - low) if column == "held_out_loss" else 0.0
+    if room <= 0.0 or low + room >= float(finite.max()):
+        return None, None
+    return low - 0.15 * room, low + room
 
 
 def _sentence(case: str, curve: pd.DataFrame) -> str:

@@ -82,7 +82,7 @@ def phases(frame: pd.DataFrame) -> Figure:
             partial(_bars, frame=group),
             name=f"phase-{number}",
             label=label,
-            height_in=1.2 + 0.28 * rows,
+            height_in=1.55 + 0.28 * rows,
         )
         panels.append(Panel(f"{_title(contract, device)}, batch {size}", svg))
     return Figure(
@@ -135,7 +135,7 @@ def _bars(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set(xlabel="time of one step (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    legend_above(axes)
+    legend_above(axes, columns=1)
 
 
 def _title(contract: object, device: object) -> str:

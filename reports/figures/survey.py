@@ -1,27 +1,33 @@
 """A survey in pictures: deviation against the magnitude of the inputs, and its distribution in ulp."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above, legend_rows, logarithmic
+from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
 from reports.figures.name import without_family
 from reports.number import percent, plain
-from reports.style import LINE, MUTED, dashes_of, pen
-from reports.svg import drawn
-from reports.text import count
+from reports.style import MUTED, dashes_of, pen
+from reports.svg import WIDE_IN, WIDTH_IN, drawn, told
+from reports.text import count, listing
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""
 
-TOP = 1e10
-"""Deviations at and beyond this are drawn at the edge, which says so: infinite ones among them."""
+TOP = 1e6
+"""Shares of the bound at and beyond this are drawn at the edge: nothing of the answer is left."""
 
-LEAST = 0.1
-"""Deviations below a tenth of an ulp are drawn there."""
+LEAST = 1e-3
+"""Smaller shares are drawn there."""
+
+EVERY = 4
+"""Of so many points one tells its numbers, beside those at which a curve leaves what is allowed."""
+
+HEIGHT_IN = 3.3
+"""Of a large picture."""
 
 
 def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
@@ -36,10 +42,10 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
         frames=("profiles", "breakings"),
         title="Worst deviation against the largest input",
         panels=tuple(panels),
-        caption=f"{DTYPE}; the worst over all rays in each quarter of a power of two, relative to the bound there. The "
-        "grey line is the bound; dotted lines are breaking points with a closed form. At the upper edge the "
-        "deviation is that large or infinite.",
-        columns=2,
+        caption=f"{DTYPE}; the worst over all rays in each quarter of a power of two, as a share of what is allowed "
+        "there; above the line a law is broken, and at the upper edge the answer is lost. Dotted lines are "
+        "breaking points with a closed form. Curves that coincide share a name.",
+        columns=1,
     )
 
 
@@ -49,13 +55,18 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
     ]
     points = sorted(set(broken[broken["declared"]]["value"].dropna()))
     first = [f"{without_family(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
-    svg = drawn(
-        lambda axes: _draw(axes, group, points),
-        name=f"magnitude-{number}",
-        label=f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}.",
-        height_in=_height(group),
-    )
-    return Panel(contract, svg)
+    label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
+
+    def svg(width_in: float, name: str) -> str:
+        return drawn(
+            lambda axes: _draw(axes, group, points, direct=width_in == WIDE_IN),
+            name=name,
+            label=label,
+            height_in=HEIGHT_IN if width_in == WIDE_IN else _height(group),
+            width_in=width_in,
+        )
+
+    return Panel(contract, svg(WIDE_IN, f"magnitude-{number}"), narrow=svg(WIDTH_IN, f"magnitude-{number}-narrow"))
 
 
 def _start(own: pd.DataFrame) -> str:
@@ -64,30 +75,62 @@ def _start(own: pd.DataFrame) -> str:
     return f"exceeds its bound up from {plain(float(over.min()))}" if len(over) else "stays within its bound"
 
 
-def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float]) -> None:
-    """Draw a curve for each case over the bound, and the breaking points as lines."""
-    bound = group.groupby("magnitude")["bound"].max()
-    axes.plot(bound.index, bound.clip(LEAST, TOP), color=LINE, linewidth=3.0, zorder=1, label="bound")
-    for point in points:
-        if group["magnitude"].min() <= point <= group["magnitude"].max():
-            axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
-    dashes = dashes_of(group)
+def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the curves of a contract, those that coincide once, under all their names."""
+    alike: dict[tuple[float, ...], tuple[list[str], pd.DataFrame]] = {}
     for case, own in group.groupby("case", sort=False):
-        style = str(own["style"].iloc[0])
+        names, _ = alike.setdefault(tuple(_shares(own)), ([], own))
+        names.append(without_family(str(case)))
+    return [(listing(names, at_most=2), own) for names, own in alike.values()]
+
+
+def _shares(own: pd.DataFrame) -> list[float]:
+    """The deviation as a share of its bound, within what is drawn."""
+    pairs = zip(own["deviation"], own["bound"], strict=True)
+    shares = [(math.inf if deviation else 0.0) if not bound else deviation / bound for deviation, bound in pairs]
+    return [min(max(share, LEAST), TOP) for share in shares]
+
+
+def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: bool) -> None:
+    """Draw a curve for each case below and above what is allowed, and the breaking points as lines."""
+    low, high = float(group["magnitude"].min()), float(group["magnitude"].max())
+    axes.axhline(1.0, color=MUTED, linewidth=1.0, linestyle="--", zorder=1)
+    for point in points:
+        if low <= point <= high:
+            axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
+    dashes, ends = dashes_of(group), []
+    for name, own in curves_of(group):
+        style, shares = str(own["style"].iloc[0]), _shares(own)
         own_pen = pen(style)
         axes.plot(
             own["magnitude"],
-            own["deviation"].clip(LEAST, TOP),
+            shares,
             color=own_pen.color,
-            linewidth=1.3,
+            linewidth=1.6,
             linestyle=next(dashes[style]),
             zorder=own_pen.zorder,
-            label=without_family(str(case)),
+            label=name,
         )
-    logarithmic(axes.xaxis, [float(group["magnitude"].min()), float(group["magnitude"].max())], text=plain)
-    logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: f"≥ {_power(value)}" if value >= TOP else _power(value))
-    axes.set(xlabel="largest input, absolute", ylabel="deviation, ulp")
-    legend_above(axes)
+        if direct:
+            told(axes, _readings(name, own, shares))
+        ends.append((shares[-1], name, own_pen.color))
+    logarithmic(axes.xaxis, [low, high], text=plain)
+    logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
+    axes.set(xlabel="largest input, absolute", ylabel="error / allowed")
+    if direct:
+        labelled(axes, ends, height_in=HEIGHT_IN)
+    else:
+        legend_above(axes, columns=1)
+
+
+def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
+    """Yield for each point of a curve what it says."""
+    numbers = list(zip(own["magnitude"], own["deviation"], own["bound"], shares, strict=True))
+    for at, (magnitude, deviation, bound, share) in enumerate(numbers):
+        turns = at > 0 and (numbers[at - 1][3] > 1.0) != (share > 1.0)
+        if turns or at % EVERY == 0:
+            exact = f"{plain(magnitude, digits=9)} = {float(magnitude).hex()}"
+            yield magnitude, share, f"{name}: up to {exact}: {plain(deviation)} ulp of {plain(bound)}"
 
 
 def histogram(histograms: pd.DataFrame) -> Figure:

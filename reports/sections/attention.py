@@ -1,49 +1,82 @@
-"""What needs attention: the tally, a sentence on each finding, and each in full."""
+"""The findings of the first layer: by cause, the worst first; and what was declared and found."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
-from harness.record import Finding, Outcome, Status, findings, property_sentences
+from harness.record import TITLES, Finding, Status, facts, findings, property_sentences, sentence
 from reports import summary
-from reports.part import Block, Findings, Note, RunTally
+from reports.part import Cause, Causes, Findings, Note
 from reports.reading import Reading
 from reports.section import PagePart, section
-from reports.sections.block import MOST_BLOCKS, block_text, has_block
-from reports.text import count
+from reports.sections.block import block_name, has_block
+from reports.text import count, cut
 
-FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
-"""Outcomes of the gate that make it fail."""
+MOST_CAUSES = 6
+"""More findings than these are named in a sentence, and more than these again are counted."""
+
+MOST_SENTENCES = 12
+
+MOST_DECLARED = 8
+"""Declared failures that the first layer names."""
+
+MOST_CHARACTERS = 400
+"""Of one fact."""
+
+SHOWN = {"smallest", "worst", "look at", "breaks", "concerns", "again"}
 
 
 @section("What needs attention")
 def attention(reading: Reading) -> Iterator[PagePart]:
-    """Yield the tally, a sentence on each finding, and each in full."""
+    """Yield each finding, its example and its remedy; and a sentence on what else there is."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
-    shown = {f"failure-{number}": finding for number, finding in enumerate(found[:MOST_BLOCKS], 1)}
-    if reading.verdicts:
-        yield _tally(reading)
     if said := property_sentences(reading.properties):
         yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
-    yield Findings((*_found(shown, left=len(found) - len(shown)), *_others(reading)), _calm(reading))
-    for name, finding in shown.items():
-        if has_block(finding):
-            yield Block(name, finding.first.law, block_text(finding, reading.verdicts), folded=False)
+    if found:
+        yield Causes(tuple(_cause(finding, reading) for finding in found[:MOST_CAUSES]))
+    further = [*_further(found[MOST_CAUSES:]), *_others(reading)]
+    if further or not found:
+        yield Findings(tuple(further), _calm(reading))
 
 
-def _found(shown: Mapping[str, Finding], *, left: int) -> Iterator[tuple[str, str]]:
-    """Yield a sentence on each finding and the name of its block, and how many are left to the law matrix."""
-    for name, finding in shown.items():
-        yield summary.found(finding), name if has_block(finding) else ""
-    if left:
-        yield f"{count(left, 'further finding')} in the law matrix below.", "laws"
+@section("Declared, and found")
+def declared(reading: Reading) -> Iterator[PagePart]:
+    """Yield the declared failures that were found, a sentence on each cause."""
+    found = findings(reading.verdicts, [Status.EXPECTED])
+    if not found:
+        return
+    said = [(summary.declared(finding), "") for finding in found[:MOST_DECLARED]]
+    more = len(found) - len(said)
+    rest = [(f"{count(more, 'further cause')}, each on the page of its operation.", "")] if more else []
+    yield Findings((*said, *rest), "")
+
+
+def _cause(finding: Finding, reading: Reading) -> Cause:
+    shown = [(label, cut(text, most=MOST_CHARACTERS)) for label, text in facts(finding, reading.verdicts)]
+    return Cause(
+        finding.case,
+        TITLES[finding.status],
+        cut(sentence(finding), most=MOST_CHARACTERS),
+        tuple(fact for fact in shown if fact[0] in SHOWN),
+        block_name(finding) if has_block(finding) else "",
+    )
+
+
+def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
+    """Yield a sentence on each further finding and the name of its block, and how many are left."""
+    for finding in found[:MOST_SENTENCES]:
+        yield summary.found(finding), block_name(finding) if has_block(finding) else ""
+    if left := len(found[MOST_SENTENCES:]):
+        yield f"{count(left, 'further finding')} on the pages of the operations.", ""
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
-    """Yield a sentence on each finding besides those on laws, with the section that shows it."""
-    yield from ((sentence, "proofs") for proof in reading.proofs for sentence in summary.refuted(proof))
-    yield from ((sentence, "survey") for sentence in summary.surveyed(reading.survey))
-    yield from ((sentence, "changes") for sentence in summary.since(reading))
-    yield from ((finding.sentence, "gate") for finding in reading.gate.findings if finding.outcome in FAILING)
+    """Yield a sentence on each finding besides those on laws, with the sheet that shows it."""
+    said = [sentence_ for proof in reading.proofs for sentence_ in summary.refuted(proof)]
+    said += summary.surveyed(reading.survey)
+    yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
+    if len(said) > MOST_SENTENCES:
+        yield f"{count(len(said) - MOST_SENTENCES, 'further finding')} on the pages of the operations.", ""
+    failed = [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
+    yield from ((sentence_, "gate") for sentence_ in failed)
     yield from ((remark, "") for remark in summary.remarks(reading.head))
 
 
@@ -52,18 +85,3 @@ def _calm(reading: Reading) -> str:
     if reading.verdicts or reading.survey or reading.proofs:
         return "Nothing: no defect was found beside those that are declared."
     return "No law was checked in this run."
-
-
-def _tally(reading: Reading) -> RunTally:
-    """Return the number of verdicts of each status, and of what ran."""
-    counts = Counter(verdict.status for verdict in reading.verdicts)
-    statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
-    examples = sum(verdict.examples for verdict in reading.verdicts)
-    rows = sum(verdict.rows for verdict in reading.verdicts)
-    return RunTally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
-
-
-def _word(status: Status, number: int) -> str:
-    """Return the word for a number of verdicts."""
-    several = {Status.HOLDS: "hold", Status.ERROR: "errors"}
-    return status.value if number == 1 else several.get(status, status.value)

@@ -1,8 +1,9 @@
 """Blocks of text on findings, as the terminal prints them, and how many of them a page has room for."""
 
+import zlib
 from collections.abc import Sequence
 
-from harness.record import Finding, Status, Verdict, finding_in_full, violation_block
+from harness.record import Finding, Status, Verdict, finding_in_full
 from reports.text import cut
 
 MOST_BLOCKS = 40
@@ -17,11 +18,11 @@ def has_block(finding: Finding) -> bool:
     return finding.violation is not None or finding.status is Status.ERROR
 
 
+def block_name(finding: Finding) -> str:
+    """Return the identifier of a finding's block: what it is about, in a few digits."""
+    return f"failure-{zlib.crc32('|'.join(finding.first.key).encode(errors='replace')):08x}"
+
+
 def block_text(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Return a finding in full, with the block of the verdict that stands for it."""
     return cut(finding_in_full(finding, checked), most=MOST_CHARACTERS)
-
-
-def verdict_text(verdict: Verdict) -> str:
-    """Return the violation of one verdict as the terminal prints it."""
-    return cut(violation_block(verdict), most=MOST_CHARACTERS)

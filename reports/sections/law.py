@@ -1,14 +1,15 @@
-"""Sections on laws: declared failures, every law and its room below the bound, and what was skipped."""
+"""Sections on laws: what is wrong, every law and its room below the bound, declared failures, and what was skipped."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-from harness.record import Status, Verdict
+from harness.record import Status, finding_block, findings
 from harness.record.binary_format import PARAMETERS, short_name
 from reports.figures.law import room
-from reports.part import Block, Legend, Note
+from reports.part import Block, Legend, Note, RunTally
 from reports.reading import Reading
 from reports.section import PagePart, section
-from reports.sections.block import verdict_text
+from reports.sections.block import block_name, block_text, has_block
 from reports.tables import law
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
 from reports.text import count
@@ -18,39 +19,58 @@ _FIRST, *_OTHERS = PARAMETERS
 READING = (
     f"In each cell, one sign for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
     f"{', '.join(f'{short_name(dtype)} {dtype}' for dtype in _OTHERS)}. "
-    "Pointing at a sign shows the worst deviation and its bound."
+    "Pointing at a cell shows the worst deviation and its bound."
 )
 """How a cell of the law matrix is read."""
+
+
+@section("What is wrong")
+def wrong(reading: Reading) -> Iterator[PagePart]:
+    """Yield each finding in full."""
+    for finding in findings(reading.verdicts, [status for status in Status if status.fails]):
+        if has_block(finding):
+            name = block_name(finding)
+            yield Block(name, finding.first.law, block_text(finding, reading.verdicts), folded=False)
 
 
 @section("Declared failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the declared failures that were found, with a counterexample of each."""
-    witnesses: dict[str, list[Verdict]] = {}
-    for group in law.declared_groups(reading.verdicts):
-        witnesses.setdefault(group[0].case, []).append(law.representative(group))
-    if not witnesses:
+    found = findings(reading.verdicts, [Status.EXPECTED])
+    if not found:
         return
     yield law.declared(reading.verdicts)
-    yield Note("The smallest counterexample of each, with its replay and what to look at:", folded=True)
-    for number, (case, verdicts) in enumerate(witnesses.items(), 1):
-        text = "\n\n".join(map(verdict_text, verdicts))
-        yield Block(f"declared-{number}", f"{case}: {count(len(verdicts), 'law')}", text, folded=True)
+    yield Note("The smallest example of each cause, with its replay and what to look at:", folded=True)
+    for number, finding in enumerate(found, 1):
+        heading = f"{finding.case}: {count(len(finding.verdicts), 'law')}"
+        yield Block(
+            f"declared-{number}", heading, finding_block(finding, reading.verdicts, options_only=True), folded=True
+        )
 
 
 @section("Laws")
 def laws(reading: Reading) -> Iterator[PagePart]:
-    """Yield the contracts at a glance, the room below the bounds, and the matrices."""
+    """Yield the grades and the matrices."""
+    if not reading.verdicts:
+        return
+    grades = law.graded(reading.verdicts)
+    if grades.rows:
+        yield grades
+    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _seen(reading)), READING)
+    yield from matrices(reading.verdicts)
+
+
+@section("Laws")
+def summary(reading: Reading) -> Iterator[PagePart]:
+    """Yield the tally, the contracts, and the laws with the least room over all of them."""
     frame = reading.frames.verdicts
     if not reading.verdicts:
         return
+    yield _tally(reading)
     yield law.contracts(frame)
-    yield law.graded(reading.verdicts)
     if frame["ratio"].notna().any():
         yield room(frame)
         yield law.closest(frame)
-    yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in Status), READING)
-    yield from matrices(reading.verdicts)
 
 
 @section("Skipped, and why")
@@ -59,3 +79,23 @@ def skipped(reading: Reading) -> Iterator[PagePart]:
     table = law.skipped(reading.frames.verdicts)
     if table.rows:
         yield table
+
+
+def _seen(reading: Reading) -> list[Status]:
+    """Return the statuses that there are."""
+    return [status for status in Status if any(verdict.status is status for verdict in reading.verdicts)]
+
+
+def _tally(reading: Reading) -> RunTally:
+    """Return the number of verdicts of each status, and of what ran."""
+    counts = Counter(verdict.status for verdict in reading.verdicts)
+    statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
+    examples = sum(verdict.examples for verdict in reading.verdicts)
+    rows = sum(verdict.rows for verdict in reading.verdicts)
+    return RunTally((*statuses, (f"{examples:,}", "examples", False), (f"{rows:,}", "rows checked", False)))
+
+
+def _word(status: Status, number: int) -> str:
+    """Return the word for a number of verdicts."""
+    several = {Status.HOLDS: "hold", Status.ERROR: "errors"}
+    return status.value if number == 1 else several.get(status, status.value)

@@ -13,17 +13,25 @@ from reports.tables import loader
 
 @section("Data loaders")
 def loaders(reading: Reading) -> Iterator[PagePart]:
-    """Yield loader throughput as heat map, against the workers, and as tables."""
+    """Yield loader throughput of each loader as heat map, against the workers, and as table."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
     yield throughput(frame, source)
     if frame["workers"].nunique() > 1:
         yield scaling(frame, source)
+    yield loader.loaders(frame, source)
+
+
+@section("Data loaders")
+def best(reading: Reading) -> Iterator[PagePart]:
+    """Yield the loaders beside each other: the best of each, and where the time goes."""
+    frame, source = reading.frames.loaders, reading.head.data
+    if frame.empty:
+        return
     yield loader.best_loaders(frame, source)
     if frame["share"].notna().any():
         yield loader.shares(frame, source)
-    yield loader.loaders(frame, source)
 
 
 @section("Loading against the step")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reports.figures.accuracy import accuracy_against_speed
+from reports.figures.accuracy import FEWEST, accuracy_against_speed
 from reports.figures.vectorization import ratios, speedup
 from reports.reading import Reading
 from reports.section import PagePart, section
@@ -14,7 +14,8 @@ def operations(reading: Reading) -> Iterator[PagePart]:
     """Yield how accurate and how fast the implementations of each contract are."""
     frame = reading.frames.operations
     if len(frame):
-        yield accuracy_against_speed(frame)
+        if frame["ratio"].notna().sum() >= FEWEST:
+            yield accuracy_against_speed(frame)
         yield benchmark.operations(frame)
 
 

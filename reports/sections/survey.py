@@ -23,5 +23,10 @@ def survey(reading: Reading) -> Iterator[PagePart]:
         yield tables.worst(frames.worst)
     if len(frames.accumulators):
         yield tables.accumulators(frames.accumulators)
-    if len(frames.search):
-        yield tables.ways(frames.search)
+
+
+@section("Ways of searching")
+def searching(reading: Reading) -> Iterator[PagePart]:
+    """Yield how much of the worst each way of searching finds."""
+    if len(reading.frames.search):
+        yield tables.ways(reading.frames.search)

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.record import Status, Verdict
 from harness.record.binary_format import PARAMETERS, short_name
 from reports.number import plain
-from reports.text import count, cut, markdown_text
+from reports.text import count, markdown_text, shortened
 
 SYMBOLS = {
     Status.HOLDS: "✓",
@@ -34,16 +34,19 @@ MEANINGS = {
 }
 """The status in words."""
 
+REASON = 60
+"""Characters of a reason behind a sign; the tables have all of it."""
+
 NOT_CLAIMED = "·"
 """What stands where a case does not claim a dtype or a law does not apply."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """The verdict on one case, law and dtype: status, sign, and the sentence behind it."""
+    """The verdict on one case and law, in one dtype or in all of a cell: status, a sign each, what is behind it."""
 
     status: str
-    symbol: str
+    symbols: str
     text: str
 
 
@@ -88,7 +91,7 @@ class Matrix:
     def markdown(self) -> str:
         """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
         rows = [
-            [markdown_text(f"{family}.{row.name}"), *("".join(mark.symbol for mark in cell) for cell in row.cells)]
+            [markdown_text(f"{family}.{row.name}"), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
             for family, members in self.families
             for row in members
         ]
@@ -129,9 +132,7 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
 def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tuple[str, str, str], Verdict]) -> CaseRow:
     """Return the marks of the case that ``of`` belongs to."""
     verdicts = [[by_place.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
-    cells = tuple(
-        tuple(_mark(verdict, dtype=dtype) for verdict, dtype in zip(cell, dtypes, strict=True)) for cell in verdicts
-    )
+    cells = tuple(_cell(cell, dtypes) for cell in verdicts)
     return CaseRow(
         of.case.removeprefix(f"{of.family}."),
         cells,
@@ -139,15 +140,38 @@ def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tupl
     )
 
 
+def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
+    """Return the marks of a cell; one where all of them say the same, as most do."""
+    marks = [_mark(verdict, dtype=dtype) for verdict, dtype in zip(verdicts, dtypes, strict=True)]
+    first = marks[0]
+    same = {mark.status for mark in marks} == {first.status} and len({_reason(verdict) for verdict in verdicts}) == 1
+    if not same or len(marks) == 1:
+        return tuple(marks)
+    words = "not claimed" if verdicts[0] is None else f"{first.status}{_reason(verdicts[0])}"
+    amounts = [_amount(verdict) or "–" for verdict in verdicts]
+    amounts = amounts[:1] if len(set(amounts)) == 1 else amounts
+    unit = verdicts[0].unit if verdicts[0] is not None else ""
+    worst = f": {', '.join(amounts)} {unit}" if any(map(_amount, verdicts)) else ""
+    return (Mark(first.status, "".join(mark.symbols for mark in marks), f"{words}{worst}"),)
+
+
+def _reason(verdict: Verdict | None) -> str:
+    return f"; {shortened(verdict.reason, most=REASON)}" if verdict is not None and verdict.reason else ""
+
+
+def _amount(verdict: Verdict | None) -> str:
+    if verdict is None or verdict.deviation is None or verdict.bound is None:
+        return ""
+    return f"{plain(verdict.deviation)} of {plain(verdict.bound)}"
+
+
 def _mark(verdict: Verdict | None, *, dtype: str) -> Mark:
     """Return the mark of one verdict, or of none."""
     if verdict is None:
         return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
-    amount = ""
-    if verdict.deviation is not None and verdict.bound is not None:
-        amount = f"; worst {plain(verdict.deviation)} of {plain(verdict.bound)} {verdict.unit}"
-    reason = f"; {cut(verdict.reason, most=300)}" if verdict.reason else ""
-    return Mark(verdict.status.value, SYMBOLS[verdict.status], f"{dtype}: {verdict.status.value}{amount}{reason}")
+    amount = f", {_amount(verdict)} {verdict.unit}" if _amount(verdict) else ""
+    text = f"{dtype}: {verdict.status.value}{amount}{_reason(verdict)}"
+    return Mark(verdict.status.value, SYMBOLS[verdict.status], text)
 
 
 def _tally(verdicts: Sequence[Verdict]) -> str:

@@ -20,8 +20,9 @@ for (const table of document.querySelectorAll("table.long")) {
     button.append(...heading.childNodes);
     heading.append(button);
     const key = row => {
-      const cell = row.cells[column], number = cell.dataset.key;
-      return number === undefined ? cell.textContent : number === "" ? NaN : Number(number);
+      const cell = row.cells[column], number = cell.dataset.key, text = cell.textContent;
+      if (heading.className !== "number") return text;
+      return number === undefined ? Number(text.replaceAll(",", "")) : number === "" ? NaN : Number(number);
     };
     button.addEventListener("click", () => {
       const down = heading.ariaSort === "ascending";
@@ -37,3 +38,17 @@ for (const table of document.querySelectorAll("table.long")) {
     });
   });
 }
+// What a point of a figure stands for is told at once, where one points at it or touches it.
+const tip = document.createElement("div");
+tip.id = "tip";
+tip.hidden = true;
+document.body.append(tip);
+document.addEventListener("pointerover", event => {
+  const circle = event.target.closest?.(".told circle");
+  tip.hidden = !circle;
+  if (!circle) return;
+  tip.textContent = circle.textContent;
+  const box = circle.getBoundingClientRect(), room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+  tip.style.left = `${Math.max(8, Math.min(box.left + 12, room)) + scrollX}px`;
+  tip.style.top = `${box.top - tip.offsetHeight - 6 + scrollY}px`;
+});

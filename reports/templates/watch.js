@@ -6,7 +6,17 @@ for (const figure of document.querySelectorAll(".watch")) {
   const lost = text => ["nan", "inf", "-inf"].includes(text);
   let view = views[0];
 
-  const cell = ([text, share]) => {
+  // The bars of the answer and of the exact one are on one scale; what is no number fills its cell.
+  const scale = at => Math.max(...view.lanes.filter(lane => barred(lane)).flatMap(lane => lane.cells[at])
+    .map(text => Math.abs(Number(text))).filter(Number.isFinite), 0) || 1;
+  const barred = lane => lane.kind === "actual" || lane.kind === "exact";
+  const says = at => {
+    const first = kind => view.lanes.find(lane => lane.kind === kind).cells[at][0] ?? "nothing";
+    const verdict = view.broken[at] === "1" ? "broken" : "within its bound";
+    return `t = ${view.t[at]}: the answer's first entry is ${first("actual")}, exactly ${first("exact")}: ${verdict}.`;
+  };
+
+  const cell = (text, share) => {
     const td = document.createElement("td"), number = document.createElement("span");
     td.className = lost(text) ? "number lost" : "number";
     if (share !== null) {
@@ -25,10 +35,13 @@ for (const figure of document.querySelectorAll(".watch")) {
     find(".cursor").style.left = `${view.positions[at]}%`;
     find(".t").textContent = view.t[at];
     find(".hex").textContent = view.hex[at];
-    find(".says").textContent = view.says[at];
-    range.setAttribute("aria-valuetext", view.says[at]);
+    find(".says").textContent = says(at);
+    range.setAttribute("aria-valuetext", says(at));
+    const whole = scale(at);
     [...find(".lanes tbody").rows].forEach((row, lane) => {
-      const cells = view.lanes[lane].cells[at].map(cell);
+      const own = view.lanes[lane];
+      const share = text => !barred(own) ? null : lost(text) ? 100 : 100 * Math.abs(Number(text)) / whole;
+      const cells = own.cells[at].map(text => cell(text, share(text)));
       cells.at(-1).colSpan = view.columns.length - cells.length + 1;
       row.replaceChildren(row.cells[0], ...cells);
     });

@@ -8,7 +8,8 @@ import samples.run
 from harness.record import GateFinding, RunFolder
 from reports.figures.gate import evidence
 from reports.reading import read
-from reports.sections import sections
+from reports.sections import attention
+from reports.sections import gate as section
 from reports.tables import gate
 
 
@@ -45,9 +46,9 @@ def test_without_slices_the_figure_says_so() -> None:
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     """With a link to the gate's own section; a run without findings has none."""
     run = samples.run.full_run(tmp_path / "run")
-    by_name = {section.name: section for section in sections(read(run))}
-    assert any("got slower" in sentence for sentence, _ in by_name["attention"].parts[1].items)
-    assert [part.kind for part in by_name["gate"].parts] == ["table", "figure", "table"]
+    reading = read(run)
+    shown, own = attention.attention(reading), section.gate(reading)
+    assert any("got slower" in sentence for sentence, target in shown.parts[-1].items if target == "gate")
+    assert [part.kind for part in own.parts] == ["table", "figure", "table"]
     RunFolder(tmp_path / "run").write(GateFinding, [])
-    by_name = {section.name: section for section in sections(read(run))}
-    assert "gate" not in by_name
+    assert section.gate(read(run)) is None

@@ -45,7 +45,8 @@ CUT_OFF = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
   }).map(it => it.textContent);
 })"""
 
-SMALLEST = """() => Math.min(...[...document.querySelectorAll('svg text')].map(it =>
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('svg text')]
+  .filter(it => it.getBoundingClientRect().width > 0).map(it =>
   parseFloat(getComputedStyle(it).fontSize) * it.ownerSVGElement.getBoundingClientRect().width
   / it.ownerSVGElement.viewBox.baseVal.width))"""
 
@@ -104,19 +105,23 @@ def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
-    """No label covers another or leaves its drawing, and none is smaller than 9 pixels."""
+    """No label covers another or leaves its drawing, and none is smaller than 12 pixels."""
     view = browser.new_page(viewport={"width": width, "height": 900})
-    view.goto(page_file.as_uri())
+    view.goto(f"{page_file.as_uri()}#everything")
     assert view.evaluate(OVERLAPS) == []
     assert view.evaluate(CUT_OFF) == []
-    assert view.evaluate(SMALLEST) >= 9
+    assert view.evaluate(SMALLEST) >= 12
+    view.goto(f"{page_file.as_uri()}#top")
+    assert view.evaluate(OVERLAPS) == []
+    assert view.evaluate(CUT_OFF) == []
+    assert view.evaluate(SMALLEST) >= 12
     view.close()
 
 
 def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
     """Folded tables and blocks scroll inside their own box on a phone."""
     view = browser.new_page(viewport={"width": 390, "height": 900})
-    view.goto(page_file.as_uri())
+    view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
     view.close()
@@ -136,24 +141,26 @@ def test_the_page_has_no_known_barrier(browser: Any, page_file: Path, scheme: st
     """The rules of axe-core, contrast among them, on the whole page with everything unfolded."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
     view = context.new_page()
-    view.goto(page_file.as_uri())
-    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
-    found = axe.Axe().run(view).response["violations"]
-    assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
+    for layer in ("#top", "#everything"):
+        view.goto(f"{page_file.as_uri()}{layer}")
+        view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+        found = axe.Axe().run(view).response["violations"]
+        assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
     context.close()
 
 
 def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
     """A heading sorts up, then down, by the keyboard; the field keeps the rows with every word, and counts them."""
     view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(page_file.as_uri())
+    view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
-    table = view.locator("table.long:has(td.number)").first
+    table = view.locator("table.long:has(th.number):visible").first
     place = table.evaluate("it => [...it.tHead.rows[0].cells].findIndex(cell => cell.className === 'number')")
     heading = table.locator("thead th").nth(place)
     heading.locator("button").press("Enter")
-    keys = table.evaluate(f"it => [...it.tBodies[0].rows].map(row => row.cells[{place}].dataset.key)")
-    numbers = [float(key) for key in keys if key]
+    shown_as = "it => [...it.tBodies[0].rows].map(row => row.cells[PLACE].dataset.key ?? row.cells[PLACE].textContent)"
+    keys = table.evaluate(shown_as.replace("PLACE", str(place)))
+    numbers = [float(key.replace(",", "")) for key in keys if key]
     assert heading.get_attribute("aria-sort") == "ascending"
     assert len(numbers) > 1
     assert numbers == sorted(numbers)
@@ -161,7 +168,7 @@ def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, pa
     heading.locator("button").press("Enter")
     assert heading.get_attribute("aria-sort") == "descending"
     cells = table.locator("tbody tr th").all_text_contents()
-    label = view.locator(".filter:has(+ .scroll > table.long:has(td.number))").first
+    label = view.locator(".filter:has(+ .scroll > table.long:has(th.number)):visible").first
     label.locator("input").fill(cells[0].upper())
     shown = table.locator("tbody tr:visible th").all_text_contents()
     assert shown == [cell for cell in cells if cells[0] in cell]
@@ -217,18 +224,50 @@ def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_
     context.close()
 
 
-def test_a_page_on_paper_is_complete(browser: Any, page_file: Path) -> None:
-    """Printed, every section is there, what is folded is unfolded, and nothing for the mouse is left."""
+def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(browser: Any, page_file: Path) -> None:
+    """Printed, nothing lies beyond the paper, what is folded is unfolded, and nothing for the mouse is left."""
     view = browser.new_page()
-    view.goto(page_file.as_uri())
-    titles = view.locator("h2").all_inner_texts()
+    view.goto(f"{page_file.as_uri()}#top")
+    first = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
+    assert len(first) <= 6
+    view.goto(f"{page_file.as_uri()}#everything")
+    titles = view.locator(".sheet h1, .sheet h2").all_inner_texts()
     folded = view.evaluate("[...document.querySelectorAll('details pre')].map(it => it.textContent.split('\\n')[0])")
     paper = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
-    texts, beyond = zip(*map(printed, paper), strict=True)
+    texts, beyond = zip(*map(printed, [*first, *paper]), strict=True)
     assert [text for page in beyond for text in page] == []
     squeezed = "".join(unicodedata.normalize("NFKC", " ".join(texts)).split())  # a font may print two letters as one
-    wanted = [*(title for title in titles if title != "Contents"), *folded]
     assert len(folded) > 0
-    assert [text for text in wanted if "".join(text.split()) not in squeezed] == []
+    assert [text for text in (*titles, *folded) if "".join(text.split()) not in squeezed] == []
     assert not any("Filter" in text for text in texts)
+    view.close()
+
+
+def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: Any, page_file: Path) -> None:
+    """The first figure begins on the first screen, five screens are all; back leads to the answer."""
+    view = browser.new_page(viewport={"width": 1280, "height": 800})
+    view.goto(page_file.as_uri())
+    assert view.locator(".front figure").first.bounding_box()["y"] < 800
+    assert view.evaluate("document.documentElement.scrollHeight") <= 5 * 800
+    view.locator("#index a[href='#operation-softmax']").click()
+    assert view.locator("#operation-softmax h1").is_visible()
+    assert not view.locator(".front").is_visible()
+    assert view.locator(".sheet:visible").count() == 1
+    view.locator("nav .back").click()
+    assert view.locator(".front").is_visible()
+    assert view.locator(".sheet:visible").count() == 0
+    view.close()
+
+
+def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Path) -> None:
+    """With its hexadecimal spelling; away from it nothing is told."""
+    view = browser.new_page(viewport={"width": 1280, "height": 800})
+    view.goto(page_file.as_uri())
+    point = view.locator("#front-magnitude .told circle:visible").first
+    point.hover(force=True)
+    told = view.locator("#tip")
+    assert told.is_visible()
+    assert " = 0x1." in told.inner_text()
+    view.mouse.move(2, 2)
+    assert not told.is_visible()
     view.close()

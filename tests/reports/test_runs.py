@@ -149,7 +149,7 @@ def test_the_page_says_what_changed_since_the_run_before(two: tuple[RunFolder, R
     html, markdown = path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")
     sentence = f"Since earlier: 1 newly broken and {points} not measured."
     assert sentence in lines
-    assert f'{sentence} <a href="#changes">' in html
+    assert f'{sentence} <a href="#runs">' in html
     assert sentence in markdown
     assert "Changes since earlier" in html
     assert f"all {points}" in html
@@ -228,10 +228,10 @@ def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], mes
 def test_a_summary_that_is_too_long_loses_its_last_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What needs attention is never left out, and what is left out is named."""
     run = samples.run.full_run(tmp_path)
-    monkeypatch.setattr(pages, "SUMMARY_BYTES", 6000)
+    monkeypatch.setattr(pages, "SUMMARY_BYTES", 9000)
     markdown = write_report(run)[0].with_suffix(".md").read_text(encoding="utf-8")
-    assert len(markdown.encode()) <= 6000
+    assert len(markdown.encode()) <= 9000
     assert "## What needs attention" in markdown
-    assert "## Environment" not in markdown
+    assert "## Where it ran" not in markdown
     left_out = markdown[markdown.index("Left out here") :]
-    assert "Environment" in left_out
+    assert "Where it ran" in left_out

@@ -106,17 +106,18 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
     assert "These steps were timed one after the other" in html
     assert "scratch takes 1.61× the time of concise" in html
-    assert 'id="steps-table"' in html
+    assert 'id="model-softmax-regression-steps-table"' in html
     for absent in ("step-ratios", "floor-table", "phases-table", "step-ratio-figure", "agreement-table"):
-        assert f'id="{absent}"' not in html
+        assert f'-{absent}"' not in html
 
 
 def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
-    """Figures and tables, each once."""
+    """Figures and tables, each once for a family."""
     html = Path(write_report(measured)[0]).read_text(encoding="utf-8")
     parts = ("step-ratio-figure", "floor-figure", "phases-figure", "step-ratios", "floor-table", "step-equality")
-    for part in (*parts, "phases-table", "agreement-table"):
-        assert html.count(f'id="{part}"') == 1
+    assert html.count('-agreement-table"') == 1
+    for part in (*parts, "phases-table"):
+        assert html.count(f'-{part}"') == html.count('<article class="sheet model"')
     assert markdown_text("no accelerator on this machine") in html
 
 
@@ -151,7 +152,7 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
     rows = step.crossovers(steps).rows
     assert {row[2] for row in rows} == {"about 36"}
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
-    assert 'id="crossover-table"' in html
+    assert 'id="model-softmax-regression-crossover-table"' in html
 
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:

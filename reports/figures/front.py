@@ -1,0 +1,177 @@
+"""The large pictures of the first layer: few lines, named where they end, one number to take away."""
+
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.record import DataSource
+from reports.figure import Figure, Panel
+from reports.figures import overfitting
+from reports.figures.axis import categories, labelled, legend_above, logarithmic
+from reports.figures.name import names_of
+from reports.figures.survey import DTYPE, HEIGHT_IN, magnitudes
+from reports.number import duration, rate, times
+from reports.source import caveat_of
+from reports.style import INK, pen
+from reports.svg import WIDE_IN, WIDTH_IN, apart, drawn, told
+from reports.text import count, shortened
+
+MOST_LINES = 6
+MOST_CHARACTERS = 24
+"""Characters of a name at the end of a line, and beside a bar."""
+
+
+def shown(profiles: pd.DataFrame, contract: str) -> str:
+    """Return the contract of which the error is drawn: the one that is named, else the first; empty for none."""
+    own = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
+    return contract if contract in own else own[0] if own else ""
+
+
+def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
+    """Return the error of one contract against the magnitude of its inputs."""
+    figure = magnitudes(profiles[profiles["contract"] == contract], breakings)
+    return _large("front-magnitude", figure, figure.caption)
+
+
+def _large(name: str, figure: Figure, caption: str) -> Figure:
+    """Return a figure with identifiers of the first layer."""
+    panels = tuple(
+        replace(panel, title="", svg=apart(panel.svg, name), narrow=apart(panel.narrow, name))
+        for panel in figure.panels[:1]
+    )
+    return Figure(
+        name=name,
+        frames=figure.frames,
+        title=figure.title,
+        panels=panels,
+        caption=caption,
+        caveat=figure.caveat,
+        columns=1,
+    )
+
+
+def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
+    """Return the steps that are drawn: of the last family, on one device, the fewest that tell most."""
+    if steps.empty:
+        return steps
+    family = steps["family"].iloc[-1]
+    own = steps[steps["family"] == family]
+    device = sorted(set(own["device"]), key=lambda name: name == "cpu")[0]
+    own = own[(own["device"] == device) & (own["threads"] == own["threads"].iloc[0])]
+    own = own[own["dtype"] == own["dtype"].iloc[0]]
+    few: pd.DataFrame = own[own["case"].isin(list(dict.fromkeys(own["case"]))[:MOST_LINES])]
+    return few
+
+
+def step_time(frame: pd.DataFrame) -> Figure:
+    """Return the time of a step against the batch size.
+
+    Parameters
+    ----------
+    frame
+        As :func:`steps_shown` returns it.
+    """
+    names, device = names_of(frame), str(frame["device"].iloc[0])
+    on = "the CPU" if device == "cpu" else device
+    largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
+    fastest, slowest = largest.iloc[0], largest.iloc[-1]
+    said = (
+        f"On {on} at batch {fastest['batch_size']:,}, {names[str(fastest['case'])]} takes "
+        f"{duration(fastest['median_s'])}, {names[str(slowest['case'])]} {duration(slowest['median_s'])}: "
+        f"{times(slowest['median_s'] / fastest['median_s'])} the time."
+    )
+
+    def svg(width_in: float, name: str) -> str:
+        return drawn(
+            lambda axes: _steps(axes, frame, direct=width_in == WIDE_IN),
+            name=name,
+            label=said,
+            height_in=HEIGHT_IN if width_in == WIDE_IN else HEIGHT_IN + 0.17 * frame["case"].nunique(),
+            width_in=width_in,
+        )
+
+    panel = Panel("", svg(WIDE_IN, "front-step"), narrow=svg(WIDTH_IN, "front-step-narrow"))
+    return Figure("front-step", "Time of a training step", (panel,), said, ("steps",), columns=1)
+
+
+def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
+    """Draw a line for each case, named at its end or above."""
+    places, names = categories(axes, sorted(frame["batch_size"].unique())), names_of(frame)
+    logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
+    ends = []
+    for case, curve in frame.sort_values("batch_size").groupby("case", sort=False):
+        color, marker, linewidth, markersize, zorder = pen(str(curve["style"].iloc[0]))
+        x = [places[size] for size in curve["batch_size"]]
+        name = names[str(case)]
+        axes.plot(
+            x,
+            curve["median_s"],
+            color=color,
+            marker=marker,
+            lw=linewidth,
+            markersize=markersize,
+            zorder=zorder,
+            label=name,
+        )
+        sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
+        told(axes, [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes])
+        ends.append((float(curve["median_s"].iloc[-1]), shortened(name, most=MOST_CHARACTERS), color))
+    axes.set(xlabel="batch size (samples)", ylabel="time of one step")
+    if direct:
+        labelled(axes, ends, height_in=HEIGHT_IN)
+    else:
+        legend_above(axes, columns=1)
+
+
+def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the best rate of each loader, without workers and with them."""
+    best = frame.sort_values("samples_per_s", ascending=False, kind="stable")
+    rows = pd.concat([best[best["workers"] == 0], best[best["workers"] > 0]]).assign(
+        several=lambda rows: rows["workers"] > 0
+    )
+    rows = rows.drop_duplicates(["case", "several"])
+    cases = list(dict.fromkeys(best["case"]))[: 2 * MOST_LINES]
+    first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
+    names = names_of(frame)
+    said = (
+        f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples a second at batch "
+        f"{first['batch_size']:,} with {count(int(first['workers']), 'worker')}"
+    )
+    if len(cases) > 1:
+        ratio = times(first["samples_per_s"] / last["samples_per_s"])
+        said += f", {ratio} what {names[str(last['case'])]} does at best"
+    height = 0.75 + 0.36 * len(cases)
+
+    def svg(width_in: float, name: str) -> str:
+        return drawn(
+            lambda axes: _bars(axes, rows, cases), name=name, label=f"{said}.", height_in=height, width_in=width_in
+        )
+
+    panel = Panel("", svg(WIDE_IN, "front-loader"), narrow=svg(WIDTH_IN, "front-loader-narrow"))
+    caveat = caveat_of(frame, source)
+    return Figure("front-loader", "The fastest of each loader", (panel,), f"{said}.", ("loaders",), caveat, columns=1)
+
+
+def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
+    """Draw two bars a loader, each with its rate."""
+    names = names_of(rows)
+    for place, case in enumerate(cases):
+        for _, row in rows[rows["case"] == case].iterrows():
+            at = place + (0.2 if row["several"] else -0.2)
+            color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
+            axes.barh(at, value, height=0.36, color=color, alpha=0.55 if row["several"] else 1.0)
+            workers = count(int(row["workers"]), "worker")
+            axes.text(value * 1.06, at, f"{rate(value)}  {workers}", va="center", color=INK, fontsize=9.2)
+            told(axes, [(value, at, f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s")])
+    seen = rows["samples_per_s"]
+    logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
+    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s")
+    axes.grid(visible=False, axis="y")
+
+
+def overfits(epochs: pd.DataFrame, source: DataSource | None) -> Figure | None:
+    """Return the first experiment whose held-out loss turns up; ``None`` without one."""
+    figures = overfitting.overfitting(epochs, source)
+    return _large("front-overfitting", figures[0], figures[0].caption) if figures else None

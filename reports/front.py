@@ -1,0 +1,183 @@
+"""The first layer of a report: what answers at once, and where the rest of it is.
+
+What is drawn large is chosen of :data:`PICTURES`: the first four that the run has something for. A new picture is a
+function there.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.record import Status
+from reports.figure import Figure
+from reports.figures import front as figures
+from reports.figures.passage import Watch, watch
+from reports.headline import headline, origin
+from reports.part import Entry, Index
+from reports.reading import Reading
+from reports.section import Section
+from reports.sections import attention
+from reports.sheet import Sheet, of_contract
+from reports.text import count
+
+MOST_PICTURES = 4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A large figure with what it shows in a sentence, and the sheet that has more.
+
+    Parameters
+    ----------
+    title
+        What it shows.
+    sentence
+        What is to be seen on it.
+    part
+        The figure.
+    target
+        The sheet; empty for none.
+    """
+
+    title: str
+    sentence: str
+    part: Figure | Watch
+    target: str = ""
+
+    @property
+    def caveat(self) -> str:
+        """What must be said about its data."""
+        return self.part.caveat if isinstance(self.part, Figure) else ""
+
+
+PictureBuilder = Callable[[Reading, Sequence[Sheet]], Picture | None]
+"""Draws a picture; ``None`` of a run that has nothing for it."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """The first layer.
+
+    Parameters
+    ----------
+    headline
+        The verdict in words.
+    origin
+        Labels, texts and sheets: what was checked and where it came from.
+    pictures
+        At most four.
+    sections
+        Findings by cause, and the index of the sheets.
+    """
+
+    headline: str
+    origin: tuple[tuple[str, str, str], ...]
+    pictures: tuple[Picture, ...]
+    sections: tuple[Section, ...]
+
+
+def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
+    """Return the first layer of a report.
+
+    Parameters
+    ----------
+    reading
+        The run.
+    sheets
+        The second layer.
+    """
+    drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
+    found = (attention.attention(reading), attention.declared(reading), _index(reading, sheets))
+    sections = tuple(section for section in found if section is not None)
+    return Front(headline(reading), tuple(origin(reading)), tuple(drawn[:MOST_PICTURES]), sections)
+
+
+def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """Where it breaks: the figure that moves."""
+    part = watch(reading.passages)
+    if part is None:
+        return None
+    return Picture("Watch it break", "", part, of_contract(sheets, part.first.passage.contract))
+
+
+def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """The error against the magnitude of the inputs, of what is watched breaking or of the first contract."""
+    frames = reading.frames
+    part = watch(reading.passages)
+    contract = figures.shown(frames.profiles, "" if part is None else part.first.passage.contract)
+    if not contract:
+        return None
+    figure = figures.magnitude(frames.profiles, frames.breakings, contract)
+    return Picture(f"Error of {contract} as its inputs grow", figure.caption, figure, of_contract(sheets, contract))
+
+
+def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """The time of a training step."""
+    frame = figures.steps_shown(reading.frames.steps)
+    if frame.empty:
+        return None
+    figure = figures.step_time(frame)
+    family = str(frame["family"].iloc[0])
+    target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
+    return Picture(f"Time of a training step, {family}", figure.caption, figure, target)
+
+
+def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """How fast the loaders are."""
+    if reading.frames.loaders.empty:
+        return None
+    figure = figures.loading(reading.frames.loaders, reading.head.data)
+    target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
+    return Picture("Data loaders, the fastest of each", figure.caption, figure, target)
+
+
+def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """What too many epochs do."""
+    figure = figures.overfits(reading.frames.epochs, reading.head.data)
+    if figure is None:
+        return None
+    target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", "overfitting")), "")
+    return Picture("Too many epochs", figure.caption, figure, target)
+
+
+PICTURES: tuple[PictureBuilder, ...] = (_watch, _magnitude, _time, _loading, _overfitting)
+"""In the order in which they are preferred."""
+
+TITLES = {
+    "operation": "Operations",
+    "model": "Training",
+    "loader": "Data loaders",
+    "run": "The run",
+}
+"""Kinds of sheets as the index heads them."""
+
+
+def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
+    """Return all sheets at a glance."""
+    parts = []
+    for kind, title in TITLES.items():
+        own = [sheet for sheet in sheets if sheet.kind == kind]
+        if own:
+            parts.append(Index(title, tuple(_entry(sheet, reading) for sheet in own)))
+    return Section("index", "Everything, one page for each", tuple(parts))
+
+
+def _entry(sheet: Sheet, reading: Reading) -> Entry:
+    """Return a sheet with what its laws say; what has none, with what is on it."""
+    own = [verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title]
+    counts = Counter(verdict.status for verdict in own)
+    ran = len(own) - counts[Status.SKIPPED]
+    if not ran:
+        return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))
+    failed = sum(counts[status] for status in Status if status.fails)
+    cases = count(len({verdict.case for verdict in own}), "case")
+    said = f"{failed:,} of {ran:,} fail" if failed else f"{count(ran, 'verdict')}"
+    shares = tuple((status.value, round(100 * counts[status] / ran, 2)) for status in _BAR if counts[status])
+    return Entry(sheet.name, sheet.title, f"{cases}, {said}", shares, alarm=bool(failed))
+
+
+_BAR = (Status.HOLDS, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)
+
+
+def _contents(sheet: Sheet) -> str:
+    return ", ".join(section.title.lower() for section in sheet.sections)

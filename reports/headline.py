@@ -1,0 +1,109 @@
+"""The first thing that a reader sees: the verdict in words, what was checked, and where it came from."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from harness.record import Status, early, failing, findings, sentence, verdict_line
+from reports.reading import Reading
+from reports.summary import FAILING, refuted, since, surveyed
+from reports.text import clean, count, cut, listing
+
+MOST_CHARACTERS = 260
+"""Of the sentence of a finding in the headline."""
+
+
+def headline(reading: Reading) -> str:
+    """Return the verdict in words: what is wrong first and what mends it, or that nothing is.
+
+    Parameters
+    ----------
+    reading
+        The run.
+    """
+    found = findings(reading.verdicts, [status for status in Status if status.fails])
+    others = [*surveyed(reading.survey), *(said for proof in reading.proofs for said in refuted(proof))]
+    others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
+    if found:
+        first = found[0]
+        what = f"{first.case}: {cut(sentence(first).splitlines()[0].rstrip('.'), most=MOST_CHARACTERS)}."
+        return f"{what} {_rest(reading, len(found) - 1, len(others))}"
+    if others:
+        more = f" {count(len(others) - 1, 'further finding')} below." if len(others) > 1 else ""
+        return f"{cut(others[0].rstrip('.'), most=MOST_CHARACTERS)}.{more}"
+    return _calm(reading)
+
+
+def _rest(reading: Reading, further: int, others: int) -> str:
+    """Say what else is wrong, or that the rest holds."""
+    if further + others:
+        return f"{count(further + others, 'further finding')} below."
+    failed, ran = len(failing(reading.verdicts)), _ran(reading)
+    return "Everything else holds." if ran > failed else "Nothing that was checked holds."
+
+
+def _calm(reading: Reading) -> str:
+    """Say that nothing is wrong, and how much that is about."""
+    counts = Counter(verdict.status for verdict in reading.verdicts)
+    if early(reading.head.work, "check") or not _ran(reading):
+        return _unchecked(reading)
+    cases = len({verdict.case for verdict in reading.verdicts})
+    known = f" {count(counts[Status.EXPECTED], 'declared failure')} found." if counts[Status.EXPECTED] else ""
+    wrong = "No defect that is not declared" if known else "No defect"
+    lost = f" {counts[Status.LOST]:,} lose digits that careful ones lose too." if counts[Status.LOST] else ""
+    laws = f"{counts[Status.HOLDS]:,} {'law holds' if counts[Status.HOLDS] == 1 else 'laws hold'}"
+    return f"{wrong} in {count(cases, 'implementation')}: {laws}.{known}{lost}"
+
+
+def _unchecked(reading: Reading) -> str:
+    if reading.verdicts:
+        line = verdict_line(reading.verdicts, early(reading.head.work, "check"))
+        words = line.removeprefix("verdict: ").partition(" (")[0]
+        return f"{words[:1].upper()}{words[1:]}."
+    if reading.survey:
+        return f"{count(len(reading.survey.breakings), 'ray')} surveyed: nothing breaks that is not declared."
+    if reading.proofs:
+        return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
+    return "No law was checked in this run."
+
+
+def _ran(reading: Reading) -> int:
+    return sum(verdict.status is not Status.SKIPPED for verdict in reading.verdicts)
+
+
+def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
+    """Yield what was checked, where it came from, on what and what changed: labels, texts, sheets.
+
+    Parameters
+    ----------
+    reading
+        The run.
+    """
+    if reading.verdicts:
+        yield "Checked", _amount(reading), "laws"
+    places = list(dict.fromkeys(subject.place for subject in reading.head.subjects.values()))
+    if places:
+        yield "From", listing(places, at_most=3), ""
+    if reading.head.commands:
+        yield "By", "; ".join(dict.fromkeys(cut(command, most=160) for command in reading.head.commands[:4])), ""
+    environment = reading.head.environment
+    accelerator = environment.accelerator or "no accelerator"
+    yield (
+        "On",
+        f"{environment.processor}, {accelerator}, torch {environment.torch}; {reading.head.created}",
+        "environment",
+    )
+    for sentence_ in since(reading):
+        yield "Changed", sentence_, "runs"
+
+
+def _amount(reading: Reading) -> str:
+    """Return how many implementations, operations, laws and examples there were, and in which dtypes."""
+    verdicts = reading.verdicts
+    cases, contracts = ({getattr(verdict, name) for verdict in verdicts} for name in ("case", "contract"))
+    what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
+    as_ = next(iter(contracts)) if len(contracts) == 1 else count(len(contracts), "operation")
+    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    laws = len({(verdict.contract, verdict.law) for verdict in verdicts})
+    examples = sum(verdict.examples for verdict in verdicts)
+    drawn = f"{count(laws, 'law')} with {count(examples, 'example')}"
+    return clean(f"{what} as {as_}, in {listing(dtypes)}: {drawn}")

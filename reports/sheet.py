@@ -1,0 +1,123 @@
+"""The sheets of a report, its second layer: one for each operation, loader, model and proof, with all there is of it.
+
+A sheet is the sections of the report on a reading that holds one thing alone. The page shows one at a time.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reports.figure import Figure, Panel
+from reports.figures.image import Grid
+from reports.figures.passage import Watch
+from reports.part import Block
+from reports.reading import Reading
+from reports.section import PagePart, Section, SectionBuilder
+from reports.sections import environment, gate, law, loader, operation, proof, run, step, survey, training
+from reports.svg import apart
+from reports.table import Table
+from reports.tables.matrix import Matrix
+
+OPERATION = (law.wrong, law.laws, survey.survey, proof.proofs, operation.operations, law.declared, law.skipped)
+MODEL = (step.steps, training.training, training.overfitting, training.estimates)
+LOADER = (loader.loaders,)
+VECTORIZED = (operation.vectorization,)
+"""What the sheets show of one contract, of a family of training steps, of one loader, of loops beside vectors."""
+
+RUN = (
+    ("laws", "All laws", (law.summary,)),
+    ("loading", "Loaders beside each other", (loader.best, loader.balance)),
+    ("gate", "Gate", (gate.gate,)),
+    ("runs", "What changed, and earlier runs", (run.changes, run.runs)),
+    ("images", "Images", (training.images,)),
+    ("speed", "Speed of checking and searching", (operation.screening, survey.searching)),
+    ("environment", "Where it ran", (environment.environment, environment.data)),
+)
+"""The sheets on the run as a whole: name, title, sections."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All there is of one thing.
+
+    Parameters
+    ----------
+    name
+        Identifier within the page.
+    kind
+        ``operation``, ``model``, ``loader`` or ``run``.
+    title
+        What it is about.
+    sections
+        As many as there is something for.
+    """
+
+    name: str
+    kind: str
+    title: str
+    sections: tuple[Section, ...]
+
+
+def sheets(reading: Reading) -> tuple[Sheet, ...]:
+    """Return the sheets that a run has something for, each with a name of its own."""
+    named: dict[str, Sheet] = {}
+    for sheet in _sheets(reading):
+        if sheet.sections:
+            name = _name(sheet, named)
+            named[name] = replace(sheet, name=name, sections=tuple(_within(part, name) for part in sheet.sections))
+    return tuple(named.values())
+
+
+def of_contract(found: Sequence[Sheet], contract: str) -> str:
+    """Return the name of a contract's sheet; empty where it has none."""
+    return next((sheet.name for sheet in found if (sheet.kind, sheet.title) == ("operation", contract)), "")
+
+
+def _sheets(reading: Reading) -> Iterator[Sheet]:
+    frames = reading.frames
+    known = (frames.verdicts, frames.breakings, frames.worst, frames.proofs, frames.operations)
+    for contract in dict.fromkeys(str(name) for frame in known for name in frame["contract"]):
+        yield _sheet("operation", contract, OPERATION, reading.of("contract", contract))
+    for family in dict.fromkeys(str(name) for frame in (frames.steps, frames.epochs) for name in frame["family"]):
+        yield _sheet("model", family, MODEL, reading.of("family", family))
+    yield _sheet("model", "loops and vectors", VECTORIZED, reading)
+    for case in dict.fromkeys(map(str, frames.loaders["case"])):
+        yield _sheet("loader", case, LOADER, reading.of("case", case))
+    for name, title, builders in RUN:
+        yield replace(_sheet("run", title, builders, reading), name=name)
+
+
+def _sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: Reading) -> Sheet:
+    return Sheet("", kind, title, tuple(filter(None, (build(reading) for build in builders))))
+
+
+def _name(sheet: Sheet, taken: dict[str, Sheet]) -> str:
+    """Return an identifier that the title reads as, and that no other sheet has."""
+    words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
+    name = sheet.name or f"{sheet.kind}-{words}"
+    return name if name not in taken else f"{name}-{len(taken)}"
+
+
+def _within(section: Section, sheet: str) -> Section:
+    """Return a section whose identifiers are of its sheet alone."""
+    parts = tuple(_own(part, sheet) for part in section.parts)
+    return replace(section, name=f"{sheet}-{section.name}", parts=parts)
+
+
+def _own(part: PagePart, sheet: str) -> PagePart:
+    """Return a part with identifiers of its own; blocks of findings keep theirs, which the first layer points at."""
+    match part:
+        case Figure():
+            panels = [_panel(panel, sheet) for panel in part.panels]
+            return replace(part, name=f"{sheet}-{part.name}", panels=tuple(panels))
+        case Block() if part.name.startswith("failure-"):
+            return part
+        case Block() | Table() | Matrix():
+            return replace(part, name=f"{sheet}-{part.name}")
+        case Grid() | Watch():
+            return part
+    return part
+
+
+def _panel(panel: Panel, sheet: str) -> Panel:
+    return replace(panel, svg=apart(panel.svg, sheet), narrow=apart(panel.narrow, sheet))
