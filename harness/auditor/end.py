@@ -150,7 +150,8 @@ class Ends:
             return
         self._parts.add(part)
         self._shadows.leaves[part[0]] = id(tensor)
-        self._shadows.cell(tensor, fill=False).state.leaf = id(tensor)
+        with torch._C._DisableAutocast(), torch.no_grad():
+            self._shadows.cell(tensor).state.leaf = id(tensor)
         if id(tensor) not in self._leaves:
             self._leaves[id(tensor)] = tensor
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))

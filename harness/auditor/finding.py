@@ -10,7 +10,7 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.end import End, Kind
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation
-from harness.auditor.operator import UNIT, dtype_name
+from harness.auditor.operator import SMALLEST, UNIT, dtype_name
 from harness.auditor.rules import Update
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe
@@ -117,7 +117,7 @@ class Findings:
         return cancels
 
     def _add(self, cause: Cause, reaches: str) -> None:
-        kind, sentence, remedy = describe(cause)
+        kind, sentence, remedy = describe(cause, self.watching.ends.name)
         key = (cause.operation.line.key, kind)
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
@@ -145,12 +145,8 @@ class Findings:
     def _of_updates(self, updates: Sequence[Update], *, is_parameter: bool) -> AuditFinding:
         first = updates[0]
         share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
-        what = "the decay" if "mul" in first.operation else "the update"
         whose = "weights" if is_parameter else "entries of the optimizer's state"
-        sentence = (
-            f"{100 * share:.0f} % of the {whose} do not move: {what} is {max(u.ratio for u in updates):.1e} of their "
-            f"size, {dtype_name(first.dtype)} resolves {2 * UNIT[first.dtype]:.1e}"
-        )
+        sentence = f"{100 * share:.0f} % of the {whose} do not move: {_why_still(max(updates, key=lambda u: u.still))}"
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),
@@ -162,6 +158,17 @@ class Findings:
             reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
             times=len(updates),
         )
+
+
+def _why_still(update: Update) -> str:
+    """Why most of the elements of an update are lost."""
+    name = dtype_name(update.dtype)
+    if update.headroom > 2:
+        return (
+            f"they are so small that {name} has no digits left, its smallest number being {SMALLEST[update.dtype]:.3g}"
+        )
+    what = "the decay" if "mul" in update.operation else "the update"
+    return f"{what} is {update.ratio:.1e} of their size, {name} resolves {2 * UNIT[update.dtype]:.1e}"
 
 
 def _of_cause(found: Found) -> AuditFinding:

@@ -39,6 +39,8 @@ def replay(
     """
     wide_args = _widened(args, shadow_of, width)
     wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()}
+    if (kink := _KINKED.get(operator.name)) is not None:
+        wide_args[kink] = args[kink].to(wide_args[kink].dtype)
     instead = _INSTEAD.get(operator.name)
     if instead is not None:
         return instead(operator, wide_args, wide_kwargs, result)
@@ -69,6 +71,15 @@ def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[
     kept = 1 - args[1] if operator.name == "native_dropout" else args[1]
     return args[0] * result[1] / kept, result[1]
 
+
+_KINKED: Mapping[str, int] = {
+    "threshold_backward": 1,
+    "leaky_relu_backward": 1,
+    "hardtanh_backward": 1,
+    "hardswish_backward": 1,
+    "hardsigmoid_backward": 1,
+}
+"""Which argument decides on which side of a kink an element is: it stays on the side on which the step has seen it."""
 
 _INSTEAD: Mapping[str, Instead] = {
     "softplus": _softplus,

@@ -29,8 +29,11 @@ _GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 """What makes floats of integers, whose exact result a shadow can hold."""
 
-_UNSAID_WRITES = {"native_batch_norm": (3, 4), "cudnn_batch_norm": (3, 4), "miopen_batch_norm": (3, 4)}
-"""Arguments that an operator changes and its schema does not tell."""
+_NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm"}
+"""What returns the mean beside its result: zero up to rounding in many networks, and harmless beside the deviation."""
+
+_UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
+"""The running variance, which is changed and the schema does not tell; the mean may be zero up to rounding, too."""
 
 
 @dataclass(slots=True)
@@ -167,8 +170,8 @@ class Watching(TorchDispatchMode):
         line, asked = self.lines.asked()
         backward = asked is Pass.BACKWARD
         written = operator.written(args, kwargs) if operator.writes else []
-        for index in _UNSAID_WRITES.get(operator.name, ()):
-            written += [tensor for tensor in tensors(args[index]) if is_followed(tensor)]
+        if operator.name in _UNSAID_WRITES:
+            written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
         cells = [self.shadows.cell(tensor) for tensor in read]
         sources, unit = [], 0.0
@@ -234,7 +237,7 @@ class Watching(TorchDispatchMode):
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if tensor.numel():
-                self._note(given, tensor, cell, is_new=True)
+                self._note(given, tensor, cell, is_new=True, beside=index > 0)
         seen = {id(tensor) for tensor in fresh}
         for tensor in given.written:
             if id(tensor) not in seen and tensor.numel():
@@ -263,7 +266,7 @@ class Watching(TorchDispatchMode):
         made = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
         return [made.get(id(tensor)) for tensor in fresh]
 
-    def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool) -> None:
+    def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
         """Keep an operation's result, and how far it is from the truth."""
         actual = tensor.detach()
         operation = Operation(
@@ -281,7 +284,7 @@ class Watching(TorchDispatchMode):
         self.operations.append(operation)
         if not math.isfinite(operation.largest):
             self._note_not_finite(given, operation, actual, cell)
-        if cell.flat is not None:
+        if cell.flat is not None and not (beside and given.operator.name in _NORMALIZATIONS):
             self._measure(given, operation, actual, cell)
         if given.operator.name in _GROWS and is_new:
             least, largest = given.read[0].detach().aminmax()

@@ -1,7 +1,7 @@
 """What is said of a cause, and what is to be done: one sentence each."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from harness.auditor.blame import Cause
 from harness.auditor.breaking import overflows_from
@@ -34,16 +34,28 @@ _REMEDY: Mapping[str, str] = {
 }
 
 
-def describe(cause: Cause) -> Said:
-    """Say what happened at an operation."""
+def describe(cause: Cause, name: Callable[[int], str]) -> Said:
+    """Say what happened at an operation.
+
+    Parameters
+    ----------
+    cause
+        Who is to blame.
+    name
+        What a parameter is called, by its identity.
+    """
     if cause.is_data:
-        return _of_data(cause.operation)
+        return _of_data(cause.operation, name)
     if cause.read is not None and cause.wrote is not None:
         return _of_digits(cause.operation, cause.read, cause.wrote)
     return _of_birth(cause.operation)
 
 
-def _of_data(operation: Operation) -> Said:
+def _of_data(operation: Operation, name: Callable[[int], str]) -> Said:
+    leaves = [s.leaf for s in operation.sources if s.writer < 0 and (s.nan or s.inf) and s.leaf is not None]
+    if leaves:
+        sentence = f"the parameter {name(leaves[0])} already holds NaN or inf when the step begins"
+        return AuditKind.DATA, sentence, "audit the step before, in which it became so"
     return (
         AuditKind.DATA,
         f"what is handed to {operation.name} already holds NaN or inf",
@@ -118,7 +130,7 @@ def _of_pole(operation: Operation, birth: Birth) -> Said:
     what = ""
     if nan:
         what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    return kind, f"{name}{what} gives {gives} in {_how_many(birth)}", _REMEDY.get(name, _REMEDY["div"])
+    return kind, f"{name}{what} gives {gives} in {_how_many(birth)}", _REMEDY.get(name, "look at what this line reads")
 
 
 def _is_slope(operation: Operation, numerator: float | None) -> bool:

@@ -14,7 +14,7 @@ SHOWN = 10
 NARROWEST = 5
 """Lines of which it is shown how far they are from breaking."""
 
-WIDE = 2.0**20
+WIDE = 2.0**10
 """A factor from which on nobody need know how much room is left."""
 
 WARNS = 2.0
