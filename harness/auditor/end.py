@@ -189,7 +189,8 @@ class Ends:
         actual, shadow = tensor.detach(), cell.shadow(tensor)
         if cell.state.nan or cell.state.inf:
             return distance_where_finite(actual, shadow)
-        return distance(actual, shadow, whole=True)
+        measured = distance(actual, shadow, whole=True)
+        return Distance(0.0, 0.0) if math.isnan(measured.error) else measured
 
     def close(self, returned: Any = None) -> None:
         """Take what is left at the end of the step: updates, buffers, and what was returned.

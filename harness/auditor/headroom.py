@@ -7,18 +7,32 @@ a running sum.
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
+
+import torch
 
 from harness.auditor.breaking import overflows_from
 from harness.auditor.finding import place
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation
-from harness.auditor.operator import LARGEST, NARROW, UNIT, dtype_name
-from harness.auditor.rules import Update
+from harness.auditor.operator import LARGEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
 from harness.record.audit import Headroom
 
 Key = tuple[tuple[str, int], str]
+
+
+class Room(NamedTuple):
+    """How far one operation is from its breaking point: what becomes a record where it is among the narrowest."""
+
+    line: Line
+    operation: str
+    dtype: torch.dtype
+    backward: bool
+    quantity: str
+    value: float
+    breaks_at: float
+    factor: float
 
 
 def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
@@ -31,71 +45,63 @@ def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
     most
         How many are returned; all when absent.
     """
-    narrowest: dict[Key, Headroom] = {}
+    narrowest: dict[Key, Room] = {}
     for room in _rooms(watching):
-        key = ((room.file, room.line), room.quantity)
+        key = (room.line.key, room.quantity)
         if key not in narrowest or room.factor < narrowest[key].factor:
             narrowest[key] = room
-    return sorted(narrowest.values(), key=lambda room: room.factor)[:most]
+    return [_record(room) for room in sorted(narrowest.values(), key=lambda room: room.factor)[:most]]
 
 
-def _rooms(watching: Watching) -> Iterator[Headroom]:
+def _record(room: Room) -> Headroom:
+    at = {name: value for name, value in place(room.line).items() if name != "caller"}
+    return Headroom(
+        **at,
+        operation=room.operation.strip("_"),
+        dtype=dtype_name(room.dtype),
+        backward=room.backward,
+        quantity=room.quantity,
+        value=room.value,
+        breaks_at=room.breaks_at,
+        factor=room.factor,
+    )
+
+
+def _rooms(watching: Watching) -> Iterator[Room]:
     for operation in watching.operations:
         if operation.meant or operation.name in _HARMLESS:
             continue
-        yield from _of_input(operation)
-        yield from _of_result(operation)
-        yield from _of_term(operation)
+        if operation.read_range is not None:
+            yield from _of_input(operation)
+        elif 0.0 < operation.largest < math.inf:
+            limit = LARGEST[operation.dtype]
+            yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
+        if operation.added is not None:
+            yield from _of_term(operation, *operation.added)
     for update in watching.updates:
-        yield from _of_update(update)
+        if update.leaf is not None:
+            at = (update.line, update.operation, update.dtype, False)
+            yield Room(*at, "update", update.ratio, UNIT[update.dtype], update.headroom)
 
 
 _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 """What puts numbers there on purpose."""
 
 
-def _of_input(operation: Operation) -> Iterator[Headroom]:
-    limit = overflows_from(operation.name, operation.dtype)
-    if limit is None or operation.read_range is None:
-        return
-    value = operation.read_range[1]
-    if value > 0.0 and math.isfinite(value):
+def _of_input(operation: Operation) -> Iterator[Room]:
+    """Of an exponential, whose result is far from its end as long as its input is near."""
+    limit, value = overflows_from(operation.name, operation.dtype), (operation.read_range or (0.0, 0.0))[1]
+    if limit is not None and 0.0 < value < math.inf:
         yield _room(operation, "input", value, limit, limit / value)
 
 
-def _of_result(operation: Operation) -> Iterator[Headroom]:
-    if operation.largest > 0.0 and math.isfinite(operation.largest):
-        limit = LARGEST[operation.dtype]
-        # What an exponential's result is near, its input is nearer.
-        if overflows_from(operation.name, operation.dtype) is None:
-            yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
+def _of_term(operation: Operation, term: float, total: float) -> Iterator[Room]:
+    """Of a term that is added to a running sum in 16 bits, which is lost at half an ulp of it."""
+    lost_at = UNIT[operation.dtype] * total
+    if term > 0.0 and lost_at > 0.0:
+        yield _room(operation, "term", term, lost_at, term / lost_at)
 
 
-def _of_term(operation: Operation) -> Iterator[Headroom]:
-    if operation.added is not None and operation.dtype in NARROW:
-        term, total = operation.added
-        lost_at = UNIT[operation.dtype] * total
-        if term > 0.0 and lost_at > 0.0:
-            yield _room(operation, "term", term, lost_at, term / lost_at)
-
-
-def _of_update(update: Update) -> Iterator[Headroom]:
-    if update.leaf is not None:
-        yield Headroom(
-            **_where(update.line, update.operation, dtype_name(update.dtype)),
-            quantity="update",
-            value=update.ratio,
-            breaks_at=UNIT[update.dtype],
-            factor=update.headroom,
-        )
-
-
-def _room(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Headroom:
-    where = _where(operation.line, operation.name.strip("_"), dtype_name(operation.dtype))
-    facts: dict[str, Any] = {"quantity": quantity, "value": value, "breaks_at": breaks_at, "factor": factor}
-    return Headroom(**where, **facts, backward=operation.backward)
-
-
-def _where(line: Line, operation: str, dtype: str) -> dict[str, Any]:
-    at = {name: value for name, value in place(line).items() if name != "caller"}
-    return {**at, "operation": operation, "dtype": dtype}
+def _room(operation: Operation, quantity: str, value: float, breaks_at: float, factor: float) -> Room:
+    at = (operation.line, operation.name, operation.dtype, operation.backward)
+    return Room(*at, quantity, value, breaks_at, factor)

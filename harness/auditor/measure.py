@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from harness.auditor.operator import FLOATING
+
+_SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
+
 SAMPLE = 16_384
 """Elements from which the errors of a large result are told; ends are compared whole."""
 
@@ -23,7 +27,7 @@ class Distance(NamedTuple):
 
 
 def distance(actual: Tensor, shadow: Tensor, *, whole: bool = False) -> Distance:
-    """Return how far a finite result is from its shadow.
+    """Return how far a finite result is from its shadow; NaN where that is not finite.
 
     Parameters
     ----------
@@ -37,14 +41,15 @@ def distance(actual: Tensor, shadow: Tensor, *, whole: bool = False) -> Distance
         actual, shadow = flat(actual)[::step], flat(shadow)[::step]
     wide = actual.to(shadow.dtype)
     difference = wide - shadow
-    off, size = float(vector_norm(difference)), float(vector_norm(shadow))
+    off = float(vector_norm(difference))
     if off == 0.0:
         return Distance(0.0, 0.0)
-    error = off / size if size > 0.0 and math.isfinite(size) and off == off else 1.0
+    if not math.isfinite(off):
+        return Distance(math.nan, math.nan)
+    size = float(vector_norm(shadow))
     # Below the smallest normal number it is another event.
-    scale = shadow.abs().clamp_(min=torch.finfo(actual.dtype).smallest_normal)
-    spread = torch.nan_to_num(difference.abs_().div_(scale), nan=0.0, posinf=1.0).clamp_(max=1.0).mean()
-    return Distance(error, float(spread))
+    scale = shadow.abs().clamp_(min=_SMALLEST_NORMAL[actual.dtype])
+    return Distance(off / size if size > 0.0 else 1.0, float(difference.abs_().div_(scale).clamp_(max=1.0).mean()))
 
 
 def distance_where_finite(actual: Tensor, shadow: Tensor) -> Distance:

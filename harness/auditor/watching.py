@@ -2,8 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,10 +123,10 @@ class Watching(TorchDispatchMode):
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
-        with _quietly():
+        with _Quietly():
             given = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
-        with _quietly():
+        with _Quietly():
             self._look(given, result)
         return result
 
@@ -139,25 +137,25 @@ class Watching(TorchDispatchMode):
         dropout = self.full and "dropout" in operator.name and operator.draws
         given = None
         if dropout and read:
-            with _quietly():
+            with _Quietly():
                 given = self._given(operator, args, kwargs, read, grad=True)
         result = operator.overload(*args, **kwargs)
         if given is not None:
-            with _quietly():
+            with _Quietly():
                 self._look(given, result)
             return result
         for tensor in tensors(result):
             if tensor.dtype in UNIT:
                 self.shadows.forget(tensor)
         if operator.name == "arange" and isinstance(result, Tensor) and result.dtype in NARROW:
-            with _quietly():
+            with _Quietly():
                 self.rules.look(self.lines.asked()[0], operator, args, result, nan_read=False)
         return result
 
     def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
         result = operator.overload(*args, **kwargs)
         if any(tensor.dtype in INTEGERS for tensor in every):
-            with _quietly():
+            with _Quietly():
                 self.rules.integers(self.lines.asked()[0], operator, args, result)
         return result
 
@@ -309,11 +307,12 @@ class Watching(TorchDispatchMode):
     def _measure(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
         shadow = cell.shadow(actual)
         finite = not (operation.nan or operation.inf)
-        if finite and not math.isfinite(float(torch.linalg.vector_norm(shadow, math.inf))):
+        measured: Distance = distance(actual, shadow) if finite else distance_where_finite(actual, shadow)
+        if math.isnan(measured.error):
             # A float64 zero where the run's own was none: the truth is not known there.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
             self.blind[f"{given.operator.name}, where the shadow is not finite"] += 1
-        measured: Distance = distance(actual, shadow) if finite else distance_where_finite(actual, shadow)
+            measured = distance(actual, shadow)
         operation.error, operation.spread = measured
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[actual.dtype])
@@ -397,11 +396,20 @@ def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
     return abs(float(term)), size
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Look, without gradients and without autocast."""
-    with torch._C._DisableAutocast(), torch.no_grad():
-        yield
+class _Quietly:
+    """A context in which is looked, without gradients and without autocast; entered for each operation, so kept."""
+
+    def __enter__(self) -> None:
+        self._grad = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)  # noqa: FBT003 - as torch has it
+        self._guard = torch._C._DisableAutocast()
+        self._guard.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._guard.__exit__(kind, error, trace)
+        torch._C._set_grad_enabled(self._grad)
 
 
 def _is_whole(tensor: Tensor) -> bool:
