@@ -405,10 +405,8 @@ class _Quietly:
         self._guard = torch._C._DisableAutocast()
         self._guard.__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._guard.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._guard.__exit__(*raised)
         torch._C._set_grad_enabled(self._grad)
 
 
