@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
-from harness.cli.options import DataOption, RunOption, TargetArgument, console, progress, say, session
+from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.error import UsageError, did_you_mean
 from harness.work.ending import Ending
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from harness.record import RunFolder
 
 
-def train(target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None) -> None:
+def train(
+    target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None, *, quiet: QuietOption = False
+) -> None:
     """Train the chapter's models for real: curves, learned parameters, overfitting."""
     from harness.bench import experiment
     from harness.calling.discovery import load
@@ -44,7 +46,8 @@ def train(target: TargetArgument = "cases", data: DataOption = None, run: RunOpt
                     bar.update(task, advance=1, description=getattr(row, "case", "samples"))
                 opened.done += 1
         opened.end(ending)
-    print_training(console(), rows)
+    if not quiet:
+        print_training(console(), rows)
     if ending.early:
         say(f"{ending.early}: the rest was not trained")
     say(f"data: {prepared.source.note}")
@@ -110,6 +113,8 @@ def bench(
     seconds: Annotated[float | None, _option("seconds")] = None,
     seeds: Annotated[int | None, _option("seeds")] = None,
     data_sets: Annotated[Sequence[str] | None, _option("data_sets")] = None,
+    *,
+    quiet: QuietOption = False,
 ) -> None:
     """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
 
@@ -158,7 +163,7 @@ def bench(
         codes = []
         for suite in wanted:
             try:
-                codes.append(_one_suite(suite, target, opened.folder, settings))
+                codes.append(_one_suite(suite, target, opened.folder, settings, quiet=quiet))
             except benchmark.IdleError as error:
                 # Who names a suite wants it; who names none wants those that have something to do.
                 if suites or (suite == wanted[-1] and not codes):
@@ -181,10 +186,10 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
         raise UsageError(rule="`--dataset` is for loaders", value=", ".join(suites), remedy="name `loaders`")
 
 
-def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings) -> int:
-    """Run one suite under a progress bar, and print its summary."""
+def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
+    """Run one suite under a progress bar, and print its summary, or how much it measured."""
     from harness.bench.run import run_suite
-    from harness.show.bench import print_summary
+    from harness.show.bench import print_skips, print_summary
 
     before = dict(folder.benchmarks()).get(name)
     try:
@@ -199,4 +204,4 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings) 
     finally:  # an interrupt keeps what was measured, and shows it
         document = dict(folder.benchmarks()).get(name)
         if document is not None and document != before:
-            print_summary(console(), name, document)
+            (print_skips if quiet else print_summary)(console(), name, document)

@@ -3,13 +3,14 @@
 What needs torch is imported inside the commands, so that ``--help`` is quick.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
 from harness.case import FLOATS, Break
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from harness.record import RunFolder
 
 PLAIN_WIDTH = 160
+LEAST_WIDTH = 20
+"""What ``COLUMNS`` asks for is at least as wide."""
 
 
 class PlainConsole(Console):
@@ -37,9 +40,11 @@ def say(text: str) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of the terminal's width, or a wide plain one where the output goes into a pipe or a file."""
+    """A console of the terminal's width; in a pipe or a file a plain one, as wide as ``COLUMNS`` says or widely."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return PlainConsole(stderr=stderr, width=None if terminal else PLAIN_WIDTH, soft_wrap=not terminal, highlight=False)
+    asked = os.environ.get("COLUMNS", "")
+    width = int(asked) if asked.isdecimal() and int(asked) >= LEAST_WIDTH else PLAIN_WIDTH
+    return PlainConsole(stderr=stderr, width=None if terminal else width, soft_wrap=not terminal, highlight=False)
 
 
 TargetArgument = Annotated[
@@ -116,6 +121,7 @@ CallOption = Annotated[
         help="How to call what has another signature: numpy or jax(axis=-1), file.py:adapter, or an expression.",
     ),
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables: the run and its report have them.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")]
 DataOption = Annotated[
     str | None,
@@ -125,7 +131,8 @@ DataOption = Annotated[
 
 def progress() -> Progress:
     """Return a progress bar on standard error; none where that is no terminal."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    left = TimeRemainingColumn(compact=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
     screen = console(stderr=True)
     # It stays there while what an implementation prints is sent elsewhere.
     screen.file = sys.stderr

@@ -11,6 +11,7 @@ from harness.cli.options import (
     FormulaOption,
     InputOption,
     OverOption,
+    QuietOption,
     RunOption,
     SeedOption,
     TargetArgument,
@@ -48,6 +49,7 @@ def survey(
     ] = None,
     seed: SeedOption = SEED,
     run: RunOption = None,
+    quiet: QuietOption = False,
     *,
     means: Means,
 ) -> None:
@@ -91,7 +93,8 @@ def survey(
     for remark in opened.remarks:
         say(f"run: {remark}")
     say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
-    print_survey(console(), discoveries, single=":" in target)
+    if not quiet:
+        print_survey(console(), discoveries, single=":" in target)
     early = f" -- {ending.early} after {done:,} of {count(total, 'part')}, the rest was not surveyed"
     say(f"{discoveries}{early if ending.early else ''}")
     ending.settle()

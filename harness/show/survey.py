@@ -1,6 +1,7 @@
 """What a person reads of a survey in the terminal: breaking points, the worst inputs, accumulators."""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -37,17 +38,79 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
     """
     breakings = [breaking for breaking in discoveries.breakings if single or breaking.declared]
     if any(breaking.value is not None or breaking.declared for breaking in breakings):
-        console.print(_breaking_table(breakings, single=single))
+        _print_breakings(console, breakings, single=single)
         if any(breaking.value is not None and breaking.certainty == "scanned" for breaking in breakings):
-            console.print(LEGEND, soft_wrap=True)
+            _print_filled(console, LEGEND)
     for held in _held(breakings) if single else ():
-        console.print(held, markup=False, soft_wrap=True)
+        _print_filled(console, held)
     if discoveries.worst:
-        console.print(_worst_table(discoveries.worst, single=single))
-    for text in _sums(discoveries.accumulators):
+        _print_worst(console, discoveries.worst, single=single)
+    for text in (*_sums(discoveries.accumulators), *_skips(discoveries)):
+        _print_filled(console, text)
+    # A replay is copied: it stays in one piece.
+    for text in (*_silences(discoveries), *_alarms(discoveries)):
         console.print(printable(text), markup=False, soft_wrap=True)
-    for text in (*_skips(discoveries), *_silences(discoveries), *_alarms(discoveries)):
-        console.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _print_breakings(console: Console, breakings: Sequence[Breaking], *, single: bool) -> None:
+    """Print a table, or a list where a table would have no room."""
+    if console.width >= TABLE_WIDTH:
+        console.print(_breaking_table(breakings, single=single))
+        return
+    console.print("Breaks at t")
+    for line in _breaking_list(breakings, width=console.width, single=single):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> None:
+    if console.width >= TABLE_WIDTH:
+        console.print(_worst_table(worst, single=single))
+        return
+    console.print("Worst found")
+    for record in worst:
+        name = record.law if single else f"{record.case} {record.law}"
+        text = f"{name} [{record.dtype}]: {record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
+        sure = record.evidence if record.evidence == "proved" else "a lower bound"
+        _print_filled(console, f"{text} ({record.rows:,} rows, {sure})")
+
+
+TABLE_WIDTH = 150
+"""Columns below which there is a list in place of a table."""
+
+
+def _print_filled(console: Console, text: str) -> None:
+    for line in _filled(text, console.width):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _filled(text: str, width: int, indent: str = "") -> list[str]:
+    """Break a text between words; its further lines are indented."""
+    further = f"{indent}  "
+    lines = textwrap.wrap(
+        printable(text), width, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+    )
+    return [line.replace(_WHOLE, " ") for line in lines]
+
+
+_WHOLE = "\N{NO-BREAK SPACE}"
+"""Between two words that stay on one line."""
+
+
+def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -> Iterator[str]:
+    """Yield the rows of the table as lines: the law and what happens, then the numbers, each in one piece."""
+    groups: dict[tuple[str, str, str], list[Breaking]] = {}
+    for breaking in breakings:
+        if breaking.value is not None or breaking.declared:
+            groups.setdefault((breaking.case, breaking.law, breaking.ray), []).append(breaking)
+    for (case, law, ray), group in groups.items():
+        shown = next((breaking for breaking in group if breaking.dtype == "float32"), group[0])
+        name = law if single else f"{case} {law}"
+        forms = _forms(group)
+        yield from _filled(f"{name} on {ray}, {shown.formula}: {what_happens(shown)}", width)
+        numbers = [
+            f"{breaking.dtype}{_WHOLE}{_cell(breaking).splitlines()[0].replace(' ', _WHOLE)}" for breaking in group
+        ]
+        yield from _filled("; ".join([*numbers, *([f"closed form {forms}"] if forms else [])]), width, indent="  ")
 
 
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:

@@ -105,14 +105,19 @@ def _grades(verdicts: Sequence[Verdict]) -> str:
 def _print_tables(console: Console, verdicts: Sequence[Verdict], *, single: bool) -> None:
     """Print what the laws of one function say on each device, or the cases of a package."""
     if not single:
-        console.print(_case_table(verdicts))
+        console.print(_case_table(verdicts, wide=console.width >= TABLE_WIDTH))
     for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
         if device != "cpu":
             console.print(f"on {device}:")
-        console.print(_law_table([verdict for verdict in verdicts if verdict.device == device]))
+        own = [verdict for verdict in verdicts if verdict.device == device]
+        console.print(_law_table(own, wide=console.width >= TABLE_WIDTH))
 
 
-def _law_table(verdicts: Sequence[Verdict]) -> Table:
+TABLE_WIDTH = 120
+"""Columns below which a table leaves out what can be asked for otherwise."""
+
+
+def _law_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
     dtypes = [dtype for dtype in (*FLOATS, ANY) if any(verdict.dtype == dtype for verdict in verdicts)]
     headings = ["verdict" if dtype == ANY else dtype for dtype in dtypes]
     table = Table(Column("law", overflow="fold"), *headings, "worst / bound", "examples", "rows", "statement")
@@ -121,7 +126,8 @@ def _law_table(verdicts: Sequence[Verdict]) -> Table:
         marks = [_mark(by_dtype[dtype]) if dtype in by_dtype else "–" for dtype in dtypes]
         first = next(iter(by_dtype.values()))
         drawn = [f"{sum(getattr(verdict, name) for verdict in by_dtype.values()):,}" for name in ("examples", "rows")]
-        table.add_row(law, *marks, _worst(by_dtype.values()), *drawn, escape(first.statement))
+        cells = (*drawn, escape(first.statement)) if wide else ()
+        table.add_row(law, *marks, _worst(by_dtype.values()), *cells)
     return table
 
 
@@ -142,25 +148,26 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
     return f"{verdict.deviation:.3g} / {verdict.bound:.3g} {verdict.unit}"
 
 
-def _case_table(verdicts: Sequence[Verdict]) -> Table:
+def _case_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
     graded = grades(verdicts)
-    table = Table(Column("case", overflow="fold"), Column("contract", overflow="fold"), "grade")
-    for heading in ("holds", "expected", "lost", "failing", "examples", "rows"):
+    names = (Column("case", overflow="fold"), *([Column("contract", overflow="fold")] if wide else []))
+    table = Table(*names, "grade")
+    for heading in ("holds", "expected", "lost", "failing", *(("examples", "rows") if wide else ())):
         table.add_column(heading, justify="right")
     for case, contract in dict.fromkeys((verdict.case, verdict.contract) for verdict in verdicts):
         own = [verdict for verdict in verdicts if (verdict.case, verdict.contract) == (case, contract)]
         counts = Counter(verdict.status for verdict in own)
         failed = sum(verdict.status.fails for verdict in own)
+        drawn = [f"{sum(getattr(verdict, name) for verdict in own):,}" for name in ("examples", "rows")]
         table.add_row(
             escape(case),
-            contract,
+            *([contract] if wide else []),
             _worst_grade([value for (name, _), value in graded.items() if name == case]),
             str(counts[Status.HOLDS]),
             str(counts[Status.EXPECTED] or "–"),
             str(counts[Status.LOST] or "–"),
             f"[bold red]{failed}[/]" if failed else "–",
-            f"{sum(verdict.examples for verdict in own):,}",
-            f"{sum(verdict.rows for verdict in own):,}",
+            *(drawn if wide else []),
         )
     return table
 

@@ -39,6 +39,23 @@ def print_summary(console: Console, suite: str, document: Mapping[str, Any]) -> 
         What pytest-benchmark wrote of it.
     """
     _SUMMARIES[suite](console, document)
+    _print_reasons(console, document)
+
+
+def print_skips(console: Console, suite: str, document: Mapping[str, Any]) -> None:
+    """Print how much a suite measured, and why it skipped what it skipped.
+
+    Parameters
+    ----------
+    console, suite, document
+        As :func:`print_summary` takes them.
+    """
+    number = len(document.get("benchmarks", ()))
+    console.print(f"{suite}: {number} benchmark{'s' * (number != 1)}", markup=False)
+    _print_reasons(console, document)
+
+
+def _print_reasons(console: Console, document: Mapping[str, Any]) -> None:
     reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
     for reason, number in reasons.items():
         console.print(f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})", markup=False, soft_wrap=True)
