@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from harness.record import Status, early, failing, findings, sentence, verdict_line
 from reports.reading import Reading
-from reports.summary import FAILING, refuted, since, surveyed
+from reports.summary import FAILING, further, refuted, since
 from reports.text import clean, count, cut, listing
 
 MOST_CHARACTERS = 260
@@ -21,7 +21,7 @@ def headline(reading: Reading) -> str:
         The run.
     """
     found = findings(reading.verdicts, [status for status in Status if status.fails])
-    others = [*surveyed(reading.survey), *(said for proof in reading.proofs for said in refuted(proof))]
+    others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
@@ -33,10 +33,10 @@ def headline(reading: Reading) -> str:
     return _calm(reading)
 
 
-def _rest(reading: Reading, further: int, others: int) -> str:
+def _rest(reading: Reading, causes: int, others: int) -> str:
     """Say what else is wrong, or that the rest holds."""
-    if further + others:
-        return f"{count(further + others, 'further finding')} below."
+    if causes + others:
+        return f"{count(causes + others, 'further finding')} below."
     failed, ran = len(failing(reading.verdicts)), _ran(reading)
     return "Everything else holds." if ran > failed else "Nothing that was checked holds."
 

@@ -35,7 +35,7 @@ def in_short(reading: Reading) -> list[str]:
         found(finding) for finding in findings(reading.verdicts, [status for status in Status if status.fails])
     ]
     sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
-    sentences += surveyed(reading.survey)
+    sentences += further(reading)
     more = [f"{count(len(sentences) - IN_SHORT, 'further finding')} on the page."] if len(sentences) > IN_SHORT else []
     return [*sentences[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
 
@@ -75,6 +75,17 @@ def refuted(proof: Proof) -> list[str]:
         return [f"{proof.case} could not be proved anything of {where}: {cut(proof.error, most=300)}."]
     broken = (outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN)
     return [f"{proof.case} breaks {law} {where}, found by visiting every input." for law in broken]
+
+
+def further(reading: Reading) -> list[str]:
+    """Return what a survey says that no verdict does: a law that is broken is said once."""
+    known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
+    survey = reading.survey
+    new = Surveyed(
+        tuple(record for record in survey.breakings if (record.case, record.law, record.dtype) not in known),
+        tuple(record for record in survey.worst if (record.case, record.law, record.dtype) not in known),
+    )
+    return surveyed(new)
 
 
 def surveyed(survey: Surveyed) -> list[str]:

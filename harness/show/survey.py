@@ -54,7 +54,7 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
 
 def _print_breakings(console: Console, breakings: Sequence[Breaking], *, single: bool) -> None:
     """Print a table, or a list where a table would have no room."""
-    if console.width >= TABLE_WIDTH:
+    if console.width >= (WHOLE_TABLE_WIDTH if single else TABLE_WIDTH):
         console.print(_breaking_table(breakings, single=single))
         return
     console.print("Breaks at t")
@@ -76,6 +76,9 @@ def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> N
 
 TABLE_WIDTH = 150
 """Columns below which there is a list in place of a table."""
+
+WHOLE_TABLE_WIDTH = 180
+"""The same for one function, whose numbers have their hexadecimal spelling beneath them."""
 
 
 def _print_filled(console: Console, text: str) -> None:

@@ -71,7 +71,7 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each finding besides those on laws, with the sheet that shows it."""
     said = [sentence_ for proof in reading.proofs for sentence_ in summary.refuted(proof)]
-    said += summary.surveyed(reading.survey)
+    said += summary.further(reading)
     yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
     if len(said) > MOST_SENTENCES:
         yield f"{count(len(said) - MOST_SENTENCES, 'further finding')} on the pages of the operations.", ""
