@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MARK = "harness_laws"
 """The mark that the decorator leaves on a test."""
 
+AUDIT = "harness_audit"
+"""The mark of a test whose body is audited."""
+
 PROPERTY = "harness"
 """The property under which an item's verdict travels with its report, from worker to controller too."""
 
@@ -99,7 +102,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
     config.addinivalue_line("markers", f"{MARK}: laws to check, set by harness.parametrize_laws")
+    config.addinivalue_line("markers", f"{AUDIT}(mode='full'): fail where a line of the body goes numerically wrong")
     config.pluginmanager.register(_Once(), "harness-once")
+    config.pluginmanager.register(_Audited(), "harness-audited")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -174,6 +179,26 @@ class _Once:
         terminalreporter.stats["failed"] = [report for report in failed if report not in told]
         terminalreporter.stats[HELD] = [*failed] if told else []
         return (yield)
+
+
+class _Audited:
+    """Follow the body of a test that is marked, and fail it where one of its lines goes numerically wrong."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """Audit the call, and nothing of what prepares it."""
+        mark = pyfuncitem.get_closest_marker(AUDIT)
+        if mark is None:
+            return (yield)
+        from harness.auditor.audit import audit
+
+        with audit(name=pyfuncitem.name, **mark.kwargs) as found:
+            result = yield
+        if found.findings:
+            pytest.fail(str(found), pytrace=False)
+        if not found.record.ends:
+            pytest.fail("the test calls no backward and no model: nothing was audited", pytrace=False)
+        return result
 
 
 HELD = "held back"

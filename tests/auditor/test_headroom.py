@@ -1,0 +1,103 @@
+"""The narrowest headroom foretells what breaks: ten stories, each of which goes a step further until it does.
+
+Told is a factor below two at the line that breaks, at least one step before it does.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.record.audit_text import WARNS
+
+Story = Callable[[int], object]
+
+
+def grown(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Normal numbers that want a gradient."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+
+
+def naive_softmax(step: int, dtype: torch.dtype, start: float) -> None:
+    """Logits that grow by a quarter."""
+    z = grown((8, 10), dtype) * (start * 1.25**step)
+    e = z.exp()
+    (e / e.sum(1, keepdim=True)).float().square().sum().backward()
+
+
+def softplus_by_definition(step: int) -> None:
+    """The same in a logarithm."""
+    torch.log(1 + torch.exp(grown((32,)) * (5 * 1.25**step))).sum().backward()
+
+
+def rate_that_falls(step: int, dtype: torch.dtype, start: float) -> None:
+    """By a quarter a step, until no weight moves."""
+    w = (torch.arange(1, 65) / 64).to(dtype).requires_grad_()
+    (w * torch.ones_like(w)).float().sum().backward()
+    torch.optim.SGD([w], start * 0.75**step).step()
+
+
+def running_sum(step: int, dtype: torch.dtype, start: int) -> None:
+    """A quarter longer each time."""
+    total = torch.zeros((), dtype=dtype)
+    for _ in range(int(start * 1.25**step)):
+        total = total + 1
+    (grown((3,)).square().sum() * total.float()).backward()
+
+
+def long_sum(step: int) -> None:
+    """Of entries whose sum overflows in the end."""
+    x = torch.full((int(1000 * 1.3**step),), 10.0, dtype=torch.float16, requires_grad=True)
+    (x.sum() / 1000).backward()
+
+
+def squares(step: int) -> None:
+    """Of features that grow."""
+    (grown((8, 8), torch.float16) * (10 * 1.25**step)).pow(2).mean().backward()
+
+
+def scores(step: int) -> None:
+    """Of attention that is not scaled."""
+    q = grown((8, 64), torch.float16) * (2 * 1.25**step)
+    (q @ q.t()).float().mean().backward()
+
+
+def lengths(step: int) -> None:
+    """In float32, near the root of its largest number."""
+    (grown((8, 8)) * (1e17 * 1.25**step)).square().sum(1).sqrt().log().mean().backward()
+
+
+STORIES: dict[str, Story] = {
+    "naive softmax in float32": lambda step: naive_softmax(step, torch.float32, 8.0),
+    "naive softmax in float16": lambda step: naive_softmax(step, torch.float16, 1.0),
+    "softplus by definition": softplus_by_definition,
+    "rate in bfloat16": lambda step: rate_that_falls(step, torch.bfloat16, 0.05),
+    "rate in float16": lambda step: rate_that_falls(step, torch.float16, 0.01),
+    "running sum in float16": lambda step: running_sum(step, torch.float16, 500),
+    "running count in bfloat16": lambda step: running_sum(step, torch.bfloat16, 60),
+    "long sum in float16": long_sum,
+    "squares in float16": squares,
+    "scores in float16": scores,
+    "lengths in float32": lengths,
+}
+
+
+def told_before(story: Story) -> int | None:
+    """How many steps before it breaks a line's headroom is first below two; ``None`` where it is not."""
+    told: int | None = None
+    for step in range(40):
+        with harness.audit() as found:
+            story(step)
+        if found.findings:
+            return None if told is None else step - told
+        if told is None and any(room.factor < WARNS for room in found.headroom):
+            told = step
+    raise AssertionError("it never breaks")
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_is_about_to_break_is_told_a_step_before(name: str) -> None:
+    """In every one of the stories."""
+    assert (told_before(STORIES[name]) or 0) >= 1
