@@ -104,8 +104,8 @@ def values(nodes: Iterable[Node], environment: Environment, *, swapped: bool = F
 
 
 def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool) -> NDArray[Any]:
-    if swapped and one.operation in _SWAPPED:
-        return np.asarray(_SWAPPED[one.operation](*of))
+    if swapped and one.operation in SWAPPED:
+        return np.asarray(SWAPPED[one.operation](*of))
     if one.operation in _UNARY:
         return _UNARY[one.operation](of[0])
     if one.operation in _BINARY:
@@ -124,11 +124,12 @@ def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool)
     raise NotImplementedError(one.operation)
 
 
-_SWAPPED: Mapping[str, Callable[..., Any]] = {
+SWAPPED: Mapping[str, Callable[..., Any]] = {
     "less": np.less_equal,
     "not_more": np.less,
     "first_largest": lambda x: first_largest(x, last=True),
 }
+"""Operations on which a tie depends, and how each breaks it the other way."""
 
 
 def nearest(value: Any) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from harness.floats import Array, DoubleDouble, Format, Oracle, lift, to_arb
 from harness.floats import double_double as dd
-from harness.formula.arithmetic import Environment, pairs, values
+from harness.formula.arithmetic import SWAPPED, Environment, pairs, values
 from harness.formula.ball import evaluated
 from harness.formula.node import ENTRY, ROW, Node, order
 from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
@@ -154,6 +154,8 @@ class Quantity:
         """Where it depends on how a tie is broken: a gradient at a kink."""
         environment = self.environment(given)
         nodes = self._true_orders[-1]
+        if not any(node.operation in SWAPPED for node in nodes):
+            return np.zeros(self._out(np.zeros(()), self._shape(environment)).shape, dtype=bool)
         one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
         with np.errstate(all="ignore"):
             same = (np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))) | (one == other)
@@ -192,9 +194,7 @@ class Quantity:
             if x.dtype == np.bool_ or (self.by_rows and x.shape[-1] > LONG):
                 continue
             if self.by_rows and one.extent == ENTRY and x.shape[-1] > FEW:
-                by_signs = _signs(x.shape[-1])[:, None, :] * x
-                changes = tangents(nodes, found, {name: by_signs})[nodes[-1]]
-                moved = moved + (0.0 if changes is None else 2.0 * np.sqrt((changes**2).mean(0)))
+                moved = moved + self._by_signs(nodes, found, name, x)
                 continue
             jacobian = tangents(nodes, found, {name: _units(x, by_rows=self.by_rows and one.extent == ENTRY)})[
                 nodes[-1]
@@ -206,6 +206,20 @@ class Quantity:
             moved = moved + _least_shift(jacobian, entries)
             slopes = slopes + np.abs(jacobian).sum(0)
         return moved, slopes
+
+    def _by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
+        """Twice the root mean square of the changes along entries of random signs, less a shift where that is free."""
+        together = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
+        signs = _signs(x.shape[-1])[:, None, :]
+        if together is None:
+            return 0.0
+        apart = tangents(nodes, found, {name: signs * np.ones(x.shape)})[nodes[-1]]
+        whole = 0.0 if apart is None else np.sqrt((apart**2).mean(0))
+        shifts = [0.0]
+        if any((np.abs(together[0] - c) <= 1e-9 * np.maximum(whole, c)).all() for c in (0.0, 1.0)):
+            shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
+        changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
+        return np.minimum.reduce([2.0 * np.sqrt((change**2).mean(0)) for change in changes if change is not None])
 
 
 def _units(x: Array, *, by_rows: bool) -> Array:
