@@ -4,14 +4,16 @@ What every operation has comes with it: the laws of ``implementation`` and ``len
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.floats import Format
+from harness.floats import Format, to_array
 from harness.formula import inputs as of_inputs
 from harness.formula.grammar import Formula, parsed
 from harness.formula.inputs import COTANGENT
@@ -21,7 +23,18 @@ from harness.formula.node import order
 from harness.formula.remark import remark
 from harness.formula.sense import agree
 from harness.formula.spelling import spelling
-from harness.laws import Contract, Law, Ray, implementation_laws, on_long_rows
+from harness.laws import (
+    Axes,
+    Contract,
+    Example,
+    Inputs,
+    Law,
+    Ray,
+    implementation_laws,
+    many_rows,
+    no_drift,
+    on_long_rows,
+)
 from harness.laws.derivative import derivative_laws
 
 EXAMPLES = 16
@@ -87,17 +100,18 @@ def contract_of(text: str, name: str = "") -> Contract:
     gradients = list(laws.gradients())
     first = gradients[0] if gradients else None
     derived: list[Law] = []
+
+    def long(format_: Format) -> st.SearchStrategy[Example]:
+        return of_inputs.long(formula, format_)
+
     if formula.by_rows:
-        derived.append(
-            on_long_rows(
-                value,
-                lambda format_: of_inputs.long(formula, format_),
-                cause="a sum is kept in 16 bits, or a block ends before the row does",
-                examples=8,
-            )
-        )
+        cause = "a sum is kept in 16 bits, or a block ends before the row does"
+        derived.append(on_long_rows(value, long, cause=cause, examples=8))
     if first is not None:
-        derived += derivative_laws(first, second=False)
+        on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
+        derived += [replace(law, examples=min(law.examples or EXAMPLES, 6)) for law in on_long]
+    if not model.whole:
+        derived.append(no_drift(value, _many(model)))
     names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
     return Contract(
         name or text,
@@ -119,6 +133,20 @@ def contract_of(text: str, name: str = "") -> Contract:
         examples=EXAMPLES,
         remark=cache(lambda: remark(model)),
     )
+
+
+def _many(model: Model) -> Inputs:
+    """Many ordinary rows."""
+    domains = model.formula.domains
+    rows = many_rows({name: Axes(model.axes(name)) for name in model.names})
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        def member(name: str, x: Tensor) -> Tensor:
+            return of_inputs.admitted(to_array(x).reshape(len(x), -1), domains[name], format_).reshape(x.shape)
+
+        return rows(format_).map(lambda example: {name: member(name, x) for name, x in example.items()})
+
+    return inputs
 
 
 def _shows_nan(formula: Formula) -> bool:

@@ -32,7 +32,7 @@ DECLARED = {"rms_norm": {"eps": 1e-5}, "layer_norm": {"eps": 1e-5}}
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
-    """In float32 the median ratio is from two thirds to three, and the oracles agree to the last bit that either bound sees."""
+    """In float32 the median ratio is from two thirds to three; the oracles agree as far as the bound by hand sees."""
     contract, format_ = contract_named(name), FORMATS["float32"]
     model = Model(parsed(spelling(FORMULAS[name])))
     value = next(law for law in contract.laws if law.name == "value")

@@ -1,0 +1,146 @@
+"""The contract of a formula, from Python and the command, and what is said before it is judged."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import harness
+from harness import cli
+from harness.contracts import contract_named
+from harness.floats import FORMATS
+from harness.laws import rays_of
+from harness.record import Property, Status
+from harness.record.property import OPERATION
+from harness.surveyor.explore import survey
+
+QUICK = {"dtypes": ["float32"], "examples": 4}
+
+
+def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
+    """With the point, and what the problem itself loses there."""
+    said = contract_named("formula: x * (1 + erf(x / sqrt(2))) / 2").remark
+    assert said is not None
+    assert "keeps no digit as written from x = -5.2" in str(said())
+    assert "the problem itself loses 4 bits" in str(said())
+    leaves = contract_named("formula: exp(x) / sum(exp(x))").remark
+    assert leaves is not None
+    assert "leaves the range as written from x = " in str(leaves())
+    stable = contract_named("formula: x * erfc(-x / sqrt(2)) / 2").remark
+    assert stable is not None
+    assert stable() is None
+
+
+def test_what_is_said_of_a_formula_fails_nothing() -> None:
+    """It is no property of the implementation."""
+    one = Property(case="a", name=OPERATION, dtype="", value="", sentence="said")
+    assert not one.fails(strict=True)
+
+
+def test_a_gradient_in_every_input_is_judged() -> None:
+    """And one in a constant is not asked."""
+    laws = ["gradient", "gradient_in_y"]
+    detached = harness.check(lambda x, y: x * y.detach(), formula="x * y", laws=laws, **QUICK)
+    assert {verdict.law for verdict in detached.failing} >= {"gradient_in_y"}
+    asked = harness.check(
+        lambda x, y: x * y.detach(), formula="x * y", inputs={"y": "constant"}, laws=laws[:1], **QUICK
+    )
+    assert asked.failing == []
+
+
+def test_a_branch_that_is_not_taken_has_no_part_in_the_gradient() -> None:
+    """The NaN of a single ``where`` is found."""
+    formula = "where(x < 0.001, 0, sqrt(max(x, 0.001)))"
+
+    def naive(x: Tensor) -> Tensor:
+        return torch.where(x < 0.001, torch.zeros_like(x), x.clamp(min=0).sqrt())
+
+    def careful(x: Tensor) -> Tensor:
+        return torch.where(x < 0.001, torch.zeros_like(x), x.clamp(min=0.001).sqrt())
+
+    facts = {"formula": formula, "laws": ["value", "gradient", "gradient_finite"], **QUICK}
+    assert "gradient_finite" in [verdict.law for verdict in harness.check(naive, **facts).failing]
+    assert harness.check(careful, **facts).failing == []
+
+
+def test_a_loss_over_all_is_called_on_each_group() -> None:
+    """And one that forgets to divide is found."""
+    laws = ["value", "gradient", "calls_agree", "any_layout"]
+    facts = {"formula": "mean((x - y) ** 2)", "over": "all", "laws": laws, **QUICK}
+    assert harness.check(lambda x, y: ((x - y) ** 2).mean(), **facts).failing == []
+    assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
+
+
+def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
+    """Of rows."""
+
+    def scaled(x: Tensor, keep: Tensor, t: Tensor) -> Tensor:
+        return torch.where(keep, x, torch.zeros_like(x)).sum(-1) / t
+
+    facts = {
+        "formula": "sum(where(keep, x, 0)) / t",
+        "inputs": {"keep": "mask", "t": "positive per_row"},
+        "laws": ["value", "gradient", "gradient_in_t"],
+        **QUICK,
+    }
+    assert harness.check(scaled, **facts).failing == []
+    assert harness.check(lambda x, keep, t: x.sum(-1) / t + 0 * keep.sum(), **facts).failing != []
+
+
+def test_a_kink_is_left_open() -> None:
+    """Either derivative will do there, and the mean of both."""
+    for function in (torch.abs, lambda x: torch.where(x > 0, x, -x)):
+        assert harness.check(function, formula="abs(x)", laws=["gradient"], **QUICK).failing == []
+
+
+def test_in_float64_special_functions_are_decided_by_balls() -> None:
+    """As there is no enclosure of them in double-double."""
+    facts = {"dtypes": ["float64"], "examples": 2, "laws": ["value", "digits_not_lost"]}
+    assert [v.status for v in harness.check(torch.erfc, formula="erfc(x)", **facts)] == [Status.HOLDS] * 2
+    wrong = harness.check(lambda x: 1 - torch.erf(x), formula="1 - erf(x)", form="erfc(x)", **facts)
+    assert wrong[0].status is Status.BROKEN
+
+
+def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
+    """A bug of a few numbers around one is found."""
+
+    def shifted(x: Tensor) -> Tensor:
+        return torch.where((x - 123.456).abs() < 1e-4, x + 1, functional.relu(x - 123.456))
+
+    found = harness.check(shifted, formula="max(x - 123.456, 0)", dtypes=["float32"], laws=["value"])
+    assert found.failing != []
+
+
+def test_a_survey_finds_where_a_formula_breaks() -> None:
+    """To the number, and along each input."""
+    contract = "formula(x, y): exp(x) / (exp(x) + exp(y))"
+    assert [ray.name for ray in rays_of(contract_named(contract))] == ["x = t", "x = -t", "y = t", "y = -t"]
+    found = survey(lambda x, y: x.exp() / (x.exp() + y.exp()), contract, dtypes=["float32"], batches=0)
+    points = [one.value for one in found.breakings if (one.law, one.ray) == ("finite", "x = t")]
+    assert points == [pytest.approx(FORMATS["float32"].log_max, rel=1e-6)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--formula", "x * tahn(x)"], "character 5"),
+        (["--form", "tanh(x)"], "`--form` goes with `--formula`"),
+        (["--formula", "x", "--contract", "softmax"], "a contract or a formula, got both"),
+        (["--formula", "x", "--over", "columns"], "over `rows`, `all`, got `columns`"),
+        (["--formula", "x", "--input", "x"], "NAME=DOMAIN"),
+        (["--formula", "x", "--over", "all"], "a formula over all reduces"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence(
+    options: list[str], said: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And exit code 2, before any process is started."""
+    (workplace / "mine.py").write_text("def f(x):\n    return x\n")
+    monkeypatch.setattr(sys, "argv", ["harness", "check", "mine.py:f", *options])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
