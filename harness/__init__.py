@@ -24,6 +24,7 @@ _HOMES = {
     "audit": "harness.auditor.audit",
     "check": "harness.api",
     "explain": "harness.show.listing",
+    "load_ipython_extension": "harness.api",
     "parametrize_laws": "harness.plugin",
     "survey": "harness.surveyor.explore",
 }

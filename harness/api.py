@@ -1,5 +1,6 @@
 """Checks: the Python door to verdicts, for a script, a notebook or a test."""
 
+import ast
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.probe import Probe
+from harness.work.progress import followed
 
 
 def check(
@@ -96,7 +98,7 @@ def check(
         return Verdicts(
             (
                 decide(probe.judged(job), examples=examples, seed=seed, seconds=seconds, corpora=corpora)
-                for job in listed
+                for job in followed(listed, f"checking {case.name}")
             ),
             properties.values(),
         )
@@ -255,3 +257,29 @@ def checks(
 
 def _nothing(*_: Any) -> None:
     """Stand in for the implementation until the test names it."""
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Have a notebook check the function that a cell defines: ``%load_ext harness``, then ``%%check softmax float32``.
+
+    Parameters
+    ----------
+    shell
+        That of IPython.
+
+    Notes
+    -----
+    The contract is that of the function's name where the line names none; further words are dtypes. The cell is run as
+    any other, and its last function, or class, is checked.
+    """
+    shell.register_magic_function(lambda line, cell: _check_cell(shell, line, cell), "cell", "check")
+
+
+def _check_cell(shell: Any, line: str, cell: str) -> Verdicts:
+    defined = [node.name for node in ast.parse(cell).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    if not defined:
+        first = cell.strip().partition("\n")[0]
+        raise UsageError(rule="`%%check` checks what its cell defines", value=f"`{first}`", remedy="define a function")
+    shell.run_cell(cell).raise_error()
+    words = line.split()
+    return check(shell.user_ns[defined[-1]], words[0] if words else None, dtypes=words[1:])

@@ -6,15 +6,13 @@ Nothing but the run is read, so the same run gives the same bytes.
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
 from harness.record import RunFolder, Status, early, failing, proof_line, survey_line, verdict_line, write_atomically
 from reports.figures.trend import COLUMNS, trend_data
@@ -23,13 +21,11 @@ from reports.observation import documented, observed
 from reports.reading import Reading, read
 from reports.sheet import sheets
 from reports.summary import in_short, surveyed
-from reports.text import clean, count, fenced, markdown_text
+from reports.template import script, templates
+from reports.text import clean
 
 SUMMARY_BYTES = 1_000_000
 """Most of the Markdown: GitHub shows a step's summary of up to 1 MiB, and none of a longer one."""
-
-SCRIPTS = ("table.js", "watch.js")
-"""What the page can do where scripts run."""
 
 
 def write_report(
@@ -61,7 +57,7 @@ def write_report(
     """
     folder = run.path / "report" if target is None else target
     reading = read(run, earlier)
-    environment, page = _environment(), _page(reading)
+    environment, page = templates(), _page(reading)
     write_atomically(folder / "report.html", environment.get_template("report.html.j2").render(page))
     write_atomically(folder / "report.md", _markdown(environment, page))
     write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
@@ -82,7 +78,7 @@ def _page(reading: Reading) -> dict[str, Any]:
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
-    script, found = _script(), sheets(reading)
+    own, found = script(), sheets(reading)
     return {
         "run": reading.head,
         "verdict": verdict,
@@ -90,8 +86,8 @@ def _page(reading: Reading) -> dict[str, Any]:
         "outcome": outcome,
         "front": front(reading, found),
         "sheets": found,
-        "script": Markup(script),  # noqa: S704 - our own file
-        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        "script": Markup(own),  # noqa: S704 - our own file
+        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}",
     }
 
 
@@ -121,38 +117,6 @@ def _badge(reading: Reading) -> dict[str, Any]:
         else (f"no defect in {len(ran):,}", "brightgreen")
     )
     return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
-
-
-def _script() -> str:
-    """Return the page's script: the policy of the page allows this text and no other."""
-    return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
-
-
-def _environment() -> Environment:
-    """Return the templates' environment: HTML is escaped, an undefined name is an error."""
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=select_autoescape(["html.j2"], default=False),
-        undefined=StrictUndefined,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "breakable": _breakable,
-        "fenced": fenced,
-        "plain": markdown_text,
-        "counted": count,
-        "drawing": Markup,
-    }
-    return environment
-
-
-def _breakable(text: str) -> Markup:
-    """Return escaped text whose names may break after a dot and after an underscore."""
-    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])", ".<wbr>", str(escape(clean(text))))
-    return Markup(re.sub(r"_(?=\w)", "_<wbr>", dotted))  # noqa: S704 - escaped on the line above
 
 
 def _write_data(reading: Reading, folder: Path) -> None:

@@ -18,7 +18,7 @@ def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() 
         raise ValueError("<script>")
 
     html = harness.check(script, "softmax", laws=["value"], dtypes=["float32"])._repr_html_()
-    assert html.startswith("<p><b>verdict: 1 error")
+    assert "<b>verdict: 1 error" in html
     assert "<table>" in html
     assert "&lt;script&gt;" in html
     assert "<script>" not in html

@@ -1,8 +1,9 @@
 """The verdicts on one implementation, as a person looks at them: text, a frame, a table in a notebook."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.record import (
     Finding,
@@ -16,6 +17,7 @@ from harness.record import (
     verdict_line,
     violation_block,
 )
+from harness.work.logbook import notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,10 +73,49 @@ class Verdicts(list[Verdict]):
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
         found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
+        color = "#b3261e" if self.failing else "#1a7f37"
+        style = f"border-left:5px solid {color};padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem"
         return (
-            f"<p><b>{escape(verdict_line(self))}</b></p>{said}{''.join(f'<pre>{text}</pre>' for text in found)}"
-            f"<details><summary>{len(rows)} laws</summary>{table}</details>"
+            f'<div style="{style}"><p style="font-size:1.15em"><b>{escape(verdict_line(self))}</b></p>'
+            f"{_bars(self)}{said}{''.join(f'<pre>{text}</pre>' for text in found)}"
+            f"<details><summary>{len(rows)} laws</summary>{table}</details></div>"
         )
+
+    def plot(self) -> Any:
+        """Return how much of its bound each law uses up as a drawing; ``None`` where nothing was measured."""
+        return notebook().room_drawing(self)
+
+
+_COLORS = {
+    Status.HOLDS: "#1a7f37",
+    Status.LOST: "#0b5cad",
+    Status.EXPECTED: "#c99a2e",
+    Status.BROKEN: "#b3261e",
+    Status.UNEXPECTED: "#b3261e",
+    Status.ERROR: "#b3261e",
+    Status.SKIPPED: "#8c959f",
+}
+
+
+def _bars(verdicts: Sequence[Verdict]) -> str:
+    """Return a bar for each dtype: how many laws hold, lose digits, are broken."""
+    return "".join(
+        _bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
+        for dtype in dict.fromkeys(verdict.dtype for verdict in verdicts)
+    )
+
+
+def _bar(dtype: str, counts: Counter[Status]) -> str:
+    number = sum(counts.values())
+    pieces = "".join(
+        f'<i style="display:block;height:100%;width:{100 * counts[status] / number:.1f}%;background:{color}"></i>'
+        for status, color in _COLORS.items()
+        if counts[status]
+    )
+    said = ", ".join(f"{counts[status]} {status.value}" for status in _COLORS if counts[status])
+    bar = f'<span style="display:flex;width:16rem;height:0.7rem;background:#e3e7eb">{pieces}</span>'
+    row = "display:grid;grid-template-columns:6rem 16rem 1fr;gap:0.7rem;align-items:center"
+    return f'<div style="{row}"><code>{escape(dtype)}</code>{bar}<span>{said}</span></div>'
 
 
 _WIDTH = 100

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.record import Accumulator, Breaking, Passage, Profile, Record, Worst, survey_line
+from harness.record import (
+    Accumulator,
+    Breaking,
+    Passage,
+    Profile,
+    Record,
+    Worst,
+    disagreeing,
+    survey_line,
+    undeclared,
+    what_happens,
+)
+from harness.work.logbook import notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,3 +107,26 @@ class Discoveries:
     def __str__(self) -> str:
         """Return the outcome as one sentence."""
         return survey_line(self.breakings, self.worst)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: where it breaks in words, and the figure that moves."""
+        wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
+        said = [str(self)]
+        card: str = notebook().survey_card(
+            self._headline(), said, self.passages, self.profiles, self.breakings, broken=wrong
+        )
+        return card
+
+    def _headline(self) -> str:
+        """Return the first breaking point that is not declared, in float32 where there is one; that none was found."""
+        points = [breaking for breaking in self.breakings if breaking.value is not None]
+        points.sort(key=lambda breaking: (breaking.expected_break, breaking.dtype != "float32"))
+        if not points:
+            return f"Nothing breaks on the {len(self.breakings):,} rays that were followed."
+        first = points[0]
+        where = f"{first.case} breaks {first.law} from t = {first.value!r} in {first.dtype}, on {first.formula}"
+        return f"{where}: {what_happens(first)}."
+
+    def plot(self) -> Any:
+        """Return the error against the magnitude of the inputs as a drawing; ``None`` where none was measured."""
+        return notebook().error_drawing(self.profiles, self.breakings)

@@ -17,6 +17,7 @@ from harness.surveyor.part import Part
 from harness.surveyor.search import Budget
 from harness.timing.clock import threads
 from harness.verdict.job import Job, jobs
+from harness.work.progress import followed
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def survey(
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
     discoveries = Discoveries()
     with threads(1):
-        for exploration in listed:
-            discoveries.add(exploration.findings())
+        parts = [part for exploration in listed for part in exploration.parts]
+        for part in followed(parts, f"surveying {case.name}"):
+            discoveries.add(part.findings())
     return discoveries

@@ -1,0 +1,57 @@
+"""Progress in a notebook, where no terminal has a bar: how many pieces of how many, and the time that is left."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib import import_module
+from typing import Any, TypeVar
+
+EVERY_S = 0.3
+"""Seconds between two signs of life."""
+
+_Piece = TypeVar("_Piece")
+
+
+def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
+    """Yield pieces of work; in a notebook, with a bar above the result, which is taken away at the end.
+
+    Parameters
+    ----------
+    pieces
+        What is to be done.
+    what
+        What is done to them.
+    """
+    display = _display()
+    if display is None:
+        yield from pieces
+        return
+    begun, shown = time.monotonic(), 0.0
+    handle = display(_html(""), raw=True, display_id=True)
+    try:
+        for done, piece in enumerate(pieces):
+            now = time.monotonic()
+            if now - shown > EVERY_S:
+                handle.update(_html(_bar(what, done, len(pieces), now - begun)), raw=True)
+                shown = now
+            yield piece
+    finally:
+        handle.update(_html(""), raw=True)
+
+
+def _display() -> Any:
+    """Return how a notebook displays; ``None`` where there is none."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    return import_module("IPython.display").display
+
+
+def _html(text: str) -> dict[str, str]:
+    return {"text/html": text, "text/plain": ""}
+
+
+def _bar(what: str, done: int, total: int, elapsed_s: float) -> str:
+    left = f", {elapsed_s * (total - done) / done:.0f} s left" if done else ""
+    return f'{escape(what)} <progress value="{done}" max="{total}"></progress> {done:,} of {total:,}{left}'

@@ -1,0 +1,114 @@
+"""What a notebook shows of a survey and of verdicts: a card with the figure that moves, and drawings.
+
+A card is a page of its own in a frame, so that neither its style nor its script meets those of the notebook.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from markupsafe import Markup
+
+from harness.record import Breaking, Passage, Profile, RunFolder, Verdict, write_atomically
+from reports.figure import Figure
+from reports.figures.law import room
+from reports.figures.passage import watch
+from reports.figures.survey import DTYPE, magnitudes
+from reports.frame import FRAMES
+from reports.style import GRID, INK, LINE, MUTED, PAPER
+from reports.template import script, templates
+
+HEIGHT_PX = 900
+"""Of a card before its script says how high it is."""
+
+_COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAPER};background:{PAPER}"
+
+
+class Drawing:
+    """A drawing that a notebook shows, and that can be kept.
+
+    Parameters
+    ----------
+    svg
+        The element, as the page has it.
+    """
+
+    def __init__(self, svg: str) -> None:
+        self.svg = svg.replace("<svg ", f'<svg style="{_COLORS}" ', 1)
+
+    def _repr_svg_(self) -> str:
+        """Return what a notebook shows."""
+        return self.svg
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing as an SVG file and return its path."""
+        write_atomically(Path(path), self.svg)
+        return Path(path)
+
+
+def survey_card(
+    title: str,
+    sentences: Sequence[str],
+    passages: Sequence[Passage],
+    profiles: Sequence[Profile],
+    breakings: Sequence[Breaking],
+    *,
+    broken: bool,
+) -> str:
+    """Return a survey as HTML: what it found in a sentence, the figure that moves, and the error against the inputs.
+
+    Parameters
+    ----------
+    title, sentences
+        What was found, and what is to be said of it.
+    passages, profiles, breakings
+        Of the survey.
+    broken
+        Whether something breaks that is not declared.
+    """
+    page = (
+        templates()
+        .get_template("card.html.j2")
+        .render(
+            title=title,
+            sentences=sentences,
+            outcome="bad" if broken else "good",
+            watched=watch(passages),
+            figure=_error(profiles, breakings),
+            script=Markup(script()),  # noqa: S704 - our own file
+        )
+    )
+    frame = f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" height="{HEIGHT_PX}"'
+    return f'{frame} style="width:100%;border:1px solid #8c959f;border-radius:6px"></iframe>'
+
+
+def error_drawing(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Drawing | None:
+    """Return the error against the magnitude of the inputs; ``None`` where none was measured."""
+    figure = _error(profiles, breakings)
+    return None if figure is None else Drawing(figure.panels[0].svg)
+
+
+def room_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
+    """Return the share of its bound that each law uses up; ``None`` where none was measured."""
+    with TemporaryDirectory() as folder:
+        frame = FRAMES["verdicts"](_run(Path(folder), verdicts))
+    return Drawing(room(frame).panels[0].svg) if frame["ratio"].notna().any() else None
+
+
+def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure | None:
+    if not any(profile.dtype == DTYPE for profile in profiles):
+        return None
+    with TemporaryDirectory() as folder:
+        run = _run(Path(folder), profiles, breakings)
+        return magnitudes(FRAMES["profiles"](run), FRAMES["breakings"](run))
+
+
+def _run(folder: Path, *records: Sequence[Any]) -> RunFolder:
+    """Write records into a run, from which alone frames are made."""
+    run = RunFolder(folder)
+    for own in records:
+        if own:
+            run.write(type(own[0]), own)
+    return run

@@ -1,0 +1,44 @@
+"""The templates of the page and of what a notebook shows, and the scripts that they carry."""
+
+import re
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from reports.text import clean, count, fenced, markdown_text
+
+SCRIPTS = ("table.js", "watch.js")
+"""What the page can do where scripts run."""
+
+
+def script() -> str:
+    """Return the page's script: the policy of the page allows this text and no other."""
+    return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def templates() -> Environment:
+    """Return the templates' environment: HTML is escaped, an undefined name is an error."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=select_autoescape(["html.j2"], default=False),
+        undefined=StrictUndefined,
+        finalize=lambda value: clean(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "breakable": _breakable,
+        "fenced": fenced,
+        "plain": markdown_text,
+        "counted": count,
+        "drawing": Markup,
+    }
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Return escaped text whose names may break after a dot and after an underscore."""
+    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])", ".<wbr>", str(escape(clean(text))))
+    return Markup(re.sub(r"_(?=\w)", "_<wbr>", dotted))  # noqa: S704 - escaped on the line above

@@ -1,0 +1,107 @@
+"""What a notebook shows: cards, drawings, progress, and a cell that is checked."""
+
+import html
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import samples.run
+import samples.survey
+
+import harness
+from harness.error import UsageError
+from harness.record import Status
+from harness.show.notebook import Verdicts
+from harness.surveyor.discovery import Discoveries
+from harness.work import progress
+
+
+@pytest.fixture(scope="module")
+def found() -> Discoveries:
+    """Return a survey."""
+    found = Discoveries()
+    known = (samples.survey.breakings(), samples.survey.worst(), samples.survey.profiles(), samples.survey.passages())
+    found.add([record for records in known for record in records])
+    return found
+
+
+def test_a_survey_is_a_card_with_the_figure_that_moves(found: Discoveries) -> None:
+    """A page of its own in a frame: where it breaks first, then the figure with its data and its script."""
+    card = found._repr_html_()
+    (document,) = re.findall('srcdoc="([^"]*)"', card)
+    page = html.unescape(document)
+    assert "88.72283935546875" in page[page.index("<h1") : page.index("</h1>")]
+    assert 'id="watch-figure"' in page
+    assert '<script type="application/json">' in page
+    assert ">lost</text>" in page
+
+
+def test_what_a_case_is_called_is_no_markup_of_the_card() -> None:
+    """Neither in the frame nor in its title."""
+    evil, found = '"><script>alert(1)</script>', Discoveries()
+    found.add([breaking.model_copy(update={"case": evil}) for breaking in samples.survey.breakings()])
+    card = found._repr_html_()
+    assert "<script>alert" not in card
+    assert "<script>alert" not in html.unescape(re.findall('srcdoc="([^"]*)"', card)[0])
+
+
+def test_a_survey_and_verdicts_are_drawn_and_kept(found: Discoveries, tmp_path: Any) -> None:
+    """As SVG with the colours of paper; nothing measured is no drawing."""
+    for drawing in (found.plot(), Verdicts(samples.run.verdicts()).plot()):
+        assert drawing is not None
+        assert drawing._repr_svg_().startswith('<svg style="--ink:#1f2328')
+        assert drawing.save(tmp_path / "drawing.svg").read_text(encoding="utf-8") == drawing.svg
+    assert Discoveries().plot() is None
+
+
+def test_verdicts_have_a_bar_for_each_dtype() -> None:
+    """With how many laws hold in words, and the colour of the worst at the edge."""
+    statuses = [Status.HOLDS, Status.HOLDS, Status.BROKEN]
+    card = Verdicts(samples.run.verdict(it, law=f"law-{at}") for at, it in enumerate(statuses))._repr_html_()
+    assert "2 holds, 1 broken" in card
+    assert "border-left:5px solid #b3261e" in card
+
+
+def shell() -> Any:
+    """Return what a cell magic needs of IPython, which runs a cell as it is."""
+    own = SimpleNamespace(magics={}, user_ns={})
+    own.register_magic_function = lambda function, _kind, name: own.magics.update({name: function})
+
+    def run_cell(cell: str) -> Any:
+        exec(cell, own.user_ns)  # noqa: S102 - the cell of the test
+        return SimpleNamespace(raise_error=lambda: None)
+
+    own.run_cell = run_cell
+    return own
+
+
+def test_a_cell_that_defines_a_function_is_checked() -> None:
+    """By the contract and the dtypes of its line; its last function is meant."""
+    own = shell()
+    harness.load_ipython_extension(own)
+    cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
+    verdicts = own.magics["check"]("softmax float32", cell)
+    assert {verdict.dtype for verdict in verdicts} == {"float32"}
+    assert any("exp overflows" in str(finding.violation and finding.violation.cause) for finding in verdicts.findings)
+
+
+def test_a_cell_that_defines_nothing_is_refused() -> None:
+    """With the rule and the way out."""
+    own = shell()
+    harness.load_ipython_extension(own)
+    with pytest.raises(UsageError, match="define a function"):
+        own.magics["check"]("", "x = 1")
+
+
+def test_progress_is_shown_in_a_notebook_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many of how many, and how long it will take; elsewhere nothing."""
+    assert list(progress.followed([1, 2], "checking")) == [1, 2]
+    shown: list[str] = []
+    handle = SimpleNamespace(update=lambda data, **_: shown.append(data["text/html"]))
+    monkeypatch.setattr(progress, "_display", lambda: lambda *_, **__: handle)
+    monkeypatch.setattr(progress, "EVERY_S", -1.0)
+    assert list(progress.followed([1, 2], "checking <b>")) == [1, 2]
+    assert "checking &lt;b&gt;" in shown[0]
+    assert "1 of 2" in shown[1]
+    assert shown[-1] == ""
