@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,7 @@ class Findings:
                 "sentence": remark.sentence,
                 "remedy": remark.remedy,
                 "times": remark.times,
+                "law": _LAWS.get((remark.kind, remark.operation)),
             }
             yield AuditFinding(**place(remark.line), **facts, operation=remark.operation, dtype=remark.dtype)
 
@@ -171,6 +172,19 @@ def _why_still(update: Update) -> str:
     return f"{what} is {update.ratio:.1e} of their size, {name} resolves {2 * UNIT[update.dtype]:.1e}"
 
 
+_LAWS: Mapping[tuple[AuditKind, str], str] = {
+    (AuditKind.OVERFLOW, "exp"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.OVERFLOW, "expm1"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.UNDERFLOW, "exp"): "digits_not_lost --contract softmax",
+    (AuditKind.POLE, "log"): "finite_on_extreme_logits --contract log_softmax",
+    (AuditKind.MASKED, "_softmax"): "fully_masked_row --contract masked_softmax",
+    (AuditKind.CANCELLATION, "sub"): "digits_kept_at_an_offset --contract variance",
+    (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
+    (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
+}
+"""The law that says of an operation with a contract what happens at a line, by the line's kind and operation."""
+
+
 def _of_cause(found: Found) -> AuditFinding:
     operation = found.cause.operation
     return AuditFinding(
@@ -181,6 +195,7 @@ def _of_cause(found: Found) -> AuditFinding:
         operation=operation.name,
         dtype=dtype_name(operation.dtype),
         backward=operation.backward,
+        law=None if operation.backward else _LAWS.get((found.kind, operation.name)),
         reaches=tuple(dict.fromkeys(found.reaches)),
     )
 

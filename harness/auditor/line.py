@@ -90,12 +90,14 @@ class Lines:
 
     def _nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
         """The innermost frame that has lines to name, and whether autograd's engine was met before it."""
-        within = False
+        within, kinds = False, self._kinds
         while frame is not None:
-            kind = self._kind(frame.f_code)
-            if kind in (OWN, THEIRS):
-                break
-            within = within or kind == ENGINE
+            code = frame.f_code
+            kind = kinds[code] if code in kinds else self._kind(code)  # a call for each frame would cost the most
+            if kind != FOREIGN:
+                if kind != ENGINE:
+                    break
+                within = True
             frame = frame.f_back
         return frame, within
 

@@ -15,7 +15,7 @@ from harness.auditor.operator import FLOATING
 
 _SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
 
-SAMPLE = 16_384
+SAMPLE = 4_096
 """Elements from which the errors of a large result are told; ends are compared whole."""
 
 

@@ -19,8 +19,8 @@ from harness.auditor.replay import FAILURES, replay
 from harness.auditor.rules import Rules, Update, update_of
 from harness.auditor.shadow import Cell, Shadows
 
-_SWEEP = 64
-"""Operations after which storages that are gone are looked for."""
+_SWEEP, _SELDOM = 128, 2048
+"""Operations after which storages that are gone are looked for: with their shadows, and without."""
 
 _SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
@@ -163,7 +163,7 @@ class Watching(TorchDispatchMode):
 
     def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Given:
         self._seen += 1
-        if self._seen % _SWEEP == 0:
+        if self._seen % (_SWEEP if self.full else _SELDOM) == 0:
             self.shadows.sweep()
         line, asked = self.lines.asked()
         backward = asked is Pass.BACKWARD
@@ -172,14 +172,13 @@ class Watching(TorchDispatchMode):
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
         cells = [self.shadows.cell(tensor) for tensor in read]
-        sources, unit = [], 0.0
-        for tensor, cell in zip(read, cells, strict=True):
-            if id(tensor) in overwritten and _is_whole(tensor):
-                continue
-            state = cell.state
-            sources.append(Source(state.writer, state.error, state.spread, state.nan, state.inf, state.leaf))
-            unit = max(unit, cell.unit)
-        given = Given(operator, args, kwargs, line, backward, read, cells, written, tuple(sources), unit)
+        of_sources = cells
+        if overwritten:
+            pairs = zip(read, cells, strict=True)
+            of_sources = [cell for tensor, cell in pairs if id(tensor) not in overwritten or not _is_whole(tensor)]
+        sources = tuple([cell.state for cell in of_sources])
+        unit = max([cell.unit for cell in of_sources], default=0.0)
+        given = Given(operator, args, kwargs, line, backward, read, cells, written, sources, unit)
         if self.full:
             given.shadow_of = {
                 id(tensor): cell.shadow(tensor)
@@ -188,7 +187,7 @@ class Watching(TorchDispatchMode):
             }
         if asked is not Pass.FORWARD:
             self._last_backward = len(self.operations)
-        else:
+        elif self.full or unit > UNIT[torch.float32]:
             self._before_update(given, grad=grad)
         return given
 

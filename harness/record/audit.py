@@ -80,7 +80,7 @@ class AuditFinding(Record):
     reaches: tuple[str, ...] = ()
     """What it spoils: losses, gradients, updates, buffers, outputs."""
     law: str | None = None
-    """``CONTRACT LAW`` for ``harness explain``, where the cause is one that a contract's law is about."""
+    """What ``harness explain`` is asked, ``LAW --contract CONTRACT``, where a contract's law is about the cause."""
     times: Count = 1
 
 
