@@ -96,7 +96,7 @@ class AuditPieces:
         """What each call is about."""
         return [{"case": self._plan.name} for _ in range(self._plan.steps)]
 
-    def do(self, index: int) -> Document:  # noqa: ARG002 - each call is the next step
+    def do(self, index: int) -> Document:
         """Call the step once, and say what was found, and how it ended."""
         from harness.auditor.audit import audit
         from harness.calling.watch import Trust
@@ -107,7 +107,8 @@ class AuditPieces:
                 found.returned(Trust().call(self._step))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before
                 raised = _told(error)
-        return {"audit": found.record.model_dump(mode="json"), "raised": raised}
+        record = found.record.model_copy(update={"step": index + 1})
+        return {"audit": record.model_dump(mode="json"), "raised": raised}
 
 
 def _needed(step: "Callable[..., Any]") -> list[str]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from harness.work.carry_out import Hands
 
 Option = typer.Option
+TRENDS = 3
+"""Lines that come nearer to breaking, of which it is said when they would be there."""
+
 EXAMPLES = """
 \b
 Examples:
@@ -116,17 +119,19 @@ def _reason(reason: str, name: str) -> str:
 
 
 def _show(audits: "list[Audit]", written: dict[str, Path], *, verbose: bool, early: str) -> None:
-    from harness.record import audit_text, write_atomically
+    from harness.record import audit_text, trend_line, trends, write_atomically
     from harness.show.audit import AUDIT_WRITERS
 
-    shown: set[str] = set()
-    for one in audits:
-        if not one.operations:
-            continue  # it ended before there was anything to look at, which is said
-        text = audit_text(one, everything=verbose)
-        if text not in shown:
-            say(text)
-        shown.add(text)
+    # A step that ended before there was anything to look at is said to have.
+    looked_at = [one for one in audits if one.operations]
+    for one in [one for one in looked_at if one.findings][:1] or looked_at[-1:]:
+        say(audit_text(one, everything=verbose))
+        if len(audits) > 1:
+            say(
+                f"this is step {one.step:,} of {len(audits):,}, {'the first' if one.findings else 'none'} with findings"
+            )
+    for trend in trends(looked_at)[:TRENDS]:
+        say(trend_line(trend))
     if early:
         say(f"{early} after {len(audits):,} steps")
     for kind, file in written.items():

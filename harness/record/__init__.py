@@ -29,6 +29,7 @@ This package imports neither torch nor pandas.
 
 from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom
 from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest
+from harness.record.audit_trend import Trend, trend_line, trends
 from harness.record.estimate import (
     LEVEL,
     Estimate,
@@ -147,6 +148,7 @@ __all__ = [
     "Status",
     "Subject",
     "TensorText",
+    "Trend",
     "Verdict",
     "Violation",
     "Witness",
@@ -190,6 +192,8 @@ __all__ = [
     "standard_error",
     "summing",
     "survey_line",
+    "trend_line",
+    "trends",
     "unanswered",
     "unanswered_proofs",
     "undeclared",

@@ -113,6 +113,8 @@ class Audit(Record):
     kind: Literal["audit"] = "audit"
     case: str
     """``file.function`` of the step."""
+    step: Count = 1
+    """Which call of the step it was."""
     mode: Literal["full", "events"]
     findings: tuple[AuditFinding, ...]
     """The worst first."""
@@ -130,6 +132,6 @@ class Audit(Record):
     duration_s: Size
 
     @property
-    def key(self) -> str:
+    def key(self) -> tuple[str, int]:
         """What identifies the audit within a run."""
-        return self.case
+        return (self.case, self.step)

@@ -1,0 +1,65 @@
+"""How headroom changes over steps: which line comes nearer to breaking, and at which step it would be there.
+
+Headroom is told in bits, the logarithm of the factor that is left, and a line is laid through those by least squares:
+what grows by the same factor each step, as diverging logits do, loses the same number of bits.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import linear_regression
+
+from harness.record.audit import Audit, Headroom
+from harness.record.audit_text import place
+from harness.record.schema import Record
+
+LEAST = 3
+"""Steps from which on a trend is told."""
+
+FAR = 100
+"""Steps ahead up to which it is told."""
+
+
+class Trend(Record):
+    """A line that comes nearer to breaking."""
+
+    room: Headroom
+    """What it was in the last step."""
+    bits_a_step: float
+    """How much of the headroom is lost from step to step."""
+    gone_at: int
+    """The step at which nothing would be left of it."""
+
+
+def trends(audits: Sequence[Audit]) -> list[Trend]:
+    """Return the lines that come nearer to breaking, the first to be there first.
+
+    Parameters
+    ----------
+    audits
+        Of steps that follow each other.
+    """
+    rooms: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
+    for audit in audits:
+        for room in audit.headroom:
+            rooms[(room.file, room.line, room.quantity)].append((audit.step, room))
+    found = [trend for followed in rooms.values() if (trend := _trend(followed)) is not None]
+    return sorted(found, key=lambda trend: trend.gone_at)
+
+
+def _trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
+    known = [(step, math.log2(room.factor)) for step, room in followed if 0.0 < room.factor < math.inf]
+    if len(known) < LEAST or known[-1][1] <= 0.0:
+        return None
+    slope, intercept = linear_regression(*zip(*known, strict=True))
+    if slope >= 0.0 or known[-1][1] > FAR * -slope:
+        return None
+    return Trend(room=followed[-1][1], bits_a_step=-slope, gone_at=math.ceil(intercept / -slope))
+
+
+def trend_line(trend: Trend) -> str:
+    """Say which line comes nearer, how fast, and when it would be there."""
+    room = trend.room
+    at = place(room.file, room.line, room.function, room.module)
+    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits a step"
+    return f"trend: {at}: {what}, and would be gone at step {trend.gone_at:,}"

@@ -1,0 +1,33 @@
+"""Over several steps it is told which line comes nearer to breaking, and when it would be there."""
+
+import pytest
+from samples.audit import audit, room
+
+from harness.record import trend_line, trends
+
+
+def over(*factors: float) -> list:
+    """Steps in which one line has these factors left."""
+    return [
+        audit().model_copy(update={"step": step, "headroom": (room(factor=factor),)})
+        for step, factor in enumerate(factors, 1)
+    ]
+
+
+def test_what_loses_a_bit_a_step_is_gone_when_none_is_left() -> None:
+    """Sixteen-fold in the first step: four bits, of which nothing is left in the fifth."""
+    (trend,) = trends(over(16.0, 8.0, 4.0, 2.0))
+    assert trend.bits_a_step == pytest.approx(1.0)
+    assert trend.gone_at == 5
+    assert "falls by 1 bits a step, and would be gone at step 5" in trend_line(trend)
+
+
+@pytest.mark.parametrize("factors", [(2.0, 4.0, 8.0), (4.0, 4.0, 4.0), (4.0, 2.0), (4.0, 2.0, 0.5)])
+def test_no_trend_is_told_of_what_widens_stays_was_seen_twice_or_is_gone(factors: tuple[float, ...]) -> None:
+    """There is nothing to foretell."""
+    assert trends(over(*factors)) == []
+
+
+def test_a_line_that_is_far_from_breaking_is_let_alone() -> None:
+    """A thousandth of a bit a step, with twenty left."""
+    assert trends(over(*(2.0 ** (20 - 0.001 * step) for step in range(5)))) == []
