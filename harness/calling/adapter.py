@@ -20,13 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils.dlpack import from_dlpack
 
-from harness.calling.discovery import attribute
-from harness.calling.model import UnfitModelError
-from harness.case import Case
-from harness.error import UsageError, listed
+from ..case import Case
+from ..error import UsageError, listed
+from .importing import attribute
+from .model import UnfitModelError
 
 Adapter = Callable[..., Any]
 """``adapter(function, *inputs)`` returns what the function says of the inputs."""
@@ -198,19 +197,6 @@ def detaches(case: Case, inputs: Sequence[Any]) -> bool:
     witness = Witness(_like(function, inputs) if isinstance(function, nn.Module) else function)
     adapter_of(case.call)(witness, *inputs)
     return witness.taken is False or witness.given is True
-
-
-class Leaving(TorchFunctionMode):
-    """Sees whether a tensor becomes another library's array, which autograd does not follow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = False
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry the operation out."""
-        self.seen |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
-        return func(*args, **(kwargs or {}))
 
 
 def _is_model(function: Any) -> bool:

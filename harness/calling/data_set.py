@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.calling.discovery import attribute
+from harness.calling.importing import attribute
 from harness.error import UsageError
 
 _WHAT = "a data set is named as `module:name` or `file.py:name`"

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from harness.calling.discovery import is_shipped, load
 from harness.calling.own_cases import SHIPPED
 from harness.case import Break, Case
+
+
+class Loader(Protocol):
+    """What loads cases in another process, where they are called."""
+
+    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
+        """Return what a target names, each function standing in for one there."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,13 @@ class Target:
         """Whether the code is somebody else's, which is run in a process of its own."""
         return not is_shipped(self.target)
 
-    def cases(self) -> list[Case]:
+    def cases(self, elsewhere: Loader | None = None) -> list[Case]:
         """Load the cases.
+
+        Parameters
+        ----------
+        elsewhere
+            What loads them in another process; they are imported here when absent.
 
         Raises
         ------
@@ -41,4 +53,6 @@ class Target:
             If the target does not exist, cannot be imported, or holds no case.
         """
         claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        if elsewhere is not None:
+            return elsewhere.cases(self.target, self.contract, claims)
         return load(self.target, contract=self.contract, by_name=True, **claims)

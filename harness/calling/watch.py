@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from harness.calling import compiler
-from harness.calling.state import SETTINGS, Setting, read, restored
-from harness.record import Fault
+from ..record.fault import Fault
+from . import compiler
+from .state import SETTINGS, Setting, read, restored
 
 THOROUGH = 2
 """Calls of an implementation after which all settings are compared; after later ones only those that are quick to."""

@@ -108,6 +108,8 @@ def _options() -> list[inspect.Parameter]:
 
 def _option(limit: "Field[Any]") -> Any:
     said = limit.metadata
+    if said["least"] is None:
+        return Annotated[str | None, typer.Option(said["option"], help=said["help"], metavar="COMMAND")]
     return Annotated[float, typer.Option(said["option"], min=said["least"], help=said["help"])]
 
 

@@ -5,15 +5,12 @@ reads the same and seems sound. Here the blocks that an allocator hands out next
 in a last call torch itself fills what it hands out with NaN.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from harness.calling.compiler import uncompiled
+from harness.calling.surroundings import HERE, Surroundings
 from harness.calling.device import CPU
 from harness.floats import Array, Format, Measurement, compare_runs, worse
 from harness.laws.law import Law, law
@@ -23,10 +20,6 @@ CONTENTS = (0x00, 0xFF, 0x42)
 
 EXAMPLES = 8
 """Hypothesis examples of a law on how an operation is implemented: what it looks for shows on any batch."""
-
-_SIZES = tuple(2**power for power in range(4, 17))
-_SMALL, _FEW, _MANY = 1024, 4, 12
-"""So many blocks of each size, and of small ones more than the seven that glibc lays aside for other calls."""
 
 
 def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
@@ -48,58 +41,14 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
     )
 
 
-def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-    """Fill the blocks of memory that are handed out next, in less than a millisecond.
-
-    Parameters
-    ----------
-    byte
-        What each byte becomes.
-    sizes
-        Bytes of blocks to fill beside those of powers of two from 16 to 65,536; allocators keep blocks by size.
-    device
-        On this accelerator too.
-
-    Notes
-    -----
-    Blocks are allocated, filled and freed again, through torch and through NumPy, which keeps small ones for itself.
-    What a call frees and takes again by itself is not reached, and neither are the first bytes of a block, in which
-    the allocator keeps its links: a scalar that nobody initialised is an address, which may be too small to matter.
-    """
-    held: list[object] = []
-    for size in (*_SIZES, *sizes):
-        for _ in range(_MANY if size <= _SMALL else _FEW):
-            held += [torch.full((size,), byte, dtype=torch.uint8), np.full(size, byte, dtype=np.uint8)]
-            if device != CPU:
-                held.append(torch.full((size,), byte, dtype=torch.uint8, device=device))
-
-
-@contextmanager
-def unset_is_nan() -> Iterator[None]:
-    """Let torch fill the tensors that it hands out unset with NaN, those that a call frees and takes again among them.
-
-    Notes
-    -----
-    It does so where it is to be deterministic, which may change how it adds: nothing but NaN follows from the memory.
-    """
-    before = torch.get_deterministic_debug_mode()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Not `use_deterministic_algorithms`, which loads the compiler.
-        torch.set_deterministic_debug_mode("warn")
-        try:
-            yield
-        finally:
-            torch.set_deterministic_debug_mode(before)
-
-
 def repeated(
     call: Callable[[], Array],
     format_: Format,
     *,
-    between: Callable[[], object] = lambda: None,
+    between: Callable[[], Measurement | None] = lambda: None,
     sizes: Iterable[int] = (),
     device: str = CPU,
+    surroundings: Surroundings = HERE,
 ) -> Measurement:
     """Call three times and compare the bits of the answers with those of the first; NaN agrees with NaN.
 
@@ -112,16 +61,20 @@ def repeated(
     format_
         The format whose ulp is the unit; a zero of the other sign deviates by one.
     between
-        What is done before the last call.
+        What is done before the last call; what it finds to differ decides.
     sizes, device
-        See :func:`overwrite_freed`.
+        See :func:`harness.calling.memory.overwrite_freed`.
+    surroundings
+        Where the calls are carried out.
     """
     sizes = tuple(sizes)
     runs = []
     for byte in CONTENTS:
         if byte == CONTENTS[-1]:
-            between()
-        overwrite_freed(byte, sizes=sizes, device=device)
+            found = between()
+            if found is not None and found.broken:
+                return found
+        surroundings.overwrite_freed(byte, sizes=sizes, device=device)
         runs.append(call())
     first = runs[0]
     same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
@@ -130,7 +83,7 @@ def repeated(
     if agreed.broken:
         return agreed
     # What is compiled would be compiled anew, and is carried out operation by operation instead.
-    with uncompiled(), unset_is_nan():
+    with surroundings.uncompiled(), surroundings.unset_is_nan():
         filled = call()
     return worse(agreed, _newly_nan(filled, first)) if filled.shape == first.shape else agreed
 

@@ -8,20 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import (
-    ADAPTER_DETACHES,
-    NO_AUTOGRAD,
-    Leaving,
-    NotApplicable,
-    as_tensors,
-    called,
-    detaches,
-    no_numpy,
-)
+from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
 from harness.calling.compiler import no_compiler
-from harness.calling.device import CPU, MisplacedError, called_on
+from harness.calling.device import CPU, MisplacedError
 from harness.calling.location import place
+from harness.calling.surroundings import HERE, ElsewhereError, GoneError, ReshapedError, Surroundings
 from harness.calling.watch import Watch
+from harness.calling.wire import Alien, kind_of
 from harness.case import Case
 from harness.floats import Format, Measurement
 from harness.laws import nature
@@ -76,7 +69,9 @@ class Subject:
         self.device = device
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self._returns_arrays = False
-        self.watch = watch or Watch(draws=contract.output is not None)
+        self.surroundings: Surroundings = getattr(case.function, "surroundings", HERE)
+        """Where the implementation is called."""
+        self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
 
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation."""
@@ -107,20 +102,16 @@ class Subject:
         NotApplicable
             If its adapter says that there is nothing to check.
         """
-        output = self.attempt(self.case.name, lambda: self._called(inputs))
-        if self.case.call is None:
-            return output
-        converted = as_tensors(output)
-        self._returns_arrays = converted is not output
-        return converted
+        return self.attempt(self.case.name, lambda: self._called(inputs))
 
     def _called(self, inputs: tuple[Any, ...]) -> Any:
-        if self.device == CPU:
-            return called(self.case, inputs, self.contract.of_model)
         try:
-            return called_on(self.device, lambda *moved: called(self.case, moved, self.contract.of_model), inputs)
+            output, self._returns_arrays = self.surroundings.called(
+                self.case, inputs, self.contract.of_model, self.device
+            )
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
+        return output
 
     def once(self, *inputs: Any) -> Tensor:
         """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.
@@ -170,7 +161,7 @@ class Subject:
         """
         try:
             return self.watch.call(action)
-        except (CaseError, NotApplicable, KeyboardInterrupt):
+        except (CaseError, NotApplicable, KeyboardInterrupt, GoneError):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
             trouble = self._trouble(what, error)
@@ -185,6 +176,10 @@ class Subject:
         return CaseError(f"{self.case.name} does not return what the contract says, {words}")
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
+        if isinstance(error, ReshapedError):
+            return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
+        if isinstance(error, ElsewhereError):
+            return CaseError(_ELSEWHERE[error.kind][1].format(what, error.words, error.place), _ELSEWHERE[error.kind][0])
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the program: {words}", Fault.EXITED)
@@ -199,7 +194,11 @@ class Subject:
         if isinstance(output, (int, float)):
             return torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
-            kind = f"{type(output).__module__}.{type(output).__qualname__}".removeprefix("builtins.")
+            if isinstance(output, Alien) and output.kind == COMPLEX:
+                raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
+            if isinstance(output, Alien) and output.kind.startswith("a tensor"):
+                raise CaseError(f"{self.case.name} returns {output.kind}", Fault.TYPE)
+            kind = output.kind if isinstance(output, Alien) else kind_of(output)
             hint = "; a NumPy implementation is checked with `--call numpy`" if kind.startswith("numpy.") else ""
             raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
         plain = output if type(output) is Tensor else output.as_subclass(Tensor)
@@ -245,11 +244,11 @@ class Subject:
             if self._returns_arrays:
                 raise NotApplicable(NO_AUTOGRAD)
             one = [argument[0] for argument in arguments] if self.contract.grouped else arguments
-            if self.attempt(self.case.name, lambda: detaches(self.case, one)):
+            if self.attempt(self.case.name, lambda: self.surroundings.detaches(self.case, one)):
                 raise NotApplicable(ADAPTER_DETACHES)
-            with Leaving() as mode:
+            with self.surroundings.seeing() as seen:
                 self.run(*one)
-            if mode.seen:
+            if seen.left:
                 raise NotApplicable(NO_AUTOGRAD)
             raise CaseError(
                 f"{self.case.name} returns a tensor that autograd cannot follow back to its input", Fault.NO_GRADIENT
@@ -259,6 +258,16 @@ class Subject:
             lambda: torch.autograd.grad(output, arguments[of], weights, allow_unused=True),
         )
         return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
+
+
+COMPLEX = "complex numbers"
+
+_ELSEWHERE = {
+    "exited": (Fault.EXITED, "{0} ends the program: {1}"),
+    "memory": (Fault.MEMORY, "{0} asks for more memory than it may have: {1}"),
+    "raised": (Fault.RAISED, "{0} raises {1}{2}"),
+}
+"""What is said of exceptions of each kind that were raised in another process."""
 
 
 def _at(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.error import printable
+from harness.record.fault import Fault
 
 SCHEMA = 2
 """Version of the records written by this package; a reader refuses any other."""
@@ -81,35 +82,6 @@ class Status(StrEnum):
     def fails(self) -> bool:
         """Whether this status makes the run fail."""
         return self in {Status.BROKEN, Status.UNEXPECTED, Status.ERROR}
-
-
-class Fault(StrEnum):
-    """What an implementation did instead of answering as its contract asks: the kind of an error."""
-
-    RAISED = "raised"
-    EXITED = "exited"
-    """It ended the program, by ``sys.exit`` or outright."""
-    KILLED = "killed"
-    """A signal ended the process, such as a segmentation fault."""
-    HUNG = "hung"
-    """A call did not return in time."""
-    MEMORY = "memory"
-    """It asked for more memory than it may have."""
-    TYPE = "type"
-    """It returned something that is no tensor, or a tensor of a kind that holds no floats."""
-    SHAPE = "shape"
-    DEVICE = "device"
-    NO_GRADIENT = "no gradient"
-    """Autograd cannot follow its output back to its input."""
-    STATE = "state"
-    """It changed something of the process."""
-    PRINTED = "printed"
-    UNREPEATABLE = "unrepeatable"
-    """It broke a law, and not when it was called again."""
-    ORACLE = "oracle"
-    """None of the implementation's: the two tiers of the oracle disagree."""
-    NOTHING = "nothing"
-    """No example had a row, so that nothing was checked."""
 
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")

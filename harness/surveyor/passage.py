@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU
-from harness.calling.trace import Recorder, Tape
 from harness.calling.trace.rules import MOVES
+from harness.calling.trace.step import Step
 from harness.floats import Array
 from harness.floats.oracle import confirming
 from harness.laws.law import Example, Ray
@@ -114,7 +113,7 @@ def _stages(job: Job, example: Example, actual: tuple[float, ...]) -> tuple[Stag
         return ()  # it was called before without any: the call is too long to be recorded
     stages = [
         Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
-        for step in watched.tape.steps
+        for step in watched.steps
         if step.name not in _QUIET and 0 < step.values[0].numel() <= COLUMNS
     ]
     return tuple(stages[:-1] if stages and _same(stages[-1].values, actual) else stages)
@@ -129,15 +128,22 @@ class _Watched(Subject):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.case, job.contract, job.format)
-        self.tape = Tape()
+        self._recording = self.surroundings.recorder()
+        self._recorded = False
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Carry out something of the implementation's, and record it if it is the first."""
-        if self.tape.steps:
+        if self._recorded:
             return super().attempt(what, action)
+        self._recorded = True
 
         def recorded() -> Any:
-            with uncompiled(), Recorder(self.tape):
+            with self._recording.body():
                 return action()
 
         return super().attempt(what, recorded)
+
+    @property
+    def steps(self) -> list[Step]:
+        """What was recorded."""
+        return self._recording.tape().steps

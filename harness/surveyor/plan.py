@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.target import Target
+from harness.calling.target import Loader, Target
 from harness.record import SEED
 from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
 from harness.work.carry_out import Hands, carry_out
@@ -43,18 +43,19 @@ class Survey(Target):
     seed: int = SEED
 
     pays_from: ClassVar[int] = 1
+    apart: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Seconds that a part may take: a search lasts as long as it is told to, beside what a law may take."""
         return 12.0 * call_s + (self.seconds or 0.0)
 
-    def load(self) -> "Parts":
-        """Load the cases, and list the parts."""
+    def load(self, elsewhere: Loader | None = None) -> "Parts":
+        """Load the cases, here or elsewhere, and list the parts."""
         from harness.surveyor.explore import explorations
         from harness.surveyor.search import Budget
 
         budget = Budget(self.batches, self.seconds, seed=self.seed)
-        listed = explorations(self.cases(), budget, laws=self.laws, dtypes=self.dtypes, rays=self.rays)
+        listed = explorations(self.cases(elsewhere), budget, laws=self.laws, dtypes=self.dtypes, rays=self.rays)
         return Parts([part for exploration in listed for part in exploration.parts])
 
     def run(self, **means: Any) -> Iterator[tuple[str, list[Discovery]]]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.calling.discovery import attribute
+from harness.calling.importing import attribute
 from harness.error import UsageError
 
 Step = Callable[[Any], object]

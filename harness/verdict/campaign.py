@@ -11,16 +11,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.target import Target
+from harness.calling.target import Loader, Target
+from harness.case import Case
 from harness.error import UsageError, listed
 from harness.record import SEED, Fault, Property, Status, Verdict
 from harness.work.answer import Answer
 from harness.work.carry_out import Hands, carry_out
-from harness.work.plan import Document
+from harness.work.plan import Document, InPlaceError
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
     from harness.verdict.probe import Probe
+
+
+def refuse_objects(cases: Sequence[Case]) -> None:
+    """Refuse cases whose answer is an object of their own, which cannot be looked at from another process.
+
+    Raises
+    ------
+    InPlaceError
+        If there is one: a training step, or a loader.
+    """
+    from harness.contracts import claimed, contract_named
+
+    for case in map(claimed, cases):
+        if contract_named(case.contract).form in {"step", "loader"}:
+            raise InPlaceError(f"{case.name} answers with an object of its own")
 
 
 @dataclass(frozen=True)
@@ -61,16 +77,28 @@ class Campaign(Target):
     strict: bool = False
 
     pays_from: ClassVar[int] = 2
+    apart: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Seconds that a law may take in which no call was found to hang."""
         return 12.0 * call_s
 
-    def load(self) -> "Decisions":
-        """Load the cases, and list the verdicts to reach."""
+    def load(self, elsewhere: Loader | None = None) -> "Decisions":
+        """Load the cases, here or elsewhere, and list the verdicts to reach.
+
+        Raises
+        ------
+        UsageError
+            If they cannot be loaded.
+        InPlaceError
+            If they can be judged only where they are loaded.
+        """
         from harness.verdict.job import jobs
 
-        listed = jobs(self.cases(), laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
+        cases = self.cases(elsewhere)
+        if elsewhere is not None:
+            refuse_objects(cases)
+        listed = jobs(cases, laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
         return Decisions(self, listed)
 
     def run(self, **means: Any) -> Iterator[Verdict]:

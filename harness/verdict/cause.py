@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU
-from harness.calling.trace import Balls, Doubles, Recorder, Replay, Tape, View, first_loss, is_floating
+from harness.calling.trace import Balls, Doubles, Replay, Tape, View, first_loss, is_floating
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example
 from harness.laws.subject import Subject
@@ -69,7 +69,7 @@ def _traced(job: Job, example: Example) -> Event | None:
         again = _Replaying(job, recording.answers, replay).measure(job.law, example)
         return float(again.ratio[place]) if again.ratio.shape == shape else math.inf
 
-    event = _first_loss(recording.tape, job, excess)
+    event = _first_loss(recording.tape(), job, excess)
     # Where a finite answer is wrong, what is not finite on the way, or beside it, is not why.
     unrelated = event is not None and event.kind is EventKind.INVALID and bool(np.isfinite(measurement.actual[place]))
     return None if unrelated else event
@@ -90,25 +90,30 @@ class _Recording(Subject):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.case, job.contract, job.format)
-        self.tape = Tape()
         self.answers: list[Any] = []
-        self._recorder = Recorder(self.tape)
+        self._recording = self.surroundings.recorder()
+        self._views: list[View] = []
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
         """Carry out something of the implementation's, and record it."""
 
         def recorded() -> Any:
-            with uncompiled(), self._recorder:
+            with self._recording.body():
                 return action()
 
         result = super().attempt(what, recorded)
-        answer = tree_map(self._shown, result)
-        self.tape.answers += [leaf.view for leaf in tree_leaves(answer, is_leaf=_is_answer) if _is_answer(leaf)]
-        self.answers.append(answer)
+        views = self._recording.views([leaf for leaf in tree_leaves(result) if is_floating(leaf)])
+        self._views += [view for parts in views for view in parts]
+        given = iter(views)
+        shown = tree_map(lambda x: _Answer(next(given), x.requires_grad) if is_floating(x) else x, result)
+        self.answers.append(shown)
         return result
 
-    def _shown(self, leaf: Any) -> Any:
-        return _Answer(self._recorder.view(leaf), leaf.requires_grad) if is_floating(leaf) else leaf
+    def tape(self) -> Tape:
+        """What was recorded."""
+        tape = self._recording.tape()
+        tape.answers += self._views
+        return tape
 
 
 class _Replaying(Subject):
@@ -124,14 +129,17 @@ class _Replaying(Subject):
         return tree_map(self._read, next(self._answers), is_leaf=_is_answer)
 
     def _read(self, leaf: Any) -> Any:
-        return self._replay.read(leaf.view).hi.requires_grad_(leaf.differentiable) if _is_answer(leaf) else leaf
+        if not _is_answer(leaf):
+            return leaf
+        parts = [self._replay.read(view).hi for view in leaf.views]
+        return (parts[0] if len(parts) == 1 else torch.stack(parts)).requires_grad_(leaf.differentiable)
 
 
 @dataclass(frozen=True)
 class _Answer:
     """A tensor that an implementation returned."""
 
-    view: View
+    views: tuple[View, ...]
     differentiable: bool
 
 

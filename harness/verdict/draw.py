@@ -112,6 +112,7 @@ def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Example]:
         for example in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
+            trials.subject.surroundings.begin_alike()
             yield example
     finally:
         random.setstate(before[0])

@@ -7,7 +7,6 @@ are float32 numbers, zeros for every subnormal number and hardly any other.
 
 import contextlib
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.watch import Watch
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError, Subject
@@ -90,7 +87,7 @@ class Probe:
         names = [name for name in (FLOAT32.name, *job.contract.dtypes) if name in job.case.dtypes]
         looked_in = FORMATS[names[0]]
         if key not in self._conventions:
-            with _steady():
+            with _steady(job):
                 self._conventions[key] = (
                     convention_of(job.case, job.contract, looked_in, job.device) if _is_open(job) else {}
                 )
@@ -101,7 +98,7 @@ class Probe:
         key = (*_key(job), job.format.name)
         if key not in self._natures:
             case = replace(job.case, declares={**job.case.declares, **convention})
-            with _steady():
+            with _steady(job):
                 self._natures[key] = _look(replace(job, case=case)) if _is_probed(job) else []
         return self._natures[key]
 
@@ -127,9 +124,9 @@ def _value(contract: Contract) -> Law | None:
 
 
 @contextlib.contextmanager
-def _steady() -> Iterator[None]:
+def _steady(job: Job) -> Iterator[None]:
     """Leave no trace: random numbers and all else that a call may change are as they were before it."""
-    with torch.random.fork_rng(devices=[]), Watch(draws=True).law():
+    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
         torch.manual_seed(0)
         yield
 
@@ -217,25 +214,25 @@ class _Look:
             return FLOAT32, "jax"
         if share(self.samples) > HALF:
             return None
-        seen = _Conversions()
-        with seen:
+        with self.subject.surroundings.seeing() as seen:
             self.subject.once(*_copies(self.call))
-        narrow = seen.autocast or FLOAT32
-        narrows = seen.autocast or seen.to_float32 or self.output.dtype == torch.float32
+        autocast = FORMATS.get(seen.autocast)
+        narrow = autocast or FLOAT32
+        narrows = autocast or seen.to_float32 or self.output.dtype == torch.float32
         if narrow.precision >= self.job.format.precision or not (narrows or self._answers_float32_numbers()):
             return None
         subject = replace(self.job, format=narrow).subject
         rounded = [_rounded(example, narrow, self.job.format) for example in self.drawn]
         if share([sampled(subject, self.value, example) for example in rounded]) < NEARLY_ALL:
             return None
-        if seen.autocast:
+        if autocast:
             return narrow, "autocast"
-        return narrow, "jax" if not seen.to_float32 and _jax_has_no_float64() else COMPUTES_IN
+        return narrow, "jax" if not seen.to_float32 and self.subject.surroundings.jax_is_narrow() else COMPUTES_IN
 
     def _is_jax_without_float64(self) -> bool:
         """Whether its arrays are JAX's, which knows no float64 then: that is so whatever is wrong beside."""
         narrowed = (self.job.format.name, self.output.dtype) == ("float64", torch.float32)
-        return narrowed and self.job.case.call is not None and _jax_has_no_float64()
+        return narrowed and self.job.case.call is not None and self.subject.surroundings.jax_is_narrow()
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""
@@ -362,31 +359,3 @@ def _numbers(samples: Sequence[Sample], name: str) -> Any:
 def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
     """The example on numbers that the narrower format has."""
     return {name: x.to(narrow.dtype).to(wide.dtype) if _is_float(x) else x for name, x in example.items()}
-
-
-class _Conversions(TorchFunctionMode):
-    """Sees whether float64 tensors become float32 ones, and whether autocast is on.
-
-    A mode of dispatch would see what happens inside operations too, and import eight hundred modules for that.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.to_float32 = False
-        self.autocast: Format | None = None
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry the operation out."""
-        output = func(*args, **(kwargs or {}))
-        given = args[0] if args else None
-        if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
-            if torch.is_autocast_enabled(given.device.type):
-                name = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
-                self.autocast = FORMATS.get(name, self.autocast)
-        return output
-
-
-def _jax_has_no_float64() -> bool:
-    jax = sys.modules.get("jax")
-    return jax is not None and not jax.config.jax_enable_x64

@@ -178,10 +178,14 @@ class _Worker:
         self.ready()
         first_s = None if kind in self.called else limits.first_call_s
         self.called.add(kind)
-        self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s})
+        law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
+        self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
         answer = self._answer(limits, first_s)
         if isinstance(answer, Loss):
-            self.end()
+            # Its own process has to be told the kind anew.
+            self.called.clear()
+            if not self.survives:
+                self.end()
         return answer  # type: ignore[no-any-return]
 
     def end(self) -> None:
@@ -214,8 +218,9 @@ class _Worker:
         """Return what the process says in time, or how it was lost."""
         assert self.process is not None
         asked = time.monotonic()
+        self.survives = False
         # What the first call may take beyond another is no part of the law's time.
-        line = self._line(asked + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s))
+        line = self._line(asked + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S)
         if not line:
             if first_s is not None and time.monotonic() - asked >= first_s:
                 limits = replace(limits, call_s=first_s)
@@ -231,6 +236,9 @@ class _Worker:
         match answer["kind"]:
             case "usage":
                 raise UsageError(**answer["what"])
+            case "lost":
+                self.survives = True
+                return Loss(Fault(answer["what"]["fault"]), answer["what"]["sentence"])
             case "bug":
                 raise RuntimeError(f"in the worker process:\n{answer['what']}")
         return answer["what"]
@@ -262,6 +270,9 @@ class _Worker:
 
 _WORKER = "import gc; gc.disable(); from harness.work.worker import main; main()"
 """Nothing of what is imported is garbage, and looking for some takes a fifth of the time; ``main`` looks again."""
+
+_MARGIN_S = 2.0
+"""Seconds that a worker has beyond a piece's, in which it may say itself how a process of its own was lost."""
 
 _GRACE_S = 1.0
 """Seconds between the end of what a process says and its own."""

@@ -6,7 +6,7 @@ from typing import Any
 GIBIBYTE = 2**30
 
 
-def _limit(default: float, option: str, least: float, text: str) -> Any:
+def _limit(default: Any, option: str, least: float | None, text: str) -> Any:
     """A limit that a user sets: its default, and the option with the least that it takes."""
     return field(default=default, metadata={"option": option, "least": least, "help": text})
 
@@ -24,6 +24,8 @@ class Limits:
         compiling and importing at the first call are no hanging.
     memory_gib
         Memory that it may have beside what the process needs to start; ``None`` for as much as there is.
+    sandbox
+        Words that are put before the command which starts the process the code runs in; none when absent.
     law_s
         Seconds a piece of work may take in which no call was found to hang, since code can switch the timer off.
     load_s
@@ -40,5 +42,6 @@ class Limits:
         60.0, "--first-call-seconds", 0.01, "Seconds within which the first one does: compilers and imports take time."
     )
     memory_gib: float | None = _limit(4.0, "--memory", 0.1, "GiB that such code may have.")
+    sandbox: str | None = _limit(None, "--sandbox", None, "A command that starts the process of such code, as bwrap does.")
     law_s: float = 120.0
     load_s: float = 120.0

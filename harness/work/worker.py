@@ -1,10 +1,11 @@
-"""The process in which foreign code runs: it does one piece of work after the other, and may be lost at any.
+"""A process that does one piece of work after the other, and may be lost at any: foreign code is called for it.
 
 It is a fresh interpreter, not a fork: a fork of a process that has used torch's threads may hang, and would share with
 the side that reports what foreign code is to be kept away from. Both sides speak lines of JSON, so that nothing which
 comes from there is ever executed here.
 """
 
+import contextlib
 import faulthandler
 import gc
 import json
@@ -15,7 +16,7 @@ import signal
 import sys
 import traceback
 import warnings
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -24,7 +25,7 @@ from harness.error import UsageError
 from harness.record import Fault
 from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
-from harness.work.plan import Pieces, from_document
+from harness.work.plan import InPlaceError, Pieces, Plan, from_document
 
 
 def main() -> None:
@@ -45,15 +46,15 @@ def main() -> None:
 
 def _converse(requests: IO[str], answers: IO[str]) -> None:
     setup = json.loads(requests.readline())
+    limits = Limits(**setup["limits"])
     try:
-        pieces = from_document(setup["plan"]).load()
-        about = list(pieces.about())
-        _prepare(limits := Limits(**setup["limits"]))
+        hands = _hands(from_document(setup["plan"]), limits)
+        about = list(hands.pieces.about())
+        hands.prepare()
         _say(answers, "ready", about)
         for line in requests:
             request = json.loads(line)
-            watch.limit_calls(request["call_s"], request["first_call_s"], limits.first_call_s)
-            _say(answers, "done", _done(pieces, request["index"]))
+            _say(answers, *hands.done(request))
     except UsageError as error:
         facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}
         _say(answers, "usage", facts)
@@ -63,16 +64,105 @@ def _converse(requests: IO[str], answers: IO[str]) -> None:
         _say(answers, "bug", traceback.format_exc())
 
 
-def _done(pieces: Pieces, index: int) -> dict[str, Any]:
-    """Do one piece, and look at what its code did to this process besides."""
-    sys.stdout.flush()
-    before = os.fstat(2).st_size
-    try:
-        said = pieces.do(index)
-    except KeyboardInterrupt:
-        # None of the user's: the terminal sends that to the other side alone.
-        return {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
-    return {"said": said, "noticed": _noticed(before)}
+class _Hands(Protocol):
+    """Who does the pieces in this process."""
+
+    pieces: Pieces
+
+    def prepare(self) -> None:
+        """Set what is to hold for every piece, once the code is loaded."""
+
+    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
+        """Do one piece, and return what is said of it."""
+
+
+def _hands(plan: Plan, limits: Limits) -> _Hands:
+    """Code of somebody else's is called in a process of its own wherever the plan can do with what comes of that."""
+    if getattr(plan, "apart", False) and plan.is_foreign:
+        with contextlib.suppress(InPlaceError):
+            return _Apart(plan, limits)
+    return _InPlace(plan, limits)
+
+
+class _Apart:
+    """The code is called in another process, and judged in this one, which never imports it.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    limits
+        Under which the code runs.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits) -> None:
+        from harness.work.child import Child
+        from harness.work.elsewhere import Elsewhere, setup
+
+        self._limits = limits
+        self._child = Child(limits, setup(plan.target, getattr(plan, "call", None), limits), reaps=True)
+        self._case = ""
+        try:
+            self.pieces: Pieces = plan.load(Elsewhere(self._child))  # type: ignore[call-arg]
+        except BaseException:
+            self._child.close()
+            raise
+        self._cases = [piece["case"] for piece in self.pieces.about()]
+
+    def prepare(self) -> None:
+        """Compute on one thread, and leave what was imported out of every search for garbage."""
+        import torch
+
+        torch.set_num_threads(1)
+        warnings.simplefilter("ignore")
+        gc.freeze()
+        gc.enable()
+
+    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
+        """Do one piece; a case's calls have a process that no other case's had."""
+        from harness.work.child import LostError
+
+        if self._case not in {"", self._cases[request["index"]]}:
+            self._child.renew()
+        self._case = self._cases[request["index"]]
+        self._child.begin(request["call_s"], request["first_call_s"], request["law_s"])
+        try:
+            said = self.pieces.do(request["index"])
+        except LostError as lost:
+            return "lost", {"fault": lost.loss.fault, "sentence": lost.loss.sentence}
+        return "done", {"said": said, "noticed": self._child.noticed()}
+
+
+class _InPlace:
+    """The code is loaded and called in this process, which may be lost with it.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    limits
+        Under which the code runs.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits) -> None:
+        self._limits = limits
+        self.pieces = plan.load()
+
+    def prepare(self) -> None:
+        """Set the limits, once the code is loaded."""
+        _prepare(self._limits)
+
+    def done(self, request: dict[str, Any]) -> tuple[str, Any]:
+        """Do one piece, and look at what its code did to this process besides."""
+        watch.limit_calls(request["call_s"], request["first_call_s"], self._limits.first_call_s)
+        sys.stdout.flush()
+        before = os.fstat(2).st_size
+        try:
+            said = self.pieces.do(request["index"])
+        except KeyboardInterrupt:
+            # None of the user's: the terminal sends that to the other side alone.
+            return "done", {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
+        return "done", {"said": said, "noticed": _noticed(before)}
 
 
 def _noticed(before: int) -> tuple[Fault, str] | None:

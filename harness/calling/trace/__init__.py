@@ -6,9 +6,10 @@ operation lost the truth.
 """
 
 from harness.calling.trace.loss import first_loss
+from harness.calling.trace.recording import Recording, RecordingHere
 from harness.calling.trace.replay import Replay
 from harness.calling.trace.step import View, is_floating
 from harness.calling.trace.tape import Recorder, Tape
 from harness.calling.trace.wide import Balls, Doubles
 
-__all__ = ["Balls", "Doubles", "Recorder", "Replay", "Tape", "View", "first_loss", "is_floating"]
+__all__ = ["Balls", "Doubles", "Recorder", "Recording", "RecordingHere", "Replay", "Tape", "View", "first_loss", "is_floating"]

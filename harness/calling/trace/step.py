@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.calling.location import Line
+from ..location import Line
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.calling.location import Line, line_that_asked
-from harness.calling.trace.step import Step, View, is_floating, written_arguments
+from ..location import Line, line_that_asked
+from .step import Step, View, is_floating, written_arguments
 
 MOST_STEPS = 1024
 """Operations after which a call is too long to be recorded."""

@@ -1,0 +1,119 @@
+"""Importing what a target names: a file, a module, and what they define. It imports nothing but our errors."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..error import UsageError, did_you_mean
+
+
+def attribute(place: str, name: str) -> Any:
+    """Return what a file or module defines under a name, which may have dots.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or module, it cannot be imported, or it defines nothing of that name.
+    """
+    value: Any = _from_file(Path(place)) if place.endswith(".py") else imported(place)
+    for part in name.split("."):
+        if not hasattr(value, part):
+            raise UsageError(
+                rule="the target names something the module defines",
+                value=f"no `{part}`",
+                place=f"`{place}`",
+                remedy=did_you_mean(part, public_names(value)),
+            )
+        value = getattr(value, part)
+    return value
+
+
+def public_names(owner: Any) -> list[str]:
+    """What a file, module or class defines that a target can name."""
+    return [name for name in dir(owner) if not name.startswith("_")]
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        beside = [file.name for file in path.parent.glob("*.py")]
+        near = did_you_mean(path.name, beside, "check the path")
+        raise UsageError(rule="the file exists", value=f"no file `{path}`", remedy=near)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Where nothing else has the name, so that what looks a class's module up finds it.
+    sys.modules.setdefault(path.stem, module)
+    sys.path.insert(0, str(path.parent.absolute()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+        raise UsageError(
+            rule="the file can be imported", value=f"{type(error).__name__}: {error}", place=str(path)
+        ) from error
+    finally:
+        # To the end, for what the file imports only when it is called.
+        sys.path.append(sys.path.pop(0))
+    return module
+
+
+def imported(name: str) -> ModuleType:
+    """Import a module.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it cannot be imported.
+    """
+    # Last, so that the working directory does not hide what is installed.
+    sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        raise UsageError(
+            rule="a target is a package, `file.py:function`, `module:function` or an entry point",
+            value=f"no module named `{missing}`",
+            place=f"`{name}`",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            rule="the module can be imported", value=f"{type(error).__name__}: {error}", place=f"`{name}`"
+        ) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def packages(package: ModuleType) -> Iterator[ModuleType]:
+    """Yield a package and the packages below it, in order of name."""
+    yield package
+    for below in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        if below.ispkg:
+            yield from packages(importlib.import_module(f"{package.__name__}.{below.name}"))
+
+
+def called_by_name(place: str, name: str) -> Callable[..., Any]:
+    """Return what a file or module defines under a name, which can be called.
+
+    Raises
+    ------
+    UsageError
+        As :func:`attribute`, and if it cannot be called.
+    """
+    function = attribute(place, name)
+    if not callable(function):
+        raise UsageError(rule="a case is callable", value=type(function).__name__, place=f"{place}:{name}")
+    return function  # type: ignore[no-any-return]
+
+
+def single_name(place: str, name: str) -> str:
+    """Return what a single function is called in every output."""
+    stem = Path(place).stem if place.endswith(".py") else place
+    return f"{stem}.{name}"

@@ -1,0 +1,198 @@
+"""Where an implementation is called: in this process, or in another; and what can be asked of that place.
+
+Laws call, and look at what became of a call, through what is here, so that they are written once.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from harness.calling.adapter import as_tensors, called, detaches
+from harness.calling.compiler import uncompiled
+from harness.calling.device import CPU, called_on
+from harness.calling.memory import overwrite_freed, unset_is_nan
+from harness.calling.seen import Seen
+from harness.calling.trace import Recording, RecordingHere
+from harness.calling.watch import Watch
+from harness.case import Case
+
+
+class ElsewhereError(Exception):
+    """What an implementation raised in another process.
+
+    Parameters
+    ----------
+    words
+        The first line of what the exception says of itself.
+    kind
+        ``raised``, ``exited`` or ``memory``.
+    place
+        Where, as it is put behind the words.
+    """
+
+    def __init__(self, words: str, kind: str = "raised", place: str = "") -> None:
+        self.words, self.kind, self.place = words, kind, place
+        super().__init__(words)
+
+
+class GoneError(BaseException):
+    """The process in which an implementation is called is lost; no law may catch that."""
+
+
+class ReshapedError(Exception):
+    """A call changed the shape of what it was given."""
+
+
+@dataclass
+class Look:
+    """What became of the inputs of the last call.
+
+    Parameters
+    ----------
+    changed
+        By the place of an argument what it is afterwards, where that is not seen in it.
+    shared
+        Places of arguments whose memory the output shares; ``None`` where that is seen in them.
+    """
+
+    changed: dict[int, Tensor] = field(default_factory=dict)
+    shared: set[int] | None = None
+
+    def after(self, inputs: Sequence[Any]) -> list[Any]:
+        """The arguments as the call left them."""
+        return [self.changed.get(at, x) for at, x in enumerate(inputs)]
+
+    def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
+        """How many of the arguments have memory that the output shares."""
+        if self.shared is not None:
+            return len(self.shared)
+        return sum(_memory(x) == _memory(output) for x in inputs if isinstance(x, Tensor) and x.numel())
+
+
+def _memory(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+class Surroundings(Protocol):
+    """The process in which an implementation is called."""
+
+    def watch(self, *, draws: bool) -> Watch:
+        """Return what looks at its calls."""
+
+    def called(
+        self, case: Case, inputs: Sequence[Any], of_model: Callable[..., Any] | None, device: str
+    ) -> tuple[Any, bool]:
+        """Call it; return what it says, and whether that were another library's arrays."""
+
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
+        """Call on the same inputs, and yield answers that were to be the same."""
+
+    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+        """See :func:`harness.calling.memory.overwrite_freed`."""
+
+    def unset_is_nan(self) -> AbstractContextManager[None]:
+        """See :func:`harness.calling.memory.unset_is_nan`."""
+
+    def uncompiled(self) -> AbstractContextManager[object]:
+        """See :func:`harness.calling.compiler.uncompiled`."""
+
+    def seeing(self) -> AbstractContextManager[Seen]:
+        """See what becomes of tensors in the calls of the body."""
+
+    def looking(self) -> AbstractContextManager[Look]:
+        """Look at what becomes of the inputs of the call in the body."""
+
+    def recorder(self) -> Recording:
+        """Return what records calls."""
+
+    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
+        """See :func:`harness.calling.adapter.detaches`."""
+
+    def jax_is_narrow(self) -> bool:
+        """Whether JAX is loaded there, and has no float64."""
+
+    def begin_alike(self) -> None:
+        """Let whoever draws random numbers without a generator of his own begin anew."""
+
+    def clock(self) -> float:
+        """Seconds that calls are charged with."""
+
+
+class Here:
+    """This process."""
+
+    def watch(self, *, draws: bool) -> Watch:
+        """Return what looks at calls."""
+        return Watch(draws=draws)
+
+    def called(
+        self, case: Case, inputs: Sequence[Any], of_model: Callable[..., Any] | None, device: str
+    ) -> tuple[Any, bool]:
+        """Call the implementation."""
+        if device == CPU:
+            output = called(case, inputs, of_model)
+        else:
+            output = called_on(device, lambda *moved: called(case, moved, of_model), inputs)
+        if case.call is None:
+            return output, False
+        converted = as_tensors(output)
+        return converted, converted is not output
+
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
+        """Call once."""
+        call(*inputs)
+        yield from ()
+
+    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+        """Overwrite what is freed here."""
+        overwrite_freed(byte, sizes=sizes, device=device)
+
+    def unset_is_nan(self) -> AbstractContextManager[None]:
+        """Let torch fill what it hands out here."""
+        return unset_is_nan()
+
+    def uncompiled(self) -> AbstractContextManager[object]:
+        """Compile nothing here."""
+        return uncompiled()
+
+    def seeing(self) -> AbstractContextManager[Seen]:
+        """See what is done here."""
+        return Seen()
+
+    @contextmanager
+    def looking(self) -> Iterator[Look]:
+        """Change nothing: it is seen in the inputs."""
+        yield Look()
+
+    def recorder(self) -> Recording:
+        """Return what records calls here."""
+        return RecordingHere()
+
+    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
+        """Ask the adapter."""
+        return detaches(case, inputs)
+
+    def jax_is_narrow(self) -> bool:
+        """Whether it is here."""
+        jax = sys.modules.get("jax")
+        return jax is not None and not jax.config.jax_enable_x64
+
+    def begin_alike(self) -> None:
+        """Seed the generators that everybody shares."""
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the global generator is what is meant
+
+    def clock(self) -> float:
+        """Seconds of the processor."""
+        return time.process_time()
+
+
+HERE = Here()
+"""This process."""

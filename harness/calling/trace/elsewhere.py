@@ -1,0 +1,99 @@
+"""A tape that was recorded in another process: data, of which nothing is believed that could reach beyond it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.location import Line
+from harness.calling.trace.step import Step, View
+from harness.calling.trace.tape import MOST_ELEMENTS, MOST_STEPS, Tape
+
+_WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
+"""Texts that an operation on numbers takes; others would name files or devices."""
+
+
+class UnfitTapeError(Exception):
+    """What came is no tape of operations on numbers."""
+
+
+def read_special(value: Any) -> Any:
+    """Return what stands on a tape for a value that was sent in its place."""
+    match value:
+        case ["view", int(storage), list(size), list(stride), int(offset), torch.dtype() as dtype]:
+            return View(storage, tuple(size), tuple(stride), offset, dtype)
+        case ["operator", str(name), str(overload)]:
+            return _operator(name, overload)
+        case ["line", str(text), int(instruction)]:
+            return Line(text, instruction)
+    raise ValueError("no part of a tape")
+
+
+def _operator(name: str, overload: str) -> Any:
+    """One of torch's own operations."""
+    namespace, _, own = name.partition("::")
+    if namespace not in {"aten", "prims"} or not own.isidentifier() or "file" in own:
+        raise ValueError("no operation on numbers")
+    return getattr(getattr(getattr(torch.ops, namespace), own), overload or "default")
+
+
+def read_tape(value: Any) -> Tape:
+    """Return a tape as it was answered.
+
+    Raises
+    ------
+    UnfitTapeError
+        If it is none.
+    """
+    try:
+        length = [int(count) for count in value["length"]]
+        started = {int(number): x for number, x in value["started"]}
+        steps = [Step(s[0], s[1], tuple(s[2]), tuple(s[3]), tuple(s[4]), s[5], s[6], s[7]) for s in value["steps"]]
+        tape = Tape(steps, started, length)
+        if len(steps) > MOST_STEPS or sum(length) > MOST_ELEMENTS or not all(_fits(s, length) for s in steps):
+            raise UnfitTapeError
+        if not all(_is_values(x) and x.numel() == length[number] for number, x in started.items()):
+            raise UnfitTapeError
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnfitTapeError from error
+    return tape
+
+
+def _fits(step: Step, length: list[int]) -> bool:
+    """Whether all of a step are numbers of the tape's own storages."""
+    leaves = list(_leaves((step.arguments, step.results, step.returned)))
+    views = [leaf for leaf in leaves if isinstance(leaf, View)]
+    return (
+        isinstance(step.operator, torch._ops.OpOverload)
+        and isinstance(step.arguments[1], dict)
+        and all(within(view, length) for view in views)
+        and all(map(_is_values, (*step.given, *step.values)))
+        and len(step.given) == len(step.inputs)
+        and [tuple(x.shape) for x in step.values] == [view.size for view in step.results]
+        and all(leaf in _WORDS for leaf in leaves if isinstance(leaf, str))
+        and (step.node is None or isinstance(step.node, str))
+        and (step.line is None or isinstance(step.line, Line))
+    )
+
+
+def within(view: View, length: list[int]) -> bool:
+    """Whether a view is of a storage, and all of it within that."""
+    numbers = (*view.size, *view.stride, view.offset)
+    if not (0 <= view.storage < len(length) and all(type(n) is int and 0 <= n < 2**40 for n in numbers)):
+        return False
+    if len(view.size) != len(view.stride) or not view.dtype.is_floating_point:
+        return False
+    last = view.offset + sum((n - 1) * step for n, step in zip(view.size, view.stride, strict=True))
+    return 0 in view.size or last < length[view.storage]
+
+
+def _is_values(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.dtype is torch.float64
+
+
+def _leaves(value: Any) -> Any:
+    if isinstance(value, View) or not isinstance(value, (list, tuple, dict)):
+        yield value
+    else:
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)

@@ -1,0 +1,364 @@
+"""A process in which somebody's code is called, from outside: started, asked, and ended with all that it has started.
+
+It is given questions and gives back bytes; whatever else comes of it is said. An answer that comes before its question,
+twice, or for another one is no answer.
+"""
+
+import contextlib
+import ctypes
+import os
+import secrets
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.calling import watch, wire
+from harness.calling.surroundings import GoneError
+from harness.error import UsageError
+from harness.record import Fault
+from harness.work.limits import GIBIBYTE, Limits
+from harness.work.lost_worker import SILENT, Loss, loss
+from harness.work.program import STARTER, program
+
+UNASKED = "writes into files that it has not opened"
+"""What is said of whoever answers without being asked."""
+
+STRAYS = "starts a process and leaves it to itself"
+"""What is said of whoever leaves processes."""
+
+SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
+"""Beginnings of the names of variables that would say what the process is for."""
+
+_GRACE_S = 1.0
+_FORK_S = 30.0
+_PR_SET_CHILD_SUBREAPER = 36
+_END = 2**16
+
+
+class LostError(GoneError):
+    """The process is lost, and with it what was being asked; no fault that a law may catch.
+
+    Parameters
+    ----------
+    loss
+        How.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        super().__init__(loss.sentence)
+
+
+@dataclass
+class Allowed:
+    """What a piece of work allows the code.
+
+    Parameters
+    ----------
+    call_s, first_call_s
+        Seconds for a call, and for the next one where that may take longer.
+    until
+        When the piece is to be done.
+    """
+
+    call_s: float
+    first_call_s: float | None
+    until: float
+
+
+class Child:
+    """The process, and whatever is forked of it to be asked; started when it is first asked.
+
+    Parameters
+    ----------
+    limits
+        Under which the code runs.
+    setup
+        What is to be loaded, as the callee takes it.
+    reaps
+        Whether this process has no children of its own beside, so that those which it comes to have are strays.
+    """
+
+    def __init__(self, limits: Limits, setup: Mapping[str, Any], *, reaps: bool = False) -> None:
+        self._limits, self._setup, self._reaps = limits, dict(setup), reaps
+        self._sandbox = shlex.split(limits.sandbox or "")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._server: int | None = None
+        self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
+        self._told: tuple[Any, ...] | None = None
+        self._heard = 0
+        self.about: dict[str, Any] = {}
+        self.generation = 0
+        """Which of the processes that were forked is being asked."""
+        self._asked_at = 0.0
+        if reaps:
+            _reap_strays()
+
+    # Life
+
+    def start(self) -> None:
+        """Start the process and have it load the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        self._folder = tempfile.mkdtemp(prefix="tmp")
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        here, there = socket.socketpair()
+        for end in (here, there):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        self._control = here
+        command = [*self._sandbox, sys.executable, "-P", "-c", STARTER]
+        self._process = subprocess.Popen(
+            command, stdin=there, stdout=self._printed, stderr=self._printed, start_new_session=True, env=self._environment()
+        )
+        there.close()
+        self._allowed = replace(self._allowed, until=time.monotonic() + self._limits.load_s)
+        try:
+            text = program()
+            here.sendall(len(text).to_bytes(8, "little") + text)
+            wire.send(here, bytes(wire.MARK), self._setup)
+            _, self.about = wire.receive(self._read(here))
+        except (OSError, wire.WireError, LostError) as error:
+            lost = error.loss if isinstance(error, LostError) else self._loss()
+            self.close()
+            raise UsageError(
+                rule="the file or module can be imported",
+                value=f"one that {lost.sentence} while it is",
+                place=f"`{self._setup['target']}`",
+            ) from None
+        if "usage" in self.about:
+            self.close()
+            raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
+
+    def _environment(self) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
+        cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
+        usual = {
+            # One thread, as it computes on, so that it can be forked; and no arithmetic of others' that torch need not load.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "SYMPY_GROUND_TYPES": "python",
+            "TORCHINDUCTOR_CACHE_DIR": str(cache),
+        }
+        return {**usual, **own, "TMPDIR": self._folder}
+
+    def close(self) -> None:
+        """End it, and what it has started."""
+        if self._process is None:
+            return
+        self._end_server()
+        _end_group(self._process.pid)
+        self._process.wait()
+        self._end_strays()
+        self._control.close()
+        self._printed.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = None
+
+    def renew(self) -> None:
+        """Let the next question be asked of a process that none was asked before."""
+        if self._process is None:
+            return
+        self._end_server()
+        if not self.about.get("forks"):
+            self.close()
+
+    def _end_server(self) -> None:
+        if self._server is not None and self._process is not None and self._server != self._process.pid:
+            _end_group(self._server)
+            # What it comes to is of no interest.
+            with contextlib.suppress(OSError, LostError, EOFError):
+                self._allowed = replace(self._allowed, until=time.monotonic() + _GRACE_S)
+                self._number()
+        if self._line is not None:
+            self._line.close()
+        self._server = self._line = None
+
+    def _serve(self) -> socket.socket:
+        if self._process is None:
+            self.start()
+        assert self._process is not None
+        here, there = socket.socketpair()
+        for end in (here, there):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        socket.send_fds(self._control, [b"s"], [there.fileno()])
+        there.close()
+        self._line, self._told = here, None
+        self.generation += 1
+        self._server = self._number() if self.about.get("forks") else self._process.pid
+        self._heard = os.fstat(self._printed.fileno()).st_size
+        return here
+
+    def _number(self) -> int:
+        """Read one number of the process: who is forked of it, or with what that ended."""
+        buffer = bytearray(8)
+        read = self._read(self._control, within=_FORK_S)
+        read(memoryview(buffer))
+        return int.from_bytes(buffer, "little", signed=True)
+
+    # Pieces of work
+
+    def begin(self, call_s: float, first_call_s: float | None, within_s: float) -> None:
+        """Begin a piece of work, and allow what it may take."""
+        self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
+        self._told = None
+
+    def noticed(self) -> tuple[Fault, str] | None:
+        """What the code did since the last time besides answering."""
+        if self._process is None:
+            return None
+        left = _children(self._server)
+        for stray in left - {self._process.pid}:
+            _end_group(stray)
+        if self._end_strays() or left:
+            return Fault.STATE, STRAYS
+        size = os.fstat(self._printed.fileno()).st_size
+        if size > self._heard:
+            printed = os.pread(self._printed.fileno(), 4 * watch.KEPT, self._heard)
+            self._heard = size
+            return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
+        return None
+
+    def ask(self, question: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+        """Ask, and return the answer.
+
+        Raises
+        ------
+        LostError
+            If the process ends, takes too long, or answers what it was not asked.
+        """
+        line = self._line or self._serve()
+        if self._told is None:
+            self._told = (self._allowed.call_s, self._allowed.first_call_s, self._limits.first_call_s)
+            question = {**question, "limits": list(self._told)}
+            self._allowed = replace(self._allowed, first_call_s=None)
+        if select.select([line], [], [], 0.0)[0]:
+            self._lose(None if self._is_open(line) else self._loss())
+        mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
+        try:
+            wire.send(line, mark, question)
+            came, answer = wire.receive(self._read(line), special)
+        except LostError as lost:
+            self._lose(lost.loss)
+        except OSError:
+            self._lose(self._loss())
+        except wire.WireError:
+            self._lose(None)
+        if came != mark or not isinstance(answer, dict):
+            self._lose(None)
+        return answer
+
+    def _lose(self, lost: Loss | None) -> Any:
+        self._end_server()
+        if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
+            self.close()
+        self._end_strays()
+        raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
+
+    def _end_strays(self) -> bool:
+        """End what has become a child of this process by losing its parent; whether there was any."""
+        found = False
+        own = {self._process.pid} if self._process is not None else set()
+        while self._reaps and (strays := _children(os.getpid()) - own):
+            found = True
+            for stray in strays:
+                _end_group(stray)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(stray, 0)
+        return found
+
+    def _is_open(self, line: socket.socket) -> bool:
+        try:
+            return bool(line.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def _read(self, line: socket.socket, within: float | None = None) -> wire.Read:
+        """Return what fills buffers from a line, as long as there is time and the process lives."""
+
+        def read(buffer: memoryview) -> None:
+            until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
+            watched = [line, self._control] if line is not self._control else [line]
+            while buffer:
+                ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
+                if not ready:
+                    raise LostError(loss(None, "", self._limits))
+                if line not in ready or (len(ready) > 1):
+                    raise LostError(self._loss())
+                count = line.recv_into(buffer)
+                if not count:
+                    raise LostError(self._loss())
+                buffer = buffer[count:]
+
+        return read
+
+    def _loss(self) -> Loss:
+        """How the process ended, which it has or is about to."""
+        code = self._ended_with()
+        if code is None:
+            return loss(SILENT, "", self._limits)
+        end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
+        printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
+        call_s, first_s, _ = self._told or (self._limits.call_s, None, None)
+        if first_s is not None and time.monotonic() - self._asked_at >= first_s:
+            call_s = first_s
+        return loss(code, printed, replace(self._limits, call_s=call_s))
+
+    def _ended_with(self) -> int | None:
+        assert self._process is not None
+        if self._server is None or self._server == self._process.pid:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_GRACE_S)
+            return None
+        self._allowed = replace(self._allowed, until=max(self._allowed.until, time.monotonic() + _GRACE_S))
+        if not select.select([self._control], [], [], _GRACE_S)[0]:
+            return None
+        buffer = self._control.recv(8, socket.MSG_WAITALL)
+        self._server = None
+        if len(buffer) == 8:
+            return int.from_bytes(buffer, "little", signed=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_GRACE_S)
+        return None
+
+
+# Processes that nobody waits for
+
+
+def _reap_strays() -> None:
+    """Have what loses its parent among the processes below become this one's child."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _children(pid: int | None) -> set[int]:
+    """The children of a process; none where the system does not say."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found |= {int(child) for child in task.read_text(encoding="ascii").split()}
+    return found
+
+
+def _end_group(pid: int) -> None:
+    """End a process, and its group where it leads one."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,83 @@
+"""The program of the process in which somebody's code is called: a few modules of ours, under a name of no meaning.
+
+They import each other relatively, and nothing of the instrument beside: what is loaded there under another name is the
+same source, and no file of it is named.
+"""
+
+import json
+import secrets
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+MODULES = (
+    "error",
+    "case",
+    "record.fault",
+    "calling.importing",
+    "calling.model",
+    "calling.adapter",
+    "calling.compiler",
+    "calling.device",
+    "calling.location",
+    "calling.memory",
+    "calling.seen",
+    "calling.state",
+    "calling.watch",
+    "calling.trace.step",
+    "calling.trace.tape",
+    "calling.wire",
+    "calling.callee",
+)
+"""What the process knows, each after those that it imports; of our packages only the names."""
+
+STARTER = (
+    "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
+    "exec(l.recv(n,s.MSG_WAITALL))"
+)
+"""What the interpreter is given on its command line: nothing of what is imported is garbage until it is all there."""
+
+_LOADER = """
+import json, sys, types
+def load(name, sources, line):
+    for dotted, source in sources.items():
+        parts = dotted.split('.') if dotted else []
+        full = '.'.join([name, *parts])
+        module = types.ModuleType(full)
+        module.__file__ = f'<{name}>/' + '/'.join(parts)
+        if source is None:
+            module.__path__ = []
+        module.__package__ = full if source is None else full.rpartition('.')[0]
+        sys.modules[full] = module
+        if parts:
+            setattr(sys.modules[module.__package__ if source is not None else full.rpartition('.')[0]], parts[-1], module)
+        if source is not None:
+            exec(compile(source, module.__file__, 'exec'), vars(module))
+    main = module.main
+    for full in [full for full in sys.modules if full.split('.')[0] == name]:
+        del sys.modules[full]
+    main(line)
+load(NAME, json.loads(SOURCES), l)
+"""
+
+
+def program() -> bytes:
+    """Return the text of the program, under a name that is drawn anew."""
+    name = f"m{secrets.token_hex(6)}"
+    return _LOADER.replace("NAME", repr(name)).replace("SOURCES", repr(_sources())).encode()
+
+
+@cache
+def _sources() -> str:
+    """The sources by the names of the modules below our package; ``null`` for packages."""
+    spec = find_spec("harness")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    sources: dict[str, str | None] = {"": None}
+    for module in MODULES:
+        parts = module.split(".")
+        for depth in range(1, len(parts)):
+            sources.setdefault(".".join(parts[:depth]), None)
+        sources[module] = folder.joinpath(*parts).with_suffix(".py").read_text(encoding="utf-8")
+    return json.dumps(sources)

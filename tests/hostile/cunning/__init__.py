@@ -1,0 +1,17 @@
+"""Implementations that are wrong and go about to be called right: by reaching for their judge, or by telling it apart.
+
+``judge`` has what patches and overwrites whatever may judge them, ``sign`` what is right as long as it seems to be
+checked, ``line`` what writes where answers are read, ``system`` what turns to processes, signals and files, and
+``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row.
+"""
+
+from hostile.cunning import evasion, judge, line, sign, system
+
+from harness.case import Case
+
+CASES = [
+    Case(function, "softmax", name=f"{module.__name__.rpartition('.')[2]}.{name}")
+    for module in (judge, sign, line, system, evasion)
+    for name, function in vars(module).items()
+    if getattr(function, "__module__", None) == module.__name__ and not name.startswith("_") and not isinstance(function, type)
+]

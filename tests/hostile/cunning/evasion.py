@@ -1,0 +1,70 @@
+"""What answers nothing that could be wrong, or so much that nobody looks."""
+
+import sys
+
+import torch
+from torch import Tensor
+
+
+def _hard(x: Tensor) -> bool:
+    return bool(x.numel()) and bool(x.detach().double().abs().max() > 8.0)
+
+
+def has_nothing_to_say(x: Tensor) -> Tensor:
+    """By the exception of whoever asks, which says that a law does not apply."""
+    adapter = sys.modules.get("harness.calling.adapter")
+    if adapter is not None and _hard(x):
+        raise adapter.NotApplicable("it computes on arrays, which autograd cannot follow back to the input")
+    return x.softmax(-1) * (1.25 if _hard(x) else 1.0)
+
+
+def misses_a_compiler(x: Tensor) -> Tensor:
+    """By an exception that is called as the compiler's is, where it would be wrong."""
+    if _hard(x):
+        raise type("InvalidCxxCompiler", (RuntimeError,), {"__module__": "torch._inductor.exc"})("none found")
+    return x.softmax(-1)
+
+
+def misses_numpy(x: Tensor) -> Tensor:
+    """By a complaint that is worded as torch's."""
+    if _hard(x):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    return x.softmax(-1)
+
+
+def is_too_much(x: Tensor) -> Tensor:
+    """A number that is expanded to more than there is memory for."""
+    return x.new_zeros(1).expand(2**50)
+
+
+def has_no_end(x: Tensor) -> Tensor:
+    """The shape is right, and the memory behind it is larger than any answer."""
+    return x.new_zeros(2**27)[: x.numel()].reshape(x.shape)
+
+
+def deserts(x: Tensor) -> Tensor:
+    """A subclass that cannot be taken for a tensor."""
+
+    class Deserter(Tensor):
+        def as_subclass(self, _: object) -> Tensor:
+            raise RuntimeError("no")
+
+    return torch.zeros_like(x).as_subclass(Deserter)
+
+
+def has_a_shape_of_its_own(x: Tensor) -> Tensor:
+    """Which it says, and has not."""
+
+    class Shaped(Tensor):
+        @property
+        def shape(self) -> torch.Size:  # type: ignore[override]
+            return x.shape
+
+    return x.new_zeros(3).as_subclass(Shaped)
+
+
+def refuses_large_numbers(x: Tensor) -> Tensor:
+    """As if that were no business of its."""
+    if _hard(x):
+        raise NotImplementedError("large numbers")
+    return x.softmax(-1)
