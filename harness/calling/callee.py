@@ -1,8 +1,8 @@
 """The process in which somebody's code is called, from inside: it is asked on a line, and answers with raw bytes.
 
 It is a fresh interpreter that knows this module and those it imports, under a name that says nothing, and of the
-instrument nothing else. It loads the code once, and then forks for whoever is to be asked, so that what the code does to
-its process is gone with the next. What it answers is judged elsewhere, and believed of nothing but itself.
+instrument nothing else. It loads the code once, and then forks for whoever is to be asked, so that what the code does
+to its process is gone with the next. What it answers is judged elsewhere, and believed of nothing but itself.
 """
 
 import contextlib
@@ -12,43 +12,23 @@ import gc
 import inspect
 import logging
 import os
-import random
 import resource
 import signal
 import socket
 import sys
 import threading
-import time
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from ..error import UsageError
-from . import watch
-from .adapter import NotApplicable, adapter_of, as_tensors, called, detaches, no_numpy
-from .compiler import no_compiler, uncompiled
-from .device import CPU, MisplacedError, called_on
+from .adapter import adapter_of
+from .answering import Server, silenced
 from .importing import called_by_name, imported, packages
-from .location import place
-from .memory import overwrite_freed, unset_is_nan
-from .seen import Seen
-from .trace.step import View, is_floating
-from .trace.tape import Recorder, Tape
 from .wire import filled, receive, send
 
-MESSAGE = 240
-"""Characters of an exception's own message that are passed on."""
-
-OUT_OF_MEMORY, SILENT = 77, 78
-"""Exit codes: there is no memory left to answer with; the line was closed."""
-
-_WATCHES = 64
 _PR_SET_PDEATHSIG = 1
 
 
@@ -65,38 +45,27 @@ def main(given: socket.socket) -> None:
         cases, about = [], {"usage": error.parts}
     _settle(setup)
     forks = _may_fork()
-    with _silenced():
+    with silenced():
         send(line, bytes(16), {**about, "forks": forks})
     while True:
-        with _silenced():
+        with silenced():
             _, descriptors, *_ = socket.recv_fds(line, 1, 1)
         if not descriptors:
             os._exit(0)
         own = socket.socket(fileno=descriptors[0])
         if not forks:
-            _Server(own, cases).serve()
+            Server(own, cases).serve()
         pid = os.fork()
         if not pid:
             _die_with_parent()
             os.setsid()
             line.close()
-            _Server(own, cases).serve()
+            Server(own, cases).serve()
         own.close()
-        with _silenced():
+        with silenced():
             line.sendall(pid.to_bytes(8, "little", signed=True))
             _, status = os.waitpid(pid, 0)
             line.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Nobody asks any longer, or there is no memory to answer with."""
-    try:
-        yield
-    except MemoryError:
-        os._exit(OUT_OF_MEMORY)
-    except (OSError, EOFError):
-        os._exit(SILENT)
 
 
 # Before the code, and after it
@@ -213,277 +182,3 @@ def _parameters(function: Any) -> list[str] | None:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return None
-
-
-# Answering
-
-
-class _Server:
-    """Who is asked, one question after the other."""
-
-    def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
-        self._line, self._cases = line, cases
-        self._kept: dict[int, tuple[list[Tensor], list[Any]]] = {}
-        self._watches: dict[int, Any] = {}
-        self._laws: dict[int, Any] = {}
-        self._recorders: dict[int, Recorder] = {}
-        self._handle = 0
-        self._before: Any = None
-        """What random numbers began with before whoever asks had them begin anew."""
-
-    def serve(self) -> None:
-        """Answer until nobody asks any longer, and end at once: threads that were left running are not waited for."""
-        read = filled(self._line)
-        with _silenced():
-            while True:
-                mark, question = receive(read)
-                sys.stdout.flush()
-                said = self._answer(question)
-                sys.stdout.flush()
-                send(self._line, mark, said, _special)
-                question = said = None
-
-    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        for handle in question.get("drop", ()):
-            self._kept.pop(handle, None)
-        if question.get("limits") is not None:
-            watch.limit_calls(*question["limits"])
-        if question.get("rng") is not None:
-            torch.set_rng_state(question["rng"])
-        if question.get("alike"):
-            self._before = self._before or (random.getstate(), np.random.get_state())  # noqa: NPY002
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002 - the generator that everybody shares
-        answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{question['ask']}")
-        before = torch.get_rng_state()
-        said = answer(question)
-        after = torch.get_rng_state()
-        if not torch.equal(before, after):
-            said["rng"] = after
-        looked = self._watches.get(question.get("watch", (None,))[0])
-        if looked is not None and looked.noticed is not None:
-            said["noticed"] = [str(looked.noticed[0]), looked.noticed[1]]
-        return said
-
-    def _watch(self, question: dict[str, Any]) -> Any:
-        key, draws = question.get("watch", (None, False))
-        if key is None:
-            return watch.Trust()
-        if key not in self._watches:
-            self._watches[key] = watch.Watch(draws=draws)
-            for old in list(self._watches)[:-_WATCHES]:
-                del self._watches[old]
-        return self._watches[key]
-
-    def _law(self, question: dict[str, Any]) -> dict[str, Any]:
-        """All calls of a law begin, or are over."""
-        key = question["watch"][0]
-        if question["begins"]:
-            self._laws[key] = self._watch(question).law()
-            self._laws[key].__enter__()
-        elif key in self._laws:
-            if self._before is not None:
-                random.setstate(self._before[0])
-                np.random.set_state(self._before[1])  # noqa: NPY002
-                self._before = None
-            self._laws.pop(key).__exit__(None, None, None)
-        return {}
-
-    def _fill(self, question: dict[str, Any]) -> dict[str, Any]:
-        overwrite_freed(question["byte"], sizes=question["sizes"], device=question["device"])
-        return {}
-
-    def _jax(self, _: dict[str, Any]) -> dict[str, Any]:
-        jax = sys.modules.get("jax")
-        return {"value": jax is not None and not jax.config.jax_enable_x64}
-
-    def _call(self, question: dict[str, Any]) -> dict[str, Any]:
-        case, inputs = self._cases[question["case"]], question["inputs"]
-        before = [x.detach().clone() if isinstance(x, Tensor) else None for x in inputs] if question["look"] else []
-        shapes = [tuple(x.shape) for x in inputs if isinstance(x, Tensor)]
-        seen = Seen()
-        try:
-            output = self._carried_out(question, lambda: _plainly(case, inputs, question["device"]), seen)
-            value = as_tensors(output) if case.call is not None else output
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            return _raised(case, error)
-        said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
-        leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
-        said["reshaped"] = shapes != [tuple(x.shape) for x in inputs if isinstance(x, Tensor)]
-        if question["look"] and not said["reshaped"]:
-            said |= _became(inputs, before, leaves)
-        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
-            said["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
-        if question["tape"] is not None:
-            said["views"] = [self._recorders[question["tape"]].view(x) for x in leaves if is_floating(x)]
-        return said
-
-    def _keep(self, inputs: list[Tensor], outputs: list[Any]) -> int:
-        self._handle += 1
-        self._kept[self._handle] = inputs, outputs
-        return self._handle
-
-    def _carried_out(self, question: dict[str, Any], action: Callable[[], Any], seen: Seen | None = None) -> Any:
-        """Carry out under the modes of whoever asks, and be watched."""
-        modes, tape = question["modes"], question["tape"]
-
-        def recorded() -> Any:
-            if tape is None:
-                return action()
-            if tape not in self._recorders:
-                self._recorders[tape] = Recorder(Tape())
-            with uncompiled(), self._recorders[tape]:
-                return action()
-
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(modes["grad"]))
-            if modes["inference"]:
-                stack.enter_context(torch.inference_mode())
-            if modes["autocast"] is not None:
-                stack.enter_context(torch.autocast("cpu", modes["autocast"]))
-            if modes["eager"]:
-                stack.enter_context(uncompiled())
-            if modes["unset"]:
-                stack.enter_context(unset_is_nan())
-            if modes["see"] and seen is not None:
-                stack.enter_context(seen)
-            return self._watch(question).call(recorded)
-
-    def _backward(self, question: dict[str, Any]) -> dict[str, Any]:
-        case = self._cases[question["case"]]
-        inputs, outputs = self._kept[question["handle"]]
-        wanted = [x for x in inputs if x.requires_grad]
-        pairs = [(x, g) for x, g in zip(outputs, question["cotangents"], strict=True) if x.requires_grad]
-        pairs = [(x, torch.zeros_like(x) if g is None else g) for x, g in pairs]
-        create = question["create"]
-
-        def action() -> Any:
-            return torch.autograd.grad(
-                [x for x, _ in pairs],
-                wanted,
-                [g for _, g in pairs],
-                allow_unused=True,
-                retain_graph=True,
-                create_graph=create,
-            )
-
-        try:
-            found = self._carried_out(question, action)
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
-        said: dict[str, Any] = {"value": list(found)}
-        if create and any(x is not None and x.requires_grad for x in found):
-            leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
-            said["handle"] = self._keep(leaves, list(found))
-        if question["tape"] is not None:
-            said["views"] = [self._recorders[question["tape"]].view(x) for x in found if is_floating(x)]
-        return said
-
-    def _twice(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Differentiate a gradient: all of its graph, since what refuses may stand aside of the way."""
-        case = self._cases[question["case"]]
-        leaves, once = self._kept[question["handle"]]
-        for leaf in leaves:
-            leaf.grad = None
-        pairs = [(x, g) for x, g in zip(once, question["cotangents"], strict=True) if x is not None and x.requires_grad and g is not None]
-
-        def action() -> Any:
-            torch.autograd.backward([x for x, _ in pairs], [g for _, g in pairs], retain_graph=True)
-
-        try:
-            self._carried_out(question, action)
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
-        return {"value": [leaf.grad for leaf in leaves]}
-
-    def _again(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Many calls on the same inputs in one exchange, for as long as there is time."""
-        case, until, found = self._cases[question["case"]], time.monotonic() + question["seconds"], []
-
-        def action() -> None:
-            while len(found) < question["times"] and time.monotonic() < until:
-                inputs = [x.clone() if isinstance(x, Tensor) else x for x in question["inputs"]]
-                output = _plainly(case, inputs, question["device"])
-                found.append(as_tensors(output) if case.call is not None else output)
-
-        try:
-            self._carried_out({**question, "watch": (None, False)}, action)
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
-        if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
-            return {"value": torch.stack([x.detach() for x in found])}
-        return {"value": found[:1]}
-
-    def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
-        case = self._cases[question["case"]]
-        try:
-            return {"value": self._carried_out(question, lambda: detaches(case, question["inputs"]))}
-        except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
-
-    def _tape(self, question: dict[str, Any]) -> dict[str, Any]:
-        recorder = self._recorders.pop(question["tape"], None)
-        tape = Tape() if recorder is None else recorder.tape
-        steps = [
-            [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
-        ]
-        return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
-
-
-def _special(value: Any) -> Any:
-    """What goes over the line in place of the objects on a tape."""
-    if isinstance(value, View):
-        return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
-    if isinstance(value, torch._ops.OpOverload):
-        return ["operator", value._schema.name, value._overloadname]
-    if hasattr(value, "instruction") and hasattr(value, "text"):
-        return ["line", value.text, value.instruction]
-    return None
-
-
-def _plainly(case: Any, inputs: Sequence[Any], device: str) -> Any:
-    if device == CPU:
-        return called(case, inputs)
-    return called_on(device, lambda *moved: called(case, moved), inputs)
-
-
-def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
-    """Which inputs are other ones now, and which have memory that an output shares."""
-    pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
-    changed = [(at, x.detach()) for at, x in pairs if not _same(x.detach(), before[at])]
-    where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
-    return {
-        "changed": [list(pair) for pair in changed],
-        "shared": [at for at, x in pairs if x.numel() and x.untyped_storage().data_ptr() in where],
-    }
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
-
-
-def _raised(case: Any, error: BaseException) -> dict[str, Any]:
-    """What is said of an exception."""
-    if isinstance(error, NotApplicable):
-        return {"inapplicable": str(error)}
-    if isinstance(error, MisplacedError):
-        return {"misplaced": str(error)}
-    words = _in_words(error)
-    if isinstance(error, (SystemExit, GeneratorExit)):
-        kind = "exited"
-    elif isinstance(error, MemoryError) or "can't allocate memory" in words:
-        kind = "memory"
-    else:
-        if reason := no_numpy(case, error) or no_compiler(error):
-            return {"inapplicable": reason}
-        kind = "raised"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = place((frame.filename, frame.lineno) for frame in reversed(frames))
-    return {"raised": [words, kind, where]}
-
-
-def _in_words(error: BaseException) -> str:
-    """The first line of what an exception says of itself, which may fail too."""
-    text = "".join(traceback.format_exception_only(error)).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

@@ -121,12 +121,15 @@ class Surroundings(Protocol):
     def begin_alike(self) -> None:
         """Let whoever draws random numbers without a generator of his own begin anew."""
 
+    def renew(self) -> None:
+        """Let the next call be made in a process in which there was none before, where that can be."""
+
     def clock(self) -> float:
         """Seconds that calls are charged with."""
 
 
 class Here:
-    """This process."""
+    """The process that asks."""
 
     def watch(self, *, draws: bool) -> Watch:
         """Return what looks at calls."""
@@ -188,6 +191,9 @@ class Here:
         """Seed the generators that everybody shares."""
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 - the global generator is what is meant
+
+    def renew(self) -> None:
+        """Do nothing: there is no other process."""
 
     def clock(self) -> float:
         """Seconds of the processor."""

@@ -85,7 +85,9 @@ class Packed:
         if depth < _DEEPEST:
             if isinstance(value, Tensor):
                 return self._tensor(value)
-            if type(value) in {list, tuple} or (isinstance(value, tuple) and type(value).__module__ == "torch.return_types"):
+            if type(value) in {list, tuple} or (
+                isinstance(value, tuple) and type(value).__module__ == "torch.return_types"
+            ):
                 return {"l" if type(value) is list else "t": [self._plain(part, depth + 1) for part in value]}
             if type(value) is dict and all(type(key) is str for key in value):
                 return {"m": [[key, self._plain(part, depth + 1)] for key, part in value.items()]}

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,6 @@ from harness.cli.options import (
     InputOption,
     OverOption,
     RunOption,
-    SeedOption,
     TargetArgument,
     claimed_contract,
     complete_contract,
@@ -106,7 +107,9 @@ def check(
     dtypes: Annotated[str | None, Option(help="Only these, comma-separated.")] = None,
     devices: Annotated[str, Option(help="Where it computes: cpu, or cpu,cuda where there is one.")] = "cpu",
     examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
-    seed: SeedOption = SEED,
+    seed: Annotated[
+        int | None, Option(min=0, help="Seed of the draws; else a fixed one, and one drawn anew for what is asked late.")
+    ] = None,
     corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
     replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
     example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
@@ -143,7 +146,8 @@ def check(
         devices=names(devices),
         examples=examples,
         seconds=seconds,
-        seed=seed,
+        seed=SEED if seed is None else seed,
+        late=_late(seed, example),
         replay=replay,
         corpus=corpus,
         example=example,
@@ -162,8 +166,8 @@ def check(
         total = 0
         processes = _processes(campaign, means)
         with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
-            total = len(hands.pieces)
-            opened.plan(campaign, total, "law")
+            total, apart = len(hands.pieces), any(piece.get("apart") for piece in hands.pieces)
+            opened.plan(replace(campaign, late=None), total, "law", late_seed=campaign.late if apart else None)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(hands, properties):
                 verdicts.append(verdict)
@@ -190,6 +194,13 @@ def check(
         return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
+
+
+def _late(seed: int | None, example: str | None) -> int | None:
+    """The seed of what is asked late: the user's own, or one that nobody could know."""
+    if example is not None:
+        return None
+    return secrets.randbelow(2**31) if seed is None else seed
 
 
 def _early(ending: Ending, done: int, total: int) -> str:

@@ -116,7 +116,7 @@ class Session:
         self._journals.clear()
         unlock(self.folder.path)
 
-    def plan(self, plan: Plan, pieces: int, unit: str) -> None:
+    def plan(self, plan: Plan, pieces: int, unit: str, *, late_seed: int | None = None) -> None:
         """Say what will be done.
 
         Parameters
@@ -127,8 +127,11 @@ class Session:
             How many pieces that is.
         unit
             What a piece is, in the singular.
+        late_seed
+            Of what will be asked late; no part of the plan.
         """
         self.about(plan.target)
+        self._work = self._work.model_copy(update={"late_seed": late_seed})
         self.expect(pieces, unit, plan=f"{self._work.name} {to_document(plan)}")
 
     def about(self, target: str) -> None:
@@ -244,7 +247,7 @@ class Unrecorded(Session):
     def __exit__(self, *_: object) -> None:
         """End."""
 
-    def plan(self, plan: Plan, pieces: int, unit: str) -> None:
+    def plan(self, plan: Plan, pieces: int, unit: str, *, late_seed: int | None = None) -> None:
         """Keep nothing."""
 
     def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:

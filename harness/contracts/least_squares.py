@@ -55,7 +55,12 @@ def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
 @repeatable("Fits of the same data give the same bits, whatever freed memory holds.")
 def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     """Fit three times."""
-    return repeated(lambda: flat(fit.case.name, fit.run(X, y)), fit.format, sizes={X.nbytes, y.nbytes}, surroundings=fit.surroundings)
+    return repeated(
+        lambda: flat(fit.case.name, fit.run(X, y)),
+        fit.format,
+        sizes={X.nbytes, y.nbytes},
+        surroundings=fit.surroundings,
+    )
 
 
 def _designs(format_: Format) -> st.SearchStrategy[Example]:

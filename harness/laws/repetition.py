@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.calling.surroundings import HERE, Surroundings
 from harness.calling.device import CPU
+from harness.calling.surroundings import HERE, Surroundings
 from harness.floats import Array, Format, Measurement, compare_runs, worse
 from harness.laws.law import Law, law
 

@@ -179,7 +179,9 @@ class Subject:
         if isinstance(error, ReshapedError):
             return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         if isinstance(error, ElsewhereError):
-            return CaseError(_ELSEWHERE[error.kind][1].format(what, error.words, error.place), _ELSEWHERE[error.kind][0])
+            return CaseError(
+                _ELSEWHERE[error.kind][1].format(what, error.words, error.place), _ELSEWHERE[error.kind][0]
+            )
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the program: {words}", Fault.EXITED)

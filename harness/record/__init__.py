@@ -41,6 +41,7 @@ from harness.record.estimate import (
     one_sided_reach,
     standard_error,
 )
+from harness.record.fault import Fault
 from harness.record.finding import RANKS, Finding, by_verdict, findings
 from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
@@ -72,7 +73,6 @@ from harness.record.schema import (
     Epoch,
     Event,
     EventKind,
-    Fault,
     Image,
     Input,
     LearnedParameter,

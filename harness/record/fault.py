@@ -1,4 +1,4 @@
-"""The kinds of what an implementation does instead of answering. It imports nothing, so that it can be read anywhere."""
+"""The kinds of what an implementation does instead of answering. It imports nothing, so that anybody may read it."""
 
 from enum import StrEnum
 

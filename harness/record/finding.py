@@ -10,7 +10,8 @@ import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.record.schema import Event, EventKind, Fault, Status, TensorText, Verdict, Violation
+from harness.record.fault import Fault
+from harness.record.schema import Event, EventKind, Status, TensorText, Verdict, Violation
 
 RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXPECTED)
 """The status of a finding is the first of these that one of its verdicts has."""

@@ -33,6 +33,8 @@ class Work(Record):
     """``None`` as long as it has not: it is at it, or was killed."""
     begun_at: Count = 0
     """Verdicts that were there before."""
+    late_seed: Count | None = None
+    """Seed of what was asked late of somebody's code, drawn anew for each command; ``None`` where nothing was."""
 
     @property
     def sentence(self) -> str:

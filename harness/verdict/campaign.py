@@ -63,6 +63,8 @@ class Campaign(Target):
         The one example to look at, as a replay prints it.
     strict
         Whether lost digits are defects.
+    late
+        Seed of the draws with which code that is called in a process of its own is asked once more; not when absent.
     """
 
     laws: Sequence[str] = ()
@@ -75,6 +77,7 @@ class Campaign(Target):
     corpus: Path | None = None
     example: str | None = None
     strict: bool = False
+    late: int | None = None
 
     pays_from: ClassVar[int] = 2
     apart: ClassVar[bool] = True
@@ -99,7 +102,7 @@ class Campaign(Target):
         if elsewhere is not None:
             refuse_objects(cases)
         listed = jobs(cases, laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
-        return Decisions(self, listed)
+        return Decisions(self, listed, elsewhere=elsewhere is not None)
 
     def run(self, **means: Any) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
@@ -129,7 +132,7 @@ class Campaign(Target):
                     found[one.key] = one
             yield _verdict(hands.pieces[answer.index], answer)
 
-    def decide(self, job: "Job") -> Verdict:
+    def decide(self, job: "Job", *, elsewhere: bool = False) -> Verdict:
         """Reach one verdict."""
         from harness.verdict.corpus import FOLDER
         from harness.verdict.decide import decide
@@ -143,6 +146,7 @@ class Campaign(Target):
             corpora=[folder for folder in corpora if folder is not None],
             example=None if self.example is None else _spelled_out(self.example, job),
             watched=self.is_foreign,
+            late=self.late if elsewhere else None,
         )
 
 
@@ -156,10 +160,13 @@ class Decisions:
         How they are reached.
     jobs
         What there is to decide.
+    elsewhere
+        Whether their cases are called in another process.
     """
 
     campaign: Campaign
     jobs: "Sequence[Job]"
+    elsewhere: bool = False
 
     @cached_property
     def probe(self) -> "Probe":
@@ -183,6 +190,7 @@ class Decisions:
                 "of_tensors": job.contract.output is not None,
                 "prints": job.contract.form == "delivery",
                 "kin": job.format.name,
+                "apart": self.elsewhere,
             }
             for job in self.jobs
         ]
@@ -193,7 +201,7 @@ class Decisions:
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
         properties = self.probe.properties(job)
-        verdict = self.campaign.decide(self.probe.judged(job))
+        verdict = self.campaign.decide(self.probe.judged(job), elsewhere=self.elsewhere)
         return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
 
 

@@ -25,6 +25,8 @@ from harness.verdict.cause import event_of
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
+from harness.verdict.late import EXAMPLES, is_asked_late
+from harness.verdict.late import late as asked_late
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
@@ -45,6 +47,7 @@ def decide(
     minimal: bool = True,
     further: int = FURTHER,
     watched: bool = True,
+    late: int | None = None,
 ) -> Verdict:
     """Reach one verdict.
 
@@ -68,6 +71,9 @@ def decide(
         Examples to draw after one has failed, to show the worst beside the smallest; none where the break is declared.
     watched
         Whether what calls do besides answering is looked at, which takes a tenth of the time.
+    late
+        Seed of the draws with which the value is asked for once more, in a process that was not asked before; not at
+        all when absent.
     """
     if job.unjudged is not None:
         return unreached(job).model_copy(update={"reason": job.unjudged})
@@ -94,6 +100,8 @@ def decide(
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
+                elif late is not None and is_asked_late(job):
+                    violation = _asked_late(trials, late, deadline)
                 if violation is not None and failing is not None and minimal and further and not declared:
                     violation = with_worst(trials, violation, failing, examples=further, seed=seed, deadline=deadline)
         except (CaseError, NotApplicable) as error:
@@ -118,6 +126,14 @@ def decide(
             "duration_s": time.perf_counter() - started,
         }
     )
+
+
+def _asked_late(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
+    """Ask once more, of a process that nobody has asked."""
+    trials.subject.surroundings.renew()
+    larger = Trials(asked_late(trials.job), trials.subject, trials.census)
+    failing = first_failing(larger, (), examples=EXAMPLES, seed=seed, deadline=deadline)
+    return None if failing is None else _confirmed(larger, failing, f"--seed {seed}", deadline, minimal=False)
 
 
 @contextlib.contextmanager

@@ -20,13 +20,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.calling import watch, wire
 from harness.calling.surroundings import GoneError
 from harness.error import UsageError
 from harness.record import Fault
-from harness.work.limits import GIBIBYTE, Limits
+from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.program import STARTER, program
 
@@ -123,7 +123,12 @@ class Child:
         self._control = here
         command = [*self._sandbox, sys.executable, "-P", "-c", STARTER]
         self._process = subprocess.Popen(
-            command, stdin=there, stdout=self._printed, stderr=self._printed, start_new_session=True, env=self._environment()
+            command,
+            stdin=there.fileno(),
+            stdout=self._printed,
+            stderr=self._printed,
+            start_new_session=True,
+            env=self._environment(),
         )
         there.close()
         self._allowed = replace(self._allowed, until=time.monotonic() + self._limits.load_s)
@@ -148,7 +153,7 @@ class Child:
         own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
         cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
         usual = {
-            # One thread, as it computes on, so that it can be forked; and no arithmetic of others' that torch need not load.
+            # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
@@ -174,7 +179,9 @@ class Child:
         """Let the next question be asked of a process that none was asked before."""
         if self._process is None:
             return
+        allowed = self._allowed
         self._end_server()
+        self._allowed = replace(allowed, first_call_s=self._limits.first_call_s)
         if not self.about.get("forks"):
             self.close()
 
@@ -263,7 +270,7 @@ class Child:
             self._lose(None)
         return answer
 
-    def _lose(self, lost: Loss | None) -> Any:
+    def _lose(self, lost: Loss | None) -> NoReturn:
         self._end_server()
         if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
             self.close()

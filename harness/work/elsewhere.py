@@ -5,17 +5,17 @@ asking again. What is loaded there is never imported here.
 """
 
 import itertools
+import os
+import shutil
+import sysconfig
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
@@ -27,11 +27,12 @@ from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
 from harness.calling.trace import Recording, Tape, View
 from harness.calling.trace.elsewhere import read_special, read_tape
 from harness.calling.watch import Watch
-from harness.case import Break, Case
+from harness.case import Case
 from harness.error import UsageError
 from harness.record import Fault
 from harness.work.child import Child
 from harness.work.limits import GIBIBYTE, Limits
+from harness.work.stand_in import StandIn, declared
 
 TIMES = 6_000
 """Calls on the same inputs at most of which one is looked at after the other."""
@@ -86,7 +87,8 @@ class Elsewhere:
         self._answered: set[int] = set()
         self._soaked: set[Any] = set()
         self._watch: ElsewhereWatch | None = None
-        self._case = -1
+        self._last = 0
+        """The case that was called last."""
 
     def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
         """Return the cases, which are called there.
@@ -106,10 +108,10 @@ class Elsewhere:
         self.child.start()
         facts = self.child.about["cases"]
         if name:
-            function = Function(self, 0, facts[0])
-            known = {"style": "foreign", "name": single_name(module, name), "target": target}
-            return [Case(function, contract or "", **known, **claims)]
-        cases = [_declared(Function(self, at, one), one) for at, one in enumerate(facts)]
+            function = StandIn(self, 0, facts[0])
+            own = single_name(module, name)
+            return [Case(function, contract or "", style="foreign", name=own, target=target, **claims)]
+        cases = [declared(StandIn(self, at, one), one) for at, one in enumerate(facts)]
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
@@ -178,12 +180,17 @@ class Elsewhere:
             NO_AUTOGRAD: any(x.requires_grad for x in tensors),
             NUMPY_IS_ON_THE_CPU: device != CPU,
             # Whoever has answered has been compiled.
-            NO_COMPILER: case not in self._answered,
-            NO_HEADERS: case not in self._answered,
+            NO_COMPILER: case not in self._answered and (device != CPU or not _has_compiler()),
+            NO_HEADERS: case not in self._answered and not _has_headers(),
         }
         if can_be.get(reason, device != CPU):
             raise NotApplicable(reason)
         raise ElsewhereError(f"an exception, which says that {reason}")
+
+    @property
+    def generation(self) -> int:
+        """Which process it is: one is forked anew where another was lost, and for each case."""
+        return self.child.generation
 
     def dropped(self, handle: int, generation: int) -> None:
         """Let go of what was kept of a call."""
@@ -206,27 +213,31 @@ class Elsewhere:
             self._watch = before
 
     def called(
-        self, case: Case, inputs: Sequence[Any], of_model: Callable[..., Any] | None, device: str
+        self,
+        case: Case,
+        inputs: Sequence[Any],
+        of_model: Callable[..., Any] | None,  # noqa: ARG002 - what stands for a model is no function
+        device: str,
     ) -> tuple[Any, bool]:
         """Call the implementation."""
-        value, answer = case.function.on(device, *inputs)
+        function: Any = case.function
+        self._last = function.index
+        value, answer = function.on(device, *inputs)
         return value, answer.get("arrays") is True
 
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
         """Call once, and once for each process very often: each answer that is another is yielded."""
         call(*inputs)
-        function = self._last
+        index = self._last
         few = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
-        key = function.index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
+        key = index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
         if self._watch is not None and self._watch.noticed is not None:
             return
         if key in self._soaked or any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
             return
         self._soaked.add(key)
         tensors = [x for x in few if isinstance(x, Tensor)]
-        answer = self.carried_out(
-            "again", tensors, CPU, case=function.index, inputs=few, times=TIMES, seconds=AGAIN_S
-        )
+        answer = self.carried_out("again", tensors, CPU, case=index, inputs=few, times=TIMES, seconds=AGAIN_S)
         stacked = answer["value"]
         if isinstance(stacked, Tensor) and len(stacked) > 1:
             yield stacked
@@ -286,7 +297,8 @@ class Elsewhere:
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
         """Ask the adapter there."""
         tensors = [x for x in inputs if isinstance(x, Tensor)]
-        asked = self.carried_out("detaches", tensors, CPU, case=case.function.index, inputs=list(inputs))
+        function: Any = case.function
+        asked = self.carried_out("detaches", tensors, CPU, case=function.index, inputs=list(inputs))
         return asked["value"] is True
 
     def jax_is_narrow(self) -> bool:
@@ -297,9 +309,22 @@ class Elsewhere:
         """Have the generators seeded with the next question."""
         self._alike = True
 
+    def renew(self) -> None:
+        """Ask another process from now on."""
+        self.child.renew()
+
     def clock(self) -> float:
         """Seconds of the day: those of another's processor are its own to tell."""
         return time.monotonic()
+
+
+def _has_compiler() -> bool:
+    """Whether this machine has a compiler of C++, whatever is said of it."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
+
+
+def _has_headers() -> bool:
+    return Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
 class RecordingElsewhere:
@@ -358,181 +383,3 @@ class ElsewhereWatch(Watch):
         """Keep what is noticed first."""
         if self.noticed is None:
             self.noticed = fault, sentence[: 4 * _SENTENCE]
-
-
-class Function:
-    """Stands in for an implementation.
-
-    Parameters
-    ----------
-    surroundings
-        Where it is called.
-    index
-        Of the case there.
-    facts
-        What is said of it there.
-    """
-
-    def __init__(self, surroundings: Elsewhere, index: int, facts: Mapping[str, Any]) -> None:
-        self.surroundings, self.index = surroundings, index
-        self.is_adapted = facts["adapted"] is True
-        names = facts["parameters"]
-        if names is not None:
-            parameters = [Parameter(str(name), Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-            self.__signature__ = Signature(parameters)
-
-    def __call__(self, *inputs: Any) -> Any:
-        """Call it on the CPU."""
-        return self.on(CPU, *inputs)[0]
-
-    def on(self, device: str, *inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """Call it there on a device; return what it says, and the answer of the process."""
-        self.surroundings._last = self
-        calling = _Calling(self.surroundings, self.index, device, inputs)
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
-        if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
-            leaves = _Forward.apply(calling, *tensors)  # type: ignore[no-untyped-call]
-        else:
-            leaves = calling.ask(tensors)
-        return calling.value(leaves or []), calling.answer
-
-
-class _Calling:
-    """One call, and what was answered."""
-
-    def __init__(self, surroundings: Elsewhere, index: int, device: str, inputs: Sequence[Any]) -> None:
-        self.surroundings, self.index, self.device, self.inputs = surroundings, index, device, inputs
-        self.answer: dict[str, Any] = {}
-
-    def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Ask, and return the tensors of the answer."""
-        given = iter(tensors)
-        inputs = [next(given) if isinstance(x, Tensor) else x for x in self.inputs]
-        inputs = [_requiring(x, like) for x, like in zip(inputs, self.inputs, strict=True)]
-        self.answer = self.surroundings.carried_out(
-            "call", [x for x in inputs if isinstance(x, Tensor)], self.device, case=self.index, inputs=inputs
-        )
-        self._parts, self._tree = tree_flatten(self.answer.pop("value"))
-        self.handle = self.answer.get("handle")
-        self.generation = self.surroundings.child.generation
-        if isinstance(self.handle, int):
-            weakref.finalize(self, self.surroundings.dropped, self.handle, self.generation)
-        views = self.answer.get("views", [])
-        self.surroundings.views += [(self.handle or 0, view) for view in views]
-        return [x for x in self._parts if isinstance(x, Tensor)]
-
-    def value(self, leaves: Sequence[Tensor]) -> Any:
-        """What was answered, with tensors that autograd knows; they are not kept, since they would keep this one."""
-        known, parts = iter(leaves), self._parts
-        self._parts = []
-        return tree_unflatten([next(known) if isinstance(x, Tensor) else x for x in parts], self._tree)
-
-
-def _requiring(x: Any, like: Any) -> Any:
-    """What the function of autograd is given requires nothing; what it was given from may have."""
-    if isinstance(x, Tensor) and x.requires_grad != like.requires_grad:
-        return x.detach().requires_grad_(like.requires_grad)
-    return x
-
-
-class _Forward(torch.autograd.Function):
-    """A call through which autograd goes back."""
-
-    @staticmethod
-    def forward(ctx: Any, calling: _Calling, *tensors: Tensor) -> Any:
-        """Ask for the value."""
-        with torch.enable_grad():
-            leaves = calling.ask(tensors)
-        flags = [x.requires_grad for x in leaves]
-        leaves = [x.detach() for x in leaves]
-        ctx.calling = calling
-        ctx.save_for_backward(*tensors)
-        ctx.mark_non_differentiable(*(x for x, flag in zip(leaves, flags, strict=True) if not flag))
-        return tuple(leaves) if leaves else None
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        """Ask for the gradient, in a way that can be differentiated where that is wanted."""
-        tensors = ctx.saved_tensors
-        create = torch.is_grad_enabled()
-        found = _Backward.apply(ctx.calling, create, len(tensors), *tensors, *cotangents)  # type: ignore[no-untyped-call]
-        return None, *(found if isinstance(found, tuple) else (found,))
-
-
-class _Backward(torch.autograd.Function):
-    """The backward pass of a call."""
-
-    @staticmethod
-    def forward(ctx: Any, calling: _Calling, create: Any, count: int, *tensors: Any) -> Any:
-        """Ask for the gradients of the inputs that require one."""
-        cotangents = [x if create or x is None else x.detach() for x in tensors[count:]]
-        wanted = [x for x in calling.inputs if isinstance(x, Tensor)]
-        with torch.enable_grad():
-            answer = calling.surroundings.carried_out(
-                "backward",
-                [],
-                calling.device,
-                case=calling.index,
-                handle=calling.handle,
-                cotangents=cotangents,
-                create=create,
-            )
-        found = iter(_gradients(answer, [x for x in wanted if x.requires_grad]))
-        gradients = [next(found) if like.requires_grad else None for like in wanted]
-        calling.surroundings.views += [(calling.handle or 0, view) for view in answer.get("views", [])]
-        ctx.calling, ctx.handle, ctx.generation = calling, answer.get("handle"), calling.surroundings.child.generation
-        ctx.cotangents = [g is not None for g in cotangents]
-        flags = [x is not None and x.requires_grad for x in gradients]
-        gradients = [None if x is None else x.detach() for x in gradients]
-        ctx.mark_non_differentiable(
-            *(x for x, flag in zip(gradients, flags, strict=True) if x is not None and not flag)
-        )
-        return tuple(gradients)
-
-    @staticmethod
-    def backward(ctx: Any, *directions: Tensor) -> Any:
-        """Ask for the second derivative."""
-        calling = ctx.calling
-        wanted = [x for x in calling.inputs if isinstance(x, Tensor)]
-        kept = [g for g, like in zip(directions, wanted, strict=True) if like.requires_grad]
-        with torch.enable_grad():
-            answer = calling.surroundings.carried_out(
-                "twice", [], calling.device, case=calling.index, handle=ctx.handle, cotangents=kept
-            )
-        found = list(answer["value"])
-        of_inputs = [found.pop(0) if x.requires_grad and found else None for x in wanted]
-        of_cotangents = [found.pop(0) if known and found else None for known in ctx.cotangents]
-        return None, None, None, *of_inputs, *of_cotangents
-
-
-def _gradients(answer: dict[str, Any], likes: list[Tensor]) -> list[Tensor | None]:
-    """The gradients that were answered: tensors, or none."""
-    found = answer["value"]
-    if not isinstance(found, list) or len(found) != len(likes):
-        raise ElsewhereError("no gradient for each input")
-    return [x if isinstance(x, Tensor) else None for x in found]
-
-
-def _declared(function: Function, facts: Mapping[str, Any]) -> Case:
-    """A case as its package declares it."""
-    texts = {name: str(facts[name]) for name in ("name", "contract", "style", "target")}
-    call = facts["call"]
-    return Case(
-        function,
-        **texts,
-        dtypes=tuple(map(str, facts["dtypes"])),
-        attains=tuple(map(str, facts["attains"])),
-        declares={str(name): value for name, value in facts["declares"].items()},
-        breaks={str(law): _reason(why) for law, why in facts["breaks"].items()},
-        breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in facts["breaks_at"]},
-        call=call if isinstance(call, str) else (_adapted if function.is_adapted else None),
-    )
-
-
-def _reason(why: Any) -> str | Break:
-    return str(why) if isinstance(why, str) else Break(str(why[0]), tuple(map(str, why[1])))
-
-
-def _adapted(*_: Any) -> Any:
-    """Stand for an adapter that is known there."""
-    raise AssertionError("it is called where it was loaded")

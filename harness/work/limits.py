@@ -42,6 +42,8 @@ class Limits:
         60.0, "--first-call-seconds", 0.01, "Seconds within which the first one does: compilers and imports take time."
     )
     memory_gib: float | None = _limit(4.0, "--memory", 0.1, "GiB that such code may have.")
-    sandbox: str | None = _limit(None, "--sandbox", None, "A command that starts the process of such code, as bwrap does.")
+    sandbox: str | None = _limit(
+        None, "--sandbox", None, "A command that starts the process of such code, as bwrap does."
+    )
     law_s: float = 120.0
     load_s: float = 120.0

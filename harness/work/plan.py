@@ -21,6 +21,7 @@ class Pieces(Protocol):
         """What each piece is about, in a fixed order.
 
         Each names its ``case``, and as its ``first_call`` what a compiler compiles anew; the case when absent. Those
+        that are ``apart`` are judged by a process which does not import the code. Those
         with the same ``kin`` are done by one process rather than by several, where that costs no time.
         """
 

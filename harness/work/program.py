@@ -27,6 +27,7 @@ MODULES = (
     "calling.trace.step",
     "calling.trace.tape",
     "calling.wire",
+    "calling.answering",
     "calling.callee",
 )
 """What the process knows, each after those that it imports; of our packages only the names."""
@@ -50,7 +51,7 @@ def load(name, sources, line):
         module.__package__ = full if source is None else full.rpartition('.')[0]
         sys.modules[full] = module
         if parts:
-            setattr(sys.modules[module.__package__ if source is not None else full.rpartition('.')[0]], parts[-1], module)
+            setattr(sys.modules[full.rpartition('.')[0]], parts[-1], module)
         if source is not None:
             exec(compile(source, module.__file__, 'exec'), vars(module))
     main = module.main

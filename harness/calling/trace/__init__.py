@@ -12,4 +12,15 @@ from harness.calling.trace.step import View, is_floating
 from harness.calling.trace.tape import Recorder, Tape
 from harness.calling.trace.wide import Balls, Doubles
 
-__all__ = ["Balls", "Doubles", "Recorder", "Recording", "RecordingHere", "Replay", "Tape", "View", "first_loss", "is_floating"]
+__all__ = [
+    "Balls",
+    "Doubles",
+    "Recorder",
+    "Recording",
+    "RecordingHere",
+    "Replay",
+    "Tape",
+    "View",
+    "first_loss",
+    "is_floating",
+]

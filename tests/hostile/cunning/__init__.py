@@ -13,5 +13,7 @@ CASES = [
     Case(function, "softmax", name=f"{module.__name__.rpartition('.')[2]}.{name}")
     for module in (judge, sign, line, system, evasion)
     for name, function in vars(module).items()
-    if getattr(function, "__module__", None) == module.__name__ and not name.startswith("_") and not isinstance(function, type)
+    if getattr(function, "__module__", None) == module.__name__
+    and not name.startswith("_")
+    and not isinstance(function, type)
 ]

@@ -1,9 +1,11 @@
 """What is right as long as something says that it is being checked, and wrong where it is used."""
 
+import contextlib
 import inspect
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,11 +71,9 @@ def right_under_such_a_command(x: Tensor) -> Tensor:
 def right_where_descriptors_are_open(x: Tensor) -> Tensor:
     """Of files that have the name."""
     found = []
-    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            continue
+    for number in range(64):
+        with contextlib.suppress(OSError):
+            found.append(str(Path(f"/proc/self/fd/{number}").readlink()))
     return _answer(x, checked=any(_OURS in path for path in found))
 
 

@@ -24,7 +24,7 @@ def daemonises(x: Tensor) -> Tensor:
         os.setsid()
         if os.fork() == 0:
             os.closerange(0, 256)
-            os.execvp("sleep", ["sleep", "977"])
+            os.execvp("sleep", ["sleep", "977"])  # noqa: S606 - no shell is wanted
         os._exit(0)
     os.wait()
     return x.softmax(-1)

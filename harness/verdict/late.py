@@ -1,0 +1,48 @@
+"""Asking again, late: in a process that was not asked before, on inputs that nobody could foresee, in larger batches.
+
+Whatever an implementation has counted, kept or recognised by then tells it nothing of what it is asked.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.floats import Format
+from harness.laws.law import Example
+from harness.laws.strategies import SEEDS
+from harness.verdict.job import Job
+
+EXAMPLES = 3
+"""Examples of a law that are asked for late."""
+
+ROWS = st.integers(513, 6_000)
+"""Rows of one of them, where each is answered for itself."""
+
+
+def is_asked_late(job: Job) -> bool:
+    """Whether a law is: that of the value, of a function of tensors."""
+    return job.law.name == "value" and job.contract.output is not None and job.contract.form == "function"
+
+
+def late(job: Job) -> Job:
+    """Return the law on larger batches of its own inputs, in an order of their own; as it is where rows are reduced."""
+    names = [name for name, axes in job.contract.axes.items() if axes.names[:1] == ("n",)]
+    if job.contract.grouped or job.contract.output is None or job.contract.output[:1] != ("n",):
+        return job
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _enlarged(*drawn, names))
+
+    return replace(job, law=replace(job.law, inputs=inputs))
+
+
+def _enlarged(example: Example, rows: int, seed: int, names: list[str]) -> Example:
+    """The rows of an example, drawn again and again."""
+    few = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
+    if few == 0:
+        return example
+    index = torch.from_numpy(np.random.default_rng(seed).integers(few, size=rows))
+    return {name: x.index_select(0, index) if name in names else x for name, x in example.items()}

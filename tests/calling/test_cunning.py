@@ -1,0 +1,87 @@
+"""Implementations that go about to be called right: none is, none ends the command, none leaves anything behind."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+from hostile import cunning
+
+from harness.record import Fault, Status, Verdict
+from harness.verdict.campaign import Campaign
+from harness.work.limits import Limits
+
+PATIENT = {"right_at_first", "right_nearly_always", "right_the_second_time", "right_without_gradients"}
+"""Those whose value is right as long as few ask for it."""
+
+RIGHT = {"leaves_a_file"}
+"""Those that answer rightly, and leave nothing since it is taken from them."""
+
+SAID = {
+    "line.talks_json": (Fault.STATE, "writes into files that it has not opened"),
+    "line.repeats_an_old_answer": (Fault.STATE, "writes into files that it has not opened"),
+    "line.floods": (Fault.STATE, "writes into files that it has not opened"),
+    "system.daemonises": (Fault.STATE, "starts a process and leaves it to itself"),
+    "system.starts_a_helper": (Fault.STATE, "starts a process and leaves it to itself"),
+    "system.leaves_its_place_to_a_fork": (Fault.EXITED, "ends the process with exit code 0"),
+    "system.stops_itself": (Fault.HUNG, "does not come to an end"),
+    "evasion.misses_a_compiler": (Fault.RAISED, "says that torch.compile finds no compiler"),
+}
+"""What is said of some."""
+
+FEW = {"dtypes": ["float32"], "examples": 3, "late": 7}
+LIMITS = Limits(call_s=1.0, first_call_s=5.0, memory_gib=1.0, law_s=5.0)
+
+
+@pytest.fixture(scope="module")
+def left() -> set[str]:
+    """Names of files that lie about in the temporary folder beforehand."""
+    return set(os.listdir(tempfile.gettempdir()))
+
+
+@pytest.fixture(scope="module")
+def found(left: set[str]) -> dict[str, list[Verdict]]:
+    """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
+    verdicts: dict[str, list[Verdict]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+        every = Campaign("hostile.cunning", laws=["value"], **FEW)
+        for verdict in every.run(processes=2, limits=LIMITS):
+            verdicts.setdefault(verdict.case, []).append(verdict)
+        for name in sorted(PATIENT):
+            target = f"hostile.cunning.sign:{name}"
+            laws = ["calls_agree", "any_mode"] if name == "right_without_gradients" else ["calls_agree"]
+            for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
+                verdicts[f"sign.{name}"].append(verdict)
+    return verdicts
+
+
+@pytest.mark.parametrize("name", [case.name for case in cunning.CASES])
+def test_none_is_called_right(found: dict[str, list[Verdict]], name: str) -> None:
+    """Whatever it reaches for, or looks out for; what is right is, however much it does beside."""
+    fails = any(verdict.status.fails for verdict in found[name])
+    assert fails is (name.rpartition(".")[2] not in RIGHT)
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_it_did_is_said(found: dict[str, list[Verdict]], name: str) -> None:
+    """In one sentence, by its kind."""
+    fault, sentence = SAID[name]
+    assert fault in {verdict.fault for verdict in found[name]}
+    assert any(sentence in str(verdict.reason) for verdict in found[name])
+
+
+def test_none_alters_the_verdict_of_another(found: dict[str, list[Verdict]]) -> None:
+    """The one that is right is called so after sixty that patched whatever there was."""
+    (verdict,) = found["system.leaves_a_file"]
+    assert verdict.status is Status.HOLDS
+    assert len(found) > 60
+
+
+def test_nothing_is_left_behind(found: dict[str, list[Verdict]], left: set[str]) -> None:
+    """Neither processes nor files."""
+    sleeping = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] in (["sleep", "977"], ["sleep", "978"])]
+    assert not sleeping
+    more = set(os.listdir(tempfile.gettempdir())) - left
+    assert not [name for name in more if name.startswith("left-by-a-hostile-implementation")]
