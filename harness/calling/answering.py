@@ -106,16 +106,20 @@ class Server:
     def _law(self, question: dict[str, Any]) -> dict[str, Any]:
         """All calls of a law begin, or are over."""
         key = question["watch"][0]
+        self._random_as_before()
         if question["begins"]:
             self._laws[key] = self._watch(question).law()
             self._laws[key].__enter__()
         elif key in self._laws:
-            if self._before is not None:
-                random.setstate(self._before[0])
-                np.random.set_state(self._before[1])  # noqa: NPY002
-                self._before = None
             self._laws.pop(key).__exit__(None, None, None)
         return {}
+
+    def _random_as_before(self) -> None:
+        """What draws random numbers goes on from where whoever asks had it begin anew."""
+        if self._before is not None:
+            random.setstate(self._before[0])
+            np.random.set_state(self._before[1])  # noqa: NPY002 - as above
+            self._before = None
 
     def _fill(self, question: dict[str, Any]) -> dict[str, Any]:
         overwrite_freed(question["byte"], sizes=question["sizes"], device=question["device"])
@@ -124,6 +128,15 @@ class Server:
     def _jax(self, _: dict[str, Any]) -> dict[str, Any]:
         jax = sys.modules.get("jax")
         return {"value": jax is not None and not jax.config.jax_enable_x64}
+
+    def _each(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Several questions of one kind, until one has no answer."""
+        found: list[dict[str, Any]] = []
+        for part in question["parts"]:
+            found.append(getattr(self, f"_{question['of']}")({**question, **part}))
+            if "value" not in found[-1]:
+                break
+        return {"each": found}
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]

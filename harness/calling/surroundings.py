@@ -91,6 +91,9 @@ class Surroundings(Protocol):
     ) -> tuple[Any, bool]:
         """Call it; return what it says, and whether that were another library's arrays."""
 
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
+        """Call it on each of some inputs in one exchange; ``None`` where that is no matter."""
+
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
         """Call on the same inputs, and yield answers that were to be the same."""
 
@@ -147,6 +150,9 @@ class Here:
             return output, False
         converted = as_tensors(output)
         return converted, converted is not output
+
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
+        """Nothing is exchanged here."""
 
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
         """Call once."""

@@ -108,7 +108,8 @@ def check(
     devices: Annotated[str, Option(help="Where it computes: cpu, or cpu,cuda where there is one.")] = "cpu",
     examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
     seed: Annotated[
-        int | None, Option(min=0, help="Seed of the draws; else a fixed one, and one drawn anew for what is asked late.")
+        int | None,
+        Option(min=0, help="Seed of the draws; else a fixed one, and one drawn anew for what is asked late."),
     ] = None,
     corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
     replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,

@@ -1,7 +1,7 @@
 """Subjects: a case as its laws see it, callable on whole batches and differentiable."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,7 @@ class Subject:
         """Call the implementation."""
         if not self.contract.grouped:
             return self.once(*inputs)
-        outputs = [self.once(*arguments) for arguments in zip(*inputs, strict=True)]
+        outputs = self._once_each([list(arguments) for arguments in zip(*inputs, strict=True)])
         shapes = {tuple(output.shape) for output in outputs}
         if len(shapes) > 1:
             raise CaseError(f"{self.case.name} returns tensors of different shapes: {sorted(shapes)}", Fault.SHAPE)
@@ -121,9 +121,34 @@ class Subject:
         CaseError
             If it raises, returns no tensor, or one of another shape or on another device.
         """
+        agreed, shapes = self._shape(inputs), _shapes(inputs)
+        return self._held(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
+
+    def _once_each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
+        """Call the implementation once for each of some inputs, in one exchange where there is one."""
+
+        def called() -> Any:
+            try:
+                found = self.surroundings.called_each(self.case, calls, self.device)
+            except MisplacedError as error:
+                raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
+            assert found is not None, "it is elsewhere"
+            outputs, self._returns_arrays = found
+            return outputs
+
+        if self.surroundings is HERE or not calls:
+            return [self.once(*inputs) for inputs in calls]
+        outputs = self.attempt(self.case.name, called)
+        return [
+            self._held(self._tensor(output), inputs, self._shape(tuple(inputs)), _shapes(inputs))
+            for output, inputs in zip(outputs, calls, strict=True)
+        ]
+
+    def _held(
+        self, output: Tensor, inputs: Sequence[Any], agreed: tuple[int, ...] | None, shapes: list[list[int]]
+    ) -> Tensor:
+        """Hold an output against what was to come, and the inputs against what they were."""
         given = [value for value in inputs if isinstance(value, Tensor)]
-        agreed, shapes = self._shape(inputs), [list(value.shape) for value in given]
-        output = self._tensor(self.run(*inputs))
         if shapes != [list(value.shape) for value in given]:
             raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         if given and output.device != given[0].device:
@@ -270,6 +295,10 @@ _ELSEWHERE = {
     "raised": (Fault.RAISED, "{0} raises {1}{2}"),
 }
 """What is said of exceptions of each kind that were raised in another process."""
+
+
+def _shapes(inputs: Sequence[Any]) -> list[list[int]]:
+    return [list(value.shape) for value in inputs if isinstance(value, Tensor)]
 
 
 def _at(error: BaseException) -> str:

@@ -143,24 +143,41 @@ class Elsewhere:
             self._watch.notice(Fault(noticed[0]), str(noticed[1]))
         return answer
 
-    def carried_out(self, what: str, tensors: Iterable[Tensor], device: str, **facts: Any) -> dict[str, Any]:
+    def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
         """Ask for something of an implementation's, and raise what it raises."""
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        return self.each(what, tensors, device, case, [{"inputs": list(inputs), **facts}])[0]
+
+    def each(
+        self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Ask for something of an implementation's several times in one exchange, and raise what it raises."""
         modes = {
             **self._modes,
             "grad": torch.is_grad_enabled(),
             "inference": torch.is_inference_mode_enabled(),
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
-        facts |= {"modes": modes, "tape": self._tape, "look": self._look is not None, "device": device}
-        answer = self.ask(what, read_special, **facts)
+        facts = {"modes": modes, "tape": self._tape, "look": self._look is not None, "device": device, "case": case}
+        answers = self.ask("each", read_special, of=what, parts=list(parts), **facts).get("each")
+        if not isinstance(answers, list):
+            raise ElsewhereError("what cannot be read")
+        for answer in answers:
+            self._take_up(answer, tensors, device, case)
+        if len(answers) != len(parts):
+            raise ElsewhereError("what cannot be read")
+        return answers
+
+    def _take_up(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
+        """Raise what was raised, and note what was seen."""
         if "raised" in answer:
             words, kind, place = (str(part)[: 2 * _SENTENCE] for part in answer["raised"])
             raise ElsewhereError(words, kind, place)
         if "misplaced" in answer:
             raise MisplacedError(str(answer["misplaced"])[:_SENTENCE])
         if "inapplicable" in answer:
-            self._refuse(str(answer["inapplicable"])[:_SENTENCE], list(tensors), device, facts["case"])
-        self._answered.add(facts["case"])
+            self._refuse(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
+        self._answered.add(case)
         if self._seen is not None and "seen" in answer:
             left, to_float32, autocast = answer["seen"]
             self._seen.left |= left is True
@@ -171,9 +188,8 @@ class Elsewhere:
         if self._look is not None and "shared" in answer:
             self._look.changed = dict(answer["changed"])
             self._look.shared = set(answer["shared"])
-        return answer
 
-    def _refuse(self, reason: str, tensors: list[Tensor], device: str, case: int) -> None:
+    def _refuse(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
         """Raise that there is nothing to check, where that can be so; else it is what the implementation raises."""
         can_be = {
             NO_BFLOAT16: any(x.dtype is torch.bfloat16 for x in tensors),
@@ -222,8 +238,14 @@ class Elsewhere:
         """Call the implementation."""
         function: Any = case.function
         self._last = function.index
-        value, answer = function.on(device, *inputs)
-        return value, answer.get("arrays") is True
+        (value,), arrays = function.on(device, [inputs])
+        return value, arrays
+
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
+        """Call the implementation on each of some inputs, in one exchange."""
+        function: Any = case.function
+        self._last = function.index
+        return function.on(device, calls)  # type: ignore[no-any-return]
 
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
         """Call once, and once for each process very often: each answer that is another is yielded."""
@@ -236,8 +258,7 @@ class Elsewhere:
         if key in self._soaked or any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
             return
         self._soaked.add(key)
-        tensors = [x for x in few if isinstance(x, Tensor)]
-        answer = self.carried_out("again", tensors, CPU, case=index, inputs=few, times=TIMES, seconds=AGAIN_S)
+        answer = self.carried_out("again", few, CPU, index, times=TIMES, seconds=AGAIN_S)
         stacked = answer["value"]
         if isinstance(stacked, Tensor) and len(stacked) > 1:
             yield stacked
@@ -296,10 +317,8 @@ class Elsewhere:
 
     def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
         """Ask the adapter there."""
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
         function: Any = case.function
-        asked = self.carried_out("detaches", tensors, CPU, case=function.index, inputs=list(inputs))
-        return asked["value"] is True
+        return self.carried_out("detaches", inputs, CPU, function.index)["value"] is True
 
     def jax_is_narrow(self) -> bool:
         """Whether it is there."""

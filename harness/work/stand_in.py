@@ -1,7 +1,7 @@
 """A function that stands in for one in another process: it asks, and autograd goes back through it by asking."""
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, Protocol
 
@@ -23,8 +23,10 @@ class Asked(Protocol):
     def generation(self) -> int:
         """Which process it is."""
 
-    def carried_out(self, what: str, tensors: Iterable[Tensor], device: str, **facts: Any) -> dict[str, Any]:
-        """Ask for something of an implementation's, and raise what it raises."""
+    def each(
+        self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Ask for something of an implementation's several times in one exchange, and raise what it raises."""
 
     def dropped(self, handle: int, generation: int) -> None:
         """Let go of what was kept of a call."""
@@ -53,48 +55,62 @@ class StandIn:
 
     def __call__(self, *inputs: Any) -> Any:
         """Call it on the CPU."""
-        return self.on(CPU, *inputs)[0]
+        return self.on(CPU, [inputs])[0][0]
 
-    def on(self, device: str, *inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """Call it there on a device; return what it says, and the answer of the process."""
-        calling = _Calling(self.surroundings, self.index, device, inputs)
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
+    def on(self, device: str, calls: Sequence[Sequence[Any]]) -> tuple[list[Any], bool]:
+        """Call it there on a device, once for each of some inputs, all in one exchange.
+
+        Returns
+        -------
+        What it says of each, and whether that were another library's arrays.
+        """
+        calling = _Calling(self.surroundings, self.index, device, calls)
+        tensors = calling.tensors
         if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
             leaves = _Forward.apply(calling, *tensors)  # type: ignore[no-untyped-call]
         else:
             leaves = calling.ask(tensors)
-        return calling.value(leaves or []), calling.answer
+        return calling.values(leaves or []), calling.arrays
 
 
 class _Calling:
-    """One call, and what was answered."""
+    """Some calls, and what was answered."""
 
-    def __init__(self, surroundings: Asked, index: int, device: str, inputs: Sequence[Any]) -> None:
-        self.surroundings, self.index, self.device, self.inputs = surroundings, index, device, inputs
-        self.answer: dict[str, Any] = {}
+    def __init__(self, surroundings: Asked, index: int, device: str, calls: Sequence[Sequence[Any]]) -> None:
+        self.surroundings, self.index, self.device, self.calls = surroundings, index, device, calls
+        self.tensors = [x for call in calls for x in call if isinstance(x, Tensor)]
+        self.arrays = False
+
+    def each(self, what: str, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Ask for something of each call, and take up what a tape has of it."""
+        answers = self.surroundings.each(what, self.tensors, self.device, self.index, parts)
+        for part, answer in zip(parts, answers, strict=True):
+            at = answer.get("handle") if what == "call" else part["handle"]
+            self.surroundings.views += [(at or 0, view) for view in answer.get("views", [])]
+        return answers
 
     def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Ask, and return the tensors of the answer."""
+        """Ask, and return the tensors of the answers."""
         given = iter(tensors)
-        inputs = [next(given) if isinstance(x, Tensor) else x for x in self.inputs]
-        inputs = [_requiring(x, like) for x, like in zip(inputs, self.inputs, strict=True)]
-        self.answer = self.surroundings.carried_out(
-            "call", [x for x in inputs if isinstance(x, Tensor)], self.device, case=self.index, inputs=inputs
-        )
-        self._parts, self._tree = tree_flatten(self.answer.pop("value"))
-        self.handle = self.answer.get("handle")
-        self.generation = self.surroundings.generation
-        if isinstance(self.handle, int):
-            weakref.finalize(self, self.surroundings.dropped, self.handle, self.generation)
-        views = self.answer.get("views", [])
-        self.surroundings.views += [(self.handle or 0, view) for view in views]
-        return [x for x in self._parts if isinstance(x, Tensor)]
+        calls = [[_requiring(next(given), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
+        answers = self.each("call", [{"inputs": call} for call in calls])
+        self.arrays = any(answer.get("arrays") is True for answer in answers)
+        flat = [tree_flatten(answer["value"]) for answer in answers]
+        self._parts = [parts for parts, _ in flat]
+        self._trees = [tree for _, tree in flat]
+        self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts in self._parts]
+        self.handles = [answer.get("handle") for answer in answers]
+        for handle in self.handles:
+            if isinstance(handle, int):
+                weakref.finalize(self, self.surroundings.dropped, handle, self.surroundings.generation)
+        return [x for parts in self._parts for x in parts if isinstance(x, Tensor)]
 
-    def value(self, leaves: Sequence[Tensor]) -> Any:
+    def values(self, leaves: Sequence[Tensor]) -> list[Any]:
         """What was answered, with tensors that autograd knows; they are not kept, since they would keep this one."""
-        known, parts = iter(leaves), self._parts
+        known, every = iter(leaves), self._parts
         self._parts = []
-        return tree_unflatten([next(known) if isinstance(x, Tensor) else x for x in parts], self._tree)
+        filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
+        return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
 
 
 def _requiring(x: Any, like: Any) -> Any:
@@ -129,55 +145,55 @@ class _Forward(torch.autograd.Function):
 
 
 class _Backward(torch.autograd.Function):
-    """The backward pass of a call."""
+    """The backward pass of some calls."""
 
     @staticmethod
     def forward(ctx: Any, calling: _Calling, create: Any, count: int, *tensors: Any) -> Any:
         """Ask for the gradients of the inputs that require one."""
-        cotangents = [x if create or x is None else x.detach() for x in tensors[count:]]
-        wanted = [x for x in calling.inputs if isinstance(x, Tensor)]
+        cotangents = iter([x if create or x is None else x.detach() for x in tensors[count:]])
+        parts = [
+            {"handle": handle, "cotangents": [next(cotangents) for _ in range(count)], "create": create}
+            for handle, count in zip(calling.handles, calling.counts, strict=True)
+        ]
+        wanted = [[x.requires_grad for x in call if isinstance(x, Tensor)] for call in calling.calls]
         with torch.enable_grad():
-            answer = calling.surroundings.carried_out(
-                "backward",
-                [],
-                calling.device,
-                case=calling.index,
-                handle=calling.handle,
-                cotangents=cotangents,
-                create=create,
-            )
-        found = iter(_gradients(answer, [x for x in wanted if x.requires_grad]))
-        gradients = [next(found) if like.requires_grad else None for like in wanted]
-        calling.surroundings.views += [(calling.handle or 0, view) for view in answer.get("views", [])]
-        ctx.calling, ctx.handle, ctx.generation = calling, answer.get("handle"), calling.surroundings.generation
-        ctx.cotangents = [g is not None for g in cotangents]
-        flags = [x is not None and x.requires_grad for x in gradients]
+            known = calling.each("backward", [part for part in parts if part["handle"] is not None])
+        answers = iter(known)
+        gradients: list[Tensor | None] = []
+        for part, flags in zip(parts, wanted, strict=True):
+            of_call = [] if part["handle"] is None else _gradients(next(answers), sum(flags))
+            gradients += [of_call.pop(0) if flag and of_call else None for flag in flags]
+        ctx.calling, ctx.handles, ctx.wanted = calling, [answer.get("handle") for answer in known], wanted
+        ctx.cotangents = [x is not None for x in tensors[count:]]
+        is_known = [x is not None and x.requires_grad for x in gradients]
         gradients = [None if x is None else x.detach() for x in gradients]
         ctx.mark_non_differentiable(
-            *(x for x, flag in zip(gradients, flags, strict=True) if x is not None and not flag)
+            *(x for x, flag in zip(gradients, is_known, strict=True) if x is not None and not flag)
         )
         return tuple(gradients)
 
     @staticmethod
     def backward(ctx: Any, *directions: Tensor) -> Any:
         """Ask for the second derivative."""
-        calling = ctx.calling
-        wanted = [x for x in calling.inputs if isinstance(x, Tensor)]
-        kept = [g for g, like in zip(directions, wanted, strict=True) if like.requires_grad]
+        given = iter(directions)
+        kept = [[g for flag, g in [(flag, next(given)) for flag in flags] if flag] for flags in ctx.wanted]
+        parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, kept, strict=True)]
         with torch.enable_grad():
-            answer = calling.surroundings.carried_out(
-                "twice", [], calling.device, case=calling.index, handle=ctx.handle, cotangents=kept
-            )
-        found = list(answer["value"])
-        of_inputs = [found.pop(0) if x.requires_grad and found else None for x in wanted]
-        of_cotangents = [found.pop(0) if known and found else None for known in ctx.cotangents]
-        return None, None, None, *of_inputs, *of_cotangents
+            answers = ctx.calling.each("twice", [part for part in parts if part["handle"] is not None])
+        found = [list(answer["value"]) for answer in answers]
+        of_inputs = [
+            of_call.pop(0) if flag and of_call else None
+            for flags, of_call in zip(ctx.wanted, found, strict=True)
+            for flag in flags
+        ]
+        rest = iter([x for of_call in found for x in of_call])
+        return None, None, None, *of_inputs, *(next(rest, None) if flag else None for flag in ctx.cotangents)
 
 
-def _gradients(answer: dict[str, Any], likes: list[Tensor]) -> list[Tensor | None]:
+def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     """The gradients that were answered: tensors, or none."""
     found = answer["value"]
-    if not isinstance(found, list) or len(found) != len(likes):
+    if not isinstance(found, list) or len(found) != count:
         raise ElsewhereError("no gradient for each input")
     return [x if isinstance(x, Tensor) else None for x in found]
 

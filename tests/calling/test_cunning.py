@@ -37,7 +37,7 @@ LIMITS = Limits(call_s=1.0, first_call_s=5.0, memory_gib=1.0, law_s=5.0)
 @pytest.fixture(scope="module")
 def left() -> set[str]:
     """Names of files that lie about in the temporary folder beforehand."""
-    return set(os.listdir(tempfile.gettempdir()))
+    return {path.name for path in Path(tempfile.gettempdir()).iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,9 @@ def test_none_alters_the_verdict_of_another(found: dict[str, list[Verdict]]) -> 
 
 def test_nothing_is_left_behind(found: dict[str, list[Verdict]], left: set[str]) -> None:
     """Neither processes nor files."""
-    sleeping = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] in (["sleep", "977"], ["sleep", "978"])]
+    sleeping = [
+        p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] in (["sleep", "977"], ["sleep", "978"])
+    ]
     assert not sleeping
-    more = set(os.listdir(tempfile.gettempdir())) - left
+    more = {path.name for path in Path(tempfile.gettempdir()).iterdir()} - left
     assert not [name for name in more if name.startswith("left-by-a-hostile-implementation")]
