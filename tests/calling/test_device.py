@@ -154,7 +154,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
     listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
     assert [job.identity["device"] for job in listed] == ["cpu", "cuda"]
-    monkeypatch.setattr("harness.laws.subject.called_on", lambda _, call, inputs: call(*inputs))
+    monkeypatch.setattr("harness.calling.surroundings.called_on", lambda _, call, inputs: call(*inputs))
     verdict = decide(listed[1], corpora=())
     assert verdict.device == "cuda"
     assert verdict.violation is not None
