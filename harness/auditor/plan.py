@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.calling.discovery import attribute, is_shipped
+from harness.calling.discovery import is_shipped
+from harness.calling.importing import attribute
 from harness.error import UsageError
 from harness.record.audit import Audit
 from harness.work.plan import Document

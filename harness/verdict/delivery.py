@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.discovery import attribute
+from harness.calling.importing import attribute
 from harness.case import Case
 from harness.error import UsageError
 from harness.floats.measurement import Measurement

@@ -20,6 +20,7 @@ from torch import Tensor
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
 from harness.calling.device import CPU, MisplacedError
+from harness.calling.discovery import ENTRY_POINTS, OBJECTS
 from harness.calling.importing import single_name
 from harness.calling.own_cases import SHIPPED, own_cases
 from harness.calling.seen import Seen
@@ -32,6 +33,7 @@ from harness.error import UsageError
 from harness.record import Fault
 from harness.work.child import Child
 from harness.work.limits import GIBIBYTE, Limits
+from harness.work.plan import InPlaceError
 from harness.work.stand_in import StandIn, declared
 
 TIMES = 6_000
@@ -49,8 +51,6 @@ _SENTENCE = 240
 def setup(target: str, call: str | None, limits: Limits) -> dict[str, Any]:
     """Return what the process is told to load, without importing it."""
     from importlib.metadata import entry_points
-
-    from harness.calling.discovery import ENTRY_POINTS
 
     place, colon, name = target.partition(":")
     own = own_cases() if place.split(".")[0] == SHIPPED else None
@@ -97,6 +97,8 @@ class Elsewhere:
         ------
         UsageError
             If they cannot be loaded.
+        InPlaceError
+            If it is no function that is meant.
         """
         module, _, name = target.partition(":")
         if not name and module.endswith(".py"):
@@ -105,6 +107,8 @@ class Elsewhere:
                 value=f"`{target}`",
                 remedy="add the function",
             )
+        if contract in OBJECTS:
+            raise InPlaceError(f"{target} is an object")
         self.child.start()
         facts = self.child.about["cases"]
         if name:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.calling.memory import overwrite_freed
 from harness.case import Case
 from harness.floats import FORMATS, Array, to_array
 from harness.laws import repeated
-from harness.calling.memory import overwrite_freed
 from harness.record import Status, Verdict, violation_block
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
