@@ -35,7 +35,7 @@ def refuse_objects(cases: Sequence[Case]) -> None:
     from harness.contracts import claimed, contract_named
 
     for case in map(claimed, cases):
-        if contract_named(case.contract).form in {"step", "loader"}:
+        if contract_named(case.contract).form in {"step", "loader", "delivery"}:
             raise InPlaceError(f"{case.name} answers with an object of its own")
 
 
