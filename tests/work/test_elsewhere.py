@@ -1,0 +1,273 @@
+"""An implementation in another process: what comes over the line, what stands in for it, and what is believed of it."""
+
+import ast
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.calling import wire
+from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NotApplicable
+from harness.calling.compiler import NO_COMPILER
+from harness.calling.surroundings import ElsewhereError, GoneError, ReshapedError
+from harness.calling.trace import View
+from harness.calling.trace.elsewhere import UnfitTapeError, read_special, read_tape, within
+from harness.error import UsageError
+from harness.work.child import Child
+from harness.work.elsewhere import Elsewhere, setup
+from harness.work.limits import Limits
+from harness.work.program import MODULES, program
+
+CODE = """
+import os
+import sys
+import torch
+
+def cubes(x):
+    return x**3
+
+def halves(x, y):
+    x.mul_(2.0)
+    return x[:1], y / 2, "text", 1.5
+
+def loaded(x):
+    return [name for name in sys.modules if "harness" in name or name in ("pytest", "hypothesis")]
+
+def told(x):
+    return [*sys.orig_argv, *sys.argv, *os.environ]
+
+def fails(x):
+    raise ValueError("no")
+
+def wide(x):
+    x.resize_(1)
+    return x
+
+CASES = ()
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """A process with one function at a time; the same for all tests of this module."""
+    file = tmp_path_factory.mktemp("apart") / "own.py"
+    every = "\n\ndef every(x, *rest, which='cubes'):\n    return globals()[NAMES[int(rest[-1])]](x, *rest[:-1])\n"
+    names = "NAMES = ['cubes', 'halves', 'loaded', 'told', 'fails', 'wide']\n"
+    file.write_text(CODE + names + every, encoding="utf-8")
+    limits = Limits()
+    child = Child(limits, setup(f"{file}:every", None, limits))
+    place = Elsewhere(child)
+    (case,) = place.cases(f"{file}:every", "softmax", {})
+    child.begin(20.0, 30.0, 300.0)
+    place.function = case.function  # type: ignore[attr-defined]
+    yield place
+    child.close()
+
+
+def asked(elsewhere: Elsewhere, name: str, *inputs: Any) -> Any:
+    """Call one of the functions."""
+    at = ["cubes", "halves", "loaded", "told", "fails", "wide"].index(name)
+    function: Any = elsewhere.function  # type: ignore[attr-defined]
+    return function(*inputs, at)
+
+
+# What is called
+
+
+def test_values_and_both_derivatives_come_back(elsewhere: Elsewhere) -> None:
+    """To the last bit, whatever the strides of what goes over."""
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mT.requires_grad_()
+    output = asked(elsewhere, "cubes", x)
+    assert torch.equal(output, x**3)
+    weights = torch.ones_like(output).requires_grad_()
+    (once,) = torch.autograd.grad(output, x, weights, create_graph=True)
+    assert torch.equal(once, 3 * x**2)
+    (twice,) = torch.autograd.grad(once, x, torch.ones_like(once))
+    assert torch.equal(twice, 6 * x)
+
+
+def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere: Elsewhere) -> None:
+    """And said where it is asked for."""
+    x, y = torch.ones(3), torch.arange(4.0)
+    with elsewhere.looking() as look:
+        first, half, text, number = asked(elsewhere, "halves", x, y)
+    assert torch.equal(x, torch.ones(3))
+    assert torch.equal(look.after([x, y])[0], torch.full((3,), 2.0))
+    assert look.shares([x, y], first) == 1
+    assert (text, number) == ("text", 1.5)
+    assert torch.equal(half, y / 2)
+
+
+def test_nothing_there_says_what_it_is_for(elsewhere: Elsewhere) -> None:
+    """No module, no argument, no variable."""
+    assert asked(elsewhere, "loaded", torch.ones(1)) == []
+    words = asked(elsewhere, "told", torch.ones(1))
+    assert not [word for word in words if re.search("harness|pytest|hypothesis", word, re.I) and "/" not in word]
+
+
+def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> None:
+    """With the line, and never as its own class."""
+    with pytest.raises(ElsewhereError) as caught:
+        asked(elsewhere, "fails", torch.ones(1))
+    assert caught.value.words == "ValueError: no"
+    assert caught.value.place.startswith(" (own.py, line ")
+    with pytest.raises(ReshapedError):
+        asked(elsewhere, "wide", torch.ones(3))
+
+
+def test_a_process_of_its_own_begins_where_the_code_was_loaded(elsewhere: Elsewhere) -> None:
+    """Nobody asked it before, and random numbers go on from where they are here."""
+    before = elsewhere.generation
+    elsewhere.renew()
+    assert torch.equal(asked(elsewhere, "cubes", torch.full((2,), 2.0)), torch.full((2,), 8.0))
+    assert elsewhere.generation == before + 1
+
+
+def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewhere) -> None:
+    """What says so elsewhere is what the implementation raises."""
+    narrow, plain = torch.ones(1, dtype=torch.bfloat16), torch.ones(1)
+    with pytest.raises(NotApplicable):
+        elsewhere._refuse(NO_BFLOAT16, [narrow], "cpu", 0)
+    with pytest.raises(NotApplicable):
+        elsewhere._refuse(NO_AUTOGRAD, [plain.clone().requires_grad_()], "cpu", 0)
+    for reason in (NO_BFLOAT16, NO_AUTOGRAD, NO_COMPILER, "it is late"):
+        with pytest.raises(ElsewhereError):
+            elsewhere._refuse(reason, [plain], "cpu", 0)
+
+
+def test_what_cannot_be_loaded_is_the_users_error(workplace: Path) -> None:
+    """With the rule, and no process left."""
+    Path("broken.py").write_text("1 / 0\n", encoding="utf-8")
+    limits = Limits()
+    child = Child(limits, setup("broken.py:f", None, limits))
+    with pytest.raises(UsageError, match="ZeroDivisionError"):
+        Elsewhere(child).cases("broken.py:f", "softmax", {})
+
+
+# What it is made of
+
+
+def test_the_program_imports_nothing_beyond_itself() -> None:
+    """Its modules import each other relatively, so that they have no name of ours there."""
+    root = Path(wire.__file__).parents[1]
+    for module in MODULES:
+        tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+        imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+        imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+        assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
+
+
+def test_the_program_has_another_name_each_time() -> None:
+    """Whoever knows this one knows nothing of the next."""
+    assert program() != program()
+
+
+# The line
+
+
+def over(value: Any) -> Any:
+    """Send a value and receive it."""
+    here, there = socket.socketpair()
+    with here, there:
+        sender = threading.Thread(target=wire.send, args=(here, bytes(16), value))
+        sender.start()
+        _, received = wire.receive(wire.filled(there))
+        sender.join()
+    return received
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.arange(6.0).reshape(2, 3).mT,
+        torch.ones(1).expand(1000, 1000),
+        torch.zeros(0, 3),
+        torch.tensor(1.5, dtype=torch.bfloat16),
+        torch.arange(10)[::3],
+        torch.tensor([float("nan"), -0.0, float("inf")], dtype=torch.float16),
+        torch.arange(1_000_000.0)[10:20],
+    ],
+    ids=["transposed", "expanded", "empty", "scalar", "strided", "special", "slice"],
+)
+def test_tensors_go_over_as_they_are(x: Tensor) -> None:
+    """Bits, shape and strides; of a large storage only what is shown."""
+    received = over({"x": [x]})["x"][0]
+    assert received.shape == x.shape
+    assert received.dtype == x.dtype
+    assert received.stride() == x.stride() or not x.numel()
+    assert received.untyped_storage().nbytes() <= 4 * x.numel() * x.element_size() + 4096
+    kept = (
+        torch.equal(received, x) if not x.is_floating_point() else torch.equal(received.nan_to_num(7), x.nan_to_num(7))
+    )
+    assert kept
+
+
+def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
+    """Nothing is executed on this side."""
+    received = over([object(), (1, 2.5, None, float("inf")), {"a": True}, torch.ones(1).to_sparse()])
+    assert received[0].kind == "object"
+    assert received[1:3] == [(1, 2.5, None, float("inf")), {"a": True}]
+    assert received[3].kind == "a tensor that is sparse, nested or quantized"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"[",
+        b"[" * 100_000,
+        b"null",
+        b'[{"T": 3}, []]',
+        b'[{"T": 0}, [{"d": "float32", "s": [2], "t": [1], "o": 0, "b": 4, "g": false}]]',
+        b'[{"T": 0}, [{"d": "float32", "s": [2], "t": [-1], "o": 1, "b": 8, "g": false}]]',
+        b'[{"T": 0}, [{"d": "float32", "s": [1], "t": [1], "o": 4000000000, "b": 4, "g": false}]]',
+        b'[{"T": 0}, [{"d": "float32", "s": [1e9], "t": [1], "o": 0, "b": 4, "g": false}]]',
+        b'[{"T": 0}, [{"d": "object", "s": [1], "t": [1], "o": 0, "b": 8, "g": false}]]',
+        b'[{"T": 0}, [{"d": "uint8", "s": [1], "t": [1], "o": 0, "b": 99999999999999, "g": false}]]',
+        b'[{"f": "x"}, []]',
+        b'[{"k": "os.system"}, []]',
+        b'[{"a": 1, "b": 2}, []]',
+        b'[{"l": 3}, []]',
+        b"\xff\xfe[]",
+    ],
+)
+def test_what_is_no_message_is_refused(header: bytes) -> None:
+    """Whatever it promises."""
+    data = memoryview(wire._PREFIX.pack(bytes(16), len(header)) + header + bytes(64))
+    place = [0]
+
+    def read(buffer: memoryview) -> None:
+        buffer[:] = data[place[0] : place[0] + len(buffer)]
+        place[0] += len(buffer)
+
+    with pytest.raises(wire.WireError):
+        wire.receive(read)
+
+
+# The tape
+
+
+def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
+    """Neither views beyond their storage, nor operations that are none on numbers."""
+    assert within(View(0, (2, 2), (2, 1), 0, torch.float32), [4])
+    assert not within(View(0, (2, 2), (2, 1), 1, torch.float32), [4])
+    assert not within(View(0, (2,), (2**39,), 0, torch.float32), [4])
+    assert not within(View(1, (1,), (1,), 0, torch.float32), [4])
+    for name in ("aten::from_file", "profiler::_record_function_enter", "os::system", "aten::no_such_operation"):
+        with pytest.raises((ValueError, AttributeError)):
+            read_special(["operator", name, ""])
+    assert read_special(["operator", "aten::exp", ""]) is torch.ops.aten.exp.default
+    for value in (None, {}, {"length": [4], "started": [[0, torch.ones(3)]], "steps": []}, {"length": [4]}):
+        with pytest.raises(UnfitTapeError):
+            read_tape(value)
+
+
+def test_a_process_that_is_lost_is_no_fault_that_a_law_may_catch() -> None:
+    """It goes past whatever catches exceptions."""
+    assert not issubclass(GoneError, Exception)
