@@ -207,7 +207,12 @@ class Child:
         there.close()
         self._line, self._told = here, None
         self.generation += 1
-        self._server = self._number() if self.about.get("forks") else self._process.pid
+        self._server = self._process.pid
+        if self.about.get("forks"):
+            # Nothing is ended by a number that is not known to be a process of ours: in a sandbox it may mean another.
+            server = self._number()
+            is_ours = server in _children(self._process.pid)
+            self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
         self._heard = os.fstat(self._printed.fileno()).st_size
         return here
 
@@ -229,8 +234,9 @@ class Child:
         """What the code did since the last time besides answering."""
         if self._process is None:
             return None
-        left = _children(self._server)
-        for stray in left - {self._process.pid}:
+        # What is below a sandbox's own processes is the sandbox's to end.
+        left = set() if self._sandbox else _children(self._server)
+        for stray in left:
             _end_group(stray)
         if self._end_strays() or left:
             return Fault.STATE, STRAYS

@@ -2,7 +2,9 @@
 
 import ast
 import re
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +53,14 @@ def wide(x):
 
 CASES = ()
 """
+
+
+UNSHARE = "unshare --net --pid --fork --kill-child --mount-proc"
+"""A sandbox that nearly every Linux has."""
+
+
+def _may_unshare() -> bool:
+    return bool(shutil.which("unshare")) and not subprocess.run([*UNSHARE.split(), "true"], check=False).returncode
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +158,24 @@ def test_what_cannot_be_loaded_is_the_users_error(workplace: Path) -> None:
     child = Child(limits, setup("broken.py:f", None, limits))
     with pytest.raises(UsageError, match="ZeroDivisionError"):
         Elsewhere(child).cases("broken.py:f", "softmax", {})
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="this machine has no `unshare`, or it may not be used")
+def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None:
+    """It has no process but itself to look at, and is asked and ended as any other."""
+    Path("own.py").write_text(
+        "import os\n\ndef f(x):\n    return x * len(os.listdir('/proc/1/task'))\n", encoding="utf-8"
+    )
+    limits = Limits(sandbox=UNSHARE)
+    child = Child(limits, setup("own.py:f", None, limits))
+    place = Elsewhere(child)
+    (case,) = place.cases("own.py:f", "softmax", {})
+    child.begin(20.0, 30.0, 60.0)
+    assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
+    place.renew()
+    assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
+    assert child.noticed() is None
+    child.close()
 
 
 # What it is made of
