@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.auditor.line import Lines
 from harness.auditor.measure import Distance, distance, distance_where_finite
 from harness.auditor.operation import Source
-from harness.auditor.operator import UNIT, is_followed, key_of, tensors
+from harness.auditor.operator import UNIT, is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
 
 _ENGINE = "_engine_run_backward"
@@ -133,7 +133,7 @@ class Ends:
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         for root in roots:
-            if isinstance(root, Tensor) and is_followed(root) and root.dim() == 0:
+            if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
                 with unseen():
                     self._end(Kind.LOSS, "", root)
         return self._engine(roots, *args, **kwargs)
@@ -208,7 +208,7 @@ class Ends:
         if not any(end.kind is Kind.LOSS for end in self.found) or returned is not None:
             values = list(output.values()) if isinstance(output, dict) else output
             for tensor in tensors(values):
-                if is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
+                if not is_wrapped(tensor) and is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
                     self._end(Kind.OUTPUT, "", tensor)
         self._output = None
         self._before.clear()

@@ -69,8 +69,13 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def is_followed(tensor: Tensor) -> bool:
-    """Whether a tensor has a shadow: dense and of floats."""
-    return tensor.dtype in UNIT and tensor.layout is torch.strided
+    """Whether a tensor has a shadow: dense, of floats, and with numbers in it."""
+    return tensor.dtype in UNIT and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a tensor stands for others, as those of ``torch.func`` do, and has no storage of its own."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def key_of(tensor: Tensor) -> int:

@@ -170,3 +170,30 @@ def test_a_view_that_is_changed_in_place_changes_the_shadow() -> None:
         x.t()[2].mul_(3)
         (x.sum() - x.detach().sum()).backward()
     assert found.record.loss_error is not None
+
+
+UNUSUAL: dict[str, Callable[[Tensor], object]] = {
+    "torch.func.grad": lambda x: torch.func.grad(lambda w: (x @ w).square().sum())(torch.ones(8)),
+    "torch.func.hessian": lambda _: torch.func.hessian(lambda w: (w**3).sum())(torch.ones(4)),
+    "torch.vmap": lambda x: torch.vmap(lambda row: (row * 2).sum())(x),
+    "nested": lambda x: torch.nested.nested_tensor([x[:2], x]).to_padded_tensor(0.0).sum(),
+    "meta": lambda _: torch.ones(3, device="meta") * 2,
+    "sparse": lambda x: (x.to_sparse() @ x.t()).sum(),
+    "complex": lambda x: torch.fft.fft(x).abs().sum(),
+    "float8": lambda x: x.to(torch.float8_e4m3fn).to(torch.float32).sum(),
+    "empty": lambda x: x[:0].sum(),
+    "out": lambda x: torch.mm(x, x.t(), out=torch.empty(3, 3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested", "ignore:.torch.jit.script")
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_what_is_no_dense_tensor_of_floats_passes_through(name: str) -> None:
+    """It is not followed where it cannot be, and comes to the same."""
+    x = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    plain = UNUSUAL[name](x)
+    with torch.no_grad() if "func" not in name else torch.enable_grad(), harness.audit() as found:
+        audited = UNUSUAL[name](x)
+        found.returned(audited)
+    assert found.findings == ()
+    assert name == "meta" or torch.equal(plain, audited)
