@@ -163,7 +163,8 @@ def _root(x: DoubleDouble) -> DoubleDouble:
 def _expm1(x: DoubleDouble) -> DoubleDouble:
     small = np.abs(x.hi) < 0.34
     near = dd._expm1_reduced(DoubleDouble(np.where(small, x.hi, 0.0), np.where(small, x.lo, 0.0)))
-    return _select(small, near, dd.exp(x) - 1.0)
+    # The series scales down, in which what is nearly subnormal would lose its digits; there it is its argument.
+    return _select(np.abs(x.hi) < 2.0**-300, x, _select(small, near, dd.exp(x) - 1.0))
 
 
 def _tanh(x: DoubleDouble) -> DoubleDouble:

@@ -109,7 +109,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         derived.append(on_long_rows(value, long, cause=cause, examples=8))
     if first is not None:
         on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
-        derived += [replace(law, examples=min(law.examples or EXAMPLES, 6)) for law in on_long]
+        derived += [replace(law, examples=min(law.examples or EXAMPLES, 6)) for law in map(_forgiving, on_long)]
     if not model.whole:
         derived.append(no_drift(value, _many(model)))
     names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
@@ -133,6 +133,12 @@ def contract_of(text: str, name: str = "") -> Contract:
         examples=EXAMPLES,
         remark=cache(lambda: remark(model)),
     )
+
+
+def _forgiving(law: Law) -> Law:
+    """On long rows a gradient through the maximum that was subtracted has errors of the whole row, and is sound."""
+    whole = "a gradient that goes through the subtracted maximum too has the errors of all entries there"
+    return replace(law, lost_digits=whole) if law.group == "length" else law
 
 
 def _many(model: Model) -> Inputs:

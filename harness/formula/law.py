@@ -1,7 +1,7 @@
 """The laws of a formula: its value and its gradients, each in both tiers, and that they are finite.
 
-Beyond the bound as written, or the attainable one where that is more, an implementation is wrong; beyond the attainable
-one alone it loses digits. Where the truth is no number of the format, or depends on how a tie is broken, nothing is
+Beyond twice the bound as written, or the attainable one where that is more, an implementation is wrong; beyond the
+attainable one alone it loses digits. Where the truth is no number of the format, or depends on how a tie is broken, nothing is
 said.
 """
 
@@ -19,7 +19,7 @@ from harness.formula.quantity import Quantity
 from harness.laws import Inputs, Law, Subject
 
 SOURCE = "the formula"
-WRITTEN = "the running error of the form, or what its conditioning leaves, whichever is more"
+WRITTEN = "twice the running error of the form, or what its conditioning leaves, whichever is more"
 ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, less a shift that changes nothing"
 ILL = "the formula as written loses them too"
 CAUSE = "another function is computed, or in a way that loses more than the formula as it is written"
@@ -31,15 +31,17 @@ _SHIFTED = "compute it in a form in which nothing cancels or is rounded away, an
 # Measuring
 
 
-Bound = Callable[[Quantity, Sequence[Any], Format], Array]
+Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
+"""``bound(quantity, inputs, format, exact)``"""
 
 
-def _larger_bound(of: Quantity, given: Sequence[Any], format_: Format) -> Array:
-    return np.maximum(of.written(given, format_), of.attainable(given, format_))
+def _larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
+    """Twice the larger one: who computes in another order, or forms the gradient of another value, rounds elsewhere."""
+    return np.asarray(2.0 * np.maximum(of.written(given, format_), of.attainable(given, format_, exact)))
 
 
-def _attainable(of: Quantity, given: Sequence[Any], format_: Format) -> Array:
-    return of.attainable(given, format_)
+def _attainable(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
+    return of.attainable(given, format_, exact)
 
 
 def _arrays(given: Sequence[Any]) -> list[Any]:
@@ -71,7 +73,7 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    error = bound(of, _arrays(given), format_) * 1.001
+    error = bound(of, _arrays(given), format_, expected.hi) * 1.001
     with np.errstate(invalid="ignore"):
         judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
     hi = np.where(judged, expected.hi, values)

@@ -6,8 +6,8 @@ to the format and sums kept in the accumulator. *Attainable*:
 .. math:: (8 u + k u_a) |f| + (4 u + k u_a) \sum_j |\partial_j f|\, |x_j - c| + s (4 + 2 \sum_j |\partial_j f|)
 
 with the shift :math:`c` of least effect among zero, and the mean, the largest and the smallest entry of the row, where
-a shift changes nothing, or changes the result by as much (the rows of the Jacobian sum to zero, or to one). Beyond the
-larger of the two an implementation is wrong; beyond the attainable one alone it loses digits.
+a shift changes nothing, or changes the result by as much (the rows of the Jacobian sum to zero, or to one). Beyond
+twice the larger of the two an implementation is wrong; beyond the attainable one alone it loses digits.
 """
 
 from collections.abc import Sequence
@@ -162,13 +162,15 @@ class Quantity:
             same |= np.isnan(one) & np.isnan(other)
         return np.array(self._out(~same, self._shape(environment)))
 
-    def attainable(self, given: Sequence[Any], format_: Format) -> Array:
+    def attainable(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
         """The bound that the problem's own conditioning leaves; see the module's notes.
 
         Parameters
         ----------
         given, format_
             As :meth:`written` takes them.
+        exact
+            The exact value, where it is known; float64 may keep nothing of it.
         """
         environment = self.environment(given)
         nodes = self._true_orders[-1]
@@ -179,6 +181,8 @@ class Quantity:
             moved, slopes = self._conditioning(nodes, found, environment, shape)
             own = k * format_.u_accumulator
             size = np.abs(np.broadcast_to(found[nodes[-1]], shape))
+            if exact is not None:
+                size = np.fmax(size, np.abs(exact).reshape(shape))
             bound = (8.0 * format_.u + own) * size + (4.0 * format_.u + own) * moved
             bound = bound + format_.smallest * (4.0 + 2.0 * slopes)
         return np.array(self._out(np.where(np.isnan(bound), np.inf, bound), shape))

@@ -12,6 +12,9 @@ import harness
 from harness import cli
 from harness.contracts import contract_named
 from harness.floats import FORMATS
+from harness.formula.grammar import parsed
+from harness.formula.model import Model
+from harness.formula.spelling import written
 from harness.laws import rays_of
 from harness.record import Property, Status
 from harness.record.property import OPERATION
@@ -144,3 +147,12 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
         cli.main()
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
+    """A bound is not made of a value that cancelled in float64."""
+    of = Model(parsed(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
+    row, one = torch.tensor([[41.121, 0.0]]), torch.ones(1)
+    exact = of.oracle(row, one)
+    given = [row.double().numpy(), one.double().numpy()]
+    assert (of.attainable(given, FORMATS["float32"], exact.hi) >= 8.0 * FORMATS["float32"].u * abs(exact.hi)).all()
