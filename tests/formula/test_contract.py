@@ -13,6 +13,7 @@ from harness import cli
 from harness.contracts import contract_named
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
+from harness.formula.law import _larger_bound, measured
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.laws import rays_of
@@ -156,3 +157,12 @@ def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
     exact = of.oracle(row, one)
     given = [row.double().numpy(), one.double().numpy()]
     assert (of.attainable(given, FORMATS["float32"], exact.hi) >= 8.0 * FORMATS["float32"].u * abs(exact.hi)).all()
+
+
+def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
+    """In ulp of zero, neither the error nor its bound is a number."""
+    rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
+    of = Model(parsed(written("mean(x)"))).value
+    off = torch.full((1,), 1e7, dtype=torch.float64)
+    assert not measured(of, _larger_bound, off, (rows,), FORMATS["float64"]).broken
+    assert measured(of, _larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
