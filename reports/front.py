@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.record import Status
 from reports.figure import Figure
 from reports.figures import front as figures
+from reports.figures.audit import headroom
 from reports.figures.passage import Watch, watch
 from reports.headline import headline, origin
 from reports.part import Entry, Index
@@ -111,6 +112,16 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     return Picture(f"Error of {contract} as its inputs grow", figure.caption, figure, of_contract(sheets, contract))
 
 
+def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """How far the lines of a training step are from breaking."""
+    figure = next((figure for audit in reading.audits if (figure := headroom(audit)) is not None), None)
+    if figure is None:
+        return None
+    figure = figures.large("front-headroom", figure, figure.caption)
+    target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
+    return Picture("How far a training step is from breaking", figure.caption, figure, target)
+
+
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """The time of a training step."""
     frame = figures.steps_shown(reading.frames.steps)
@@ -140,7 +151,7 @@ def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     return Picture("Too many epochs", figure.caption, figure, target)
 
 
-PICTURES: tuple[PictureBuilder, ...] = (_watch, _magnitude, _time, _loading, _overfitting)
+PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _overfitting)
 """In the order in which they are preferred."""
 
 TITLES = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from harness.record import Status, early, failing, findings, sentence, verdict_line
 from reports.reading import Reading
 from reports.summary import FAILING, further, refuted, since
+from reports.tables.audit import place
 from reports.text import clean, count, cut, listing
 
 MOST_CHARACTERS = 260
@@ -20,13 +21,23 @@ def headline(reading: Reading) -> str:
     reading
         The run.
     """
+    audited = [finding for audit in reading.audits for finding in audit.findings]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
         what = f"{first.case}: {cut(sentence(first).splitlines()[0].rstrip('.'), most=MOST_CHARACTERS)}."
-        return f"{what} {_rest(reading, len(found) - 1, len(others))}"
+        return f"{what} {_rest(reading, len(found) - 1, len(others) + len(audited))}"
+    if audited:
+        first_line = audited[0]
+        said = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
+        more = (
+            f" {count(len(audited) + len(others) - 1, 'further finding')} below."
+            if len(audited) + len(others) > 1
+            else ""
+        )
+        return f"{said}: {first_line.remedy.rstrip('.')}.{more}"
     if others:
         more = f" {count(len(others) - 1, 'further finding')} below." if len(others) > 1 else ""
         return f"{cut(others[0].rstrip('.'), most=MOST_CHARACTERS)}.{more}"
@@ -61,6 +72,11 @@ def _unchecked(reading: Reading) -> str:
         return f"{words[:1].upper()}{words[1:]}."
     if reading.survey:
         return f"{count(len(reading.survey.breakings), 'ray')} surveyed: nothing breaks that is not declared."
+    if reading.audits:
+        operations = sum(audit.operations for audit in reading.audits)
+        return (
+            f"{count(len(reading.audits), 'training step')} audited: no line of {operations:,} operations goes wrong."
+        )
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
     return "No law was checked in this run."

@@ -14,7 +14,17 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from harness.record import RunFolder, Status, early, failing, proof_line, survey_line, verdict_line, write_atomically
+from harness.record import (
+    RunFolder,
+    Status,
+    audit_line,
+    early,
+    failing,
+    proof_line,
+    survey_line,
+    verdict_line,
+    write_atomically,
+)
 from reports.figures.trend import COLUMNS, trend_data
 from reports.front import front
 from reports.observation import documented, observed
@@ -70,12 +80,15 @@ def _page(reading: Reading) -> dict[str, Any]:
     survey = reading.survey
     also: list[str] = []
     ended = early(reading.head.work, "check")
-    lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not (reading.proofs or survey) else []
+    others = reading.proofs or survey or reading.audits
+    lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not others else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
+    lines += map(audit_line, reading.audits)
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
+    fails = fails or any(audit.findings for audit in reading.audits)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
     own, found = script(), sheets(reading)

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pandas as pd
 
 from harness.record import (
+    Audit,
     Breaking,
     Comparison,
     GateFinding,
@@ -66,6 +67,8 @@ class Reading:
         What kind of thing the cases are that are nobody's own.
     passages
         What implementations compute along rays.
+    audits
+        Training steps, line by line.
     """
 
     head: Run
@@ -79,6 +82,7 @@ class Reading:
     survey: Surveyed = field(default_factory=Surveyed)
     properties: tuple[Property, ...] = ()
     passages: tuple[Passage, ...] = ()
+    audits: tuple[Audit, ...] = ()
 
     def of(self, column: str, value: str) -> "Reading":
         """Return what is about one contract, family or case.
@@ -141,6 +145,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     alone = Reading(
         run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
     )
+    alone = replace(alone, audits=tuple(run.read(Audit)))
     if not earlier:
         return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor

@@ -13,7 +13,7 @@ from reports.figures.passage import Watch
 from reports.part import Block
 from reports.reading import Reading
 from reports.section import PagePart, Section, SectionBuilder
-from reports.sections import environment, gate, law, loader, operation, proof, run, step, survey, training
+from reports.sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
 from reports.svg import apart
 from reports.table import Table
 from reports.tables.matrix import Matrix
@@ -25,6 +25,7 @@ VECTORIZED = (operation.vectorization,)
 """What the sheets show of one contract, of a family of training steps, of one loader, of loops beside vectors."""
 
 RUN = (
+    ("audit", "Training steps, line by line", (audit.audits,)),
     ("laws", "All laws", (law.summary,)),
     ("loading", "Loaders beside each other", (loader.best, loader.balance)),
     ("gate", "Gate", (gate.gate,)),

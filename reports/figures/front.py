@@ -31,11 +31,11 @@ def shown(profiles: pd.DataFrame, contract: str) -> str:
 def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
     """Return the error of one contract against the magnitude of its inputs."""
     figure = magnitudes(profiles[profiles["contract"] == contract], breakings)
-    return _large("front-magnitude", figure, figure.caption)
+    return large("front-magnitude", figure, figure.caption)
 
 
-def _large(name: str, figure: Figure, caption: str) -> Figure:
-    """Return a figure with identifiers of the first layer."""
+def large(name: str, figure: Figure, caption: str) -> Figure:
+    """Return the first panel of a figure with identifiers of the first layer."""
     panels = tuple(
         replace(panel, title="", svg=apart(panel.svg, name), narrow=apart(panel.narrow, name))
         for panel in figure.panels[:1]
@@ -174,4 +174,4 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
 def overfits(epochs: pd.DataFrame, source: DataSource | None) -> Figure | None:
     """Return the first experiment whose held-out loss turns up; ``None`` without one."""
     figures = overfitting.overfitting(epochs, source)
-    return _large("front-overfitting", figures[0], figures[0].caption) if figures else None
+    return large("front-overfitting", figures[0], figures[0].caption) if figures else None

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.record import TITLES, Finding, Status, facts, findings, property_sentences, sentence
+from harness.record import TITLES, AuditFinding, Finding, Status, facts, findings, property_sentences, sentence
 from reports import summary
 from reports.part import Cause, Causes, Findings, Note
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.sections.block import block_name, has_block
-from reports.text import count, cut
+from reports.tables.audit import place
+from reports.text import count, cut, listing
 
 MOST_CAUSES = 6
 """More findings than these are named in a sentence, and more than these again are counted."""
@@ -30,10 +31,15 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     if said := property_sentences(reading.properties):
         yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
-    if found:
-        yield Causes(tuple(_cause(finding, reading) for finding in found[:MOST_CAUSES]))
+    causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
+    lines = [finding for audit in reading.audits for finding in audit.findings]
+    causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
+    if causes:
+        yield Causes(tuple(causes))
     further = [*_further(found[MOST_CAUSES:]), *_others(reading)]
-    if further or not found:
+    if len(lines) > MOST_CAUSES:
+        further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'further line')} of a training step.", "audit"))
+    if further or not causes:
         yield Findings(tuple(further), _calm(reading))
 
 
@@ -60,6 +66,18 @@ def _cause(finding: Finding, reading: Reading) -> Cause:
     )
 
 
+def _line(finding: AuditFinding) -> Cause:
+    """Return a line of a training step as a finding."""
+    shown = [("reaches", listing([*finding.reaches], at_most=4)), ("remedy", finding.remedy)]
+    return Cause(
+        place(finding),
+        finding.kind.value.upper(),
+        cut(finding.sentence, most=MOST_CHARACTERS),
+        tuple((label, cut(text, most=MOST_CHARACTERS)) for label, text in shown if text),
+        "audit",
+    )
+
+
 def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each further finding and the name of its block, and how many are left."""
     for finding in found[:MOST_SENTENCES]:
@@ -82,6 +100,6 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
 
 def _calm(reading: Reading) -> str:
     """Return what stands where no finding needs attention."""
-    if reading.verdicts or reading.survey or reading.proofs:
+    if reading.verdicts or reading.survey or reading.proofs or reading.audits:
         return "Nothing: no defect was found beside those that are declared."
     return "No law was checked in this run."

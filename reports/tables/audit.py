@@ -1,0 +1,62 @@
+"""Tables of an audit: the lines of a step that go wrong, and how far others are from it."""
+
+from pathlib import PurePath
+
+from harness.record import Audit, AuditFinding, Headroom
+from reports.number import plain
+from reports.table import Header, Table
+from reports.text import listing
+
+
+def place(record: AuditFinding | Headroom) -> str:
+    """Return the name of the file and the line, and the function; the folder depends on who reports."""
+    backward = ", backward" if record.backward else ""
+    module = f" [{record.module}]" if record.module else ""
+    return f"{PurePath(record.file).name}:{record.line} {record.function}{module}{backward}"
+
+
+def findings(audit: Audit) -> Table:
+    """Return the lines that go wrong, the worst first."""
+    return Table(
+        name="audit-findings",
+        title=f"Lines of {audit.case} that go wrong",
+        columns=(
+            *(
+                Header("line", "code"),
+                Header("kind"),
+                Header("what happens", "prose"),
+                Header("what mends it", "prose"),
+            ),
+            *(Header("reaches"), Header("dtype", "code"), Header("times", "number")),
+        ),
+        rows=tuple(
+            (
+                *(place(found), found.kind.value, found.sentence, found.remedy),
+                *(listing([*found.reaches], at_most=3) or "–", found.dtype, f"{found.times:,}"),
+            )
+            for found in audit.findings
+        ),
+        caption=f"{audit.operations:,} operations and {audit.ends:,} losses, gradients, updates, buffers and outputs "
+        "were looked at.",
+    )
+
+
+def headroom(audit: Audit) -> Table:
+    """Return how far operations are from their breaking points on this batch, the narrowest first."""
+    return Table(
+        name="audit-headroom",
+        title=f"How far {audit.case} is from breaking",
+        columns=(
+            *(Header("line", "code"), Header("operation", "code"), Header("what may change")),
+            *(Header("on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
+            Header("dtype", "code"),
+        ),
+        rows=tuple(
+            (
+                *(place(room), room.operation, room.quantity),
+                *(plain(room.value, digits=4), repr(room.breaks_at), plain(room.factor)),
+                room.dtype,
+            )
+            for room in audit.headroom
+        ),
+    )

@@ -1,0 +1,73 @@
+"""A training step on the page: the line that goes wrong, and how far the others are from it."""
+
+from pathlib import Path
+
+import samples.run
+from samples.report import reported
+
+from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder
+from reports.figures.audit import headroom
+from reports.tables import audit as tables
+
+EVIL = "<img src=x onerror=alert(1)>"
+WRONG = AuditFinding(
+    kind=AuditKind.OVERFLOW,
+    file="/home/somebody/train.py",
+    line=7,
+    function="step",
+    sentence=f"exp overflows at 104.5 {EVIL}",
+    remedy="subtract the maximum first",
+    operation="exp",
+    dtype="float32",
+    reaches=("the loss",),
+)
+
+
+def room(factor: float, line: int) -> Headroom:
+    """Return an operation that is so far from its breaking point."""
+    at = {"file": "train.py", "line": line, "function": "step", "operation": "exp", "dtype": "float32"}
+    return Headroom(
+        quantity="input", value=88.72283935546875 / factor, breaks_at=88.72283935546875, factor=factor, **at
+    )
+
+
+def step(*findings: AuditFinding) -> Audit:
+    """Return an audit."""
+    rooms = (room(1.5, 9), room(64.0, 11))
+    looked = {"mode": "full", "operations": 120, "ends": 9, "duration_s": 0.1}
+    return Audit(case="train.step", findings=findings, headroom=rooms, **looked)
+
+
+def of(path: Path, audit: Audit) -> RunFolder:
+    """Return a run of one audit."""
+    run = RunFolder(path)
+    run.write_head(samples.run.head())
+    run.write(Audit, [audit])
+    return run
+
+
+def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> None:
+    """In the headline, and among the findings; the folder it lies in is nobody's business, its markup none of ours."""
+    html = reported(of(tmp_path, step(WRONG))).html.replace("<wbr>", "")
+    headline = html[html.index("<h1") : html.index("</h1>")]
+    assert 'class="headline bad"' in headline
+    assert "train.py:7 step: exp overflows at 104.5" in headline
+    assert "subtract the maximum first." in headline
+    assert "OVERFLOW</span> <code>train.py:7 step</code>" in html
+    assert "/home/somebody" not in html
+    assert "<img" not in html
+
+
+def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
+    """The nearest line is in the caption of the picture; the table has all."""
+    html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
+    assert "1 training step audited: no line of 120 operations goes wrong." in html
+    assert 'id="front-headroom"' in html
+    assert "breaks at 88.72283935546875 in float32, 1.50 times as far" in html
+    assert len(tables.headroom(step()).rows) == 2
+
+
+def test_without_headroom_there_is_no_picture() -> None:
+    """Nor of what is broken already, or nowhere near it."""
+    assert headroom(step().model_copy(update={"headroom": ()})) is None
+    assert headroom(step().model_copy(update={"headroom": (room(0.25, 9), room(2.0**40, 11))})) is None
