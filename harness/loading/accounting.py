@@ -115,8 +115,13 @@ def memory() -> Memory:
     )
 
 
-def in_use_bytes() -> int:
+def in_use_bytes(*, workers: bool = False) -> int:
     """Measure what this process has allocated and not given back, and what its descendants have for themselves.
+
+    Parameters
+    ----------
+    workers
+        Whether descendants count.
 
     Returns
     -------
@@ -129,7 +134,9 @@ def in_use_bytes() -> int:
     where the C library does not say, and of descendants, the resident set, less what is shared where that is known.
     """
     own = _allocated()
-    return (own if own is not None else psutil.Process().memory_info().rss) + sum(map(_private, _descendants()))
+    return (own if own is not None else psutil.Process().memory_info().rss) + sum(
+        map(_private, _descendants() if workers else ())
+    )
 
 
 class _Allocated(ctypes.Structure):

@@ -59,14 +59,15 @@ def size_of(part: Any) -> int | None:
         return len(part)
     named = _named(part)
     if named is not None:
-        return _commonest([size_of(value) for value in named.values()])
+        # A list may be one of samples or of parts; what an array has along its first axis is not open to doubt.
+        arrays = [size_of(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
+        return _commonest(arrays) or _commonest([size_of(value) for value in named.values()])
     if not isinstance(part, list | tuple):
         return None
     sizes = [size_of(value) for value in part]
     if sizes and None not in sizes and len(set(sizes)) == 1 and not all(isinstance(value, list) for value in part):
         return sizes[0]
-    arrays = all(isinstance(value, Tensor | np.ndarray) for value in part)
-    if arrays or all(size is None for size in sizes):
+    if all(isinstance(value, Tensor | np.ndarray) for value in part) or all(size is None for size in sizes):
         return len(part)
     return _commonest(sizes)
 

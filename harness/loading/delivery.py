@@ -16,13 +16,19 @@ import psutil
 import torch
 
 from harness.loading.content import Sample, samples_of
-from harness.loading.fault import FaultKind, LoadingError, LoadingFault, bounded
+from harness.loading.fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
 from harness.loading.source import Ask, Facts, Source, facts_of, is_map_style
 from harness.loading.tagged import Injection, Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
 from harness.loading.watched import diagnose
 
 EPOCH_S = 3.0
 """After so many seconds an epoch is cut."""
+
+SHORT_S = 0.4
+"""The same of all others, once one was cut: what a part shows is known from few samples."""
+
+FEW = 1000
+"""So many samples are enough then."""
 
 HUNG_S = 6.0
 """So much longer a batch may take before it is said to hang."""
@@ -83,7 +89,7 @@ class Deliveries:
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
         self._faults: dict[Any, LoadingFault] = {}
-        self.slowest_s = 0.0
+        self.limit_s = EPOCH_S
 
     @property
     def name(self) -> str:
@@ -129,7 +135,7 @@ class Deliveries:
         if (known := self._faults.get(key) or self._faults.get(0)) is not None:
             raise LoadingError(known)
         try:
-            with bounded(limit_s, keeps=self.source.is_one_object) as ended:
+            with bounded(limit_s, keeps=self.source.is_one_object, wait_s=0.05 if self.left else SOON_S) as ended:
                 yield
         except LoadingError as error:
             gc.collect()  # what it leaves behind would be inherited by the next workers
@@ -226,13 +232,14 @@ class Deliveries:
                 size += sum(_bytes(sample) for sample in samples)
             if most is not None and number + 1 >= most:
                 break
-            if time.perf_counter() - began > EPOCH_S or size > MOST_BYTES:
+            long = self.limit_s < EPOCH_S and len(epoch.samples) >= FEW
+            if long or time.perf_counter() - began > self.limit_s or size > MOST_BYTES:
+                self.limit_s = SHORT_S
                 break
         else:
             epoch.ended = True
         epoch.seconds = time.perf_counter() - began
         self.read += len(epoch.samples)
-        self.slowest_s = max(self.slowest_s, epoch.seconds)
         return epoch
 
     def failing(self, ask: Ask, injection: Injection) -> Epoch | None:
@@ -262,7 +269,7 @@ class Deliveries:
             facts = facts_of(loader)
             if facts.data_set is None or not is_map_style(facts.data_set) or facts.samples is None:
                 return None
-            return list(_until(EPOCH_S, lambda i: alone(loader, i), range(len(facts.data_set))))
+            return list(_until(self.limit_s, lambda i: alone(loader, i), range(len(facts.data_set))))
 
     @cached_property
     def is_random(self) -> bool:
@@ -318,9 +325,21 @@ def alone(loader: Any, index: int) -> Sample:
         given = data_set[index] if whole or not batched else data_set[[index]]
     try:
         batch = loader.collate_fn(given if batched else [given])
+        if not batched and not whole and _has_lists(batch):
+            # A list of one tensor may be one of samples or of parts: of many it is not both.
+            batch = loader.collate_fn([given] * _MANY)
         return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
     except Exception:  # noqa: BLE001 - what cannot be collated at all, a reading says
         return {"nothing": f"of sample {index}"}
+
+
+def _has_lists(part: Any) -> bool:
+    parts = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
+    return any(isinstance(inner, list) or _has_lists(inner) for inner in parts)
+
+
+_MANY = 11
+"""Copies of a sample that are collated together, where one would be taken for what it is not."""
 
 
 def tell_epoch(loader: Any, number: int) -> None:

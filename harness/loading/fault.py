@@ -27,6 +27,9 @@ LIMIT_S = 60.0
 GOODBYE_S = 6.0
 """Seconds that workers have for ending by themselves; ``DataLoader`` itself gives them five before it ends them."""
 
+SOON_S = 0.5
+"""The same where nothing depends on it."""
+
 _DEATH_S = 1.0
 """Seconds between the connection that breaks and the process that has ended, at most."""
 
@@ -157,7 +160,7 @@ class Ended:
 
 
 @contextmanager
-def bounded(limit_s: float, *, keeps: bool = False) -> Iterator[Ended]:
+def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[Ended]:
     """Do something with loaders as :func:`within` does, where a process that is left is counted, and is no fault.
 
     Parameters
@@ -166,6 +169,8 @@ def bounded(limit_s: float, *, keeps: bool = False) -> Iterator[Ended]:
         Seconds for what is done within.
     keeps
         Whether the loader outlives this, so that its workers may.
+    wait_s
+        Seconds that processes have for ending by themselves.
 
     Raises
     ------
@@ -189,13 +194,9 @@ def bounded(limit_s: float, *, keeps: bool = False) -> Iterator[Ended]:
     except BaseException:
         end(_children() - before)
         raise
-    if not keeps and (left := _left(before, _SOON_S)):
+    if not keeps and (left := _left(before, wait_s)):
         ended.left = len(left)
         end(left)
-
-
-_SOON_S = 0.5
-"""Seconds within which a process ends whose loader was let go of, where nothing depends on it."""
 
 
 def _death(error: Exception) -> Exception:

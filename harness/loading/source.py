@@ -91,6 +91,10 @@ class Source:
             )
 
     @property
+    def _makes_batches(self) -> bool:
+        return "batch_size" in _named(self.target, self.name)
+
+    @property
     def is_one_object(self) -> bool:
         """Whether it is a loader itself, of which there is one."""
         return not self.is_factory and not is_data_set(self.target)
@@ -106,7 +110,8 @@ class Source:
         made = self.target
         if self.is_factory:
             made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
-        if is_data_set(made):
+        # Who takes a batch size makes batches, whatever kind of object yields them.
+        if is_data_set(made) and not (self.is_factory and self._makes_batches and hasattr(made, "__iter__")):
             self.names |= _of(made)
             return _loader(made, ask)
         return made

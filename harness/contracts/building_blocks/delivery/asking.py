@@ -103,7 +103,7 @@ def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
         If it was cut.
     """
     if not epoch.ended:
-        raise NotApplicable(f"{why} was cut after {epoch.seconds:.0f} s; a smaller data set shows the rest")
+        raise NotApplicable(f"{why} is so long that it was cut; a smaller data set shows the rest")
     return epoch
 
 

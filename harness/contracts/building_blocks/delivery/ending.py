@@ -229,7 +229,7 @@ def _growth(deliveries: Deliveries, ask: Ask) -> float:
             pass
         gc.collect()
         if number >= _WARM - 1:
-            used.append(in_use_bytes())
+            used.append(in_use_bytes(workers=ask.num_workers > 0))
     steps = sorted(after - before for before, after in pairwise(used))
     return float(steps[len(steps) // 2]) if steps[0] >= _LEAST_BYTES else 0.0
 

@@ -40,7 +40,8 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     if not reference or len(reference[0]) < 2:
         raise NotApplicable("a sample has one part only")
     known, came = digests(reference, epoch.samples)
-    strangers = [at for at, mark in enumerate(came) if mark not in set(known)]
+    own = set(known)
+    strangers = [at for at, mark in enumerate(came) if mark not in own]
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
     apart = [
         at
@@ -82,7 +83,8 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
         expected = deliveries.epochs(deliveries.ask())[0].samples
     (epoch,) = deliveries.epochs(ask)
     known, came = digests(expected, epoch.samples)
-    strange = [at for at, mark in enumerate(came) if mark not in set(known)]
+    own = set(known)
+    strange = [at for at, mark in enumerate(came) if mark not in own]
     if strange and len(expected) >= (deliveries.facts.samples or 0):
         what = _difference(expected, epoch.samples[strange[0]], strange[0])
         said = f"{len(strange)} of {len(came)} samples are none of the data set's{where}; sample {strange[0]} {what}"
