@@ -6,6 +6,7 @@ from typing import Any
 
 from delivery import sound
 from delivery.known import SOUND, WRONG, Known
+from delivery.shipped import SHIPPED
 from rich.console import Console
 
 from harness.case import Case
@@ -50,6 +51,7 @@ def main(names: Sequence[str]) -> int:
     for target, declares, known in [
         *((known.function, known.declares, known) for known in WRONG),
         *((target, declares, None) for target, declares in SOUND),
+        *((target, {}, None) for target in SHIPPED),
     ]:
         name = name_of(target)
         if names and name not in names:

@@ -69,9 +69,9 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
         named(deliveries, "seed")
     if deliveries.declares.get("order") == "workers":
         raise NotApplicable("its order is declared to depend on its workers")
-    stream = deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set)
-    if stream and not deliveries.names("seed"):
-        raise NotApplicable("its workers share a stream, and it names no `seed`: no order is promised")
+    by_index = deliveries.facts.data_set is not None and is_map_style(deliveries.facts.data_set)
+    if not (by_index or deliveries.names("seed")):
+        raise NotApplicable("its workers may share a stream, and it names no `seed`: no order is promised")
     alone, several = (deliveries.ask(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
     first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
     if deliveries.is_random:
