@@ -180,7 +180,7 @@ def is_map_style(data_set: Any) -> bool:
 
 
 def _of(data_set: Any) -> frozenset[str]:
-    return _OF_A_DATA_SET if is_map_style(data_set) else _OF_A_DATA_SET - {"shuffle"}
+    return _OF_A_DATA_SET if is_map_style(data_set) else _OF_A_DATA_SET - {"shuffle", "drop_last"}
 
 
 def _loader(data_set: Any, ask: Ask) -> "DataLoader[Any]":

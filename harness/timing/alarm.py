@@ -7,7 +7,7 @@ from types import FrameType
 
 
 @contextmanager
-def alarm(limit_s: float, overdue: Callable[[], BaseException], *, again_s: float = 0.0) -> Iterator[None]:
+def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_s: float = 0.0) -> Iterator[None]:
     """Raise in the main thread when time is up, and give the alarm back to whoever had it before.
 
     Parameters
@@ -15,7 +15,7 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException], *, again_s: floa
     limit_s
         Seconds for what is done within.
     overdue
-        Makes what is raised when time is up.
+        Makes what is raised when time is up; ``None`` where it is to go on until the alarm rings again.
     again_s
         The alarm rings again so many seconds later, and so on, should the code that hangs have caught the first; zero
         for once.
@@ -27,7 +27,8 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException], *, again_s: floa
     """
 
     def ring(_: int, __: FrameType | None) -> None:
-        raise overdue()
+        if (error := overdue()) is not None:
+            raise error
 
     try:
         before = signal.signal(signal.SIGALRM, ring)

@@ -34,7 +34,7 @@ _KEPT: list[Any] = []
 
 def _factory(function: Callable[..., Any]) -> Callable[..., Any]:
     def make(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-        return function(folder(), True, batch_size, num_workers, shuffle)
+        return function(folder(), train=True, batch_size=batch_size, workers=num_workers, shuffle=shuffle)
 
     make.__name__ = function.__name__
     return make

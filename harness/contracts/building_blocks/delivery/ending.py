@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import threading
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -206,21 +207,23 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     (usual,) = deliveries.epochs(ask)
     if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MOST_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
-    with deliveries.reading(ask, limit_s=4 * _MOST_S):
+    with deliveries.reading(ask, limit_s=8 * _MOST_S):
         stay = not num_workers or getattr(deliveries.make(ask), "persistent_workers", False)
         growth = stay and _growth(deliveries, ask) and _growth(deliveries, ask)
     if not stay:
         raise NotApplicable("its workers end with the epoch")
+    if growth is None:
+        raise NotApplicable("several epochs take too long")
     if growth:
         where = with_workers(deliveries.source.spelled(ask))
         return found(f"memory grows by {growth / 2**10:,.0f} KiB each epoch{where}", growth, actual=growth)
     return kept(len(usual.samples) * _EPOCHS)
 
 
-def _growth(deliveries: Deliveries, ask: Ask) -> float:
-    """Bytes by which memory grows in a typical epoch; zero where it does not grow in each of them."""
+def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
+    """Bytes by which memory grows in a typical epoch; zero where not in each of them, ``None`` where they take long."""
     loader = deliveries.make(ask)
-    used = []
+    used, until = [], time.monotonic() + 3 * _MOST_S
     for number in range(_EPOCHS + _WARM):
         if number and deliveries.makes_each_epoch(loader):
             loader = deliveries.make(ask)
@@ -228,6 +231,8 @@ def _growth(deliveries: Deliveries, ask: Ask) -> float:
         for _ in loader:
             pass
         gc.collect()
+        if time.monotonic() > until:
+            return None
         if number >= _WARM - 1:
             used.append(in_use_bytes(workers=ask.num_workers > 0))
     steps = sorted(after - before for before, after in pairwise(used))
