@@ -90,11 +90,17 @@ class Deliveries:
         self._readings: dict[Any, list[Epoch]] = {}
         self._faults: dict[Any, LoadingFault] = {}
         self.limit_s = EPOCH_S
+        self._began = time.monotonic()
 
     @property
     def name(self) -> str:
         """What the source is called."""
         return self.source.name
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was first looked at."""
+        return time.monotonic() - self._began
 
     def names(self, keyword: str) -> bool:
         """Whether a keyword is asked of the loaders."""

@@ -38,6 +38,13 @@ FAULTS = {
 """What each kind of fault is called in a record."""
 
 
+ENOUGH_S = 15.0
+"""Once so many seconds have passed, a law is held on the first ask that it has something to say of."""
+
+MOST_S = 60.0
+"""Once so many have, on none."""
+
+
 @dataclass
 class _Kept:
     """The deliveries of the case that was looked at last."""
@@ -107,6 +114,9 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
     deliveries = deliveries_of(job.case)
     read, held, reasons = deliveries.read, 0, []
     for ask in several:
+        if deliveries.age_s > (ENOUGH_S if held else MOST_S):
+            reasons.append(f"its loaders take long: {deliveries.age_s:.0f} s had passed when this law's turn came")
+            break
         try:
             measurement = job.law.measure(deliveries, **{name: ask[name] for name in job.law.reads})
         except NotApplicable as why:
