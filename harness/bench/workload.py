@@ -88,18 +88,29 @@ def _direct(case: Case) -> Callable[..., Any]:
     return case.function if case.call is None else lambda *inputs: called(case, inputs)
 
 
-def standard_inputs(contract: Contract) -> dict[str, Any] | None:
+def standard_inputs(
+    contract: Contract, sizes: Mapping[str, int] | None = None, generator: torch.Generator | None = None
+) -> dict[str, Any] | None:
     """Return the arguments of one call by name, in their order; ``None`` where one is neither tensor nor number.
 
     All values lie between 0.01 and 0.99, and are so logits, targets, variances and, over their sum, probabilities.
+
+    Parameters
+    ----------
+    contract
+        Whose signature names them.
+    sizes
+        Lengths of axes, where those are to be others than usual.
+    generator
+        Of the values; the same ones each time when absent.
     """
     inner = contract.signature.partition("(")[2].partition(") ->")[0]
     arguments = list(_INPUT.finditer(inner))
     if "".join(match.group() for match in arguments) != inner:
         return None
     vectors = all((match["axes"] or "n") == "n" for match in arguments)
-    sizes = {**SIZES, "n": VECTOR} if vectors else SIZES
-    generator = torch.Generator().manual_seed(0)
+    sizes = {**SIZES, **({"n": VECTOR} if vectors else {}), **(sizes or {})}
+    generator = generator or torch.Generator().manual_seed(0)
     inputs = {match["name"]: _input(match, contract, sizes, generator) for match in arguments}
     return None if any(value is None for value in inputs.values()) else inputs
 

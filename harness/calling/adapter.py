@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -149,10 +150,17 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -
     if case.call is not None:
         return adapter_of(case.call)(function, *inputs)
     if _is_class(function, nn.Module):
-        return _like(function(), inputs)(*inputs)
+        return _like(_made(function), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
     return function(*inputs)
+
+
+def instance(case: Any) -> Any:
+    """Return a case whose class of modules, where it is one that is called as it is, is an instance already."""
+    if case.call is not None or not _is_class(case.function, nn.Module):
+        return case
+    return SimpleNamespace(function=_made(case.function), call=None)
 
 
 class Witness:
@@ -213,6 +221,12 @@ def _fitting(of_model: Adapter, model: Any, inputs: Sequence[Any]) -> Any:
 
 def _is_class(function: Any, base: type) -> bool:
     return isinstance(function, type) and issubclass(function, base)
+
+
+def _made(model: Callable[..., nn.Module]) -> nn.Module:
+    """An instance of a model, made of what its file says it is made of, as public kernel benchmarks have it."""
+    arguments = getattr(model, "forward").__globals__.get("get_init_inputs", list)()  # noqa: B009 - a class
+    return model(*arguments)
 
 
 def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from . import watch
-from .adapter import NotApplicable, as_tensors, called, detaches, no_numpy
+from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy
 from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
 from .location import place
@@ -259,6 +259,32 @@ class Server:
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
             return {"value": torch.stack([x.detach() for x in found])}
         return {"value": found[:1]}
+
+    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Take the inputs of a turn, where they are computed on, and let go of what was answered to the last."""
+        self._taken = [
+            [x.to(question["device"]) if isinstance(x, Tensor) else x for x in inputs] for inputs in question["inputs"]
+        ]
+        self._given: list[Any] = []
+        self._on = question["device"]
+        self._turned = instance(self._cases[question["case"]])
+        return {}
+
+    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call on all of them, one after the other: whoever asks has the clock."""
+        try:
+            with torch.no_grad():
+                self._given = [called(self._turned, inputs) for inputs in self._taken]
+            if self._on != CPU:
+                torch.accelerator.synchronize()
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+        return {}
+
+    def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Tell what was answered to one of them."""
+        value = as_tensors(self._given[question["at"]])
+        return {"value": value.detach().to(CPU) if isinstance(value, Tensor) else value}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, survey, tune
+from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, score, survey, tune
 from harness.error import UsageError
 from harness.work.interrupt import interruptible
 
@@ -53,6 +53,7 @@ app.command()(prove.prove)
 app.command()(experiments.train)
 app.command()(experiments.bench)
 app.command()(tune.tune)
+app.command()(score.score)
 app.command()(gate.gate)
 app.command()(doctor.doctor)
 app.command()(report.report)

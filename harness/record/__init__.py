@@ -83,6 +83,7 @@ from harness.record.schema import (
     Violation,
     WorstExample,
 )
+from harness.record.score import Score, Speed, Tier
 from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.survey_text import (
@@ -142,12 +143,15 @@ __all__ = [
     "Row",
     "Run",
     "RunFolder",
+    "Score",
     "Slices",
+    "Speed",
     "Stage",
     "Station",
     "Status",
     "Subject",
     "TensorText",
+    "Tier",
     "Trend",
     "Verdict",
     "Violation",

@@ -1,0 +1,147 @@
+"""Speed beside a reference: couples of fresh processes that take turns, each on the same new inputs."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.record import Estimate, geometric_mean
+from harness.scoring.timed import Inputs, Timed
+
+TURN_S = 0.02
+"""Seconds of a turn at least, beside which what it takes to tell a process is little."""
+
+MOST_BYTES = 2**26
+"""Of the inputs of one turn: as many calls as fit."""
+
+TURNS = 6
+"""Turns of a couple; one before them is not timed."""
+
+FEWEST_COUPLES, MOST_COUPLES = 5, 40
+MOST_DOUBTS = 8
+"""Answers that differ from the reference's, of which it is asked whether they are right."""
+
+NARROW = 1.05
+"""An interval whose ends are within this factor is narrow enough."""
+
+
+@dataclass(frozen=True)
+class Couples:
+    """What was measured.
+
+    Parameters
+    ----------
+    log_ratios
+        Of the reference's time to the candidate's, one a couple.
+    candidate_s, reference_s
+        The fastest call.
+    doubtful
+        Inputs, and what the candidate answered to them while it was timed, where that is not what the reference did.
+    """
+
+    log_ratios: tuple[float, ...]
+    candidate_s: float
+    reference_s: float
+    doubtful: tuple[tuple[Inputs, Any], ...]
+
+    @property
+    def ratio(self) -> Estimate:
+        """How many times faster the candidate is."""
+        return geometric_mean([math.exp(log_ratio) for log_ratio in self.log_ratios])
+
+
+def couples(
+    candidate: Timed, reference: Timed, fresh: Callable[[int], list[Inputs]], *, seconds: float, seed: int
+) -> Couples:
+    """Measure until the interval is narrow, or time is up.
+
+    Parameters
+    ----------
+    candidate, reference
+        What is timed.
+    fresh
+        Returns as many new inputs as are asked for.
+    seconds
+        After how many no couple is begun but the first.
+    seed
+        Of the order of turns, and of which answers are asked for.
+
+    Raises
+    ------
+    UntimedError
+        If one of them cannot be timed.
+    """
+    draw = random.Random(seed)  # noqa: S311 - an order; what must not be foreseen is seeded anew for each run
+    until = time.monotonic() + seconds
+    calls = _calls(reference, fresh)
+    log_ratios: list[float] = []
+    doubtful: list[tuple[Inputs, Any]] = []
+    best = {candidate: math.inf, reference: math.inf}
+    while _goes_on(log_ratios, until):
+        found = _couple(candidate, reference, fresh, calls, draw, doubtful)
+        log_ratios.append(math.log(found[reference] / found[candidate]))
+        best = {side: min(best[side], found[side] / calls) for side in best}
+    return Couples(tuple(log_ratios), best[candidate], best[reference], tuple(doubtful[:MOST_DOUBTS]))
+
+
+def _goes_on(log_ratios: Sequence[float], until: float) -> bool:
+    if not log_ratios:
+        return True
+    if len(log_ratios) >= MOST_COUPLES or time.monotonic() >= until:
+        return False
+    if len(log_ratios) < FEWEST_COUPLES:
+        return True
+    ratio = geometric_mean([math.exp(log_ratio) for log_ratio in log_ratios])
+    return ratio.high > NARROW * ratio.low
+
+
+def _calls(reference: Timed, fresh: Callable[[int], list[Inputs]]) -> int:
+    """How many calls a turn has: the reference's take long enough, and their inputs fit."""
+    (inputs,) = fresh(1)
+    size = sum(x.numel() * x.element_size() for x in inputs if isinstance(x, Tensor))
+    most, calls = max(1, MOST_BYTES // max(size, 1)), 1
+    reference.renew()
+    reference.turn(fresh(1))
+    while calls < most and (took_s := reference.turn(fresh(calls))) < TURN_S:
+        calls = min(most, max(2 * calls, int(1.2 * calls * TURN_S / max(took_s, 1e-4))))
+    return calls
+
+
+def _couple(
+    candidate: Timed,
+    reference: Timed,
+    fresh: Callable[[int], list[Inputs]],
+    calls: int,
+    draw: random.Random,
+    doubtful: list[tuple[Inputs, Any]],
+) -> dict[Timed, float]:
+    """Return the seconds of each one's fastest turn; one answer of every turn is looked at."""
+    fastest = {candidate: math.inf, reference: math.inf}
+    for side in fastest:
+        side.renew()
+        side.turn(fresh(min(calls, 2)))
+        side.turn(fresh(calls))
+    for _ in range(TURNS):
+        batches = fresh(calls)
+        for side in draw.sample(list(fastest), 2):
+            fastest[side] = min(fastest[side], side.turn(batches))
+        at = draw.randrange(calls)
+        answer = candidate.told(at)
+        if not _close(answer, reference.told(at)):
+            doubtful.append((batches[at], answer))
+    # A turn that takes less than the telling of nothing has taken no time that a clock sees.
+    return {side: max(seconds, 1e-9) for side, seconds in fastest.items()}
+
+
+def _close(answer: Any, expected: Any) -> bool:
+    """Whether two answers are one but for roundings, as torch's own tests have it."""
+    try:
+        torch.testing.assert_close(answer, expected, equal_nan=True)
+    except (AssertionError, TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,226 @@
+"""One implementation, its laws, and its speed beside a reference: what an evaluation of generated kernels asks for.
+
+Only what is correct is timed. Every turn that is timed has inputs that the implementation has never seen, and what it
+answers to one of them is compared with what the reference does; where they differ, the law on the value decides.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.bench.workload import standard_inputs
+from harness.calling.device import CPU
+from harness.calling.source import subject_of
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.laws.law import Contract
+from harness.record import Score, Speed, Status, Tier, Verdict, findings, sentence, verdict_line
+from harness.scoring.couples import Couples, couples
+from harness.scoring.timed import Inputs, Timed, UntimedError
+from harness.verdict.campaign import Campaign
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+from harness.work.carry_out import Hands
+from harness.work.limits import Limits
+
+NOT_CORRECT = "what is not correct is not timed"
+ANSWERS_OTHERWISE = "{} answers otherwise while it is timed: what was returned there breaks the law `{}`"
+
+_OF_TIER = {Tier.HOLDS: Status.HOLDS, Tier.LOST: Status.LOST}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Parameters
+    ----------
+    campaign
+        Of the implementation: its laws.
+    reference
+        What it is timed beside, as a target.
+    reference_call
+        How that is called.
+    inputs
+        ``FILE:FUNCTION`` that returns the arguments of one call, other ones each time; those of the contract's
+        benchmark when absent.
+    sizes
+        Lengths of axes of the contract's inputs.
+    seconds
+        After how many no further couple is begun.
+    limits
+        Under which both run.
+    """
+
+    campaign: Campaign
+    reference: str
+    reference_call: str | None = None
+    inputs: str | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 20.0
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def device(self) -> str:
+        """Where both compute."""
+        return self.campaign.devices[0]
+
+
+def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
+    """Decide the laws, and time what is correct.
+
+    Parameters
+    ----------
+    question
+        What is asked.
+    hands
+        Who carries the campaign out.
+    told
+        Is told each verdict as it is reached.
+
+    Raises
+    ------
+    UsageError
+        If the contract has no inputs to be timed on, or the reference cannot be loaded.
+    """
+    campaign = question.campaign
+    verdicts = []
+    for verdict in campaign.verdicts(hands):
+        verdicts.append(verdict)
+        told(verdict)
+    if not verdicts:
+        raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{campaign.target}`")
+    subject = subject_of(campaign.target)
+    said = Score(
+        candidate=campaign.target,
+        source=None if subject is None else subject.source,
+        reference=question.reference,
+        contract=verdicts[0].contract,
+        seed=campaign.seed,
+        correct=(tier := _tier(verdicts)) in _OF_TIER,
+        tier=tier,
+        verdict=verdict_line(verdicts),
+        laws=Counter(str(verdict.status) for verdict in verdicts),
+        findings=tuple(map(sentence, findings(verdicts))),
+        speed=None,
+        reason=None if tier in _OF_TIER else NOT_CORRECT,
+    )
+    return _with_speed(said, question) if said.correct else said
+
+
+def _tier(verdicts: list[Verdict]) -> Tier:
+    statuses = {verdict.status for verdict in verdicts}
+    if statuses & {Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED}:
+        return Tier.DEFECT
+    if Status.ERROR in statuses or not statuses & {Status.HOLDS, Status.LOST}:
+        return Tier.UNANSWERED
+    return Tier.LOST if Status.LOST in statuses else Tier.HOLDS
+
+
+def _with_speed(said: Score, question: Question) -> Score:
+    """The score with what was measured, or with why it could not be."""
+    contract = contract_named(said.contract)
+    timed = partial(Timed, contract=said.contract, limits=question.limits, device=question.device)
+    with (
+        timed(question.reference, call=question.reference_call) as reference,
+        timed(said.candidate, call=question.campaign.call) as candidate,
+        _inputs(question, contract) as fresh,
+    ):
+        try:
+            found = couples(candidate, reference, fresh, seconds=question.seconds, seed=question.campaign.seed)
+        except UntimedError as error:
+            return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
+        shapes = _shapes(contract, fresh(1)[0])
+    if (law := _broken_while_timed(question, contract, found)) is not None:
+        wrong = ANSWERS_OTHERWISE.format(said.candidate, law)
+        update = {"correct": False, "tier": Tier.DEFECT, "findings": (*said.findings, wrong), "reason": NOT_CORRECT}
+        return said.model_copy(update=update)
+    return said.model_copy(update={"speed": _speed(found, question.device, shapes)})
+
+
+def _untimed(said: Score, why: str, *, of_candidate: bool) -> Score:
+    """What cannot be called on the inputs on which it is timed has no answer to them."""
+    if not of_candidate:
+        return said.model_copy(update={"reason": why})
+    return said.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
+
+
+@contextmanager
+def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
+    """What returns new inputs: of the user's function, or of the contract, in float32."""
+    if question.inputs is not None:
+        with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as asked:
+
+            def given(count: int) -> list[Inputs]:
+                asked.turn([[] for _ in range(count)])
+                return [asked.told(at) for at in range(count)]
+
+            yield given
+        return
+    # What is to be answered is not to be foreseen.
+    generator = torch.Generator()
+    generator.manual_seed(question.campaign.late or generator.seed())
+
+    def drawn(count: int) -> list[Inputs]:
+        named = [standard_inputs(contract, question.sizes, generator) for _ in range(count)]
+        if None in named:
+            raise UsageError(
+                rule="what is timed takes tensors and numbers",
+                value=f"`{contract.signature}`",
+                place=f"contract `{contract.name}`",
+                remedy="name a function that returns its arguments: `--inputs FILE:FUNCTION`",
+            )
+        return [list(one.values()) for one in named if one is not None]
+
+    yield drawn
+
+
+def _shapes(contract: Contract, inputs: Inputs) -> dict[str, tuple[int, ...]]:
+    names = [*contract.axes, *(f"input {at}" for at in range(len(inputs)))]
+    return {name: tuple(x.shape) for name, x in zip(names, inputs, strict=False) if isinstance(x, Tensor)}
+
+
+def _speed(found: Couples, device: str, shapes: dict[str, tuple[int, ...]]) -> Speed:
+    ratio = found.ratio
+    return Speed(
+        dtype="float32",
+        device=device,
+        inputs=shapes,
+        ratio=ratio.point,
+        low=ratio.low,
+        high=ratio.high,
+        level=ratio.level,
+        couples=len(found.log_ratios),
+        seconds=found.candidate_s,
+        reference_seconds=found.reference_s,
+    )
+
+
+def _broken_while_timed(question: Question, contract: Contract, found: Couples) -> str | None:
+    """The law that an answer breaks which differs from the reference's; ``None`` where all are right."""
+    laws = [law for law in contract.laws if law.group == "value"][:1]
+    for inputs, answer in found.doubtful:
+        if not laws or not isinstance(answer, Tensor):
+            return laws[0].name if laws else "value"
+        case = Case(_recorded(answer), contract.name, declares=question.campaign.declares, name="answer")
+        (job,) = jobs([case], laws=[laws[0].name], dtypes=["float32"])
+        example = dict(zip(contract.axes, inputs, strict=False))
+        if decide(job, example=example, corpora=(), minimal=False, watched=False).status is Status.BROKEN:
+            return laws[0].name
+    return None
+
+
+def _recorded(answer: Tensor) -> Callable[..., Tensor]:
+    """What answers as was answered."""
+
+    def recorded(*_: Any) -> Tensor:
+        return answer.clone()
+
+    return recorded

@@ -1,0 +1,105 @@
+"""An implementation that is timed from outside: in a process of its own, by a clock that it cannot reach.
+
+It is given the inputs of a turn first, and called on all of them once it is told to; the time in between is taken here.
+Each turn has inputs that it has never seen, so that nothing which it keeps of earlier ones is of use, and one of the
+answers is asked for afterwards.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+from harness.case import Case
+from harness.work.child import Child, LostError
+from harness.work.elsewhere import Elsewhere, setup
+from harness.work.limits import Limits
+
+Inputs = Sequence[Any]
+"""The arguments of one call."""
+
+_EMPTY_TURNS = 5
+
+
+class UntimedError(Exception):
+    """Why something cannot be timed."""
+
+
+class Timed:
+    """An implementation in a process of its own; a context, which ends the process.
+
+    Parameters
+    ----------
+    target
+        As :func:`harness.calling.discovery.load` takes it.
+    contract
+        The contract of a single function.
+    call
+        How it is called, where that is otherwise than the contract says.
+    limits
+        Under which it runs.
+    device
+        Where it computes.
+    """
+
+    def __init__(self, target: str, contract: str, *, call: str | None, limits: Limits, device: str) -> None:
+        self.target, self._limits, self._device = target, limits, device
+        self._child = Child(limits, setup(target, call, limits))
+        self._place = Elsewhere(self._child)
+        self.cases: list[Case] = []
+        self._contract, self._call = contract, call
+        self._overhead_s = 0.0
+
+    def __enter__(self) -> Self:
+        """Load it.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        self.cases = self._place.cases(self.target, self._contract, {"call": self._call})
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process, and what it has started."""
+        self._child.close()
+
+    def renew(self) -> None:
+        """Go on in a process that was asked for nothing yet, and see how long it takes to be told nothing."""
+        self._child.renew()
+        self._overhead_s = 0.0
+        self._overhead_s = min(self.turn([]) for _ in range(_EMPTY_TURNS))
+
+    def turn(self, batches: Sequence[Inputs]) -> float:
+        """Return the seconds of a call on each of some inputs.
+
+        Raises
+        ------
+        UntimedError
+            If a call raises, or does not return.
+        """
+        self._ask("take", case=0, inputs=[list(inputs) for inputs in batches], device=self._device)
+        start = time.perf_counter()
+        self._ask("turn")
+        return time.perf_counter() - start - self._overhead_s
+
+    def told(self, at: int) -> Any:
+        """Return what was answered to one of the inputs of the last turn."""
+        return self._ask("tell", at=at)["value"]
+
+    def _begin(self) -> None:
+        within_s = self._limits.first_call_s + self._limits.law_s
+        self._child.begin(self._limits.call_s, self._limits.first_call_s, within_s)
+
+    def _ask(self, what: str, **facts: Any) -> dict[str, Any]:
+        self._begin()
+        try:
+            answer = self._place.ask(what, **facts)
+        except LostError as lost:
+            raise UntimedError(f"{self.target} {lost.loss.sentence} while it is timed") from None
+        for kind in ("raised", "inapplicable", "misplaced"):
+            if kind in answer:
+                words = answer[kind][0] if kind == "raised" else answer[kind]
+                raise UntimedError(f"{self.target} raises {words} while it is timed")
+        return answer
