@@ -262,12 +262,14 @@ class Server:
 
     def _take(self, question: dict[str, Any]) -> dict[str, Any]:
         """Take the inputs of a turn, where they are computed on, and let go of what was answered to the last."""
-        self._taken = [
-            [x.to(question["device"]) if isinstance(x, Tensor) else x for x in inputs] for inputs in question["inputs"]
-        ]
+        case, device = self._cases[question["case"]], question["device"]
         self._given: list[Any] = []
-        self._on = question["device"]
-        self._turned = instance(self._cases[question["case"]])
+        self._on = device
+        try:
+            self._turned = instance(case)
+            self._taken = [[x.to(device) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]]
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(case, error)
         return {}
 
     def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -282,9 +284,9 @@ class Server:
         return {}
 
     def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Tell what was answered to one of them."""
-        value = as_tensors(self._given[question["at"]])
-        return {"value": value.detach().to(CPU) if isinstance(value, Tensor) else value}
+        """Tell what was answered to some of them."""
+        values = (as_tensors(self._given[at]) for at in question["at"])
+        return {"value": [x.detach().to(CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]

@@ -67,9 +67,9 @@ def score(
     means: Means,
 ) -> None:
     """Score an implementation: correct or not, by tier, and its speed beside a reference, as one JSON document."""
+    from harness.bench.scoring.scoring import Question
+    from harness.bench.scoring.scoring import score as scored
     from harness.record import write_atomically
-    from harness.scoring.scoring import Question
-    from harness.scoring.scoring import score as scored
     from harness.verdict.campaign import Campaign
 
     campaign = Campaign(

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.bench.scoring.couples import Couples, couples
+from harness.bench.scoring.timed import Inputs, Timed, UntimedError
 from harness.bench.workload import standard_inputs
 from harness.calling.device import CPU
 from harness.calling.source import subject_of
@@ -22,8 +24,6 @@ from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.laws.law import Contract
 from harness.record import Score, Speed, Status, Tier, Verdict, findings, sentence, verdict_line
-from harness.scoring.couples import Couples, couples
-from harness.scoring.timed import Inputs, Timed, UntimedError
 from harness.verdict.campaign import Campaign
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
@@ -112,7 +112,7 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
         speed=None,
         reason=None if tier in _OF_TIER else NOT_CORRECT,
     )
-    return _with_speed(said, question) if said.correct else said
+    return with_speed(said, question) if said.correct else said
 
 
 def _tier(verdicts: list[Verdict]) -> Tier:
@@ -124,8 +124,16 @@ def _tier(verdicts: list[Verdict]) -> Tier:
     return Tier.LOST if Status.LOST in statuses else Tier.HOLDS
 
 
-def _with_speed(said: Score, question: Question) -> Score:
-    """The score with what was measured, or with why it could not be."""
+def with_speed(said: Score, question: Question) -> Score:
+    """Return the score of what is correct with what was measured, or with why nothing could be.
+
+    Parameters
+    ----------
+    said
+        The score of what keeps the laws.
+    question
+        What was asked.
+    """
     contract = contract_named(said.contract)
     timed = partial(Timed, contract=said.contract, limits=question.limits, device=question.device)
     with (
@@ -160,7 +168,7 @@ def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], 
 
             def given(count: int) -> list[Inputs]:
                 asked.turn([[] for _ in range(count)])
-                return [asked.told(at) for at in range(count)]
+                return [list(inputs) for inputs in asked.told(*range(count))]
 
             yield given
         return

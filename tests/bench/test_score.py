@@ -1,0 +1,247 @@
+"""The score of a kernel: correct or not by tier, and its speed beside a reference that it cannot influence."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples.command import Command
+
+from harness.bench.scoring import couples
+from harness.bench.scoring.couples import Couples
+from harness.bench.scoring.scoring import Question, with_speed
+from harness.bench.scoring.timed import Timed, UntimedError
+from harness.record import Score, Tier
+from harness.verdict.campaign import Campaign
+from harness.work.limits import Limits
+
+PROBLEM = """
+import torch
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+
+    def forward(self, x):
+        return torch.softmax(x, dim=-1)
+
+
+def get_inputs():
+    return [torch.randn(64, 33)]
+
+
+def get_init_inputs():
+    return [33]
+"""
+"""As public kernel benchmarks have them, but for the sizes."""
+
+KERNELS = """
+import time
+
+import torch
+from torch import nn
+
+
+class ModelNew(nn.Module):
+    def __init__(self, width=None):
+        super().__init__()
+        assert width == 33
+
+    def forward(self, x):
+        return torch.softmax(x, dim=-1)
+
+
+def get_init_inputs():
+    return [33]
+
+
+def twice(x):
+    torch.softmax(x, dim=-1)
+    return torch.softmax(x, dim=-1)
+
+
+def slow(x):
+    time.sleep(0.002)
+    return torch.softmax(x, dim=-1)
+
+
+def lazy(x):
+    return torch.softmax(x, dim=-1) if x.shape != (64, 33) else torch.zeros_like(x)
+
+
+def refusing(x):
+    if x.shape == (64, 33):
+        raise ValueError("too\\nlarge")
+    return torch.softmax(x, dim=-1)
+
+
+def hanging(x):
+    while True:
+        pass
+
+
+def rough(x):
+    return torch.softmax(x, dim=-1) * 1.001
+
+
+class Unmade(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x):
+        return torch.softmax(x, dim=-1)
+
+
+def naive(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+"""
+
+LAWS = ("--dtypes", "float32", "--seconds", "0.1")
+
+
+@pytest.fixture
+def files(workplace: Path, one_worker: None) -> Path:
+    """A problem and some kernels."""
+    (workplace / "problem.py").write_text(PROBLEM, encoding="utf-8")
+    (workplace / "kernels.py").write_text(KERNELS, encoding="utf-8")
+    return workplace
+
+
+def asked(target: str, *, reference: str = "problem.py:Model") -> Question:
+    """Ask for the speed of a kernel."""
+    campaign = Campaign(target, "softmax")
+    return Question(campaign, reference, inputs="problem.py:get_inputs", seconds=0.01)
+
+
+def correct(target: str) -> Score:
+    """Return the score of what keeps all laws."""
+    return Score(
+        candidate=target,
+        source=None,
+        reference="problem.py:Model",
+        contract="softmax",
+        seed=0,
+        correct=True,
+        tier=Tier.HOLDS,
+        verdict="",
+        laws={},
+        findings=(),
+        speed=None,
+    )
+
+
+def test_a_model_is_timed_as_public_benchmarks_give_it(files: Path) -> None:
+    """It is made of what its file says, on inputs of theirs."""
+    said = with_speed(correct("kernels.py:ModelNew"), asked("kernels.py:ModelNew"))
+    assert said.correct
+    assert said.speed is not None, said.reason
+    assert said.speed.inputs == {"logits": (64, 33)}
+    assert 0.0 <= said.speed.low <= said.speed.ratio <= said.speed.high
+    assert said.speed.seconds > 0.0
+
+
+def test_lazy_while_timed_is_a_defect(files: Path) -> None:
+    """Though every law holds on the inputs of laws, none of which has that shape."""
+    said = with_speed(correct("kernels.py:lazy"), asked("kernels.py:lazy"))
+    assert (said.correct, said.tier, said.speed) == (False, Tier.DEFECT, None)
+    assert said.findings == (
+        "kernels.py:lazy answers otherwise while it is timed: what was returned there breaks the law `value`",
+    )
+
+
+def test_another_right_answer_than_the_references_is_right(files: Path) -> None:
+    """Its law decides, where torch's tolerances do not see the same."""
+    said = with_speed(correct("kernels.py:ModelNew"), asked("kernels.py:ModelNew", reference="kernels.py:rough"))
+    assert said.correct
+    assert said.speed is not None, said.reason
+
+
+def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> None:
+    """Exit code 1, with the cause; the document is where the user says."""
+    words = ("--reference", "problem.py", "--contract", "softmax", "--json", "score.json")
+    done = harness_command("score", "kernels.py:naive", *words, *LAWS)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    said = json.loads(Path("score.json").read_text(encoding="utf-8"))
+    assert (said["correct"], said["tier"], said["speed"]) == (False, "defect", None)
+    assert said["findings"][0].startswith("exp overflows at 88.72283935546875 in float32")
+    assert said["reason"] == "what is not correct is not timed"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--size", "k=0", "--contract", "softmax"), "`--size` is an axis and its length"),
+        (("--size", "1=2", "--contract", "softmax"), "`1=2`"),
+    ],
+    ids=["length", "name"],
+)
+def test_what_cannot_be_answered_is_one_line(
+    files: Path, harness_command: Command, words: tuple[str, ...], text: str
+) -> None:
+    """Exit code 2, and no document."""
+    done = harness_command("score", "kernels.py", "--reference", "problem.py", *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert text in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+# Timing
+
+
+@pytest.fixture
+def timed(files: Path) -> Callable[[str], Timed]:
+    """Make what is timed of the name of a kernel."""
+    return lambda name: Timed(f"{files}/kernels.py:{name}", "softmax", call=None, limits=Limits(), device="cpu")
+
+
+def fresh(count: int) -> list[list[Any]]:
+    """New inputs."""
+    import torch
+
+    return [[torch.randn(64, 33)] for _ in range(count)]
+
+
+def raced(candidate: Timed, reference: Timed) -> Couples:
+    """Time one couple."""
+    with candidate, reference:
+        return couples.couples(candidate, reference, fresh, seconds=0.01, seed=1)
+
+
+def test_twice_the_work_is_half_as_fast_and_sleep_is_seen(timed: Callable[[str], Timed]) -> None:
+    """By a clock in another process; every answer was the reference's."""
+    found = raced(timed("slow"), timed("twice"))
+    assert found.ratio.point < 0.5
+    assert found.candidate_s >= 0.002
+    assert found.doubtful == ()
+
+
+def test_an_answer_that_is_another_while_it_is_timed_is_kept(timed: Callable[[str], Timed]) -> None:
+    """So that the law on the value decides on it."""
+    found = raced(timed("lazy"), timed("twice"))
+    assert found.doubtful
+    inputs, answer = found.doubtful[0]
+    assert tuple(inputs[0].shape) == (64, 33)
+    assert not answer.any()
+
+
+def test_what_does_not_answer_while_it_is_timed_says_so(timed: Callable[[str], Timed]) -> None:
+    """In one sentence, whether the call raises or what is called cannot be made."""
+    with pytest.raises(UntimedError, match="raises ValueError: too") as raised:
+        raced(timed("refusing"), timed("twice"))
+    assert "\n" not in str(raised.value)
+    with timed("Unmade") as unmade, pytest.raises(UntimedError, match="raises TypeError"):
+        unmade.turn(fresh(1))
+
+
+def test_a_call_that_does_not_return_is_given_up(files: Path) -> None:
+    """After the limit."""
+    limits = Limits(call_s=0.2, first_call_s=0.5, law_s=0.5)
+    hanging = Timed(f"{files}/kernels.py:hanging", "softmax", call=None, limits=limits, device="cpu")
+    with hanging, pytest.raises(UntimedError, match=re.escape("hanging")):
+        hanging.turn(fresh(1))

@@ -1,0 +1,83 @@
+"""Cross-entropy: seven right kernels, and seven that look right on random numbers."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def right_of_torch(logits: Tensor, labels: Tensor) -> Tensor:
+    """Torch's own."""
+    return functional.cross_entropy(logits, labels)
+
+
+def right_by_nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """In two steps."""
+    return functional.nll_loss(torch.log_softmax(logits, -1), labels)
+
+
+def right_by_gather(logits: Tensor, labels: Tensor) -> Tensor:
+    """The label's entry."""
+    return -torch.log_softmax(logits, -1).gather(-1, labels[:, None]).mean()
+
+
+def right_by_indices(logits: Tensor, labels: Tensor) -> Tensor:
+    """The label's entry, indexed."""
+    rows = torch.arange(len(labels))
+    return -torch.log_softmax(logits, -1)[rows, labels].mean()
+
+
+def right_by_logsumexp(logits: Tensor, labels: Tensor) -> Tensor:
+    """Of logits that are shifted first."""
+    shifted = logits - logits.amax(-1, keepdim=True).detach()
+    return (shifted.logsumexp(-1) - shifted.gather(-1, labels[:, None]).squeeze(-1)).mean()
+
+
+def right_in_float32(logits: Tensor, labels: Tensor) -> Tensor:
+    """Narrow formats are widened once and rounded once."""
+    wide = logits.float() if logits.dtype in {torch.float16, torch.bfloat16} else logits
+    return functional.cross_entropy(wide, labels).to(logits.dtype)
+
+
+class RightModel(torch.nn.Module):
+    """A module, as public benchmarks have it."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Apply it."""
+        return functional.cross_entropy(logits, labels)
+
+
+def wrong_by_log_of_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """Infinite where the probability underflows."""
+    return -torch.softmax(logits, -1).log().gather(-1, labels[:, None]).mean()
+
+
+def wrong_with_an_eps(logits: Tensor, labels: Tensor) -> Tensor:
+    """Never beyond 18.4."""
+    p = torch.softmax(logits, -1).gather(-1, labels[:, None])
+    return -(p + 1e-8).log().mean()
+
+
+def wrong_unshifted(logits: Tensor, labels: Tensor) -> Tensor:
+    """Overflows from 88.7 on."""
+    return (logits.exp().sum(-1).log() - logits.gather(-1, labels[:, None]).squeeze(-1)).mean()
+
+
+def wrong_in_half(logits: Tensor, labels: Tensor) -> Tensor:
+    """Half precision inside."""
+    return functional.cross_entropy(logits.half(), labels).to(logits.dtype)
+
+
+def wrong_without_the_tail(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whole blocks of 64 rows only, where there is one."""
+    whole = len(labels) - len(labels) % 64 or len(labels)
+    return functional.cross_entropy(logits[:whole], labels[:whole])
+
+
+def wrong_over_the_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    """Divides by the number of logits."""
+    return functional.cross_entropy(logits, labels, reduction="sum") / logits.numel()
+
+
+def wrong_without_a_gradient(logits: Tensor, labels: Tensor) -> Tensor:
+    """Computed on numbers that autograd does not follow."""
+    return functional.cross_entropy(logits.detach(), labels) + 0.0 * logits.sum()
