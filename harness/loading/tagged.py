@@ -114,7 +114,8 @@ class TaggedMap(_Wrapper, Dataset[Any]):
         return len(self._inner)
 
     def __getitem__(self, index: Any) -> _Tagged:
-        self._reads(len(index) if isinstance(index, list | tuple) else 1)
+        several = isinstance(index, list | tuple | torch.Tensor) and not _is_scalar(index)
+        self._reads(len(index) if several else 1)
         before = self._states()
         sample = self._inner[index]
         return _Tagged(_tags(index, _drawn(before, self._states())), sample)

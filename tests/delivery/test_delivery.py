@@ -10,6 +10,7 @@ import pytest
 from delivery import sound
 from delivery.judging import is_found, name_of, said, verdicts
 from delivery.known import ENDS, FAULTS, ORDER, SAMPLES, WRONG, Known
+from delivery.shipped import SHIPPED
 
 from harness.record import Status, Verdict
 
@@ -38,6 +39,13 @@ def test_a_sound_loader_of_an_unusual_kind_is_not_flagged(target: Any) -> None:
     reached = verdicts(target, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 8
+
+
+def test_a_sampler_of_index_tensors_hears_of_an_error_too() -> None:
+    """Its samples are counted, and not its batches."""
+    (loader,) = (one for one in SHIPPED if name_of(one) == "index_tensor_loader")
+    (verdict,) = verdicts(loader, {}, laws=["errors_are_not_swallowed"])
+    assert verdict.status is Status.HOLDS, said(verdict)
 
 
 def test_each_source_is_named_once_for_each_loader() -> None:
