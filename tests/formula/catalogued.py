@@ -73,6 +73,8 @@ NAIVE = dict.fromkeys(
     "log(1 + exp) is computed as it is written: exp overflows at 88.72",
 )
 
+OUTPUT = {"gradient": "it is formed of the output, exp(x - logsumexp), and shows how that was rounded"}
+
 CATALOGUED = {
     "relu": Catalogued(F.relu, lambda x: x.abs()),
     "relu6": Catalogued(F.relu6, lambda x: x.clamp(0, 5)),
@@ -121,7 +123,9 @@ CATALOGUED = {
     ),
     "cumsum": Catalogued(lambda x: x.cumsum(-1), lambda x: x.flip(-1).cumsum(-1).flip(-1)),
     "logcumsumexp": Catalogued(lambda x: x.logcumsumexp(-1), lambda x: x.exp().cumsum(-1).log(), CUMULATIVE),
-    "logmeanexp": Catalogued(lambda x: x.logsumexp(-1) - math.log(x.shape[-1]), lambda x: x.exp().mean(-1).log()),
+    "logmeanexp": Catalogued(
+        lambda x: x.logsumexp(-1) - math.log(x.shape[-1]), lambda x: x.exp().mean(-1).log(), OUTPUT
+    ),
     "normalize": Catalogued(lambda x: F.normalize(x, dim=-1), lambda x: x / x.abs().sum(-1, keepdim=True)),
     "cosine_similarity": Catalogued(
         lambda x, y: F.cosine_similarity(x, y, -1),

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import harness
 from harness import cli
+from harness.api import Check, checks, formula_contract
 from harness.contracts import contract_named
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
@@ -166,3 +167,19 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
     off = torch.full((1,), 1e7, dtype=torch.float64)
     assert not measured(of, _larger_bound, off, (rows,), FORMATS["float64"]).broken
     assert measured(of, _larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
+
+
+def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
+    """As by a contract."""
+
+    @harness.parametrize_laws(formula="x * y", inputs={"y": "constant"}, dtypes=["float32"], laws=["value", "gradient"])
+    def test_product(check: Check) -> None:
+        check(lambda x, y: x * y)
+
+    (mark,) = test_product.pytestmark  # type: ignore[attr-defined]
+    said, claims, laws, dtypes, _ = mark.args
+    contract = formula_contract(*said)
+    assert contract == "formula(y: constant, ...): x * y"
+    listed = checks(contract, claims, laws=laws, dtypes=dtypes)
+    assert [check.id for check in listed] == ["value-in-float32", "gradient-in-float32"]
+    assert [check(lambda x, y: x * y).status for check in listed] == [Status.HOLDS] * 2
