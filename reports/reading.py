@@ -20,6 +20,7 @@ from harness.record import (
     Slices,
     Verdict,
     Worst,
+    telling,
 )
 from reports.difference import differences
 from reports.frame import Frames, frames
@@ -145,7 +146,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     alone = Reading(
         run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
     )
-    alone = replace(alone, audits=tuple(run.read(Audit)))
+    alone = replace(alone, audits=tuple(telling(run.read(Audit))))
     if not earlier:
         return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor

@@ -119,12 +119,12 @@ def _reason(reason: str, name: str) -> str:
 
 
 def _show(audits: "list[Audit]", written: dict[str, Path], *, verbose: bool, early: str) -> None:
-    from harness.record import audit_text, trend_line, trends, write_atomically
+    from harness.record import audit_text, telling, trend_line, trends, write_atomically
     from harness.show.audit import AUDIT_WRITERS
 
     # A step that ended before there was anything to look at is said to have.
     looked_at = [one for one in audits if one.operations]
-    for one in [one for one in looked_at if one.findings][:1] or looked_at[-1:]:
+    for one in telling(looked_at):
         say(audit_text(one, everything=verbose))
         if len(audits) > 1:
             say(

@@ -28,7 +28,7 @@ This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom
-from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest
+from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest, telling
 from harness.record.audit_trend import Trend, trend_line, trends
 from harness.record.estimate import (
     LEVEL,
@@ -196,6 +196,7 @@ __all__ = [
     "standard_error",
     "summing",
     "survey_line",
+    "telling",
     "trend_line",
     "trends",
     "unanswered",

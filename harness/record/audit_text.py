@@ -91,6 +91,19 @@ def _digits(error: float) -> str:
     return "all digits" if error == 0.0 else f"{-math.log10(error):.1f} digits"
 
 
+def telling(audits: Sequence[Audit]) -> list[Audit]:
+    """Return of each step that was called several times the audit that tells most: the first that found something.
+
+    The last one where none did.
+    """
+    by_case: dict[str, Audit] = {}
+    for audit in audits:
+        known = by_case.get(audit.case)
+        if known is None or not known.findings:
+            by_case[audit.case] = audit
+    return list(by_case.values())
+
+
 def blind_line(audit: Audit) -> str | None:
     """Say what could not be followed; ``None`` where everything was."""
     if not audit.blind:

@@ -1,20 +1,33 @@
 """The section on training steps that were audited."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
 
+from reports.figure import Figure
 from reports.figures.audit import headroom
 from reports.reading import Reading
 from reports.section import PagePart, section
+from reports.table import Table
 from reports.tables import audit as tables
 
 
 @section("A training step, line by line")
 def audits(reading: Reading) -> Iterator[PagePart]:
     """Yield the lines that go wrong, and how far others are from it."""
-    for audit in reading.audits:
+    for number, audit in enumerate(reading.audits, 1):
+        # Several steps stand on one page: the first has the plain names.
+        ending = "" if number == 1 else f"-{number}"
         if audit.findings:
-            yield tables.findings(audit)
+            yield _named(tables.findings(audit), ending)
         figure = headroom(audit)
         if figure is not None:
-            yield figure
-            yield tables.headroom(audit)
+            yield _named(figure, ending)
+            yield _named(tables.headroom(audit), ending)
+
+
+_Part = TypeVar("_Part", Table, Figure)
+
+
+def _named(part: _Part, ending: str) -> _Part:
+    return replace(part, name=f"{part.name}{ending}")

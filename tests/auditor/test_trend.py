@@ -3,7 +3,7 @@
 import pytest
 from samples.audit import audit, room
 
-from harness.record import trend_line, trends
+from harness.record import telling, trend_line, trends
 
 
 def over(*factors: float) -> list:
@@ -31,3 +31,12 @@ def test_no_trend_is_told_of_what_widens_stays_was_seen_twice_or_is_gone(factors
 def test_a_line_that_is_far_from_breaking_is_let_alone() -> None:
     """A thousandth of a bit a step, with twenty left."""
     assert trends(over(*(2.0 ** (20 - 0.001 * step) for step in range(5)))) == []
+
+
+def test_of_a_step_that_was_called_often_the_first_call_with_findings_tells_most() -> None:
+    """Else the last; and each step has one."""
+    sound = [audit().model_copy(update={"step": step, "findings": ()}) for step in range(3)]
+    wrong = [audit().model_copy(update={"step": step}) for step in (3, 4)]
+    other = audit("other.step")
+    assert [one.step for one in telling([*sound, *wrong, other])] == [3, 1]
+    assert [one.step for one in telling(sound)] == [2]
