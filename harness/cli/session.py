@@ -216,8 +216,9 @@ class Session:
 
     def _end(self, how: Ended) -> None:
         # An interrupt may have come between writing a record and counting it: what counts is what is there.
-        for kind, journal in list(self._journals.items()):
-            journal.close()
+        for kind in list(self._journals):
+            # Let go of before it is looked at: what is there may have been altered by somebody else.
+            self._journals.pop(kind).close()
             self._journals[kind] = Journal(self.folder.path / FILES[kind], self.folder.chain(kind))
         self.sync()
         for kind, journal in self._journals.items():
