@@ -29,7 +29,6 @@ from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.work.plan import InPlaceError, Pieces, Plan, from_document
 
-
 PARENT_S = 1.0
 """Seconds after which it is noticed that the other side is gone."""
 

@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from samples.command import Command
 from torch import Tensor
 
 from harness.case import Case
 from harness.error import UsageError
-from harness.record import Fault, Status
+from harness.record import Fault, RunFolder, Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.verdict.job import jobs
 from harness.work.limits import Limits
@@ -152,6 +155,54 @@ def test_only_the_shipped_cases_are_not_watched() -> None:
 def _prints(x: Tensor) -> Tensor:
     print("ours")  # noqa: T201 - that is what is not looked at
     return x.softmax(-1)
+
+
+REWRITES = """
+from pathlib import Path
+
+def softmax(x):
+    for file in Path().glob("**/verdicts.jsonl"):
+        file.write_text(file.read_text().replace('"broken"', '"holds"'))
+    return x.softmax(-1) * 1.25
+"""
+
+
+@pytest.mark.usefixtures("one_worker")
+def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_command: Command) -> None:
+    """While it is written and when it is read: what was altered never reads as if it held."""
+    Path("rewrites.py").write_text(REWRITES, encoding="utf-8")
+    laws = ["--law", "value", "--law", "row_alone", "--law", "any_position"]
+    done = harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it")
+    assert done.returncode == 2
+    assert "was altered" in done.stderr
+    with pytest.raises(UsageError, match="altered"):
+        list(RunFolder.named("it").read(Verdict))
+
+
+def test_whoever_is_killed_leaves_no_process(workplace: Path) -> None:
+    """Neither the judge nor the code, which would sleep on."""
+    Path("sleeps.py").write_text("import time\n\ndef f(x):\n    time.sleep(1000)\n", encoding="utf-8")
+    code = (
+        "from harness.verdict.campaign import Campaign; from harness.work.limits import Limits; "
+        "list(Campaign('sleeps.py:f', 'softmax', laws=['no_rows'], dtypes=['float32'])"
+        ".run(limits=Limits(call_s=500.0, first_call_s=500.0)))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as command:
+        below = _wait_for(lambda: psutil.Process(command.pid).children(recursive=True), 3)
+        command.kill()
+    _wait_for(lambda: [None] * (not any(_lives(process) for process in below)), 1)
+
+
+def _wait_for(found: Callable[[], list[Any]], count: int) -> list[Any]:
+    deadline = time.monotonic() + 60.0
+    while len(seen := found()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return seen
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(
