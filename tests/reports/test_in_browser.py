@@ -212,7 +212,7 @@ def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page
 
 
 def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_file: Path) -> None:
-    """And none of its controls."""
+    """And none of its controls; the second layer opens all the same."""
     context = browser.new_context(java_script_enabled=False)
     view = context.new_page()
     view.goto(page_file.as_uri())
@@ -221,6 +221,9 @@ def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_
     assert figure.locator("tr.actual td").first.inner_text() == "nan"
     assert not figure.locator("input[type=range]").is_visible()
     assert not figure.locator("select").first.is_visible()
+    view.locator("#index a[href='#operation-softmax']").click()
+    assert view.locator("#operation-softmax h1").is_visible()
+    assert not view.locator(".front").is_visible()
     context.close()
 
 
