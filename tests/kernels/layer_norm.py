@@ -11,9 +11,10 @@ def _wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
 
 
-def right_of_torch(x: Tensor) -> Tensor:
-    """Torch's own."""
-    return functional.layer_norm(x, x.shape[-1:])
+def right_of_slices(x: Tensor) -> Tensor:
+    """Each row divided by the norm of its deviations."""
+    centred = _wide(x) - _wide(x).sum(-1, keepdim=True) / x.shape[-1]
+    return (centred / torch.sqrt(centred.mul(centred).sum(-1, keepdim=True) / x.shape[-1] + EPS)).to(x.dtype)
 
 
 def right_in_two_passes(x: Tensor) -> Tensor:
@@ -34,17 +35,18 @@ def right_by_var_mean(x: Tensor) -> Tensor:
     return ((_wide(x) - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
 
 
-def right_by_a_dot_product(x: Tensor) -> Tensor:
-    """The squares by einsum."""
+def right_by_a_power(x: Tensor) -> Tensor:
+    """The root as a power."""
     centred = _wide(x) - _wide(x).mean(-1, keepdim=True)
-    squares = torch.einsum("...k,...k->...", centred, centred)[..., None] / x.shape[-1]
-    return (centred / torch.sqrt(squares + EPS)).to(x.dtype)
+    return (centred * (centred.square().mean(-1, keepdim=True) + EPS).pow(-0.5)).to(x.dtype)
 
 
-def right_by_group_norm(x: Tensor) -> Tensor:
-    """One group."""
-    rows = x.reshape(-1, x.shape[-1])
-    return functional.group_norm(rows, 1).reshape(x.shape)
+class RightModel(torch.nn.Module):
+    """A module, as public benchmarks have it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it."""
+        return right_in_two_passes(x)
 
 
 def wrong_by_moments(x: Tensor) -> Tensor:
