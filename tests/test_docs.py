@@ -27,6 +27,8 @@ def python(example: Example) -> None:
         file = Path(named.group(1))
         file.parent.mkdir(exist_ok=True)
         file.write_text(example.parsed, encoding="utf-8")
+        # Another test may have imported a file of that name.
+        sys.modules.pop(file.stem, None)
         return
     exec(compile(example.parsed, example.path, "exec"), example.namespace)  # noqa: S102 - the pages are ours
 
