@@ -3,6 +3,7 @@
 Run by ``tox run -e mutants``. Fails below a kill rate of 100 % and above no false alarm.
 """
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
@@ -69,13 +70,20 @@ def decided(index: int) -> Verdict:
     return decide(cell.job, examples=cell.examples, corpora=(), minimal=minimal, further=0)
 
 
+def _prepare(start_method: str) -> None:
+    """Compute on one thread, and let loaders start their workers as they do elsewhere, not as this process was."""
+    torch.set_num_threads(1)
+    multiprocessing.set_start_method(start_method, force=True)
+
+
 def main() -> int:
     """Print the matrices and the rates; return the exit code."""
     out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     listed = cells()
     processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    usual = multiprocessing.get_start_method()
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(usual,)) as pool:
         arriving = pool.map(decided, range(len(listed)), chunksize=8)
         shown = track(arriving, "deciding", len(listed), console=Console(stderr=True), transient=True)
         verdicts = list(zip(listed, shown, strict=True))
