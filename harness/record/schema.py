@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticSerializationError
 
 from harness.error import printable
 from harness.record.fault import Fault
@@ -30,6 +31,15 @@ class Record(BaseModel):
     def _is_printable(cls, value: Any) -> Any:
         """Let no control character of somebody else's text into a record, and so into nothing that is made of one."""
         return _cleaned(value)
+
+    def model_dump_json(self, **how: Any) -> str:
+        """Return it as JSON; an interrupt that comes meanwhile is none of the record, as pydantic says it is."""
+        try:
+            return super().model_dump_json(**how)
+        except PydanticSerializationError as error:
+            if KeyboardInterrupt.__name__ in str(error):
+                raise KeyboardInterrupt from None
+            raise
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, which are not validated, but are printable too."""

@@ -139,6 +139,8 @@ class Child:
             _, self.about = wire.receive(self._read(here))
         except (OSError, wire.WireError, LostError) as error:
             lost = error.loss if isinstance(error, LostError) else self._loss()
+            if lost.fault is Fault.HUNG:
+                lost = loss(None, "", replace(self._limits, law_s=self._limits.load_s))
             self.close()
             raise UsageError(
                 rule="the file or module can be imported",

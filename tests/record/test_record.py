@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import samples.run
-from pydantic import ValidationError
+from pydantic import ValidationError, field_serializer
+from pydantic_core import PydanticSerializationError
 
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Epoch, Run, RunFolder, Status, TensorText, Verdict, verdict_line
+from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, verdict_line
 from harness.record.chain import sealed
 from harness.record.storage import write_atomically
 
@@ -45,6 +46,22 @@ def test_what_is_written_is_read_back(workplace: Path) -> None:
     folder.write(Verdict, written)
     assert folder.read(Verdict) == written
     assert folder.read(Epoch) == []
+
+
+def test_an_interrupt_while_a_record_is_written_is_one() -> None:
+    """And any other fault of writing is what it is."""
+
+    class Slow(Record):
+        fault: type[BaseException]
+
+        @field_serializer("fault")
+        def _written(self, fault: type[BaseException]) -> str:
+            raise fault
+
+    with pytest.raises(KeyboardInterrupt):
+        Slow(fault=KeyboardInterrupt).model_dump_json()
+    with pytest.raises(PydanticSerializationError, match="RuntimeError"):
+        Slow(fault=RuntimeError).model_dump_json()
 
 
 def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) -> None:
