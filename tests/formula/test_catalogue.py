@@ -70,7 +70,8 @@ def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
     """Neither its value nor its gradient."""
     model = Model(parsed(catalogue()[name].spelling))
     found = verdicts(name, lambda *inputs: Rounded.apply(model, *inputs), examples=3)
-    assert {verdict.status for verdict in found} == {Status.HOLDS}
+    assert found
+    assert not [f"{one.law}: {one.reason or one.violation}" for one in found if one.status is not Status.HOLDS]
 
 
 @pytest.mark.filterwarnings("ignore:std")  # the deviation of one number
