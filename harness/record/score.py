@@ -45,6 +45,8 @@ class Score(Record):
     reference: str
     contract: str
     seed: int
+    late_seed: int
+    """Of what nobody could foresee: late questions, the inputs that were timed, and the answers that were looked at."""
     correct: bool
     tier: Tier
     verdict: str

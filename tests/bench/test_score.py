@@ -11,8 +11,9 @@ from samples.command import Command
 
 from harness.bench.scoring import couples
 from harness.bench.scoring.couples import Couples
-from harness.bench.scoring.scoring import Question, with_speed
+from harness.bench.scoring.scoring import Question, broken_while_timed, with_speed
 from harness.bench.scoring.timed import Timed, UntimedError
+from harness.contracts import contract_named
 from harness.record import Score, Tier
 from harness.verdict.campaign import Campaign
 from harness.work.limits import Limits
@@ -125,6 +126,7 @@ def correct(target: str) -> Score:
         reference="problem.py:Model",
         contract="softmax",
         seed=0,
+        late_seed=1,
         correct=True,
         tier=Tier.HOLDS,
         verdict="",
@@ -228,6 +230,16 @@ def test_an_answer_that_is_another_while_it_is_timed_is_kept(timed: Callable[[st
     inputs, answer = found.doubtful[0]
     assert tuple(inputs[0].shape) == (64, 33)
     assert not answer.any()
+
+
+def test_one_wrong_answer_among_many_that_differ_is_seen() -> None:
+    """However many of them are right, as those are that a rough reference differs from."""
+    contract, question = contract_named("softmax"), asked("kernels.py:ModelNew")
+    right = [(inputs, inputs[0].softmax(-1)) for inputs in fresh(20)]
+    (wrong,) = fresh(1)
+    assert broken_while_timed(question, contract, Couples((0.0,), 1.0, 1.0, tuple(right))) is None
+    doubtful = (*right, (wrong, wrong[0].softmax(-1) * 1.001))
+    assert broken_while_timed(question, contract, Couples((0.0,), 1.0, 1.0, doubtful)) == "value"
 
 
 def test_what_does_not_answer_while_it_is_timed_says_so(timed: Callable[[str], Timed]) -> None:

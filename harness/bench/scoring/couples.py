@@ -23,8 +23,6 @@ TURNS = 6
 """Turns of a couple; one before them is not timed."""
 
 FEWEST_COUPLES, MOST_COUPLES = 5, 40
-MOST_DOUBTS = 8
-"""Answers that differ from the reference's, of which it is asked whether they are right."""
 
 NARROW = 1.05
 """An interval whose ends are within this factor is narrow enough."""
@@ -69,14 +67,14 @@ def couples(
     seconds
         After how many no couple is begun but the first.
     seed
-        Of the order of turns, and of which answers are asked for.
+        Of the order of turns, and of which answers are asked for, which nobody is to foresee.
 
     Raises
     ------
     UntimedError
         If one of them cannot be timed.
     """
-    draw = random.Random(seed)  # noqa: S311 - an order; what must not be foreseen is seeded anew for each run
+    draw = random.Random(seed)  # noqa: S311 - whoever is timed has not the seed
     until = time.monotonic() + seconds
     calls = _calls(reference, fresh)
     log_ratios: list[float] = []
@@ -86,7 +84,7 @@ def couples(
         found = _couple(candidate, reference, fresh, calls, draw, doubtful)
         log_ratios.append(math.log(found[reference] / found[candidate]))
         best = {side: min(best[side], found[side] / calls) for side in best}
-    return Couples(tuple(log_ratios), best[candidate], best[reference], tuple(doubtful[:MOST_DOUBTS]))
+    return Couples(tuple(log_ratios), best[candidate], best[reference], tuple(doubtful))
 
 
 def _goes_on(log_ratios: Sequence[float], until: float) -> bool:

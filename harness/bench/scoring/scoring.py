@@ -4,11 +4,12 @@ Only what is correct is timed. Every turn that is timed has inputs that the impl
 answers to one of them is compared with what the reference does; where they differ, the law on the value decides.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -33,7 +34,8 @@ from harness.work.limits import Limits
 NOT_CORRECT = "what is not correct is not timed"
 ANSWERS_OTHERWISE = "{} answers otherwise while it is timed: what was returned there breaks the law `{}`"
 
-_OF_TIER = {Tier.HOLDS: Status.HOLDS, Tier.LOST: Status.LOST}
+CORRECT = {Tier.HOLDS, Tier.LOST}
+"""Digits are lost that careful implementations lose too."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Question:
     sizes: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 20.0
     limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def late(self) -> int:
+        """Seed of what must not be foreseen: the campaign's, or one drawn anew."""
+        return secrets.randbelow(2**31) if self.campaign.late is None else self.campaign.late
 
     @property
     def device(self) -> str:
@@ -104,13 +111,14 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
         reference=question.reference,
         contract=verdicts[0].contract,
         seed=campaign.seed,
-        correct=(tier := _tier(verdicts)) in _OF_TIER,
+        late_seed=question.late,
+        correct=(tier := _tier(verdicts)) in CORRECT,
         tier=tier,
         verdict=verdict_line(verdicts),
         laws=Counter(str(verdict.status) for verdict in verdicts),
         findings=tuple(map(sentence, findings(verdicts))),
         speed=None,
-        reason=None if tier in _OF_TIER else NOT_CORRECT,
+        reason=None if tier in CORRECT else NOT_CORRECT,
     )
     return with_speed(said, question) if said.correct else said
 
@@ -142,11 +150,11 @@ def with_speed(said: Score, question: Question) -> Score:
         _inputs(question, contract) as fresh,
     ):
         try:
-            found = couples(candidate, reference, fresh, seconds=question.seconds, seed=question.campaign.seed)
+            found = couples(candidate, reference, fresh, seconds=question.seconds, seed=question.late)
         except UntimedError as error:
             return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
         shapes = _shapes(contract, fresh(1)[0])
-    if (law := _broken_while_timed(question, contract, found)) is not None:
+    if (law := broken_while_timed(question, contract, found)) is not None:
         wrong = ANSWERS_OTHERWISE.format(said.candidate, law)
         update = {"correct": False, "tier": Tier.DEFECT, "findings": (*said.findings, wrong), "reason": NOT_CORRECT}
         return said.model_copy(update=update)
@@ -172,9 +180,7 @@ def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], 
 
             yield given
         return
-    # What is to be answered is not to be foreseen.
-    generator = torch.Generator()
-    generator.manual_seed(question.campaign.late or generator.seed())
+    generator = torch.Generator().manual_seed(question.late)
 
     def drawn(count: int) -> list[Inputs]:
         named = [standard_inputs(contract, question.sizes, generator) for _ in range(count)]
@@ -211,8 +217,18 @@ def _speed(found: Couples, device: str, shapes: dict[str, tuple[int, ...]]) -> S
     )
 
 
-def _broken_while_timed(question: Question, contract: Contract, found: Couples) -> str | None:
-    """The law that an answer breaks which differs from the reference's; ``None`` where all are right."""
+def broken_while_timed(question: Question, contract: Contract, found: Couples) -> str | None:
+    """Return the law that an answer breaks which differs from the reference's; ``None`` where all are right.
+
+    Parameters
+    ----------
+    question
+        What was asked, with the conventions of the answers.
+    contract
+        Of the implementation.
+    found
+        What was measured, and answered meanwhile.
+    """
     laws = [law for law in contract.laws if law.group == "value"][:1]
     for inputs, answer in found.doubtful:
         if not laws or not isinstance(answer, Tensor):
