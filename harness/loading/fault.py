@@ -12,7 +12,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -121,23 +121,8 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     Time is kept by an alarm, in the main thread, on systems that have one. An operation that never returns to the
     interpreter is not interrupted.
     """
-    before = _children()
-    try:
-        with alarm(limit_s, _Overdue, again_s=_AGAIN_S):
-            yield
-    except _Overdue:
-        end(_children() - before)
-        raise LoadingError(hung(limit_s)) from None
-    except LoadingError:
-        end(_children() - before)
-        raise
-    except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
-        cause = _death(error)
-        end(_children() - before)
-        raise LoadingError(named(cause)) from cause
-    except BaseException:
-        end(_children() - before)
-        raise
+    with _named(limit_s, _Overdue) as before:
+        yield
     if left := _left(before):
         end(left)
         raise LoadingError(
@@ -204,10 +189,21 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
     LoadingError
         If a loader raised, hung or lost a worker.
     """
-    before, ended = _children(), Ended()
+    ended = Ended()
+    with _named(limit_s, _Patience(limit_s).overdue) as before:
+        yield ended
+    if not keeps and (left := _left(before, wait_s)):
+        ended.left = len(left)
+        end(left)
+
+
+@contextmanager
+def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
+    """Yield the processes there are before; whatever is raised is named, and what was started ends with it."""
+    before = _children()
     try:
-        with alarm(limit_s, _Patience(limit_s).overdue, again_s=_AGAIN_S):
-            yield ended
+        with alarm(limit_s, overdue, again_s=_AGAIN_S):
+            yield before
     except _Overdue:
         end(_children() - before)
         raise LoadingError(hung(limit_s)) from None
@@ -221,9 +217,6 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
     except BaseException:
         end(_children() - before)
         raise
-    if not keeps and (left := _left(before, wait_s)):
-        ended.left = len(left)
-        end(left)
 
 
 def _death(error: Exception) -> Exception:
