@@ -3,11 +3,12 @@
 from matplotlib.axes import Axes
 
 from harness.record import Audit, Headroom
-from reports.figure import Figure, Panel
+from reports.figure import Figure
 from reports.figures.axis import logarithmic
+from reports.figures.panel import wide_and_narrow
 from reports.number import plain
 from reports.style import INK
-from reports.svg import WIDE_IN, WIDTH_IN, drawn, told
+from reports.svg import told
 from reports.tables.audit import place
 from reports.text import count, shortened
 
@@ -36,16 +37,13 @@ def headroom(audit: Audit) -> Figure | None:
         f"{count(len(audit.headroom), 'operation')} of {audit.case} on this batch."
     )
 
-    def svg(width_in: float, name: str) -> str:
-        return drawn(
-            lambda axes: _draw(axes, rooms),
-            name=name,
-            label=said,
-            height_in=0.8 + 0.34 * len(rooms),
-            width_in=width_in,
-        )
-
-    panel = Panel("", svg(WIDE_IN, f"headroom-{audit.case}"), narrow=svg(WIDTH_IN, f"headroom-narrow-{audit.case}"))
+    panel = wide_and_narrow(
+        "",
+        lambda axes: _draw(axes, rooms),
+        name=f"headroom-{audit.case}",
+        label=said,
+        height_in=0.8 + 0.34 * len(rooms),
+    )
     return Figure("headroom-figure", "Room before a line breaks", (panel,), said, (), columns=1)
 
 

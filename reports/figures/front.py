@@ -6,15 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
+from reports.figure import Figure
 from reports.figures import overfitting
 from reports.figures.axis import categories, labelled, legend_above, logarithmic
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.figures.survey import DTYPE, HEIGHT_IN, magnitudes
 from reports.number import duration, rate, times
 from reports.source import caveat_of
 from reports.style import INK, pen
-from reports.svg import WIDE_IN, WIDTH_IN, apart, drawn, told
+from reports.svg import apart, told
 from reports.text import count, shortened
 
 MOST_LINES = 6
@@ -82,16 +83,15 @@ def step_time(frame: pd.DataFrame) -> Figure:
         f"{times(slowest['median_s'] / fastest['median_s'])} the time."
     )
 
-    def svg(width_in: float, name: str) -> str:
-        return drawn(
-            lambda axes: _steps(axes, frame, direct=width_in == WIDE_IN),
-            name=name,
-            label=said,
-            height_in=HEIGHT_IN if width_in == WIDE_IN else HEIGHT_IN + 0.17 * frame["case"].nunique(),
-            width_in=width_in,
-        )
-
-    panel = Panel("", svg(WIDE_IN, "front-step"), narrow=svg(WIDTH_IN, "front-step-narrow"))
+    panel = wide_and_narrow(
+        "",
+        lambda axes: _steps(axes, frame, direct=True),
+        draw_narrow=lambda axes: _steps(axes, frame, direct=False),
+        name="front-step",
+        label=said,
+        height_in=HEIGHT_IN,
+        narrow_height_in=HEIGHT_IN + 0.17 * frame["case"].nunique(),
+    )
     return Figure("front-step", "Time of a training step", (panel,), said, ("steps",), columns=1)
 
 
@@ -141,14 +141,13 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     if len(cases) > 1:
         ratio = times(first["samples_per_s"] / last["samples_per_s"])
         said += f", {ratio} what {names[str(last['case'])]} does at best"
-    height = 0.75 + 0.36 * len(cases)
-
-    def svg(width_in: float, name: str) -> str:
-        return drawn(
-            lambda axes: _bars(axes, rows, cases), name=name, label=f"{said}.", height_in=height, width_in=width_in
-        )
-
-    panel = Panel("", svg(WIDE_IN, "front-loader"), narrow=svg(WIDTH_IN, "front-loader-narrow"))
+    panel = wide_and_narrow(
+        "",
+        lambda axes: _bars(axes, rows, cases),
+        name="front-loader",
+        label=f"{said}.",
+        height_in=0.75 + 0.36 * len(cases),
+    )
     caveat = caveat_of(frame, source)
     return Figure("front-loader", "The fastest of each loader", (panel,), f"{said}.", ("loaders",), caveat, columns=1)
 

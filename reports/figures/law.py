@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import Status
-from reports.figure import Figure, Panel
+from reports.figure import Figure
+from reports.figures.panel import wide_and_narrow
 from reports.number import times
 from reports.style import MUTED, pen
-from reports.svg import WIDE_IN, WIDTH_IN, drawn
+from reports.svg import WIDE_IN
 from reports.text import count, shortened
 
 LOW, HIGH = -4, 4
@@ -27,17 +28,13 @@ def room(verdicts: pd.DataFrame) -> Figure:
     measured = verdicts.dropna(subset=["ratio"])
     contracts = list(dict.fromkeys(measured["contract"]))
 
-    def svg(width_in: float, name: str) -> str:
-        return drawn(
-            lambda axes: _draw(axes, measured, contracts=contracts),
-            name=name,
-            label=_sentence(measured),
-            height_in=0.9 + 0.26 * len(contracts),
-            width_in=width_in,
-        )
-
-    panel = Panel(
-        "one mark for each case, law and dtype", svg(1.5 * WIDE_IN, "laws"), narrow=svg(WIDTH_IN, "laws-narrow")
+    panel = wide_and_narrow(
+        "one mark for each case, law and dtype",
+        lambda axes: _draw(axes, measured, contracts=contracts),
+        name="laws",
+        label=_sentence(measured),
+        height_in=0.9 + 0.26 * len(contracts),
+        wide_in=1.5 * WIDE_IN,
     )
     return Figure(
         name="laws-figure",

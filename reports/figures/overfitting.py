@@ -8,11 +8,12 @@ from matplotlib.ticker import MaxNLocator
 
 from harness.record import DataSource
 from reports.figure import Figure, Panel
+from reports.figures.panel import wide_and_narrow
 from reports.figures.training import draw_curve
 from reports.number import plain
 from reports.source import caveats
 from reports.style import GRID, INK, LINE
-from reports.svg import WIDE_IN, WIDTH_IN, drawn, told
+from reports.svg import told
 from reports.text import count
 
 RISE = 0.05
@@ -65,13 +66,8 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
     """Return one training run, wide and narrow."""
-
-    def svg(width_in: float, own: str) -> str:
-        return drawn(
-            lambda axes: _draw(axes, curve), name=own, label=_sentence(case, curve), height_in=3.5, width_in=width_in
-        )
-
-    return Panel(case, svg(WIDE_IN, name), narrow=svg(WIDTH_IN, f"{name}-narrow"))
+    label = _sentence(case, curve)
+    return wide_and_narrow(case, lambda axes: _draw(axes, curve), name=name, label=label, height_in=3.5)
 
 
 def _draw(axes: Axes, curve: pd.DataFrame) -> None:

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from reports.figure import Figure, Panel
 from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
 from reports.figures.name import without_family
+from reports.figures.panel import wide_and_narrow
 from reports.number import percent, plain
 from reports.style import MUTED, dashes_of, pen
-from reports.svg import WIDE_IN, WIDTH_IN, drawn, told
+from reports.svg import drawn, told
 from reports.text import count, listing
 
 DTYPE = "float32"
@@ -57,16 +58,15 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
     first = [f"{without_family(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
-    def svg(width_in: float, name: str) -> str:
-        return drawn(
-            lambda axes: _draw(axes, group, points, direct=width_in == WIDE_IN),
-            name=name,
-            label=label,
-            height_in=HEIGHT_IN if width_in == WIDE_IN else _height(group),
-            width_in=width_in,
-        )
-
-    return Panel(contract, svg(WIDE_IN, f"magnitude-{number}"), narrow=svg(WIDTH_IN, f"magnitude-{number}-narrow"))
+    return wide_and_narrow(
+        contract,
+        lambda axes: _draw(axes, group, points, direct=True),
+        draw_narrow=lambda axes: _draw(axes, group, points, direct=False),
+        name=f"magnitude-{number}",
+        label=label,
+        height_in=HEIGHT_IN,
+        narrow_height_in=_height(group),
+    )
 
 
 def _start(own: pd.DataFrame) -> str:
