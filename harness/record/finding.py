@@ -82,7 +82,8 @@ class Finding:
             return None
         seen = [verdict for verdict in self.verdicts if verdict.violation is not None]
         worst = max(seen, key=_excess)
-        return worst if _excess(worst) >= _CLEARLY * _ratio(self.violation) else None
+        clearly = _excess(worst) >= _CLEARLY * _ratio(self.violation)
+        return worst if clearly and _answer(worst) != _answer(self.first, smallest=True) else None
 
 
 _CLEARLY = 2.0
@@ -92,6 +93,14 @@ _CLEARLY = 2.0
 def _ratio(violation: Violation) -> float:
     """How many times its bound a deviation is; a bound of zero counts as one."""
     return violation.deviation / (violation.bound or 1.0)
+
+
+def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
+    """What the worst example of a verdict, or its smallest, shows: another law may hold the same against less."""
+    violation = verdict.violation
+    assert violation is not None
+    shown = violation if smallest else violation.worst or violation
+    return verdict.where, shown.example, repr(shown.actual), repr(shown.expected)
 
 
 def _excess(verdict: Verdict) -> float:

@@ -159,6 +159,15 @@ def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
     assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1)])[0]))
 
 
+def test_the_same_example_is_shown_once_however_little_another_law_admits() -> None:
+    """A stricter law that the same answer breaks has no worse example."""
+    loose = broken(event=OVERFLOW, deviation=50.0, bound=20.0)
+    strict = broken(law="digits_not_lost", event=OVERFLOW, deviation=50.0, bound=2.0)
+    assert "worst" not in dict(facts(findings([loose, strict])[0]))
+    other = broken(law="digits_not_lost", event=OVERFLOW, deviation=50.0, bound=2.0, example=logits(4.0))
+    assert "logits = [[4]]" in dict(facts(findings([loose, other])[0]))["worst"]
+
+
 def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     """Else a barely failing example reads as a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
