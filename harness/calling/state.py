@@ -46,8 +46,9 @@ class Setting:
     draws: bool = False
 
     def change(self, before: Any, after: Any) -> str:
-        """Say what changed, and whether it is as it was again."""
-        return self.describe(self.name, before, after) + (" (restored)" if self.restore else "")
+        """Say what changed, and whether it is as it was again; nothing where that was nobody's doing."""
+        said = self.describe(self.name, before, after)
+        return said and said + (" (restored)" if self.restore else "")
 
 
 def _opaque(name: str, _before: Any, _after: Any) -> str:
@@ -64,8 +65,9 @@ def _keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str
 
 
 def _threads_left(_name: str, before: int, after: int) -> str:
+    """Threads of this process that come to their end meanwhile are none of the call's."""
     left = after - before
-    return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else "ends threads that it did not start"
+    return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else ""
 
 
 def _keeps_subnormals() -> bool:
@@ -183,8 +185,8 @@ def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bo
     changes = []
     for setting, value in zip(settings, before, strict=True):
         if (after := setting.read()) != value:
-            if not (imported and setting.by_libraries):
-                changes.append(setting.change(value, after))
+            if not (imported and setting.by_libraries) and (said := setting.change(value, after)):
+                changes.append(said)
             if setting.restore is not None:
                 setting.restore(value)
     return changes
