@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 
@@ -99,6 +100,22 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
     for document in ("README.md", "CONTRIBUTING.md"):
         for name in re.findall(r"tox run -e (\w+)", (ROOT / document).read_text(encoding="utf-8")):
             assert f"[testenv:{name}]" in tox
+
+
+@pytest.mark.parametrize("job", ["gate", "mutants", "laws"])
+def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job: str) -> None:
+    """Each command, in its order, and what tells the job's modules apart from others."""
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    run = re.findall(r"^(?:folder=(\S+) )?within \w+ (.*)$", script, re.M)
+    for command in commands:
+        (path,) = [folder for folder, line in run if line.startswith(command)]
+        assert f"PYTHONPATH = {path}" == next(
+            (line for line in tox[f"testenv:{job}"].get("set_env", "").split("\n") if "PYTHONPATH" in line),
+            "PYTHONPATH = ",
+        )
 
 
 def test_the_counts_in_the_changelog_are_those_of_the_code() -> None:
