@@ -8,19 +8,21 @@ from harness.error import UsageError
 _WHAT = "a data set is named as `module:name` or `file.py:name`"
 
 
-def dataset(target: str) -> Any:
-    """Load a map-style data set.
+def dataset(target: str, *, streams: bool = False) -> Any:
+    """Load a data set.
 
     Parameters
     ----------
     target
         ``module:name`` or ``file.py:name`` of a data set, or of a function or class that makes one when it is called
         without arguments.
+    streams
+        Whether it may be an ``IterableDataset``.
 
     Returns
     -------
     dataset
-        An object with ``__getitem__`` and ``__len__``, of 1 or more samples.
+        An object with ``__getitem__`` and ``__len__``, of 1 or more samples; or one that is iterated over.
 
     Raises
     ------
@@ -31,8 +33,10 @@ def dataset(target: str) -> Any:
     if not place or not name:
         raise UsageError(rule=_WHAT, value=f"`{target}`", remedy="put the name behind a colon")
     samples = attribute(place, name)
-    if isinstance(samples, type) or not _map_style(samples):
+    if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
         samples = _made(samples, target)
+    if streams and is_stream(samples):
+        return samples
     if not _map_style(samples):
         only = ", which can only be iterated over" if hasattr(type(samples), "__iter__") else ""
         raise UsageError(
@@ -45,11 +49,17 @@ def dataset(target: str) -> Any:
     return samples
 
 
-def _map_style(samples: Any) -> bool:
-    from torch.utils.data import IterableDataset  # which inherits a `__getitem__` that only raises
+def is_stream(samples: Any) -> bool:
+    """Whether a data set is one of torch's that are iterated over, and have no indices."""
+    from torch.utils.data import IterableDataset
 
+    return isinstance(samples, IterableDataset)
+
+
+def _map_style(samples: Any) -> bool:
     kind = type(samples)
-    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not isinstance(samples, IterableDataset)
+    # An iterable data set of torch's inherits a `__getitem__` that only raises.
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not is_stream(samples)
 
 
 def _made(factory: Any, target: str) -> Any:

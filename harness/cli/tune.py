@@ -40,9 +40,7 @@ Exit codes:
 
 
 def tune(
-    dataset: Annotated[
-        str, typer.Argument(help="module:name or file.py:name of a map-style data set, or of what makes one.")
-    ],
+    dataset: Annotated[str, typer.Argument(help="module:name or file.py:name of a data set, or of what makes one.")],
     batch_size: Annotated[int | None, Option(min=1, help=f"Samples a batch; {BATCH_SIZE} when absent.")] = None,
     batch_sizes: Annotated[str | None, Option(help="Batch sizes to choose from, comma-separated.")] = None,
     workers: Annotated[str | None, Option(help="Numbers of workers to choose from, comma-separated.")] = None,
@@ -69,7 +67,7 @@ def tune(
             value=f"{len(wish.batch_sizes)} batch sizes",
             remedy="give `--step`, which is timed at each",
         )
-    data_set = load(dataset)
+    data_set = load(dataset, streams=True)
     steps = load_step(step) if step is not None else _synthetic(step_ms)
     tuning = Tuning(data_set, wish, cores=_cores(), seconds=seconds, step=steps, seed=seed)
     interrupted = _run(tuning, dataset)
@@ -167,6 +165,8 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     from harness.loading.fault import FaultKind
     from harness.loading.watched import diagnose
 
+    if not tuning.shuffles:
+        return error.fault  # a stream has no index
     looked_at = tuning.looked_at
     again = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
     if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):

@@ -39,12 +39,40 @@ class Tag:
     drew: tuple[tuple[str, str], ...]
 
 
-@dataclass
 class TaggedBatch:
-    """A batch, and the tags of what is in it."""
+    """A batch, and the tags of what is in it; to whoever looks into batches before it is here, it is the batch.
 
-    tags: list[Tag]
-    batch: Any
+    Parameters
+    ----------
+    tags
+        Those of its samples.
+    batch
+        As it was collated.
+    """
+
+    def __init__(self, tags: list[Tag], batch: Any) -> None:
+        self.__dict__.update(tags=tags, batch=batch)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self.__dict__["batch"]) if "batch" in self.__dict__ else TaggedBatch
+
+    def __reduce__(self) -> Any:
+        return TaggedBatch, (self.tags, self.batch)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "batch" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.batch, name)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.batch[at]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batch)
 
 
 @dataclass
@@ -81,10 +109,17 @@ class Injection:
 
 
 class _Wrapper:
-    """A data set in place of another, which has all else of it."""
+    """A data set in place of another, which has all else of it: its class too, for loaders that ask for their own."""
 
     def __init__(self, dataset: Any, injection: Injection | None) -> None:
         self.__dict__.update(_inner=dataset, _injection=injection, _sources=None, _count=0)
+
+    @property  # type: ignore[misc]  # an object may say of what class it is, as mocks do
+    def __class__(self) -> Any:
+        return type(self.__dict__["_inner"]) if "_inner" in self.__dict__ else _Wrapper
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), dict(self.__dict__))  # what has another class is not sent to workers otherwise
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_inner" not in self.__dict__:
@@ -105,6 +140,12 @@ class _Wrapper:
         if self._sources is None:
             self.__dict__["_sources"] = generators_of(self._inner)
         return states_of(self._sources)
+
+
+def _again(kind: type[_Wrapper], state: dict[str, Any]) -> _Wrapper:
+    wrapper = kind.__new__(kind)
+    wrapper.__dict__.update(state)
+    return wrapper
 
 
 class TaggedMap(_Wrapper, Dataset[Any]):

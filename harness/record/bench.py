@@ -218,6 +218,7 @@ class TunerRecord(BenchRecord):
     slices: int | None = Field(default=None, description="slices that the tuner measured")
     measured: int | None = Field(default=None, description="configurations that the tuner measured")
     notes: tuple[str, ...] = Field(default=(), description="what is to be known about the data set")
+    rules: dict[str, str] = Field(default_factory=dict, description="what rules of thumb choose, by their names")
 
     @property
     def is_exhaustive(self) -> bool:
@@ -228,6 +229,11 @@ class TunerRecord(BenchRecord):
         """Return the rate of the choice over the best, both measured exhaustively; NaN where it was not measured."""
         rates = exhaustive.rates or {}
         return rates.get(self.choice, math.nan) / max(rates.values(), default=math.nan)
+
+    def shares_of_rules(self) -> dict[str, float]:
+        """Return the rate of what each rule of thumb chooses over the best, by its name."""
+        rates = self.rates or {}
+        return {rule: rates[choice] / max(rates.values()) for rule, choice in self.rules.items() if choice in rates}
 
     def share_of_time(self, exhaustive: "TunerRecord") -> float:
         """Return the time it took over that of measuring every configuration."""

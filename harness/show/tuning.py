@@ -75,24 +75,24 @@ def _advice(tuning: Tuning) -> list[str]:
 
 def _paste(tuning: Tuning) -> list[str]:
     assert tuning.standing is not None
-    best = tuning.standing.best
-    return [best.imports(), best.line()]
+    best, shuffle = tuning.standing.best, tuning.shuffles
+    return [best.imports(shuffle=shuffle), best.line(shuffle=shuffle)]
 
 
 def as_json(tuning: Tuning) -> str:
     """Return the outcome as JSON; what is not known is null."""
-    standing = tuning.standing
+    standing, shuffle = tuning.standing, tuning.shuffles
     assert standing is not None
     document: dict[str, Any] = {
-        "line": standing.best.line(),
-        "imports": standing.best.imports(),
+        "line": standing.best.line(shuffle=shuffle),
+        "imports": standing.best.imports(shuffle=shuffle),
         "choice": standing.best.arguments() | {"kind": standing.best.kind},
         "reason": standing.reason.name.lower(),
         "samples_per_s": _numbers(standing.rate),
         "lead": None if standing.lead is None else _numbers(standing.lead),
-        "second": None if standing.second is None else standing.second.line(),
+        "second": None if standing.second is None else standing.second.line(shuffle=shuffle),
         "measured": [
-            {"line": choice.line(), "samples_per_s": _numbers(rate)}
+            {"line": choice.line(shuffle=shuffle), "samples_per_s": _numbers(rate)}
             for choice, rate in sorted(standing.rates.items(), key=_rate)
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},

@@ -8,11 +8,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
@@ -56,6 +57,8 @@ class Advice:
         Cores that may be used.
     step_s
         A training step; ``None`` where it is not known.
+    copies
+        Whether each worker delivers what every other one does, as of a stream that does not share itself out.
     """
 
     batch_size: int
@@ -67,6 +70,7 @@ class Advice:
     hop_s: float
     cores: int
     step_s: float | None = None
+    copies: bool = False
 
     @property
     def gain(self) -> float:
@@ -85,8 +89,8 @@ class Advice:
 
     @property
     def rules_workers_out(self) -> bool:
-        """Whether receiving a batch from a worker clearly takes longer than making it."""
-        return self.hop_s >= CLEARLY * self.made_s
+        """Whether receiving a batch from a worker clearly takes longer than making it, or is of no use."""
+        return self.copies or self.hop_s >= CLEARLY * self.made_s
 
     def sentences(self) -> list[str]:
         """What the user should know, the kind of loader first."""
@@ -102,6 +106,8 @@ class Advice:
 
     def _on_items(self) -> str:
         """Where no batched fetch is there, and what the items cost is beyond what settings can gain."""
+        if self.copies:
+            return "workers are ruled out: each delivers the same samples; share them by `get_worker_info()` first"
         times = self.items_s / self.gather_s
         if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
             return ""
@@ -117,6 +123,8 @@ class Advice:
     def _on_workers(self) -> str:
         hop = f"receiving a batch of {self.batch_size} from a worker takes {_us(self.hop_s)} of the process that trains"
         cheaper = "fewer and larger arrays a batch make that cheaper"
+        if self.copies:
+            return ""
         if self.rules_workers_out:
             return f"workers are ruled out: {hop}, and making it there {_us(self.made_s)}; {cheaper}"
         if self.step_s is not None and self.hop_s >= self.step_s:
@@ -130,7 +138,7 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     Parameters
     ----------
     dataset
-        Map-style.
+        Map-style, or an iterable one of torch's.
     batch_size
         Samples of the batches that are looked at.
     cores
@@ -140,6 +148,8 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     seed
         Seed of the indices.
     """
+    if isinstance(dataset, IterableDataset):
+        return _examined_stream(dataset, batch_size, cores=cores, step_s=step_s)
     indices = random.Random(seed).choices(range(len(dataset)), k=batch_size)  # noqa: S311 - a sample, no secret
 
     def fetch_items() -> Any:
@@ -153,6 +163,22 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     batch_s = None if obstacle else _timed(lambda: dataset[indices])[0]
     gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
     return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop_s(items), cores, step_s)
+
+
+def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float | None) -> Advice:
+    """Look at a data set that has no indices: the batches of its beginning."""
+
+    def fetch_items() -> Any:
+        return default_collate(list(islice(dataset, batch_size)))
+
+    items = fetch_items()
+    items_s, busy = _timed(fetch_items)
+    gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
+    first = list(islice(DataLoader(dataset, batch_size, num_workers=2), 2))
+    copies = len(first) == 2 and equal(first[1], first[0]) and equal(items, first[0])
+    return Advice(
+        batch_size, items_s, None, "it has no indices", gather_s, busy, hop_s(items), cores, step_s, copies=copies
+    )
 
 
 def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:

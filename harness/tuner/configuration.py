@@ -32,6 +32,10 @@ class Choice(Configuration):
 
     kind: LoaderKind = LoaderKind.ITEMS
 
+    def __str__(self) -> str:
+        """Return the settings in words, the usual ones left out."""
+        return f"{super().__str__()}{', fetched at once' * (self.kind is LoaderKind.BATCHES)}"
+
     @property
     def samples_held(self) -> int:
         """Samples in memory at once, at most: what the workers have laid ready, and the batch in use."""
@@ -66,9 +70,10 @@ class Choice(Configuration):
 
     def load(self, dataset: Any, *, shuffle: bool = True) -> "DataLoader[Any]":
         """Make the loader: what the line evaluates to."""
-        from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+        from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
-        given = self._given(shuffle=shuffle)
+        # What is iterated over has no order that a loader could draw.
+        given = self._given(shuffle=shuffle and not isinstance(dataset, IterableDataset))
         if self.kind is LoaderKind.BATCHES:
             order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
             given |= {"batch_size": None, "sampler": BatchSampler(order, self.batch_size, drop_last=False)}

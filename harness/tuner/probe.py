@@ -1,10 +1,13 @@
 """Measuring a choice, live: its loader stays open and warm between slices, and ends when others need its place."""
 
+import math
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from torch.utils.data import IterableDataset
 
 from harness.loading.reading import LoaderReading
 from harness.tuner.configuration import Choice
@@ -28,7 +31,7 @@ class LoaderProbe:
     Parameters
     ----------
     dataset
-        Map-style.
+        The data set.
     cores
         Cores that may be used.
     most_workers
@@ -63,11 +66,15 @@ class LoaderProbe:
             reading = self._opened(choice)
             first_s = reading.start().first_batch_s
             if not choice.workers and first_s >= seconds:
-                samples, wall_s = min(choice.batch_size, len(self.dataset)), first_s
+                samples, wall_s = self._in_a_batch(choice), first_s
             else:
                 skip = choice.workers if first_s < seconds else 0
                 samples, wall_s = _slice(reading, choice, seconds, skip=skip)
         return Measured(samples, wall_s, time.perf_counter() - began)
+
+    def _in_a_batch(self, choice: Choice) -> int:
+        few = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)
+        return int(min(choice.batch_size, few))
 
     def _opened(self, choice: Choice) -> LoaderReading:
         while self._open and sum(other.workers for other in self._open) + choice.workers > self.most_workers:

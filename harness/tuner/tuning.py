@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch.utils.data import IterableDataset
+
 from harness.loading.configuration import PREFETCH
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
@@ -58,7 +60,7 @@ class Tuning:
     Parameters
     ----------
     dataset
-        Map-style.
+        Map-style, or an iterable one of torch's.
     wish
         What may be chosen from.
     cores
@@ -101,6 +103,11 @@ class Tuning:
     def __post_init__(self) -> None:
         """Begin with the largest batches, for which workers are worth the most, and no workers."""
         self.looked_at = Choice(max(self.wish.batch_sizes))
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether the loaders draw an order; what is iterated over has its own."""
+        return not isinstance(self.dataset, IterableDataset)
 
     def run(self) -> Iterator[SearchState]:
         """Look at the data set, then search; yield what is known after each slice."""

@@ -43,6 +43,14 @@ class Dying(Waiting):
             os._exit(3)
         return super().__getitem__(index)
 
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for index in range(first, 4000, step):
+            time.sleep(1e-3)
+            yield torch.zeros(4), index
+
 def step(batch):
     X, y = batch
     return (X @ X.T).sum()
@@ -92,6 +100,16 @@ def test_items_that_wait_are_given_workers(command: Command) -> None:
     assert code == 0
     assert "num_workers=2" in out.splitlines()[-1]
     assert "most of it waiting, not computing" in out
+
+
+def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> None:
+    """The line has no order to draw."""
+    code, out, _ = command("sets.py:Stream", "--batch-size", "20", "--seconds", "2", "--workers", "2")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        "from torch.utils.data import DataLoader",
+        "DataLoader(dataset, batch_size=20, num_workers=2, persistent_workers=True)",
+    ]
 
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:

@@ -1,14 +1,14 @@
 """What the tuner says of a data set: whether its kind of loader is the problem, and whether workers can help."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import IterableDataset, TensorDataset, get_worker_info
 
 from harness.tuner.advice import ALREADY, Advice, examine, hop_s
 from harness.tuner.batch import copied, equal, tensors
@@ -136,6 +136,33 @@ def test_receiving_a_batch_from_a_worker_costs_the_receiver_time() -> None:
     """Ten thousand tensors cost far more than one of the same bytes; the worker is gone afterwards."""
     many, one = hop_s([torch.zeros(4) for _ in range(300)]), hop_s([torch.zeros(1200)])
     assert many > 5 * one > 0.0
+
+
+class Shared(IterableDataset):
+    """Sixty samples one after the other, shared out among workers."""
+
+    def __iter__(self) -> Iterator[Any]:
+        worker = get_worker_info()
+        yield from map(_one, range(60) if worker is None else range(worker.id, 60, worker.num_workers))
+
+
+class Copied(IterableDataset):
+    """The same, all of them in each worker."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_one, range(60))
+
+
+def test_a_stream_that_does_not_share_itself_out_has_workers_ruled_out() -> None:
+    """Each would deliver all of it; one that shares itself out may have them."""
+    copied_out, shared = (examine(stream, 16, cores=2) for stream in (Copied(), Shared()))
+    assert copied_out.copies
+    assert copied_out.rules_workers_out
+    assert copied_out.sentences() == [
+        "workers are ruled out: each delivers the same samples; share them by `get_worker_info()` first"
+    ]
+    assert not shared.copies
+    assert not shared.takes_batches
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 For each data set every choice is measured first: seconds each, in slices that are interleaved in random order. Then the
 tuner runs, some times with different seeds and within a bound of time, and is told nothing of that. Its time is all
 that passes, starting and ending workers and looking at the data set included; of the exhaustive one only the slices
-count.
+count. Beside it stand rules of thumb, each with the batch size that suits it best: as many workers as there are cores,
+as many as torch's own warning suggests at most, and torch's default of none.
 """
 
+import os
 import random
 from typing import Any
 
@@ -14,17 +16,23 @@ from torch.utils.data import Dataset
 
 from harness.bench.suites.fixture import Names, keep
 from harness.bench.suites.selection import give_up, option
-from harness.bench.suites.tuning_data import DATA_SETS
+from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
+from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
+from harness.loading.configuration import PREFETCH
 from harness.record import Estimate, geometric_mean
 from harness.record.bench import TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
-from harness.tuner.configuration import Choice, worker_counts
+from harness.tuner.advice import examine
+from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
 from harness.tuner.tuning import Tuning, Wish
 from harness.work.environment import usable_cores
 
-SEEDS = 5
+DATA_SETS = {**HELD_APART, **DEVELOPED_ON}
+"""All by name; where none is named, those held apart are taken."""
+
+SEEDS = 3
 BATCH_SIZES = (32, 128, 512)
 SECONDS, PASSES = 4.0, 4
 """Seconds for which each choice is measured where all are, in so many slices."""
@@ -36,7 +44,7 @@ BOUND = 0.2
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each data set and way; the exhaustive one first."""
     seeds = range(option(metafunc.config, "seeds", SEEDS))
-    names = option(metafunc.config, "data_sets", tuple(DATA_SETS))
+    names = option(metafunc.config, "data_sets", tuple(HELD_APART))
     if unknown := [name for name in names if name not in DATA_SETS]:
         rule = f"a data set of the tuner is one of {listed(DATA_SETS)}"
         give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
@@ -61,7 +69,7 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
         rates = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
         keep(benchmark, TunerRecord(**about, way=way, seed=seed, **_exhausted(rates, seconds)))
         return
-    bound_s = BOUND * seconds * len(wish.grid())
+    bound_s = BOUND * seconds * len(_all(dataset, wish))
     tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
     keep(benchmark, TunerRecord(**about, way=way, seed=seed, **_tuned(tuning)))
@@ -73,7 +81,7 @@ def _cores() -> int:
 
 def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
     """Measure every choice for so many seconds, in interleaved slices."""
-    choices, order = wish.grid(), random.Random(0)  # noqa: S311 - an order, no secret
+    choices, order = _all(dataset, wish), random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
     everyone = sum(choice.workers for choice in choices)
     live = LoaderProbe(dataset, cores=_cores(), most_workers=everyone)
@@ -84,6 +92,24 @@ def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice
     return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
+def _all(dataset: Dataset[Any], wish: Wish) -> tuple[Choice, ...]:
+    """Every choice; of both kinds, where a batch that is fetched at once is the same as its items."""
+    at_once = examine(dataset, min(wish.batch_sizes), cores=_cores()).batch_s is not None
+    return (*wish.grid(), *(wish.grid(LoaderKind.BATCHES) if at_once else ()))
+
+
+def _rules(rates: dict[Choice, Estimate]) -> dict[str, str]:
+    """What rules of thumb choose among what was measured, with the batch size that suits each best."""
+    suggested = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = {"workers = cores": _cores(), "torch's suggestion": suggested, "torch's default": 0}
+    ruled: dict[str, str] = {}
+    for rule, number in workers.items():
+        usual = [c for c in rates if c.workers == number and c.kind is LoaderKind.ITEMS and c.prefetch == PREFETCH]
+        if usual:
+            ruled[rule] = str(max(usual, key=lambda choice: rates[choice].point))
+    return ruled
+
+
 def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
     best = max(rates, key=lambda choice: rates[choice].point)
     return {
@@ -92,6 +118,7 @@ def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
         "low": rates[best].low,
         "high": rates[best].high,
         "spent_s": seconds * len(rates),
+        "rules": _rules(rates),
     }
 
 

@@ -263,8 +263,8 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
     for which, what in enumerate(("open file", "thread")):
         own = [count[which] for count in counts[1:]]
         if all(after > before for before, after in pairwise(own)):
-            said = f"with each epoch there is one {what} more, or several: {own[-1] - own[0]} in {len(own) - 1} epochs"
-            return found(said, own[-1] - own[0])
+            more = f"there is one {what} more, or several: {own[-1] - own[0]} after {len(own) - 1} more loaders"
+            return found(f"with each loader that was read and let go of {more}", own[-1] - own[0])
     return kept(len(usual.samples) * _TIMES)
 
 
