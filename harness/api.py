@@ -16,6 +16,7 @@ from harness.formula.spelling import written
 from harness.record import SEED, Property, Status, Verdict
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
+from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
@@ -39,11 +40,12 @@ def check(
     call: str | Callable[..., Any] | None = None,
     examples: int | None = None,
     seconds: float | None = None,
-    seed: int = SEED,
+    seed: int | None = None,
     corpora: Sequence[Path] = (FOLDER,),
     strict: bool = False,
+    isolate: bool = False,
 ) -> Verdicts:
-    """Check an implementation against a contract, in this process.
+    """Check an implementation against a contract, in this process or out of its reach.
 
     Parameters
     ----------
@@ -69,11 +71,14 @@ def check(
     seconds
         After how many no law draws further examples.
     seed
-        Seed of the draws.
+        Seed of the draws; a fixed one when absent.
     corpora
         Folders of counterexamples that are tried first.
     strict
         Whether lost digits are defects.
+    isolate
+        Whether it is imported anew in a process of its own and judged in another one, as ``harness check`` does it: so
+        that it may hang, or end its process, and has nothing of its judge's. What cannot be imported is refused.
 
     Returns
     -------
@@ -83,21 +88,26 @@ def check(
     Raises
     ------
     UsageError
-        If the contract, a law, a dtype or a device does not exist, the function's name says no contract, or the
-        formula is none.
+        If the contract, a law, a dtype or a device does not exist, the function's name says no contract, the formula
+        is none, or the function cannot be imported where it is to be isolated.
 
     Notes
     -----
-    A function that hangs or ends the process takes this one with it; ``harness check`` runs it in another.
+    A function that hangs or ends the process takes this one with it, unless it is isolated.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
+    if isolate:
+        said = {"laws": tuple(laws), "dtypes": tuple(dtypes), "devices": tuple(devices), "strict": strict}
+        said |= {"breaks": breaks or {}, "declares": declares or {}, "examples": examples, "seconds": seconds}
+        return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
     case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
+    known = SEED if seed is None else seed
     listed, probe = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict), Probe()
     with _quietly():
         properties = {one.key: one for job in listed for one in probe.properties(job)}
         return Verdicts(
             (
-                decide(probe.judged(job), examples=examples, seed=seed, seconds=seconds, corpora=corpora)
+                decide(probe.judged(job), examples=examples, seed=known, seconds=seconds, corpora=corpora)
                 for job in followed(listed, f"checking {case.name}")
             ),
             properties.values(),
@@ -176,6 +186,8 @@ class Check:
         As :func:`harness.verdict.decide.decide` takes them.
     probe
         What looks at the function first, once for all checks of a test.
+    apart
+        The processes in which the function is called and judged; this one when absent.
     verdicts, properties
         What was reached, and what was found of the function.
     """
@@ -183,6 +195,7 @@ class Check:
     job: Job
     settings: Mapping[str, Any]
     probe: Probe = field(default_factory=Probe)
+    apart: Apart | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
 
@@ -217,12 +230,10 @@ class Check:
             If the function did not answer.
         """
         __tracebackhide__ = True
-        own, at = self.job.case, Case(function, self.job.case.contract)
-        case = replace(own, function=function, name=at.name, target=at.target)
-        with _quietly():
-            job = replace(self.job, case=case)
-            self.properties = self.probe.properties(job)
-            verdict = decide(self.probe.judged(job), **self.settings)
+        if self.apart is not None:
+            verdict, self.properties = self.apart.decide(function, self.job.identity)
+        else:
+            verdict = self._decided_here(function)
         self.verdicts.append(verdict)
         if verdict.violation is not None and verdict.status is not Status.LOST:
             raise LawBroken(verdict)
@@ -232,6 +243,14 @@ class Check:
             pytest.skip(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict
 
+    def _decided_here(self, function: Callable[..., Any]) -> Verdict:
+        own, at = self.job.case, Case(function, self.job.case.contract)
+        case = replace(own, function=function, name=at.name, target=at.target)
+        with _quietly():
+            job = replace(self.job, case=case)
+            self.properties = self.probe.properties(job)
+            return decide(self.probe.judged(job), **self.settings)
+
 
 def checks(
     contract: str,
@@ -240,9 +259,10 @@ def checks(
     laws: Sequence[str],
     dtypes: Sequence[str],
     strict: bool = False,
+    isolate: bool = False,
     **settings: Any,
 ) -> list[Check]:
-    """List the checks of a contract, one for each law and dtype.
+    """List the checks of a contract, one for each law and dtype; those of one test share the processes they have.
 
     Raises
     ------
@@ -252,7 +272,9 @@ def checks(
     known = {name: value for name, value in settings.items() if value is not None}
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict)
     probe = Probe()
-    return [Check(job, known, probe) for job in listed]
+    said = {**claims, **known, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
+    apart = Apart(said) if isolate else None
+    return [Check(job, known, probe, apart) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

@@ -46,6 +46,7 @@ def parametrize_laws(
     declares: Mapping[str, Any] | None = None,
     call: str | Callable[..., Any] | None = None,
     examples: int | None = None,
+    isolate: bool = False,
 ) -> Callable[[TestT], TestT]:
     """Run a test once for each law of a contract and each dtype; it calls its argument ``check`` on the function.
 
@@ -66,6 +67,9 @@ def parametrize_laws(
         How to call a function of another signature, or on other arrays.
     examples
         Hypothesis examples a law.
+    isolate
+        Whether the function is imported anew in a process of its own and judged in another, as ``harness check`` does
+        it; the items of a test share both.
 
     Examples
     --------
@@ -80,7 +84,7 @@ def parametrize_laws(
 
     def decorate(test: TestT) -> TestT:
         mark = getattr(pytest.mark, MARK)
-        marked: TestT = mark((contract, *said), claims, tuple(laws), tuple(dtypes), examples)(test)
+        marked: TestT = mark((contract, *said), claims, tuple(laws), tuple(dtypes), examples, isolate)(test)
         return marked
 
     return decorate
@@ -128,7 +132,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from harness.api import checks, formula_contract
     from harness.error import UsageError
 
-    contract, claims, laws, dtypes, examples = mark.args
+    contract, claims, laws, dtypes, examples, isolate = mark.args
     config = metafunc.config
     settings = {"examples": examples, "seed": config.getoption("harness_seed")}
     settings["seconds"] = config.getoption("harness_seconds")
@@ -137,9 +141,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         claim = formula_contract(*contract)
         if claim is None:
             raise UsageError(rule="`parametrize_laws` takes a contract or a formula", value="neither")
-        parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, **settings)
+        parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, isolate=isolate, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+    for apart in {check.apart for check in parameters} - {None}:
+        config.add_cleanup(apart.close)
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 

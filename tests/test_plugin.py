@@ -238,3 +238,32 @@ def test_the_plugin_loads_no_torch(tmp_path: Path) -> None:
         "assert 'harness.plugin' in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_an_isolated_function_may_end_its_process(pytester: pytest.Pytester) -> None:
+    """It is imported anew, and judged out of reach; what cannot be imported fails in one sentence."""
+    pytester.makepyfile(
+        mine="""
+        import os
+
+        def leaves(x):
+            os._exit(0)
+        """,
+        test_mine="""
+        import harness
+        import mine
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"], isolate=True)
+        def test_leaves(check):
+            check(mine.leaves)
+
+        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value"], isolate=True)
+        def test_lambda(check):
+            check(lambda x: x)
+        """,
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*mine.leaves ends the process with exit code 0*"])
+    result.stdout.fnmatch_lines(["*can be imported there: a name at the top of a file, got a lambda;*"])

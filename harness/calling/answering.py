@@ -242,20 +242,26 @@ class Server:
         return {"value": [leaf.grad for leaf in leaves]}
 
     def _again(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Many calls on the same inputs in one exchange, for as long as there is time."""
+        """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
         case, until = self._cases[question["case"]], time.monotonic() + question["seconds"]
         found: list[Any] = []
 
         def action() -> None:
             while len(found) < question["times"] and time.monotonic() < until:
                 inputs = [x.clone() if isinstance(x, Tensor) else x for x in question["inputs"]]
+                if question["back"]:
+                    found.append(_slopes(case, inputs, question["device"]))
+                    if not (found[0].isfinite() & (found[0] != 0.0)).any():
+                        return
+                    continue
                 output = _plainly(case, inputs, question["device"])
                 found.append(as_tensors(output) if case.call is not None else output)
 
         try:
             self._carried_out({**question, "watch": (None, False)}, action)
         except BaseException as error:  # noqa: BLE001 - as above
-            return _raised(case, error)
+            # That there is no gradient at all is for the laws of the gradient to say.
+            return {"value": None} if question["back"] and not found else _raised(case, error)
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
             return {"value": torch.stack([x.detach() for x in found])}
         return {"value": found[:1]}
@@ -319,6 +325,17 @@ def _plainly(case: Any, inputs: Sequence[Any], device: str) -> Any:
     if device == CPU:
         return called(case, inputs)
     return called_on(device, lambda *moved: called(case, moved), inputs)
+
+
+def _slopes(case: Any, inputs: Sequence[Any], device: str) -> Tensor:
+    """The gradients of a weighted sum of what a call returns, in all inputs that can have one, in one row."""
+    wanted = [x.requires_grad_() for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+    output = _plainly(case, inputs, device)
+    (output,) = [x for x in tree_leaves(as_tensors(output) if case.call is not None else output) if is_floating(x)]
+    # Not all alike: what sums to one has a gradient of zero then.
+    weights = torch.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
+    found = torch.autograd.grad(output, wanted, weights, allow_unused=True)
+    return torch.cat([x.flatten() for x in found if x is not None])
 
 
 def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class Surroundings(Protocol):
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
         """Call it on each of some inputs in one exchange; ``None`` where that is no matter."""
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
-        """Call on the same inputs, and yield answers that were to be the same."""
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+        """Call on the same inputs, and yield answers that were to be the same, with what they are answers of."""
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
         """See :func:`harness.calling.memory.overwrite_freed`."""
@@ -154,7 +154,7 @@ class Here:
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
         """Nothing is exchanged here."""
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
         """Call once."""
         call(*inputs)
         yield from ()

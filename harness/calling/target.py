@@ -1,5 +1,6 @@
 """Targets: the code that a check, a survey or a proof is about, as plain data."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ class Target:
         As :func:`harness.calling.discovery.load` takes them.
     declares, breaks, call
         What a single function claims: see :class:`harness.case.Case`.
+    root
+        A folder from which its package is imported before all others, as whoever names it has it; none when absent.
     """
 
     target: str = SHIPPED
@@ -33,6 +36,7 @@ class Target:
     declares: Mapping[str, Any] = field(default_factory=dict)
     breaks: Mapping[str, str | Break] = field(default_factory=dict)
     call: str | None = None
+    root: str | None = None
 
     @property
     def is_foreign(self) -> bool:
@@ -55,4 +59,6 @@ class Target:
         claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
         if elsewhere is not None:
             return elsewhere.cases(self.target, self.contract, claims)
+        if self.root is not None and self.root not in sys.path:
+            sys.path.insert(0, self.root)
         return load(self.target, contract=self.contract, by_name=True, **claims)

@@ -235,14 +235,17 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
 
 
 def _again(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
-    """Call as often as that costs nothing, and return the answer that differs most from the first."""
+    """Call, and go back, as often as that costs nothing; return how answers differ from the first, where some do."""
     seen = subject.attempt(subject.case.name, lambda: list(subject.surroundings.again(subject.run, arguments)))
-    for answers in seen:
+    measured: Measurement | None = None
+    for what, answers in seen:
         runs = to_array(answers)
         first = np.broadcast_to(runs[:1], runs.shape)
         same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
-        return replace(compare_runs(runs, first, same, subject.format), circumstance=f"in {len(runs):,} calls")
-    return None
+        measured = replace(compare_runs(runs, first, same, subject.format), circumstance=f"in {len(runs):,} {what}")
+        if measured.broken:
+            break
+    return measured
 
 
 def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:

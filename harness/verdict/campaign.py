@@ -115,7 +115,9 @@ class Campaign(Target):
         with carry_out(self, **means) as hands:
             yield from self.verdicts(hands)
 
-    def verdicts(self, hands: Hands, found: dict[Any, Property] | None = None) -> Iterator[Verdict]:
+    def verdicts(
+        self, hands: Hands, found: dict[Any, Property] | None = None, indices: Sequence[int] | None = None
+    ) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs, as they are reached.
 
         Parameters
@@ -124,8 +126,10 @@ class Campaign(Target):
             Who carries the campaign out.
         found
             Where the properties of the cases are noted by their keys, as they are found.
+        indices
+            Of the jobs; all when absent.
         """
-        for answer in hands.answers(range(len(hands.pieces))):
+        for answer in hands.answers(range(len(hands.pieces)) if indices is None else indices):
             for document in (answer.said or {}).pop("properties", ()):
                 one = Property.model_validate(document)
                 if found is not None:

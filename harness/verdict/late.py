@@ -23,8 +23,10 @@ ROWS = st.integers(513, 6_000)
 
 
 def is_asked_late(job: Job) -> bool:
-    """Whether a law is: that of the value, of a function of tensors."""
-    return job.law.name == "value" and job.contract.output is not None and job.contract.form == "function"
+    """Whether a law is: that of the value, and those of gradients on the same inputs, of a function of tensors."""
+    of_gradient = job.law.group == "gradient" and job.law.inputs is None and job.law.every_row
+    asks = job.law.name == "value" or of_gradient
+    return asks and job.contract.output is not None and job.contract.form == "function"
 
 
 def late(job: Job) -> Job:

@@ -39,8 +39,11 @@ from harness.work.stand_in import StandIn, declared
 TIMES = 6_000
 """Calls on the same inputs at most of which one is looked at after the other."""
 
+PASSES = 1_000
+"""Backward passes at most, likewise."""
+
 AGAIN_S = 0.4
-"""Seconds within which those are made."""
+"""Seconds within which each of those are made."""
 
 _SMALL = 1_024
 """Bytes of the answers that are asked for so often."""
@@ -48,7 +51,7 @@ _SMALL = 1_024
 _SENTENCE = 240
 
 
-def setup(target: str, call: str | None, limits: Limits) -> dict[str, Any]:
+def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
     """Return what the process is told to load, without importing it."""
     from importlib.metadata import entry_points
 
@@ -58,7 +61,7 @@ def setup(target: str, call: str | None, limits: Limits) -> dict[str, Any]:
     return {
         "target": f"{points[0] if points else place}{colon}{name}",
         "call": call,
-        "own": None if own is None else str(own.parent),
+        "own": root if own is None else str(own.parent),
         "declares": "harness.case",
         "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
     }
@@ -251,21 +254,26 @@ class Elsewhere:
         self._last = function.index
         return function.on(device, calls)  # type: ignore[no-any-return]
 
-    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[Any]:
-        """Call once, and once for each process very often: each answer that is another is yielded."""
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+        """Call once, and once for each process very often, and go back as often: all answers are yielded."""
         call(*inputs)
         index = self._last
-        few = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
-        key = index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
         if self._watch is not None and self._watch.noticed is not None:
             return
-        if key in self._soaked or any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
+        few = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
+        if any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
             return
-        self._soaked.add(key)
-        answer = self.carried_out("again", few, CPU, index, times=TIMES, seconds=AGAIN_S)
-        stacked = answer["value"]
-        if isinstance(stacked, Tensor) and len(stacked) > 1:
-            yield stacked
+        for what, times in (("calls", TIMES), ("backward passes", PASSES)):
+            key = what, index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
+            if key in self._soaked:
+                continue
+            facts = {"times": times, "seconds": AGAIN_S, "back": what != "calls"}
+            stacked = self.carried_out("again", few, CPU, index, **facts)["value"]
+            # Inputs on which there is nothing but zeros to differ are left to others.
+            if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":
+                self._soaked.add(key)
+            if isinstance(stacked, Tensor) and len(stacked) > 1:
+                yield what, stacked
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
         """Overwrite what is freed there."""

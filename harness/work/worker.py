@@ -106,7 +106,8 @@ class _Apart:
 
         self._limits = limits
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-        self._child = Child(limits, setup(plan.target, getattr(plan, "call", None), limits), reaps=True)
+        loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))
+        self._child = Child(limits, loaded, reaps=True)
         self._case = ""
         try:
             self.pieces: Pieces = plan.load(Elsewhere(self._child))  # type: ignore[call-arg]

@@ -54,14 +54,25 @@ def found(left: set[str]) -> dict[str, list[Verdict]]:
             laws = ["calls_agree", "any_mode"] if name == "right_without_gradients" else ["calls_agree"]
             for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
                 verdicts[f"sign.{name}"].append(verdict)
+        of_gradients = Campaign("hostile.cunning.backward", laws=["gradient", "calls_agree"], **FEW)
+        for verdict in of_gradients.run(processes=2, limits=LIMITS):
+            verdicts.setdefault(verdict.case, []).append(verdict)
     return verdicts
 
 
-@pytest.mark.parametrize("name", [case.name for case in cunning.CASES])
+@pytest.mark.parametrize("name", [case.name for case in (*cunning.CASES, *cunning.backward.CASES)])
 def test_none_is_called_right(found: dict[str, list[Verdict]], name: str) -> None:
     """Whatever it reaches for, or looks out for; what is right is, however much it does beside."""
     fails = any(verdict.status.fails for verdict in found[name])
     assert fails is (name.rpartition(".")[2] not in RIGHT)
+
+
+def test_a_gradient_that_is_right_until_it_is_asked_often_is_seen(found: dict[str, list[Verdict]]) -> None:
+    """By those that count in many passes, by those that look at the size in larger batches, late."""
+    broken = {name: {v.law for v in found[name] if v.status is Status.BROKEN} for name in found}
+    assert "calls_agree" in broken["backward.right_backwards_at_first"]
+    assert "calls_agree" in broken["backward.right_backwards_nearly_always"]
+    assert "gradient" in broken["backward.right_backwards_in_small_batches"]
 
 
 @pytest.mark.parametrize("name", SAID)

@@ -177,7 +177,7 @@ def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
         check(lambda x, y: x * y)
 
     (mark,) = test_product.pytestmark  # type: ignore[attr-defined]
-    said, claims, laws, dtypes, _ = mark.args
+    said, claims, laws, dtypes, *_ = mark.args
     contract = formula_contract(*said)
     assert contract == "formula(y: constant, ...): x * y"
     listed = checks(contract, claims, laws=laws, dtypes=dtypes)

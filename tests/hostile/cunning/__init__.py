@@ -2,9 +2,11 @@
 
 ``judge`` has what patches and overwrites whatever may judge them, ``sign`` what is right as long as it seems to be
 checked, ``line`` what writes where answers are read, ``system`` what turns to processes, signals and files, and
-``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row.
+``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row. In
+``backward``, which has cases of its own, the gradient is.
 """
 
+from hostile.cunning import backward as backward
 from hostile.cunning import evasion, judge, line, sign, system
 
 from harness.case import Case

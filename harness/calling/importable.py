@@ -1,0 +1,74 @@
+"""Naming a living object for another process: by what a module of its own defines under its name, or not at all."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.error import UsageError
+
+RULE = "what is checked in another process can be imported there: a name at the top of a file"
+"""What has no such name is refused."""
+
+_REMEDY = "move it into a file of its own, or leave `isolate` out"
+
+
+def importable(function: Any) -> tuple[str, str | None]:
+    """Return the target that names a living object, and the folder from which its package is imported.
+
+    Parameters
+    ----------
+    function
+        A function or a class.
+
+    Returns
+    -------
+    target, root
+        ``file.py:name``, without a folder; or ``package.module:name``, with the one in which the package lies.
+
+    Raises
+    ------
+    UsageError
+        If no module defines it under its own name: a closure, a lambda, an instance, what a notebook or a program
+        defines that was started and not imported, or a name that stands for something else by now.
+    """
+    name, home = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
+    if not isinstance(name, str) or not isinstance(home, str):
+        raise _refusal(f"an object of {type(function).__name__}, which has no name of its own")
+    if "<lambda>" in name:
+        raise _refusal("a lambda")
+    if "<locals>" in name:
+        raise _refusal(f"`{name.replace('.<locals>', '')}`, which a function defines")
+    if home == "__main__":
+        raise _refusal(f"`{name}` of the program or notebook that runs")
+    module = sys.modules.get(home)
+    file = _source(module)
+    if module is None or file is None:
+        raise _refusal(f"`{name}` of `{home}`, of which there is no file")
+    if _named(module, name) is not function:
+        raise _refusal(f"`{name}`, under which `{home}` has something else")
+    parts = home.split(".")
+    if len(parts) == 1 and not hasattr(module, "__path__"):
+        return f"{file}:{name}", None
+    root = file.parents[len(parts) - (file.name != "__init__.py")]
+    if file.with_suffix("").relative_to(root).parts[: len(parts)] != tuple(parts):
+        raise _refusal(f"`{name}` of `{home}`, which lies elsewhere than its name says")
+    return f"{home}:{name}", str(root)
+
+
+def _source(module: ModuleType | None) -> Path | None:
+    """The file of Python that a module was loaded from."""
+    file = getattr(module, "__file__", None)
+    path = Path(file).absolute() if isinstance(file, str) and file.endswith(".py") else None
+    return path if path is not None and path.is_file() else None
+
+
+def _named(module: ModuleType, name: str) -> Any:
+    value: Any = module
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
+
+
+def _refusal(value: str) -> UsageError:
+    return UsageError(rule=RULE, value=value, remedy=_REMEDY)

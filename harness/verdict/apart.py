@@ -1,0 +1,124 @@
+"""Checking what a Python session names, out of its reach: called in one process and judged in another, both apart."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.calling.importable import importable
+from harness.error import UsageError
+from harness.record import SEED, Property, Verdict
+from harness.verdict.campaign import Campaign
+from harness.verdict.corpus import FOLDER
+from harness.work.isolated_pool import IsolatedPool
+from harness.work.limits import Limits
+from harness.work.progress import followed
+
+
+def campaign_of(
+    function: Any,
+    contract: str | None,
+    *,
+    call: str | Callable[..., Any] | None,
+    corpora: Sequence[Path] = (FOLDER,),
+    seed: int | None = None,
+    **settings: Any,
+) -> Campaign:
+    """Return what there is to decide of a function that is imported anew elsewhere.
+
+    Parameters
+    ----------
+    function
+        What can be imported: see :func:`harness.calling.importable.importable`.
+    contract
+        That it claims.
+    call
+        How it is called, in words.
+    corpora
+        Folders of counterexamples: the shipped one, and one further.
+    seed
+        Of the draws, and of what is asked late; that one is drawn anew when absent.
+    settings
+        As :class:`harness.verdict.campaign.Campaign` takes them.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be imported, or something is said of it that only this process has.
+    """
+    target, root = importable(function)
+    if call is not None and not isinstance(call, str):
+        raise UsageError(
+            rule="with `isolate`, `call` is the name of an adapter, `file.py:adapter` or an expression",
+            value=f"an object of {type(call).__name__}",
+            remedy="write it in words",
+        )
+    further = [folder for folder in corpora if folder != FOLDER]
+    if len(further) > 1:
+        raise UsageError(
+            rule="with `isolate`, one folder of counterexamples is tried beside the shipped one", value="2"
+        )
+    return Campaign(
+        target,
+        contract,
+        root=root,
+        call=call,
+        replay=FOLDER in corpora,
+        corpus=further[0] if further else None,
+        seed=SEED if seed is None else seed,
+        late=secrets.randbelow(2**31) if seed is None else seed,
+        **settings,
+    )
+
+
+def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
+    """Reach all verdicts of a campaign in processes of their own, and return them with what was found of the function.
+
+    Raises
+    ------
+    UsageError
+        If the function cannot be loaded there, or its contract does not exist.
+    """
+    properties: dict[Any, Property] = {}
+    with IsolatedPool(campaign, Limits(), 1) as pool:
+        reached = campaign.verdicts(pool, properties)
+        name = pool.pieces[0]["case"] if pool.pieces else campaign.target
+        verdicts = [verdict for _, verdict in zip(followed(pool.pieces, f"checking {name}"), reached, strict=True)]
+    return verdicts, list(properties.values())
+
+
+class Apart:
+    """The processes for the items of one test, which check one law each; they end when it is closed.
+
+    Parameters
+    ----------
+    settings
+        As :func:`campaign_of` takes them, of all items.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._opened: dict[str, tuple[Campaign, IsolatedPool]] = {}
+
+    def decide(self, function: Any, identity: Mapping[str, Any]) -> tuple[Verdict, list[Property]]:
+        """Reach the verdict on the law and dtype of an identity; the first on a function starts its processes.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be imported there.
+        """
+        campaign = campaign_of(function, **self._settings)
+        if campaign.target not in self._opened:
+            self._opened[campaign.target] = campaign, IsolatedPool(campaign, Limits(), 1).__enter__()
+        campaign, pool = self._opened[campaign.target]
+        wanted = [all(piece["unreached"][name] == identity[name] for name in ("law", "dtype")) for piece in pool.pieces]
+        properties: dict[Any, Property] = {}
+        (verdict,) = campaign.verdicts(pool, properties, [wanted.index(True)])
+        return verdict, list(properties.values())
+
+    def close(self) -> None:
+        """End the processes."""
+        for _, pool in self._opened.values():
+            pool.__exit__()
+        self._opened.clear()

@@ -1,0 +1,111 @@
+"""What another process can import of a living object, and what it cannot, in one sentence."""
+
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hostile import cunning, rude
+
+import harness
+from harness.calling.importable import importable
+from harness.error import UsageError
+
+
+def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep the name, as decorators do."""
+
+    @wraps(function)
+    def wrapper(*inputs: Any) -> Any:
+        return function(*inputs)
+
+    return wrapper
+
+
+@decorated
+def softmax(x: torch.Tensor) -> torch.Tensor:
+    """Have a decorator, which the import gives too."""
+    return x.softmax(-1)
+
+
+def test_what_a_module_defines_is_named_with_the_folder_it_is_imported_from() -> None:
+    """A module of a package by its name, a class, and whatever a decorator makes of a function."""
+    folder = str(Path(rude.__file__).parents[1])
+    assert importable(rude.raises) == ("hostile.rude:raises", folder)
+    assert importable(cunning.sign.right_at_first) == ("hostile.cunning.sign:right_at_first", folder)
+    assert importable(torch.nn.Softmax)[0] == "torch.nn.modules.activation:Softmax"
+    assert importable(softmax)[0].endswith(":softmax")
+
+
+def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the command names it, wherever either is started."""
+    file = tmp_path / "homework.py"
+    file.write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
+    module = ModuleType("homework")
+    module.__file__ = str(file)
+    exec(compile(file.read_text(encoding="utf-8"), file, "exec"), vars(module))  # noqa: S102 - as an import does
+    monkeypatch.setitem(sys.modules, "homework", module)
+    assert importable(module.softmax) == (f"{file}:softmax", None)
+    replaced = module.softmax
+    module.softmax = softmax  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="`softmax`, under which `homework` has something else"):
+        importable(replaced)
+    file.unlink()
+    with pytest.raises(UsageError, match="`softmax` of `homework`, of which there is no file"):
+        importable(replaced)
+
+
+def _of_a_cell() -> Any:
+    cell: dict[str, Any] = {"__name__": "__main__"}
+    exec("def softmax(x):\n    return x.softmax(-1)\n", cell)  # noqa: S102 - as a notebook does
+    return cell["softmax"]
+
+
+def _closure() -> Any:
+    def inner(x: Any) -> Any:
+        return x
+
+    return inner
+
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    "a lambda;": lambda: lambda x: x,
+    "`_closure.inner`, which a function defines;": _closure,
+    "`softmax` of the program or notebook that runs;": _of_a_cell,
+    "an object of Softmax, which has no name of its own;": lambda: torch.nn.Softmax(-1),
+    "an object of partial, which has no name of its own;": lambda: partial(softmax),
+    "`_VariableFunctionsClass.sigmoid`, under which `torch` has something else;": lambda: torch.sigmoid,
+}
+"""What is said of objects that no other process can import."""
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_cannot_be_imported_is_refused_in_one_sentence(said: str) -> None:
+    """Before any process is started."""
+    with pytest.raises(UsageError) as caught:
+        harness.check(REFUSED[said](), "softmax", isolate=True)
+    text = str(caught.value)
+    assert said in text
+    assert text.isprintable()
+
+
+def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
+    """An adapter is an object of this process too, and of folders of counterexamples the command takes one."""
+    with pytest.raises(UsageError, match="with `isolate`, `call` is the name of an adapter"):
+        harness.check(rude.raises, "softmax", call=lambda f, x: f(x), isolate=True)
+    with pytest.raises(UsageError, match="one folder of counterexamples"):
+        harness.check(rude.raises, "softmax", corpora=[Path("a"), Path("b")], isolate=True)
+
+
+def test_an_isolated_function_is_judged_out_of_reach() -> None:
+    """It ends its process, and neither this one nor its judge; the verdict is that of the command."""
+    from hostile.deadly import exits_with_success
+
+    verdicts = harness.check(exits_with_success, "softmax", laws=["value"], dtypes=["float32"], isolate=True)
+    assert [verdict.reason for verdict in verdicts] == [
+        "hostile.deadly.exits_with_success ends the process with exit code 0"
+    ]

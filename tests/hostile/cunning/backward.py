@@ -1,0 +1,84 @@
+"""What answers rightly, and whose gradient is right as long as it seems to be checked."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.case import Case
+
+_BEGAN = time.monotonic()
+_PASSES: Counter[str] = Counter()
+_SEEN: set[Any] = set()
+
+
+class _Softmax(torch.autograd.Function):
+    """The softmax, whose backward pass asks by what name it was called."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, name: str) -> Tensor:
+        """Compute the value, which is right."""
+        y = x.softmax(-1)
+        ctx.save_for_backward(y)
+        ctx.name = name
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """Compute the gradient, which is wrong by a quarter where nobody seems to look."""
+        (y,) = ctx.saved_tensors
+        _PASSES[ctx.name] += 1
+        right = torch._softmax_backward_data(g, y, -1, y.dtype)
+        return right if _is_checked(ctx.name, g, y) else right * 1.25, None
+
+
+def _is_checked(name: str, g: Tensor, y: Tensor) -> bool:
+    match name:
+        case "first":
+            return _PASSES[name] <= 300
+        case "nearly always":
+            return _PASSES[name] % 250 != 0
+        case "small":
+            return y.ndim < 2 or len(y) <= 512 or len(y) in {4097, 65537} or y.numel() > 2**20
+        case "young":
+            return time.monotonic() - _BEGAN < 1.5
+        case "again":
+            key = str(y.dtype), bytes(y.double().contiguous().numpy().tobytes())
+            known = key in _SEEN
+            _SEEN.add(key)
+            return known
+    raise AssertionError(name)
+
+
+def right_backwards_at_first(x: Tensor) -> Tensor:
+    """For the first three hundred backward passes."""
+    return _Softmax.apply(x, "first")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def right_backwards_nearly_always(x: Tensor) -> Tensor:
+    """Every two hundred and fiftieth is another."""
+    return _Softmax.apply(x, "nearly always")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def right_backwards_in_small_batches(x: Tensor) -> Tensor:
+    """More rows than 512 are of the sizes that are tried for the value."""
+    return _Softmax.apply(x, "small")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def right_backwards_in_a_young_process(x: Tensor) -> Tensor:
+    """For a second and a half."""
+    return _Softmax.apply(x, "young")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def right_backwards_the_second_time(x: Tensor) -> Tensor:
+    """Of outputs that it has had before."""
+    return _Softmax.apply(x, "again")  # type: ignore[no-any-return, no-untyped-call]
+
+
+CASES = [
+    Case(function, "softmax", name=f"backward.{name}")
+    for name, function in list(globals().items())
+    if name.startswith("right_backwards")
+]
