@@ -144,8 +144,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, isolate=isolate, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
-    for apart in {check.apart for check in parameters} - {None}:
-        config.add_cleanup(apart.close)
+    for apart in {check.apart for check in parameters}:
+        if apart is not None:
+            config.add_cleanup(apart.close)
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 

@@ -36,7 +36,7 @@ class Target:
     declares: Mapping[str, Any] = field(default_factory=dict)
     breaks: Mapping[str, str | Break] = field(default_factory=dict)
     call: str | None = None
-    root: str | None = None
+    root: str | None = field(default=None, kw_only=True)
 
     @property
     def is_foreign(self) -> bool:

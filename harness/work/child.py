@@ -232,6 +232,11 @@ class Child:
         self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
         self._told = None
 
+    @property
+    def call_s(self) -> float:
+        """Seconds that the piece of work allows a call."""
+        return self._allowed.call_s
+
     def noticed(self) -> tuple[Fault, str] | None:
         """What the code did since the last time besides answering."""
         if self._process is None:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -55,7 +56,7 @@ def found(left: set[str]) -> dict[str, list[Verdict]]:
             for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
                 verdicts[f"sign.{name}"].append(verdict)
         of_gradients = Campaign("hostile.cunning.backward", laws=["gradient", "calls_agree"], **FEW)
-        for verdict in of_gradients.run(processes=2, limits=LIMITS):
+        for verdict in of_gradients.run(processes=2, limits=replace(LIMITS, law_s=60.0)):
             verdicts.setdefault(verdict.case, []).append(verdict)
     return verdicts
 
