@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import TargetArgument, complete_contract, console, run_folder, say
+from harness.cli.options import (
+    FormOption,
+    FormulaOption,
+    InputOption,
+    OverOption,
+    TargetArgument,
+    claimed_contract,
+    complete_contract,
+    console,
+    run_folder,
+    say,
+)
 
 
 def list_(
@@ -39,11 +50,15 @@ def explain(
     contract: Annotated[
         str | None, typer.Option(help="Only this contract's.", autocompletion=complete_contract)
     ] = None,
+    formula: FormulaOption = None,
+    form: FormOption = None,
+    input_: InputOption = None,
+    over: OverOption = "rows",
 ) -> None:
     """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
     from harness.show import listing
 
-    say(listing.explain(law, contract))
+    say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)))
 
 
 def freeze(

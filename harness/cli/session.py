@@ -19,7 +19,6 @@ from harness.record.journal import Journal
 from harness.record.lock import lock, unlock
 from harness.record.storage import written
 from harness.work.ending import Ending
-from harness.work.environment import environment
 from harness.work.plan import Plan, to_document
 
 SYNC_S = 1.0
@@ -66,6 +65,9 @@ class Session:
         if existing and not fresh:
             head = self._healed(self.folder.head())
         else:
+            # It imports torch, which a check that is not recorded has no need of in this process.
+            from harness.work.environment import environment
+
             # What else lies in a run that starts afresh, its report for one, stays until it is written anew.
             self.folder.clear()
             created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,7 +1,8 @@
 """The values of a graph, in float64 and in double-double.
 
 An environment has an array for each input, by name, with the entries of a row along the last axis and one number a row
-as a row of one; masks are boolean. What has no double-double here is NaN, which the running error makes undecided.
+as a row of one; masks are boolean, places whole numbers. What has no double-double here is NaN, which the running error
+makes undecided.
 """
 
 import math
@@ -47,6 +48,16 @@ def first_largest(x: Array, *, last: bool = False) -> NDArray[np.bool_]:
     return np.asarray(np.arange(x.shape[-1]) == at[..., None])
 
 
+def picked(x: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
+    """The entry of each row at its place; one that is out of the row is an error."""
+    return np.take_along_axis(x, np.broadcast_to(place, (*x.shape[:-1], 1)), -1)
+
+
+def is_at(place: NDArray[Any], like: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where in each row its place is."""
+    return np.asarray(np.arange(like.shape[-1]) == place)
+
+
 def _cumsum_from_end(x: Array) -> Array:
     return np.flip(np.flip(x, -1).cumsum(-1), -1)
 
@@ -80,6 +91,7 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
     "less": np.less,
     "not_more": np.less_equal,
     "chain": _chain,
+    "pick": picked,
     "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
 }
 
@@ -121,6 +133,8 @@ def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool)
             return np.asarray(np.where(of[0], of[1], of[2]))
         case "first_largest":
             return first_largest(of[0])
+        case "at":
+            return is_at(of[0], of[1])
     raise NotImplementedError(one.operation)
 
 
@@ -227,6 +241,7 @@ _PAIRS: Mapping[str, Callable[..., DoubleDouble]] = {
     "larger": lambda a, b: _select(_is_less(a, b), b, a),
     "chain": lambda a, b: _select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
     "where": _select,
+    "pick": lambda x, place: DoubleDouble(picked(x.hi, place), picked(x.lo, place)),
     "spread": lambda x, like: DoubleDouble(
         *(np.broadcast_to(part, np.broadcast_shapes(x.shape, like.shape)) for part in x.pair)
     ),
@@ -248,7 +263,7 @@ def _pair(one: Node, of: list[Any], environment: Environment) -> Any:
     match one.operation:
         case "input":
             given = environment[str(one.value)]
-            return given if given.dtype == np.bool_ else lift(given)
+            return lift(given) if given.dtype.kind == "f" else given
         case "number":
             exact = Fraction(one.value or 0)
             hi = nearest(exact)
@@ -262,4 +277,6 @@ def _pair(one: Node, of: list[Any], environment: Environment) -> Any:
             return ~_is_less(of[1], of[0])
         case "first_largest":
             return first_largest(of[0].hi)
+        case "at":
+            return is_at(of[0], of[1].hi)
     raise NotImplementedError(one.operation)

@@ -11,6 +11,7 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from harness.floats import elementwise
+from harness.formula.arithmetic import is_at, picked
 from harness.formula.node import Node
 
 Balls = NDArray[np.object_]
@@ -95,6 +96,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),
     "cumsum": lambda x: np.asarray(np.add.accumulate(x, axis=-1), dtype=object),
     "cumsum_from_end": lambda x: np.flip(np.add.accumulate(np.flip(x, -1), axis=-1), -1),
+    "pick": picked,
+    "at": is_at,
     "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
     "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
 }

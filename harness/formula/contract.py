@@ -36,6 +36,7 @@ from harness.laws import (
     on_long_rows,
 )
 from harness.laws.derivative import derivative_laws
+from harness.laws.strategies import FEW_LONG_EXAMPLES
 
 EXAMPLES = 16
 """Of each law: a batch of inputs has dozens of rows."""
@@ -106,7 +107,8 @@ def contract_of(text: str, name: str = "") -> Contract:
 
     if formula.by_rows:
         cause = "a sum is kept in 16 bits, or a block ends before the row does"
-        derived.append(on_long_rows(value, long, cause=cause, examples=8))
+        written = replace(value, measure=laws.in_both_ways)
+        derived.append(on_long_rows(written, long, cause=cause, examples=FEW_LONG_EXAMPLES))
     if first is not None:
         on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
         derived += [replace(law, examples=min(law.examples or EXAMPLES, 6)) for law in map(_forgiving, on_long)]
@@ -147,10 +149,15 @@ def _many(model: Model) -> Inputs:
     rows = many_rows({name: Axes(model.axes(name)) for name in model.names})
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        def member(name: str, x: Tensor) -> Tensor:
-            return of_inputs.admitted(to_array(x).reshape(len(x), -1), domains[name], format_).reshape(x.shape)
+        def members(example: Example) -> Example:
+            width = max(x.numel() // len(x) for x in example.values())
+            return {name: member(name, x, width) for name, x in example.items()}
 
-        return rows(format_).map(lambda example: {name: member(name, x) for name, x in example.items()})
+        def member(name: str, x: Tensor, width: int) -> Tensor:
+            rows = to_array(x).reshape(len(x), -1)
+            return of_inputs.admitted(rows, domains[name], format_, width=width).reshape(x.shape)
+
+        return rows(format_).map(members)
 
     return inputs
 

@@ -31,7 +31,7 @@ from harness.formula.node import (
     where,
 )
 
-_CONSTANTS = {"number", "pi", "stop", "count", "less", "not_more", "first_largest"}
+_CONSTANTS = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
 
 
 def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool) -> list[Node]:
@@ -154,6 +154,11 @@ def _largest(one: Node, g: Node, _: Times) -> Iterator[Share]:
     yield a, where(node("first_largest", a), g, 0)
 
 
+def _pick(one: Node, g: Node, _: Times) -> Iterator[Share]:
+    a, place = one.arguments
+    yield a, where(node("at", place, a), g, 0)
+
+
 _OTHERS: dict[str, Callable[[Node, Node, Times], Iterator[Share]]] = {
     "add": lambda one, g, _: iter([(one.arguments[0], g), (one.arguments[1], g)]),
     "sub": lambda one, g, _: iter([(one.arguments[0], g), (one.arguments[1], -g)]),
@@ -164,6 +169,7 @@ _OTHERS: dict[str, Callable[[Node, Node, Times], Iterator[Share]]] = {
     "where": _either,
     "sum": _sum,
     "largest": _largest,
+    "pick": _pick,
     "spread": lambda one, g, _: iter([(one.arguments[0], g)]),
     "cumsum": lambda one, g, _: iter([(one.arguments[0], node("cumsum_from_end", g))]),
     "cumsum_from_end": lambda one, g, _: iter([(one.arguments[0], node("cumsum", g))]),

@@ -73,7 +73,7 @@ def parsed(spelled: Spelling) -> Formula:
         )
     if not used:
         raise UsageError(rule="a formula has an input", value=f"`{spelled.definition}`")
-    names = dict.fromkeys(domains if spelled.complete else used)
+    names = dict.fromkeys(domains if spelled.complete or used.keys() <= domains.keys() else used)
     inputs = tuple((name, domains.get(name, Domain())) for name in names)
     complete = replace(spelled, inputs=inputs, complete=True)
     by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
@@ -257,17 +257,31 @@ class _Reader:
                 return _COMPARISONS[type(sign)](self._number(left), self._number(right))
             case ast.Call(func=ast.Name(id=word), args=arguments, keywords=[]):
                 return self._call(word, arguments, tree)
-        return self._refuse("a formula has numbers, names, `+ - * / **`, comparisons and calls", tree)
+            case ast.Subscript(value=row, slice=ast.Name() as place):
+                return self._entry(self._number(row), self._value(place), tree)
+        return self._refuse("a formula has numbers, names, `+ - * / **`, comparisons, calls and `row[place]`", tree)
+
+    def _entry(self, row: Node, place: Node, tree: ast.Subscript) -> Node:
+        if self._kind(place) != "index":
+            self._refuse("what is in brackets is an input that is an index, `--input t=index`", tree.slice)
+        if row.extent != ENTRY:
+            self._refuse("an entry is taken of a row, and this is one number", tree.value)
+        return of.pick(row, place)
 
     def _number(self, tree: ast.expr) -> Node:
         value = self._value(tree)
         if self._is_truth(value):
             self._refuse("a comparison or a mask is the first argument of `where`, and no number", tree)
+        if self._kind(value) == "index":
+            self._refuse("an index says which entry of a row, `row[place]`, and is no number", tree)
         return value
 
     def _is_truth(self, value: Node) -> bool:
-        mask = value.operation == "input" and self.domains.get(str(value.value), Domain()).kind == "mask"
-        return value.operation in _TRUTHS or mask
+        return value.operation in _TRUTHS or self._kind(value) == "mask"
+
+    def _kind(self, value: Node) -> str:
+        """What an input may be; nothing of what is computed."""
+        return self.domains.get(str(value.value), Domain()).kind if value.operation == "input" else ""
 
     def _name(self, name: str, tree: ast.expr) -> Node:
         if name in self.named:

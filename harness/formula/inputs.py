@@ -61,10 +61,12 @@ def least(format_: Format) -> float:
 # Domains
 
 
-def admitted(x: Array, domain: Domain, format_: Format) -> Tensor:
-    """Make members of a domain of any numbers ``[rows, columns]``."""
+def admitted(x: Array, domain: Domain, format_: Format, *, width: int = 1) -> Tensor:
+    """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width."""
     if domain.kind == "mask":
         return _mask(x)
+    if domain.kind == "index":
+        return _place(x, width)
     return _rounded(_REAL[domain.kind](x, domain, format_), domain, format_)
 
 
@@ -72,6 +74,12 @@ def _mask(x: Array) -> Tensor:
     keep = x > 0.0
     keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
     return torch.from_numpy(keep)
+
+
+def _place(x: Array, width: int) -> Tensor:
+    """Another one in each row, also where the numbers are alike."""
+    bits = np.ascontiguousarray(x).view(np.int64) >> 40
+    return torch.from_numpy((bits + np.arange(len(x))[:, None]) % width)
 
 
 def _positive(x: Array, _: Domain, format_: Format) -> Array:
@@ -86,7 +94,10 @@ def _unit(x: Array, _: Domain, __: Format) -> Array:
 
 
 def _distribution(x: Array, _: Domain, __: Format) -> Array:
-    size = np.minimum(np.abs(x), 1e300) + 1e-30
+    """Shares of the numbers' magnitudes, zero where they are; in every second row as a softmax gives them."""
+    size = np.minimum(np.abs(x), 1e300)
+    size[1::2] = np.exp(np.clip(x[1::2], -1e300, 1e300) - np.clip(x[1::2], -1e300, 1e300).max(-1, keepdims=True))
+    size = np.where((size > 0.0).any(-1, keepdims=True), size, 1.0)
     return np.asarray(size / size.max(-1, keepdims=True) / (size / size.max(-1, keepdims=True)).sum(-1, keepdims=True))
 
 
@@ -124,6 +135,8 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
         return Axes(format_axes, largest=largest, positive=domain.kind == "positive", restore=ordinary)
     if domain.kind == "mask":
         return Axes(format_axes)
+    if domain.kind == "index":
+        return Axes(format_axes, index_of="k")
     return Axes(format_axes, largest=lambda _: max(1.0, abs(domain.low), abs(domain.high)), restore=_restoring(domain))
 
 
@@ -179,7 +192,8 @@ def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str,
                 x[:] = (domain.low + domain.high) / 2.0
             if name == of:
                 x[:, : width if shape == "alike" else 1] = t[:, None]
-            ready: Any = np.ones((len(t), width), dtype=bool) if domain.kind == "mask" else x
+            ready: Any = x if domain.is_number else np.full((len(t), width), domain.kind == "mask")
+            ready = ready.astype(int) if domain.kind == "index" else ready
             given[name] = ready if formula.by_rows else ready[:, 0]
         return given
 
@@ -271,6 +285,34 @@ def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -
     return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))
 
 
+def infinite_names(formula: Formula) -> list[str]:
+    """The inputs that may be infinite."""
+    return [name for name, domain in formula.domains.items() if domain.kind == "real"]
+
+
+def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.SearchStrategy[Example]:
+    """Draw ordinary numbers, of which a third is infinite, more often negative: a logit that is masked is."""
+
+    def some(example: Example, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        far = {name: example[name].clone() for name in infinite_names(formula)}
+        for x in far.values():
+            chosen = torch.from_numpy(rng.random(tuple(x.shape)))
+            x[chosen < 1 / 4] = -math.inf
+            x[chosen > 11 / 12] = math.inf
+        return {**example, **far}
+
+    def rows(k: int) -> st.SearchStrategy[Example]:
+        widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
+        columns = sum(widths.values())
+        numbers = batches(format_, structures=(normal, ties), largest=8.0, rows=(8, 64), columns=(columns, columns))
+        return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), widths, extreme=False))
+
+    widest = COLUMNS if formula.by_rows else (1, 1)
+    drawn_rows = st.builds(some, st.integers(*widest).flatmap(rows), SEEDS)
+    return drawn_rows.map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
+
+
 def _near(points: Array) -> Callable[[Generator, Shape, Array, Format], Array]:
     """One entry within four ulp of a threshold; the others zero, of order one, or alike."""
 
@@ -302,7 +344,7 @@ def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]
         at += widths[name]
-        ready = admitted(np.array(part), domain, format_)
+        ready = admitted(np.array(part), domain, format_, width=max(widths.values()))
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows
@@ -321,7 +363,7 @@ def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Exam
 
 
 def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
-    """Draw rows of near-equal entries, dozens to tens of thousands of them."""
+    """Draw rows of near-equal entries, dozens to tens of thousands of them; further inputs are so in some."""
 
     def complete(rows: Tensor) -> Example:
         rng = np.random.default_rng(rows.shape[-1])
@@ -329,8 +371,10 @@ def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
         for at, (name, domain) in enumerate(formula.domains.items()):
             shape = (len(rows), 1 if domain.per_row else rows.shape[-1])
             x = to_array(rows) if at == 0 and not domain.per_row else rng.standard_normal(shape)
-            ready = admitted(np.array(x), domain, format_)
+            if at:
+                x[1::2] = 1.0 + x[1::2] / 64.0
+            ready = admitted(np.array(x), domain, format_, width=rows.shape[-1])
             example[name] = ready[:, 0] if domain.per_row else ready
         return example
 
-    return long_rows(format_).map(complete)
+    return long_rows(format_, few=True).map(complete)

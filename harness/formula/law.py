@@ -25,6 +25,8 @@ ILL = "the formula as written loses them too"
 CAUSE = "another function is computed, or in a way that loses more than the formula as it is written"
 OVERFLOWS = "a value on the way leaves the range where the result does not: shift, scale, or choose another form"
 
+INFINITE = "zero times infinity, or infinity less infinity: select before the operation, and not after it"
+
 _SHIFTED = "compute it in a form in which nothing cancels or is rounded away, and give that as `--form`"
 
 
@@ -63,7 +65,7 @@ def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: 
 
 
 def _is_inside(expected: DoubleDouble, format_: Format) -> Any:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.abs(expected.hi) * (1.0 + 8.0 * format_.u) < format_.max
 
 
@@ -90,8 +92,39 @@ def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_:
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
-    wrong = ~np.isfinite(values) & _known(of, given, expected, format_)
+    wrong: Any = ~np.isfinite(values) & _known(of, given, expected, format_)
+    if of.value is not None and wrong.any():
+        # Autograd forms it factor by factor, however it was written: what overflows between them is nobody's fault.
+        wrong = wrong & ~of.overflows(_arrays(given), format_)
     return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
+
+
+def measured_at_infinities(
+    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, finite: bool
+) -> Measurement:
+    """Compare with the limit that the formula has by the rules of IEEE 754: where it is finite, or where it is not."""
+    arrays = _arrays(given)
+    limit, known = of.at_infinities(arrays)
+    values = to_array(actual)
+    if values.shape != limit.shape:
+        return compare(values, DoubleDouble(limit, np.zeros_like(limit)), 0.0, format_)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = 2.0 * (of.written(arrays, format_) + 8.0 * format_.u * np.abs(limit) + 4.0 * format_.smallest)
+        inside = np.isfinite(error) & (np.abs(limit) * (1.0 + 8.0 * format_.u) < format_.max)
+    if of.value is not None:
+        inside &= _has_values(of.value, arrays[:-1], limit.shape)
+    known = known & ~of.undefined(arrays) & (inside if finite else np.isinf(limit))
+    expected = np.where(known, limit, values)
+    reference = DoubleDouble(expected, np.zeros_like(expected))
+    return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
+
+
+def _has_values(of: Quantity, given: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Whether all values of a row are known and finite: what is not has no gradient."""
+    limit, known = of.at_infinities(given)
+    valued: Any = np.isfinite(limit) & known
+    valued = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
+    return valued.reshape(valued.shape + (1,) * (len(shape) - valued.ndim))
 
 
 # Laws
@@ -108,6 +141,16 @@ class Laws:
         """The examples."""
         return lambda format_: of_inputs.drawn(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
 
+    def infinite(self, *, cotangent: bool = False) -> Inputs:
+        """Examples of which some entries are infinite."""
+        return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
+
+    def in_both_ways(self, subject: Subject, **given: Any) -> Measurement:
+        """Whether the value is right, and whether it is finite where the form as written is not."""
+        actual, inputs = subject(*given.values()), tuple(given.values())
+        seen = measured(self.model.value, _larger_bound, actual, inputs, subject.format)
+        return seen if seen.broken else measured_finite(self.model.value, actual, inputs, subject.format)
+
     def values(self) -> Iterator[Law]:
         """Of the value."""
         of, names = self.model.value, self.model.names
@@ -121,10 +164,7 @@ class Laws:
         def finite(subject: Subject, **given: Any) -> Measurement:
             return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
 
-        def extreme(subject: Subject, **given: Any) -> Measurement:
-            actual, inputs = subject(*given.values()), tuple(given.values())
-            found = measured(of, _larger_bound, actual, inputs, subject.format)
-            return found if found.broken else measured_finite(of, actual, inputs, subject.format)
+        extreme = self.in_both_ways
 
         facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
         yield Law(
@@ -156,6 +196,32 @@ class Laws:
             inputs=self.drawn(extreme=True),
             lost_digits="a square or an exponential on the way leaves the range",
             **{**facts, "group": "special"},
+        )
+        if not of_inputs.infinite_names(self.model.formula):
+            return
+
+        def at_infinities(*, finite: bool) -> Callable[..., Measurement]:
+            def measure(subject: Subject, **given: Any) -> Measurement:
+                actual, inputs = subject(*given.values()), tuple(given.values())
+                return measured_at_infinities(of, actual, inputs, subject.format, finite=finite)
+
+            return measure
+
+        special: dict[str, Any] = {**facts, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
+        yield Law(
+            "value_at_infinities",
+            f"Where inputs are infinite and {self.said} is finite by the rules of IEEE 754, it is that.",
+            bound=WRITTEN,
+            measure=at_infinities(finite=True),
+            **special,
+        )
+        yield Law(
+            "infinite_values",
+            f"Where inputs are infinite and {self.said} is by the rules of IEEE 754, it is that infinity.",
+            bound="none",
+            measure=at_infinities(finite=False),
+            lost_digits="what an infinite input gives, where that is infinite too, is a convention",
+            **special,
         )
 
     def gradients(self) -> Iterator[Law]:
@@ -207,3 +273,18 @@ class Laws:
             lost_digits="autograd forms it of values that were rounded, as in most libraries",
             **facts,
         )
+        if first and of_inputs.infinite_names(self.model.formula):
+
+            def at_infinities(subject: Subject, **given: Any) -> Measurement:
+                inputs = tuple(given.values())
+                return measured_at_infinities(of, actual(subject, given), inputs, subject.format, finite=True)
+
+            yield Law(
+                "gradient_at_infinities",
+                f"Where inputs are infinite and {self.said} is finite, the gradient in {name} is finite and right.",
+                bound=WRITTEN,
+                cause=INFINITE,
+                measure=at_infinities,
+                inputs=self.infinite(cotangent=True),
+                **{**facts, "group": "special"},
+            )

@@ -18,9 +18,9 @@ class Model:
         self.value = Quantity(inputs, (formula.definition, formula.form), formula.form, self.extent, formula.by_rows)
         weight = node("input", value=COTANGENT, extent=self.extent)
         self.differentiable = [
-            name for name, domain in formula.domains.items() if domain.kind != "mask" and not domain.constant
+            name for name, domain in formula.domains.items() if domain.is_number and not domain.constant
         ]
-        numbers = [name for name, domain in formula.domains.items() if domain.kind != "mask"]
+        numbers = [name for name, domain in formula.domains.items() if domain.is_number]
         self.gradients = {name: self._gradient(weight, formula.inputs[name]) for name in numbers}
 
     def _gradient(self, weight: Node, by: Node) -> Quantity:

@@ -18,7 +18,7 @@ ELEMENTARY = ("exp", "log", "log1p", "expm1", "sqrt", "erf", "erfc", "tanh", "si
 UNARY = (*ELEMENTARY, "abs", "neg", "stop")
 BINARY = ("add", "sub", "mul", "div", "larger")
 COMPARISONS = ("less", "not_more")
-REDUCTIONS = ("sum", "largest", "count")
+REDUCTIONS = ("sum", "largest", "count", "pick")
 STEPS = ("sum", "cumsum", "cumsum_from_end")
 """Operations along the rows that add."""
 
@@ -31,8 +31,8 @@ class Node:
     ----------
     operation
         Its name: one of the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (where the first
-        of the largest entries is), ``spread`` (one number a row, once for each entry) or ``chain`` (a product that is
-        zero where its first factor is).
+        of the largest entries is), ``spread`` (one number a row, once for each entry), ``pick`` (the entry of a row at
+        a place), ``at`` (where that place is) or ``chain`` (a product that is zero where its first factor is).
     arguments
         What it is computed of.
     value
@@ -150,6 +150,11 @@ def largest(x: Node) -> Node:
 def count(x: Node) -> Node:
     """How many entries a row has."""
     return node("count", x)
+
+
+def pick(x: Node, place: Node) -> Node:
+    """The entry of a row at a place."""
+    return node("pick", x, place)
 
 
 def chain(outer: Node, inner: Operand) -> Node:

@@ -10,8 +10,9 @@ a shift changes nothing, or changes the result by as much (the rows of the Jacob
 twice the larger of the two an implementation is wrong; beyond the attainable one alone it loses digits.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -130,7 +131,7 @@ class Quantity:
         return np.asarray(self._out(result, shape), dtype=object)
 
     def _balls(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.object_]:
-        lifted = {name: x if x.dtype == np.bool_ else to_arb(x) for name, x in environment.items()}
+        lifted = {name: to_arb(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
         return evaluated(self._true_orders, lifted, shape)
 
     # How far one may miss it
@@ -150,6 +151,32 @@ class Quantity:
         found = errors(nodes, values(nodes, environment), rounding_of(format_))[self.computed]
         return np.array(self._out(found, self._shape(environment)))
 
+    def overflows(self, given: Sequence[Any], format_: Format) -> NDArray[np.bool_]:
+        """Where the form leaves the range of the format on its way, and would keep digits if that had no end."""
+        environment = self.environment(given)
+        nodes, shape = self._computed_order, self._shape(environment)
+        endless = replace(rounding_of(format_), largest=math.inf)
+        found = errors(nodes, values(nodes, environment), endless)[self.computed]
+        return np.asarray(np.isfinite(self._out(found, shape)) & np.isinf(self.written(given, format_)))
+
+    def at_infinities(self, given: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
+        """What a formula says by the rules of IEEE 754, in float64, where inputs are infinite; and where it does.
+
+        Where an infinity comes of nothing but infinite inputs, and is not taken off another one, nor multiplied by
+        zero, this is the limit. Where definition and form say different things, nothing is known.
+        """
+        environment = self.environment(given)
+        shape = self._shape(environment)
+        limit, known = np.zeros(shape), np.ones(shape, dtype=bool)
+        for at, nodes in enumerate(self._true_orders):
+            found = values(nodes, environment)
+            own, off = found[nodes[-1]], errors(nodes, found, DOUBLE)[nodes[-1]]
+            with np.errstate(invalid="ignore"):
+                same = (own == limit) | (np.abs(own - limit) <= 2.0**-40 * np.abs(own)) if at else True
+            known = known & same & ~np.isnan(own) & np.isfinite(off)
+            limit = np.broadcast_to(own, shape)
+        return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
+
     def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
         """Where it depends on how a tie is broken: a gradient at a kink."""
         environment = self.environment(given)
@@ -158,8 +185,12 @@ class Quantity:
             return np.zeros(self._out(np.zeros(()), self._shape(environment)).shape, dtype=bool)
         one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
         with np.errstate(all="ignore"):
-            same = (np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))) | (one == other)
+            near = np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))
+            same = (one == other) | (near & np.isfinite(one) & np.isfinite(other))
             same |= np.isnan(one) & np.isnan(other)
+            if self.value is None:
+                # A value behind a comparison is the branch's; a slope there is nobody's.
+                same |= np.isfinite(one) & ~np.isfinite(other)
         return np.array(self._out(~same, self._shape(environment)))
 
     def attainable(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
@@ -195,7 +226,7 @@ class Quantity:
         for one in self.inputs:
             name = str(one.value)
             x = environment[name]
-            if x.dtype == np.bool_ or (self.by_rows and x.shape[-1] > LONG):
+            if x.dtype.kind != "f" or (self.by_rows and x.shape[-1] > LONG):
                 continue
             if self.by_rows and one.extent == ENTRY and x.shape[-1] > FEW:
                 moved = moved + self._by_signs(nodes, found, name, x)

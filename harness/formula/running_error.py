@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array, Format
-from harness.formula.arithmetic import nearest
-from harness.formula.node import Node
+from harness.formula.arithmetic import nearest, picked
+from harness.formula.node import REDUCTIONS, STEPS, Node
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Rounding:
         Relative error of each addition within a sum.
     smallest
         Absolute error of what can underflow.
-    largest
-        Largest number.
+    largest, largest_sum
+        Largest number, and largest sum while it is in the accumulator.
     exact
         Whether a constant is represented as it is.
     """
@@ -48,15 +48,21 @@ class Rounding:
     accumulated: float
     smallest: float
     largest: float
+    largest_sum: float
     exact: Callable[[Fraction], bool]
 
 
 def rounding_of(format_: Format) -> Rounding:
     """The roundings of an implementation that computes in a format, and adds in its accumulator."""
     u = format_.u
+    sums = max(format_.max, LARGEST_FLOAT32)
     return Rounding(
-        u, 2.0 * u, format_.u_accumulator, format_.smallest, format_.max, lambda c: _is_in(c, format_.precision)
+        u, 2.0 * u, format_.u_accumulator, format_.smallest, format_.max, sums, lambda c: _is_in(c, format_.precision)
     )
+
+
+LARGEST_FLOAT32 = (2.0 - 2.0**-23) * 2.0**127
+"""The accumulator of the 16-bit formats is float32."""
 
 
 def _is_in(value: Fraction, precision: int) -> bool:
@@ -66,10 +72,10 @@ def _is_in(value: Fraction, precision: int) -> bool:
     return below & (below - 1) == 0 and odd.bit_length() <= precision
 
 
-DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, lambda c: _is_in(c, 53))
+DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, math.inf, lambda c: _is_in(c, 53))
 """Of float64 as NumPy and torch compute in it."""
 
-DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, lambda c: _is_in(c, 100))
+DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, math.inf, lambda c: _is_in(c, 100))
 """Of :mod:`harness.floats.double_double`."""
 
 
@@ -89,6 +95,8 @@ def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding
     with np.errstate(all="ignore"):
         for one in nodes:
             found[one] = _settled(one, _error(one, values, found, rounding), values, rounding)
+            if np.isinf(values[one]).any():
+                found[one] = np.where(_is_infinite(one, values, found), 0.0, found[one])
     return found
 
 
@@ -97,8 +105,23 @@ def _settled(one: Node, error: Any, values: Mapping[Node, Any], rounding: Roundi
     v = values[one]
     if v.dtype == np.bool_:
         return np.asarray(error)
-    known = np.isfinite(v) & (np.abs(v) + error <= rounding.largest)
+    largest = rounding.largest_sum if one.operation in STEPS else rounding.largest
+    known = np.isfinite(v) & (np.abs(v) + error <= largest)
     return np.where(known & ~np.isnan(error), error, np.inf)
+
+
+def _is_infinite(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array]) -> Any:
+    """Whether a node is infinite since an input is, by the rules of IEEE 754, and not since something overflowed."""
+    infinite = np.isinf(values[one])
+    if one.operation == "input" or not one.arguments:
+        return infinite & (one.operation == "input")
+    along = one.operation in REDUCTIONS
+    some, known = np.zeros(infinite.shape, dtype=bool), np.ones(infinite.shape, dtype=bool)
+    for argument in one.arguments:
+        is_so, has = np.isinf(values[argument]), np.isfinite(found[argument])
+        some = some | (is_so.any(-1, keepdims=True) if along else is_so)
+        known = known & (has.all(-1, keepdims=True) if along else has)
+    return infinite & some & known
 
 
 def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], rounding: Rounding) -> Any:
@@ -114,8 +137,10 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
             return rounding.basic * math.pi
         case "neg" | "stop" | "abs":
             return e[0]
-        case "count":
+        case "count" | "at":
             return 0.0
+        case "pick":
+            return picked(np.broadcast_to(e[0], of[0].shape), of[1])
         case "spread":
             return np.broadcast_to(e[0], v.shape)
         case "add" | "sub":
@@ -177,8 +202,8 @@ def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
     own = u * np.abs(v)
     if operation in {"sqrt", "log", "cos"}:
         return own
-    # What is never zero underflows to it; the others are zero at zero.
-    return own + rounding.smallest * (True if operation in {"exp", "erfc", "sigmoid"} else a != 0.0)
+    # What is never zero, but for an infinite argument, underflows to it; the others are zero at zero.
+    return own + rounding.smallest * (np.isfinite(a) if operation in {"exp", "erfc", "sigmoid"} else a != 0.0)
 
 
 def _bell(a: Any, e: Any) -> Any:

@@ -17,8 +17,9 @@ from harness.record.intake import read_text
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
-DOMAINS = ("real", "positive", "unit", "distribution", "mask")
-"""What an input may be: any number, one above zero, one from zero to one, a row that sums to one, a row of booleans."""
+DOMAINS = ("real", "positive", "unit", "distribution", "mask", "index")
+"""What an input may be: any number, one above zero, one from zero to one, a row that sums to one, a row of booleans, a
+place in the row."""
 
 PER_ROW = "per_row"
 """Of an input that has one number a row."""
@@ -54,7 +55,13 @@ class Domain:
     def __str__(self) -> str:
         """As :func:`domain` reads it; empty where it is any number."""
         kind = f"{self.low!r}..{self.high!r}" if self.kind == "range" else self.kind * (self.kind != "real")
-        return " ".join(filter(None, [kind, PER_ROW * self.per_row, CONSTANT * self.constant]))
+        per_row = PER_ROW * (self.per_row and self.kind != "index")
+        return " ".join(filter(None, [kind, per_row, CONSTANT * self.constant]))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it has a derivative: masks and places have none."""
+        return self.kind not in {"mask", "index"}
 
 
 def domain(text: str, name: str) -> Domain:
@@ -71,6 +78,8 @@ def domain(text: str, name: str) -> Domain:
             facts = replace(facts, per_row=True)
         elif word == CONSTANT:
             facts = replace(facts, constant=True)
+        elif word == "index":
+            facts = replace(facts, kind=word, per_row=True)
         elif word in DOMAINS:
             facts = replace(facts, kind=word)
         elif (ends := _ends(word)) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array
+from harness.formula.arithmetic import picked
 from harness.formula.node import Node
 
 Tangent = Array | None
@@ -39,7 +40,7 @@ def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapp
 
 
 def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangent:
-    changing = of[:1] if one.operation == "spread" else of
+    changing = of[:1] if one.operation in {"spread", "pick"} else of
     if one.operation in _STILL or all(tangent is None for tangent in changing):
         return None
     v, arguments = values[one], [values[argument] for argument in one.arguments]
@@ -48,7 +49,7 @@ def _tangent(one: Node, values: Mapping[Node, Any], of: list[Tangent]) -> Tangen
     return np.asarray(_CARRIED[one.operation](v, arguments, of))
 
 
-_STILL = {"number", "pi", "stop", "count", "less", "not_more", "first_largest"}
+_STILL = {"number", "pi", "stop", "count", "less", "not_more", "first_largest", "at"}
 
 
 def _times(slope: Any, tangent: Tangent) -> Any:
@@ -79,6 +80,10 @@ def _of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
     return np.take_along_axis(tangent, np.broadcast_to(at, (len(of[0]), *at.shape)), -1)
 
 
+def _of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
+    return np.stack([picked(tangent, a[1]) for tangent in _wide(of[0], a[0])])
+
+
 def _wide(tangent: Tangent, like: Any) -> Array:
     assert tangent is not None
     return np.broadcast_to(tangent, (len(tangent), *like.shape))
@@ -95,6 +100,7 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "spread": lambda v, _, of: _wide(of[0], v),
     "sum": lambda _, a, of: _wide(of[0], a[0]).sum(-1, keepdims=True),
     "largest": _of_largest,
+    "pick": _of_pick,
     "cumsum": lambda _, a, of: _wide(of[0], a[0]).cumsum(-1),
     "cumsum_from_end": lambda _, a, of: np.flip(np.flip(_wide(of[0], a[0]), -1).cumsum(-1), -1),
 }

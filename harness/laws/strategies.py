@@ -198,23 +198,30 @@ def swept_lengths(seed: int) -> tuple[int, ...]:
 LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0))
 """So many examples are all the long rows of a run."""
 
+FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2
+"""So many are those of a run that tries few of them."""
 
-def long_rows(format_: Format) -> st.SearchStrategy[Tensor]:
+
+def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor]:
     """Draw rows of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall and where blocks end.
 
     There are :data:`LONG_EXAMPLES` such batches, so that as many examples are all of them. Which lengths are between
-    the edges follows from torch's seed, which that of a run sets: no run leaves a class of lengths out.
+    the edges follows from torch's seed, which that of a run sets: no run leaves a class of lengths out. With ``few``
+    there are :data:`FEW_LONG_EXAMPLES`: only two lengths beside those at which sums stall, others for each seed.
     """
 
     def expand(of: tuple[int, float]) -> Tensor:
         length, spread = of
         # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
-        few = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
-        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:few]
+        rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
+        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
         noise = np.random.default_rng(length).standard_normal((len(centres), length))
         return torch.from_numpy(centres + spread * noise).to(format_.dtype)
 
-    others = (*EDGES, *swept_lengths(torch.initial_seed() % 2**32))
+    seed = torch.initial_seed() % 2**32
+    others = (*EDGES, *swept_lengths(seed))
+    if few:
+        others = tuple(np.random.default_rng(seed).choice(others, FEW_LONG_EXAMPLES - 2 * len(LENGTHS), replace=False))
     batches_of = [*((length, spread) for length in LENGTHS for spread in (0.0, 0.25)), *((k, 0.25) for k in others)]
     return st.sampled_from(batches_of).map(expand)
 

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.case import Case
-from harness.contracts import contracts
+from harness.contracts import contract_named, contracts
 from harness.error import UsageError, did_you_mean, listed
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
@@ -70,21 +70,24 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     law
         Name of the law.
     contract
-        Only this contract's; every contract's where absent.
+        Only this contract's, or formula's; every contract's where absent.
 
     Raises
     ------
     UsageError
         If there is no such law.
     """
-    pairs = [(owner, each) for owner in contracts().values() for each in owner.laws]
-    named = [(owner, each) for owner, each in pairs if each.name == law and contract in (None, owner.name)]
+    owners = contracts().values() if contract is None else [contract_named(contract)]
+    pairs = [(owner, each) for owner in owners for each in owner.laws]
+    named = [(owner, each) for owner, each in pairs if each.name == law]
     if not named:
         known = sorted({each.name for _, each in pairs})
         raise UsageError(
             rule=f"a law is one of {listed(known)}",
             value=f"`{law}`",
-            remedy=did_you_mean(law, known, "`harness list --laws` shows the laws of each contract"),
+            remedy=did_you_mean(
+                law, known, "`harness list --laws` shows those of contracts; `--formula` asks a formula's"
+            ),
         )
     return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
 

@@ -184,6 +184,15 @@ def test_a_law_is_explained(workplace: Path, harness: Command) -> None:
         assert label in done.stdout
 
 
+def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> None:
+    """Of one that is given, and of one that the catalogue has."""
+    done = harness("explain", "value_at_infinities", "--formula", "x * sigmoid(1.702 * x)")
+    assert done.returncode == 0
+    assert "x * sigmoid(1.702 * x) is finite by the rules of IEEE 754" in done.stdout
+    assert "finite of mish" in harness("explain", "finite", "--contract", "mish").stdout
+    assert "`--formula` asks a formula's" in harness("explain", "no_such_law").stderr
+
+
 def test_help_is_quick_because_it_loads_no_torch() -> None:
     """So does the package itself."""
     code = "import sys, harness, harness.cli; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"

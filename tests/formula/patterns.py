@@ -1,0 +1,193 @@
+"""Wrong implementations to be caught by a formula alone, and sound ones that it must not flag.
+
+The patterns are those of bug reports: what goes wrong in the trackers of real projects with the chapter's operations.
+Beside them are the mutants of the contracts, and as controls the careful forms and both controls of each contract.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from careful.forms import FORMS
+from controls.catalogue import CONTROLS
+from formula.spelled import SPELLED, Spelled
+from mutants.catalogue import MUTANTS
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts import contract_named
+
+FLOATS = ("float64", "float32", "bfloat16", "float16")
+
+
+class Trial(NamedTuple):
+    """An implementation to be judged by a formula.
+
+    Parameters
+    ----------
+    case
+        It, with the formula.
+    dtypes
+        Those in which it is judged.
+    says
+        What its contract by hand says breaks, or the symptom.
+    lossy
+        Whether what breaks by hand is digits that are lost.
+    skips
+        Groups of laws that are not asked.
+    """
+
+    case: Case
+    dtypes: tuple[str, ...]
+    says: str
+    lossy: bool = False
+    skips: frozenset[str] = frozenset()
+
+
+def _log_of_softmax(x: Tensor) -> Tensor:
+    return torch.log(torch.softmax(x, -1))
+
+
+def _picked(x: Tensor, t: Tensor) -> Tensor:
+    return x.gather(-1, t[:, None]).mean()
+
+
+def _update_lost(p: Tensor, g: Tensor) -> Tensor:
+    for column in g.T:
+        p = p - 0.001 * column
+    return p
+
+
+def _sequential_product(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    running = torch.zeros_like(b)
+    for column in (x * w).unbind(-1):
+        running = running + column
+    return running + b
+
+
+STEPS = Spelled("p - 0.001 * sum(g)", inputs={"p": "per_row", "g": ""})
+TAIL = Spelled("p - 0.5 * mean(g)", inputs={"p": "per_row", "g": ""})
+LINEAR = Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"})
+
+PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
+    ("softmax without the shift", "softmax", "float32", lambda x: x.exp() / x.exp().sum(-1, keepdim=True)),
+    ("softmax without a division", "softmax", "float32", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp()),
+    ("softmax with a clipped exponent", "softmax", "float32", lambda x: x.clamp(-80, 80).softmax(-1)),
+    ("softmax along the wrong axis", "softmax", "float32", lambda x: x.softmax(0)),
+    ("log_softmax as the logarithm of the softmax", "log_softmax", "float32", _log_of_softmax),
+    ("log_softmax with an epsilon", "log_softmax", "float32", lambda x: torch.log(x.softmax(-1) + 1e-8)),
+    ("logsumexp without the shift", "logsumexp", "float32", lambda x: x.exp().sum(-1).log()),
+    (
+        "logsumexp of nothing",
+        "logsumexp",
+        "float32",
+        lambda x: x.amax(-1) + (x - x.amax(-1, keepdim=True)).exp().sum(-1).log(),
+    ),
+    (
+        "cross_entropy by the logarithm of the softmax",
+        "cross_entropy",
+        "float32",
+        lambda x, t: -_picked(_log_of_softmax(x), t),
+    ),
+    (
+        "cross_entropy of clamped probabilities",
+        "cross_entropy",
+        "float32",
+        lambda x, t: -_picked(x.softmax(-1).clamp(1e-7, 1 - 1e-7).log(), t),
+    ),
+    (
+        "cross_entropy of a softmax of a softmax",
+        "cross_entropy",
+        "float32",
+        lambda x, t: -_picked(x.softmax(-1).log_softmax(-1), t),
+    ),
+    (
+        "bce by log(1 - sigmoid)",
+        "binary_cross_entropy_with_logits",
+        "float32",
+        lambda x, y: -(y * torch.sigmoid(x).log() + (1 - y) * (1 - torch.sigmoid(x)).log()).mean(),
+    ),
+    ("softplus as it is defined", "softplus", "float32", lambda x: torch.log(1 + x.exp())),
+    (
+        "squared error expanded",
+        "squared_error",
+        "float32",
+        lambda a, b: (a * a - 2 * a * b + b * b).mean(),
+    ),
+    ("squared error that broadcasts", "squared_error", "float32", lambda a, b: ((a[:, None] - b) ** 2).mean()),
+    (
+        "entropy of a masked logit",
+        "entropy",
+        "float32",
+        lambda x: -(x.softmax(-1) * x.softmax(-1).log()).sum(-1),
+    ),
+    (
+        "gaussian_nll of sigma",
+        "gaussian_nll",
+        "float32",
+        lambda m, y, v: ((v.log() + (y - m) ** 2 / v.sqrt()) / 2).mean(),
+    ),
+    ("linear accumulated in bfloat16", LINEAR, "bfloat16", _sequential_product),
+    ("variance by the mean of squares", "variance", "float32", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2),
+    ("sgd whose updates are lost", STEPS, "bfloat16", _update_lost),
+    ("sgd whose tail batch is divided by the nominal size", TAIL, "float32", lambda p, g: p - 0.5 * g.sum(-1) / 10),
+)
+"""What it is, its formula, the dtype, the implementation."""
+
+
+def patterns() -> Iterator[Trial]:
+    """Those of the table."""
+    for name, formula, dtype, function in PATTERNS:
+        spelled = formula if isinstance(formula, Spelled) else SPELLED[formula]
+        yield Trial(spelled.case(function, name), (dtype,), name)
+
+
+def mutants() -> Iterator[Trial]:
+    """Those of the contracts that have a formula, for the laws of their own operation."""
+    for mutant in MUTANTS:
+        if mutant.generic or mutant.contract not in SPELLED:
+            continue
+        law = next(law for law in contract_named(mutant.contract).laws if law.name == mutant.law)
+        case = SPELLED[mutant.contract].case(mutant.function, f"{mutant.contract}.{mutant.name}", mutant.declares)
+        yield Trial(case, (mutant.dtype,), mutant.law, lossy=bool(law.lost_digits))
+
+
+def careful() -> Iterator[Trial]:
+    """The forms of careful engineers, some of which keep a sum in 16 bits, which long rows show: see their own test."""
+    for form in FORMS:
+        case = SPELLED[form.contract].case(form.function, f"careful.{form.name}", form.declares)
+        yield Trial(case, FLOATS, form.contract, skips=frozenset({"length"}))
+
+
+def controls() -> Iterator[Trial]:
+    """The correctly rounded and the stable implementation of each contract."""
+    for control in CONTROLS:
+        if control.contract not in SPELLED:
+            continue
+        for which, function in (("rounded", control.rounded), ("stable", control.stable)):
+            case = SPELLED[control.contract].case(function, f"{which}.{control.contract}", control.declares)
+            yield Trial(case, FLOATS, control.contract, skips=WITHOUT.get(case.name, frozenset()))
+
+
+WITHOUT = {"rounded.add": frozenset({"gradient", "special"})}
+"""Groups of laws for which a control was not made: one that is correctly rounded and has no backward pass."""
+
+NOT_SAID = {
+    "fully_masked_row": "a row of which nothing is left: infinity less infinity",
+    "infinite_logit": "infinity less infinity",
+    "infinite_entry": "infinity less infinity",
+    "infinite_terms": "infinity less infinity",
+    "infinite_errors": "infinity less infinity",
+    "infinite_features": "an infinite value is a convention",
+    "infinite_where_only_q_is_zero": "an infinite value is a convention",
+    "certain_and_wrong": "an infinite value is a convention",
+    "rounded_on_special_numbers": "an infinite value is a convention",
+    "value_on_special_numbers": "an infinite value is a convention",
+    "zeros_keep_their_sign": "signs of zeros",
+    "no_features_give_bias": "rows without entries",
+    "column_of_predictions": "other shapes",
+    "nan_at_a_kept_entry": "inputs that are no numbers",
+    "value_on_many_rows": "how many rows there are: it is judged row by row",
+    "gradients_agree_exactly": "that two gradients are the same to the last bit",
+}
+"""Laws by hand about what no formula says, and what that is."""

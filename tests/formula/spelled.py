@@ -1,0 +1,96 @@
+"""The formulas of what has a contract by hand, so that everything wrong with it can be judged by its formula alone.
+
+What no formula says is not here: counting hits, training, loading, and steps whose state goes on.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.api import formula_contract
+from harness.case import Case
+
+Implementation = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """One formula, as a user would give it.
+
+    Parameters
+    ----------
+    formula, form, inputs, over
+        As ``harness.check`` takes them; a convention such as ``eps`` is named in braces.
+    call
+        How an implementation is called that takes other things, or answers for all rows at once.
+    conventions
+        What the braces are where a case does not declare it.
+    """
+
+    formula: str
+    form: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    over: str = "rows"
+    call: Callable[..., Any] = lambda f, *inputs: f(*inputs)
+    conventions: Mapping[str, Any] = field(default_factory=dict)
+
+    def case(self, function: Implementation, name: str, declares: Mapping[str, Any] | None = None) -> Case:
+        """An implementation as one of this formula."""
+        chosen = {**self.conventions, **(declares or {})}
+        formula, form = (text and text.format_map(chosen) for text in (self.formula, self.form))
+        contract = formula_contract(None, formula, form, self.inputs, self.over) or ""
+        return Case(function, contract, name=name, call=self.call)
+
+
+def row_by_row(f: Implementation, *rows: Tensor) -> Tensor:
+    """One number of each row, from what makes one number of them all."""
+    return torch.stack([f(*(x[at : at + 1] for x in rows)).reshape(()) for at in range(len(rows[0]))])
+
+
+def _linear(f: Implementation, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return torch.stack([f(x[at : at + 1], w[at : at + 1], b[at : at + 1])[0, 0] for at in range(len(x))])
+
+
+KEPT = "m = stop(max(where(keep, x, min(x)))); z = where(keep, x, m)"
+
+SPELLED = {
+    "add": Spelled("a + b"),
+    "binary_cross_entropy_with_logits": Spelled(
+        "mean(log(1 + exp(x)) - x * y)",
+        "mean((1 - y) * x + softplus(-x))",
+        {"x": "", "y": "unit constant"},
+        over="all",
+    ),
+    "cross_entropy": Spelled("-log_softmax(x)[t]", inputs={"x": "", "t": "index"}, call=row_by_row),
+    "entropy": Spelled("y = log_softmax(x); -sum(where(exp(y) > 0, exp(y) * y, 0))"),
+    "gaussian_nll": Spelled(
+        "mean((log(v) + (y - m) ** 2 / v) / 2)", inputs={"m": "", "y": "", "v": "positive"}, over="all"
+    ),
+    "kl_divergence": Spelled("sum(where(p > 0, p * (log(p) - log_q), 0))", inputs={"log_q": "", "p": "distribution"}),
+    "kl_divergence_of_probabilities": Spelled(
+        "sum(where(p > 0, p * log(p / q), 0))", inputs={"p": "distribution", "q": "distribution"}
+    ),
+    "layer_norm": Spelled("d = x - mean(x); d / sqrt(mean(d ** 2) + {eps})", conventions={"eps": 1e-5}),
+    "linear": Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"}, call=_linear),
+    "log_softmax": Spelled("log_softmax(x)"),
+    "logaddexp": Spelled("log(exp(a) + exp(b))", "max(a, b) + log(1 + exp(-abs(a - b)))"),
+    "logsigmoid": Spelled("-log(1 + exp(-x))", "-softplus(-x)"),
+    "logsumexp": Spelled("logsumexp(x)"),
+    "masked_softmax": Spelled(
+        "e = where(keep, exp(x), 0); e / sum(e)",
+        f"{KEPT}; e = where(keep, exp(z - m), 0); e / sum(e)",
+        {"x": "", "keep": "mask"},
+    ),
+    "nll_of_probabilities": Spelled("-log(p)[t]", inputs={"p": "distribution", "t": "index"}, call=row_by_row),
+    "rms_norm": Spelled("x / sqrt(mean(x * x) + {eps})", conventions={"eps": 1e-5}),
+    "sgd": Spelled("p - 0.125 * g", call=lambda f, p, g: f(p, g, 0.125)),
+    "sigmoid": Spelled("1 / (1 + exp(-x))"),
+    "softmax": Spelled("softmax(x)"),
+    "softplus": Spelled("log(1 + exp(x))", "softplus(x)"),
+    "squared_error": Spelled("mean((a - b) ** 2)", over="all"),
+    "variance": Spelled("sum((x - mean(x)) ** 2) / (count(x) - {correction})", conventions={"correction": 0}),
+}
+"""By the contract's name."""

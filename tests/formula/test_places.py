@@ -1,0 +1,73 @@
+"""An entry at a place, ``x[t]``: its value, its gradient, and how a wrong one is refused."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import harness
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.floats import confirming
+from harness.formula.grammar import parsed
+from harness.formula.model import Model
+from harness.formula.spelling import written
+from harness.record import Status
+
+FORMULA = "-log_softmax(x)[t]"
+QUICK = {"dtypes": ["float32"], "examples": 4, "laws": ["value", "gradient", "value_on_long_rows"]}
+
+
+def cross_entropy(x: Tensor, t: Tensor) -> Tensor:
+    """Torch's, of each row."""
+    return functional.cross_entropy(x, t, reduction="none")
+
+
+def of_the_next_class(x: Tensor, t: Tensor) -> Tensor:
+    """Labels counted from one."""
+    return functional.cross_entropy(x, (t + 1) % x.shape[-1], reduction="none")
+
+
+def statuses(function: object) -> set[Status]:
+    """Of the laws of value and gradient."""
+    found = harness.check(function, formula=FORMULA, inputs={"t": "index"}, **QUICK)  # type: ignore[arg-type]
+    return {verdict.status for verdict in found}
+
+
+def test_a_loss_by_labels_is_judged() -> None:
+    """The right one holds, and one of the wrong label does not."""
+    assert statuses(cross_entropy) == {Status.HOLDS}
+    assert Status.BROKEN in statuses(of_the_next_class)
+
+
+def test_value_and_gradient_are_those_of_the_entry() -> None:
+    """In double-double and in balls, as float64 has them to its precision."""
+    model = Model(parsed(written(FORMULA, inputs={"x": "", "t": "index"})))
+    x = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    t = torch.tensor([0, 4, 2, 2, 1, 3])
+    weights = torch.arange(1.0, 7.0, dtype=torch.float64)
+    loss = cross_entropy(x, t)
+    (expected,) = torch.autograd.grad(loss, x, weights)
+    of, by = model.value, model.gradients["x"]
+    for tier in (nullcontext, confirming):
+        with tier():
+            value, gradient = of.oracle(x.detach(), t), by.oracle(x.detach(), t, weights)
+        assert torch.allclose(torch.from_numpy(value.hi), loss.detach(), rtol=1e-13)
+        assert torch.allclose(torch.from_numpy(gradient.hi), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("x[t] + t", "an index says which entry of a row"),
+        ("x[y]", "what is in brackets is an input that is an index"),
+        ("mean(x)[t]", "an entry is taken of a row, and this is one number"),
+        ("x[0] + t", "`row\\[place\\]`"),
+    ],
+)
+def test_a_wrong_place_is_refused(formula: str, said: str) -> None:
+    """With one sentence that points at it."""
+    with pytest.raises(UsageError, match=said):
+        contract_named(f"formula(x, y, t: index): {formula}")
