@@ -46,6 +46,19 @@ def _torch(name: str) -> str:
     return f"torch.nn.functional.{name}"
 
 
+def _steps(decay: str, gradient: str, count: int = 3) -> str:
+    """Steps of Adam from moments of zero: ``decay`` is what the parameter is before each, ``gradient`` what enters."""
+    parts, m, v, p = [], "0.1 * d", "0.001 * d * d", "p"
+    corrections = (("0.1", "0.001"), ("0.19", "0.001999"), ("0.271", "0.002997001"))[:count]
+    for t, (first, second) in enumerate(corrections, 1):
+        parts += [f"d = {gradient.format(t=t, p=p)}", f"m = {m}", f"v = {v}"]
+        parts.append(f"p{t} = {decay.format(p=p)} - 0.001 * (m / {first}) / (sqrt(v / {second}) + 1e-8)")
+        m, v, p = "0.9 * m + 0.1 * d", "0.999 * v + 0.001 * d * d", f"p{t}"
+    return "; ".join([*parts, p])
+
+
+_THREE_STEPS = {"p": "constant", "g1": "constant", "g2": "constant", "g3": "constant"}
+
 _XY = {"x": "", "y": ""}
 _UNIT_SUM = {"x": "", "p": "distribution"}
 
@@ -121,6 +134,13 @@ REDUCTIONS = (
         inputs=_XY,
     ),
     Entry("pairwise_distance", "sqrt(sum((x - y + 1e-6) ** 2))", _torch("pairwise_distance"), inputs=_XY),
+    Entry("embedding", "x[t]", _torch("embedding"), inputs={"x": "", "t": "index"}),
+    Entry(
+        "masked_mean",
+        "sum(where(keep, x, 0)) / sum(where(keep, 1, 0))",
+        "a mean over what is not ignored",
+        inputs={"x": "", "keep": "mask"},
+    ),
     Entry("clip_by_norm", "x * min(1, 1 / (sqrt(sum(x * x)) + 1e-6))", "Pascanu et al. (2013)"),
 )
 
@@ -170,6 +190,12 @@ LOSSES = (
         inputs=_UNIT_SUM,
     ),
     Entry(
+        "weighted_cross_entropy",
+        "-w[t] * log_softmax(x)[t]",
+        "torch.nn.functional.cross_entropy, with weights of the classes",
+        inputs={"x": "", "t": "index", "w": "0.1..10 constant"},
+    ),
+    Entry(
         "label_smoothing",
         "-(0.9 * sum(p * log_softmax(x)) + 0.1 * mean(log_softmax(x)))",
         "Szegedy et al. (2016)",
@@ -189,7 +215,99 @@ LOSSES = (
     ),
 )
 
+NORMS = (
+    Entry(
+        "layer_norm_with_weight",
+        "d = x - mean(x); d / sqrt(mean(d ** 2) + 1e-5) * w + b",
+        "Ba et al. (2016), with a weight and a bias of each entry",
+        inputs={"x": "", "w": "", "b": ""},
+    ),
+    Entry(
+        "rms_norm_with_weight",
+        "x / sqrt(mean(x * x) + 1e-6) * w",
+        "Zhang & Sennrich (2019), with a weight of each entry",
+        inputs={"x": "", "w": ""},
+    ),
+    Entry(
+        "batch_norm",
+        "d = x - mean(x); d / sqrt(mean(d ** 2) + 1e-5) * w + b",
+        "Ioffe & Szegedy (2015), in training; a row is a channel, its entries the batch",
+        inputs={"x": "", "w": "per_row", "b": "per_row"},
+    ),
+    Entry(
+        "batch_norm_in_evaluation",
+        "(x - m) / sqrt(v + 1e-5) * w + b",
+        "Ioffe & Szegedy (2015), by running statistics",
+        inputs={"x": "", "m": "constant", "v": "positive constant", "w": "", "b": ""},
+    ),
+    Entry(
+        "running_mean",
+        "0.9 * m + 0.1 * mean(x)",
+        "torch.nn.functional.batch_norm; a row is a channel",
+        inputs={"m": "per_row constant", "x": "constant"},
+    ),
+    Entry(
+        "running_variance",
+        "0.9 * v + 0.1 * sum((x - mean(x)) ** 2) / (count(x) - 1)",
+        "torch.nn.functional.batch_norm, whose running variance is unbiased; a row is a channel",
+        inputs={"v": "positive per_row constant", "x": "constant"},
+    ),
+)
+
+ATTENTION = (
+    Entry(
+        "attention",
+        "sum(softmax(q * k) * v)",
+        "Vaswani et al. (2017), of one query and one feature",
+        inputs={"q": "per_row", "k": "", "v": ""},
+    ),
+    Entry(
+        "masked_attention",
+        "s = q * k; e = where(keep, exp(s), 0); sum(e / sum(e) * v)",
+        "Vaswani et al. (2017), where keys are masked",
+        form="s = q * k; m = stop(max(where(keep, s, min(s)))); e = where(keep, exp(where(keep, s, m) - m), 0);"
+        " sum(e / sum(e) * v)",
+        inputs={"q": "per_row", "k": "", "v": "", "keep": "mask"},
+    ),
+    Entry(
+        "rotary_at_position",
+        "x * cos(p * f) - y * sin(p * f)",
+        "Su et al. (2021), the first of two at a position, with the frequency",
+        inputs={"x": "", "y": "", "p": "0..131072 constant", "f": "unit constant"},
+    ),
+    Entry(
+        "bilinear",
+        "(1 - s) * ((1 - t) * a + t * b) + s * ((1 - t) * c + t * d)",
+        "torch.nn.functional.grid_sample, between four",
+        inputs={"a": "", "b": "", "c": "", "d": "", "s": "unit constant", "t": "unit constant"},
+    ),
+)
+
 STEPS = (
+    Entry(
+        "adam_steps",
+        _steps("{p}", "g{t}"),
+        "Kingma & Ba (2015), three steps from moments of zero",
+        inputs=_THREE_STEPS,
+    ),
+    Entry(
+        "adam_steps_with_decay",
+        _steps("{p}", "g{t} + 0.01 * {p}"),
+        "torch.optim.Adam, whose decay is part of the gradient",
+        inputs=_THREE_STEPS,
+    ),
+    Entry(
+        "adamw_steps",
+        _steps("({p} - 0.00001 * {p})", "g{t}"),
+        "Loshchilov & Hutter (2019), whose decay is the rate's share of the parameter",
+        inputs=_THREE_STEPS,
+    ),
+    Entry(
+        "momentum_steps",
+        "p1 = p - 0.1 * g1; b = 0.9 * g1 + g2; p2 = p1 - 0.1 * b; p2 - 0.1 * (0.9 * b + g3)",
+        "Sutskever et al. (2013), as torch.optim.SGD has it, three steps",
+        inputs=_THREE_STEPS,
+    ),
     Entry(
         "adam",
         "p - 0.001 * ((0.9 * m + 0.1 * g) / 0.1) / (sqrt((0.999 * v + 0.001 * g * g) / 0.001) + 1e-8)",
@@ -210,6 +328,8 @@ GROUPS: Mapping[str, tuple[Entry, ...]] = {
     "elementary": ELEMENTARY,
     "reductions": REDUCTIONS,
     "losses": LOSSES,
+    "norms": NORMS,
+    "attention and places": ATTENTION,
     "steps": STEPS,
 }
 """All of them, in groups."""

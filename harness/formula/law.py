@@ -109,14 +109,23 @@ def measured_at_infinities(
     if values.shape != limit.shape:
         return compare(values, DoubleDouble(limit, np.zeros_like(limit)), 0.0, format_)
     with np.errstate(invalid="ignore", over="ignore"):
-        error = 2.0 * (of.written(arrays, format_) + 8.0 * format_.u * np.abs(limit) + 4.0 * format_.smallest)
+        # What the problem is sensitive to is seen beside the limit.
+        far = 4.0 * format_.log_max
+        beside = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
+        error = 2.0 * (of.written(arrays, format_) + of.attainable(beside, format_, np.where(known, limit, 0.0)))
         inside = np.isfinite(error) & (np.abs(limit) * (1.0 + 8.0 * format_.u) < format_.max)
     if of.value is not None:
         inside &= _has_values(of.value, arrays[:-1], limit.shape)
-    known = known & ~of.undefined(arrays) & (inside if finite else np.isinf(limit))
+    known = known & _has_infinity(arrays, limit.shape) & ~of.undefined(arrays) & (inside if finite else np.isinf(limit))
     expected = np.where(known, limit, values)
     reference = DoubleDouble(expected, np.zeros_like(expected))
     return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
+
+
+def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Whether an input is infinite in the row."""
+    rows = np.logical_or.reduce([np.isinf(x).reshape(len(x), -1).any(-1) for x in given])
+    return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
 
 
 def _has_values(of: Quantity, given: Sequence[Any], shape: tuple[int, ...]) -> Any:

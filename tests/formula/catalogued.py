@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from formula import catalogued_steps as of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -176,6 +177,42 @@ CATALOGUED = {
         lambda x, m, s: -(((x - m) / s) ** 2) / 2 - math.log(2 * math.pi) / 2,
     ),
     "adam": Catalogued(adam, adam_without_correction),
+    "adam_steps": Catalogued(of.steps_of(torch.optim.Adam), of.steps_of(torch.optim.Adam, betas=(0.9, 0.99))),
+    "adam_steps_with_decay": Catalogued(
+        of.steps_of(torch.optim.Adam, weight_decay=0.01), of.steps_of(torch.optim.AdamW, weight_decay=0.01)
+    ),
+    "adamw_steps": Catalogued(of.steps_of(torch.optim.AdamW), of.steps_of(torch.optim.Adam, weight_decay=0.01)),
+    "momentum_steps": Catalogued(
+        of.steps_of(torch.optim.SGD, lr=0.1, momentum=0.9),
+        of.steps_of(torch.optim.SGD, lr=0.1, momentum=0.9, dampening=0.1),
+    ),
+    "layer_norm_with_weight": Catalogued(of.layer_norm, of.layer_norm_whose_bias_is_scaled),
+    "rms_norm_with_weight": Catalogued(of.rms_norm, of.rms_norm_of_one_more),
+    "batch_norm": Catalogued(of.batch_norm, of.batch_norm_of_the_sample),
+    "batch_norm_in_evaluation": Catalogued(
+        of.batch_norm_in_evaluation, lambda x, m, v, w, b: (x - m) / (v.sqrt() + 1e-5) * w + b
+    ),
+    "running_mean": Catalogued(of.running_mean, lambda m, x: 0.1 * m + 0.9 * x.mean(-1)),
+    "running_variance": Catalogued(of.running_variance, lambda v, x: 0.9 * v + 0.1 * x.var(-1, correction=0)),
+    "attention": Catalogued(of.attention, lambda q, k, v: (torch.softmax(k, -1) * q[:, None] * v).sum(-1)),
+    "masked_attention": Catalogued(
+        of.attention, lambda q, k, v, keep: (torch.softmax(q[:, None] * k * keep, -1) * v).sum(-1)
+    ),
+    "rotary_at_position": Catalogued(
+        lambda x, y, p, f: x * torch.cos(p * f) - y * torch.sin(p * f),
+        lambda x, y, p, f: x * torch.cos(p.bfloat16().to(p.dtype) * f) - y * torch.sin(p.bfloat16().to(p.dtype) * f),
+    ),
+    "bilinear": Catalogued(of.bilinear, lambda a, b, c, d, s, t: of.bilinear(a, c, b, d, s, t)),
+    "embedding": Catalogued(
+        lambda x, t: x.gather(-1, t[:, None])[:, 0], lambda x, t: x.gather(-1, (t[:, None] - 1) % x.shape[-1])[:, 0]
+    ),
+    "masked_mean": Catalogued(
+        lambda x, keep: torch.where(keep, x, 0.0).sum(-1) / keep.sum(-1),
+        lambda x, keep: torch.where(keep, x, 0.0).mean(-1),
+    ),
+    "weighted_cross_entropy": Catalogued(
+        of.weighted_cross_entropy, lambda x, t, w: F.cross_entropy(x, t, reduction="none") + 0 * w[:, 0]
+    ),
     "moving_average": Catalogued(lambda x, y: 0.99 * x + 0.01 * y, lambda x, y: 0.99 * x + y),
     "rotary": Catalogued(lambda x, y, t: x * t.cos() - y * t.sin(), lambda x, y, t: x * t.cos() + y * t.sin()),
 }

@@ -1,0 +1,49 @@
+"""Norms with weight and bias, and the gradients in them: sums over the row, or of each entry."""
+
+from typing import Any
+
+import pytest
+import torch
+from formula.catalogued_steps import batch_norm, layer_norm, rms_norm
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+NORMS = {"batch_norm": batch_norm, "layer_norm_with_weight": layer_norm, "rms_norm_with_weight": rms_norm}
+
+
+def statuses(name: str, function: Any) -> dict[str, Status]:
+    """Of the gradients in weight and bias."""
+    laws = [f"gradient_in_{at}" for at in ("w", "b") if (name, at) != ("rms_norm_with_weight", "b")]
+    listed = jobs([Case(function, name)], laws=laws, dtypes=["float32"])
+    return {job.law.name: decide(job, examples=6, minimal=False, further=0).status for job in listed}
+
+
+class Averaged(torch.autograd.Function):
+    """The weight as it is, whose gradient is the batch's mean in place of its sum."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, batch: int) -> Tensor:  # type: ignore[override]
+        """Leave it."""
+        ctx.batch = batch
+        return w.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor, None]:
+        """Divide."""
+        return weights[0] / ctx.batch, None
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_gradients_in_weight_and_bias_are_kept(name: str) -> None:
+    """By torch's own."""
+    assert set(statuses(name, NORMS[name]).values()) == {Status.HOLDS}
+
+
+def test_a_mean_over_the_batch_is_no_sum() -> None:
+    """Of the gradients in the weight; the bias is right."""
+    broken = statuses("batch_norm", lambda x, w, b: batch_norm(x, Averaged.apply(w, x.shape[-1]), b))
+    assert broken == {"gradient_in_w": Status.BROKEN, "gradient_in_b": Status.HOLDS}

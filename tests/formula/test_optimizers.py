@@ -1,0 +1,31 @@
+"""Torch's optimizers in all variants that there are on this device keep their formula, and each other's they do not."""
+
+import pytest
+from formula.catalogued_steps import OPTIMIZERS, VARIANTS, Step, steps_of
+
+from harness.case import Case
+from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+
+def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
+    """Of the value, on ordinary numbers, and that it is finite."""
+    listed = jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
+    return {decide(job, examples=6, minimal=False, further=0).status for job in listed}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_variant_takes_the_steps(name: str, variant: str, dtype: str) -> None:
+    """As the formula has them, three from moments of zero."""
+    assert statuses(steps_of(OPTIMIZERS[name], **VARIANTS[variant]), name, dtype) == {Status.HOLDS}
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"), [("adam_steps_with_decay", "adamw_steps"), ("adamw_steps", "adam_steps_with_decay")]
+)
+def test_a_decay_in_another_place_is_another_optimizer(name: str, taken: str) -> None:
+    """Whatever the variant."""
+    assert Status.BROKEN in statuses(steps_of(OPTIMIZERS[taken], fused=True), name, "float32")
