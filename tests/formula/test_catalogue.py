@@ -25,7 +25,9 @@ LAWS = ("value", "finite", "gradient", "gradient_finite")
 def verdicts(name: str, function: Any, *, examples: int, stop: bool = False) -> list[Verdict]:
     """Decide those laws in float32; of a mutant no more than the first that breaks."""
     found = []
-    for job in jobs([Case(function, name)], laws=LAWS, dtypes=["float32"]):
+    for job in jobs([Case(function, name)], dtypes=["float32"]):
+        if job.law.name not in LAWS:
+            continue
         found.append(decide(job, examples=examples, minimal=False, further=0))
         if stop and found[-1].status is Status.BROKEN:
             break
