@@ -28,8 +28,8 @@ class Outcome(NamedTuple):
 def of_the_formula(trial: Trial) -> list[Job]:
     """The laws, those of the value first."""
     listed = jobs([trial.case], dtypes=trial.dtypes)
-    groups = GROUPS - trial.skips
-    return [job for job in listed if job.law.group in groups and job.law.name not in OF_ANY_CODE]
+    unasked = OF_ANY_CODE | trial.skips
+    return [job for job in listed if job.law.group in GROUPS - unasked and job.law.name not in unasked]
 
 
 def judged(trial: Trial, *, wrong: bool, examples: int | None = None) -> Outcome:

@@ -34,7 +34,7 @@ class Trial(NamedTuple):
     lossy
         Whether what breaks by hand is digits that are lost.
     skips
-        Groups of laws that are not asked.
+        Groups of laws, and laws, that are not asked.
     """
 
     case: Case
@@ -169,8 +169,16 @@ def controls() -> Iterator[Trial]:
             yield Trial(case, FLOATS, control.contract, skips=WITHOUT.get(case.name, frozenset()))
 
 
-WITHOUT = {"rounded.add": frozenset({"gradient", "special"})}
-"""Groups of laws for which a control was not made: one that is correctly rounded and has no backward pass."""
+_NO_GRADIENT = frozenset({"gradient", "special"})
+
+WITHOUT = {
+    "rounded.add": _NO_GRADIENT,
+    "rounded.sgd": _NO_GRADIENT,
+    "rounded.squared_error": frozenset({"gradient_in_b", "gradient_finite_in_b", "gradient_digits_not_lost_in_b"}),
+    "rounded.kl_divergence_of_probabilities": frozenset({"gradient_finite_in_q"}),
+}
+"""Groups of laws and laws for which a control was not made: it has no backward pass, or none for a second input, or
+says nothing of zero by zero, where the formula says zero."""
 
 NOT_SAID = {
     "fully_masked_row": "a row of which nothing is left: infinity less infinity",
