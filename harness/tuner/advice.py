@@ -40,7 +40,7 @@ class Advice:
     Parameters
     ----------
     batch_size
-        Samples of the batches that were looked at.
+        Samples of the batches that were looked at; fewer than a batch has where items take long.
     items_s
         Fetching the items one by one, and collating them.
     batch_s
@@ -88,6 +88,11 @@ class Advice:
         return self.batch_s if self.batch_s is not None and self.takes_batches else self.items_s
 
     @property
+    def waits(self) -> bool:
+        """Whether items are waited for rather than computed, so that more workers than cores may gain."""
+        return self.busy < 0.5
+
+    @property
     def rules_workers_out(self) -> bool:
         """Whether receiving a batch from a worker clearly takes longer than making it, or is of no use."""
         return self.copies or self.hop_s >= CLEARLY * self.made_s
@@ -112,7 +117,7 @@ class Advice:
         if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
             return ""
         item = f"an item takes {_us(self.items_s / self.batch_size)}"
-        if self.busy < 0.5:
+        if self.waits:
             return f"{item}, most of it waiting, not computing: workers beyond the number of cores are worth a try"
         return (
             f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times what gathering its bytes "
@@ -140,7 +145,7 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     dataset
         Map-style, or an iterable one of torch's.
     batch_size
-        Samples of the batches that are looked at.
+        Samples of a batch; fewer are looked at where they take long.
     cores
         Cores that may be used.
     step_s
@@ -157,7 +162,7 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
             return default_collate(dataset.__getitems__(indices))
         return default_collate([dataset[index] for index in indices])
 
-    items = fetch_items()
+    items, batch_size = _enough(fetch_items, indices)
     obstacle = _obstacle(dataset, indices, items, fetch_items)
     items_s, busy = _timed(fetch_items)
     batch_s = None if obstacle else _timed(lambda: dataset[indices])[0]
@@ -165,13 +170,26 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
     return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop_s(items), cores, step_s)
 
 
+def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, int]:
+    """Shorten a list of indices to as many as show what items cost without taking long; return those items too."""
+    every, number = list(indices), 1
+    while True:
+        indices[:] = every[:number]
+        began = time.perf_counter()
+        items = fetch_items()
+        if number == len(every) or time.perf_counter() - began >= _ENOUGH_S / 2:
+            return items, number
+        number = min(4 * number, len(every))
+
+
 def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float | None) -> Advice:
     """Look at a data set that has no indices: the batches of its beginning."""
+    places = list(range(batch_size))
 
     def fetch_items() -> Any:
-        return default_collate(list(islice(dataset, batch_size)))
+        return default_collate(list(islice(dataset, len(places))))
 
-    items = fetch_items()
+    items, batch_size = _enough(fetch_items, places)
     items_s, busy = _timed(fetch_items)
     gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
     first = list(islice(DataLoader(dataset, batch_size, num_workers=2), 2))

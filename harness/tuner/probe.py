@@ -42,6 +42,7 @@ class LoaderProbe:
         self.dataset = dataset
         self.most_workers = MOST_WORKERS * cores if most_workers is None else most_workers
         self._open: dict[Choice, LoaderReading] = {}
+        self._batch_s: dict[Choice, float] = {}
 
     def __enter__(self) -> "LoaderProbe":
         return self
@@ -61,7 +62,8 @@ class LoaderProbe:
         began = time.perf_counter()
         if choice in self._open:
             reading = self._open[choice] = self._open.pop(choice)  # now the last to end
-            samples, wall_s = _slice(reading, choice, seconds, skip=choice.ahead + 1)
+            _empty(reading, choice, self._batch_s[choice])
+            samples, wall_s = _slice(reading, choice, seconds, skip=0)
         else:
             reading = self._opened(choice)
             first_s = reading.start().first_batch_s
@@ -70,6 +72,7 @@ class LoaderProbe:
             else:
                 skip = choice.workers if first_s < seconds else 0
                 samples, wall_s = _slice(reading, choice, seconds, skip=skip)
+        self._batch_s[choice] = choice.batch_size * wall_s / samples
         return Measured(samples, wall_s, time.perf_counter() - began)
 
     def _in_a_batch(self, choice: Choice) -> int:
@@ -84,6 +87,13 @@ class LoaderProbe:
 
     def _close(self, choice: Choice) -> None:
         self._open.pop(choice).close()
+
+
+def _empty(reading: LoaderReading, choice: Choice, batch_s: float) -> None:
+    """Read what workers have laid ready, up to the first batch that is waited for, which takes as long as one does."""
+    for _ in range(choice.ahead + 1):
+        if reading.steady(batches=1).wall_s >= batch_s / 2:
+            return
 
 
 def _slice(reading: LoaderReading, choice: Choice, seconds: float, *, skip: int) -> tuple[int, float]:

@@ -72,7 +72,7 @@ class LoaderSearchSettings:
     Parameters
     ----------
     cores
-        Cores that may be used.
+        Workers that may be at work at once: the cores, or more where they wait.
     budget_s
         Seconds after which it ends with the best so far; none where absent.
     slice_s
@@ -213,11 +213,17 @@ class LoaderSearch:
     def _look(self, choice: Choice, seconds: float) -> float:
         """Measure a slice and return its rate; the search is over where there is no time left for it."""
         budget_s = self.settings.budget_s
-        if budget_s is not None and self._slices and self.spent_s >= budget_s:
+        if budget_s is not None and self._slices and self.spent_s + self._foreseen_s(choice, seconds) > budget_s:
             raise _SearchEnd(Reason.BUDGET)
         measured = self._measure(choice, seconds)
         self._slices.setdefault(choice, []).append(measured)
         return measured.rate
+
+    def _foreseen_s(self, choice: Choice, seconds: float) -> float:
+        """What a slice will take: as long as the last of the same choice, or the longest of the same batch size."""
+        alike = [slices for other, slices in self._slices.items() if other.batch_size == choice.batch_size]
+        known = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in alike]
+        return max([seconds, *(measured.spent_s for measured in known[-1:])])
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
         """Look at the cheapest first, and end the search with one that surely keeps ahead."""

@@ -19,6 +19,9 @@ from harness.tuner.step import Step, step_s
 LOOP_S = 1.0
 """Seconds for which the training loop is run with the choice."""
 
+ENDING = 0.04
+"""Share of the time that is left for ending workers."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -118,8 +121,11 @@ class Tuning:
         with LoaderProbe(self.dataset, cores=self.cores) as probe:
             choices = self._choices()
             loop_s = 0.0 if self.step is None else 2 * LOOP_S
-            left_s = max(self.seconds - loop_s - (time.perf_counter() - began), 0.0)
-            settings = LoaderSearchSettings(cores=self.cores, budget_s=left_s, step_s=self.step_s, seed=self.seed)
+            left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - began), 0.0)
+            assert self.advice is not None
+            # Where items are waited for, cores are no limit.
+            at_once = max(self.wish.workers) if self.advice.waits else self.cores
+            settings = LoaderSearchSettings(cores=at_once, budget_s=left_s, step_s=self.step_s, seed=self.seed)
 
             def measure(choice: Choice, seconds: float) -> Measured:
                 self.looked_at = choice

@@ -34,6 +34,9 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         if tuned:
             medians = f"{statistics.median(rates):.1%} of the best rate in {statistics.median(times):.1%} of the time"
             lines.append(f"{whole.case}: medians of {len(tuned)} runs: {medians}")
+        if ruled := whole.shares_of_rules():
+            shares = ", ".join(f"{rule} {share:.1%}" for rule, share in ruled.items())
+            lines.append(f"{whole.case}: rules of thumb: {shares}")
     console.print(table)
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -1,0 +1,8 @@
+"""``python -m regret [NAMES]`` in ``tests/``: how near the tuner comes to the best loader, and how soon."""
+
+import sys
+
+from regret.judging import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""The tuner on data sets on paper: that the paper is as loaders are, and that the tuner reaches what it is held to.
+
+All of them, from more seeds, is ``python -m regret``.
+"""
+
+import pytest
+from regret.judging import HELD_APART, JUDGED_ON, choices, judged, main, rates, ruled
+from regret.world import Costs, on_paper, rate
+
+from harness.tuner.advice import examine
+from harness.tuner.configuration import Choice, LoaderKind
+
+
+def test_on_paper_waiting_gains_from_workers_beyond_the_cores_and_computing_does_not() -> None:
+    """Items that cost nothing only lose by them; where a batch is asked for at once, a larger one gains."""
+    waits, computes, cheap = Costs(waits=1e-3), Costs(computes=1e-3), Costs(computes=1e-7)
+    assert rate(waits, Choice(32, 4)) == pytest.approx(4000, rel=0.05)
+    assert rate(computes, Choice(32, 2)) == pytest.approx(2000, rel=0.1)
+    assert rate(computes, Choice(32, 4)) == pytest.approx(2000, rel=0.1)
+    assert rate(cheap, Choice(32)) > 2 * rate(cheap, Choice(32, 2))
+    asks = HELD_APART["asked at once"]
+    assert rate(asks, Choice(512)) > 10 * rate(asks, Choice(32))
+
+
+def test_time_passes_on_paper_alone() -> None:
+    """The look at a data set of seconds a batch is over at once, and is paid for by the clock."""
+    with on_paper(HELD_APART["slow store"], 0) as items:
+        advice = examine(items, 512, cores=2)
+        assert 0.2 < items.clock.now < 1.5
+    assert advice.waits
+    assert advice.items_s / advice.batch_size == pytest.approx(2e-3, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["wide", "slow store", "words", "drawn 3"])
+def test_the_tuner_reaches_what_it_is_held_to(name: str) -> None:
+    """Of the named ones and those drawn at random, one of each kind."""
+    costs = JUDGED_ON[name]
+    run = judged(costs, rates(costs), seed=0)
+    assert run.reaches_both, run
+
+
+def test_rules_of_thumb_are_given_the_batch_size_that_suits_them() -> None:
+    """And are judged by the same rates; where a batch can be fetched at once, that is among them."""
+    costs = HELD_APART["rows"]
+    known = rates(costs)
+    assert {choice.kind for choice in choices(costs)} == set(LoaderKind)
+    assert ruled(known, 2) < 0.2
+    slow = rates(HELD_APART["slow store"])
+    assert ruled(slow, 2) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_tuner_that_misses_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The control: one that looks at few workers only, and never around the leader."""
+    monkeypatch.setattr("regret.judging.SEEDS", 1)
+    monkeypatch.setattr("harness.tuner.search.LoaderSearch._around", lambda *_: ())
+    monkeypatch.setattr("harness.tuner.tuning.max", min, raising=False)
+    assert main(["slow store"]) == 1
+    assert "on 0 of 1 data sets" in capsys.readouterr().out
