@@ -26,18 +26,17 @@ from harness.calling import watch, wire
 from harness.calling.surroundings import GoneError
 from harness.error import UsageError
 from harness.record import Fault
+from harness.work.fork_server import STARTER, surroundings
+from harness.work.forked import Second
 from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
-from harness.work.program import STARTER, program
+from harness.work.program import program
 
 UNASKED = "writes into files that it has not opened"
 """What is said of whoever answers without being asked."""
 
 STRAYS = "starts a process and leaves it to itself"
 """What is said of whoever leaves processes."""
-
-SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
-"""Beginnings of the names of variables that would say what the process is for."""
 
 _GRACE_S = 1.0
 _FORK_S = 30.0
@@ -85,14 +84,19 @@ class Child:
         Under which the code runs.
     setup
         What is to be loaded, as the callee takes it.
+    second
+        A process that waits to be the first that is asked.
     reaps
         Whether this process has no children of its own beside, so that those which it comes to have are strays.
     """
 
-    def __init__(self, limits: Limits, setup: Mapping[str, Any], *, reaps: bool = False) -> None:
+    def __init__(
+        self, limits: Limits, setup: Mapping[str, Any], second: Second | None = None, *, reaps: bool = False
+    ) -> None:
         self._limits, self._setup, self._reaps = limits, dict(setup), reaps
         self._sandbox = shlex.split(limits.sandbox or "")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._second = second
+        self._process: Second | subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._server: int | None = None
         self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
@@ -121,15 +125,7 @@ class Child:
         for end in (here, there):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
         self._control = here
-        command = [*self._sandbox, sys.executable, "-P", "-c", STARTER]
-        self._process = subprocess.Popen(
-            command,
-            stdin=there.fileno(),
-            stdout=self._printed,
-            stderr=self._printed,
-            start_new_session=True,
-            env=self._environment(),
-        )
+        self._process = self._begun(there.fileno())
         there.close()
         self._allowed = replace(self._allowed, until=time.monotonic() + self._limits.load_s)
         try:
@@ -151,18 +147,22 @@ class Child:
             self.close()
             raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
 
-    def _environment(self) -> dict[str, str]:
-        own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
+    def _begun(self, stdin: int) -> Second | subprocess.Popen[bytes]:
+        """Return the process: the one that waits, or a fresh one."""
         cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
-        usual = {
-            # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-            "SYMPY_GROUND_TYPES": "python",
-            "TORCHINDUCTOR_CACHE_DIR": str(cache),
-        }
-        return {**usual, **own, "TMPDIR": self._folder}
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **surroundings(), "TMPDIR": self._folder}
+        if self._second is not None:
+            second, self._second = self._second, None
+            second.begin(STARTER, stdin, self._printed.fileno(), environment)
+            return second
+        return subprocess.Popen(
+            [*self._sandbox, sys.executable, "-P", "-c", STARTER],
+            stdin=stdin,
+            stdout=self._printed,
+            stderr=self._printed,
+            start_new_session=True,
+            env=environment,
+        )
 
     def close(self) -> None:
         """End it, and what it has started."""

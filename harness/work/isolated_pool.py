@@ -20,6 +20,8 @@ from typing import Any, Self
 from harness.error import UsageError
 from harness.record import Fault
 from harness.work.answer import Answer
+from harness.work.fork_server import SERVER
+from harness.work.forked import Forked
 from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.plan import Document, Plan, to_document
@@ -130,7 +132,7 @@ class _Worker:
     plan: Plan
     limits: Limits
     folder: str | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | subprocess.Popen[bytes] | None = None
     retired: bool = False
 
     def start(self) -> None:
@@ -139,9 +141,11 @@ class _Worker:
         self.received = b""
         self.pieces: list[Document] | None = None
         self.called: set[str] = set()
-        self.process = subprocess.Popen(
+        # A sandbox begins with a program of its own.
+        in_pairs = not self.limits.sandbox
+        self.process = SERVER.forked(_WORKER, self.printed, folder=self.folder, in_pairs=in_pairs) or subprocess.Popen(
             # Without the working directory on the path, so that no file in it stands in for a module of ours.
-            [sys.executable, "-P", "-c", _WORKER],
+            [sys.executable, "-P", "-c", _WORKER.replace("SECOND", "None")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,
@@ -194,7 +198,11 @@ class _Worker:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        # It may not lead a group yet.
+        self.process.kill()
         self.process.wait()
+        if isinstance(self.process, Forked):
+            self.process.close()
         for stream in (self.process.stdin, self.process.stdout, self.printed):
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
@@ -268,7 +276,7 @@ class _Worker:
         return line
 
 
-_WORKER = "import gc; gc.disable(); from harness.work.worker import main; main()"
+_WORKER = "import gc; gc.disable(); from harness.work.worker import main; main(SECOND)"
 """Nothing of what is imported is garbage, and looking for some takes a fifth of the time; ``main`` looks again."""
 
 _MARGIN_S = 2.0

@@ -32,12 +32,6 @@ MODULES = (
 )
 """What the process knows, each after those that it imports; of our packages only the names."""
 
-STARTER = (
-    "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
-    "exec(l.recv(n,s.MSG_WAITALL))"
-)
-"""What the interpreter is given on its command line: nothing of what is imported is garbage until it is all there."""
-
 _LOADER = """
 import json, sys, types
 def load(name, sources, line):

@@ -1,8 +1,8 @@
 """A process that does one piece of work after the other, and may be lost at any: foreign code is called for it.
 
-It is a fresh interpreter, not a fork: a fork of a process that has used torch's threads may hang, and would share with
-the side that reports what foreign code is to be kept away from. Both sides speak lines of JSON, so that nothing which
-comes from there is ever executed here.
+It is a fresh interpreter, or a fork of one that knows nothing but torch. A fork of the side that reports may hang where
+torch has used threads, and would share with it what foreign code is to be kept away from. Both sides speak lines of
+JSON, so that nothing which comes from there is ever executed here.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ import psutil
 from harness.calling import watch
 from harness.error import UsageError
 from harness.record import Fault
+from harness.work.forked import Second
 from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.work.plan import InPlaceError, Pieces, Plan, from_document
@@ -33,12 +34,18 @@ PARENT_S = 1.0
 """Seconds after which it is noticed that the other side is gone."""
 
 
-def main() -> None:
-    """Read what to do from standard input, and answer on standard output, until there is no more to read."""
+def main(second: tuple[int, int] | None = None) -> None:
+    """Read what to do from standard input, and answer on standard output, until there is no more to read.
+
+    Parameters
+    ----------
+    second
+        Number and line of a process that can be the first in which somebody's code is called.
+    """
     requests, answers = _lines()
     code = 1
     try:
-        _converse(requests, answers)
+        _converse(requests, answers, None if second is None else Second(*second))
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
@@ -49,11 +56,11 @@ def main() -> None:
         os._exit(code)
 
 
-def _converse(requests: IO[str], answers: IO[str]) -> None:
+def _converse(requests: IO[str], answers: IO[str], second: Second | None) -> None:
     setup = json.loads(requests.readline())
     limits = Limits(**setup["limits"])
     try:
-        hands = _hands(from_document(setup["plan"]), limits)
+        hands = _hands(from_document(setup["plan"]), limits, second)
         about = list(hands.pieces.about())
         hands.prepare()
         _say(answers, "ready", about)
@@ -81,11 +88,13 @@ class _Hands(Protocol):
         """Do one piece, and return what is said of it."""
 
 
-def _hands(plan: Plan, limits: Limits) -> _Hands:
+def _hands(plan: Plan, limits: Limits, second: Second | None) -> _Hands:
     """Code of somebody else's is called in a process of its own wherever the plan can do with what comes of that."""
     if getattr(plan, "apart", False) and plan.is_foreign:
         with contextlib.suppress(InPlaceError):
-            return _Apart(plan, limits)
+            return _Apart(plan, limits, second)
+    if second is not None:
+        second.end()
     return _InPlace(plan, limits)
 
 
@@ -98,16 +107,18 @@ class _Apart:
         What to do.
     limits
         Under which the code runs.
+    second
+        A process in which it can be called.
     """
 
-    def __init__(self, plan: Plan, limits: Limits) -> None:
+    def __init__(self, plan: Plan, limits: Limits, second: Second | None) -> None:
         from harness.work.child import Child
         from harness.work.elsewhere import Elsewhere, setup
 
         self._limits = limits
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
         loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))
-        self._child = Child(limits, loaded, reaps=True)
+        self._child = Child(limits, loaded, second, reaps=True)
         self._case = ""
         try:
             self.pieces: Pieces = plan.load(Elsewhere(self._child))  # type: ignore[call-arg]

@@ -15,6 +15,7 @@ from samples.command import Command, Done
 from harness.loading.fault import LoadingError
 from harness.tuner.configuration import Choice
 from harness.tuner.tuning import Tuning, Wish
+from harness.work.fork_server import SERVER
 
 SETS = """
 import os, time
@@ -76,8 +77,8 @@ def command(workplace: Path, harness_command: Command) -> Command:
 
 
 def _children() -> list[psutil.Process]:
-    """Processes of ours that still run, those that serve ``multiprocessing`` as long as we live left aside."""
-    found = psutil.Process().children(recursive=True)
+    """Processes of ours that still run, those that serve as long as we live left aside."""
+    found = [one for one in psutil.Process().children(recursive=True) if one.pid != SERVER.pid]
     return [one for one in found if "multiprocessing.resource_tracker" not in " ".join(one.cmdline())]
 
 

@@ -1,0 +1,170 @@
+"""The process that has imported torch and forks the workers, from outside: torch is imported once for all of them.
+
+A fork of the process that asks would share with foreign code what is to be kept from it, and may hang where torch has
+used threads; this one has a single thread, and knows nothing but torch. Where there is no such process, as on other
+systems than Linux, workers are fresh interpreters.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from harness.work.forked import CODE, Forked
+
+SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
+"""Beginnings of the names of variables that would say what a process is for."""
+
+STARTER = (
+    "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
+    "exec(l.recv(n,s.MSG_WAITALL))"
+)
+"""What the interpreter is given on its command line: nothing of what is imported is garbage until it is all there."""
+
+_USUAL = {
+    # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "SYMPY_GROUND_TYPES": "python",
+}
+
+_GRACE_S = 5.0
+
+
+def surroundings() -> dict[str, str]:
+    """The variables of a process that is not to know what it is for."""
+    own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
+    return {**_USUAL, **own}
+
+
+class ForkServer:
+    """The process, started when it is first needed and anew where the variables have changed.
+
+    Notes
+    -----
+    It ends with this process, or when nobody has asked it for a minute and nothing that it forked is left.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._begun: tuple[int, dict[str, str]] | None = None
+        self._left: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """Its number, where there is one."""
+        return None if self._process is None else self._process.pid
+
+    def forked(self, text: str, printed: IO[bytes], *, folder: str | None, in_pairs: bool) -> Forked | None:
+        """Fork a process that executes a text, or say that it cannot be.
+
+        Parameters
+        ----------
+        text
+            Python, in which ``SECOND`` becomes the number and the line of a second process, or ``None``.
+        printed
+            Where it prints errors to.
+        folder
+            Its working directory; this process's where absent.
+        in_pairs
+            Whether there is to be a second process, of which it is the parent and which has imported nothing but torch.
+        """
+        if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+            return None
+        with self._lock:
+            for _ in range(2):
+                with contextlib.suppress(OSError):
+                    return self._ask(text, printed, folder or str(Path.cwd()), in_pairs=in_pairs)
+                # It has ended for want of questions, or was ended by somebody.
+                self._leave()
+        return None
+
+    def _ask(self, text: str, printed: IO[bytes], folder: str, *, in_pairs: bool) -> Forked:
+        begun = os.getpid(), surroundings()
+        if self._begun != begun:
+            self._leave()
+        line = self._line or self._start(begun)
+        (told, stdin), (stdout, answers), (status, ended) = os.pipe(), os.pipe(), socket.socketpair()
+        try:
+            socket.send_fds(line, [b"2" if in_pairs else b"1"], [told, answers, printed.fileno(), ended.fileno()])
+            pid = line.recv(CODE, socket.MSG_WAITALL)
+            if len(pid) < CODE:
+                raise ConnectionError
+        except BaseException:
+            for end in (stdin, stdout):
+                os.close(end)
+            status.close()
+            # Whatever it answers yet is no answer to the next question.
+            self._leave()
+            raise
+        finally:
+            for end in (told, answers):
+                os.close(end)
+            ended.close()
+        process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
+        document = json.dumps({"text": text, "folder": folder, "environment": dict(os.environ)}).encode()
+        # One that is lost already says so by its answer.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(len(document).to_bytes(CODE, "little") + document)
+            process.stdin.flush()
+        return process
+
+    def _start(self, begun: tuple[int, dict[str, str]]) -> socket.socket:
+        here, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", STARTER],
+                stdin=there.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=begun[1],
+            )
+        self._line, self._begun = here, begun
+        text = f"exec((lambda m: (exec({_source()!r}, m), m['serve'](l.detach()))[1])({{'__name__': 'm'}}))".encode()
+        here.sendall(len(text).to_bytes(CODE, "little") + text)
+        if here.recv(1) != b"\1":
+            raise ConnectionError
+        return here
+
+    def _leave(self) -> None:
+        """Ask it no more; what it has forked is its own to the end."""
+        if self._process is not None and self._line is not None:
+            if self._begun is not None and self._begun[0] == os.getpid():
+                self._left.append((self._process, self._line))
+            else:
+                # It belongs to the process of which this one is a fork.
+                self._line.close()
+                self._process.returncode = 0
+        self._process = self._line = self._begun = None
+
+    def close(self) -> None:
+        """End it, and what is left of others."""
+        self._leave()
+        for process, line in self._left:
+            line.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_S)
+        self._left.clear()
+
+
+def _source() -> str:
+    spec = find_spec("harness.work.forking")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+SERVER = ForkServer()
+"""Whom the workers of this process are forked of."""

@@ -1,0 +1,134 @@
+"""A process that has imported torch and forks for whoever asks, from inside; it knows nothing of the instrument.
+
+Its text is sent to a fresh interpreter, as that of the callee is, and imports nothing of ours. For each question it
+forks a process, and that one forks a second before it learns what it is for: the second has torch and no more, and
+waits for a program of its own. An exit code is written to whoever waits for it.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+from typing import Any
+
+_IDLE_S = 60.0
+_PR_SET_PDEATHSIG = 1
+_MANY = 2**30
+
+
+def serve(descriptor: int) -> str:
+    """Fork for each question on a line; return, in what was forked, the text that it is to execute."""
+    line = socket.socket(fileno=os.dup(descriptor))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+    import torch
+
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    may = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
+    line.sendall(bytes([may]))
+    living: dict[int, tuple[int, int]] = {}
+    ended: dict[int, int] = {}
+    while may:
+        watched: list[Any] = [line, *living, *ended]
+        ready = select.select(watched, [], [], _IDLE_S)[0]
+        if not (ready or living or ended):
+            break
+        for handle in living.keys() & set(ready):
+            pid, status = living.pop(handle)
+            os.close(handle)
+            _report(pid, status)
+            ended[status] = pid
+        for status in ended.keys() & set(ready):
+            # Its number is nobody else's as long as there is somebody who may end it.
+            os.waitpid(ended.pop(status), 0)
+            os.close(status)
+        if line in ready:
+            asked, given, *_ = socket.recv_fds(line, 1, 4)
+            if len(given) < 4:
+                break
+            *streams, status = given
+            pid = os.fork()
+            if not pid:
+                line.detach()
+                return _begun(streams, in_pairs=asked == b"2")
+            living[os.pidfd_open(pid)] = pid, status
+            for stream in streams:
+                os.close(stream)
+            line.sendall(pid.to_bytes(8, "little"))
+    os._exit(0)
+
+
+def _report(pid: int, status: int) -> None:
+    """Write the exit code, and leave the process to whoever asks no more."""
+    result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert result is not None
+    code = result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+    with contextlib.suppress(OSError):
+        os.write(status, code.to_bytes(8, "little", signed=True))
+
+
+def _begun(streams: list[int], *, in_pairs: bool) -> str:
+    """Become a process of its own, and learn of what."""
+    os.setsid()
+    for own, stream in enumerate(streams):
+        os.dup2(stream, own)
+    second = "None"
+    kept = 2
+    if in_pairs:
+        here, there = socket.socketpair()
+        pid = os.fork()
+        if not pid:
+            here.detach()
+            return _waiting(there.detach())
+        there.close()
+        kept = here.detach()
+        second = f"({pid}, {kept})"
+    os.closerange(3, max(3, kept))
+    os.closerange(kept + 1, _MANY)
+    told = json.loads(_read(0, int.from_bytes(_read(0, 8), "little")))
+    os.chdir(told["folder"])
+    os.environ.clear()
+    os.environ.update(told["environment"])
+    text: str = told["text"]
+    return text.replace("SECOND", second)
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    read = b""
+    while len(read) < count:
+        more = os.read(descriptor, count - len(read))
+        if not more:
+            os._exit(0)
+        read += more
+    return read
+
+
+def _waiting(own: int) -> str:
+    """Wait for the streams and the surroundings, in a process of which nothing is known yet."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.dup2(own, 3)
+    os.closerange(4, _MANY)
+    line = socket.socket(fileno=3)
+    header, given, *_ = socket.recv_fds(line, 8, 2)
+    if len(given) < 2:
+        os._exit(0)
+    told = json.loads(_read(line.fileno(), int.from_bytes(header, "little")))
+    for own_stream, stream in zip((0, 1, 2), (given[0], given[1], given[1]), strict=True):
+        os.dup2(stream, own_stream)
+    line.detach()
+    os.closerange(3, _MANY)
+    os.setsid()
+    os.chdir(told["folder"])
+    os.environ.update(told["environment"])
+    text: str = told["text"]
+    return text

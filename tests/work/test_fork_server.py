@@ -1,0 +1,157 @@
+"""The process that forks workers: torch is imported once, and of what is told one the others know nothing."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.work import fork_server
+from harness.work.fork_server import SERVER, ForkServer
+from harness.work.forked import Forked
+
+AS_TOLD = "import json, os; print(json.dumps([os.getppid(), os.getcwd(), os.environ.get('HARNESS_SEEN')]), flush=True)"
+
+FIRST = """
+import json, os, sys
+sys.path.insert(0, PACKAGE)
+from harness.work.forked import Second
+printed = os.open('printed', os.O_RDWR | os.O_CREAT)
+second = Second(*SECOND)
+second.begin(WAITING, os.open(os.devnull, os.O_RDONLY), printed, {'TMPDIR': 'its own'})
+print(json.dumps(second.wait()), flush=True)
+"""
+
+WAITING = """
+import json, os, sys, traceback
+facts = {
+    'modules': [name for name in sys.modules if 'harness' in name],
+    'torch': 'torch' in sys.modules,
+    'folder': [os.getcwd(), os.environ['TMPDIR']],
+    'signs': [name for name in os.environ if name.startswith(('HARNESS', 'PYTEST'))],
+    'initial signs': 'HARNESS' in open('/proc/self/environ').read(),
+    'globals': sorted(name for name in globals() if not name.startswith('__')),
+    'streams': [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)],
+    'open': sorted(map(int, os.listdir('/proc/self/fd'))),
+    'frames': [frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._getframe())],
+    'leads': os.getsid(0) == os.getpid(),
+}
+print(json.dumps(facts), flush=True)
+os._exit(3)
+"""
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[ForkServer]:
+    """A server that no other test asks."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = False) -> Forked:
+    """Fork, as there can be no doubt of here."""
+    with tempfile.TemporaryFile() as printed:
+        process = server.forked(text, printed, folder=str(folder), in_pairs=in_pairs)
+    assert process is not None
+    return process
+
+
+def ended(process: Forked) -> tuple[bytes, int]:
+    """What it said, and its exit code."""
+    with process.stdin, process.stdout:
+        said, code = process.stdout.read(), process.wait()
+    process.close()
+    return said, code
+
+
+def test_all_are_forked_of_one_process_and_told_apart(
+    own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folder and variables are those of the moment; a variable of ours makes no other server."""
+    for value in ("1", "2"):
+        folder = tmp_path / value
+        folder.mkdir()
+        monkeypatch.setenv("HARNESS_SEEN", value)
+        said, code = ended(forked(own, AS_TOLD, folder))
+        assert (json.loads(said), code) == ([own.pid, str(folder), value], 0)
+
+
+@pytest.mark.parametrize(("text", "code"), [("import os; os._exit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
+def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
+    """By an exit code or a signal; its number is nobody else's until it is let go."""
+    process = forked(own, text, tmp_path)
+    assert process.wait() == process.poll() == code
+    os.kill(process.pid, 0)
+    ended(process)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: ForkServer, tmp_path: Path) -> None:
+    """As a process that was started."""
+    process = forked(own, "import time; time.sleep(60)", tmp_path)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.01)
+    assert process.poll() is None
+    process.kill()
+    assert ended(process) == (b"", -signal.SIGKILL)
+
+
+def test_the_second_has_torch_and_nothing_that_the_first_is_told(
+    own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No variable of ours, no module, no stream but its own."""
+    monkeypatch.setenv("HARNESS_SEEN", "1")
+    text = FIRST.replace("PACKAGE", repr(str(Path(fork_server.__file__).parents[2])))
+    said, code = ended(forked(own, text.replace("WAITING", repr(WAITING)), tmp_path, in_pairs=True))
+    assert (json.loads(said), code) == (3, 0)
+    printed = str(tmp_path / "printed")
+    assert json.loads(Path(printed).read_text(encoding="utf-8")) == {
+        "modules": [],
+        "torch": True,
+        "folder": [str(tmp_path), "its own"],
+        "signs": [],
+        "initial signs": False,
+        # Those of what the interpreter is started with, and of this text.
+        "globals": ["gc", "json", "l", "n", "os", "s", "sys", "traceback"],
+        "streams": [os.devnull, printed, printed],
+        # The last is that of the folder that is being listed.
+        "open": [0, 1, 2, 3],
+        "frames": ["<module>"] * 3,
+        "leads": True,
+    }
+
+
+def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables(
+    own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the former had forked lives on, and is said to be killed where nobody knows how it ended."""
+    ended(forked(own, AS_TOLD, tmp_path))
+    first, process = own.pid, forked(own, "import time; time.sleep(60)", tmp_path)
+    monkeypatch.setenv("OF_SOMEBODY", "1")
+    other, *_ = json.loads(ended(forked(own, AS_TOLD, tmp_path))[0])
+    assert first is not None
+    assert other == own.pid != first
+    assert process.poll() is None
+    os.kill(first, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
+    ended(process)
+    os.kill(other, signal.SIGKILL)
+    assert json.loads(ended(forked(own, AS_TOLD, tmp_path))[0])[0] == own.pid not in {first, other}
+
+
+def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers are started then."""
+    monkeypatch.delattr(os, "pidfd_open")
+    with tempfile.TemporaryFile() as printed:
+        assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None
