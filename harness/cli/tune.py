@@ -145,6 +145,8 @@ def _run(tuning: "Tuning", target: str) -> bool:
             for standing in tuning.run():
                 best = f"{standing.best}: {standing.rate.point:,.0f} samples/s"
                 bar.update(task, completed=round(tuning.spent_s), description=f"best so far: {best}")
+            bar.update(task, description="where the time of a batch goes")
+            tuning.close_budget()
     except KeyboardInterrupt:
         return True
     except LoadingError as error:

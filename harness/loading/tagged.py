@@ -18,6 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from harness.loading.source import is_map_style
+from harness.loading.wrapper import Wrapper, exchange
 
 
 @dataclass(frozen=True)
@@ -108,26 +109,11 @@ class Injection:
             raise InjectedError("a sample was made to raise")
 
 
-class _Wrapper:
-    """A data set in place of another, which has all else of it: its class too, for loaders that ask for their own."""
+class _Tagging(Wrapper):
+    """A data set in place of another, which counts what it reads and lets go wrong what is to."""
 
     def __init__(self, dataset: Any, injection: Injection | None) -> None:
-        self.__dict__.update(_inner=dataset, _injection=injection, _sources=None, _count=0)
-
-    @property  # type: ignore[misc]  # an object may say of what class it is, as mocks do
-    def __class__(self) -> Any:
-        return type(self.__dict__["_inner"]) if "_inner" in self.__dict__ else _Wrapper
-
-    def __reduce__(self) -> Any:
-        return _again, (type(self), dict(self.__dict__))  # what has another class is not sent to workers otherwise
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_inner" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._inner, name, value)
+        super().__init__(dataset, _injection=injection, _sources=None, _count=0)
 
     def _reads(self, number: int = 1) -> None:
         """Count what is read, and let go wrong what is to."""
@@ -142,13 +128,7 @@ class _Wrapper:
         return states_of(self._sources)
 
 
-def _again(kind: type[_Wrapper], state: dict[str, Any]) -> _Wrapper:
-    wrapper = kind.__new__(kind)
-    wrapper.__dict__.update(state)
-    return wrapper
-
-
-class TaggedMap(_Wrapper, Dataset[Any]):
+class TaggedMap(_Tagging, Dataset[Any]):
     """The samples of a map-style data set, tagged."""
 
     def __len__(self) -> int:
@@ -173,7 +153,7 @@ class TaggedBatches(TaggedMap):
         return _Tagged(_tags(list(indices), _drawn(before, self._states())), fetched)
 
 
-class TaggedStream(_Wrapper, IterableDataset[Any]):
+class TaggedStream(_Tagging, IterableDataset[Any]):
     """The samples of an iterable data set, tagged."""
 
     def __iter__(self) -> Iterator[_Tagged]:
@@ -206,15 +186,15 @@ def can_be_tagged(loader: Any) -> bool:
 def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "DataLoader[Any]":
     """Change a loader so that it yields :class:`TaggedBatch`; it is changed for good."""
     dataset = loader.dataset
-    if isinstance(dataset, _Wrapper):
-        dataset = dataset._inner
+    if isinstance(dataset, _Tagging):
+        dataset = dataset.inner
     if not is_map_style(dataset):
         wrapper: Any = TaggedStream(dataset, injection)
     elif getattr(dataset, "__getitems__", None):
         wrapper = TaggedBatches(dataset, injection)
     else:
         wrapper = TaggedMap(dataset, injection)
-    _exchange(loader, wrapper)
+    exchange(loader, dataset=wrapper)
     if not isinstance(loader.collate_fn, _Collate):
         loader.collate_fn = _Collate(loader.collate_fn)
     return loader
@@ -222,22 +202,18 @@ def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "Da
 
 def with_data_set(loader: "DataLoader[Any]", dataset: Any) -> "DataLoader[Any]":
     """Give a loader another data set, for good."""
-    _exchange(loader, dataset)
+    exchange(loader, dataset=dataset)
     return loader
 
 
 def untagged(loader: "DataLoader[Any]") -> "DataLoader[Any]":
     """Take back what :func:`tagged` has changed."""
     dataset = loader.dataset
-    if isinstance(dataset, _Wrapper):
-        _exchange(loader, dataset._inner)
+    if isinstance(dataset, _Tagging):
+        exchange(loader, dataset=dataset.inner)
     if isinstance(loader.collate_fn, _Collate):
         loader.collate_fn = loader.collate_fn.collate
     return loader
-
-
-def _exchange(loader: Any, dataset: Any) -> None:
-    loader.__dict__["dataset"] = dataset  # an assignment is refused by torch once the loader is made
 
 
 def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.record.budget import Budget
 from harness.record.estimate import Estimate, median_ratio
 from harness.record.intake import invalid
 
@@ -151,6 +152,7 @@ class LoaderRecord(BenchRecord):
     pin: bool | None = Field(default=None, description="whether batches are in page-locked memory")
     start_method: str | None = Field(default=None, description="how workers are started, where that was told")
     remark: str | None = Field(default=None, description="what is to be said of a data set though it is measured")
+    budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
 
     @property
     def rate(self) -> Estimate:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from harness.error import printable
 from harness.record import LEVEL, Estimate
+from harness.record.budget import Budget
+from harness.show.budget import budget_lines, budget_table
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.tuning import Tuning
 
@@ -17,8 +19,10 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     """Print what was measured, what is best and why, what to know about the data set, and the line to paste."""
     assert tuning.standing is not None
     console.print(_table(tuning))
-    for line in (*_verdict(tuning), *_advice(tuning)):
+    for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
         console.print(printable(line), markup=False, soft_wrap=True)
+    if tuning.budget is not None:
+        console.print(budget_table(tuning.budget))
     console.print()
     for line in _paste(tuning):
         console.print(line, markup=False, soft_wrap=True)
@@ -73,6 +77,10 @@ def _advice(tuning: Tuning) -> list[str]:
     return [f"note: {sentence}" for sentence in tuning.advice.sentences()] if tuning.advice is not None else []
 
 
+def _budget(tuning: Tuning) -> list[str]:
+    return [f"time: {line}" for line in budget_lines(tuning.budget)] if tuning.budget is not None else []
+
+
 def _paste(tuning: Tuning) -> list[str]:
     assert tuning.standing is not None
     best, shuffle = tuning.standing.best, tuning.shuffles
@@ -97,11 +105,22 @@ def as_json(tuning: Tuning) -> str:
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
+        "budget": None if tuning.budget is None else _shares(tuning.budget),
         "notes": [] if tuning.advice is None else tuning.advice.sentences(),
         "slices": standing.slices,
         "spent_s": tuning.spent_s,
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _shares(budget: Budget) -> dict[str, Any]:
+    return {
+        "sentence": budget.sentence,
+        "batch_s": budget.batch_s,
+        "closed": budget.is_closed,
+        "shares": budget.shares,
+        "lines": [line.model_dump() for line in budget.lines],
+    }
 
 
 def _rate(entry: tuple[Any, Estimate]) -> float:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
+from harness.loading.accounting import Computing
 from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
 
@@ -217,21 +217,14 @@ def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callabl
 def _timed(function: Callable[[], object]) -> tuple[float, float]:
     """The fastest of a few calls in seconds, and the share of it in which this process computed, or wanted to."""
     calls: list[tuple[float, float]] = []
+    computing_s = Computing()
     while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
-        computed, began = _computing_s(), time.perf_counter()
+        computed, began = computing_s(), time.perf_counter()
         function()
-        calls.append((max(time.perf_counter() - began, 1e-9), _computing_s() - computed))
+        calls.append((max(time.perf_counter() - began, 1e-9), computing_s() - computed))
+    computing_s.close()
     wall_s, busy_s = min(calls)
     return wall_s, min(busy_s / wall_s, 1.0)
-
-
-def _computing_s() -> float:
-    """Seconds in which this process computed; on Linux also those in which it waited for a core to do so."""
-    file = Path("/proc/thread-self/schedstat")
-    if not file.is_file():
-        return time.process_time()
-    ran, waited, _ = file.read_text(encoding="ascii").split()
-    return (int(ran) + int(waited)) / 1e9
 
 
 class _Same(Dataset[Any]):

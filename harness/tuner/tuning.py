@@ -7,7 +7,9 @@ from typing import Any
 
 from torch.utils.data import IterableDataset
 
+from harness.loading.budget import measure_budget
 from harness.loading.configuration import PREFETCH
+from harness.record.budget import Budget
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
 from harness.tuner.configuration import Choice, LoaderKind, grid
@@ -21,6 +23,9 @@ LOOP_S = 1.0
 
 ENDING = 0.04
 """Share of the time that is left for ending workers."""
+
+BUDGET_S = 0.5
+"""Seconds for which it is run to see where the time of a batch goes."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,9 @@ class Tuning:
         What is known of its loaders so far; ``None`` until then.
     waiting
         How the training loop waits with the choice; ``None`` without a step, and until then.
+    budget
+        Where the time of a batch goes with the choice, in the training loop or, without a step, in loading alone;
+        ``None`` until then.
     spent_s
         Seconds since the beginning.
     looked_at
@@ -101,6 +109,7 @@ class Tuning:
     step_s: dict[int, float] = field(default_factory=dict)
     standing: SearchState | None = None
     waiting: Waiting | None = None
+    budget: Budget | None = None
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -156,3 +165,24 @@ class Tuning:
         with Loop(lambda: best.load(self.dataset), step) as loop:
             loop.run(LOOP_S / 4, fewest=best.ahead + 1)
             self.waiting = loop.run(LOOP_S)
+
+    def close_budget(self) -> None:
+        """See where the time of a batch goes with the choice, for :data:`BUDGET_S` beyond the time bound."""
+        assert self.standing is not None
+        assert self.advice is not None
+        best, hop_s = self.standing.best, self.advice.hop_s
+        with threads(1), without_garbage_collection(), more_workers_than_cores():
+            self.budget = measure_budget(
+                lambda: best.load(self.dataset),
+                self.step or _nothing,
+                batch_size=best.batch_size,
+                workers=best.workers,
+                ahead=best.ahead,
+                cores=self.cores,
+                seconds=BUDGET_S,
+                hop=lambda _: hop_s,
+            )
+
+
+def _nothing(_: Any) -> None:
+    """What a loop does that only loads."""

@@ -125,7 +125,7 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
     assert (
         absent
         == {
-            "loaders": {"slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"},
+            "loaders": {"slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark", "budget"},
             "steps": {"phases_s"},
         }[suite]
     )

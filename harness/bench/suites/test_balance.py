@@ -5,19 +5,13 @@ and stepping are timed in the same loop, in stretches; between them loading alon
 by how much the one starves the other.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-import torch
-from torch import Tensor
 
 from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
-from harness.bench.suites.training import CLASSES, PIXELS
-from harness.calling.discovery import load
-from harness.calling.own_cases import SHIPPED
-from harness.case import Case
+from harness.bench.suites.stepper import stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
@@ -26,10 +20,6 @@ from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import more_workers_than_cores
-
-STEP = "softmax_regression_step"
-RATE = 0.001
-"""So small that thousands of steps neither diverge nor saturate."""
 
 BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)
@@ -51,7 +41,7 @@ def test_training_loop(
     benchmark: Any, pytestconfig: pytest.Config, data: ImageData, case: str, batch_size: int, workers: int
 ) -> None:
     """Run the training loop in stretches, and time waiting and stepping apart."""
-    loader, stepper = cases_of(pytestconfig, "loader")[case], _stepper(pytestconfig)
+    loader, stepper = cases_of(pytestconfig, "loader")[case], stepper_of(pytestconfig)
     benchmark.group = f"balance, batch {batch_size:4}, workers {workers}"
     step, parameters = training_step(stepper)
     seconds = option(pytestconfig, "seconds", SECONDS) / ROUNDS
@@ -88,26 +78,6 @@ def test_training_loop(
         **_balance(stretches),
     )
     keep(benchmark, record)
-
-
-def _stepper(config: pytest.Config) -> Case:
-    """The concise step among the cases that are loaded; the chapter's where there is none."""
-    own = list(cases_of(config, STEP).values())
-    concise = [case for case in (*own, *load(SHIPPED)) if case.contract == STEP and case.style == "concise"]
-    return concise[0]
-
-
-def training_step(case: Case) -> tuple[Callable[[Any], object], tuple[Tensor, Tensor]]:
-    """Return a step on batches of images and labels, and the parameters that it moves."""
-    generator = torch.Generator().manual_seed(0)
-    weight = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
-    step, parameters = case.function(weight, torch.zeros(CLASSES), RATE)
-
-    def on_batch(batch: Any) -> object:
-        images, labels = batch
-        return step(images.flatten(1), labels)
-
-    return on_batch, parameters
 
 
 class Stretch(NamedTuple):

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from harness.bench.suites.fixture import keep, refuse
+from harness.bench.suites.loader_budget import budget_size, close_budget
 from harness.bench.suites.loader_cell import Cell, measure_cell
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
+from harness.bench.suites.stepper import stepper_of, training_step
 from harness.bench.suites.tape import Tape
 from harness.calling import data_set
 from harness.calling.discovery import is_shipped
@@ -31,6 +33,7 @@ from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
 from harness.loading.watched import diagnose, length_fault
+from harness.record.budget import Budget
 from harness.timing.clock import threads
 
 BATCH_SIZES = (32, 256, 1024)
@@ -209,12 +212,25 @@ def test_steady_state(
     if cell is None:
         pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
     record = cell.record(source.case, data=source.data, samples=source.samples, remark=_remark(source))
+    if configuration.batch_size == budget_size(option(pytestconfig, "batch_sizes", BATCH_SIZES)):
+        budget = _budget(pytestconfig, source, configuration, timeout_s)
+        record = record.model_copy(update={"budget": budget})
     TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
     keep(benchmark, record)
     if source.dataset is None:
         _validate(source.case, cell, request.getfixturevalue("data"), configuration)
     else:
         _validate_lengths(source, cell, configuration)
+
+
+def _budget(config: pytest.Config, source: Source, configuration: Configuration, timeout_s: float) -> Budget:
+    """Where the time of a batch goes; a user's data set has no step, and its loop does nothing but load."""
+    step = None if source.dataset is not None else training_step(stepper_of(config))[0]
+    try:
+        with threads(1), within(timeout_s):
+            return close_budget(lambda: source.make(configuration), configuration, step)
+    except LoadingError as error:
+        _fail(source, configuration, error.fault)
 
 
 _GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
+from harness.show.budget import budget_lines
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
@@ -41,6 +42,8 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
             console.print(escape(remark), soft_wrap=True)
         console.print(_WORDS + _LIMIT, soft_wrap=True)
+        for line in budgets(loaders):
+            console.print(escape(line), soft_wrap=True)
 
 
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
@@ -53,6 +56,15 @@ def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
         own = [loader for loader in own if loader.loader == TORCH]
         if own and best.loader != TORCH:
             yield from _compared(size, "the fastest DataLoader", min(own, key=_wall_us), base)
+
+
+def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
+    """Yield for each loader and number of workers where the time of a batch goes, in a training loop."""
+    for number, loader in enumerate(loader for loader in loaders if loader.budget is not None):
+        assert loader.budget is not None
+        if number == 0:
+            yield f"Where the time of a batch of {loader.batch_size} goes, in a training loop:"
+        yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget))}"
 
 
 def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:

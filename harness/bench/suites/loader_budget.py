@@ -1,0 +1,54 @@
+"""The time budget of the loaders that are timed, at one batch size: where a batch's time goes in a training loop."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from harness.loading.budget import measure_budget
+from harness.loading.configuration import Configuration
+from harness.record.budget import Budget
+from harness.timing.clock import without_garbage_collection
+from harness.tuner.advice import hop_s
+from harness.tuner.probe import more_workers_than_cores
+from harness.work.environment import usable_cores
+
+SIZE = 256
+"""The book's; of other batch sizes the largest that is no larger, else the smallest."""
+
+SECONDS = 0.3
+"""Of the training loop."""
+
+
+def budget_size(batch_sizes: Sequence[int]) -> int:
+    """Return the batch size whose budgets are closed."""
+    return max((size for size in batch_sizes if size <= SIZE), default=min(batch_sizes))
+
+
+def close_budget(
+    make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
+) -> Budget:
+    """Run a training loop and return where the time of a batch goes.
+
+    Parameters
+    ----------
+    make
+        Makes the loader.
+    configuration
+        Its settings.
+    step
+        The training step; where absent nothing is done with a batch.
+    """
+    with more_workers_than_cores(), without_garbage_collection():
+        return measure_budget(
+            make,
+            step or _nothing,
+            batch_size=configuration.batch_size,
+            workers=configuration.workers,
+            ahead=configuration.ahead,
+            cores=usable_cores(),
+            seconds=SECONDS,
+            hop=hop_s,
+        )
+
+
+def _nothing(_: Any) -> None:
+    """What a loop does that only loads."""

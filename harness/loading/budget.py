@@ -1,0 +1,379 @@
+"""Closing the time budget of a batch: the training loop as it is, cut into disjoint parts that add up to it.
+
+The loop reads the clock where it asks for a batch, where it has it, and where it has stepped; what lies between is
+filled by the traces of the batches. While the loop waits for a worker, the time belongs to what this worker does with
+the batch that is waited for, or else with the one before it.
+"""
+
+import itertools
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from torch.utils.data import DataLoader
+
+from harness.loading.stack import Look, Looks, StackSampler
+from harness.loading.trace import NOTING, RECEIVED, SENT, Ask, Span, Trace, TracedLoader
+from harness.record.budget import (
+    AROUND,
+    COLLATE,
+    DECODE,
+    EPOCH,
+    FETCH,
+    FETCHING,
+    HAND_OVER,
+    PIN,
+    READ,
+    STEP,
+    TRANSFORM,
+    WAIT,
+    Budget,
+    Line,
+)
+
+ROUNDS = 10
+"""Rounds into which the loop is cut, each of as many batches."""
+
+FEWEST = 4
+"""Batches of the loop at least, and of each worker half as many."""
+
+MOST_LINES, LEAST_SHARE = 6, 0.02
+"""Lines that are named, and the share of the fetches from which on one is."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One batch of the loop: when it was asked for, when it was there, and when the step had ended."""
+
+    began: float
+    asked: float
+    arrived: float
+    stepped: float
+
+
+class BudgetLoop:
+    """A training loop whose loader is traced.
+
+    Parameters
+    ----------
+    make
+        Makes the loader: one of torch's, something around one, or anything that yields batches.
+    step
+        Is called with each batch.
+
+    Attributes
+    ----------
+    turns
+        The batches so far.
+    epochs
+        When an epoch ended and the next one began.
+    last
+        The last batch.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[Any]], step: Callable[[Any], object]) -> None:
+        self._step = step
+        self._loader, self.traced = _traced(make())
+        self.is_plain = self._loader is self.traced
+        self.sampler = None if self.is_plain else StackSampler()
+        self.turns: list[Turn] = []
+        self.epochs: list[Span] = []
+        self.last: Any = None
+        self._batches: Iterator[Any] | None = None
+
+    def __enter__(self) -> "BudgetLoop":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batches = None  # and with it its workers
+        self._loader = None
+        if self.sampler is not None:
+            self.sampler.close()
+        if self.traced is not None:
+            self.traced.close()
+
+    def run(self, seconds: float, *, fewest: int) -> None:
+        """Train on for so many seconds, and for the fewest batches at least."""
+        began = before = time.perf_counter()
+        for count in itertools.count(1):
+            asked = time.perf_counter()
+            self.last = self._next()
+            arrived = time.perf_counter()
+            self._step(self.last)
+            stepped = time.perf_counter()
+            self.turns.append(Turn(before, asked, arrived, stepped))
+            before = stepped
+            if stepped - began >= seconds and count >= fewest:
+                return
+
+    def forget(self) -> None:
+        """Forget the batches so far: what was laid ready at the start."""
+        self.turns.clear()
+        self.epochs.clear()
+        if self.sampler is not None:
+            self.sampler.take()
+
+    def _next(self) -> Any:
+        """The next batch, of the next epoch where this one has ended."""
+        if self.sampler is not None:
+            self.sampler.begin()
+        try:
+            for fresh in itertools.count():
+                began = time.perf_counter()
+                if self._batches is not None:
+                    try:
+                        return next(self._batches)
+                    except StopIteration:
+                        if fresh > 1:
+                            raise RuntimeError("the loader delivers no sample") from None
+                self._batches = None  # and with it workers that do not outlive an epoch
+                self._batches = iter(self._loader)
+                self.epochs.append(Span(EPOCH, began, time.perf_counter()))
+        finally:
+            if self.sampler is not None:
+                self.sampler.end()
+
+
+def _traced(loader: Any) -> tuple[Any, TracedLoader | None]:
+    """Trace a loader of torch, or the one that something else is built around; and return both."""
+    if isinstance(loader, DataLoader):
+        traced = TracedLoader(loader)
+        return traced, traced
+    for name, value in getattr(loader, "__dict__", {}).items():
+        if isinstance(value, DataLoader):
+            traced = TracedLoader(value)
+            setattr(loader, name, traced)
+            return loader, traced
+    return loader, None
+
+
+def measure_budget(
+    make: Callable[[], Iterable[Any]],
+    step: Callable[[Any], object],
+    *,
+    batch_size: int,
+    workers: int,
+    ahead: int,
+    cores: float,
+    seconds: float,
+    hop: Callable[[Any], float] | None = None,
+) -> Budget:
+    """Run a training loop and return where the time of a batch goes.
+
+    Parameters
+    ----------
+    make
+        Makes the loader.
+    step
+        The training step, called with each batch.
+    batch_size, workers, ahead
+        How the loader is set: samples a batch, its processes, and how many batches these lay ready.
+    cores
+        Cores that may be used.
+    seconds
+        About how long the loop runs, warmed up.
+    hop
+        Measures what receiving a batch from a worker takes, in seconds; asked where there are none yet.
+
+    Notes
+    -----
+    What is measured runs with a few readings of the clock a batch and a look at the stack each millisecond. The parts
+    are disjoint by construction; that their sum is the loop is a measurement: whatever no part covers stays over.
+    """
+    with BudgetLoop(make, step) as loop:
+        loop.run(0.1 * seconds, fewest=ahead + 2)
+        loop.forget()
+        loop.run(seconds, fewest=max(FEWEST, 2 * workers))
+        hop_s = hop(loop.last) if hop is not None and not workers and loop.is_plain else None
+        return _Account(loop, workers=workers, ahead=ahead).budget(batch_size=batch_size, cores=cores, hop_s=hop_s)
+
+
+_Begun = TypeVar("_Begun", Span, Ask)
+"""What has a beginning."""
+
+
+class _Account:
+    """What a loop has seen, being divided."""
+
+    def __init__(self, loop: BudgetLoop, *, workers: int, ahead: int) -> None:
+        self._loop = loop
+        self._workers = workers
+        asks = loop.traced.asks if loop.traced is not None else []
+        since = loop.turns[0].began
+        self._asks = [ask for ask in asks if ask.end >= since]
+        self._traces = asks
+        self._reach = ahead + workers + 1
+        self._indices = loop.traced.indices if loop.traced is not None else []
+        self._looks = _sum(ask.trace.looks for ask in self._asks)
+        self._around = loop.sampler.take() if loop.sampler is not None else {}
+
+    def budget(self, *, batch_size: int, cores: float, hop_s: float | None) -> Budget:
+        """Return the budget."""
+        turns, traces = self._loop.turns, [ask.trace for ask in self._asks]
+        count = max(len(traces), 1)
+        fetched_s = sum(trace.of(FETCH, COLLATE) for trace in traces)
+        received = [trace.of(RECEIVED) for trace in traces if trace.worker >= 0]
+        rounds = _rounds(turns)
+        parts = [self._parts(some) for some in rounds]
+        noting_s = [one.pop(NOTING, 0.0) for one in parts]
+        names = dict.fromkeys(part for one in parts for part in one)
+        return Budget(
+            batch_size=batch_size,
+            workers=self._workers,
+            cores=cores,
+            batches=len(turns),
+            loop_s=tuple(
+                (some[-1].stepped - some[0].began - noting) / len(some)
+                for some, noting in zip(rounds, noting_s, strict=True)
+            ),
+            parts_s={
+                name: tuple(one.get(name, 0.0) / len(some) for one, some in zip(parts, rounds, strict=True))
+                for name in names
+            },
+            made_s=(fetched_s + sum(trace.of(SENT) for trace in traces)) / count,
+            busy=min(1.0, sum(trace.computed_s for trace in traces) / fetched_s) if fetched_s else 0.0,
+            hop_s=sum(received) / len(received) if received else hop_s,
+            lines=_lines(self._looks or self._around),
+        )
+
+    def _parts(self, turns: Sequence[Turn]) -> dict[str, float]:
+        """Seconds of each part in some turns."""
+        seconds: dict[str, float] = defaultdict(float)
+        for turn in turns:
+            for begin, end, part in _divided(turn.began, turn.stepped, self._spans(turn)):
+                seconds[part] += end - begin
+        fetch_s, around_s = seconds.pop(FETCH, 0.0), seconds.pop(AROUND, 0.0)
+        for part, share in _by_part(self._looks, FETCH).items():
+            seconds[part] += share * fetch_s
+        for part, share in _by_part(self._around, AROUND).items():
+            seconds[part] += share * around_s
+        return {part: value for part, value in seconds.items() if value > 0.0}
+
+    def _spans(self, turn: Turn) -> Iterator[Span]:
+        """Yield what fills the time of a turn, the more telling first."""
+        yield Span(STEP, turn.arrived, turn.stepped)
+        yield from _begun_in(self._indices, turn)
+        for ask in _begun_in(self._asks, turn):
+            for span in self._of(ask):
+                yield Span(span.part, max(span.begin, ask.begin), min(span.end, ask.end))
+        yield from _begun_in(self._loop.epochs, turn)
+        if not self._loop.is_plain:
+            yield Span(AROUND, turn.asked, turn.arrived)
+
+    def _of(self, ask: Ask) -> Iterator[Span]:
+        """Yield what fills the time of one ask, the more telling first."""
+        own = {span.part: span for span in ask.trace.spans}
+        if ask.trace.worker < 0:
+            yield from ask.trace.spans
+            return
+        near = self._near(ask)
+        sent, received = own.get(SENT), own.get(RECEIVED)
+        yield from (replace(span, part=HAND_OVER) for trace in near for span in trace.spans if span.part == RECEIVED)
+        if PIN in own:
+            yield own[PIN]
+        if sent is not None and received is not None:
+            yield Span(HAND_OVER, sent.begin, received.begin)
+            yield Span(HAND_OVER, received.end, ask.end)
+        for trace in (ask.trace, *(trace for trace in near if trace.worker == ask.trace.worker)):
+            yield from (span for span in trace.spans if span.part in {FETCH, COLLATE})
+            yield from (replace(span, part=HAND_OVER) for span in trace.spans if span.part == SENT)
+        yield Span(WAIT, ask.begin, ask.end)
+
+    def _near(self, ask: Ask) -> list[Trace]:
+        """The traces of batches that were made or received while one was waited for: none is further than they lie."""
+        at = bisect_left(self._traces, ask.begin, key=lambda other: other.begin)
+        around = self._traces[max(0, at - self._reach) : at + self._reach + 1]
+        return [
+            other.trace
+            for other in around
+            if other.trace.spans[-1].end > ask.begin and other.trace.spans[0].begin < ask.end
+        ]
+
+
+def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
+    """Those of a series in order that have begun within a turn."""
+    return spans[
+        bisect_left(spans, turn.began, key=lambda span: span.begin) : bisect_left(
+            spans, turn.stepped, key=lambda span: span.begin
+        )
+    ]
+
+
+def _divided(begin: float, end: float, spans: Iterable[Span]) -> Iterator[tuple[float, float, str]]:
+    """Divide the time among spans; where several overlap, it is the first one's, and where none is, nobody's."""
+    free = [(begin, end)]
+    for span in spans:
+        if not free:
+            return
+        yield from ((low, high, span.part) for low, high in _within(free, span))
+        free = [piece for pair in free for piece in _without(pair, span)]
+
+
+def _within(free: Sequence[tuple[float, float]], span: Span) -> Iterator[tuple[float, float]]:
+    """What a span has of the time that is free."""
+    for low, high in free:
+        if max(low, span.begin) < min(high, span.end):
+            yield max(low, span.begin), min(high, span.end)
+
+
+def _without(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, float]]:
+    """What a span leaves of a piece."""
+    low, high = piece
+    if not max(low, span.begin) < min(high, span.end):
+        yield piece
+        return
+    if low < span.begin:
+        yield low, span.begin
+    if span.end < high:
+        yield span.end, high
+
+
+def _rounds(turns: Sequence[Turn]) -> list[Sequence[Turn]]:
+    """Cut the turns into rounds of as many turns each; the last one takes what is left over."""
+    number = min(ROUNDS, len(turns))
+    size = len(turns) // number
+    ends = [*range(size, size * number, size), len(turns)]
+    return [turns[end_before:end] for end_before, end in itertools.pairwise([0, *ends])]
+
+
+# What was seen on the stack
+
+
+def _sum(several: Iterable[Looks]) -> Looks:
+    total: Looks = defaultdict(float)
+    for looks in several:
+        for look, seconds in looks.items():
+            total[look] += seconds
+    return dict(total)
+
+
+def _by_part(looks: Looks, rest: str) -> dict[str, float]:
+    """The share of each part in what was seen; all of it is the rest where nothing was seen."""
+    total = sum(looks.values())
+    if not total:
+        return {rest: 1.0}
+    own = {READ, DECODE, TRANSFORM} if rest == FETCH else {READ, DECODE, TRANSFORM, WAIT}
+    shares: dict[str, float] = defaultdict(float)
+    for look, seconds in looks.items():
+        shares[look.part if look.part in own else rest] += seconds / total
+    return dict(shares)
+
+
+def _lines(looks: Looks) -> tuple[Line, ...]:
+    """The calls in which most of the fetches was spent, the largest first."""
+    total = sum(looks.values())
+    ranked: list[tuple[Look, float]] = sorted(looks.items(), key=lambda entry: -entry[1])
+    return tuple(
+        Line(
+            part=look.part if look.part in FETCHING else AROUND,
+            file=look.file,
+            line=look.line,
+            call=look.call,
+            share=seconds / total,
+        )
+        for look, seconds in ranked[:MOST_LINES]
+        if seconds / total >= LEAST_SHARE
+    )

@@ -1,0 +1,149 @@
+"""Where a process is while it makes a batch: its stack, looked at about each millisecond.
+
+A look costs some ten microseconds and nothing is changed in the code that runs, so that what is seen is what happens
+unseen. Where C code keeps the interpreter for itself, the time by which a look is late falls to the call that kept it.
+Within a fetch the time is divided among reading, decoding and transforming by the names on the stack, from the
+innermost call outwards, and among the lines of the user's code.
+"""
+
+import linecache
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+from harness.record.budget import DECODE, FETCH, READ, TRANSFORM, WAIT
+from harness.timing.looking import Looking
+
+
+class Look(NamedTuple):
+    """What was seen: which part of a fetch, and in which call of which line."""
+
+    part: str
+    file: str
+    line: int
+    call: str
+
+
+Looks = dict[Look, float]
+"""Seconds of each."""
+
+
+class StackSampler:
+    """Looks at the stack of the main thread while it is asked to."""
+
+    def __init__(self) -> None:
+        self._looks: Looks = defaultdict(float)
+        self._looking = Looking(self._see)
+        self.begin, self.end, self.close = self._looking.begin, self._looking.end, self._looking.close
+
+    def take(self) -> Looks:
+        """Return what was seen since the last time, in seconds."""
+        seen, self._looks = self._looks, defaultdict(float)
+        return dict(seen)
+
+    def _see(self, frame: FrameType, seconds: float) -> None:
+        look = _look(frame)
+        if look is not None:
+            self._looks[look] += seconds
+
+
+def _look(innermost: FrameType) -> Look | None:
+    """Say what a stack is about; nothing where the instrument itself is on top."""
+    stack = list(_stack(innermost))
+    if not stack:
+        return None
+    part = next((part for place in stack if (part := _part(*place))), FETCH)
+    code, at = next((place for place in stack if not _is_library(place[0].co_filename)), stack[-1])
+    line, call = _call(code, at)
+    return Look(part, code.co_filename, line, call)
+
+
+def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
+    """Yield code and instruction of each frame, from the innermost to the outermost below the instrument."""
+    while frame is not None and frame.f_code.co_filename not in _INSTRUMENT:
+        yield frame.f_code, frame.f_lasti
+        frame = frame.f_back
+
+
+_ROOM = Path(__file__).parent
+_INSTRUMENT = frozenset(str(_ROOM / name) for name in ("trace.py", "stack.py", "budget.py", "accounting.py"))
+"""Files below which the user's code begins."""
+
+
+# Which part a place on the stack belongs to
+
+_CALLS: Mapping[str, str] = {
+    READ: r"(p?read(_?(all|bytes|text|into|file|lines?|table|row_groups?))?|open|seek|recv|extractfile|getmember"
+    r"|fromfile|urlopen|get_object|download)$|(read|fetch)_",
+    DECODE: r"(im)?decode|imread|decompress|(un)?pickle$|loads$|json|parse|tokeni[sz]e|to_(pydict|pylist|numpy)$",
+    TRANSFORM: r"transform|augment|resize|crop|flip|normali[sz]e|rotate|jitter|blur|to_?tensor|interpolate|pad$|erase",
+}
+"""How what is called is named, by part."""
+
+_MODULES: Mapping[str, str] = {
+    WAIT: "threading|queue|selectors|multiprocessing/(connection|queues|popen)",
+    READ: "pathlib|tarfile|zipfile|socket|ssl|http/client|urllib3|fsspec|mmap|numpy/_core/memmap|numpy/core/memmap",
+    DECODE: "PIL/[A-Za-z0-9]*(ImageFile|ImagePlugin)|torchvision/io/|gzip|lzma|bz2|json/|csv|pickle|pyarrow/",
+    TRANSFORM: "torchvision/transforms/|albumentations/|kornia/|torchaudio/transforms|PIL/Image(Ops|Enhance|Filter)",
+}
+"""Modules of libraries by what they are for: how their files are called."""
+
+_BY_CALL = [(part, re.compile(pattern, re.IGNORECASE)) for part, pattern in _CALLS.items()]
+_BY_MODULE = [(part, re.compile(rf"(?:^|/)(?:{pattern})")) for part, pattern in _MODULES.items()]
+
+
+@cache
+def _part(code: CodeType, at: int) -> str | None:
+    """The part that a place belongs to: by what it calls, by the module it is in, by its own name."""
+    called = _name(_call(code, at)[1])
+    if called and (part := _named(called)):
+        return part
+    file = code.co_filename.replace("\\", "/")
+    if _is_library(code.co_filename):
+        return next((part for part, pattern in _BY_MODULE if pattern.search(file)), None)
+    return _named(code.co_name)
+
+
+def _named(name: str) -> str | None:
+    return next((part for part, pattern in _BY_CALL if pattern.match(name.lstrip("_"))), None)
+
+
+def _name(call: str) -> str:
+    """What is called in a call: the last of its dotted names."""
+    match = re.match(r"[\w.\[\]'\"]*?(\w+)\(", call)
+    return match.group(1) if match else ""
+
+
+@cache
+def _call(code: CodeType, at: int) -> tuple[int, str]:
+    """The line of an instruction, and the source of the expression that it is about, shortened."""
+    positions = list(code.co_positions())[at // 2] if at >= 0 else (code.co_firstlineno, None, None, None)
+    line, end_line, column, end_column = positions
+    line = line or code.co_firstlineno
+    text = linecache.getline(code.co_filename, line)
+    if column is None or end_column is None:
+        return line, _short(text.strip())
+    inner = text.encode()[column : end_column if end_line == line else None].decode(errors="replace")
+    return line, _short(inner.strip() or text.strip())
+
+
+MOST_CHARACTERS = 48
+"""Of a call that is shown."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+
+
+_INTERPRETER = str(Path(threading.__file__).parent)
+
+
+@cache
+def _is_library(file: str) -> bool:
+    """Whether a file is the interpreter's or an installed package's; so is what has none."""
+    return file.startswith(("<", _INTERPRETER)) or not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)

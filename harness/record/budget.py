@@ -1,0 +1,187 @@
+"""The time budget of a batch: what a training loop spends on each of its parts, that add up to the whole.
+
+The loop is cut into what it does itself, and into what it waits for. While it waits for a batch of a worker, the time
+is that of whatever this worker does with the batch, or with the one before. So the parts are disjoint, and their sum
+is the time of the loop but for what nobody saw, which is a part too.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+INDEX, READ, DECODE, TRANSFORM, FETCH = "index", "read", "decode", "transform", "fetch"
+COLLATE, HAND_OVER, PIN, AROUND, WAIT = "collate", "hand-over", "pin", "around", "wait"
+EPOCH, STEP, UNSEEN = "epoch", "step", "not attributed"
+
+PARTS: Mapping[str, str] = {
+    INDEX: "drawing indices from the sampler",
+    READ: "reading, within the fetch of the samples",
+    DECODE: "decoding, within the fetch",
+    TRANSFORM: "transforming, within the fetch",
+    FETCH: "the rest of the fetch: `__getitem__` and what it calls",
+    COLLATE: "making a batch of samples",
+    HAND_OVER: "from a worker to the process that trains: pickling, pipe, shared memory",
+    PIN: "copying into page-locked memory",
+    AROUND: "the loader's code around torch's `DataLoader`, or in its place",
+    WAIT: "waiting for a worker that does nothing seen: it starts, or has no core",
+    EPOCH: "ending one epoch and starting the next",
+    STEP: "the training step",
+    UNSEEN: "what nobody saw",
+}
+"""Each part of a batch's time, and what it is."""
+
+FETCHING = (READ, DECODE, TRANSFORM, FETCH)
+"""The parts of a fetch, divided by looks at the stack."""
+
+ELSEWHERE = (*FETCHING, COLLATE, WAIT)
+"""The parts that workers can take from the process that trains."""
+
+CLOSED = 0.05
+"""Share of the loop that may stay unseen."""
+
+WORTH_SAYING, WORTH_IT = 0.05, 1.05
+"""A part is named from this share on, and workers from this gain on."""
+
+_GERUNDS: Mapping[str, str] = {
+    INDEX: "drawing indices",
+    READ: "reading",
+    DECODE: "decoding",
+    TRANSFORM: "transforming",
+    FETCH: "the rest of the fetch",
+    COLLATE: "collating",
+    PIN: "pinning",
+    AROUND: "code around the loader",
+    WAIT: "waiting for a worker that does nothing seen",
+    EPOCH: "starting epochs",
+    STEP: "the step",
+}
+
+
+class Line(BaseModel):
+    """A call in a line of code, and the share of the fetches during which it ran."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str = Field(description="part of the budget that it belongs to")
+    file: str = Field(description="file, as the process knows it")
+    line: int = Field(description="line of it")
+    call: str = Field(description="source of the call")
+    share: float = Field(ge=0, le=1, description="share of the time of its fetches")
+
+    def __str__(self) -> str:
+        """Return the call with its place."""
+        return f"`{self.call}` at {self.file.rpartition('/')[2]}:{self.line}"
+
+
+class Budget(BaseModel):
+    """The budget of a batch, by rounds of the loop; what is not there took no time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch_size: int = Field(gt=0, description="samples a batch")
+    workers: int = Field(ge=0, description="worker processes")
+    cores: float = Field(gt=0, description="cores that may be used")
+    batches: int = Field(gt=0, description="batches of the loop")
+    loop_s: tuple[float, ...] = Field(description="seconds of the loop a batch, by round")
+    parts_s: Mapping[str, tuple[float, ...]] = Field(description="seconds of each part a batch, by round")
+    made_s: float = Field(ge=0, description="seconds in which whoever makes a batch fetches, collates and pickles it")
+    busy: float = Field(ge=0, description="share of it in which a processor computed")
+    hop_s: float | None = Field(default=None, description="seconds in which the loop receives a batch from a worker")
+    lines: tuple[Line, ...] = Field(default=(), description="the calls that took most of the fetches")
+
+    @property
+    def batch_s(self) -> float:
+        """Seconds of the loop a batch."""
+        return _mean(self.loop_s)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each part in the loop, in the order of :data:`PARTS`; the unseen rest is the last."""
+        shares = {part: _mean(self.parts_s[part]) / self.batch_s for part in PARTS if part in self.parts_s}
+        return shares | {UNSEEN: 1.0 - sum(shares.values())}
+
+    @property
+    def unseen(self) -> float:
+        """The share of the loop that no part covers, in the median round: one that was interrupted is no matter."""
+        seen_s: list[float] = [sum(parts) for parts in zip(*self.parts_s.values(), strict=True)]
+        shares = [1.0 - seen / loop for seen, loop in zip(seen_s, self.loop_s, strict=True)]
+        return statistics.median(shares)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the parts add up to the loop, within :data:`CLOSED`."""
+        return abs(self.unseen) <= CLOSED
+
+    @property
+    def own_s(self) -> float:
+        """Seconds a batch that the process that trains spends itself, whatever workers do; with their batches' hop."""
+        own_s = self.batch_s - sum(_mean(self.parts_s[part]) for part in ELSEWHERE if part in self.parts_s)
+        return own_s if self.workers else own_s + (self.hop_s or 0.0)
+
+    def bound_s(self, workers: int) -> float:
+        """Seconds a batch that no loop with so many workers falls below.
+
+        Notes
+        -----
+        The workers together make a batch in ``made_s / workers``; the process that trains has ``own_s`` to do; and what
+        both compute has the cores that there are.
+        """
+        computed_s = self.made_s * self.busy + self.own_s
+        return max(self.made_s / workers, self.own_s, computed_s / self.cores)
+
+    @property
+    def more_workers(self) -> tuple[int, float]:
+        """How many more workers would help, and by up to how many times; 0 and 1 where none would."""
+        most = max(2 * self.workers, round(4 * self.cores))
+        gains = {number: self.batch_s / self.bound_s(number) for number in range(self.workers + 1, most + 1)}
+        best = max(gains.values(), default=1.0)
+        if best < WORTH_IT:
+            return 0, 1.0
+        number = next(number for number, gain in gains.items() if gain >= best / WORTH_IT)
+        return number - self.workers, gains[number]
+
+    @property
+    def sentence(self) -> str:
+        """What takes most of the time, with its line; what more workers would gain; what takes the rest."""
+        return "; ".join([self._most(), self._on_workers(), self._rest()])
+
+    def _most(self) -> str:
+        part, share = self._ranked()[0]
+        return f"{share:.0%} of a batch's {_duration(self.batch_s)} is {self._named(part)}"
+
+    def _named(self, part: str) -> str:
+        line = next((line for line in self.lines if line.part == part), None)
+        words = _words(part)
+        return f"{words} ({line})" if line is not None else words
+
+    def _on_workers(self) -> str:
+        number, gain = self.more_workers
+        if not number:
+            return "more workers would not help"
+        return f"{number} more worker{'s' * (number != 1)} would help up to {gain:.1f} times"
+
+    def _rest(self) -> str:
+        named = [f"{_words(part)} {share:.0%}" for part, share in self._ranked()[1:] if share >= WORTH_SAYING]
+        rest = 1.0 - self._ranked()[0][1]
+        return f"the other {rest:.0%}: {', '.join(named)}" if named else f"the other {rest:.0%} is in small parts"
+
+    def _ranked(self) -> list[tuple[str, float]]:
+        return sorted(self.shares.items(), key=lambda part: -part[1])
+
+    def table(self) -> Iterator[tuple[str, float, float]]:
+        """Yield each part with its seconds a batch and its share, in their order."""
+        for part, share in self.shares.items():
+            yield part, share * self.batch_s, share
+
+
+def _words(part: str) -> str:
+    return _GERUNDS.get(part, part)
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _duration(seconds: float) -> str:
+    return f"{1e6 * seconds:.3g} us" if seconds < 1e-3 else f"{1e3 * seconds:.3g} ms"

@@ -1,0 +1,28 @@
+"""Where the time of a batch goes, in the terminal. It imports no torch."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from harness.record.budget import CLOSED, PARTS, Budget
+
+SHOWN = 0.0005
+"""A part is shown from this share on: less is 0.0 %."""
+
+
+def budget_table(budget: Budget) -> Table:
+    """Return each part of a batch's time, with what it is."""
+    table = Table("part", "what it is")
+    for heading in ("a batch", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part, seconds, share in budget.table():
+        if abs(share) >= SHOWN:
+            table.add_row(part, PARTS[part], f"{1e3 * seconds:.3g} ms", f"{share:.1%}")
+    return table
+
+
+def budget_lines(budget: Budget) -> Iterator[str]:
+    """Yield the sentence on a budget, and whether it is closed."""
+    yield budget.sentence
+    if not budget.is_closed:
+        yield f"the parts leave {budget.unseen:.0%} of the loop open, more than {CLOSED:.0%}: part of it is not seen"

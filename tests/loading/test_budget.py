@@ -1,0 +1,279 @@
+"""The time budget of a batch: costs that are planted are the parts it has, they add up, and what is unseen is said."""
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, get_worker_info
+
+from harness.loading.budget import measure_budget
+from harness.record.budget import AROUND, COLLATE, DECODE, HAND_OVER, INDEX, READ, STEP, TRANSFORM, UNSEEN, Budget
+from harness.timing.looking import PERIOD_S
+
+SAMPLES, BATCH = 48, 6
+SECONDS = 0.35
+TENTH = 0.1
+
+
+def spin(seconds: float) -> None:
+    """Compute for some seconds."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def timed(wait: Callable[[float], None], seconds: float) -> float:
+    """Wait or compute, and return how long that took: on a machine that is busy it is longer than asked for."""
+    began = time.perf_counter()
+    wait(seconds)
+    return time.perf_counter() - began
+
+
+class Planted(Dataset[Any]):
+    """Samples of known cost; each says what it cost to read, to decode and to transform it."""
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        read_s = self.read(index)
+        decode_s = self.decode()
+        transform_s = self.transform()
+        return torch.tensor([read_s, decode_s, transform_s], dtype=torch.float64)
+
+    def read(self, index: int) -> float:
+        """Wait for a disk."""
+        return timed(time.sleep, 1e-3 + 0 * index)
+
+    def decode(self) -> float:
+        """Compute."""
+        return timed(spin, 1e-3)
+
+    def transform(self) -> float:
+        """Three milliseconds of it."""
+        return timed(time.sleep, 3e-3)
+
+
+class PlantedBatches(Planted):
+    """The same, a batch at once."""
+
+    def __getitems__(self, indices: Sequence[int]) -> list[torch.Tensor]:
+        """Return the samples of a batch."""
+        return [self[index] for index in indices]
+
+
+class PlantedStream(IterableDataset[Any]):
+    """The same, one after another, shared out among workers."""
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        info, samples = get_worker_info(), Planted()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        for index in range(worker, SAMPLES, workers):
+            yield samples[index]
+
+
+class Truth:
+    """A step that takes some time, and sums up what the batches say they cost."""
+
+    def __init__(self, step_s: float = 2e-3) -> None:
+        self.step_s = step_s
+        self.costs: list[torch.Tensor] = []
+
+    def __call__(self, batch: torch.Tensor) -> None:
+        """Step."""
+        self.costs.append(batch.reshape(-1, 3).sum(0))
+        spin(self.step_s)
+
+    def shares(self, batches: int) -> dict[str, float]:
+        """Reading, decoding and transforming of the last batches, as shares of the three."""
+        total = torch.stack(self.costs[-batches:]).sum(0)
+        return dict(zip((READ, DECODE, TRANSFORM), (total / total.sum()).tolist(), strict=True))
+
+
+def planted(kind: str, workers: int) -> Callable[[], DataLoader[Any]]:
+    """Return what makes a loader of one kind of data set."""
+    more: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
+    if workers:
+        more["multiprocessing_context"] = "fork"
+    if kind == "sampled batches":
+        data: Dataset[Any] = PlantedRows()
+        order = BatchSampler(RandomSampler(Planted()), BATCH, drop_last=False)
+        return lambda: DataLoader(data, batch_size=None, sampler=order, **more)
+    data = {"items": Planted, "batches": PlantedBatches, "stream": PlantedStream}[kind]()
+    return lambda: DataLoader(data, BATCH, **more)
+
+
+class PlantedRows(Planted):
+    """The same, by lists of indices."""
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        """Return a batch."""
+        return torch.stack([Planted.__getitem__(self, one) for one in index])
+
+
+def measured(make: Callable[[], Any], step: Callable[[Any], object], workers: int = 0, **more: Any) -> Budget:
+    """Measure a budget of two cores."""
+    given = {"batch_size": BATCH, "workers": workers, "ahead": 2 * workers, "cores": 2.0, "seconds": SECONDS}
+    return measure_budget(make, step, **(given | more))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("kind", ["items", "batches", "stream", "sampled batches"])
+def test_what_is_planted_in_a_fetch_is_measured_within_a_tenth(kind: str, workers: int) -> None:
+    """A transform of 3 ms beside 1 ms of decoding and 1 ms of reading has its share of the fetches."""
+    truth = Truth()
+    budget = measured(planted(kind, workers), truth, workers)
+    fetches = {part: budget.shares.get(part, 0.0) for part in (READ, DECODE, TRANSFORM)}
+    for part, share in truth.shares(budget.batches).items():
+        measured_share = fetches[part] / sum(fetches.values())
+        # looks are drawn at random: beside the tenth stand three standard errors of so many of them
+        looks = SECONDS / PERIOD_S
+        allowed = max(TENTH * share, 3 * (share * (1 - share) / looks) ** 0.5)
+        assert abs(measured_share - share) <= allowed, f"{part}: {measured_share}, planted {share}"
+    assert budget.is_closed, budget.shares
+    assert abs(sum(budget.shares.values()) - 1.0) < 1e-9
+    assert any("test_budget.py" in str(line) and line.part == TRANSFORM for line in budget.lines)
+
+
+class Collating:
+    """A collate function that takes 10 ms."""
+
+    def __call__(self, samples: Any) -> Any:
+        """Collate."""
+        spin(10e-3)
+        return torch.stack(samples)
+
+
+class Instant(Dataset[Any]):
+    """Samples that cost nothing."""
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.full((4,), float(index))
+
+
+class SlowToPickle:
+    """What takes 10 ms to send, and 5 ms to receive."""
+
+    def __reduce__(self) -> Any:
+        spin(10e-3)
+        return _received, ()
+
+
+def _received() -> SlowToPickle:
+    spin(5e-3)
+    return SlowToPickle()
+
+
+class Around:
+    """Something around a loader, which takes 10 ms for each batch."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.loader:
+            time.sleep(10e-3)
+            yield batch
+
+
+class Drawing(RandomSampler):
+    """A sampler that takes 10 ms for each index."""
+
+    def __iter__(self) -> Iterator[int]:
+        for index in super().__iter__():
+            time.sleep(10e-3)
+            yield index
+
+
+class Foreign:
+    """No loader of torch's: 10 ms a batch of code of its own."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(5):
+            time.sleep(10e-3)
+            yield torch.zeros(4)
+
+
+class Hiding(DataLoader[Any]):
+    """A loader that takes 10 ms where nobody looks."""
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            time.sleep(10e-3)
+            yield batch
+
+
+def to_send(_: Any) -> SlowToPickle:
+    """Collate into what is slow to send."""
+    return SlowToPickle()
+
+
+def no_step(_: Any) -> None:
+    """Take a batch."""
+
+
+PLANTED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], int]] = {
+    COLLATE: (lambda: DataLoader(Instant(), BATCH, collate_fn=Collating()), no_step, 0),
+    STEP: (lambda: DataLoader(Instant(), BATCH), lambda _: time.sleep(10e-3), 0),
+    INDEX: (lambda: DataLoader(Instant(), 1, sampler=Drawing(Instant())), no_step, 0),
+    AROUND: (lambda: Around(DataLoader(Instant(), BATCH)), no_step, 0),
+    HAND_OVER: (
+        lambda: DataLoader(Instant(), 1, collate_fn=to_send, num_workers=1, multiprocessing_context="fork"),
+        no_step,
+        1,
+    ),
+    "foreign": (Foreign, no_step, 0),
+    UNSEEN: (lambda: Hiding(Instant(), BATCH), no_step, 0),
+}
+"""Loaders of which nearly all time is in one part."""
+
+
+@pytest.mark.parametrize("part", PLANTED)
+def test_each_part_has_what_is_planted_in_it(part: str) -> None:
+    """Where nearly all of the time is planted in a part, it has nearly all; what is hidden is said to be unseen."""
+    make, step, workers = PLANTED[part]
+    budget = measured(make, step, workers, seconds=0.15)
+    part = AROUND if part == "foreign" else part
+    assert budget.shares[part] > 0.75, budget.shares
+    assert budget.is_closed == (part != UNSEEN)
+    assert max(budget.shares, key=lambda name: budget.shares[name]) == part
+
+
+def test_what_is_timed_is_what_the_loader_delivers() -> None:
+    """Batches of a traced loader are those of the loader itself, over epochs, with workers too."""
+    for workers in (0, 2):
+        more: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
+        seen: list[torch.Tensor] = []
+        budget = measured(
+            lambda more=more, workers=workers: DataLoader(Instant(), BATCH, num_workers=workers, **more),
+            seen.append,
+            workers,
+            seconds=0.05,
+        )
+        epoch = torch.cat(seen[: SAMPLES // BATCH])[:, 0].tolist()
+        assert epoch == [float(index) for index in range(SAMPLES)]
+        assert budget.batches <= len(seen)
+
+
+def test_nothing_is_left_of_a_measurement() -> None:
+    """No process, signal handler or thread stays, and a loader that fails says what it raised."""
+    before = signal.getsignal(signal.SIGRTMIN + 7), threading.active_count(), len(multiprocessing.active_children())
+    measured(
+        lambda: DataLoader(Instant(), BATCH, num_workers=1, multiprocessing_context="fork"), no_step, 1, seconds=0.02
+    )
+    with pytest.raises(ValueError, match="this sample"):
+        measured(lambda: DataLoader([0], 1, collate_fn=_raises), no_step, seconds=0.02)
+    after = signal.getsignal(signal.SIGRTMIN + 7), threading.active_count(), len(multiprocessing.active_children())
+    assert after == before
+
+
+def _raises(_: Any) -> None:
+    raise ValueError("this sample")
