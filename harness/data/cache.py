@@ -18,6 +18,7 @@ from harness.data import idx
 from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError
 from harness.record import write_atomically
+from harness.record.intake import read_bytes
 
 
 class Cache:
@@ -151,8 +152,8 @@ class Cache:
     def _recall(self) -> dict[str, "_Seen"]:
         """Return the files seen; a memory that is absent or cannot be read is empty."""
         try:
-            return _MEMORY.validate_json(self._memory.read_bytes())
-        except (OSError, ValidationError):
+            return _MEMORY.validate_json(read_bytes(self._memory))
+        except (UsageError, ValidationError):
             return {}
 
 

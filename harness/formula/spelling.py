@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.error import UsageError, did_you_mean, listed
-from harness.record.intake import read_text
+from harness.record.intake import read_text, shown
 
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
@@ -151,7 +151,7 @@ def spelling(text: str) -> Spelling:
     """
     found = _SPELLED.fullmatch(text)
     if found is None:
-        raise UsageError(rule="a formula is written `formula: x * tanh(x)`", value=f"`{text}`")
+        raise UsageError(rule="a formula is written `formula: x * tanh(x)`", value=shown(text))
     definition, _, form = found["body"].partition("|")
     parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]
@@ -227,6 +227,9 @@ def _defined(text: str) -> tuple[str, tuple[str, ...]]:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise UsageError(rule="the file is Python", value=error.msg, place=f"{path}:{error.lineno}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        # Bytes that are zero, and more brackets in brackets than the parser descends into.
+        raise UsageError(rule="the file is Python", value=str(error) or "brackets too deep", place=str(path)) from error
     functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
     if found["name"] not in functions:
         near = did_you_mean(found["name"], functions)

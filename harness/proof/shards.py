@@ -19,10 +19,11 @@ from harness.proof.conclusion import Task, conclude
 from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
+from harness.record.intake import is_there, read_bytes
 from harness.timing.clock import threads
 from harness.work.plan import Document
 
-_VERSION = 2
+_VERSION = 3
 """Of what a shard's file holds; files of another one are made again."""
 
 
@@ -38,6 +39,14 @@ class _Kept(Record):
 
     fingerprint: str
     tally: Tally
+    checksum: str
+    """Of both: what was altered since is found again."""
+
+    @classmethod
+    def of(cls, fingerprint: str, tally: Tally) -> "_Kept":
+        """Return what is written of a tally."""
+        text = f"{fingerprint} {tally.model_dump_json()}"
+        return cls(fingerprint=fingerprint, tally=tally, checksum=hashlib.sha256(text.encode()).hexdigest())
 
 
 class Shards:
@@ -84,18 +93,27 @@ class Shards:
     def finish(self, shard: Shard) -> None:
         """Do one shard, and keep what it found."""
         task = self.tasks[shard.task]
-        kept = _Kept(fingerprint=self._fingerprints[shard.task], tally=_visited(task, shard.number))
+        kept = _Kept.of(self._fingerprints[shard.task], _visited(task, shard.number))
         write_atomically(self._file(shard), kept.model_dump_json())
         self._known[shard] = kept.tally
 
     def kept(self, shard: Shard) -> Tally | None:
-        """Return what a finished shard found; ``None`` where it is to be done."""
+        """Return what a finished shard found; ``None`` where it is to be done, as it is where the file was altered.
+
+        Raises
+        ------
+        UsageError
+            If what has the file's name is none, or cannot be read.
+        """
         if shard not in self._known:
-            try:
-                kept = _Kept.model_validate_json(self._file(shard).read_bytes())
-            except (FileNotFoundError, ValidationError):
+            file = self._file(shard)
+            if not is_there(file):
                 return None
-            if kept.fingerprint != self._fingerprints[shard.task]:
+            try:
+                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="remove it"))
+            except ValidationError:
+                return None
+            if kept != _Kept.of(self._fingerprints[shard.task], kept.tally):
                 return None
             self._known[shard] = kept.tally
         return self._known[shard]

@@ -119,7 +119,7 @@ class Child:
         UsageError
             If it cannot be loaded.
         """
-        self._folder = tempfile.mkdtemp(prefix="tmp")
+        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self._limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         here, there = socket.socketpair()
         for end in (here, there):

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,8 @@ class _Worker:
     def start(self) -> None:
         """Start the process; what it prints goes into a file without a name."""
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        # Neither the process nor what it starts may be there to remove it.
+        self.scratch = tempfile.mkdtemp(prefix="tmp")
         self.received = b""
         self.pieces: list[Document] | None = None
         self.called: set[str] = set()
@@ -152,7 +155,7 @@ class _Worker:
             start_new_session=True,
             cwd=self.folder,
         )
-        self._send({"plan": to_document(self.plan), "limits": asdict(self.limits)})
+        self._send({"plan": to_document(self.plan), "limits": asdict(replace(self.limits, scratch=self.scratch))})
 
     def ready(self) -> list[Document]:
         """Wait until the code is loaded, and return the pieces there are.
@@ -207,6 +210,7 @@ class _Worker:
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
         self.process = None
 
     def retire(self) -> None:

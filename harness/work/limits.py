@@ -30,6 +30,8 @@ class Limits:
         Seconds a piece of work may take in which no call was found to hang, since code can switch the timer off.
     load_s
         Seconds within which the code is imported.
+    scratch
+        Folder in which the process has its temporary one, which whoever named it removes; the system's when absent.
 
     Notes
     -----
@@ -47,3 +49,4 @@ class Limits:
     )
     law_s: float = 120.0
     load_s: float = 120.0
+    scratch: str | None = None

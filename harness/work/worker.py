@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -59,6 +60,7 @@ def main(second: tuple[int, int] | None = None) -> None:
 def _converse(requests: IO[str], answers: IO[str], second: Second | None) -> None:
     setup = json.loads(requests.readline())
     limits = Limits(**setup["limits"])
+    threading.Thread(target=_end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
     try:
         hands = _hands(from_document(setup["plan"]), limits, second)
         about = list(hands.pieces.about())
@@ -116,7 +118,6 @@ class _Apart:
         from harness.work.elsewhere import Elsewhere, setup
 
         self._limits = limits
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
         loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))
         self._child = Child(limits, loaded, second, reaps=True)
         self._case = ""
@@ -151,10 +152,12 @@ class _Apart:
         return "done", {"said": said, "noticed": self._child.noticed()}
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with_parent(parent: int, scratch: str | None) -> None:
     """End where whoever reads the answers has, however long the code takes to give one."""
     while os.getppid() == parent:
         time.sleep(PARENT_S)
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)
 
 

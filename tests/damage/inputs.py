@@ -1,5 +1,6 @@
 """The inputs that are damaged: how each is laid out undamaged, and how the harness reads it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +11,22 @@ import samples.audit
 import samples.baseline
 import samples.image_files
 import samples.run
+import torch
 
+from harness.case import Case
+from harness.contracts import contract_named
 from harness.data import idx
 from harness.data.layout import NAMES
+from harness.error import UsageError
+from harness.formula.spelling import spelling, written
 from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.policy import read_policy
+from harness.proof.shards import Shards
+from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
+from harness.record.corpus import refuse_damaged
+from harness.record.intake import read_bytes
 from harness.verdict.corpus import freeze, known_counterexamples
 from harness.verdict.replay import from_text
 
@@ -136,6 +146,64 @@ def _idx(folder: Path) -> Any:
     return images.tobytes(), labels.tobytes(), images.shape
 
 
+FORMULA = '''
+def gelu(x):
+    """Smoothly gated."""
+    t = 1.702 * x
+    return x * sigmoid(t)
+'''
+
+
+def _lay_out_formula(folder: Path) -> None:
+    (folder / "mine.py").write_text(FORMULA, encoding="utf-8")
+
+
+def _formula(folder: Path) -> Any:
+    contract = contract_named(written(f"{folder / 'mine.py'}:gelu").text)
+    return contract.name, contract.signature, [law.name for law in contract.laws]
+
+
+def _lay_out_line(folder: Path) -> None:
+    (folder / "line").write_text("formula(x: positive, y: 0.5..2): log(x / y) | log(x) - log(y)", encoding="utf-8")
+
+
+def _line(folder: Path) -> Any:
+    """As a word of the command line has it, whatever its bytes."""
+    contract = contract_named(spelling(os.fsdecode(read_bytes(folder / "line"))).text)
+    return contract.name, contract.signature
+
+
+def _own_corpus(folder: Path) -> Any:
+    """As ``--corpus`` names it: refused before anything is checked."""
+    refuse_damaged(folder)
+    return _corpus(folder)
+
+
+def _shards(folder: Path) -> Shards:
+    case = Case(torch.nn.functional.softplus, "softplus")
+    return Shards(tasks_of([case], "mine", dtypes=["float16"], layouts=["contiguous"], quantities=["value"]), folder)
+
+
+def _lay_out_shard(folder: Path) -> None:
+    shards = _shards(folder / "shards")
+    shards.finish(shards.every[0])
+    (file,) = (folder / "shards").rglob("*.json")
+    file.rename(folder / "shard.json")
+
+
+def _shard(folder: Path) -> Any:
+    """What was altered is to be done again, and that is seen: nothing is kept of it."""
+    shards = _shards(folder / "again")
+    file = shards._file(shards.every[0])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.symlink_to((folder / "shard.json").absolute())
+    kept = shards.kept(shards.every[0])
+    if kept is None:
+        raise UsageError(rule="a shard that was altered is found again", value="one that is to be done")
+    return kept.model_dump_json()
+
+
 INPUTS: tuple[Damaged, ...] = (
     *(Damaged(file.removesuffix(".jsonl"), _run, file, _records(kind)) for kind, file in FILES.items()),
     Damaged("verdicts again", _run, "verdicts.jsonl", _records(Verdict)),
@@ -144,6 +212,10 @@ INPUTS: tuple[Damaged, ...] = (
     Damaged("baseline", _lay_out_baseline, "baseline.jsonl", _baseline),
     Damaged("corpus", _lay_out_corpus, "softmax.jsonl", _corpus, guarded=False),
     Damaged("pyproject.toml", _lay_out_policy, "pyproject.toml", _policy, guarded=False),
+    Damaged("--corpus", _lay_out_corpus, "softmax.jsonl", _own_corpus, guarded=False),
+    Damaged("formula in a file", _lay_out_formula, "mine.py", _formula, guarded=False),
+    Damaged("formula", _lay_out_line, "line", _line, guarded=False),
+    Damaged("shard of a proof", _lay_out_shard, "shard.json", _shard),
     Damaged("IDX images", _lay_out_idx, NAMES[0], _idx, guarded=False),
     Damaged("IDX labels", _lay_out_idx, NAMES[1], _idx, guarded=False),
 )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from damage.campaign import campaign
+from damage.commands import kill as kill_commands
 from damage.kills import kill
 
 MUTATIONS = int(os.environ.get("HARNESS_MUTATIONS", "440"))
@@ -24,3 +25,10 @@ def test_a_killed_command_leaves_a_run_that_can_be_read_and_goes_on(tmp_path: Pa
     killed = kill(KILLS, 1, tmp_path / "it")
     assert not killed.wrong
     assert killed.whole + killed.part == KILLS
+
+
+def test_a_real_command_that_is_killed_leaves_nobody_and_nothing(tmp_path: Path) -> None:
+    """A foreign check, whose code runs in processes of its own; the other commands are killed by ``python -m damage``."""
+    killed = kill_commands(1, 1, tmp_path, ["foreign check"])
+    assert not killed.wrong, killed
+    assert killed.reruns == 1

@@ -1,0 +1,248 @@
+"""Kills of real commands at random moments: what is left can be read and goes on, and nobody lives on."""
+
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.error import UsageError
+from harness.record import RunFolder, early
+from harness.record.folder import FILES
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+AFTER_S = 5.0
+"""Seconds after a kill in which every process of the command has ended."""
+
+MARK = "SCRATCH_OF"
+"""A variable that every process of a command inherits, by which those that are left are known."""
+
+MINE = """
+import torch
+
+def softmax(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+def stable(x):
+    return torch.softmax(x, -1)
+
+def step():
+    x = torch.linspace(1.0, 120.0, 64).reshape(8, 8).requires_grad_()
+    softmax(x).square().sum().backward()
+"""
+
+_FOREIGN = ("--contract", "softmax", "--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32,float64")
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "check": ("check", "cases.binary", "--law", "value", "--dtypes", "float32,float64", "--run", "run"),
+    "foreign check": ("check", "mine.py:softmax", *_FOREIGN, "--seed", "5", "--run", "run"),
+    "survey": ("survey", "mine.py:softmax", "--law", "value", "--dtypes", "float32", "--batches", "1", "--run", "run"),
+    "prove": (
+        *("prove", "torch.nn.functional:softplus", "--contract", "softplus"),
+        *("--dtypes", "float16", "--layouts", "contiguous", "--run", "run"),
+    ),
+    "bench": ("bench", "screening", "--cases", "mine.py:stable", "--contract", "softmax", "--run", "run"),
+    "report": ("report", "before", "--output", "page"),
+    "gate": ("gate", "mine.py:softmax", "--contract", "softmax", "--run", "before", "--into", "run"),
+    "audit": ("audit", "mine.py:step", "--steps", "3", "--run", "run"),
+    "score": (
+        *("score", "mine.py:stable", "--reference", "mine.py:softmax", "--contract", "softmax"),
+        *("--dtypes", "float32", "--seed", "5", "--json", "score.json"),
+    ),
+}
+"""What is killed: in a folder with a file of functions, and a run ``before`` of the foreign check with its baseline."""
+
+MEASURED = {"bench", "score"}
+"""Those that measure time, which is another each time."""
+
+
+@dataclass
+class Killed:
+    """What came of many kills.
+
+    Attributes
+    ----------
+    wrong
+        What may not be, in words.
+    ends
+        How often each command ended by each signal, and how often before it came.
+    slowest_s
+        The longest that a command took to end by a signal.
+    reruns
+        How often a command was carried out whole after kills, and held against the whole one before.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    reruns: int = 0
+
+    def __str__(self) -> str:
+        """Return it in lines."""
+        ends = ", ".join(f"{number} {what}" for what, number in sorted(self.ends.items()))
+        head = f"{self.ends.total()} kills, {self.reruns} reruns, the slowest end {self.slowest_s:.1f} s: {ends}"
+        return "\n".join([head, *self.wrong])
+
+
+def kill(times: int, seed: int, folder: Path, names: Sequence[str] = tuple(COMMANDS), every: int = 4) -> Killed:
+    """Kill each command in turn at random moments, look at what it left, and carry it out whole now and then.
+
+    Parameters
+    ----------
+    times
+        How often, over all commands.
+    seed
+        Of the moments and the signals.
+    folder
+        An empty folder.
+    names
+        Of the commands.
+    every
+        After so many kills a command is carried out whole, and at its last one.
+    """
+    draw, killed = random.Random(seed), Killed()
+    shares = {name: len(range(at, times, len(names))) for at, name in enumerate(names)}
+    for name, share in shares.items():
+        if share:
+            _one(name, share, draw, _Place(folder / name.replace(" ", "-")), killed, every)
+    return killed
+
+
+class _Place:
+    """Where a command works, with a temporary folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.scratch = folder, folder / "scratch"
+        self.scratch.mkdir(parents=True)
+        (folder / "mine.py").write_text(MINE, encoding="utf-8")
+        self.mark = secrets.token_hex(8)
+
+    def start(self, words: Sequence[str]) -> "subprocess.Popen[bytes]":
+        tests = str(Path(__file__).parents[1])
+        environment = {**os.environ, "TMPDIR": str(self.scratch), MARK: self.mark, "COLUMNS": "120"}
+        program = f"import sys; sys.path.append({tests!r}); from harness.cli import main; sys.exit(main())"
+        with (self.folder / "said").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-c", program, *words],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text(encoding="utf-8", errors="replace")
+
+    def left(self) -> list[str]:
+        """The processes of the command that live."""
+        lines = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                    lines.append(" ".join(process.cmdline())[:80])
+            except psutil.Error:
+                continue
+        return lines
+
+    def records(self) -> dict[str, list[str]]:
+        """What stands in the run, without durations, in an order of its own."""
+        run = RunFolder(self.folder / ".harness" / "runs" / "run")
+        if not run.is_run:
+            return {}
+        found = {name: sorted(map(_timeless, run.read(kind))) for kind, name in FILES.items()}
+        list(run.benchmarks())
+        run.head()
+        return {name: lines for name, lines in found.items() if lines}
+
+
+def _timeless(record: Any) -> str:
+    fields = {name: value for name, value in record.model_dump(mode="json").items() if not name.endswith("_s")}
+    return json.dumps(fields, sort_keys=True)
+
+
+def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Killed, every: int) -> None:
+    words = COMMANDS[name]
+    if "before" in words:
+        place.start((*COMMANDS["foreign check"][:-1], "before")).wait()
+    if name == "gate":
+        place.start((*words[:-2], "--update")).wait()
+    began = time.monotonic()
+    code = place.start(words).wait()
+    usual_s = time.monotonic() - began
+    if code not in {0, 1, 3}:
+        killed.wrong.append(f"{name}: exit code {code} without a kill: {place.said[-300:]}")
+        return
+    whole, files = place.records(), _names(place)
+    for number in range(1, times + 1):
+        before = place.records()
+        _kill(name, words, draw, draw.uniform(0.0, 1.1 * usual_s), place, killed)
+        try:
+            after = place.records()
+        except UsageError as error:
+            killed.wrong.append(f"{name}, kill {number}: {error}")
+            return
+        lost = [
+            file for file, lines in before.items() if name not in MEASURED and set(lines) - set(after.get(file, []))
+        ]
+        killed.wrong += [f"{name}, kill {number}: a record of {file} that was there before is lost" for file in lost]
+        if number % every == 0 or number == times:
+            killed.reruns += 1
+            if place.start(words).wait() != code:
+                killed.wrong.append(f"{name}, rerun after kill {number}: another exit code: {place.said[-300:]}")
+            if name not in MEASURED and place.records() != whole:
+                killed.wrong.append(f"{name}, rerun after kill {number}: other records than at once")
+            more = _names(place) - files
+            killed.wrong += [f"{name}, rerun after kill {number}: {file} is left" for file in sorted(more)]
+
+
+def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
+    head = RunFolder(place.folder / ".harness" / "runs" / "run")
+    works = len(head.head().work) if head.is_run else 0
+    process = place.start(words)
+    try:
+        process.wait(after_s)
+        killed.ends[f"{name} before a signal"] += 1
+        return
+    except subprocess.TimeoutExpired:
+        number = draw.choice(SIGNALS)
+    began = time.monotonic()
+    process.send_signal(number)
+    killed.ends[f"{name} by {number.name}"] += 1
+    try:
+        code = process.wait(10 * AFTER_S)
+    except subprocess.TimeoutExpired:
+        killed.wrong.append(f"{name}, {number.name}: the command lives on")
+        process.kill()
+        code = process.wait()
+    killed.slowest_s = max(killed.slowest_s, time.monotonic() - began)
+    time.sleep(max(0.0, began + AFTER_S - time.monotonic()))
+    killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: left running: {line}" for line in place.left()]
+    # Torch's compiler keeps what it has compiled for whoever comes next, and SIGKILL leaves nobody to remove anything.
+    left = [path.name for path in place.scratch.iterdir() if not path.name.startswith("torchinductor_")]
+    left = left if number != signal.SIGKILL else []
+    killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: the temporary {path} is left" for path in left]
+    if "Traceback" in place.said:
+        killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: {place.said.strip().splitlines()[-1]}")
+    work = head.head().work[works:] if head.is_run else ()
+    if code in {-number, 128 + number} and work and name not in {"report"} and not early(work):
+        killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: the run does not say that it was ended")
+
+
+def _names(place: _Place) -> set[str]:
+    """The files that lie about, but for caches."""
+    found = (path.relative_to(place.folder) for path in place.folder.rglob("*"))
+    return {str(path) for path in found if not {"__pycache__", "scratch"} & set(path.parts)}
