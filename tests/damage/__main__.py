@@ -1,6 +1,6 @@
-"""Damage on request, from the folder of the tests: ``python -m damage 20000 [SEED]``; kills of real commands:
+"""Damage on request, from the folder of the tests: ``python -m damage 20000 [SEED]``.
 
-``python -m damage kills 100 [SEED] [COMMAND ...]``.
+Kills of real commands: ``python -m damage kills 100 [SEED] [COMMAND ...]``.
 """
 
 import resource

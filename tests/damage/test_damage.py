@@ -28,7 +28,7 @@ def test_a_killed_command_leaves_a_run_that_can_be_read_and_goes_on(tmp_path: Pa
 
 
 def test_a_real_command_that_is_killed_leaves_nobody_and_nothing(tmp_path: Path) -> None:
-    """A foreign check, whose code runs in processes of its own; the other commands are killed by ``python -m damage``."""
+    """A foreign check, whose code runs in processes of its own; ``python -m damage kills`` has the other commands."""
     killed = kill_commands(1, 1, tmp_path, ["foreign check"])
     assert not killed.wrong, killed
     assert killed.reruns == 1
