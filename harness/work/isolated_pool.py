@@ -135,6 +135,7 @@ class _Worker:
     folder: str | None = None
     process: Forked | subprocess.Popen[bytes] | None = None
     retired: bool = False
+    scratch: str | None = None
 
     def start(self) -> None:
         """Start the process; what it prints goes into a file without a name."""
@@ -196,8 +197,9 @@ class _Worker:
         return answer  # type: ignore[no-any-return]
 
     def end(self) -> None:
-        """End the process and whatever it has started."""
+        """End the process and whatever it has started; an interrupt may have come before it had."""
         if self.process is None:
+            self._remove_scratch()
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -210,8 +212,13 @@ class _Worker:
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._remove_scratch()
         self.process = None
+
+    def _remove_scratch(self) -> None:
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch = None
 
     def retire(self) -> None:
         """End the process while another thread may be waiting for it."""

@@ -158,6 +158,11 @@ class _Place:
                 continue
         return lines
 
+    def says_finished(self) -> bool:
+        """Whether the run has a command that was not ended early."""
+        run = RunFolder(self.folder / ".harness" / "runs" / "run")
+        return run.is_run and not early(run.head().work[-1:])
+
     def records(self) -> dict[str, list[str]]:
         """What stands in the run, without durations, in an order of its own."""
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
@@ -195,6 +200,8 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
         except UsageError as error:
             killed.wrong.append(f"{name}, kill {number}: {error}")
             return
+        if place.says_finished() and name not in MEASURED and after != whole:
+            killed.wrong.append(f"{name}, kill {number}: the run says that it was finished, and has not all")
         lost = [
             file for file, lines in before.items() if name not in MEASURED and set(lines) - set(after.get(file, []))
         ]
@@ -210,8 +217,6 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
 
 
 def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
-    head = RunFolder(place.folder / ".harness" / "runs" / "run")
-    works = len(head.head().work) if head.is_run else 0
     process = place.start(words)
     try:
         process.wait(after_s)
@@ -223,11 +228,11 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
     process.send_signal(number)
     killed.ends[f"{name} by {number.name}"] += 1
     try:
-        code = process.wait(10 * AFTER_S)
+        process.wait(10 * AFTER_S)
     except subprocess.TimeoutExpired:
         killed.wrong.append(f"{name}, {number.name}: the command lives on")
         process.kill()
-        code = process.wait()
+        process.wait()
     killed.slowest_s = max(killed.slowest_s, time.monotonic() - began)
     time.sleep(max(0.0, began + AFTER_S - time.monotonic()))
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: left running: {line}" for line in place.left()]
@@ -237,9 +242,6 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: the temporary {path} is left" for path in left]
     if "Traceback" in place.said:
         killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: {place.said.strip().splitlines()[-1]}")
-    work = head.head().work[works:] if head.is_run else ()
-    if code in {-number, 128 + number} and work and name not in {"report"} and not early(work):
-        killed.wrong.append(f"{name}, {number.name} after {after_s:.1f} s: the run does not say that it was ended")
 
 
 def _names(place: _Place) -> set[str]:
