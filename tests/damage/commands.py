@@ -4,6 +4,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,10 @@ class _Place:
                 continue
         return lines
 
+    def begin_anew(self) -> None:
+        """Take the run away, so that the next kills leave parts of one."""
+        shutil.rmtree(self.folder / ".harness" / "runs" / "run", ignore_errors=True)
+
     def says_finished(self) -> bool:
         """Whether the run has a command that was not ended early."""
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
@@ -192,6 +197,7 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
         killed.wrong.append(f"{name}: exit code {code} without a kill: {place.said[-300:]}")
         return
     whole, files = place.records(), _names(place)
+    place.begin_anew()
     for number in range(1, times + 1):
         before = place.records()
         _kill(name, words, draw, draw.uniform(0.0, 1.1 * usual_s), place, killed)
@@ -214,6 +220,7 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
                 killed.wrong.append(f"{name}, rerun after kill {number}: other records than at once")
             more = _names(place) - files
             killed.wrong += [f"{name}, rerun after kill {number}: {file} is left" for file in sorted(more)]
+            place.begin_anew()
 
 
 def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
