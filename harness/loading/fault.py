@@ -7,6 +7,7 @@ A loader is run within :func:`within`, which ends it when its time is up, turns 
 
 import gc
 import multiprocessing
+import os
 import pickle
 import re
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import psutil
 
@@ -200,19 +202,22 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
 @contextmanager
 def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
     """Yield the processes there are before; whatever is raised is named, and what was started ends with it."""
-    before = _children()
+    before, segments = _children(), _segments()
     try:
         with alarm(limit_s, overdue, again_s=_AGAIN_S):
             yield before
     except _Overdue:
+        fault = hung(limit_s)
         end(_children() - before)
-        raise LoadingError(hung(limit_s)) from None
+        _sweep(segments)
+        raise LoadingError(fault) from None
     except LoadingError:
         end(_children() - before)
         raise
     except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
         cause = _death(error)
         end(_children() - before)
+        _sweep(segments)
         raise LoadingError(named(cause)) from cause
     except BaseException:
         end(_children() - before)
@@ -255,8 +260,7 @@ def named(error: Exception) -> LoadingFault:
         return LoadingFault(
             FaultKind.SHARED_MEMORY,
             "shared memory is exhausted: the batches on their way between processes do not fit",
-            "take fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm "
-            "(`docker run --shm-size`)",
+            _SHARED_MEMORY_REMEDY,
             worker=worker,
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
@@ -306,14 +310,46 @@ def words_of(error: BaseException) -> str:
     return f"{error}\n{error.__cause__ or ''}"
 
 
+_SHARED_MEMORY_REMEDY = (
+    "take fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm (`docker run --shm-size`)"
+)
 _HUNG_REMEDY = "give what the data set waits for a time limit of its own; locks and threads do not survive a `fork`"
 
 
 def hung(limit_s: float) -> LoadingFault:
-    """Say that time is up."""
-    return LoadingFault(
-        FaultKind.HUNG, f"loading hangs: what was asked for is not there after {limit_s:g} s", _HUNG_REMEDY
-    )
+    """Say that time is up; a batch that does not fit into shared memory may have been lost without a word."""
+    said, left = f"loading hangs: what was asked for is not there after {limit_s:g} s", shared_memory_left()
+    if left is not None and left < _SCARCE:
+        scarce = f"{said}, and shared memory has {left / 2**20:.3g} MB left"
+        return LoadingFault(FaultKind.SHARED_MEMORY, scarce, _SHARED_MEMORY_REMEDY)
+    return LoadingFault(FaultKind.HUNG, said, _HUNG_REMEDY)
+
+
+_SCARCE = 2**23
+"""So few bytes of shared memory are soon too few: a queue between processes loses what does not fit."""
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it, by no choice of ours
+
+
+def shared_memory_left() -> int | None:
+    """Return the bytes of shared memory that are left; ``None`` where that cannot be known."""
+    if not hasattr(os, "statvfs") or not _SHARED_MEMORY.is_dir():
+        return None
+    there = os.statvfs(_SHARED_MEMORY)
+    return there.f_bavail * there.f_frsize
+
+
+def _segments() -> set[Path]:
+    """What torch's processes have in shared memory under a name: for a moment, unless they failed to fill it."""
+    return set(_SHARED_MEMORY.glob("torch_*"))
+
+
+def _sweep(before: set[Path]) -> None:
+    """Remove what processes that are gone have left there since."""
+    for segment in _segments() - before:
+        owner = segment.name.split("_")[1]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            segment.unlink(missing_ok=True)
 
 
 def _unpicklable(error: Exception, text: str) -> bool:

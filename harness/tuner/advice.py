@@ -4,6 +4,7 @@ Settings gain a factor of the cores at most. A data set that gives a whole batch
 where handing a batch from a worker to the process that trains takes longer than making it, no number of workers helps.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from harness.loading.accounting import Computing
+from harness.loading.fault import shared_memory_left
 from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
 
@@ -52,7 +54,8 @@ class Advice:
     busy
         The share of ``items_s`` in which the processor computed.
     hop_s
-        What the process that trains spends on receiving one batch from a worker.
+        What the process that trains spends on receiving one batch from a worker; infinite where shared memory has no
+        room for it.
     cores
         Cores that may be used.
     step_s
@@ -130,6 +133,8 @@ class Advice:
         cheaper = "fewer and larger arrays a batch make that cheaper"
         if self.copies:
             return ""
+        if math.isinf(self.hop_s):
+            return "workers are ruled out: shared memory has no room for two of their batches; enlarge /dev/shm"
         if self.rules_workers_out:
             return f"workers are ruled out: {hop}, and making it there {_us(self.made_s)}; {cheaper}"
         if self.step_s is not None and self.hop_s >= self.step_s:
@@ -162,12 +167,20 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
             return default_collate(dataset.__getitems__(indices))
         return default_collate([dataset[index] for index in indices])
 
+    wished = batch_size
     items, batch_size = _enough(fetch_items, indices)
     obstacle = _obstacle(dataset, indices, items, fetch_items)
     items_s, busy = _timed(fetch_items)
     batch_s = None if obstacle else _timed(lambda: dataset[indices])[0]
     gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
-    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop_s(items), cores, step_s)
+    hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
+    return Advice(batch_size, items_s, batch_s, obstacle, gather_s, busy, hop, cores, step_s)
+
+
+def _is_too_large(batch: Any, times: float) -> bool:
+    """Whether so many times a batch, two of them, do not fit into the shared memory through which workers send it."""
+    left = shared_memory_left()
+    return left is not None and 2 * times * sum(tensor.nbytes for tensor in tensors(batch)) > left
 
 
 def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, int]:
@@ -189,14 +202,14 @@ def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float
     def fetch_items() -> Any:
         return default_collate(list(islice(dataset, len(places))))
 
+    wished = batch_size
     items, batch_size = _enough(fetch_items, places)
     items_s, busy = _timed(fetch_items)
     gather_s = _timed(lambda: [torch.stack(tensor.unbind()) for tensor in tensors(items)])[0]
     first = list(islice(DataLoader(dataset, batch_size, num_workers=2), 2))
     copies = len(first) == 2 and equal(first[1], first[0]) and equal(items, first[0])
-    return Advice(
-        batch_size, items_s, None, "it has no indices", gather_s, busy, hop_s(items), cores, step_s, copies=copies
-    )
+    hop = math.inf if _is_too_large(items, wished / batch_size) else hop_s(items)
+    return Advice(batch_size, items_s, None, "it has no indices", gather_s, busy, hop, cores, step_s, copies=copies)
 
 
 def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:
