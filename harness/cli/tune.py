@@ -164,6 +164,7 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
 
     Where the second look finds nothing, what was raised is no fault of the data set's.
     """
+    from harness.loading.delivery import uncollated
     from harness.loading.fault import FaultKind
     from harness.loading.watched import diagnose
 
@@ -171,6 +172,8 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
         return error.fault  # a stream has no index
     looked_at = tuning.looked_at
     again = diagnose(tuning.dataset, looked_at.load, workers=looked_at.workers, limit_s=GRACE_S)
+    if again is not None and again.index is None and again.kind is FaultKind.RAISED:
+        again = uncollated(tuning.dataset, looked_at.load(tuning.dataset, shuffle=False), again)
     if again is not None and (again.kind is not FaultKind.HUNG or error.fault.kind is FaultKind.HUNG):
         return again
     if error.fault.kind is FaultKind.RAISED:

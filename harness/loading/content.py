@@ -64,6 +64,8 @@ def size_of(part: Any) -> int | None:
         return _commonest(arrays) or _commonest([size_of(value) for value in named.values()])
     if not isinstance(part, list | tuple):
         return None
+    if _are_samples(part):
+        return len(part)
     sizes = [size_of(value) for value in part]
     if sizes and None not in sizes and len(set(sizes)) == 1 and not all(isinstance(value, list) for value in part):
         return sizes[0]
@@ -110,7 +112,15 @@ def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[An
 
 
 def _is_of_samples(part: Sequence[Any], size: int) -> bool:
-    return len(part) == size and any(size_of(value) != size for value in part)
+    return len(part) == size and (_are_samples(part) or any(size_of(value) != size for value in part))
+
+
+def _are_samples(part: Sequence[Any]) -> bool:
+    """Whether a list is one of samples that nobody has collated: tuples alike, of arrays beside numbers or words."""
+    if not part or not all(isinstance(value, tuple) and len(value) == len(part[0]) for value in part):
+        return False
+    kinds = (Tensor | np.ndarray, bool | int | float | str)
+    return all(all(any(isinstance(leaf, kind) for leaf in value) for kind in kinds) for value in part)
 
 
 def _leaves(part: Any, path: str) -> Iterator[tuple[str, Any]]:

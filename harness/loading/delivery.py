@@ -169,7 +169,7 @@ class Deliveries:
             if found is not None and found.index is not None:
                 return found
             if error.fault.kind is FaultKind.RAISED:
-                return _uncollated(facts_of(loader).data_set, self.make(ask), error.fault)
+                return uncollated(facts_of(loader).data_set, self.make(ask), error.fault)
         return error.fault
 
     def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = 1) -> list[Epoch]:
@@ -291,8 +291,23 @@ class Deliveries:
             return first != second
 
 
-def _uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
-    """Say which batch cannot be collated, and which sample in it is unlike the others."""
+def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
+    """Say which batch cannot be collated, and which sample in it is unlike the others.
+
+    Parameters
+    ----------
+    data_set
+        Map-style; its samples are there.
+    loader
+        Torch's loader of it.
+    fault
+        What it did.
+
+    Returns
+    -------
+    fault
+        With the index; the same where each batch can be collated.
+    """
     for indices in loader.batch_sampler or ():
         samples = [data_set[i] for i in indices]
         try:

@@ -38,6 +38,10 @@ class Raising(Waiting):
             raise ValueError("a corrupt image")
         return torch.zeros(4), index
 
+class Ragged(Waiting):
+    def __getitem__(self, index):
+        return torch.zeros(5 if index == 321 else 4), index
+
 class Dying(Waiting):
     def __getitem__(self, index):
         if index == 321 and torch.utils.data.get_worker_info() is not None:
@@ -145,6 +149,14 @@ def test_what_was_found_is_written_as_json(command: Command, workplace: Path) ->
     assert found["samples_per_s"]["value"] > 0
     assert found["spent_s"] > 0
     assert found["wait_share"] is None
+
+
+def test_a_batch_that_cannot_be_collated_is_named_with_the_index(command: Command) -> None:
+    """And with the shapes."""
+    code, _, err = command("sets.py:Ragged", "--batch-size", "50", "--seconds", "1", "--workers", "0")
+    assert code == 2
+    assert "at index 321: the batch of samples 300 to 349 cannot be collated" in err
+    assert "[5], [] beside [4], []" in err
 
 
 def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> None:

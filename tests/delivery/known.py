@@ -150,6 +150,7 @@ SOUND: list[tuple[Any, dict[str, Any]]] = [
     (sound.in_a_thread, {}),
     (sound.spawned, {}),
     (sound.talkative, {}),
+    (sound.nothing_collated, {}),
     (sound.DATA_SET, {}),
     (sound.STREAM, {}),
 ]

@@ -359,6 +359,11 @@ def spawned(batch_size: int, num_workers: int = 0) -> Any:
     return DataLoader(Squares(), batch_size, num_workers=num_workers, multiprocessing_context=method)
 
 
+def nothing_collated(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """A batch is the list of its samples."""
+    return DataLoader(Squares(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=list)
+
+
 def talkative(batch_size: int) -> Any:
     """Says what it does."""
     print("reading")  # noqa: T201 - people do

@@ -15,7 +15,15 @@ from delivery.shipped import SHIPPED
 from harness.record import Status, Verdict
 
 AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS) if known.law not in {"nothing_is_left_behind"}]
-QUICK = [sound.slices, sound.generator, sound.resumes_exactly, sound.in_a_thread, sound.talkative, sound.WEIGHTED]
+QUICK = [
+    sound.slices,
+    sound.generator,
+    sound.resumes_exactly,
+    sound.in_a_thread,
+    sound.talkative,
+    sound.WEIGHTED,
+    sound.nothing_collated,
+]
 FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__name__ != "cannot_be_sent_to_workers"]
 
 
