@@ -1,9 +1,12 @@
 """Loaders of other projects on the same images, each the way its own documentation is fastest on tensors in memory.
 
 They are loaders as the contract has them, and are measured where their package is installed: the extra ``peers``. All
-of them gather bytes and convert a batch at a time, as the reference loaders do.
+of them gather bytes and convert a batch at a time, as the reference loaders do. webdataset, litdata and
+mosaicml-streaming read files of formats of their own and nothing in memory: they are held against the laws alone.
 """
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from harness.case import Case
 from harness.data.dataset import arrays
@@ -128,6 +131,55 @@ def torchdata_nodes(root: Path, train: bool, batch_size: int, workers: int, shuf
     return loader
 
 
+class _Batches(Dataset[Batch]):
+    """A data set whose index is a batch of indices."""
+
+    def __init__(self, gather: Callable[[list[int]], Batch], n: int) -> None:
+        self.gather, self.n = gather, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        return self.gather(indices)
+
+
+def torchdata_stateful(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
+    """``StatefulDataLoader`` in the place of torch's, over a sampler of batches."""
+    from torchdata.stateful_dataloader import StatefulDataLoader
+
+    gather, n = _gatherer(root, train=train)
+    sampler = _batches_of_indices(n, batch_size, shuffle=shuffle)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'set_vital' is deprecated")  # it calls what torch has given up
+        loader: Iterable[Batch] = StatefulDataLoader(
+            _Batches(gather, n), batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+        )
+    return loader
+
+
+def datasets(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
+    """A table of Arrow with the format of NumPy, in torch's ``DataLoader`` over a sampler of batches."""
+    import datasets
+
+    images, labels = arrays(root, train=train)
+    n, *sides = images.shape
+    rows_of = datasets.Sequence(datasets.Value("uint8"), length=math.prod(sides))  # decoded faster than an `Array2D`
+    kinds = {"images": rows_of, "labels": datasets.Value("int64")}
+    columns = {"images": images.reshape(n, -1), "labels": labels.astype("int64")}
+    table = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds)).with_format("numpy")
+
+    def gather(indices: list[int]) -> Batch:
+        rows = table[indices]
+        pixels = torch.from_numpy(rows["images"]).reshape(-1, 1, *sides)
+        return pixels.float().mul_(1 / 255), torch.from_numpy(rows["labels"])
+
+    sampler = _batches_of_indices(n, batch_size, shuffle=shuffle)
+    return DataLoader(
+        _Batches(gather, n), batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+    )
+
+
 def grain(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
     """A data set whose elements are batches; read by threads where there are workers."""
     import grain
@@ -166,6 +218,8 @@ PEERS = (
     Peer(light_dataloader_in_place, "light_dataloader", "light-dataloader"),
     Peer(tensorloader, "tensorloader", "tensorloader"),
     Peer(torchdata_nodes, "torchdata", "torchdata"),
+    Peer(torchdata_stateful, "torchdata", "torchdata"),
+    Peer(datasets, "datasets", "datasets"),
     Peer(grain, "grain", "grain"),
     Peer(spdl, "spdl", "spdl"),
 )
