@@ -197,6 +197,20 @@ def rate(costs: Costs, choice: Choice) -> float:
     return count * choice.batch_size / (clock.now - began)
 
 
+@dataclass(frozen=True)
+class _Computed:
+    """Stands in for what asks how long this thread has computed."""
+
+    clock: Clock
+
+    def __call__(self) -> float:
+        """Seconds by the clock."""
+        return self.clock.computed
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class _NoWindow:
     """Stands in for the window of CPU time, which nobody asks for here."""
 
@@ -213,7 +227,7 @@ def on_paper(costs: Costs, seed: int) -> Iterator[Items]:
     with ExitStack() as stack:
         for room in ("loading.reading", "tuner.probe", "tuner.tuning", "tuner.advice"):
             stack.enter_context(patch(f"harness.{room}.time", clock))
-        stack.enter_context(patch("harness.tuner.advice._computing_s", lambda: clock.computed))
+        stack.enter_context(patch("harness.tuner.advice.Computing", lambda: _Computed(clock)))
         stack.enter_context(patch("harness.tuner.advice.hop_s", lambda _: costs.hop))
         stack.enter_context(patch("harness.loading.reading.CpuWindow", _NoWindow))
         stack.enter_context(patch.object(Choice, "load", lambda choice, data, **_: Loader(data, choice)))
