@@ -149,7 +149,10 @@ class Settings:
     seconds: float | None = _option("Seconds measured a benchmark.", "S", float, least=0.0, in_every_session=True)
     seeds: int | None = _option("Seeds of each way of searching.", "N", int, least=1)
     data_sets: Sequence[str] = _option(
-        "Data sets of the tuner, comma-separated; what others gave stays in the run.", "A,B", names, absent=()
+        "Data sets, comma-separated: of the tuner, where what others gave stays in the run; of files, for loaders.",
+        "A,B",
+        names,
+        absent=(),
     )
     split: Split | None = _option("Images that loaders load; the test set when absent.", choices=get_args(Split))
     dataset: str | None = _option("A data set of your own, module:factory or file.py:factory.", "TARGET")

@@ -21,11 +21,12 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import FEWEST, ROUNDS, measure_cell
+from harness.bench.suites.loader_cell import FEWEST, MOST, PATIENCE, ROUNDS, WITHIN, measure_cell
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
+from harness.record import median_ratio
 from harness.show.bench.loader import print_loaders
 
 DATA = """
@@ -91,7 +92,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert {info["start_method"] for info in found} == {"fork"}
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
-    assert {len(info["limit_wall_us"]) for info in found} <= {FEWEST, ROUNDS}
+    assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MOST + 1))
     assert "says that it has 20 samples, and delivers one at index 20 too" in found[0]["remark"]
 
 
@@ -165,8 +166,20 @@ def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
     assert cell(needs_workers=True) is None
     found = cell()
     assert found.loader.endswith("Pairs")
-    assert (len(found.slices), len(found.limits)) == (ROUNDS, ROUNDS)
+    assert ROUNDS <= len(found.slices) == len(found.limits) <= MOST
     assert set(found.epochs) == {(20, 4)}
+
+
+def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
+    """What scatters has more rounds than what does not, and none has more than its time."""
+    assert WITHIN < 0.1
+    began = time.perf_counter()
+    found = cell(seconds=0.05)
+    assert time.perf_counter() - began < 20 * PATIENCE * 0.05
+    rate = median_ratio([1.0] * len(found.slices), [it.wall_us for it in found.slices])
+    known = rate.high - rate.low <= 2 * WITHIN * rate.point
+    spent_s = sum(it.wall_s for it in found.slices)
+    assert known or len(found.slices) == MOST or spent_s <= PATIENCE * 0.05 + max(it.wall_s for it in found.slices)
 
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:

@@ -4,7 +4,6 @@ A round is a slice of the steady state: so many batches, from one epoch into the
 its turn, so that both meet the same machine, and their ratio is one within a round.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from harness.case import Case
 from harness.loading.accounting import Memory, memory
 from harness.loading.configuration import Configuration
 from harness.loading.reading import LoaderReading, Start, Throughput
+from harness.record import median_ratio
 from harness.record.bench import LoaderRecord
 from harness.timing.clock import without_garbage_collection
 
@@ -27,6 +27,10 @@ ROUNDS = 9
 
 FEWEST, LONG_S = 5, 0.1
 """Rounds that last longer than so many seconds are so few: the fewest that have an interval."""
+
+MOST, WITHIN, PATIENCE = 25, 0.05, 4
+"""Rounds go on until the interval of the rate is within this share of it on both sides, or until there are the most, or
+until they took so many times the seconds that were asked for."""
 
 LIMIT_S = 8e-3
 """Seconds of a turn of the limit."""
@@ -111,6 +115,10 @@ class Cell:
         )
 
 
+FINISH_S = 2.0
+"""Seconds of an epoch that is read to its end, to see that it has each sample."""
+
+
 def measure_cell(
     make: Callable[[], Iterable[Any]],
     configuration: Configuration,
@@ -119,7 +127,7 @@ def measure_cell(
     limit: MemoryLimit | None,
     epoch_batches: int,
     seconds: float,
-    finish_s: float = math.inf,
+    finish_s: float = FINISH_S,
     needs_workers: bool = False,
 ) -> Cell | None:
     """Read a loader from its start to its end, and time slices of it.
@@ -139,7 +147,7 @@ def measure_cell(
     seconds
         Seconds of all slices, about.
     finish_s
-        Seconds for reading the last epoch to its end.
+        An epoch that takes longer, in seconds, is not read to its end.
     needs_workers
         Whether there is nothing to measure where it starts neither process nor thread.
 
@@ -170,10 +178,12 @@ def measure_cell(
         if hidden:
             reading.steady(seconds=slice_s)
         plan = _plan(reading, configuration, slice_s, epoch_batches)
-        slices, limits = _rounds(reading, configuration, limit, plan, hidden=hidden)
+        most_s = PATIENCE * seconds
+        slices, limits = _rounds(reading, configuration, limit, plan, hidden=hidden, most_s=most_s)
         used = memory()
         last = _one_batch(reading)
-        reading.finish(seconds=finish_s)
+        if plan.batch_s * epoch_batches <= finish_s:
+            reading.finish(seconds=2 * finish_s)
         shutdown_s = reading.close()
     name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
     return Cell(name, configuration, start, slices, limits, plan.batches, used, shutdown_s, reading.epochs, last)
@@ -206,12 +216,19 @@ SHORT_EPOCH = 4
 """An epoch of no more slices than these is read as a whole: some shuffle all samples before the first batch."""
 
 
+LONGEST_S = 1.5
+"""Seconds of all slices beyond which each worker has one turn in a slice, and not two."""
+
+
 def _plan(reading: LoaderReading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
     """Plan a slice: each worker has as many turns as the others, and what is fast is read by whole epochs."""
     warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
     batch_s = warm.wall_s / warm.batches
     workers = configuration.workers
-    batches = max(2 * workers, workers * round(slice_s / batch_s / workers)) if workers else round(slice_s / batch_s)
+    batches = round(slice_s / batch_s)
+    if workers:
+        turns = 2 if FEWEST * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
+        batches = workers * max(turns, round(batches / workers))
     if SHORT_EPOCH * batches >= epoch_batches:
         batches = epoch_batches * max(1, round(batches / epoch_batches))
     batches = max(1, batches)
@@ -220,13 +237,20 @@ def _plan(reading: LoaderReading, configuration: Configuration, slice_s: float, 
 
 
 def _rounds(
-    reading: LoaderReading, configuration: Configuration, limit: MemoryLimit | None, plan: _Plan, *, hidden: bool
+    reading: LoaderReading,
+    configuration: Configuration,
+    limit: MemoryLimit | None,
+    plan: _Plan,
+    *,
+    hidden: bool,
+    most_s: float,
 ) -> tuple[list[Throughput], list[Throughput]]:
     slices: list[Throughput] = []
     limits: list[Throughput] = []
 
     with without_garbage_collection():
-        for _ in range(plan.rounds):
+        until = time.perf_counter() + most_s
+        while len(slices) < plan.rounds or _goes_on(slices, until):
             paused = time.perf_counter()
             if configuration.workers:
                 time.sleep(min(REST_S, configuration.ahead * plan.batch_s))
@@ -237,3 +261,11 @@ def _rounds(
                 reading.steady(seconds=time.perf_counter() - paused)
             slices.append(reading.steady(batches=plan.batches, skip=configuration.ahead + 1))
     return slices, limits
+
+
+def _goes_on(slices: list[Throughput], until: float) -> bool:
+    """Whether more rounds are worth their time: the interval is too wide, and there is time."""
+    if len(slices) >= MOST or time.perf_counter() >= until:
+        return False
+    rate = median_ratio([1.0] * len(slices), [it.wall_us for it in slices])
+    return not rate.point * (1 - WITHIN) <= rate.low <= rate.high <= rate.point * (1 + WITHIN)

@@ -4,7 +4,6 @@ The loaders are the cases of the contract ``loader``; beside the shipped ones th
 or, for a data set of one's own, torch's ``DataLoader`` of it.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -27,8 +26,9 @@ from harness.calling import data_set
 from harness.calling.discovery import is_shipped
 from harness.calling.own_cases import SHIPPED
 from harness.case import Case
+from harness.data.files import SETS
 from harness.data.images import ImageData
-from harness.error import UsageError
+from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
@@ -43,9 +43,6 @@ SECONDS = 0.15
 
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""
-
-FINISH_S = 2.0
-"""Seconds for reading an epoch of a user's data set to its end: some have epochs of hours."""
 
 
 # What there is to measure
@@ -65,6 +62,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
+    if names := option(config, "data_sets", ()):
+        if unknown := [name for name in names if name not in SETS]:
+            rule = f"a data set of the loaders is one of {listed(SETS)}"
+            give_up(config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
+        return list(names)
     loaders = list(cases_of(config, "loader"))
     shipped = is_shipped(option(config, "cases", SHIPPED))
     return loaders + [peer.case.name for peer in PEERS] if loaders and shipped else loaders
@@ -117,16 +119,16 @@ class Source:
     dataset: Any = None
 
 
-_DATASET = pytest.StashKey[Any]()
+_DATASET = pytest.StashKey[dict[str, Any]]()
 
 
 def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) -> Source:
-    if config.getoption("harness_dataset"):
+    if config.getoption("harness_dataset") or option(config, "data_sets", ()):
         dataset = _dataset(config, name)
         case = Case(type(dataset), "loader", style="foreign", name=name)
 
         def load(it: Configuration) -> Iterable[Any]:
-            return DataLoader(dataset, shuffle=True, **it.arguments())
+            return DataLoader(dataset, shuffle=not data_set.is_stream(dataset), **it.arguments())
 
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
@@ -145,18 +147,24 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
 
 
 def _dataset(config: pytest.Config, name: str) -> Any:
-    if _DATASET not in config.stash:
+    made = config.stash.setdefault(_DATASET, {})
+    if name not in made:
         try:
-            config.stash[_DATASET] = data_set.dataset(name)
+            made[name] = SETS[name]() if name in SETS else data_set.dataset(name)
         except UsageError as error:
             give_up(config, error)
-    return config.stash[_DATASET]
+    return made[name]
 
 
 def _remark(source: Source) -> str | None:
     """What is to be said of a user's data set though it is measured."""
-    fault = None if source.dataset is None else length_fault(source.dataset)
+    fault = None if not _has_indices(source) else length_fault(source.dataset)
     return None if fault is None else str(fault)
+
+
+def _has_indices(source: Source) -> bool:
+    """Whether it is a data set whose samples can be asked for one by one."""
+    return source.dataset is not None and not data_set.is_stream(source.dataset)
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +207,6 @@ def test_steady_state(
                 limit=source.limit,
                 epoch_batches=batches,
                 seconds=option(pytestconfig, "seconds", SECONDS),
-                finish_s=FINISH_S if source.dataset is not None else math.inf,
                 needs_workers=configuration.workers > fewest,
             )
     except LoadingError as error:
@@ -238,7 +245,7 @@ _GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()
 
 def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:
     """Run a user's data set once more, watched, and say which sample it is."""
-    if source.dataset is None:
+    if not _has_indices(source):
         return None
 
     def load(dataset: Any) -> Iterable[Any]:

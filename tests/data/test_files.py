@@ -1,0 +1,70 @@
+"""Data sets of files: real files of their formats, written once, whose samples are the images they were made from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from harness.data import dataset, files
+
+COUNT = 30
+LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Write few images into a cache of the test's own, and return images and labels."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(files, "COUNT", COUNT)
+    monkeypatch.setattr(files, "WAIT_S", 1e-4)
+    monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
+    images, labels = dataset.arrays(dataset.prepare().root, train=False)
+    return images[:COUNT], labels[:COUNT].tolist()
+
+
+@pytest.mark.parametrize("name", files.SETS)
+def test_samples_are_the_images_that_were_written(name: str, written: Any) -> None:
+    """Every image once with its label; exact where the format is, with and without workers."""
+    images, labels = written
+    samples = files.SETS[name]()
+    assert len(samples) == COUNT  # type: ignore[arg-type]
+    for workers in (0, 2):
+        more: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
+        batches = list(DataLoader(samples, 8, num_workers=workers, **more))
+        pixels, classes = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        assert sorted(classes.tolist()) == sorted(labels)
+        assert 0.0 <= float(pixels.min()) < float(pixels.max()) <= 1.0
+        if name in LOSSLESS:
+            grey = (pixels[:, 0] * 255).round().to(torch.uint8).numpy()
+            delivered = sorted((image.tobytes(), label) for image, label in zip(grey, classes.tolist(), strict=True))
+            assert delivered == sorted((image.tobytes(), label) for image, label in zip(images, labels, strict=True))
+        else:
+            assert pixels.shape == (COUNT, 3, 64, 64)
+
+
+def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
+    """A JPEG file gives another picture each time, a PNG file the same."""
+    jpegs, pngs = files.SETS["jpeg files"](), files.SETS["png files"]()
+    assert not torch.equal(jpegs[3][0], jpegs[3][0])
+    assert torch.equal(pngs[3][0], pngs[3][0])
+    assert np.array_equal(sorted(written[1]), sorted(pngs[index][1] for index in range(COUNT)))
+
+
+def test_files_are_written_once_and_whole(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is not written again, and what was interrupted leaves nothing that is taken for whole."""
+    assert written
+    folder = files.SETS["parquet"]().path.parent  # type: ignore[attr-defined]
+    before = (folder / "images.parquet").stat().st_mtime_ns
+    files.SETS["parquet"]()
+    assert (folder / "images.parquet").stat().st_mtime_ns == before
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "_lines", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.SETS["text lines"]()
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
