@@ -62,6 +62,26 @@ def loaders(run: RunFolder) -> Iterator[Row]:
         }
 
 
+@frame(
+    *CASE,
+    *columns_of(LoaderRecord, "data", "batch_size", "workers"),
+    Column("part", TEXT, "part of the time of a batch"),
+    Column("seconds", REAL, "seconds of it a batch, in a training loop"),
+    Column("share", REAL, "share of the loop; the parts of a loader add up to one"),
+    Column("unseen", REAL, "share that no part covers, in the median round"),
+    Column("sentence", TEXT, "the largest part with its line, what workers would gain, the rest"),
+    keys=("case", "data", "batch_size", "workers", "part"),
+)
+def budgets(run: RunFolder) -> Iterator[Row]:
+    """One row for each part of the time of a batch, of each loader whose budget was closed."""
+    for place, loader in benchmark.placed(run, LoaderRecord):
+        budget = loader.record.budget
+        for part, seconds, share in budget.table() if budget is not None else ():
+            own = {"part": part, "seconds": seconds, "share": share}
+            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": budget.sentence}
+            yield {**loader.row(), **own, **whole, "record": place}
+
+
 class Shown(NamedTuple):
     """A heading of the table of every configuration, and the text below it."""
 

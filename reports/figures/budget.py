@@ -1,0 +1,93 @@
+"""Where the time of a batch goes: a bar for each loader, cut into its parts, a panel for each number of workers."""
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.record import DataSource
+from harness.record.budget import PARTS
+from reports.figure import Figure, Panel
+from reports.figures.axis import legend_above
+from reports.figures.name import names_of
+from reports.number import percent
+from reports.source import caveat_of
+from reports.svg import drawn
+from reports.text import count, shortened
+
+COLORS = {
+    "index": "#999999",
+    "read": "#0072b2",
+    "decode": "#56b4e9",
+    "transform": "#009e73",
+    "fetch": "#7fc9a8",
+    "collate": "#e69f00",
+    "hand-over": "#d55e00",
+    "pin": "#8c4a00",
+    "around": "#f0e442",
+    "wait": "#cc79a7",
+    "epoch": "#5d5d5d",
+    "step": "#332288",
+    "not attributed": "#dddddd",
+}
+"""Colours of the parts, which stand in this order; each is named in the legend."""
+
+MOST_CHARACTERS, LEAST = 26, 0.005
+"""Characters of a name beside a bar, and the share from which on a part is drawn."""
+
+
+def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+    """Return the shares of a batch's time, with the sentence on each loader as the caption.
+
+    Parameters
+    ----------
+    frame
+        The frame ``budgets``.
+    source
+        What the data are.
+    """
+    shown = frame[frame["share"] >= LEAST]
+    panels = [_panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
+    sentences = [f"{row['case']}: {row['sentence']}." for _, row in _first_rows(frame).iterrows()]
+    return Figure(
+        name="budget-figure",
+        frames=("budgets",),
+        title=f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop",
+        panels=tuple(panels),
+        caption=" ".join(sentences)
+        + " The parts are disjoint and measured; what none of them covers is not attributed.",
+        caveat=caveat_of(frame, source),
+    )
+
+
+def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each loader: without workers where it was measured so."""
+    return frame.sort_values("workers", kind="stable").drop_duplicates("case")
+
+
+def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
+    title = count(int(frame["workers"].iloc[0]), "worker")
+    largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
+    spelled = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
+    svg = drawn(
+        partial(_draw, frame=frame),
+        name=f"budget-{number}",
+        label=f"Shares of a batch's time, {title}, the largest part of each loader: {spelled}.",
+        height_in=2.0 + 0.28 * frame["case"].nunique(),
+    )
+    return Panel(title, svg)
+
+
+def _draw(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw the parts of each loader end to end."""
+    names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
+    begun = pd.Series(0.0, index=cases)
+    for part in PARTS:
+        shares = 100 * frame[frame["part"] == part].groupby("case")["share"].first().reindex(cases).fillna(0.0)
+        if shares.max() > 0:
+            axes.barh(range(len(cases)), shares, left=begun, color=COLORS[part], height=0.62, label=part)
+        begun = begun + shares
+    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
+    axes.grid(visible=False, axis="y")
+    legend_above(axes, columns=3)
