@@ -132,10 +132,12 @@ class Server:
     def _each(self, question: dict[str, Any]) -> dict[str, Any]:
         """Several questions of one kind, until one has no answer."""
         found: list[dict[str, Any]] = []
-        for part in question["parts"]:
-            found.append(getattr(self, f"_{question['of']}")({**question, **part}))
-            if "value" not in found[-1]:
-                break
+        answer = getattr(self, f"_{question['of']}")
+        with _modes(question["modes"]):
+            for part in question["parts"]:
+                found.append(answer({**question, **part}))
+                if "value" not in found[-1]:
+                    break
         return {"each": found}
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -165,8 +167,8 @@ class Server:
         return self._handle
 
     def _carried_out(self, question: dict[str, Any], action: Callable[[], Any], seen: Seen | None = None) -> Any:
-        """Carry out under the modes of whoever asks, and be watched."""
-        modes, tape = question["modes"], question["tape"]
+        """Carry out, and be watched."""
+        tape = question["tape"]
 
         def recorded() -> Any:
             if tape is None:
@@ -176,18 +178,7 @@ class Server:
             with uncompiled(), self._recorders[tape]:
                 return action()
 
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(modes["grad"]))
-            if modes["inference"]:
-                stack.enter_context(torch.inference_mode())
-            if modes["autocast"] is not None:
-                stack.enter_context(torch.autocast("cpu", modes["autocast"]))
-            if modes["eager"]:
-                stack.enter_context(uncompiled())
-            if modes["unset"]:
-                stack.enter_context(unset_is_nan())
-            if modes["see"] and seen is not None:
-                stack.enter_context(seen)
+        with seen if seen is not None and question["modes"]["see"] else contextlib.nullcontext():
             return self._watch(question).call(recorded)
 
     def _backward(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -309,6 +300,22 @@ class Server:
             [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
         ]
         return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
+
+
+@contextlib.contextmanager
+def _modes(modes: dict[str, Any]) -> Iterator[None]:
+    """The modes of whoever asks."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.set_grad_enabled(modes["grad"]))
+        if modes["inference"]:
+            stack.enter_context(torch.inference_mode())
+        if modes["autocast"] is not None:
+            stack.enter_context(torch.autocast("cpu", modes["autocast"]))
+        if modes["eager"]:
+            stack.enter_context(uncompiled())
+        if modes["unset"]:
+            stack.enter_context(unset_is_nan())
+        yield
 
 
 def _special(value: Any) -> Any:

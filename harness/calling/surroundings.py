@@ -3,6 +3,7 @@
 Laws call, and look at what became of a call, through what is here, so that they are written once.
 """
 
+import itertools
 import random
 import sys
 import time
@@ -52,7 +53,7 @@ class ReshapedError(Exception):
 
 @dataclass
 class Look:
-    """What became of the inputs of the last call.
+    """What became of the inputs of a call.
 
     Parameters
     ----------
@@ -109,8 +110,8 @@ class Surroundings(Protocol):
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what becomes of tensors in the calls of the body."""
 
-    def looking(self) -> AbstractContextManager[Look]:
-        """Look at what becomes of the inputs of the call in the body."""
+    def looking(self) -> AbstractContextManager[Iterable[Look]]:
+        """Look at what becomes of the inputs of each call in the body, at one after the other."""
 
     def recorder(self) -> Recording:
         """Return what records calls."""
@@ -176,9 +177,9 @@ class Here:
         return Seen()
 
     @contextmanager
-    def looking(self) -> Iterator[Look]:
+    def looking(self) -> Iterator[Iterable[Look]]:
         """Change nothing: it is seen in the inputs."""
-        yield Look()
+        yield itertools.repeat(Look())
 
     def recorder(self) -> Recording:
         """Return what records calls here."""

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .packed import DEEPEST, DTYPES, Packed, data_ptr
+
 MARK = 16
 """Bytes of a mark."""
 
@@ -23,23 +25,20 @@ _MOST_HEADER = 2**26
 MOST_BYTES = 2**32
 """Bytes of one message at most."""
 
-_DEEPEST = 24
-_DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in vars(torch).values()
-    if isinstance(dtype, torch.dtype) and not dtype.is_complex and "q" not in str(dtype)
-}
+_MOST_PARTS = 2**20
+"""What a message's columns come to at most: a few bytes could say any number of equal parts."""
+
+_BUFFER = 2**16
 _KINDS = {
     str(kind): kind
     for kind in (
-        *_DTYPES.values(),
+        *DTYPES.values(),
         *(value for value in vars(torch).values() if isinstance(value, (torch.layout, torch.memory_format))),
     )
 }
 
 # As they are before anybody else's code is loaded.
-_data_ptr, _stride, _offset, _size = Tensor.data_ptr, Tensor.stride, Tensor.storage_offset, Tensor.size
-_detach, _contiguous, _storage = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage
+_unbind, _clone = Tensor.unbind, Tensor.clone
 
 
 class WireError(Exception):
@@ -57,84 +56,6 @@ class Alien:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-
-
-def kind_of(value: Any) -> str:
-    """Return the name of an object's class as a reader has it."""
-    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-# Writing
-
-
-class Packed:
-    """A value as JSON, and the storages of its tensors."""
-
-    def __init__(self, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
-        self.tensors: list[dict[str, Any]] = []
-        self.parts: list[Any] = []
-        self.held: list[Tensor] = []
-        self._special = special
-        self.value = self._plain(value, 0)
-
-    def _plain(self, value: Any, depth: int) -> Any:
-        if value is None or type(value) in {bool, int, str}:
-            return value if type(value) is not int or abs(value) < 2**63 else {"o": "int"}
-        if type(value) is float:
-            return value if math.isfinite(value) else {"f": str(value)}
-        if depth < _DEEPEST:
-            if isinstance(value, Tensor):
-                return self._tensor(value)
-            if type(value) in {list, tuple} or (
-                isinstance(value, tuple) and type(value).__module__ == "torch.return_types"
-            ):
-                return {"l" if type(value) is list else "t": [self._plain(part, depth + 1) for part in value]}
-            if type(value) is dict and all(type(key) is str for key in value):
-                return {"m": [[key, self._plain(part, depth + 1)] for key, part in value.items()]}
-        if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
-            return {"k": str(value)}
-        if isinstance(value, torch.device):
-            return {"v": str(value)}
-        special = self._special(value)
-        return {"o": kind_of(value)} if special is None else {"x": self._plain(special, depth + 1)}
-
-    def _tensor(self, given: Tensor) -> Any:
-        x = given if type(given) is Tensor else Tensor.as_subclass(given, Tensor)
-        name = str(x.dtype).removeprefix("torch.")
-        if x.layout is not torch.strided or x.is_nested or x.is_quantized:
-            return {"o": "a tensor that is sparse, nested or quantized"}
-        if x.is_complex():
-            return {"o": "complex numbers"}
-        if name not in _DTYPES:
-            return {"o": f"a tensor of {name}"}
-        entry: dict[str, Any] = {"d": name, "s": list(_size(x)), "g": bool(x.requires_grad)}
-        if x.device.type == "meta":
-            entry["a"] = "meta"
-        elif x.device.type != "cpu":
-            return {"o": f"a tensor on {x.device}"}
-        else:
-            self._bytes(_detach(x), entry)
-        self.tensors.append(entry)
-        return {"T": len(self.tensors) - 1}
-
-    def _bytes(self, x: Tensor, entry: dict[str, Any]) -> None:
-        x = x.resolve_conj().resolve_neg()
-        size, stride = list(_size(x)), list(_stride(x))
-        item = x.element_size()
-        extent = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if math.prod(size) else 0
-        whole = _storage(x).nbytes() // item
-        if extent > 4 * math.prod(size) + 1024:
-            x = _contiguous(x)
-            stride, extent, whole = list(_stride(x)), math.prod(size), 0
-        offset = int(_offset(x))
-        if extent <= whole <= 4 * extent:  # all of it, so that whoever reads past the strides reads what is there
-            start, extent = _data_ptr(x) - offset * item, whole
-        else:
-            start, offset = _data_ptr(x), 0
-        entry |= {"t": stride, "o": offset, "b": extent * item}
-        self.held.append(x)
-        if extent:
-            self.parts.append(memoryview((ctypes.c_char * (extent * item)).from_address(start)).cast("B"))
 
 
 def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
@@ -162,23 +83,52 @@ def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], 
             parts[0] = parts[0][sent:]
 
 
-# Reading
-
 Read = Callable[[memoryview], None]
 """Fills a buffer, or raises."""
+
+
+class Buffered:
+    """Fills buffers from what comes in larger parts.
+
+    Parameters
+    ----------
+    take
+        ``take(buffer)`` writes what there is into the beginning of a buffer and returns how many bytes that are, at
+        least one, or raises.
+    """
+
+    def __init__(self, take: Callable[[memoryview], int]) -> None:
+        self._take, self._buffer = take, memoryview(bytearray(_BUFFER))
+        self._begin = self._end = 0
+
+    @property
+    def rest(self) -> int:
+        """Bytes that have come and nobody has read."""
+        return self._end - self._begin
+
+    def __call__(self, into: memoryview) -> None:
+        """Fill a buffer."""
+        while into:
+            if not self.rest and len(into) >= _BUFFER:
+                into = into[self._take(into) :]
+                continue
+            if not self.rest:
+                self._begin, self._end = 0, self._take(self._buffer)
+            count = min(len(into), self.rest)
+            into[:count] = self._buffer[self._begin : self._begin + count]
+            into, self._begin = into[count:], self._begin + count
 
 
 def filled(line: socket.socket) -> Read:
     """Return what fills buffers from a line, and raises ``EOFError`` where it is closed."""
 
-    def read(buffer: memoryview) -> None:
-        while buffer:
-            count = line.recv_into(buffer)
-            if not count:
-                raise EOFError
-            buffer = buffer[count:]
+    def take(buffer: memoryview) -> int:
+        count = line.recv_into(buffer)
+        if not count:
+            raise EOFError
+        return count
 
-    return read
+    return Buffered(take)
 
 
 def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> tuple[bytes, Any]:
@@ -208,13 +158,15 @@ def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> 
         if sum(int(entry.get("b", 0)) for entry in entries) > MOST_BYTES:
             raise WireError
         tensors = [_read_tensor(entry, read) for entry in entries]
-        return mark, _value(value, tensors, special, 0)
+        return mark, _Reading(tensors, special).value(value, 0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, RuntimeError) as error:
         raise WireError from error
 
 
-def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor:
-    dtype, size = _DTYPES[entry["d"]], _whole(entry["s"])
+def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
+    dtype, size = DTYPES[entry["d"]], _whole(entry["s"])
+    if "n" in entry:
+        return _read_rows(entry, dtype, size, read)
     if entry.get("a") == "meta":
         return torch.empty(size, dtype=dtype, device="meta")
     stride, offset, count = _whole(entry["t"]), *_whole([entry["o"], entry["b"]])
@@ -223,11 +175,28 @@ def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor:
     extent = sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if math.prod(size) else 0
     if (offset + extent if extent else 0) * dtype.itemsize > count:
         raise WireError
-    storage = torch.empty(count, dtype=torch.uint8)
-    if count:
-        read(memoryview((ctypes.c_char * count).from_address(_data_ptr(storage))).cast("B"))
+    storage = _read_bytes(count, read)
     x = storage.view(dtype).as_strided(size, stride, offset if extent else 0)
     return x.requires_grad_() if entry["g"] is True and dtype.is_floating_point else x
+
+
+def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read: Read) -> list[Tensor]:
+    """The tensors of a block, each with a storage of its own."""
+    length, count = _whole([entry["n"], entry["b"]])
+    if not count or length * math.prod(size) * dtype.itemsize != count:
+        raise WireError
+    rows = [_clone(row) for row in _unbind(_read_bytes(count, read).view(dtype).view(length, *size))]
+    if entry["g"] is True and dtype.is_floating_point:
+        for row in rows:
+            row.requires_grad_()
+    return rows
+
+
+def _read_bytes(count: int, read: Read) -> Tensor:
+    storage = torch.empty(count, dtype=torch.uint8)
+    if count:
+        read(memoryview((ctypes.c_char * count).from_address(data_ptr(storage))).cast("B"))
+    return storage
 
 
 def _whole(numbers: Sequence[Any]) -> list[int]:
@@ -236,30 +205,77 @@ def _whole(numbers: Sequence[Any]) -> list[int]:
     return list(numbers)
 
 
-def _value(value: Any, tensors: list[Tensor], special: Callable[[Any], Any], depth: int) -> Any:
-    if depth > 2 * _DEEPEST:
-        raise WireError
-    if not isinstance(value, dict):
-        if isinstance(value, list):
+class _Reading:
+    """A value from what stands for it in a header."""
+
+    def __init__(self, tensors: Sequence[Tensor | list[Tensor]], special: Callable[[Any], Any]) -> None:
+        self._tensors, self._special, self._parts = tensors, special, 0
+
+    def value(self, value: Any, depth: int) -> Any:
+        """Read a value."""
+        if depth > 2 * DEEPEST:
             raise WireError
-        return value
-    ((kind, held),) = value.items()
-    match kind:
-        case "T":
-            return tensors[_whole([held])[0]]
-        case "f":
-            return float(held)
-        case "l" | "t":
-            parts = [_value(part, tensors, special, depth + 1) for part in held]
-            return parts if kind == "l" else tuple(parts)
-        case "m":
-            return {str(key): _value(part, tensors, special, depth + 1) for key, part in held}
-        case "k":
-            return _KINDS[held]
-        case "v":
-            return torch.device(held)
-        case "o":
-            return Alien(str(held))
-        case "x":
-            return special(_value(held, tensors, special, depth + 1))
-    raise WireError
+        if not isinstance(value, dict):
+            if isinstance(value, list):
+                raise WireError
+            return value
+        ((kind, held),) = value.items()
+        match kind:
+            case "T":
+                tensor = self._tensors[_whole([held])[0]]
+                if isinstance(tensor, list):
+                    raise WireError
+                return tensor
+            case "f":
+                return float(held)
+            case "l" | "t":
+                parts = [self.value(part, depth + 1) for part in held]
+                return parts if kind == "l" else tuple(parts)
+            case "L" | "U":
+                length, column = held
+                parts = self._column(column, _whole([length])[0], depth + 1)
+                return parts if kind == "L" else tuple(parts)
+            case "m":
+                return {str(key): self.value(part, depth + 1) for key, part in held}
+            case "k":
+                return _KINDS[held]
+            case "v":
+                return torch.device(held)
+            case "o":
+                return Alien(str(held))
+            case "x":
+                return self._special(self.value(held, depth + 1))
+        raise WireError
+
+    def _column(self, column: Any, length: int, depth: int) -> list[Any]:
+        """Read as many values as a column has."""
+        self._parts += length
+        if depth > 2 * DEEPEST or self._parts > _MOST_PARTS:
+            raise WireError
+        values: Any
+        ((kind, held),) = column.items()
+        match kind:
+            case "R":
+                values = self._tensors[_whole([held])[0]]
+            case "E":
+                if isinstance(held, dict):
+                    raise WireError
+                values = [held] * length
+            case "P":
+                values = [self.value(part, depth) for part in held]
+            case "m":
+                columns = [self._column(part, length, depth + 1) for _, part in held]
+                keys = [str(key) for key, _ in held]
+                values = [dict(zip(keys, row, strict=True)) for row in _across(columns, length)]
+            case "l" | "t":
+                columns = [self._column(part, length, depth + 1) for part in held]
+                values = [list(row) if kind == "l" else row for row in _across(columns, length)]
+            case _:
+                raise WireError
+        if not isinstance(values, list) or len(values) != length:
+            raise WireError
+        return values
+
+
+def _across(columns: Sequence[list[Any]], length: int) -> list[tuple[Any, ...]]:
+    return list(zip(*columns, strict=True)) if columns else [()] * length

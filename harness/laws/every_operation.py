@@ -162,20 +162,20 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
     places, per_row = rows_of(subject, value)
 
-    def reversed_call(*arguments: Any) -> Any:
-        output = subject.run(*(x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)))
+    def flipped(arguments: Sequence[Any]) -> list[Any]:
+        return [x if at is None else x.flip(at) for x, at in zip(arguments, places, strict=True)]
+
+    def flipped_back(output: Any) -> Any:
         return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
 
-    return against(subject, value, inputs, [subject.calling(reversed_call)])
+    return against(subject, value, inputs, [subject.arranged(flipped, flipped_back)])
 
 
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call on rows that are slices of longer ones, and on columns of columns."""
 
     def laid_out(arrange: Callable[[Tensor], Tensor]) -> Subject:
-        return subject.calling(
-            lambda *arguments: subject.run(*(arrange(x) if isinstance(x, Tensor) else x for x in arguments))
-        )
+        return subject.arranged(lambda arguments: [arrange(x) if isinstance(x, Tensor) else x for x in arguments])
 
     return against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
 
@@ -277,14 +277,16 @@ def _counted(wrong: list[int]) -> Measurement:
 
 def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the elements that a call changes."""
-    wrong = []
-    for arguments in _calls(subject, inputs):
-        given = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
-        with subject.surroundings.looking() as look:
-            subject.once(*given)
-        given = look.after(given)
-        wrong.append(sum(_changed(a, b) for a, b in zip(given, arguments, strict=True) if isinstance(a, Tensor)))
-    return _counted(wrong)
+    calls = _calls(subject, inputs)
+    copies = [[x.clone() if isinstance(x, Tensor) else x for x in arguments] for arguments in calls]
+    with subject.surroundings.looking() as looks:
+        subject.each(copies)
+    return _counted(
+        [
+            sum(_changed(a, b) for a, b in zip(look.after(given), arguments, strict=True) if isinstance(a, Tensor))
+            for arguments, given, look in zip(calls, copies, looks, strict=False)
+        ]
+    )
 
 
 def _changed(after: Tensor, before: Tensor) -> int:
@@ -295,22 +297,23 @@ def _changed(after: Tensor, before: Tensor) -> int:
 
 def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the inputs whose memory the output shares."""
-    wrong = []
-    for arguments in _calls(subject, inputs):
-        given = [x.clone() for x in arguments if isinstance(x, Tensor)]
-        remaining = iter(given)
-        with subject.surroundings.looking() as look:
-            output = subject.once(*(next(remaining) if isinstance(x, Tensor) else x for x in arguments))
-        wrong.append(look.shares(given, output) if output.numel() else 0)
-    return _counted(wrong)
+    copies = [[x.clone() if isinstance(x, Tensor) else x for x in call] for call in _calls(subject, inputs)]
+    with subject.surroundings.looking() as looks:
+        outputs = subject.each(copies)
+    return _counted(
+        [
+            look.shares(given, output) if output.numel() else 0
+            for given, output, look in zip(copies, outputs, looks, strict=False)
+        ]
+    )
 
 
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count one where the output has another dtype or device."""
     wrong, others = [], dict[str, None]()
-    for arguments in _calls(subject, inputs):
+    calls = _calls(subject, inputs)
+    for arguments, output in zip(calls, subject.each(calls), strict=True):
         like = next(x for x in arguments if isinstance(x, Tensor) and x.is_floating_point())
-        output = subject.once(*arguments)
         alike = (output.dtype, output.device) == (like.dtype, like.device)
         wrong.append(int(not alike))
         others |= (

@@ -3,7 +3,7 @@
 Whether gradients are recorded changes no value, and narrowing costs no more than the narrower format.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
@@ -48,39 +48,35 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
     first = subject.measure(value, inputs)
 
     def compared(name: str, call: Call) -> Measurement:
-        output = _named(name, lambda: subject.calling(call)(*inputs.values()))
+        output = _named(name, lambda: call(*inputs.values()))
         found = compare_runs(to_array(output), first.actual, first, subject.format)
         return replace(found, circumstance=name)
 
     measured = [
-        compared("under torch.no_grad()", _within(subject, torch.no_grad)),
-        compared("under torch.inference_mode()", _within(subject, torch.inference_mode)),
+        compared("under torch.no_grad()", _within(torch.no_grad, subject)),
+        compared("under torch.inference_mode()", _within(torch.inference_mode, subject)),
     ]
     with suppress(CaseError, NotApplicable):
-        measured.append(compared("with inputs that require a gradient", _with_gradients(subject)))
+        measured.append(compared("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
     if subject.format.name == "float32":
         measured.append(_under_autocast(subject, value, inputs))
     return worst_of(*measured)
 
 
-def _within(subject: Subject, mode: Callable[[], AbstractContextManager[Any]]) -> Call:
-    def call(*arguments: Any) -> Any:
+def _within(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
+    def within(*arguments: Any) -> Any:
         with mode():
-            return subject.run(*arguments)
+            return call(*arguments)
 
-    return call
-
-
-def _with_gradients(subject: Subject) -> Call:
-    def call(*arguments: Any) -> Any:
-        output = subject.run(*(_requiring(x) for x in arguments))
-        return output.detach() if isinstance(output, Tensor) else output
-
-    return call
+    return within
 
 
-def _requiring(x: Any) -> Any:
-    return x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x
+def _requiring(arguments: Sequence[Any]) -> list[Any]:
+    return [x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x for x in arguments]
+
+
+def _detached(output: Any) -> Any:
+    return output.detach() if isinstance(output, Tensor) else output
 
 
 def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
@@ -101,7 +97,8 @@ def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measuremen
         return Subject(case, subject.contract, narrow, subject.watch).measure(value, example)
 
     plain = narrowed(subject.run)
-    under: Measurement = _named(name, lambda: narrowed(_within(subject, lambda: torch.autocast("cpu", narrow.dtype))))
+    autocast = _within(lambda: torch.autocast("cpu", narrow.dtype), subject.run)
+    under: Measurement = _named(name, lambda: narrowed(autocast))
     if plain.deviation.shape == under.deviation.shape:
         under = replace(under, deviation=np.where(plain.ratio > 1.0, 0.0, under.deviation))
     return replace(under, circumstance=name)

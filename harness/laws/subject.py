@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable
 from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.location import place
+from harness.calling.packed import kind_of
 from harness.calling.surroundings import HERE, ElsewhereError, GoneError, ReshapedError, Surroundings
 from harness.calling.watch import Watch
-from harness.calling.wire import Alien, kind_of
+from harness.calling.wire import Alien
 from harness.case import Case
 from harness.floats import Format, Measurement
 from harness.laws import nature
@@ -72,12 +74,14 @@ class Subject:
         self.surroundings: Surroundings = getattr(case.function, "surroundings", HERE)
         """Where the implementation is called."""
         self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
+        self._before: Callable[[Sequence[Any]], Sequence[Any]] = list
+        self._after: Callable[[Any], Any] = _same
 
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation."""
         if not self.contract.grouped:
             return self.once(*inputs)
-        outputs = self._once_each([list(arguments) for arguments in zip(*inputs, strict=True)])
+        outputs = self.each(list(zip(*inputs, strict=True)))
         shapes = {tuple(output.shape) for output in outputs}
         if len(shapes) > 1:
             raise CaseError(f"{self.case.name} returns tensors of different shapes: {sorted(shapes)}", Fault.SHAPE)
@@ -91,6 +95,22 @@ class Subject:
     def calling(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation: the case's own, called in another way, from here."""
         return Subject(replace(self.case, function=function, call=None), self.contract, self.format, self.watch)
+
+    def arranged(
+        self, before: Callable[[Sequence[Any]], Sequence[Any]], after: Callable[[Any], Any] | None = None
+    ) -> "Subject":
+        """Return the same subject, called on other arguments than it is given, with something else for its output.
+
+        Parameters
+        ----------
+        before
+            ``before(arguments)`` returns those that a call is made on.
+        after
+            ``after(output)`` returns what is taken for its output; the output itself when absent.
+        """
+        subject = copy(self)
+        subject._before, subject._after = before, after or _same
+        return subject
 
     def run(self, *inputs: Any) -> Any:
         """Call an implementation that returns something else than one tensor.
@@ -107,11 +127,11 @@ class Subject:
     def _called(self, inputs: tuple[Any, ...]) -> Any:
         try:
             output, self._returns_arrays = self.surroundings.called(
-                self.case, inputs, self.contract.of_model, self.device
+                self.case, self._before(inputs), self.contract.of_model, self.device
             )
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
-        return output
+        return self._after(output)
 
     def once(self, *inputs: Any) -> Tensor:
         """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.
@@ -124,17 +144,24 @@ class Subject:
         agreed, shapes = self._shape(inputs), _shapes(inputs)
         return self._held(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
 
-    def _once_each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
-        """Call the implementation once for each of some inputs, in one exchange where there is one."""
+    def each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
+        """Call the implementation once for each of some inputs, in one exchange where there is one.
+
+        Raises
+        ------
+        CaseError
+            As of :meth:`once`.
+        """
 
         def called() -> Any:
             try:
-                found = self.surroundings.called_each(self.case, calls, self.device)
+                arranged = [self._before(inputs) for inputs in calls]
+                found = self.surroundings.called_each(self.case, arranged, self.device)
             except MisplacedError as error:
                 raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
             assert found is not None, "it is elsewhere"
             outputs, self._returns_arrays = found
-            return outputs
+            return [self._after(output) for output in outputs]
 
         if self.surroundings is HERE or not calls:
             return [self.once(*inputs) for inputs in calls]
@@ -312,3 +339,7 @@ def _in_words(error: BaseException) -> str:
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."
+
+
+def _same(output: Any) -> Any:
+    return output

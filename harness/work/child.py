@@ -272,14 +272,15 @@ class Child:
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, question)
-            came, answer = wire.receive(self._read(line), special)
+            read = wire.Buffered(self._take(line))
+            came, answer = wire.receive(read, special)
         except LostError as lost:
             self._lose(lost.loss)
         except OSError:
             self._lose(self._loss())
         except wire.WireError:
             self._lose(None)
-        if came != mark or not isinstance(answer, dict):
+        if came != mark or read.rest or not isinstance(answer, dict):
             self._lose(None)
         return answer
 
@@ -309,23 +310,32 @@ class Child:
             return False
 
     def _read(self, line: socket.socket, within: float | None = None) -> wire.Read:
-        """Return what fills buffers from a line, as long as there is time and the process lives."""
+        """Return what fills buffers from a line, of which not a byte more is taken."""
+        take = self._take(line, within)
 
         def read(buffer: memoryview) -> None:
-            until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
-            watched = [line, self._control] if line is not self._control else [line]
             while buffer:
-                ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
-                if not ready:
-                    raise LostError(loss(None, "", self._limits))
-                if line not in ready or (len(ready) > 1):
-                    raise LostError(self._loss())
-                count = line.recv_into(buffer)
-                if not count:
-                    raise LostError(self._loss())
-                buffer = buffer[count:]
+                buffer = buffer[take(buffer) :]
 
         return read
+
+    def _take(self, line: socket.socket, within: float | None = None) -> Callable[[memoryview], int]:
+        """Return what takes what there is of a line, as long as there is time and the process lives."""
+
+        def take(buffer: memoryview) -> int:
+            until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
+            watched = [line, self._control] if line is not self._control else [line]
+            ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
+            if not ready:
+                raise LostError(loss(None, "", self._limits))
+            if line not in ready or (len(ready) > 1):
+                raise LostError(self._loss())
+            count = line.recv_into(buffer)
+            if not count:
+                raise LostError(self._loss())
+            return count
+
+        return take
 
     def _loss(self) -> Loss:
         """How the process ended, which it has or is about to."""

@@ -79,7 +79,7 @@ class Elsewhere:
     def __init__(self, child: Child) -> None:
         self.child = child
         self._modes: dict[str, Any] = {"eager": False, "unset": False, "see": False}
-        self._look: Look | None = None
+        self._looks: list[Look] | None = None
         self._seen: Seen | None = None
         self._tape: int | None = None
         self.views: list[tuple[int, Any]] = []
@@ -165,7 +165,7 @@ class Elsewhere:
             "inference": torch.is_inference_mode_enabled(),
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
-        facts = {"modes": modes, "tape": self._tape, "look": self._look is not None, "device": device, "case": case}
+        facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
         answers = self.ask("each", read_special, of=what, parts=list(parts), **facts).get("each")
         if not isinstance(answers, list):
             raise ElsewhereError("what cannot be read")
@@ -192,9 +192,8 @@ class Elsewhere:
             self._seen.autocast = str(autocast) or self._seen.autocast
         if answer.get("reshaped"):
             raise ReshapedError
-        if self._look is not None and "shared" in answer:
-            self._look.changed = dict(answer["changed"])
-            self._look.shared = set(answer["shared"])
+        if self._looks is not None and "shared" in answer:
+            self._looks.append(Look(dict(answer["changed"]), set(answer["shared"])))
 
     def _refuse(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
         """Raise that there is nothing to check, where that can be so; else it is what the implementation raises."""
@@ -306,13 +305,14 @@ class Elsewhere:
             self._seen = None
 
     @contextmanager
-    def looking(self) -> Iterator[Look]:
-        """Look at what became of the inputs of a call there."""
-        self._look = look = Look(shared=set())
+    def looking(self) -> Iterator[list[Look]]:
+        """Look at what became of the inputs of each call there."""
+        looks: list[Look] = []
+        self._looks = looks
         try:
-            yield look
+            yield looks
         finally:
-            self._look = None
+            self._looks = None
 
     @contextmanager
     def recording(self, tape: int) -> Iterator[None]:

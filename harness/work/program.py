@@ -26,6 +26,7 @@ MODULES = (
     "calling.watch",
     "calling.trace.step",
     "calling.trace.tape",
+    "calling.packed",
     "calling.wire",
     "calling.answering",
     "calling.callee",

@@ -1,6 +1,7 @@
 """An implementation in another process: what comes over the line, what stands in for it, and what is believed of it."""
 
 import ast
+import json
 import re
 import shutil
 import socket
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten
 
 from harness.calling import wire
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NotApplicable
 from harness.calling.compiler import NO_COMPILER
+from harness.calling.packed import Packed
 from harness.calling.surroundings import ElsewhereError, GoneError, ReshapedError
 from harness.calling.trace import View
 from harness.calling.trace.elsewhere import UnfitTapeError, read_special, read_tape, within
@@ -105,8 +108,9 @@ def test_values_and_both_derivatives_come_back(elsewhere: Elsewhere) -> None:
 def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere: Elsewhere) -> None:
     """And said where it is asked for."""
     x, y = torch.ones(3), torch.arange(4.0)
-    with elsewhere.looking() as look:
+    with elsewhere.looking() as looks:
         first, half, text, number = asked(elsewhere, "halves", x, y)
+    (look,) = looks
     assert torch.equal(x, torch.ones(3))
     assert torch.equal(look.after([x, y])[0], torch.full((3,), 2.0))
     assert look.shares([x, y], first) == 1
@@ -236,6 +240,43 @@ def test_tensors_go_over_as_they_are(x: Tensor) -> None:
     assert kept
 
 
+PARTS = {
+    "rows of a batch": [{"inputs": [row, 3], "handle": at} for at, row in enumerate(torch.randn(9, 4).unbind())],
+    "rows of a small batch, whose storage goes along": [{"x": row} for row in torch.randn(4, 3).unbind()],
+    "of several sizes": [{"x": torch.ones(n)} for n in (1, 2, 3, 4, 5)],
+    "of several kinds": [{"x": 1}, {"x": 1.0}, {"x": True}, {"x": None}, {"x": "1"}],
+    "of several forms": [{"x": 1}, {"y": 2}, [3], (4, 5), torch.ones(2)],
+    "that require gradients": [[torch.ones(3).requires_grad_()] for _ in range(6)],
+    "without any numbers": [(torch.ones(0, 3), {}, ()) for _ in range(6)],
+    "strided": [{"x": torch.ones(4, 8)[:, ::2]} for _ in range(6)],
+    "nested": [{"parts": [{"x": torch.tensor(float(i)), "y": (i, "a")} for i in range(5)]} for _ in range(5)],
+    "that have no name": [{"x": 2**70} for _ in range(5)],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_one_form_come_as_they_went(name: str) -> None:
+    """By columns or one by one: the same values, and each tensor with a storage of its own."""
+    received = over(PARTS[name])
+    flat, form = tree_flatten(PARTS[name])
+    leaves, received_form = tree_flatten(received)
+    assert received_form == form
+    for went, came in zip(flat, leaves, strict=True):
+        if isinstance(went, Tensor):
+            assert torch.equal(went, came)
+            assert (went.requires_grad, went.stride()) == (came.requires_grad, came.stride()) or not went.numel()
+        else:
+            assert (type(came), came) == (type(went), went) or came.kind == "int"
+    tensors = [x for x in leaves if isinstance(x, Tensor) and x.numel()]
+    assert len({x.untyped_storage().data_ptr() for x in tensors}) == len(tensors)
+
+
+def test_rows_of_a_batch_go_over_as_one_block() -> None:
+    """The header does not grow with their number but by what differs."""
+    few, many = (Packed([{"inputs": [row]} for row in torch.randn(n, 7).unbind()]) for n in (10, 10_000))
+    assert len(json.dumps([many.value, many.tensors])) < len(json.dumps([few.value, few.tensors])) + 10
+
+
 def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
     """Nothing is executed on this side."""
     received = over([object(), (1, 2.5, None, float("inf")), {"a": True}, torch.ones(1).to_sparse()])
@@ -262,6 +303,15 @@ def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
         b'[{"k": "os.system"}, []]',
         b'[{"a": 1, "b": 2}, []]',
         b'[{"l": 3}, []]',
+        b'[{"L": [99999999999, {"E": 1}]}, []]',
+        b'[{"L": [3, {"l": [{"E": 1}, {"P": [1, 2]}]}]}, []]',
+        b'[{"L": [2, {"E": {"k": "float32"}}]}, []]',
+        b'[{"L": [2, {"P": 1}]}, []]',
+        b'[{"L": [1000000, {"m": [["x", {"E": 1}], ["y", {"E": 1}]]}]}, []]',
+        b'[{"L": [2, {"R": 0}]}, [{"d": "float32", "s": [2], "n": 3, "b": 24, "g": false}]]',
+        b'[{"L": [2, {"R": 0}]}, [{"d": "float32", "s": [2], "n": 2, "b": 8, "g": false}]]',
+        b'[{"L": [2, {"R": 0}]}, [{"d": "float32", "s": [2], "t": [1], "o": 0, "b": 8, "g": false}]]',
+        b'[{"T": 0}, [{"d": "float32", "s": [2], "n": 2, "b": 16, "g": false}]]',
         b"\xff\xfe[]",
     ],
 )

@@ -1,0 +1,158 @@
+"""What goes over the line as JSON and raw bytes: numbers, texts, tensors, and nests of them.
+
+What is asked of every row of a batch is many parts of one form: such a list goes by columns, its form once, and its
+tensors of one size as one block.
+"""
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+DEEPEST = 24
+"""Levels of a nest."""
+
+_FEWEST = 4
+"""Parts of one form from which on they go by columns."""
+
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in vars(torch).values()
+    if isinstance(dtype, torch.dtype) and not dtype.is_complex and "q" not in str(dtype)
+}
+"""Those that go over the line."""
+
+# As they are before anybody else's code is loaded.
+data_ptr = Tensor.data_ptr
+_stride, _offset, _size = Tensor.stride, Tensor.storage_offset, Tensor.size
+_detach, _contiguous, _storage, _stack = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage, torch.stack
+
+
+def kind_of(value: Any) -> str:
+    """Return the name of an object's class as a reader has it."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+class Packed:
+    """A value as JSON, and the storages of its tensors."""
+
+    def __init__(self, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
+        self.tensors: list[dict[str, Any]] = []
+        self.parts: list[Any] = []
+        self.held: list[Tensor] = []
+        self._special = special
+        self.value = self._plain(value, 0)
+
+    def _plain(self, value: Any, depth: int) -> Any:
+        if value is None or type(value) in {bool, int, str}:
+            return value if type(value) is not int or abs(value) < 2**63 else {"o": "int"}
+        if type(value) is float:
+            return value if math.isfinite(value) else {"f": str(value)}
+        if depth < DEEPEST:
+            if isinstance(value, Tensor):
+                return self._tensor(value)
+            if type(value) in {list, tuple} or (
+                isinstance(value, tuple) and type(value).__module__ == "torch.return_types"
+            ):
+                kind = "l" if type(value) is list else "t"
+                if len(value) >= _FEWEST and isinstance(value[0], (dict, list, tuple, Tensor)):
+                    return {"L" if kind == "l" else "U": [len(value), self._column(value, depth + 1)]}
+                return {kind: [self._plain(part, depth + 1) for part in value]}
+            if type(value) is dict and all(type(key) is str for key in value):
+                return {"m": [[key, self._plain(part, depth + 1)] for key, part in value.items()]}
+        if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
+            return {"k": str(value)}
+        if isinstance(value, torch.device):
+            return {"v": str(value)}
+        special = self._special(value)
+        return {"o": kind_of(value)} if special is None else {"x": self._plain(special, depth + 1)}
+
+    def _column(self, values: Sequence[Any], depth: int) -> Any:
+        """What the values have in common, once, and what differs one after the other."""
+        first, kind = values[0], type(values[0])
+        if depth < DEEPEST and all(type(value) is kind for value in values):
+            if kind is Tensor and _are_rows(values):
+                return {"R": self._rows(values)}
+            if kind is dict and all(type(key) is str for key in first) and _agree([value.keys() for value in values]):
+                parts = [(key, [value[key] for value in values]) for key in first]
+                return {"m": [[key, self._column(column, depth + 1)] for key, column in parts]}
+            if kind in {list, tuple} and _agree([len(value) for value in values]):
+                columns = [self._column(column, depth + 1) for column in zip(*values, strict=True)]
+                return {"l" if kind is list else "t": columns}
+            if kind in {type(None), bool, int, str} and _agree(values) and self._plain(first, depth) == first:
+                return {"E": first}
+        return {"P": [self._plain(value, depth) for value in values]}
+
+    def _rows(self, rows: Sequence[Tensor]) -> int:
+        """Tensors of one size as one block."""
+        x = _stack([_detach(row) for row in rows])
+        count = x.numel() * x.element_size()
+        first = rows[0]
+        name = str(first.dtype).removeprefix("torch.")
+        entry = {"d": name, "s": list(_size(first)), "g": bool(first.requires_grad), "n": len(rows), "b": count}
+        self.held.append(x)
+        self.parts.append(memoryview((ctypes.c_char * count).from_address(data_ptr(x))).cast("B"))
+        self.tensors.append(entry)
+        return len(self.tensors) - 1
+
+    def _tensor(self, given: Tensor) -> Any:
+        x = given if type(given) is Tensor else Tensor.as_subclass(given, Tensor)
+        name = str(x.dtype).removeprefix("torch.")
+        if x.layout is not torch.strided or x.is_nested or x.is_quantized:
+            return {"o": "a tensor that is sparse, nested or quantized"}
+        if x.is_complex():
+            return {"o": "complex numbers"}
+        if name not in DTYPES:
+            return {"o": f"a tensor of {name}"}
+        entry: dict[str, Any] = {"d": name, "s": list(_size(x)), "g": bool(x.requires_grad)}
+        if x.device.type == "meta":
+            entry["a"] = "meta"
+        elif x.device.type != "cpu":
+            return {"o": f"a tensor on {x.device}"}
+        else:
+            self._bytes(_detach(x), entry)
+        self.tensors.append(entry)
+        return {"T": len(self.tensors) - 1}
+
+    def _bytes(self, x: Tensor, entry: dict[str, Any]) -> None:
+        x = x.resolve_conj().resolve_neg()
+        size, stride = list(_size(x)), list(_stride(x))
+        item = x.element_size()
+        extent = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if math.prod(size) else 0
+        whole = _storage(x).nbytes() // item
+        if extent > 4 * math.prod(size) + 1024:
+            x = _contiguous(x)
+            stride, extent, whole = list(_stride(x)), math.prod(size), 0
+        offset = int(_offset(x))
+        if extent <= whole <= 4 * extent:  # all of it, so that whoever reads past the strides reads what is there
+            start, extent = data_ptr(x) - offset * item, whole
+        else:
+            start, offset = data_ptr(x), 0
+        entry |= {"t": stride, "o": offset, "b": extent * item}
+        self.held.append(x)
+        if extent:
+            self.parts.append(memoryview((ctypes.c_char * (extent * item)).from_address(start)).cast("B"))
+
+
+def _agree(values: Sequence[Any]) -> bool:
+    return all(value == values[0] for value in values)
+
+
+def _are_rows(tensors: Sequence[Tensor]) -> bool:
+    """Whether they are of one kind, and each is all that there is of it."""
+    first = tensors[0]
+    kind = first.dtype, _size(first), first.requires_grad
+    if first.device.type != "cpu" or str(first.dtype).removeprefix("torch.") not in DTYPES or not first.numel():
+        return False
+    return all((x.dtype, _size(x), x.requires_grad) == kind and _is_whole(x) for x in tensors)
+
+
+def _is_whole(x: Tensor) -> bool:
+    """Whether none of its storage goes over the line beside it."""
+    if x.layout is not torch.strided or x.is_nested or x.device.type != "cpu" or x.is_neg() or not x.is_contiguous():
+        return False
+    extent = x.numel() * x.element_size()
+    return not extent < _storage(x).nbytes() <= 4 * extent
