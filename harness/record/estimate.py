@@ -11,15 +11,18 @@ logarithms. Which method a series asks for follows from how it was measured:
 :func:`bounded_ratio`      couples of processes: one-sided bounds, on which a gate may act
 =========================  ========================================================================
 
-Scipy takes half a second to import, and is imported when something was measured.
+NumPy and SciPy are imported when something was measured: they take most of the time in which the command is ready, and
+start threads.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 LEVEL = 0.95
 """Level of every interval, and of each of two one-sided bounds."""
@@ -88,6 +91,7 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan, Method.BOOTSTRAP)
 
 def geometric_mean(values: Sequence[float]) -> Estimate:
     """Return the geometric mean of positive values with Student's interval on their logarithms."""
+    import numpy as np
     from scipy import stats
 
     logs = np.log(values)
@@ -117,6 +121,7 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Es
     ratio differs from one process to the next. Series that were not measured in turns, or too few rounds, give an
     unknown ratio.
     """
+    import numpy as np
     from scipy import stats
 
     if len(numerator) != len(denominator) or len(numerator) < FEWEST:
@@ -135,12 +140,16 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Es
 
 def bounded_ratio(log_ratios: Sequence[float]) -> Estimate:
     """Return the ratio whose logarithms were measured, one in each couple of processes, with a bound on either side."""
+    import numpy as np
+
     center, reach = float(np.mean(log_ratios)), one_sided_reach(standard_error(log_ratios), len(log_ratios))
     return Estimate(math.exp(center), math.exp(center - reach), math.exp(center + reach), Method.ONE_SIDED)
 
 
-def standard_error(values: Sequence[float] | np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+def standard_error(values: "Sequence[float] | np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
     """Return the standard error of the mean; infinite for fewer than two values."""
+    import numpy as np
+
     return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
 
 
