@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,8 @@ def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow:
         Whether NaNs are looked at, rather than infinities.
     """
     bad = actual.isnan() if nan else actual.isinf()
-    index = tuple(bad.nonzero()[0].tolist()) if actual.dim() else ()
+    first = int(bad.flatten().to(torch.uint8).argmax())
+    index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
     rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
     all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
     return Birth(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
+from harness.auditor.change import Update
 from harness.auditor.end import End, Kind
 from harness.auditor.line import Line
 from harness.auditor.operation import Operation
 from harness.auditor.operator import SMALLEST, UNIT, dtype_name
-from harness.auditor.rules import Update
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe
 from harness.record.audit import RANKS, AuditFinding, AuditKind
@@ -136,7 +136,7 @@ class Findings:
 
     def _updates(self) -> Iterator[AuditFinding]:
         groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
-        for update in self.watching.updates:
+        for update in self.watching.changes.updates:
             is_kept = update.leaf is not None and update.leaf in self.watching.ends.compensated
             if not is_kept and update.lost > STILL and update.still > STILL * update.wanted:
                 groups[(update.line.key, update.leaf is not None, update.operation)].append(update)

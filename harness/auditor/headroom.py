@@ -78,7 +78,7 @@ def _rooms(watching: Watching) -> Iterator[Room]:
             yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
         if operation.added is not None:
             yield from _of_term(operation, *operation.added)
-    for update in watching.updates:
+    for update in watching.changes.updates:
         if update.leaf is not None:
             at = (update.line, update.operation, update.dtype, False)
             yield Room(*at, "update", update.ratio, UNIT[update.dtype], update.headroom)

@@ -25,6 +25,7 @@ _CONSTANTS = (
     "tril_indices", "triu_indices",
 )  # fmt: skip
 _NOT_NUMBERS = ("_local_scalar_dense", "sym_size", "record_stream", "set_", "resize_", "is_same_size")
+_SEQUENCES = (list, tuple)  # made once: a union would be made at each call
 _OVERWRITES = ("copy_", "fill_", "zero_")
 
 
@@ -63,7 +64,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
     """Every tensor in an argument or a result."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, _SEQUENCES):
         for inner in value:
             yield from tensors(inner)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.auditor.line import Line
-from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
+from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
 from harness.record.audit import AuditKind
 
 EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
@@ -161,62 +161,3 @@ class Rules:
                 f"{int(wide[at])} becomes {int(result[at])}"
             )
             self.say(line, AuditKind.WRAPPED, (sentence, "convert to float or a wider integer first"), result, operator)
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One in-place change of something that outlives the step, in 16 bits.
-
-    Parameters
-    ----------
-    line, operation, dtype
-        Whose.
-    leaf
-        The parameter; ``None`` for an optimizer's state.
-    wanted
-        Elements that were to move.
-    still
-        Those of them that did not.
-    lost
-        Normwise share of the update that was lost.
-    ratio
-        Norm of the update beside that of what it changes.
-    """
-
-    line: Line
-    operation: str
-    dtype: torch.dtype
-    leaf: int | None
-    wanted: int
-    still: int
-    lost: float
-    ratio: float
-
-    @property
-    def headroom(self) -> float:
-        """By which factor the update is above the half ulp at which it is lost."""
-        return self.ratio / UNIT[self.dtype]
-
-
-def update_of(
-    line: Line, operation: str, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
-) -> Update | None:
-    """Say what of a change in place was lost; ``None`` where nothing was to change.
-
-    Parameters
-    ----------
-    line, operation, leaf
-        Whose.
-    before, exact
-        What it was, and what it should be, in float64.
-    now
-        What it is.
-    """
-    wanted, moved = exact - before, now.detach().to(before.dtype) - before
-    size, norm = float(torch.linalg.vector_norm(wanted)), float(torch.linalg.vector_norm(before))
-    if not size > 0.0 or not math.isfinite(size) or not norm > 0.0:
-        return None
-    to_move = wanted != 0
-    still = int(((moved == 0) & to_move).sum())
-    lost = float(torch.linalg.vector_norm(moved - wanted)) / size
-    return Update(line, operation, now.dtype, leaf, int(to_move.sum()), still, lost, size / norm)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from harness.auditor.measure import extent
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
 
@@ -59,18 +60,19 @@ class Shadows:
         self.leaves: dict[int, int] = {}
         """Of parameters, by their storages."""
 
-    def cell(self, tensor: Tensor, *, fill: bool = True) -> Cell:
+    def cell(self, tensor: Tensor, key: int | None = None, *, fill: bool = True) -> Cell:
         """Return a tensor's storage; of one that was not met before the shadow is what it holds."""
-        key = key_of(tensor)
+        if key is None:
+            key = key_of(tensor)
         cell = self.cells.get(key)
         if cell is None or cell.dtype != tensor.dtype or not _fits(cell, tensor):
             state = Source(-1, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, UNIT[tensor.dtype])
             self.cells[key] = cell
             if fill and tensor.numel():
-                largest = float(torch.linalg.vector_norm(tensor, math.inf))
-                state.inf = largest == math.inf or (largest != largest and bool(tensor.isinf().any()))
-                state.nan = largest != largest
+                least, largest = extent(tensor.detach())
+                state.nan = math.isnan(largest)
+                state.inf = bool(tensor.isinf().any()) if state.nan else max(-least, largest) == math.inf
         if fill and cell.flat is None and self.wide:
             self.restart(cell, tensor)
         return cell
@@ -116,8 +118,9 @@ class Shadows:
 
 
 def _fits(cell: Cell, tensor: Tensor) -> bool:
-    length = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return cell.flat is None or cell.flat.numel() == length
+    if cell.flat is None:
+        return True
+    return cell.flat.numel() == tensor.untyped_storage().nbytes() // tensor.element_size()
 
 
 def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int, wide: torch.dtype) -> bool:

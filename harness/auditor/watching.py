@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,13 +9,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.auditor.birth import birth_of
+from harness.auditor.change import Changes
 from harness.auditor.end import Ends
-from harness.auditor.line import Line, Lines, Pass
-from harness.auditor.measure import Distance, distance, distance_where_finite, vanished
+from harness.auditor.given import Given
+from harness.auditor.line import Lines, Pass
+from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
 from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 from harness.auditor.replay import FAILURES, replay
-from harness.auditor.rules import Rules, Update, update_of
+from harness.auditor.rules import Rules
 from harness.auditor.shadow import Cell, Shadows
 
 _SWEEP, _SELDOM = 128, 2048
@@ -32,43 +33,6 @@ _NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm"
 
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """The running variance, which is changed and the schema does not tell; the mean may be zero up to rounding, too."""
-
-
-@dataclass(slots=True)
-class Given:
-    """An operation that is about to be carried out.
-
-    Parameters
-    ----------
-    operator, args, kwargs
-        What it is.
-    line, backward
-        Who asks for it.
-    read, cells
-        The floats that it reads, and their storages.
-    written
-        Those of them that it changes.
-    sources
-        The state of what it reads.
-    shadow_of
-        The shadows, by the identity of the tensors.
-    before
-        What will be overwritten, in float64, where that is to be compared.
-    """
-
-    operator: Operator
-    args: Any
-    kwargs: Any
-    line: Line
-    backward: bool
-    read: list[Tensor]
-    cells: list[Cell]
-    written: list[Tensor]
-    sources: tuple[Source, ...]
-    unit: float
-    shadow_of: dict[int, Tensor] = field(default_factory=dict)
-    before: dict[int, Tensor] = field(default_factory=dict)
-    rebound: tuple[int, Tensor] | None = None
 
 
 class Watching(TorchDispatchMode):
@@ -90,11 +54,10 @@ class Watching(TorchDispatchMode):
         self.ends = Ends(self.shadows, self.lines)
         self.rules = Rules()
         self.operations: list[Operation] = []
-        self.updates: list[Update] = []
+        self.changes = Changes(self.shadows, self.ends)
         self.blind: Counter[str] = Counter()
         self._operators: dict[Any, Operator] = {}
         self._seen = 0
-        self._last_backward = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -171,14 +134,15 @@ class Watching(TorchDispatchMode):
         if operator.name in _UNSAID_WRITES:
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
-        cells = [self.shadows.cell(tensor) for tensor in read]
+        keys = [key_of(tensor) for tensor in read]
+        cells = [self.shadows.cell(tensor, key) for tensor, key in zip(read, keys, strict=True)]
         of_sources = cells
         if overwritten:
             pairs = zip(read, cells, strict=True)
             of_sources = [cell for tensor, cell in pairs if id(tensor) not in overwritten or not _is_whole(tensor)]
         sources = tuple([cell.state for cell in of_sources])
         unit = max([cell.unit for cell in of_sources], default=0.0)
-        given = Given(operator, args, kwargs, line, backward, read, cells, written, sources, unit)
+        given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, sources, unit)
         if self.full:
             given.shadow_of = {
                 id(tensor): cell.shadow(tensor)
@@ -186,51 +150,23 @@ class Watching(TorchDispatchMode):
                 if cell.flat is not None
             }
         if asked is not Pass.FORWARD:
-            self._last_backward = len(self.operations)
+            self.changes.last_backward = len(self.operations)
         elif self.full or unit > UNIT[torch.float32]:
-            self._before_update(given, grad=grad)
+            self.changes.before(given, grad=grad)
         return given
-
-    def _before_update(self, given: Given, *, grad: bool) -> None:
-        """Keep what is changed and outlives the step: parameters, and in 16 bits the state of optimizers too."""
-        operator = given.operator
-        if given.written and not operator.overwrites and not grad:
-            state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
-            for tensor in given.written:
-                cell = state_of.get(id(tensor))
-                if cell is None:
-                    continue
-                if cell.state.leaf is not None:
-                    self.ends.before_update(cell.state.leaf, tensor, cell)
-                if tensor.dtype in NARROW and self._persists(cell):
-                    given.before[id(tensor)] = tensor.to(torch.float64)
-        elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
-            first, leaf = given.args[0], given.cells[0].state.leaf
-            if leaf is not None and not first.requires_grad and first is given.read[0]:
-                given.rebound = (leaf, first.to(torch.float64))
-                given.before[id(first)] = given.rebound[1]
-        if operator.base in ("sub", "_foreach_sub") and self.ends.updated:
-            written = {id(tensor) for tensor in given.written}
-            self.ends.compensated |= {
-                cell.state.leaf
-                for tensor, cell in zip(given.read, given.cells, strict=True)
-                if cell.state.leaf in self.ends.updated and id(tensor) not in written and cell.state.leaf is not None
-            }
-
-    def _persists(self, cell: Cell) -> bool:
-        """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
-        return cell.state.leaf is not None or cell.state.writer < self._last_backward
 
     # After
 
     def _look(self, given: Given, result: Any) -> None:
         operator = given.operator
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
-        known = {key_of(tensor) for tensor in given.read}
-        fresh = [tensor for tensor in returned if key_of(tensor) not in known]
+        fresh = [tensor for tensor in returned if key_of(tensor) not in given.keys]
         shadows = self._replayed(given, result, fresh) if self.full else None
         if given.before:
-            self._updates(given, result, fresh)
+            try:
+                self.changes.after(given, result, fresh)
+            except FAILURES:
+                self.blind[operator.name] += 1
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if tensor.numel():
@@ -241,7 +177,7 @@ class Watching(TorchDispatchMode):
                 seen.add(id(tensor))
                 self._note(given, tensor, self.shadows.cell(tensor, fill=False), is_new=False)
         if given.rebound is not None and fresh and self.full:
-            self._rebound(given, fresh[0])
+            self.changes.rebound(given, fresh[0])
         if fresh or given.written:
             target = fresh[0] if fresh else given.written[0]
             nan_read = any(source.nan for source in given.sources)
@@ -266,6 +202,7 @@ class Watching(TorchDispatchMode):
     def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
         """Keep an operation's result, and how far it is from the truth."""
         actual = tensor.detach()
+        least, largest = extent(actual)
         operation = Operation(
             len(self.operations),
             given.line,
@@ -276,7 +213,7 @@ class Watching(TorchDispatchMode):
             given.sources,
             max(UNIT[tensor.dtype], given.unit),
             read_error=max((source.error for source in given.sources), default=0.0),
-            largest=float(torch.linalg.vector_norm(actual, math.inf)),
+            largest=max(-least, largest),
         )
         self.operations.append(operation)
         if not math.isfinite(operation.largest):
@@ -284,8 +221,7 @@ class Watching(TorchDispatchMode):
         if cell.flat is not None and not (beside and given.operator.name in _NORMALIZATIONS):
             self._measure(given, operation, actual, cell)
         if given.operator.name in _GROWS and is_new:
-            least, largest = given.read[0].detach().aminmax()
-            operation.read_range = (float(least), float(largest))
+            operation.read_range = extent(given.read[0].detach())
         if tensor.dim() == 0 and tensor.dtype in NARROW and given.operator.base == "add":
             operation.added = _added(given, tensor)
         self._leave(cell, operation, whole=is_new or _is_whole(tensor))
@@ -349,42 +285,6 @@ class Watching(TorchDispatchMode):
         )
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
 
-    # Updates
-
-    def _updates(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
-        """Hold what was changed in 16 bits beside the same in float64, of the very operands."""
-        wide = {
-            id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
-            for tensor in given.read
-        }
-        try:
-            again = replay(given.operator, given.args, given.kwargs, wide, result, lambda _: torch.float64)
-        except FAILURES:
-            self.blind[given.operator.name] += 1
-            return
-        leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(given.read, given.cells, strict=True)}
-        pairs = [
-            (tensor, given.before[id(tensor)], wide[id(tensor)])
-            for tensor in given.written
-            if id(tensor) in given.before
-        ]
-        if given.rebound is not None and fresh:
-            first = given.args[0]
-            pairs = [(fresh[0], given.before[id(first)], next(tensors(again)))]
-            leaf_of[id(fresh[0])] = given.rebound[0]
-        for now, before, exact in pairs:
-            found = update_of(given.line, given.operator.name, leaf_of.get(id(now)), before, now, exact)
-            if found is not None:
-                self.updates.append(found)
-
-    def _rebound(self, given: Given, now: Tensor) -> None:
-        assert given.rebound is not None
-        leaf, before = given.rebound
-        cell, first = self.shadows.cells[key_of(now)], given.args[0]
-        if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
-            shadow = given.shadow_of[id(first)]
-            self.ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
-
 
 def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
     """The sizes of a term that is added to a scalar, and of the scalar."""
@@ -400,13 +300,17 @@ class _Quietly:
 
     def __enter__(self) -> None:
         self._grad = torch.is_grad_enabled()
-        torch._C._set_grad_enabled(False)  # noqa: FBT003 - as torch has it
-        self._guard = torch._C._DisableAutocast()
-        self._guard.__enter__()
+        if self._grad:
+            torch._C._set_grad_enabled(False)  # noqa: FBT003 - as torch has it
+        self._guard = torch._C._DisableAutocast() if torch._C._is_any_autocast_enabled() else None
+        if self._guard is not None:
+            self._guard.__enter__()
 
     def __exit__(self, *raised: Any) -> None:
-        self._guard.__exit__(*raised)
-        torch._C._set_grad_enabled(self._grad)
+        if self._guard is not None:
+            self._guard.__exit__(*raised)
+        if self._grad:
+            torch._C._set_grad_enabled(True)  # noqa: FBT003 - as torch has it
 
 
 def _is_whole(tensor: Tensor) -> bool:

@@ -1,0 +1,174 @@
+"""What outlives the step and is changed: parameters and, in 16 bits, the state of optimizers.
+
+An update is held beside the same in float64, of the very operands: what the format loses of it is then known without
+a shadow.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.auditor.end import Ends
+from harness.auditor.given import Given
+from harness.auditor.line import Line
+from harness.auditor.operator import NARROW, UNIT, key_of, tensors
+from harness.auditor.replay import replay
+from harness.auditor.shadow import Cell, Shadows
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One in-place change of something that outlives the step, in 16 bits.
+
+    Parameters
+    ----------
+    line, operation, dtype
+        Whose.
+    leaf
+        The parameter; ``None`` for an optimizer's state.
+    wanted
+        Elements that were to move.
+    still
+        Those of them that did not.
+    lost
+        Normwise share of the update that was lost.
+    ratio
+        Norm of the update beside that of what it changes.
+    """
+
+    line: Line
+    operation: str
+    dtype: torch.dtype
+    leaf: int | None
+    wanted: int
+    still: int
+    lost: float
+    ratio: float
+
+    @property
+    def headroom(self) -> float:
+        """By which factor the update is above the half ulp at which it is lost."""
+        return self.ratio / UNIT[self.dtype]
+
+
+def update_of(
+    line: Line, operation: str, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
+) -> Update | None:
+    """Say what of a change in place was lost; ``None`` where nothing was to change.
+
+    Parameters
+    ----------
+    line, operation, leaf
+        Whose.
+    before, exact
+        What it was, and what it should be, in float64.
+    now
+        What it is.
+    """
+    wanted, moved = exact - before, now.detach().to(before.dtype) - before
+    size, norm = float(torch.linalg.vector_norm(wanted)), float(torch.linalg.vector_norm(before))
+    if not size > 0.0 or not math.isfinite(size) or not norm > 0.0:
+        return None
+    to_move = wanted != 0
+    still = int(((moved == 0) & to_move).sum())
+    lost = float(torch.linalg.vector_norm(moved - wanted)) / size
+    return Update(line, operation, now.dtype, leaf, int(to_move.sum()), still, lost, size / norm)
+
+
+class Changes:
+    """Keeps what is changed as it was, and compares.
+
+    Parameters
+    ----------
+    shadows, ends
+        The storages, and what counts in the end.
+    """
+
+    def __init__(self, shadows: Shadows, ends: Ends) -> None:
+        self.updates: list[Update] = []
+        self.last_backward = 0
+        """How many results there were when a backward pass last made one."""
+        self._shadows, self._ends = shadows, ends
+
+    def before(self, given: Given, *, grad: bool) -> None:
+        """Keep what is about to be changed.
+
+        Parameters
+        ----------
+        given
+            The operation.
+        grad
+            Whether gradients are recorded, as they are not where an optimizer updates.
+        """
+        operator = given.operator
+        if given.written and not operator.overwrites and not grad:
+            state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
+            for tensor in given.written:
+                cell = state_of.get(id(tensor))
+                if cell is None:
+                    continue
+                if cell.state.leaf is not None:
+                    self._ends.before_update(cell.state.leaf, tensor, cell)
+                if tensor.dtype in NARROW and self._persists(cell):
+                    given.before[id(tensor)] = tensor.to(torch.float64)
+        elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
+            first, leaf = given.args[0], given.cells[0].state.leaf
+            if leaf is not None and not first.requires_grad and first is given.read[0]:
+                given.rebound = (leaf, first.to(torch.float64))
+                given.before[id(first)] = given.rebound[1]
+        if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
+            written = {id(tensor) for tensor in given.written}
+            self._ends.compensated |= {
+                cell.state.leaf
+                for tensor, cell in zip(given.read, given.cells, strict=True)
+                if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
+            }
+
+    def _persists(self, cell: Cell) -> bool:
+        """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
+        return cell.state.leaf is not None or cell.state.writer < self.last_backward
+
+    def after(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
+        """Compare what was changed with the same in float64.
+
+        Raises
+        ------
+        RuntimeError, NotImplementedError, TypeError, IndexError, ValueError
+            If the operator is not there in float64.
+        """
+        wide = {
+            id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
+            for tensor in given.read
+        }
+        again = replay(given.operator, given.args, given.kwargs, wide, result, lambda _: torch.float64)
+        leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(given.read, given.cells, strict=True)}
+        for now, before, exact in _changed(given, wide, again, fresh):
+            leaf = leaf_of.get(id(now), None if given.rebound is None else given.rebound[0])
+            update = update_of(given.line, given.operator.name, leaf, before, now, exact)
+            if update is not None:
+                self.updates.append(update)
+
+    def rebound(self, given: Given, now: Tensor) -> None:
+        """Compare a parameter that was not changed but bound anew, as ``w = w - rate * gradient`` does."""
+        assert given.rebound is not None
+        leaf, before = given.rebound
+        cell, first = self._shadows.cells[key_of(now)], given.args[0]
+        if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
+            shadow = given.shadow_of[id(first)]
+            self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
+
+
+def _changed(
+    given: Given, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield what was changed: as it is now, as it was, as it should be."""
+    if given.rebound is not None and fresh:
+        yield fresh[0], given.before[id(given.args[0])], next(tensors(again))
+        return
+    for tensor in given.written:
+        if id(tensor) in given.before:
+            yield tensor, given.before[id(tensor)], wide[id(tensor)]
