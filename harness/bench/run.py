@@ -23,7 +23,7 @@ from harness.record import RunFolder
 USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
 """The suites that run where none is named."""
 
-SUITES = (*USUAL, "agreement", "tuner", "search")
+SUITES = (*USUAL, "agreement", "audit", "tuner", "search")
 """The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
 
 PIECEWISE = ("tuner",)

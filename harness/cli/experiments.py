@@ -94,7 +94,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="steps, loaders, balance, operations, vectorization, screening (all when absent); "
-            "agreement, tuner, search."
+            "agreement, audit, tuner, search."
         ),
     ] = None,
     target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
@@ -125,6 +125,8 @@ def bench(
     `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time: five ways
     from five seeds for ten seconds each, and one search four times as long. These are 290 s for each implementation,
     44 minutes for the chapter's nine; `--seconds 3` takes 13 minutes, and its table says that it had 3 s.
+
+    `harness bench audit` measures what an audit of a training step costs in CPU time and memory.
 
     `harness bench tuner` measures how near `harness tune` comes to the best loader.
     """

@@ -118,6 +118,29 @@ class AgreementRecord(BenchRecord):
     tolerance: float = Field(description="how far the two may be apart")
 
 
+class AuditRecord(BenchRecord):
+    """One training step audited, in turns with the same step as it is; times are those of the process."""
+
+    suite = "audit"
+
+    dtype: str = Field(description="floating-point format")
+    operations: int = Field(description="operations that an audit follows")
+    idle_s: Rounds = Field(description="the step under a mode that sees each operation and does nothing")
+    events_s: Rounds = Field(description="the step audited for events and headroom")
+    full_s: Rounds = Field(description="the step audited beside a shadow")
+    state_bytes: int = Field(gt=0, description="batch, parameters, gradients and optimizer's state")
+    plain_bytes: int = Field(ge=0, description="most bytes that the step holds beside those")
+    events_bytes: int = Field(ge=0, description="the same, audited for events and headroom")
+    full_bytes: int = Field(ge=0, description="the same, audited beside a shadow")
+    events_limit: float = Field(description="how many times the step such an audit may take")
+    full_limit: float = Field(description="how many times the step such an audit may take")
+    memory_limit: float = Field(description="how many times the memory an audit may take")
+
+    def memory(self, held: int) -> float:
+        """Return the memory of an audit as a multiple of the step's, with what is there before it."""
+        return (self.state_bytes + held) / (self.state_bytes + self.plain_bytes)
+
+
 class LoaderRecord(BenchRecord):
     """Epochs of ``samples`` samples in the steady state, in slices that were measured in turns with the limit."""
 

@@ -11,7 +11,10 @@ from samples.apart import run_apart
 
 from harness.bench.option import Settings
 from harness.bench.run import SUITES, USUAL, run_suite
+from harness.bench.suites.audited import audited_step
 from harness.bench.suites.loader_cell import FEWEST, MOST
+from harness.bench.suites.test_audit import WAYS as AUDITED
+from harness.bench.suites.test_audit import peak_bytes
 from harness.bench.suites.test_search import WAYS
 from harness.calling.compiler import NO_COMPILER
 from harness.error import UsageError
@@ -241,6 +244,13 @@ def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> Non
     assert timed["extra_info"]["tolerance"] == 0.03
 
 
+def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:
+    """Of what the step itself holds some multiples."""
+    step = audited_step("softmax regression")
+    plain, full = (peak_bytes(lambda way=way: way(step)) for way in (AUDITED["plain"], AUDITED["full"]))
+    assert 0 < plain < full < 10 * (plain + step.state_bytes)
+
+
 def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     """A loader that delivers fewer images, or other labels, fails; the right one is kept with all its keys."""
     ran = run(
@@ -370,9 +380,9 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
     assert ran.document is None
 
 
-def test_there_are_nine_suites_and_no_other() -> None:
-    """A name that is none is refused with those there are; the three comparisons are only made on request."""
+def test_there_are_ten_suites_and_no_other() -> None:
+    """A name that is none is refused with those there are; those on the instrument itself are only made on request."""
     usual = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
-    assert (usual, (*usual, "agreement", "tuner", "search")) == (USUAL, SUITES)
+    assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (USUAL, SUITES)
     with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`tuner`, `search`, got `step`"):
         run_suite("step", run_folder=Path("run"))

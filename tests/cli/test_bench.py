@@ -27,7 +27,8 @@ class Suites:
         self.settings.append(settings)
         if watch is not None:
             watch("test_training_step[it]", 1, 2)
-        entries = samples.benchmarks.step_entries() if name == "steps" else samples.benchmarks.agreement_entries()
+        made = {"steps": samples.benchmarks.step_entries, "audit": samples.benchmarks.audit_entries}
+        entries = made.get(name, samples.benchmarks.agreement_entries)()
         (run_folder / f"bench-{name}.json").write_text(json.dumps({"benchmarks": entries, "harness": {}}))
         if isinstance(self.end, BaseException):
             raise self.end
@@ -70,6 +71,14 @@ def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     ended = bench(monkeypatch, tmp_path, Suites(1), suite)
     assert ended.exit_code == 1
     assert "scratch." in ended.output
+
+
+def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of the samples the second is beyond it in time and memory."""
+    lines = bench(monkeypatch, tmp_path, Suites(), "audit").output.splitlines()
+    first, second = (next(line for line in lines if name in line) for name in ("step 0", "step 1"))
+    assert "nothing" in first
+    assert "events (3), full (8), memory (5)" in second
 
 
 def test_an_interrupt_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

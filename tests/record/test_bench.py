@@ -20,6 +20,7 @@ RECORDS = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
 ENTRIES = {
     "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
     "agreement": samples.benchmarks.agreement_entries(),
+    "audit": samples.benchmarks.audit_entries(),
     "loaders": samples.benchmarks.loader_entries(),
     "balance": samples.balance.balance_entries(),
     "tuner": samples.balance.tuner_entries(),

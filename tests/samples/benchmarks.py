@@ -118,6 +118,34 @@ def agreement_entries() -> list[dict[str, Any]]:
     return entries
 
 
+def audit_entries() -> list[dict[str, Any]]:
+    """Return the cost of two audits: one within what is aimed at, one beyond it."""
+    entries = []
+    for number, factor in enumerate((1.0, 4.0)):
+        entry = benchmark(
+            1e-2,
+            case=f"step {number}",
+            family="audit",
+            style="concise",
+            dtype="float32",
+            operations=100,
+            cold_s=1e-1,
+            idle_s=rounds(1.5e-2, seed=number, spread=0.01),
+            events_s=rounds(2e-2 * factor, seed=number + 1, spread=0.01),
+            full_s=rounds(7e-2 * factor, seed=number + 2, spread=0.01),
+            state_bytes=1000,
+            plain_bytes=1000,
+            events_bytes=1100,
+            full_bytes=int(4000 * factor),
+            events_limit=3.0,
+            full_limit=8.0,
+            memory_limit=5.0,
+        )
+        entry["stats"]["data"] = rounds(1e-2, seed=number + 10, spread=0.01)
+        entries.append(entry)
+    return entries
+
+
 def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
     """Return the throughput of six loaders over three batch sizes and three numbers of workers.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.show.bench.audit import print_audits
 from harness.show.bench.balance import print_balance
 from harness.show.bench.drawing import print_screening, print_search
 from harness.show.bench.loader import print_loaders
@@ -21,6 +22,7 @@ _SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "vectorization": print_vectorization,
     "screening": print_screening,
     "agreement": print_agreement,
+    "audit": print_audits,
     "tuner": print_tuner,
     "search": print_search,
 }

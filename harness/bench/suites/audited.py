@@ -1,0 +1,174 @@
+"""The training steps whose audit is timed: small ones, of which the audit's own work is most, and larger ones."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A model, a batch and an optimizer.
+
+    Parameters
+    ----------
+    model
+        Takes the batch, and returns logits.
+    batch
+        Its input, and the labels.
+    optimizer
+        Of its parameters.
+    """
+
+    model: nn.Module
+    batch: tuple[Tensor, Tensor]
+    optimizer: torch.optim.Optimizer
+
+    def __call__(self) -> None:
+        """Take a step."""
+        X, y = self.batch
+        self.optimizer.zero_grad()
+        F.cross_entropy(self.model(X).flatten(0, -2), y.flatten()).backward()
+        self.optimizer.step()
+
+    @property
+    def state_bytes(self) -> int:
+        """What is there before a step, and after it: batch, parameters, gradients, the optimizer's state."""
+        return sum(tensor.untyped_storage().nbytes() for tensor in self._state())
+
+    def _state(self) -> Iterator[Tensor]:
+        yield from self.batch
+        for parameter in self.model.parameters():
+            yield parameter
+            yield from () if parameter.grad is None else (parameter.grad,)
+            yield from (value for value in self.optimizer.state[parameter].values() if isinstance(value, Tensor))
+
+
+class _Attention(nn.Module):
+    """Causal self-attention by hand, and the layers after it."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.joint, self.out = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
+        layers = nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of rows, positions and channels."""
+        rows, length, width = x.shape
+        joint = self.joint(self.norm(x)).view(rows, length, 3, self.heads, width // self.heads)
+        query, key, value = joint.permute(2, 0, 3, 1, 4)
+        scores = query @ key.transpose(-2, -1) / (width // self.heads) ** 0.5
+        keep = torch.ones(length, length, dtype=torch.bool).tril()
+        weights = scores.masked_fill(~keep, float("-inf")).softmax(-1)
+        x = x + self.out((weights @ value).transpose(1, 2).reshape(rows, length, width))
+        added: Tensor = x + self.layers(x)
+        return added
+
+
+class _Generative(nn.Module):
+    """A small GPT."""
+
+    def __init__(self, words: int, length: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(words, width), nn.Embedding(length, width)
+        self.blocks = nn.Sequential(*(_Attention(width, 4) for _ in range(blocks)))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, words))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the numbers of words."""
+        logits: Tensor = self.head(self.blocks(self.words(x) + self.places.weight[: x.shape[1]]))
+        return logits
+
+
+class _Recurrent(nn.Module):
+    """A recurrent layer whose last state is classified."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(layer.hidden_size, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of rows, positions and channels."""
+        logits: Tensor = self.head(self.layer(x)[0][:, -1])
+        return logits
+
+
+class _Residual(nn.Module):
+    """Two convolutions with batch norm, beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        other = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.layers = nn.Sequential(*half, nn.ReLU(), *other)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of images."""
+        return F.relu(x + self.layers(x))
+
+
+def _with_adam(model: nn.Module, X: Tensor, classes: int, *, each: bool = False) -> Audited:
+    """Labels for each row, or each position of it."""
+    y = torch.randint(classes, X.shape[:2] if each else X.shape[:1])
+    return Audited(model, (X, y), torch.optim.AdamW(model.parameters(), 1e-3))
+
+
+def _softmax_regression() -> Audited:
+    """The chapter's."""
+    model, batch = nn.Linear(784, 10), (torch.rand(256, 784), torch.randint(10, (256,)))
+    return Audited(model, batch, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def _mlp() -> Audited:
+    model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    return _with_adam(model, torch.rand(256, 784), 10)
+
+
+def _rnn() -> Audited:
+    return _with_adam(_Recurrent(nn.RNN(16, 64, batch_first=True)), torch.randn(32, 20, 16), 10)
+
+
+def _lstm() -> Audited:
+    return _with_adam(_Recurrent(nn.LSTM(16, 64, batch_first=True)), torch.randn(32, 20, 16), 10)
+
+
+def _residual_network() -> Audited:
+    stem = nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)
+    model = nn.Sequential(*stem, _Residual(32), _Residual(32), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+    return _with_adam(model, torch.randn(16, 3, 16, 16), 10)
+
+
+def _encoder() -> Audited:
+    layer = nn.TransformerEncoderLayer(64, 4, 256, batch_first=True)
+    model = nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Linear(64, 10))
+    return _with_adam(model, torch.randn(8, 64, 64), 10, each=True)
+
+
+def _gpt() -> Audited:
+    return _with_adam(_Generative(100, 64, 64, 2), torch.randint(100, (8, 64)), 100, each=True)
+
+
+STEPS: Mapping[str, Callable[[], Audited]] = {
+    "softmax regression": _softmax_regression,
+    "mlp": _mlp,
+    "rnn": _rnn,
+    "lstm": _lstm,
+    "residual network": _residual_network,
+    "transformer encoder": _encoder,
+    "gpt": _gpt,
+}
+"""By name, each with the same weights and numbers every time."""
+
+TRANSFORMERS = {"transformer encoder", "gpt"}
+
+
+def audited_step(name: str) -> Audited:
+    """Make one of the steps, after a first call of it: its gradients and its optimizer's state are there."""
+    torch.manual_seed(0)
+    step = STEPS[name]()
+    step()
+    return step

@@ -1,0 +1,112 @@
+"""What an audit costs: CPU time and memory of audited training steps beside the same steps as they are."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.auditor.audit import audit
+from harness.bench.suites.audited import STEPS, TRANSFORMERS, Audited, audited_step
+from harness.bench.suites.fixture import keep
+from harness.bench.suites.selection import DTYPE, option
+from harness.bench.suites.tape import Tape
+from harness.record.bench import AuditRecord
+from harness.timing.clock import threads, warm, without_garbage_collection
+from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
+
+SECONDS = 0.5
+"""Seconds of each of the four ways of a step."""
+
+EVENTS_LIMIT, TRANSFORMER_LIMIT, FULL_LIMIT, MEMORY_LIMIT = 3.0, 8.0, 12.0, 5.0
+"""Multiples of the plain step that an audit is meant to stay within."""
+
+TAPE = Tape()
+
+
+class _Idle(TorchDispatchMode):
+    """Sees every operation and does nothing: what no audit in Python can be below."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def _idle(step: Audited) -> None:
+    with _Idle():  # type: ignore[no-untyped-call]
+        step()
+
+
+def _events(step: Audited) -> None:
+    with audit(mode="events"):
+        step()
+
+
+def _full(step: Audited) -> None:
+    with audit():
+        step()
+
+
+WAYS: dict[str, Callable[[Audited], None]] = {
+    "plain": lambda step: step(),
+    "idle": _idle,
+    "events": _events,
+    "full": _full,
+}
+
+
+@pytest.mark.benchmark(timer=TAPE.clock)
+@pytest.mark.parametrize("case", STEPS)
+def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
+    """Give each way its turns on one step, by the clock of the process, which other processes do not slow down."""
+    step = audited_step(case)
+    with threads(1), without_garbage_collection():
+        ways = {name: partial(way, step) for name, way in WAYS.items()}
+        warmed = {name: warm(way, calls=1) for name, way in ways.items()}
+        arms = {
+            name: Arm(whole(way, time.process_time), calls_within(SLICE_S, warmed[name].warm_s))
+            for name, way in ways.items()
+        }
+        round_s = sum((arm.calls + 1) * warmed[name].warm_s for name, arm in arms.items())
+        rounds = rounds_for(option(pytestconfig, "seconds", SECONDS), round_s, len(arms))
+        taken = interleave(arms, rounds=rounds)
+    for failure in taken.failed.values():
+        raise failure
+    times = {name: tuple(call_s for (call_s,) in taken.times[name]) for name in arms}
+    TAPE.play(benchmark, times["plain"], calls=arms["plain"].calls)
+    with audit(mode="events") as seen:
+        step()
+    record = AuditRecord(
+        case=case,
+        family="audit",
+        style="concise",
+        dtype=DTYPE,
+        operations=seen.record.operations,
+        cold_s=warmed["plain"].cold_s,
+        idle_s=times["idle"],
+        events_s=times["events"],
+        full_s=times["full"],
+        state_bytes=step.state_bytes,
+        plain_bytes=peak_bytes(ways["plain"]),
+        events_bytes=peak_bytes(ways["events"]),
+        full_bytes=peak_bytes(ways["full"]),
+        events_limit=EVENTS_LIMIT,
+        full_limit=TRANSFORMER_LIMIT if case in TRANSFORMERS else FULL_LIMIT,
+        memory_limit=MEMORY_LIMIT,
+    )
+    keep(benchmark, record)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Return the most bytes of tensors that a call holds at once, beside what was there when it began."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        call()
+    assert profile.profiler is not None
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most

@@ -1,0 +1,61 @@
+"""What an audit costs, in the terminal: CPU time and memory as multiples of the step's, beside what is aimed at."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.record import Estimate, median_ratio
+from harness.record.bench import AuditRecord, Benchmark, benchmarks
+from harness.show.number import duration
+
+
+def print_audits(console: Console, document: Mapping[str, Any]) -> None:
+    """Print a row for each step.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    document
+        What pytest-benchmark wrote of the suite ``audit``.
+    """
+    table = Table(Column("step", no_wrap=True))
+    for heading in ("CPU time", "operations", "seen only", "events", "full", "memory"):
+        table.add_column(heading, justify="right")
+    table.add_column("beyond the aim")
+    for audited in benchmarks(document, AuditRecord):
+        record = audited.record
+        idle, events, full = (_over(audited, rounds) for rounds in (record.idle_s, record.events_s, record.full_s))
+        memory = record.memory(record.full_bytes)
+        beyond = [
+            f"{name} ({limit:g})"
+            for name, least, limit in (
+                ("events", events.low, record.events_limit),
+                ("full", full.low, record.full_limit),
+                ("memory", memory, record.memory_limit),
+            )
+            if least > limit
+        ]
+        table.add_row(
+            *(escape(record.case), duration(statistics.median(audited.stats.rounds_s)), f"{record.operations:,}"),
+            *(f"{idle.point:.2f}", _interval(events), _interval(full), f"{memory:.2f}", ", ".join(beyond) or "nothing"),
+        )
+    console.print(table)
+    console.print(
+        "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
+        "there before the step. `seen only` is a mode that does nothing.",
+        soft_wrap=True,
+    )
+
+
+def _over(audited: Benchmark[AuditRecord], rounds: tuple[float, ...]) -> Estimate:
+    """An audited step as a multiple of the plain one."""
+    return median_ratio(rounds, audited.stats.rounds_s)
+
+
+def _interval(ratio: Estimate) -> str:
+    return f"{ratio.point:.1f} [{ratio.low:.1f}, {ratio.high:.1f}]"
