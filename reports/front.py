@@ -114,7 +114,8 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """How far the lines of a training step are from breaking."""
-    figure = next((figure for audit in reading.audits if (figure := headroom(audit)) is not None), None)
+    usual = (audit for audit in reading.audits if not audit.expected)
+    figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
     if figure is None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)

@@ -21,7 +21,7 @@ def headline(reading: Reading) -> str:
     reading
         The run.
     """
-    audited = [finding for audit in reading.audits for finding in audit.findings]
+    audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]

@@ -83,12 +83,13 @@ def _page(reading: Reading) -> dict[str, Any]:
     others = reading.proofs or survey or reading.audits
     lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not others else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
-    lines += map(audit_line, reading.audits)
+    # What goes as it should is on its own sheet, where there is more to say first.
+    lines += [audit_line(audit) for audit in reading.audits if audit.unexpected or audit.missing or not lines]
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
-    fails = fails or any(audit.findings for audit in reading.audits)
+    fails = fails or any(audit.unexpected or audit.missing for audit in reading.audits)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
     own, found = script(), sheets(reading)

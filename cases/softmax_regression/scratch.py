@@ -265,3 +265,29 @@ def train(
     for batch in batches:
         step(X[batch], y[batch])
     return parameters
+
+
+# The chapter's exercise: how a training begins
+
+
+def well_scaled() -> None:
+    """Take the chapter's step from scratch on 256 images of noise, from weights of the chapter's deviation, 0.01."""
+    _step(0.01)
+
+
+def badly_scaled() -> None:
+    """Take the same step from weights of a standard deviation of 10.
+
+    Notes
+    -----
+    The scores of 784 pixels between 0 and 1 have a standard deviation of ``10 sqrt(784 / 3)``, 162: ``exp`` overflows
+    from 88.72 on, infinity over infinity is not a number, and neither is any weight after the step.
+    """
+    _step(10.0)
+
+
+def _step(deviation: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    X, y = torch.rand(256, 784, generator=generator), torch.randint(10, (256,), generator=generator)
+    step, _ = training_step(deviation * torch.randn(10, 784, generator=generator), torch.zeros(10), 0.1)
+    step(X, y)

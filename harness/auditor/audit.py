@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import torch
 
+from harness.auditor.course import errors_along
 from harness.auditor.end import Kind
 from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
@@ -90,6 +91,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                 blind=dict(watching.blind),
                 operations=len(watching.operations),
                 ends=len(watching.ends.found),
+                errors=tuple(errors_along(watching)) if watching.full else (),
                 loss_error=_error_of(losses[-1]) if losses and watching.full else None,
                 duration_s=time.perf_counter() - self._began,
             )

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import RunOption, progress, say, session
-from harness.error import UsageError
+from harness.cli.options import QuietOption, RunOption, progress, say, session
+from harness.error import UsageError, did_you_mean, listed
 from harness.work.ending import Ending
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
-    from harness.record import Audit
+    from harness.record import Audit, AuditKind
     from harness.work.carry_out import Hands
 
 Option = typer.Option
@@ -30,11 +30,13 @@ Examples:
     harness audit train.py:step --events --steps 5
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
+  a step that is there to show an overflow
+    harness audit train.py:step --expect overflow
 
 \b
 Exit codes:
-  0  nothing was found
-  1  a line goes wrong
+  0  nothing was found, but for what is expected
+  1  a line goes wrong, or what is expected does not
   2  the step could not be audited: it does not exist, needs arguments,
      raises, exits, hangs, or leaves nothing behind to be looked at
 """
@@ -50,6 +52,10 @@ def audit(
     ] = False,
     steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
     verbose: Annotated[bool, Option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
+    expect: Annotated[
+        list[str] | None, Option(help="A kind of finding that the step is there to show; without it the audit fails.")
+    ] = None,
+    quiet: QuietOption = False,
     run: RunOption = None,
     fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
     json: Annotated[Path | None, Option(help="Write what was found as JSON.")] = None,
@@ -62,13 +68,15 @@ def audit(
     from harness.auditor.plan import AuditPlan
 
     planned = AuditPlan(target, _mode(events=events), steps)
+    expected = _kinds(expect or [])
     audits: list[Audit] = []
     stopped: list[str] = []
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, means.hands(planned) as hands, progress() as bar:
             opened.plan(planned, steps, "step")
             task = bar.add_task("auditing", total=steps)
-            for found in _audited(planned, hands, stopped):
+            for called in _audited(planned, hands, stopped):
+                found = called.model_copy(update={"expected": expected})
                 audits.append(found)
                 opened.keep(found)
                 opened.done += 1
@@ -77,13 +85,32 @@ def audit(
     for remark in opened.remarks:
         say(f"run: {remark}")
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
-    _show(audits, written, verbose=verbose, early=ending.early)
+    _show(audits, written, shown=_Shown(verbose=verbose, quiet=quiet), early=ending.early)
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
     for reason in stopped:
         raise UsageError(rule="a step returns", value=f"one that {reason}", place=f"`{target}`")
-    raise typer.Exit(int(any(one.findings for one in audits)))
+    raise typer.Exit(int(any(one.unexpected or one.missing for one in audits)))
+
+
+class _Shown(NamedTuple):
+    """How much is printed."""
+
+    verbose: bool
+    quiet: bool
+
+
+def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
+    """Return kinds of findings by their names."""
+    from harness.record import AuditKind
+
+    known = [kind.value for kind in AuditKind]
+    for name in names:
+        if name not in known:
+            remedy = did_you_mean(name, known)
+            raise UsageError(rule=f"`--expect` takes a kind, {listed(known)}", value=f"`{name}`", remedy=remedy)
+    return tuple(map(AuditKind, names))
 
 
 def _mode(*, events: bool) -> Literal["full", "events"]:
@@ -118,14 +145,14 @@ def _reason(reason: str, name: str) -> str:
     return f"{said}; `--first-call-seconds` gives it longer" if said.startswith("hangs") else said
 
 
-def _show(audits: "list[Audit]", written: dict[str, Path], *, verbose: bool, early: str) -> None:
-    from harness.record import audit_text, telling, trend_line, trends, write_atomically
+def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, early: str) -> None:
+    from harness.record import audit_line, audit_text, telling, trend_line, trends, write_atomically
     from harness.show.audit import AUDIT_WRITERS
 
     # A step that ended before there was anything to look at is said to have.
     looked_at = [one for one in audits if one.operations]
     for one in telling(looked_at):
-        say(audit_text(one, everything=verbose))
+        say(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose))
         if len(audits) > 1:
             say(
                 f"this is step {one.step:,} of {len(audits):,}, {'the first' if one.findings else 'none'} with findings"

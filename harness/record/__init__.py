@@ -27,7 +27,7 @@ So a run that was cut short is a readable run of what it finished, which says so
 This package imports neither torch nor pandas.
 """
 
-from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom
+from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom, Stretch
 from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest, telling
 from harness.record.audit_trend import Trend, trend_line, trends
 from harness.record.estimate import (
@@ -149,6 +149,7 @@ __all__ = [
     "Stage",
     "Station",
     "Status",
+    "Stretch",
     "Subject",
     "TensorText",
     "Tier",

@@ -107,6 +107,20 @@ class Headroom(Record):
         return f"{self.file}:{self.line}"
 
 
+class Stretch(Record):
+    """Operations in a row that belong to one line, and the largest error of what they gave."""
+
+    file: str
+    line: Count
+    function: str
+    module: str = ""
+    backward: bool = False
+    operation: str
+    """Whose result has that error."""
+    error: Size | None
+    """Relative; ``None`` where a result is not finite and the truth is."""
+
+
 class Audit(Record):
     """What the audit of one step found."""
 
@@ -129,7 +143,22 @@ class Audit(Record):
     """Losses, gradients, updates, buffers and outputs that were looked at."""
     loss_error: float | None = None
     """Relative error of the last loss; ``None`` where there was none, or no shadow."""
+    errors: tuple[Stretch, ...] = ()
+    """How the error grows along the step, in the order of its operations; empty where there was no shadow."""
+    expected: tuple[AuditKind, ...] = ()
+    """What the step is there to show."""
     duration_s: Size
+
+    @property
+    def unexpected(self) -> tuple[AuditFinding, ...]:
+        """The findings that the step is not there to show."""
+        return tuple(finding for finding in self.findings if finding.kind not in self.expected)
+
+    @property
+    def missing(self) -> tuple[AuditKind, ...]:
+        """What the step is there to show and does not."""
+        kinds = {finding.kind for finding in self.findings}
+        return tuple(kind for kind in self.expected if kind not in kinds)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -80,6 +80,10 @@ def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
 def audit_line(audit: Audit, early: str = "") -> str:
     """Return the verdict on a step in one line."""
     found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
+    if audit.missing:
+        found += f", and no {' and no '.join(audit.missing)}, as was expected,"
+    elif audit.findings and not audit.unexpected:
+        found += ", as expected,"
     looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'end')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:

@@ -1,8 +1,10 @@
-"""Headroom of a training step: by how much each line may grow before it breaks."""
+"""A training step line by line: how the error grows along it, and by how much each line may grow before it breaks."""
+
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from harness.record import Audit, Headroom
+from harness.record import Audit, Headroom, Stretch
 from reports.figure import Figure
 from reports.figures.axis import logarithmic
 from reports.figures.panel import wide_and_narrow
@@ -59,3 +61,57 @@ def _draw(axes: Axes, rooms: list[Headroom]) -> None:
     axes.set_yticks(range(len(rooms)), names)
     axes.set(ylim=(len(rooms) - 0.4, -0.6), xlabel="may grow or shrink so many times")
     axes.grid(visible=False, axis="y")
+
+
+WRONG = 1.0
+"""Error from which on no digit is right, and which is drawn for what is not finite."""
+
+MOST_TICKS = 24
+"""Lines up to which each has its number below it."""
+
+
+def errors(audit: Audit) -> Figure | None:
+    """Return how the error grows along the step, what is exact left out; ``None`` where it has no course."""
+    stretches = [stretch for stretch in audit.errors if stretch.error != 0.0]
+    if len(stretches) < 3:
+        return None
+    broken = next((stretch for stretch in stretches if stretch.error is None), None)
+    if broken is not None:
+        said = f"{place(broken)} is the first line whose {broken.operation} is not finite where the truth is."
+    else:
+        worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
+        said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)}, {worst.operation}."
+    number = count(len(stretches), "stretch", plural="stretches")
+    said += f" {number} of {audit.case}, each the operations in a row of a line; squares are of the backward pass."
+    panel = wide_and_narrow(
+        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.case}", label=said, height_in=2.6
+    )
+    return Figure("errors-figure", "Error along the step", (panel,), said, (), columns=1)
+
+
+def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
+    """Draw a point for each stretch, and a cross where something is not finite."""
+    heights = [WRONG if stretch.error is None else min(stretch.error, WRONG) for stretch in stretches]
+    axes.step(range(len(heights)), heights, where="mid", color=COLORS[1])
+    for backward, marker in ((False, "o"), (True, "s")):
+        at = [index for index, stretch in enumerate(stretches) if stretch.backward == backward and stretch.error]
+        axes.plot(at, [heights[index] for index in at], marker, color=COLORS[1], markersize=4, linestyle="none")
+    lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
+    axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
+    told(
+        axes,
+        [
+            (index, height, f"{place(stretch)} {stretch.operation}: {_error(stretch)}")
+            for index, (height, stretch) in enumerate(zip(heights, stretches, strict=True))
+        ],
+    )
+    logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
+    axes.set(xlabel="lines in the order in which they are carried out", ylabel="relative error")
+    is_few = len(stretches) <= MOST_TICKS
+    axes.set_xticks(
+        range(len(stretches)) if is_few else [], [str(stretch.line) for stretch in stretches] if is_few else []
+    )
+
+
+def _error(stretch: Stretch) -> str:
+    return "not finite, and the truth is" if stretch.error is None else f"relative error {stretch.error!r}"

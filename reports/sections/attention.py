@@ -32,7 +32,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     if said := property_sentences(reading.properties):
         yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
     causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
-    lines = [finding for audit in reading.audits for finding in audit.findings]
+    lines = [finding for audit in reading.audits for finding in audit.unexpected]
     causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
     if causes:
         yield Causes(tuple(causes))
@@ -47,10 +47,12 @@ def attention(reading: Reading) -> Iterator[PagePart]:
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the declared failures that were found, a sentence on each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
-    if not found:
+    shown = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
+    lines = [(f"{place(finding)}: {cut(finding.sentence, most=MOST_CHARACTERS)}.", "audit") for finding in shown]
+    if not found and not lines:
         return
-    said = [(summary.declared(finding), "") for finding in found[:MOST_DECLARED]]
-    more = len(found) - len(said)
+    said = [*((summary.declared(finding), "") for finding in found[:MOST_DECLARED]), *lines]
+    more = len(found) - len(found[:MOST_DECLARED])
     rest = [(f"{count(more, 'further cause')}, each on the page of its operation.", "")] if more else []
     yield Findings((*said, *rest), "")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reports.figure import Figure
-from reports.figures.audit import headroom
+from reports.figures.audit import errors, headroom
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.table import Table
@@ -20,6 +20,9 @@ def audits(reading: Reading) -> Iterator[PagePart]:
         ending = "" if number == 1 else f"-{number}"
         if audit.findings:
             yield _named(tables.findings(audit), ending)
+        grown = errors(audit)
+        if grown is not None:
+            yield _named(grown, ending)
         figure = headroom(audit)
         if figure is not None:
             yield _named(figure, ending)

@@ -2,13 +2,13 @@
 
 from pathlib import PurePath
 
-from harness.record import Audit, AuditFinding, Headroom
+from harness.record import Audit, AuditFinding, Headroom, Stretch
 from reports.number import plain
 from reports.table import Header, Table
 from reports.text import listing
 
 
-def place(record: AuditFinding | Headroom) -> str:
+def place(record: AuditFinding | Headroom | Stretch) -> str:
     """Return the name of the file and the line, and the function; the folder depends on who reports."""
     backward = ", backward" if record.backward else ""
     module = f" [{record.module}]" if record.module else ""

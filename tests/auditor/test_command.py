@@ -110,6 +110,25 @@ def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
 
 
 @pytest.mark.usefixtures("train")
+@pytest.mark.parametrize(
+    ("target", "expected", "code", "said"),
+    [
+        ("cases.softmax_regression.scratch:badly_scaled", "overflow", 0, "1 finding, as expected, in"),
+        ("train.py:step", "masked", 1, "2 findings, and no masked, as was expected, in"),
+        ("train.py:sound", "overflow", 1, "nothing found, and no overflow, as was expected, in"),
+        ("train.py:sound", "explosion", 2, "`--expect` takes a kind, `overflow`"),
+    ],
+)
+def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
+    target: str, expected: str, code: int, said: str, harness_command: Command
+) -> None:
+    """And fails where it goes wrong in another way, or in none."""
+    done = harness_command("audit", target, "--no-isolate", "--quiet", "--expect", expected)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("train")
 @pytest.mark.parametrize("step", SENTENCES)
 def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_command: Command) -> None:
     """And what was found before it raised is shown."""

@@ -101,3 +101,19 @@ def told_before(story: Story) -> int | None:
 def test_what_is_about_to_break_is_told_a_step_before(name: str) -> None:
     """In every one of the stories."""
     assert (told_before(STORIES[name]) or 0) >= 1
+
+
+def test_the_error_along_a_step_is_that_of_each_line_in_its_order() -> None:
+    """Forward and backward apart; a line at which something is not finite has none."""
+    with harness.audit() as found:
+        x = grown((8,)) * 200
+        y = x.exp()
+        y.log().sum().backward()
+    first, second, *others = found.record.errors
+    assert second.line == first.line + 1
+    assert first.error == 0.0 or 0.0 < (first.error or 1.0) < 1e-6
+    assert (second.operation, second.error) == ("exp", None)
+    assert {stretch.backward for stretch in others} == {False, True}
+    with harness.audit(mode="events") as seen:
+        (grown((8,)) * 2).sum().backward()
+    assert seen.record.errors == ()

@@ -5,8 +5,8 @@ from pathlib import Path
 import samples.run
 from samples.report import reported
 
-from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder
-from reports.figures.audit import headroom
+from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder, Stretch
+from reports.figures.audit import errors, headroom
 from reports.tables import audit as tables
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -71,3 +71,27 @@ def test_without_headroom_there_is_no_picture() -> None:
     """Nor of what is broken already, or nowhere near it."""
     assert headroom(step().model_copy(update={"headroom": ()})) is None
     assert headroom(step().model_copy(update={"headroom": (room(0.25, 9), room(2.0**40, 11))})) is None
+
+
+def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -> None:
+    """It is not in the headline; where it is missing that is said."""
+    expected = {"expected": (AuditKind.OVERFLOW,)}
+    html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
+    assert 'class="headline bad"' not in html
+    assert "Declared, and found" in html
+    missing = reported(of(tmp_path / "missing", step().model_copy(update=expected))).html
+    assert "and no overflow, as was expected," in missing
+
+
+def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
+    """The figure names the first line that is not finite, or the largest error; of two lines there is none."""
+    at = {"file": "train.py", "function": "step", "operation": "exp"}
+    along = tuple(Stretch(line=line, error=10.0**-line, **at) for line in (7, 6, 5))
+    calm = errors(step().model_copy(update={"errors": along}))
+    assert calm is not None
+    assert "The largest relative error is 1.00e-05, at train.py:5 step, exp." in calm.caption
+    broken = errors(step().model_copy(update={"errors": (*along, Stretch(line=9, error=None, **at))}))
+    assert broken is not None
+    assert "train.py:9 step is the first line whose exp is not finite" in broken.caption
+    assert errors(step().model_copy(update={"errors": along[:2]})) is None
+    assert "Error along the step" in reported(of(tmp_path, step().model_copy(update={"errors": along}))).html

@@ -1,7 +1,6 @@
 """Executors: what is computed on other workers is what is computed here, and what they lose is said."""
 
 import multiprocessing
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -146,18 +145,12 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address.removeprefix("tcp://")
 
 
-def command(*arguments: str) -> tuple[int, str, str]:
-    """Run the command."""
-    done = subprocess.run(["harness", *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str) -> None:
+def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, harness_command: Command) -> None:
     """And prints what it prints without."""
     asked = ("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32")
-    here = command(*asked)
-    assert here[0] == 1
-    assert command(*asked, "--executor", f"dask://{scheduler}") == here
+    here = harness_command(*asked)
+    assert here.returncode == 1
+    assert harness_command(*asked, "--executor", f"dask://{scheduler}") == here
 
 
 # What cannot be done
@@ -197,20 +190,22 @@ def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads:
         list(crew.answers([99]))
 
 
-def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(homework: Path) -> None:
+def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
+    homework: Path, harness_command: Command
+) -> None:
     """One plain message, exit code 2."""
     asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
-    code, out, err = command("check", "homework.py:softmax", *asked)
+    code, out, err = harness_command("check", "homework.py:softmax", *asked)
     assert (code, err.count("\n")) == (2, 1), err
     assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
     assert "ended by an error after 3 of " in out
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
 
 
-def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path) -> None:
+def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path, harness_command: Command) -> None:
     """One plain message, exit code 2, and the same command goes on."""
     asked = ("--contract", "sigmoid", "--dtypes", "float16", "--executor", "executors.py:losing", "--run", "lost")
-    code, out, err = command("prove", "homework.py:sigmoid", *asked)
+    code, out, err = harness_command("prove", "homework.py:sigmoid", *asked)
     assert (code, err.count("\n")) == (2, 1), err
     assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
     assert "ended by an error, 3 not begun, the same command goes on" in out
