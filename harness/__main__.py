@@ -1,5 +1,19 @@
-"""``python -m harness``: the command, where the folder of installed commands is not on the path."""
+"""The command, from its first moment on: what interrupts it while it is imported ends it in order too."""
 
-from harness.cli import main
+import sys
 
-main()
+from harness.work.interrupt import interruptible
+
+
+def main() -> None:
+    """Import the command and run it."""
+    with interruptible() as interrupt:
+        try:
+            from harness.cli import main as command
+        except KeyboardInterrupt:
+            sys.exit(interrupt.exit_code(130))
+        command()
+
+
+if __name__ == "__main__":
+    main()

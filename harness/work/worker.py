@@ -156,6 +156,10 @@ def _end_with_parent(parent: int, scratch: str | None) -> None:
     """End where whoever reads the answers has, however long the code takes to give one."""
     while os.getppid() == parent:
         time.sleep(PARENT_S)
+    # One that has not come to say whom it ends with would outlive this process.
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children():
+            child.kill()
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)

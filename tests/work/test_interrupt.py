@@ -174,3 +174,26 @@ def _ended_by(number: signal.Signals, command: list[str]) -> int:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         return process.wait(60.0)
+
+
+EARLY = """
+import os, signal, sys
+
+class Interrupting:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "harness.cli.check":
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Interrupting)
+from harness.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_while_the_command_is_imported_ends_it_in_order(number: signal.Signals, ends_with: int) -> None:
+    """Without a traceback."""
+    program = EARLY.format(number=int(number))
+    ended = subprocess.run([sys.executable, "-c", program, "list"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ends_with, "", "")
