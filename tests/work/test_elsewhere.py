@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from harness.calling.trace.elsewhere import UnfitTapeError, read_special, read_t
 from harness.error import UsageError
 from harness.work.child import Child
 from harness.work.elsewhere import Elsewhere, setup
+from harness.work.fork_server import STARTER
 from harness.work.limits import Limits
 from harness.work.program import MODULES, program
 
@@ -193,6 +195,23 @@ def test_the_program_imports_nothing_beyond_itself() -> None:
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
         imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
+
+
+def test_whoever_is_left_before_it_has_begun_ends(tmp_path: Path) -> None:
+    """And does not load code that may hang for nobody: until then it does not end with who started it."""
+    (tmp_path / "endless.py").write_text("while True: pass")
+    here, there = socket.socketpair()
+    with there:
+        process = subprocess.Popen([sys.executable, "-P", "-c", STARTER], stdin=there, cwd=tmp_path)
+    with here:
+        text = program()
+        here.sendall(len(text).to_bytes(8, "little") + text)
+        wire.send(here, bytes(wire.MARK), setup("endless.py:f", None, Limits()))
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_program_has_another_name_each_time() -> None:
