@@ -148,6 +148,9 @@ class ForkServer:
                 self._line.close()
                 self._process.returncode = 0
         self._process = self._line = self._begun = None
+        for left in [left for left in self._left if left[0].poll() is not None]:
+            left[1].close()
+            self._left.remove(left)
 
     def close(self) -> None:
         """End it, and what is left of others."""

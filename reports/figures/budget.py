@@ -35,6 +35,9 @@ COLORS = {
 MOST_CHARACTERS, LEAST = 26, 0.005
 """Characters of a name beside a bar, and the share from which on a part is drawn."""
 
+LEGEND_ROW_IN = 0.2
+"""Height of a row of the legend in inches."""
+
 
 def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the shares of a batch's time, with the sentence on each loader as the caption.
@@ -73,7 +76,7 @@ def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
         partial(_draw, frame=frame),
         name=f"budget-{number}",
         label=f"Shares of a batch's time, {title}, the largest part of each loader: {spelled}.",
-        height_in=2.0 + 0.28 * frame["case"].nunique(),
+        height_in=1.3 + LEGEND_ROW_IN * frame["part"].nunique() + 0.28 * frame["case"].nunique(),
     )
     return Panel(title, svg)
 
@@ -90,4 +93,5 @@ def _draw(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
     axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
-    legend_above(axes, columns=3)
+    # Beside the names there is room for one column.
+    legend_above(axes, columns=1)

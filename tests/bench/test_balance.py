@@ -282,7 +282,8 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
     """With those there are."""
     code, output, _ = suite("tuner", data_sets=("cheep",))
     assert code == 2
-    assert "a data set of the tuner is one of `cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
+    assert "a data set of the tuner is one of `rows`, `memory-mapped`," in output
+    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
     assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
 
 

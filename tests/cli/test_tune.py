@@ -82,7 +82,8 @@ def command(workplace: Path, harness_command: Command) -> Command:
 
 def _children() -> list[psutil.Process]:
     """Processes of ours that still run, those that serve as long as we live left aside."""
-    found = [one for one in psutil.Process().children(recursive=True) if one.pid != SERVER.pid]
+    below = psutil.Process().children(recursive=True)
+    found = [one for one in below if one.pid != SERVER.pid and one.status() != psutil.STATUS_ZOMBIE]
     return [one for one in found if "multiprocessing.resource_tracker" not in " ".join(one.cmdline())]
 
 

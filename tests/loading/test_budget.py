@@ -132,9 +132,10 @@ def test_what_is_planted_in_a_fetch_is_measured_within_a_tenth(kind: str, worker
     fetches = {part: budget.shares.get(part, 0.0) for part in (READ, DECODE, TRANSFORM)}
     for part, share in truth.shares(budget.batches).items():
         measured_share = fetches[part] / sum(fetches.values())
-        # looks are drawn at random: beside the tenth stand three standard errors of so many of them
+        # Looks are drawn at random: beside the tenth stand five standard errors of so many of them. Of the fifty
+        # comparisons of a run, on looks that come in bursts, one exceeds three about every other time.
         looks = SECONDS / PERIOD_S
-        allowed = max(TENTH * share, 3 * (share * (1 - share) / looks) ** 0.5)
+        allowed = max(TENTH * share, 5 * (share * (1 - share) / looks) ** 0.5)
         assert abs(measured_share - share) <= allowed, f"{part}: {measured_share}, planted {share}"
     assert budget.is_closed, budget.shares
     assert abs(sum(budget.shares.values()) - 1.0) < 1e-9
@@ -272,6 +273,10 @@ def test_nothing_is_left_of_a_measurement() -> None:
     )
     with pytest.raises(ValueError, match="this sample"):
         measured(lambda: DataLoader([0], 1, collate_fn=_raises), no_step, seconds=0.02)
+    # The thread that feeds a worker's queue ends with what it has read, a little later than the worker.
+    until = time.monotonic() + 10.0
+    while threading.active_count() > before[1] and time.monotonic() < until:
+        time.sleep(0.02)
     after = signal.getsignal(signal.SIGRTMIN + 7), threading.active_count(), len(multiprocessing.active_children())
     assert after == before
 

@@ -293,7 +293,7 @@ def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
         if STAND_IN in body
     ]
     tables = {"best-loaders", "loader-shares", "loaders-table", "balance-table", "training-table", "data-table"}
-    figures = {"loaders-figure", "loader-scaling", "balance-figure", "training-1-figure", "image-grid"}
+    figures = {"loaders-figure", "loader-scaling", "balance-figure", "budget-figure", "training-1-figure", "image-grid"}
     parts = figures | tables
     assert {next(part for part in parts if name.endswith(part)) for name in labelled} == parts
     pictures = [
