@@ -5,6 +5,7 @@ import math
 import re
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
@@ -43,6 +44,12 @@ _COMPACT = (
 """What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point."""
 
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
+
+_DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
+_DEFAULTS = re.compile(r'<defs><style type="text/css">(.*?)</style></defs>', re.DOTALL)
+"""What matplotlib says of every element, in each drawing again."""
+
+_STYLED = re.compile(r'(<[a-z]+ (?:[^<>]* )?)style="([^"]*)"')
 
 _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
@@ -134,3 +141,24 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     pixels = f'width="{float(width) * 96 / 72:.0f}" height="{float(height) * 96 / 72:.0f}"'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {pixels}'
     return f'{opening} font-family="sans-serif" role="img" aria-label="{escape(label)}">{body.strip()}'
+
+
+def styled_once(page: str) -> str:
+    """Return a page that says once how its drawings look: a style that several elements have is a class.
+
+    Parameters
+    ----------
+    page
+        HTML with a ``<style>`` of its own, which the classes are added to, and drawings of :func:`drawn`.
+    """
+    drawings = _DRAWING.findall(page)
+    times = Counter(style for drawing in drawings for _, style in _STYLED.findall(drawing))
+    classes = {style: f"d{number}" for number, style in enumerate(style for style in times if times[style] > 1)}
+
+    def named(element: re.Match[str]) -> str:
+        return f'{element[1]}class="{classes[element[2]]}"' if element[2] in classes else element[0]
+
+    rules = dict.fromkeys(rule for drawing in drawings for rule in _DEFAULTS.findall(drawing))
+    sheet = "\n".join([*rules, *(f".{name}{{{style}}}" for style, name in classes.items())])
+    page = _DRAWING.sub(lambda drawing: _STYLED.sub(named, _DEFAULTS.sub("", drawing[0])), page)
+    return page.replace("</style>", f"{sheet}\n</style>", 1)

@@ -25,7 +25,7 @@ from reports.figures.vectorization import ratios
 from reports.frame import FRAMES
 from reports.schema import SCHEMAS
 from reports.style import PENS, pen
-from reports.svg import drawn
+from reports.svg import drawn, styled_once
 
 
 def luminance(color: str) -> float:
@@ -41,6 +41,22 @@ def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str)
     """A contrast of 3 to 1, what WCAG asks of graphics."""
     low, high = sorted([luminance(pen(style).color), luminance(paper)])
     assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
+    """With the rules put back in place of the classes; what looks like a style in a text is none."""
+    words = 'me style="fill:red" <b style="fill:red">'
+    svgs = [
+        drawn(lambda axes: axes.plot([0, 1, 3], "o-", label=words) and axes.legend(), name=name, label=words)
+        for name in ("first", "second")
+    ]
+    head, _, body = styled_once(f"<style>\n</style>{''.join(svgs)}").partition("</style>")
+    rules = dict(re.findall(r"^\.(d\d+)\{(.*)\}$", head, re.MULTILINE))
+    defaults = '<defs><style type="text/css">*{stroke-linejoin:round;stroke-linecap:butt}</style></defs>'
+    assert head.count("*{stroke-linejoin:round;stroke-linecap:butt}") == 1
+    assert all(defaults in svg for svg in svgs)
+    assert len(rules) > 3
+    assert re.sub(r'class="(d\d+)"', lambda at: f'style="{rules[at[1]]}"', body) == "".join(svgs).replace(defaults, "")
 
 
 def test_an_unknown_style_is_drawn_as_foreign() -> None:

@@ -123,6 +123,18 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     assert "Where it ran" in titles
 
 
+def test_what_drawings_look_like_is_said_once(report: Report) -> None:
+    """No two elements spell one style: what several have is a class, of which there is a rule, and no rule too many."""
+    drawings = "".join(re.findall("<svg .*?</svg>", report.html, re.DOTALL))
+    styles = re.findall(' style="([^"]*)"', drawings)
+    assert len(styles) == len(set(styles))
+    sheet = report.html[: report.html.index("</style>")]
+    rules = re.findall(r"^\.(d\d+)\{(.*)\}$", sheet, re.MULTILINE)
+    assert len(rules) == len({name for name, _ in rules}) == len({style for _, style in rules}) > 20
+    assert {name for name, _ in rules} == set(re.findall(r' class="(d\d+)"', drawings))
+    assert not {style for _, style in rules} & set(styles)
+
+
 def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None:
     """Its matrix, its breaking points, its proofs and its declared failures."""
     (softmax,) = re.findall(
