@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
 from harness.formula import inputs as of_inputs
 from harness.formula.inputs import COTANGENT
 from harness.formula.model import Model
@@ -24,7 +24,6 @@ ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, less a shift th
 ILL = "the formula as written loses them too"
 CAUSE = "another function is computed, or in a way that loses more than the formula as it is written"
 OVERFLOWS = "a value on the way leaves the range where the result does not: shift, scale, or choose another form"
-
 INFINITE = "zero times infinity, or infinity less infinity: select before the operation, and not after it"
 
 _SHIFTED = "compute it in a form in which nothing cancels or is rounded away, and give that as `--form`"
@@ -56,17 +55,22 @@ def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: 
     Of a gradient too where its value is one: what has overflowed has no gradient.
     """
     arrays = _arrays(given)
-    known = _is_inside(expected, format_) & ~of.undefined(arrays)
+    known = _is_inside(expected.hi, format_) & ~of.undefined(arrays)
     if of.value is not None:
-        valued = _is_inside(of.value.oracle(*given[:-1]), format_) & (arrays[-1] != 0.0)
-        valued = valued if valued.shape == known.shape else valued.reshape(len(valued), -1).all(-1)
-        known = known & valued.reshape(valued.shape + (1,) * (known.ndim - valued.ndim))
+        valued = _is_inside(of.value.oracle(*given[:-1]).hi, format_) & (arrays[-1] != 0.0)
+        known = known & _for_entries(valued, known.shape)
     return known
 
 
-def _is_inside(expected: DoubleDouble, format_: Format) -> Any:
+def _is_inside(exact: Array, format_: Format) -> Any:
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.abs(expected.hi) * (1.0 + 8.0 * format_.u) < format_.max
+        return np.abs(exact) * (1.0 + 8.0 * format_.u) < format_.max
+
+
+def _for_entries(valued: Any, shape: tuple[int, ...]) -> Any:
+    """What is said of a value, for each entry of a gradient: of its own value, or of all that the row has."""
+    own = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
+    return own.reshape(own.shape + (1,) * (len(shape) - own.ndim))
 
 
 def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
@@ -76,7 +80,7 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
     error = bound(of, _arrays(given), format_, expected.hi) * 1.001
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # What cancelled to nothing may be further off, in ulp, than there are numbers.
         uncountable = np.isinf(in_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
@@ -107,18 +111,19 @@ def measured_at_infinities(
     limit, known = of.at_infinities(arrays)
     values = to_array(actual)
     if values.shape != limit.shape:
-        return compare(values, DoubleDouble(limit, np.zeros_like(limit)), 0.0, format_)
+        return compare(values, lift(limit), 0.0, format_)
     with np.errstate(invalid="ignore", over="ignore"):
         # What the problem is sensitive to is seen beside the limit.
         far = 4.0 * format_.log_max
         beside = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
         error = 2.0 * (of.written(arrays, format_) + of.attainable(beside, format_, np.where(known, limit, 0.0)))
-        inside = np.isfinite(error) & (np.abs(limit) * (1.0 + 8.0 * format_.u) < format_.max)
+    inside = np.isfinite(error) & _is_inside(limit, format_)
     if of.value is not None:
-        inside &= _has_values(of.value, arrays[:-1], limit.shape)
+        value, valued = of.value.at_infinities(arrays[:-1])
+        # What has no finite value has no gradient.
+        inside &= _for_entries(valued & np.isfinite(value), limit.shape)
     known = known & _has_infinity(arrays, limit.shape) & ~of.undefined(arrays) & (inside if finite else np.isinf(limit))
-    expected = np.where(known, limit, values)
-    reference = DoubleDouble(expected, np.zeros_like(expected))
+    reference = lift(np.where(known, limit, values))
     return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
 
 
@@ -126,14 +131,6 @@ def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Whether an input is infinite in the row."""
     rows = np.logical_or.reduce([np.isinf(x).reshape(len(x), -1).any(-1) for x in given])
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
-
-
-def _has_values(of: Quantity, given: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """Whether all values of a row are known and finite: what is not has no gradient."""
-    limit, known = of.at_infinities(given)
-    valued: Any = np.isfinite(limit) & known
-    valued = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
-    return valued.reshape(valued.shape + (1,) * (len(shape) - valued.ndim))
 
 
 # Laws
@@ -173,8 +170,6 @@ class Laws:
         def finite(subject: Subject, **given: Any) -> Measurement:
             return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
 
-        extreme = self.in_both_ways
-
         facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
         yield Law(
             "value", f"It equals {self.said}.", bound=WRITTEN, cause=CAUSE, measure=within(_larger_bound), **facts
@@ -201,7 +196,7 @@ class Laws:
             f"It equals {self.said} for the largest and the smallest numbers too.",
             bound=WRITTEN,
             cause=OVERFLOWS,
-            measure=extreme,
+            measure=self.in_both_ways,
             inputs=self.drawn(extreme=True),
             lost_digits="a square or an exponential on the way leaves the range",
             **{**facts, "group": "special"},

@@ -169,6 +169,13 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
     assert measured(of, _larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
 
 
+def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
+    """The largest number with the other sign, without a warning of NumPy's."""
+    x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
+    of = Model(parsed(written("x * 1"))).value
+    assert measured(of, _larger_bound, -x, (x,), FORMATS["float64"]).broken
+
+
 def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
     """As by a contract."""
 
