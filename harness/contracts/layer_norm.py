@@ -102,7 +102,7 @@ layer_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def _relative(d: int, format_: Format) -> float:
     """``e^R - 1`` of the module's notes."""
-    return float(np.expm1((d + 13) / 2.0 * moments.accumulator(format_).u + format_.u))
+    return float(np.expm1((d + 13) / 2.0 * format_.accumulator.u + format_.u))
 
 
 def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
@@ -124,7 +124,7 @@ def value_bound(x: Array, eps: float, format_: Format) -> Array:
     y, s, t = _normalised(x, eps, format_)
     shifted = np.minimum(1.0, t)
     rounded = _relative(x.shape[-1], format_) * (np.abs(y) + shifted)
-    underflow = 2.0 * format_.smallest + 2.0 * moments.accumulator(format_).smallest / s
+    underflow = 2.0 * format_.smallest + 2.0 * format_.accumulator.smallest / s
     return np.asarray(np.abs(y) * _half_square(t) + shifted + rounded + underflow)
 
 
@@ -146,7 +146,7 @@ def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Arr
 
 def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient, stored after it was accumulated."""
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, moments.accumulator(format_))
+    computed = gradient_bound(to_array(x), to_array(cotangent), eps, format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 
@@ -178,7 +178,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
 def _drowned(format_: Format) -> st.SearchStrategy[Example]:
     """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
-    low = np.log2(np.sqrt(moments.EPS[0]) / moments.accumulator(format_).u) - 2.0
+    low = np.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u) - 2.0
     high = np.log2(moments.largest_normalised(format_)) - 1.0
 
     def expand(columns: int, seed: int) -> Example:

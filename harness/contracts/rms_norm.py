@@ -28,7 +28,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
-from harness.contracts.building_blocks.moments import accumulator, compare_within, root
+from harness.contracts.building_blocks.moments import compare_within, root
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
 from harness.floats import double_double as dd
@@ -79,7 +79,7 @@ rms_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def _relative(d: int, format_: Format) -> float:
     """``e^R - 1`` of the module's notes."""
-    return float(np.expm1((d + 9) / 2.0 * accumulator(format_).u + format_.u))
+    return float(np.expm1((d + 9) / 2.0 * format_.accumulator.u + format_.u))
 
 
 def value_bound(x: Array, eps: float, format_: Format) -> Array:
@@ -107,7 +107,7 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
 
 def _usual_gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
     """The same, with the cube of the reciprocal root underflowing, and both terms rounded to the format if narrower."""
-    work, v, (y, s) = accumulator(format_), np.abs(cotangent), _plain(x, eps)
+    work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, eps)
     cubed = work.smallest * np.abs(x) * (v * np.abs(x)).mean(-1, keepdims=True)
     computed = gradient_bound(x, cotangent, eps, work) + cubed
     if format_.u > work.u:
@@ -122,7 +122,7 @@ def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Arr
 
 def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient, stored after it was accumulated."""
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, accumulator(format_))
+    computed = gradient_bound(to_array(x), to_array(cotangent), eps, format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 

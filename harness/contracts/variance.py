@@ -75,7 +75,7 @@ variance_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 def two_pass_bound(x: Array, correction: int, format_: Format) -> Array:
     """Absolute error of the variance by two passes."""
-    work, d = moments.accumulator(format_), x.shape[-1]
+    work, d = format_.accumulator, x.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.divide(d, d - correction)
         lost = moments.mean_error(x, format_)[..., 0] ** 2
@@ -94,7 +94,7 @@ def updating_bound(x: Array, correction: int, format_: Format) -> Array:
 
 def _gradient_error(x: Tensor, cotangent: Tensor, correction: int, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient, stored after it was computed in the format of the accumulator."""
-    computed = _gradient_bound(to_array(x), to_array(cotangent), correction, moments.accumulator(format_))
+    computed = _gradient_bound(to_array(x), to_array(cotangent), correction, format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 
@@ -212,7 +212,7 @@ def _never_underflows(x: Array, format_: Format) -> Array:
     Entries are multiples of the least one's ulp ``g``, so their mean is zero or at least ``g / d``, and deviations from
     it are multiples of its ulp, at least ``u_a g / d``.
     """
-    work = moments.accumulator(format_)
+    work = format_.accumulator
     least = np.where(x == 0.0, np.inf, np.abs(x)).min(-1)
     g = np.where(np.isinf(least), 1.0, least) * format_.u
     with np.errstate(under="ignore"):

@@ -62,9 +62,14 @@ class Format:
         return math.ldexp(1.0, -self.precision)
 
     @property
+    def accumulator(self) -> "Format":
+        """The format a reduction is expected to accumulate in: float32 for the 16-bit formats."""
+        return max(self, FORMATS["float32"], key=lambda format_: format_.precision)
+
+    @property
     def u_accumulator(self) -> float:
-        """Unit roundoff a reduction is expected to accumulate in: float32 for the 16-bit formats."""
-        return min(self.u, math.ldexp(1.0, -24))
+        """Unit roundoff of the accumulator."""
+        return self.accumulator.u
 
     @property
     def max(self) -> float:

@@ -54,15 +54,8 @@ class Rounding:
 
 def rounding_of(format_: Format) -> Rounding:
     """The roundings of an implementation that computes in a format, and adds in its accumulator."""
-    u = format_.u
-    sums = max(format_.max, LARGEST_FLOAT32)
-    return Rounding(
-        u, 2.0 * u, format_.u_accumulator, format_.smallest, format_.max, sums, lambda c: _is_in(c, format_.precision)
-    )
-
-
-LARGEST_FLOAT32 = (2.0 - 2.0**-23) * 2.0**127
-"""The accumulator of the 16-bit formats is float32."""
+    u, sums = format_.u, format_.accumulator
+    return Rounding(u, 2.0 * u, sums.u, format_.smallest, format_.max, sums.max, lambda c: _is_in(c, format_.precision))
 
 
 def _is_in(value: Fraction, precision: int) -> bool:

@@ -1,5 +1,7 @@
 """Formats, ulps and ordinals, checked by enumeration where enumeration is possible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,15 @@ def test_constants_are_those_of_torch(format_: Format) -> None:
     assert format_.tiny == info.tiny
     assert format_.smallest == info.smallest_normal * info.eps
     assert 2.0 * format_.u == info.eps
+
+
+def test_a_reduction_accumulates_in_float32_at_least() -> None:
+    """In the format itself where that is as fine, flushed as it is."""
+    assert {format_.accumulator.name for format_ in HALVES} == {"float32"}
+    for name in ("float32", "float64"):
+        flushed = replace(FORMATS[name], flushes=True)
+        assert flushed.accumulator is flushed
+    assert [format_.u_accumulator for format_ in FORMATS.values()] == [2.0**-53, 2.0**-24, 2.0**-24, 2.0**-24]
 
 
 @pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)

@@ -25,7 +25,6 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.floats import (
-    FORMATS,
     Array,
     DoubleDouble,
     Format,
@@ -82,14 +81,9 @@ LONGEST = 32
 """Columns of an ordinary row at most; the domains are such that its sum of squares does not overflow."""
 
 
-def accumulator(format_: Format) -> Format:
-    """The format a reduction is carried out in: float32 for the 16-bit formats."""
-    return format_ if format_.precision >= FORMATS["float32"].precision else FORMATS["float32"]
-
-
 def largest_square_root(format_: Format) -> float:
     """Bound on ``|x|``: no sum of 32 squared differences overflows the accumulator, nor that of the doubled row."""
-    return float(np.sqrt(accumulator(format_).max)) / LONGEST
+    return float(np.sqrt(format_.accumulator.max)) / LONGEST
 
 
 def largest_normalised(format_: Format) -> float:
@@ -264,7 +258,7 @@ def scaled_eps(eps: float, factor: Array) -> Array:
 
 def mean_error(x: Array, format_: Format) -> Array:
     """The module's ``delta``, keeping the last axis."""
-    work = accumulator(format_)
+    work = format_.accumulator
     with np.errstate(over="ignore"):
         # Means of halves, since the sum of the largest numbers overflows float64.
         absolute = 2.0 * (np.abs(x) / 2.0 / x.shape[-1]).sum(-1, keepdims=True)
