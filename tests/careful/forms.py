@@ -316,3 +316,12 @@ FORMS = (
     Form(einstein_sum, "linear"),
     Form(fused_linear, "linear"),
 )
+
+KINK = "the derivatives of max(x, 0) and |x| at zero do not add up to the limit: 1 or 0 for 1/2"
+
+DEFECTS = {
+    "softplus_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
+    "logsigmoid_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
+    "bce_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK},
+}
+"""What is wrong with a form by anybody's standard. A gradient at infinities is drawn with zeros among them."""

@@ -1,7 +1,7 @@
 """No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
 
 import pytest
-from careful.forms import FORMS, Form
+from careful.forms import DEFECTS, FORMS, Form
 
 from harness.case import Case
 from harness.record import Status, Verdict
@@ -15,15 +15,6 @@ OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}
 
 GROUPS = {"value", "algebra", "finite", "gradient"}
 """What rounding decides; the other groups are those of any implementation."""
-
-KINK = "the derivatives of max(x, 0) and |x| at zero do not add up to the limit: 1 or 0 for 1/2"
-
-DEFECTS = {
-    "softplus_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
-    "logsigmoid_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
-    "bce_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK},
-}
-"""What is wrong with a form by anybody's standard. A gradient at infinities is drawn with zeros among them."""
 
 
 def decidable(form: Form) -> list[Job]:

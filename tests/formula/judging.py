@@ -1,10 +1,10 @@
 """How an implementation is judged by a formula alone: by the laws of the formula, and not by those of any code."""
 
 import warnings
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from formula.patterns import Trial
-
+from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
@@ -15,6 +15,33 @@ GROUPS = {"value", "finite", "gradient", "special", "length"}
 OF_ANY_CODE = {"no_rows", "nan_stays_in_its_row", "value_on_many_rows", "no_drift"}
 
 
+class Trial(NamedTuple):
+    """An implementation to be judged by a formula.
+
+    Parameters
+    ----------
+    case
+        It, with the formula.
+    dtypes
+        Those in which it is judged.
+    says
+        What its contract by hand says breaks, or the symptom.
+    lossy
+        Whether what breaks by hand is digits that are lost.
+    breaks
+        Laws that a sound implementation breaks all the same, with what is wrong with it.
+    skips
+        Groups of laws, and laws, that are not asked.
+    """
+
+    case: Case
+    dtypes: tuple[str, ...]
+    says: str
+    lossy: bool = False
+    breaks: Mapping[str, str] = {}
+    skips: frozenset[str] = frozenset()
+
+
 class Outcome(NamedTuple):
     """What is said of one trial."""
 
@@ -23,6 +50,16 @@ class Outcome(NamedTuple):
     as_it_is: bool
     said: bool
     text: str
+
+
+def decided(listed: Iterable[Job], *, examples: int | None, until: Collection[Status] = ()) -> list[Verdict]:
+    """Decide up to the first of some status; failing examples stay as they are, which saves time."""
+    verdicts: list[Verdict] = []
+    for job in listed:
+        verdicts.append(decide(job, examples=examples, minimal=False, further=0))
+        if verdicts[-1].status in until:
+            break
+    return verdicts
 
 
 def of_the_formula(trial: Trial) -> list[Job]:
@@ -38,22 +75,20 @@ def judged(trial: Trial, *, wrong: bool, examples: int | None = None) -> Outcome
     A mutant that loses digits by its contract is caught where the formula says that it does.
     """
     caught = {Status.BROKEN, Status.LOST} if trial.lossy else {Status.BROKEN}
-    seen: list[Verdict] = []
     shown = {Status.BROKEN, Status.LOST, Status.ERROR} if wrong else {Status.BROKEN, Status.ERROR}
-    for job in of_the_formula(trial):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            verdict = decide(job, examples=examples, minimal=False, further=0)
-        seen += [verdict] * (verdict.status in shown)
-        if wrong and verdict.status in caught:
-            break
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, of the deviation of one number
+        verdicts = decided(of_the_formula(trial), examples=examples, until=caught if wrong else ())
+    seen = [verdict for verdict in verdicts if verdict.status in shown]
     broken = [verdict for verdict in seen if verdict.status in caught]
-    text = "; ".join(_line(verdict) for verdict in broken or seen) or "holds"
-    return Outcome(trial.case.name, trial.says, bool(broken) if wrong else not seen, bool(seen), text)
+    as_it_is = bool(broken) if wrong else all(verdict.law in trial.breaks for verdict in seen)
+    text = "; ".join(_line(verdict, trial.breaks) for verdict in broken or seen) or "holds"
+    return Outcome(trial.case.name, trial.says, as_it_is, bool(seen), text)
 
 
-def _line(verdict: Verdict) -> str:
+def _line(verdict: Verdict, reasons: Mapping[str, str]) -> str:
     violation = verdict.violation
     what = verdict.reason or "" if violation is None else f"{violation.actual:g} for {violation.expected:g}"
     over = "" if violation is None else f", {violation.deviation:.3g} ulp, bound {violation.bound:.3g}"
-    return f"{verdict.law} [{verdict.dtype}] {verdict.status.value}: {what}{over}"
+    why = f" ({reasons[verdict.law]})" if verdict.law in reasons else ""
+    return f"{verdict.law} [{verdict.dtype}] {verdict.status.value}: {what}{over}{why}"

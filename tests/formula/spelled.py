@@ -50,10 +50,6 @@ def row_by_row(f: Implementation, *rows: Tensor) -> Tensor:
     return torch.stack([f(*(x[at : at + 1] for x in rows)).reshape(()) for at in range(len(rows[0]))])
 
 
-def _linear(f: Implementation, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    return torch.stack([f(x[at : at + 1], w[at : at + 1], b[at : at + 1])[0, 0] for at in range(len(x))])
-
-
 KEPT = "m = stop(max(where(keep, x, min(x)))); z = where(keep, x, m)"
 
 SPELLED = {
@@ -74,7 +70,7 @@ SPELLED = {
         "sum(where(p > 0, p * log(p / q), 0))", inputs={"p": "distribution", "q": "distribution"}
     ),
     "layer_norm": Spelled("d = x - mean(x); d / sqrt(mean(d ** 2) + {eps})", conventions={"eps": 1e-5}),
-    "linear": Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"}, call=_linear),
+    "linear": Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"}, call=row_by_row),
     "log_softmax": Spelled("log_softmax(x)"),
     "logaddexp": Spelled("log(exp(a) + exp(b))", "max(a, b) + log(1 + exp(-abs(a - b)))"),
     "logsigmoid": Spelled("-log(1 + exp(-x))", "-softplus(-x)"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from formula.catalogued import CATALOGUED
+from formula.judging import decided
 from torch import Tensor
 
 from harness.case import Case
@@ -15,7 +16,6 @@ from harness.formula.contract import contract_of
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
 from harness.record import Status, Verdict
-from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 LAWS = ("value", "finite", "gradient", "gradient_finite")
@@ -24,14 +24,8 @@ LAWS = ("value", "finite", "gradient", "gradient_finite")
 
 def verdicts(name: str, function: Any, *, examples: int, stop: bool = False) -> list[Verdict]:
     """Decide those laws in float32; of a mutant no more than the first that breaks."""
-    found = []
-    for job in jobs([Case(function, name)], dtypes=["float32"]):
-        if job.law.name not in LAWS:
-            continue
-        found.append(decide(job, examples=examples, minimal=False, further=0))
-        if stop and found[-1].status is Status.BROKEN:
-            break
-    return found
+    listed = [job for job in jobs([Case(function, name)], dtypes=["float32"]) if job.law.name in LAWS]
+    return decided(listed, examples=examples, until={Status.BROKEN} if stop else ())
 
 
 class Rounded(torch.autograd.Function):

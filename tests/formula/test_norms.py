@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 from formula.catalogued_steps import batch_norm, layer_norm, rms_norm
+from formula.judging import decided
 from torch import Tensor
 
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 NORMS = {"batch_norm": batch_norm, "layer_norm_with_weight": layer_norm, "rms_norm_with_weight": rms_norm}
@@ -19,7 +19,7 @@ def statuses(name: str, function: Any) -> dict[str, Status]:
     """Of the gradients in weight and bias."""
     laws = [f"gradient_in_{at}" for at in ("w", "b") if (name, at) != ("rms_norm_with_weight", "b")]
     listed = jobs([Case(function, name)], laws=laws, dtypes=["float32"])
-    return {job.law.name: decide(job, examples=6, minimal=False, further=0).status for job in listed}
+    return {verdict.law: verdict.status for verdict in decided(listed, examples=6)}
 
 
 class Averaged(torch.autograd.Function):

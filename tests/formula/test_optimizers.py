@@ -2,17 +2,17 @@
 
 import pytest
 from formula.catalogued_steps import OPTIMIZERS, VARIANTS, Step, steps_of
+from formula.judging import decided
 
 from harness.case import Case
 from harness.record import Status
-from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 
 def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
     """Of the value, on ordinary numbers, and that it is finite."""
     listed = jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
-    return {decide(job, examples=6, minimal=False, further=0).status for job in listed}
+    return {verdict.status for verdict in decided(listed, examples=6)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -2,13 +2,13 @@
 
 import pytest
 from formula.further import FURTHER
+from formula.judging import decided
 from formula.unseen import UNSEEN
 
 from harness.api import formula_contract
 from harness.case import Case
 from harness.formula.spelling import stated_inputs
 from harness.record import Status, Verdict
-from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 OPERATIONS = {**UNSEEN, **FURTHER}
@@ -17,12 +17,12 @@ LAWS = {"value", "finite", "gradient", "gradient_finite"}
 
 
 def verdicts(name: str, which: str) -> list[Verdict]:
-    """Those of the laws that a defect breaks; failing examples stay as they are, which saves time."""
+    """Those of the laws that a defect breaks."""
     operation = OPERATIONS[name]
     contract = formula_contract(None, operation.formula, operation.form, stated_inputs(operation.inputs), "rows")
     case = Case(getattr(operation, which), contract or "")
     listed = jobs([case], laws=sorted(LAWS), dtypes=["float32"])
-    return [decide(job, examples=12, minimal=False, further=0) for job in listed]
+    return decided(listed, examples=12)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
