@@ -140,8 +140,6 @@ class _Worker:
     def start(self) -> None:
         """Start the process; what it prints goes into a file without a name."""
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        # Neither the process nor what it starts may be there to remove it.
-        self.scratch = tempfile.mkdtemp(prefix="tmp")
         self.received = b""
         self.pieces: list[Document] | None = None
         self.called: set[str] = set()
@@ -156,6 +154,8 @@ class _Worker:
             start_new_session=True,
             cwd=self.folder,
         )
+        # Removed by this process or that one, whichever is there last; it is made when both will know of it.
+        self.scratch = tempfile.mkdtemp(prefix="tmp")
         self._send({"plan": to_document(self.plan), "limits": asdict(replace(self.limits, scratch=self.scratch))})
 
     def ready(self) -> list[Document]:

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from typing import IO, Any, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 import psutil
 
@@ -44,25 +44,27 @@ def main(second: tuple[int, int] | None = None) -> None:
         Number and line of a process that can be the first in which somebody's code is called.
     """
     requests, answers = _lines()
+    line = requests.readline()
+    if not line:  # the other side was gone before it could say what to do
+        os._exit(SILENT)
+    setup = json.loads(line)
+    limits = Limits(**setup["limits"])
+    threading.Thread(target=_end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
     code = 1
     try:
-        _converse(requests, answers, None if second is None else Second(*second))
+        _converse(setup["plan"], limits, requests, answers, None if second is None else Second(*second))
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
     except _Silenced:
         code = SILENT
     finally:
-        # At once: threads that were left running are not waited for.
-        os._exit(code)
+        _end(code, limits.scratch)
 
 
-def _converse(requests: IO[str], answers: IO[str], second: Second | None) -> None:
-    setup = json.loads(requests.readline())
-    limits = Limits(**setup["limits"])
-    threading.Thread(target=_end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
+def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], second: Second | None) -> None:
     try:
-        hands = _hands(from_document(setup["plan"]), limits, second)
+        hands = _hands(from_document(plan), limits, second)
         about = list(hands.pieces.about())
         hands.prepare()
         _say(answers, "ready", about)
@@ -156,13 +158,22 @@ def _end_with_parent(parent: int, scratch: str | None) -> None:
     """End where whoever reads the answers has, however long the code takes to give one."""
     while os.getppid() == parent:
         time.sleep(PARENT_S)
+    _end(1, scratch)
+
+
+def _end(code: int, scratch: str | None) -> NoReturn:
+    """End at once, whatever threads still run, with what was started and written here.
+
+    The other side may be gone, so that nobody else would.
+    """
     # One that has not come to say whom it ends with would outlive this process.
     with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children():
-            child.kill()
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(1)
+    os._exit(code)
 
 
 class _InPlace:

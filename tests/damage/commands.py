@@ -132,7 +132,7 @@ class _Place:
     def start(self, words: Sequence[str]) -> "subprocess.Popen[bytes]":
         tests = str(Path(__file__).parents[1])
         environment = {**os.environ, "TMPDIR": str(self.scratch), MARK: self.mark, "COLUMNS": "120"}
-        program = f"import sys; sys.path.append({tests!r}); from harness.cli import main; sys.exit(main())"
+        program = f"import sys; sys.path.append({tests!r}); from harness.__main__ import main; sys.exit(main())"
         with (self.folder / "said").open("wb") as said:
             return subprocess.Popen(
                 [sys.executable, "-c", program, *words],

@@ -181,18 +181,27 @@ def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_comman
         list(RunFolder.named("it").read(Verdict))
 
 
-def test_whoever_is_killed_leaves_no_process(workplace: Path) -> None:
-    """Neither the judge nor the code, which would sleep on."""
+@pytest.mark.parametrize("does", ["list(hands.answers([0]))", "time.sleep(1000)"], ids=["in a call", "between calls"])
+def test_whoever_is_killed_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
+    """Neither the judge, nor the code, which would sleep on, nor the folder that they had."""
     Path("sleeps.py").write_text("import time\n\ndef f(x):\n    time.sleep(1000)\n", encoding="utf-8")
+    scratch = workplace / "scratch"
+    scratch.mkdir()
     code = (
-        "from harness.verdict.campaign import Campaign; from harness.work.limits import Limits; "
-        "list(Campaign('sleeps.py:f', 'softmax', laws=['no_rows'], dtypes=['float32'])"
-        ".run(limits=Limits(call_s=500.0, first_call_s=500.0)))"
+        "import time; from harness.verdict.campaign import Campaign; from harness.work.carry_out import carry_out; "
+        "from harness.work.limits import Limits\n"
+        "plan = Campaign('sleeps.py:f', 'softmax', laws=['no_rows'], dtypes=['float32'])\n"
+        f"with carry_out(plan, limits=Limits(call_s=500.0, first_call_s=500.0)) as hands: print(flush=True); {does}"
     )
-    with subprocess.Popen([sys.executable, "-c", code]) as command:
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
         below = _wait_for(lambda: psutil.Process(command.pid).children(recursive=True), 3)
+        assert any(scratch.iterdir())
         command.kill()
     _wait_for(lambda: [None] * (not any(_lives(process) for process in below)), 1)
+    _wait_for(lambda: [None] * (not any(scratch.iterdir())), 1)
 
 
 def _wait_for(found: Callable[[], list[Any]], count: int) -> list[Any]:
