@@ -1,8 +1,8 @@
 """Closing the time budget of a batch: the training loop as it is, cut into disjoint parts that add up to it.
 
-The loop reads the clock where it asks for a batch, where it has it, and where it has stepped; what lies between is
-filled by the traces of the batches. While the loop waits for a worker, the time belongs to what this worker does with
-the batch that is waited for, or else with the one before it.
+The loop reads the clock where it asks for a batch, where it has it and has let go of the one before, and where it has
+stepped; what lies between is filled by the traces of the batches. While the loop waits for a worker, the time belongs
+to what this worker does with the batch that is waited for, or else with the one before it.
 """
 
 import itertools
@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
+from harness.loading.configuration import Configuration
 from harness.loading.stack import Look, Looks, StackSampler
 from harness.loading.trace import NOTING, RECEIVED, SENT, Ask, Span, Trace, TracedLoader
 from harness.record.budget import (
     AROUND,
     COLLATE,
+    DATA_LOADER,
     DECODE,
     EPOCH,
     FETCH,
@@ -46,12 +48,20 @@ MOST_LINES, LEAST_SHARE = 6, 0.02
 
 @dataclass(frozen=True)
 class Turn:
-    """One batch of the loop: when it was asked for, when it was there, and when the step had ended."""
+    """One batch of the loop: when it was asked for, given and in place of the one before, and when the step had ended.
 
-    began: float
+    What lies between two of them is the instrument's, which takes notes.
+    """
+
     asked: float
+    given: float
     arrived: float
     stepped: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.stepped - self.asked
 
 
 class BudgetLoop:
@@ -97,15 +107,16 @@ class BudgetLoop:
 
     def run(self, seconds: float, *, fewest: int) -> None:
         """Train on for so many seconds, and for the fewest batches at least."""
-        began = before = time.perf_counter()
+        began = time.perf_counter()
         for count in itertools.count(1):
             asked = time.perf_counter()
-            self.last = self._next()
+            batch = self._next()
+            given = time.perf_counter()
+            self.last = batch  # here the one before ends, as that of a `for` does
             arrived = time.perf_counter()
-            self._step(self.last)
+            self._step(batch)
             stepped = time.perf_counter()
-            self.turns.append(Turn(before, asked, arrived, stepped))
-            before = stepped
+            self.turns.append(Turn(asked, given, arrived, stepped))
             if stepped - began >= seconds and count >= fewest:
                 return
 
@@ -152,11 +163,9 @@ def _traced(loader: Any) -> tuple[Any, TracedLoader | None]:
 
 def measure_budget(
     make: Callable[[], Iterable[Any]],
-    step: Callable[[Any], object],
+    step: Callable[[Any], object] | None,
+    configuration: Configuration,
     *,
-    batch_size: int,
-    workers: int,
-    ahead: int,
     cores: float,
     seconds: float,
     hop: Callable[[Any], float] | None = None,
@@ -168,9 +177,9 @@ def measure_budget(
     make
         Makes the loader.
     step
-        The training step, called with each batch.
-    batch_size, workers, ahead
-        How the loader is set: samples a batch, its processes, and how many batches these lay ready.
+        The training step, called with each batch; where absent nothing is done with one.
+    configuration
+        How the loader is set.
     cores
         Cores that may be used.
     seconds
@@ -183,12 +192,16 @@ def measure_budget(
     What is measured runs with a few readings of the clock a batch and a look at the stack each millisecond. The parts
     are disjoint by construction; that their sum is the loop is a measurement: whatever no part covers stays over.
     """
-    with BudgetLoop(make, step) as loop:
-        loop.run(0.1 * seconds, fewest=ahead + 2)
+    with BudgetLoop(make, step or _nothing) as loop:
+        loop.run(0.1 * seconds, fewest=configuration.ahead + 2)
         loop.forget()
-        loop.run(seconds, fewest=max(FEWEST, 2 * workers))
-        hop_s = hop(loop.last) if hop is not None and not workers and loop.is_plain else None
-        return _Account(loop, workers=workers, ahead=ahead).budget(batch_size=batch_size, cores=cores, hop_s=hop_s)
+        loop.run(seconds, fewest=max(FEWEST, 2 * configuration.workers))
+        hop_s = hop(loop.last) if hop is not None and not configuration.workers and loop.is_plain else None
+        return _Account(loop, configuration).budget(cores=cores, hop_s=hop_s)
+
+
+def _nothing(_: Any) -> None:
+    """What a loop does that only loads."""
 
 
 _Begun = TypeVar("_Begun", Span, Ask)
@@ -198,19 +211,19 @@ _Begun = TypeVar("_Begun", Span, Ask)
 class _Account:
     """What a loop has seen, being divided."""
 
-    def __init__(self, loop: BudgetLoop, *, workers: int, ahead: int) -> None:
+    def __init__(self, loop: BudgetLoop, configuration: Configuration) -> None:
         self._loop = loop
-        self._workers = workers
+        self._configuration = configuration
         asks = loop.traced.asks if loop.traced is not None else []
-        since = loop.turns[0].began
+        since = loop.turns[0].asked
         self._asks = [ask for ask in asks if ask.end >= since]
         self._traces = asks
-        self._reach = ahead + workers + 1
+        self._reach = configuration.ahead + configuration.workers + 1
         self._indices = loop.traced.indices if loop.traced is not None else []
         self._looks = _sum(ask.trace.looks for ask in self._asks)
         self._around = loop.sampler.take() if loop.sampler is not None else {}
 
-    def budget(self, *, batch_size: int, cores: float, hop_s: float | None) -> Budget:
+    def budget(self, *, cores: float, hop_s: float | None) -> Budget:
         """Return the budget."""
         turns, traces = self._loop.turns, [ask.trace for ask in self._asks]
         count = max(len(traces), 1)
@@ -221,12 +234,12 @@ class _Account:
         noting_s = [one.pop(NOTING, 0.0) for one in parts]
         names = dict.fromkeys(part for one in parts for part in one)
         return Budget(
-            batch_size=batch_size,
-            workers=self._workers,
+            batch_size=self._configuration.batch_size,
+            workers=self._configuration.workers,
             cores=cores,
             batches=len(turns),
             loop_s=tuple(
-                (some[-1].stepped - some[0].began - noting) / len(some)
+                (sum(turn.seconds for turn in some) - noting) / len(some)
                 for some, noting in zip(rounds, noting_s, strict=True)
             ),
             parts_s={
@@ -243,7 +256,7 @@ class _Account:
         """Seconds of each part in some turns."""
         seconds: dict[str, float] = defaultdict(float)
         for turn in turns:
-            for begin, end, part in _divided(turn.began, turn.stepped, self._spans(turn)):
+            for begin, end, part in _divided(turn.asked, turn.stepped, self._spans(turn)):
                 seconds[part] += end - begin
         fetch_s, around_s = seconds.pop(FETCH, 0.0), seconds.pop(AROUND, 0.0)
         for part, share in _by_part(self._looks, FETCH).items():
@@ -256,9 +269,12 @@ class _Account:
         """Yield what fills the time of a turn, the more telling first."""
         yield Span(STEP, turn.arrived, turn.stepped)
         yield from _begun_in(self._indices, turn)
-        for ask in _begun_in(self._asks, turn):
+        asks = _begun_in(self._asks, turn)
+        for ask in asks:
             for span in self._of(ask):
                 yield Span(span.part, max(span.begin, ask.begin), min(span.end, ask.end))
+        if asks:  # letting go of the batch before, which is shared memory where a worker made it
+            yield Span(HAND_OVER if asks[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
         yield from _begun_in(self._loop.epochs, turn)
         if not self._loop.is_plain:
             yield Span(AROUND, turn.asked, turn.arrived)
@@ -268,6 +284,8 @@ class _Account:
         own = {span.part: span for span in ask.trace.spans}
         if ask.trace.worker < 0:
             yield from ask.trace.spans
+            if ask.is_torchs:
+                yield Span(DATA_LOADER, ask.begin, ask.end)
             return
         near = self._near(ask)
         sent, received = own.get(SENT), own.get(RECEIVED)
@@ -296,7 +314,7 @@ class _Account:
 def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
     """Those of a series in order that have begun within a turn."""
     return spans[
-        bisect_left(spans, turn.began, key=lambda span: span.begin) : bisect_left(
+        bisect_left(spans, turn.asked, key=lambda span: span.begin) : bisect_left(
             spans, turn.stepped, key=lambda span: span.begin
         )
     ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from torch.utils.data._utils.pin_memory import pin_memory
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
 
 from harness.loading.accounting import Computing
 from harness.loading.source import is_map_style
@@ -85,6 +86,10 @@ class _Notes:
             self.entered, self.began = entered, self.clock()
         self.sampler.begin()
 
+    def restart(self) -> None:
+        """Forget a fetch that came to no batch, as the last one of a stream."""
+        self.began = 0.0
+
     def end(self) -> None:
         """It ends, or pauses."""
         assert self.sampler is not None
@@ -144,6 +149,7 @@ class _TracedStream(Wrapper, IterableDataset[Any]):
     """An iterable data set whose samples are timed: a fetch is from the first of a batch to the last."""
 
     def __iter__(self) -> Iterator[Any]:
+        self._notes.restart()
         self._notes.begin()
         samples = iter(self.inner)
         self._notes.end()
@@ -272,11 +278,26 @@ def _received(began: float, batch: Any, closed: tuple[Trace, float]) -> TracedBa
 
 @dataclass(frozen=True)
 class Ask:
-    """One batch that a loader was asked for: from when to when, with its trace."""
+    """One batch that a loader was asked for.
+
+    Parameters
+    ----------
+    begin, end
+        From when to when, in seconds of the monotonic clock.
+    trace
+        What was done for it.
+    is_torchs
+        Whether torch's own iterator was asked, and not code of somebody's around it.
+    """
 
     begin: float
     end: float
     trace: Trace
+    is_torchs: bool
+
+
+_TORCHS = {_SingleProcessDataLoaderIter, _MultiProcessingDataLoaderIter}
+"""The iterators of torch's loaders."""
 
 
 class TracedLoader:
@@ -320,13 +341,14 @@ class TracedLoader:
 
     def __iter__(self) -> Iterator[Any]:
         batches = iter(self._loader)
+        is_torchs = type(batches) in _TORCHS
         while True:
             began = time.perf_counter()
             try:
                 traced: TracedBatch = next(batches)
             except StopIteration:
                 return
-            self.asks.append(Ask(began, time.perf_counter(), traced.trace))
+            self.asks.append(Ask(began, time.perf_counter(), traced.trace, is_torchs))
             yield traced.batch
             del traced
 

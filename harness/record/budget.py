@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 INDEX, READ, DECODE, TRANSFORM, FETCH = "index", "read", "decode", "transform", "fetch"
 COLLATE, HAND_OVER, PIN, AROUND, WAIT = "collate", "hand-over", "pin", "around", "wait"
-EPOCH, STEP, UNSEEN = "epoch", "step", "not attributed"
+DATA_LOADER, EPOCH, STEP, UNSEEN = "DataLoader", "epoch", "step", "not attributed"
 
 PARTS: Mapping[str, str] = {
     INDEX: "drawing indices from the sampler",
@@ -21,9 +21,10 @@ PARTS: Mapping[str, str] = {
     TRANSFORM: "transforming, within the fetch",
     FETCH: "the rest of the fetch: `__getitem__` and what it calls",
     COLLATE: "making a batch of samples",
-    HAND_OVER: "from a worker to the process that trains: pickling, pipe, shared memory",
+    HAND_OVER: "from a worker to the process that trains: pickling, pipe, shared memory and letting go of it",
     PIN: "copying into page-locked memory",
     AROUND: "the loader's code around torch's `DataLoader`, or in its place",
+    DATA_LOADER: "torch's `DataLoader` itself, beside all these, and letting go of a batch made here",
     WAIT: "waiting for a worker that does nothing seen: it starts, or has no core",
     EPOCH: "ending one epoch and starting the next",
     STEP: "the training step",
@@ -53,6 +54,7 @@ _GERUNDS: Mapping[str, str] = {
     PIN: "pinning",
     AROUND: "code around the loader",
     WAIT: "waiting for a worker that does nothing seen",
+    DATA_LOADER: "torch's `DataLoader` itself",
     EPOCH: "starting epochs",
     STEP: "the step",
 }

@@ -174,15 +174,9 @@ class Tuning:
         with threads(1), without_garbage_collection(), more_workers_than_cores():
             self.budget = measure_budget(
                 lambda: best.load(self.dataset),
-                self.step or _nothing,
-                batch_size=best.batch_size,
-                workers=best.workers,
-                ahead=best.ahead,
+                self.step,
+                best,
                 cores=self.cores,
                 seconds=BUDGET_S,
                 hop=lambda _: hop_s,
             )
-
-
-def _nothing(_: Any) -> None:
-    """What a loop does that only loads."""

@@ -25,6 +25,7 @@ COLORS = {
     "hand-over": "#d55e00",
     "pin": "#8c4a00",
     "around": "#f0e442",
+    "DataLoader": "#882255",
     "wait": "#cc79a7",
     "epoch": "#5d5d5d",
     "step": "#332288",

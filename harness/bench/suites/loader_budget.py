@@ -38,17 +38,4 @@ def close_budget(
         The training step; where absent nothing is done with a batch.
     """
     with more_workers_than_cores(), without_garbage_collection():
-        return measure_budget(
-            make,
-            step or _nothing,
-            batch_size=configuration.batch_size,
-            workers=configuration.workers,
-            ahead=configuration.ahead,
-            cores=usable_cores(),
-            seconds=SECONDS,
-            hop=hop_s,
-        )
-
-
-def _nothing(_: Any) -> None:
-    """What a loop does that only loads."""
+        return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)
