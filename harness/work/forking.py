@@ -28,6 +28,10 @@ def serve(descriptor: int) -> str:
     os.close(nothing)
     import torch
 
+    # What the first backward pass imports, and every process that is forked would again.
+    with contextlib.suppress(ImportError):
+        import torch.fx.experimental.symbolic_shapes
+
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
