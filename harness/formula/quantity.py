@@ -103,26 +103,47 @@ class Quantity:
     # What is true
 
     def _screen(self, elementary: dd.Elementary, *given: Any) -> DoubleDouble:
-        """Float64 or double-double, with balls for the rows that its running error leaves undecided."""
+        """Float64 or double-double, and balls for the rows that are undecided in double-double too."""
         environment = self.environment(given)
-        shape, nodes = self._shape(environment), self._true_orders[-1]
-        doubles = values(nodes, environment)
-        if elementary is dd.DOUBLE:
-            found, wide = pairs(nodes, environment)[nodes[-1]], ENOUGH_PAIRS
-            off = errors(nodes, doubles, DOUBLE_DOUBLE)[nodes[-1]]
-        else:
-            found, wide = lift(doubles[nodes[-1]]), ENOUGH_DOUBLE
-            off = errors(nodes, doubles, DOUBLE)[nodes[-1]]
-        hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (found.hi, found.lo, off))
-        floor = 2.0**-1073 if elementary is dd.DOUBLE else 2.0**-190
-        finite = np.logical_and.reduce([_all_rows(np.isfinite(x), len(hi)) for x in environment.values()])
-        undecided = ~(off <= np.maximum(wide * np.abs(hi), floor)) | np.isnan(hi)
-        rows = np.flatnonzero(_any_rows(undecided) & finite)
-        if len(rows):
+        shape = self._shape(environment)
+        wide = elementary is dd.DOUBLE
+        floor = 2.0**-1073 if wide else 2.0**-190
+        finite = np.logical_and.reduce([_all_rows(np.isfinite(x), shape[0]) for x in environment.values()])
+        hi, lo = np.empty(shape), np.empty(shape)
+        rows = np.arange(shape[0])
+        for in_pairs in (True,) if wide else (False, True):
             some = {name: x[rows] for name, x in environment.items()}
-            exact = _rounded(self._balls(some, (len(rows), *shape[1:])))
-            hi[rows], lo[rows] = exact.pair
+            own, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
+            hi[rows], lo[rows] = own.pair
+            enough = np.maximum((ENOUGH_PAIRS if in_pairs else ENOUGH_DOUBLE) * np.abs(own.hi), floor)
+            rows = rows[_any_rows(~(off <= enough)) & finite[rows]]
+            if not len(rows):
+                break
+        else:
+            some = {name: x[rows] for name, x in environment.items()}
+            hi[rows], lo[rows] = _rounded(self._balls(some, (len(rows), *shape[1:]))).pair
         return DoubleDouble(np.array(self._out(hi, shape)), np.array(self._out(lo, shape)))
+
+    def enclosed(
+        self, environment: Environment, shape: tuple[int, ...], *, in_pairs: bool
+    ) -> tuple[DoubleDouble, Array]:
+        """Return the value in float64 or in double-double, and its running error: infinite where nothing is known.
+
+        Parameters
+        ----------
+        environment
+            The inputs by name.
+        shape
+            Of the result.
+        in_pairs
+            Whether in double-double.
+        """
+        nodes = self._true_orders[-1]
+        doubles = values(nodes, environment)
+        value = pairs(nodes, environment)[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
+        off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
+        hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
+        return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
 
     def _exact(self, *given: Any) -> NDArray[np.object_]:
         environment = self.environment([np.asarray(x) for x in given])

@@ -205,13 +205,22 @@ def _bell(a: Any, e: Any) -> Any:
     return 2.0 / math.sqrt(math.pi) * np.exp(-nearest_zero * nearest_zero)
 
 
+def _exponential(a: Any, v: Any, e: Any) -> Any:
+    """The growth of ``v = exp(a)``; where ``v`` has underflowed an error that is large may still be of no account."""
+    return np.where(e > 1.0, np.exp(a + e) * _ROUNDED_UP, v * np.expm1(e))
+
+
+_ROUNDED_UP = 1.0 + 2.0**-40
+"""More than an exponential is off by the rounding of its argument, which is below 710."""
+
+
 def _trigonometric(slope: Any, e: Any) -> Any:
     return np.minimum(np.abs(slope) * e + 0.5 * e * e, 2.0)
 
 
 _GROWTH: Mapping[str, Callable[[Any, Any, Any], Any]] = {
-    "exp": lambda _, v, e: v * np.expm1(e),
-    "expm1": lambda _, v, e: (v + 1.0) * np.expm1(e),
+    "exp": _exponential,
+    "expm1": lambda a, v, e: _exponential(a, v + 1.0, e),
     "log": lambda a, _, e: np.where(e < a, -np.log1p(-e / a), np.where(e == 0.0, 0.0, np.inf)),
     "log1p": lambda a, _, e: np.where(e < 1.0 + a, -np.log1p(-e / (1.0 + a)), np.where(e == 0.0, 0.0, np.inf)),
     "sqrt": lambda _, v, e: np.where(e == 0.0, 0.0, np.minimum(np.where(v > 0.0, e / v, np.inf), np.sqrt(e))),

@@ -1,0 +1,46 @@
+"""The screen encloses, decides nearly all, and a running error that is too small is seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from formula.screens import quantities, screened
+
+from harness.formula import quantity
+from harness.formula.arithmetic import values
+from harness.formula.grammar import parsed
+from harness.formula.node import order
+from harness.formula.running_error import DOUBLE, errors
+from harness.formula.spelling import written
+
+
+def test_the_screen_decides_nearly_all_and_rightly() -> None:
+    """Of value and gradient of every word; what it leaves to balls is below a twentieth."""
+    counts = np.array([screened(of, given) for _, of, given in quantities(400)])
+    elements, _, to_balls, outside = counts.sum(0)
+    assert outside == 0
+    assert to_balls <= elements / 20
+
+
+def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By elements outside of their enclosure."""
+    monkeypatch.setattr(quantity, "DOUBLE", replace(DOUBLE, basic=2.0**-56, accumulated=2.0**-56))
+    assert sum(
+        screened(of, given).outside for name, of, given in quantities(400) if name == "sum(square(x - y)) / count(x)"
+    )
+
+
+@pytest.mark.parametrize("argument", [-1e300, -800.0, -3.0, 3.0, 300.0])
+@pytest.mark.parametrize("off", [2.0**-8, 0.5, 3.0, 60.0])
+@pytest.mark.parametrize("word", ["exp", "expm1"])
+def test_an_exponential_grows_by_no_more_than_is_said(word: str, argument: float, off: float) -> None:
+    """Also where it has underflowed, and an argument that is off by anything is of no account."""
+    root = parsed(written(f"{word}(x - y)")).definition
+    nodes = order(root)
+    given = {"x": np.array([argument]), "y": np.array([0.0])}
+    relative = replace(DOUBLE, basic=off / abs(argument), transcendental=0.0, smallest=0.0)
+    said = errors(nodes, values(nodes, given), relative)[root]
+    function = getattr(np, word)
+    grown = abs(function(argument + off) - function(argument))
+    assert grown <= said * (1.0 + 1e-9)
+    assert said <= max(grown * 1.6, 1e-300)
