@@ -114,7 +114,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     """How far the lines of a training step are from breaking."""
-    usual = (audit for audit in reading.audits if not audit.expected)
+    usual = (audit for audit in reading.audits if not audit.expected and audit.what_if is None)
     figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
     if figure is None:
         return None

@@ -73,10 +73,9 @@ def _unchecked(reading: Reading) -> str:
     if reading.survey:
         return f"{count(len(reading.survey.breakings), 'ray')} surveyed: nothing breaks that is not declared."
     if reading.audits:
-        operations = sum(audit.operations for audit in reading.audits)
-        return (
-            f"{count(len(reading.audits), 'training step')} audited: no line of {operations:,} operations goes wrong."
-        )
+        steps = [audit for audit in reading.audits if audit.what_if is None]
+        operations = sum(audit.operations for audit in steps)
+        return f"{count(len(steps), 'training step')} audited: no line of {operations:,} operations goes wrong."
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
     return "No law was checked in this run."

@@ -5,5 +5,6 @@ asked for it. ``shadow`` keeps a storage in wider arithmetic beside each of the 
 operation out on them, and ``measure`` says how far the two are apart. An ``operation`` is what is kept of one;
 ``rules`` are what needs no shadow. ``end`` is what counts: losses, gradients, updates, buffers, outputs. From an end
 that is wrong ``blame`` goes back along the writers; ``wording`` says what it found, and ``headroom`` what is near.
-``audit`` is the context, and ``plan`` the same as work that a process of its own does.
+``narrowing`` computes it as if in 16 bits. ``audit`` is the context, and ``plan`` the same as work that a process of
+its own does.
 """

@@ -14,7 +14,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
-from harness.record.audit import Audit, AuditFinding, Headroom
+from harness.record.audit import Audit, AuditFinding, Headroom, WhatIf
 from harness.record.audit_text import audit_html, audit_text
 
 NARROWEST = 20
@@ -31,18 +31,30 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         finite, at rules and at headroom alone, which is quick enough for whole runs.
     name
         What the records call the step.
+    what_if
+        ``float16`` or ``bfloat16``: what is in float32 is computed as if in that format; ``autocast-float16``,
+        ``autocast-bfloat16``: within autocast. Parameters, gradients and the batch are given back as they were; what
+        Python keeps is not, such as the state that an optimizer makes in its first step.
+
+    Raises
+    ------
+    UsageError
+        If ``what_if`` is none of these.
 
     Notes
     -----
-    What runs in the body is unchanged, bit for bit: the real operations run in the caller's own state, and draw what
-    they would have drawn. Code compiled by ``torch.compile`` runs uncompiled in the body. Several bodies add nothing
-    up: enter a new one for each step.
+    But for ``what_if``, what runs in the body is unchanged, bit for bit: the real operations run in the caller's own
+    state, and draw what they would have drawn. Code compiled by ``torch.compile`` runs uncompiled in the body. Several
+    bodies add nothing up: enter a new one for each step.
     """
 
-    def __init__(self, *, mode: Literal["full", "events"] = "full", name: str = "step") -> None:
+    def __init__(
+        self, *, mode: Literal["full", "events"] = "full", name: str = "step", what_if: WhatIf | None = None
+    ) -> None:
         self.name = name
         self.mode: Literal["full", "events"] = mode
-        self._watching = Watching(full=mode == "full", narrow_in=torch.float64)
+        self.what_if = what_if
+        self._watching = Watching(full=mode == "full", narrow_in=torch.float64, what_if=self.what_if)
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:
@@ -54,6 +66,8 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
         self._filter = warnings.filters[0]
         self._watching.ends.listen()
+        self._autocast = self._watching.narrowing.context()
+        self._autocast.__enter__()
         self._watching.__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -62,11 +76,16 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
     ) -> None:
         """End; what was found is kept, whatever ends it."""
         self._watching.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._autocast.__exit__(kind, error, trace)
         self._watching.ends.stop()
         self._stance.__exit__(kind, error, trace)
         if self._filter in warnings.filters:
             warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
         self.close()
+        if self.what_if is not None:
+            self._watching.narrowing.put_back()
+            for parameter in self._watching.ends.without_gradient:
+                parameter.grad = None
 
     def returned(self, value: Any) -> None:
         """Take what the step returned for one of its ends."""
@@ -85,6 +104,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
             self._record = Audit(
                 case=self.name,
                 mode=self.mode,
+                what_if=self.what_if,
                 findings=tuple(found.listed()),
                 headroom=tuple(headroom(watching, most=NARROWEST)),
                 notes=tuple(dict.fromkeys(found.notes)),

@@ -56,13 +56,13 @@ class Update:
 
 
 def update_of(
-    line: Line, operation: str, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
+    line: Line, operation: str, dtype: torch.dtype, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
 ) -> Update | None:
     """Say what of a change in place was lost; ``None`` where nothing was to change.
 
     Parameters
     ----------
-    line, operation, leaf
+    line, operation, dtype, leaf
         Whose.
     before, exact
         What it was, and what it should be, in float64.
@@ -76,7 +76,7 @@ def update_of(
     to_move = wanted != 0
     still = int(((moved == 0) & to_move).sum())
     lost = float(torch.linalg.vector_norm(moved - wanted)) / size
-    return Update(line, operation, now.dtype, leaf, int(to_move.sum()), still, lost, size / norm)
+    return Update(line, operation, dtype, leaf, int(to_move.sum()), still, lost, size / norm)
 
 
 class Changes:
@@ -93,6 +93,7 @@ class Changes:
         self.last_backward = 0
         """How many results there were when a backward pass last made one."""
         self._shadows, self._ends = shadows, ends
+        self._format_of = shadows.narrowing.format_of
 
     def before(self, given: Given, *, grad: bool) -> None:
         """Keep what is about to be changed.
@@ -113,7 +114,7 @@ class Changes:
                     continue
                 if cell.state.leaf is not None:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
-                if tensor.dtype in NARROW and self._persists(cell):
+                if self._format_of[tensor.dtype] in NARROW and self._persists(cell):
                     given.before[id(tensor)] = tensor.to(torch.float64)
         elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
             first, leaf = given.args[0], given.cells[0].state.leaf
@@ -148,7 +149,8 @@ class Changes:
         leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(given.read, given.cells, strict=True)}
         for now, before, exact in _changed(given, wide, again, fresh):
             leaf = leaf_of.get(id(now), None if given.rebound is None else given.rebound[0])
-            update = update_of(given.line, given.operator.name, leaf, before, now, exact)
+            at = (given.line, given.operator.name, self._format_of[now.dtype])
+            update = update_of(*at, leaf, before, now, exact)
             if update is not None:
                 self.updates.append(update)
 

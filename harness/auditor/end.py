@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.auditor.line import Lines
 from harness.auditor.measure import Distance, distance, distance_where_finite
 from harness.auditor.operation import Source
-from harness.auditor.operator import UNIT, is_followed, is_wrapped, key_of, tensors
+from harness.auditor.operator import is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
 
 _ENGINE = "_engine_run_backward"
@@ -90,6 +90,8 @@ class Ends:
         self.updated: set[int] = set()
         self.compensated: set[int] = set()
         """Parameters the remainder of whose update is kept."""
+        self.without_gradient: list[Tensor] = []
+        """Parameters that had none when they were first read."""
         self._shadows, self._lines = shadows, lines
         self._leaves: dict[int, Tensor] = {}
         self._parts: set[tuple[int, int, int]] = set()
@@ -154,6 +156,8 @@ class Ends:
             self._shadows.cell(tensor).state.leaf = id(tensor)
         if id(tensor) not in self._leaves:
             self._leaves[id(tensor)] = tensor
+            if tensor.grad is None:
+                self.without_gradient.append(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
 
     def name(self, leaf: int) -> str:
@@ -182,14 +186,14 @@ class Ends:
             return
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
-        self.found.append(End(kind, name, state, max(cell.unit, UNIT[tensor.dtype])))
+        self.found.append(End(kind, name, state, max(cell.unit, self._shadows.unit(tensor))))
 
-    @staticmethod
-    def _measured(tensor: Tensor, cell: Cell) -> Distance:
+    def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
         actual, shadow = tensor.detach(), cell.shadow(tensor)
+        dtype = self._shadows.narrowing.format_of[tensor.dtype]
         if cell.state.nan or cell.state.inf:
-            return distance_where_finite(actual, shadow)
-        measured = distance(actual, shadow, whole=True)
+            return distance_where_finite(actual, shadow, dtype)
+        measured = distance(actual, shadow, dtype, whole=True)
         return Distance(0.0, 0.0) if math.isnan(measured.error) else measured
 
     def close(self, returned: Any = None) -> None:
@@ -244,4 +248,4 @@ class Ends:
             return
         off = float(torch.linalg.vector_norm(moved - meant)) / size
         state = Source(cell.state.writer, math.inf if off != off else off, leaf=leaf)
-        self.found.append(End(Kind.UPDATE, self.name(leaf), state, max(cell.unit, UNIT[tensor.dtype])))
+        self.found.append(End(Kind.UPDATE, self.name(leaf), state, max(cell.unit, self._shadows.unit(tensor))))

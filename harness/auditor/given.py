@@ -31,6 +31,8 @@ class Given:
         The shadows, by the identity of the tensors.
     before
         What will be overwritten, in float64, where that is to be compared.
+    as_it_is
+        Whether its result keeps its own dtype, whatever the step is taken to compute in.
     """
 
     operator: Operator
@@ -47,3 +49,4 @@ class Given:
     shadow_of: dict[int, Tensor] = field(default_factory=dict)
     before: dict[int, Tensor] = field(default_factory=dict)
     rebound: tuple[int, Tensor] | None = None
+    as_it_is: bool = False

@@ -26,13 +26,15 @@ class Distance(NamedTuple):
     spread: float
 
 
-def distance(actual: Tensor, shadow: Tensor, *, whole: bool = False) -> Distance:
+def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool = False) -> Distance:
     """Return how far a finite result is from its shadow; NaN where that is not finite.
 
     Parameters
     ----------
     actual, shadow
         Of one shape.
+    dtype
+        The format of the result.
     whole
         Whether every element is looked at.
     """
@@ -48,7 +50,7 @@ def distance(actual: Tensor, shadow: Tensor, *, whole: bool = False) -> Distance
             return Distance(math.nan, math.nan)
         size = _norm(true)
         # Below the smallest normal number it is another event.
-        scale = np.maximum(np.abs(true), _SMALLEST_NORMAL[actual.dtype])
+        scale = np.maximum(np.abs(true), _SMALLEST_NORMAL[dtype])
         relative = np.minimum(np.divide(np.abs(difference, out=difference), scale, out=scale), 1.0, out=scale)
         return Distance(off / size if size > 0.0 else 1.0, float(relative.mean()))
 
@@ -74,14 +76,14 @@ def extent(tensor: Tensor) -> tuple[float, float]:
     return float(least), float(largest)
 
 
-def distance_where_finite(actual: Tensor, shadow: Tensor) -> Distance:
+def distance_where_finite(actual: Tensor, shadow: Tensor, dtype: torch.dtype) -> Distance:
     """Return the same of a result that is not finite: infinite where the truth is finite and it is not."""
     wide = actual.to(shadow.dtype)
     finite, known = wide.isfinite(), shadow.isfinite()
     if bool((~finite & known).any()) or bool((wide.isnan() & ~shadow.isnan()).any()):
         return Distance(math.inf, 1.0)
     both = finite & known
-    return distance(torch.where(both, wide, 0.0), torch.where(both, shadow, 0.0), whole=True)
+    return distance(torch.where(both, wide, 0.0), torch.where(both, shadow, 0.0), dtype, whole=True)
 
 
 def vanished(actual: Tensor, shadow: Tensor, smallest: float) -> float:

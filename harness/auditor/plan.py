@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from harness.calling.discovery import is_shipped
 from harness.calling.importing import attribute
 from harness.error import UsageError
-from harness.record.audit import Audit
+from harness.record.audit import Audit, WhatIf
 from harness.work.plan import Document
 
 if TYPE_CHECKING:
@@ -30,11 +30,14 @@ class AuditPlan:
         As :class:`harness.auditor.audit.audit` takes it.
     steps
         How often the step is called; each call is an audit of its own.
+    what_if
+        As if in which format float32 is computed.
     """
 
     target: str
     mode: Literal["full", "events"] = "full"
     steps: int = 1
+    what_if: WhatIf | None = None
 
     pays_from: ClassVar[int] = 1
 
@@ -103,7 +106,8 @@ class AuditPieces:
         from harness.calling.watch import Trust
 
         raised = None
-        with audit(mode=self._plan.mode, name=self._plan.name) as found:
+        plan = self._plan
+        with audit(mode=plan.mode, name=plan.name, what_if=plan.what_if) as found:
             try:
                 found.returned(Trust().call(self._step))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before

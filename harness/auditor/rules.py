@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.auditor.line import Line
+from harness.auditor.narrowing import Narrowing
 from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
 from harness.record.audit import AuditKind
 
@@ -52,9 +53,16 @@ def _is_eps(bound: float) -> bool:
 
 
 class Rules:
-    """Looks at operations one by one."""
+    """Looks at operations one by one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    narrowing
+        For which formats the tensors stand.
+    """
+
+    def __init__(self, narrowing: Narrowing) -> None:
+        self._format_of = narrowing.format_of
         self.remarks: dict[tuple[tuple[str, int], AuditKind], Remark] = {}
 
     def say(self, line: Line, kind: AuditKind, texts: tuple[str, str], tensor: Tensor, operator: Operator) -> None:
@@ -63,29 +71,31 @@ class Rules:
         if key in self.remarks:
             self.remarks[key].times += 1
         else:
-            self.remarks[key] = Remark(line, kind, *texts, dtype_name(tensor.dtype), operator.name)
+            dtype = self._format_of.get(tensor.dtype, tensor.dtype)
+            self.remarks[key] = Remark(line, kind, *texts, dtype_name(dtype), operator.name)
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Look at an operation on floats, after it was carried out."""
-        if result.dtype in NARROW and operator.base in _PROTECTING:
+        is_narrow = self._format_of[result.dtype] in NARROW
+        if is_narrow and operator.base in _PROTECTING:
             self._vanishing_eps(line, operator, args, result)
         if operator.name == "binary_cross_entropy":
             self._saturated(line, operator, args, result)
         if operator.name in _SOFTMAX and not nan_read:
             self._closed_rows(line, operator, args, result)
-        if operator.name == "arange" and result.dtype in NARROW:
+        if operator.name == "arange" and is_narrow:
             self._repeated(line, operator, result)
 
     def _vanishing_eps(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
         scalars = [x for x in args if isinstance(x, int | float) and not isinstance(x, bool)]
-        smallest = SMALLEST[result.dtype]
+        dtype = self._format_of[result.dtype]
+        name, smallest = dtype_name(dtype), SMALLEST[dtype]
         for eps in scalars[:1]:
             if eps != 0 and abs(eps) <= smallest / 2:
-                name = dtype_name(result.dtype)
                 sentence = (
                     f"{eps:g} is exactly 0 in {name}, whose smallest number is {smallest:.3g}: it protects nothing"
                 )
-                remedy = f"use an eps of at least {EPS_FROM[result.dtype]}, or compute this line in float32"
+                remedy = f"use an eps of at least {EPS_FROM[dtype]}, or compute this line in float32"
                 self.say(line, AuditKind.EPS, (sentence, remedy), result, operator)
 
     def _saturated(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
@@ -117,7 +127,7 @@ class Rules:
     def _repeated(self, line: Line, operator: Operator, result: Tensor) -> None:
         same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
         if same:
-            name = dtype_name(result.dtype)
+            name = dtype_name(self._format_of[result.dtype])
             sentence = f"{same:,} of {result.numel():,} numbers of this range are the same as the one before in {name}"
             remedy = "count in integers or float32, and convert what is computed from it"
             self.say(line, AuditKind.REPEATED, (sentence, remedy), result, operator)

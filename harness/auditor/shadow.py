@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.measure import extent
+from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
 
@@ -51,31 +52,50 @@ class Shadows:
         Whether there are shadows at all; else only the state is kept.
     narrow_in
         In which arithmetic 16-bit storages are shadowed.
+    narrowing
+        For which formats the tensors stand.
     """
 
-    def __init__(self, *, wide: bool, narrow_in: torch.dtype = torch.float64) -> None:
+    def __init__(self, *, wide: bool, narrow_in: torch.dtype, narrowing: Narrowing) -> None:
         self.wide = wide
+        self.narrowing = narrowing
         self.narrow_in = narrow_in
         self.cells: dict[int, Cell] = {}
         self.leaves: dict[int, int] = {}
         """Of parameters, by their storages."""
 
-    def cell(self, tensor: Tensor, key: int | None = None, *, fill: bool = True) -> Cell:
-        """Return a tensor's storage; of one that was not met before the shadow is what it holds."""
+    def cell(self, tensor: Tensor, key: int | None = None, *, fill: bool = True, counts: bool = False) -> Cell:
+        """Return a tensor's storage; of one that was not met before the shadow is what it holds.
+
+        Parameters
+        ----------
+        tensor, key
+            Whose, and what identifies it where that is known.
+        fill
+            Whether what it holds is looked at.
+        counts
+            Whether it is a count, which has its own format.
+        """
         if key is None:
             key = key_of(tensor)
         cell = self.cells.get(key)
         if cell is None or cell.dtype != tensor.dtype or not _fits(cell, tensor):
             state = Source(-1, leaf=self.leaves.get(key))
-            cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, UNIT[tensor.dtype])
+            cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
             if fill and tensor.numel():
+                if not counts:
+                    self.narrowing.begin_from(tensor)
                 least, largest = extent(tensor.detach())
                 state.nan = math.isnan(largest)
                 state.inf = bool(tensor.isinf().any()) if state.nan else max(-least, largest) == math.inf
         if fill and cell.flat is None and self.wide:
             self.restart(cell, tensor)
         return cell
+
+    def unit(self, tensor: Tensor) -> float:
+        """Unit roundoff of the format for which a tensor stands."""
+        return UNIT[self.narrowing.format_of[tensor.dtype]]
 
     def restart(self, cell: Cell, tensor: Tensor) -> None:
         """Take what a storage holds for the truth."""
@@ -92,7 +112,7 @@ class Shadows:
 
     def new(self, tensor: Tensor, values: Tensor | None) -> Cell:
         """Return the storage of a new tensor, with a shadow that a replay has made; else what it holds."""
-        cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, Source(-1), UNIT[tensor.dtype])
+        cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, Source(-1), self.unit(tensor))
         self.cells[key_of(tensor)] = cell
         if not self.wide:
             return cell

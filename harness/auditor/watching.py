@@ -14,11 +14,13 @@ from harness.auditor.end import Ends
 from harness.auditor.given import Given
 from harness.auditor.line import Lines, Pass
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
+from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 from harness.auditor.replay import FAILURES, replay
 from harness.auditor.rules import Rules
 from harness.auditor.shadow import Cell, Shadows
+from harness.record.audit import WhatIf
 
 _SWEEP, _SELDOM = 128, 2048
 """Operations after which storages that are gone are looked for: with their shadows, and without."""
@@ -32,7 +34,7 @@ _NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm"
 """What returns the mean beside its result: zero up to rounding in many networks, and harmless beside the deviation."""
 
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
-"""The running variance, which is changed and the schema does not tell; the mean may be zero up to rounding, too."""
+"""The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
 
 
 class Watching(TorchDispatchMode):
@@ -44,15 +46,21 @@ class Watching(TorchDispatchMode):
         Whether there is a shadow; else only events are looked at: what is not finite, rules, headroom.
     narrow_in
         The arithmetic of the shadows of 16-bit storages.
+    what_if
+        As if in which format float32 is computed.
     """
 
-    def __init__(self, *, full: bool = True, narrow_in: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self, *, full: bool = True, narrow_in: torch.dtype = torch.float64, what_if: WhatIf | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.full = full
-        self.shadows = Shadows(wide=full, narrow_in=narrow_in)
+        self.narrowing = Narrowing(what_if)
+        self._format_of = self.narrowing.format_of
+        self.shadows = Shadows(wide=full, narrow_in=narrow_in, narrowing=self.narrowing)
         self.lines = Lines()
         self.ends = Ends(self.shadows, self.lines)
-        self.rules = Rules()
+        self.rules = Rules(self.narrowing)
         self.operations: list[Operation] = []
         self.changes = Changes(self.shadows, self.ends)
         self.blind: Counter[str] = Counter()
@@ -90,6 +98,8 @@ class Watching(TorchDispatchMode):
             given = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
+            if self.narrowing.rounds:
+                self._narrow(given, result)
             self._look(given, result)
         return result
 
@@ -110,12 +120,17 @@ class Watching(TorchDispatchMode):
         for tensor in tensors(result):
             if tensor.dtype in UNIT:
                 self.shadows.forget(tensor)
-        if operator.name == "arange" and isinstance(result, Tensor) and result.dtype in NARROW:
+        if operator.name == "arange" and isinstance(result, Tensor) and self._format_of.get(result.dtype) in NARROW:
             with _Quietly():
+                self.narrowing.round(result)
                 self.rules.look(self.lines.asked()[0], operator, args, result, nan_read=False)
         return result
 
     def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
+        if operator.writes and self.narrowing.is_asked:
+            with _Quietly():
+                for tensor in every:
+                    self.narrowing.keep(tensor)
         result = operator.overload(*args, **kwargs)
         if any(tensor.dtype in INTEGERS for tensor in every):
             with _Quietly():
@@ -135,7 +150,8 @@ class Watching(TorchDispatchMode):
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
         keys = [key_of(tensor) for tensor in read]
-        cells = [self.shadows.cell(tensor, key) for tensor, key in zip(read, keys, strict=True)]
+        counts = self.narrowing.rounds and _is_count(operator, args, written)
+        cells = [self.shadows.cell(tensor, key, counts=counts) for tensor, key in zip(read, keys, strict=True)]
         of_sources = cells
         if overwritten:
             pairs = zip(read, cells, strict=True)
@@ -143,6 +159,7 @@ class Watching(TorchDispatchMode):
         sources = tuple([cell.state for cell in of_sources])
         unit = max([cell.unit for cell in of_sources], default=0.0)
         given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, sources, unit)
+        given.as_it_is = counts or (operator.base in _SUMS and "dtype" in kwargs)
         if self.full:
             given.shadow_of = {
                 id(tensor): cell.shadow(tensor)
@@ -157,6 +174,16 @@ class Watching(TorchDispatchMode):
 
     # After
 
+    def _narrow(self, given: Given, result: Any) -> None:
+        """Round what came of an operation to what it stands for."""
+        if given.as_it_is:
+            return
+        returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
+        if given.operator.name in _NORMALIZATIONS:
+            del returned[1:]  # mean and deviation are kept in float32 by whoever normalizes 16 bits
+        for tensor in {id(tensor): tensor for tensor in [*returned, *given.written]}.values():
+            self.narrowing.round(tensor)
+
     def _look(self, given: Given, result: Any) -> None:
         operator = given.operator
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
@@ -167,6 +194,8 @@ class Watching(TorchDispatchMode):
                 self.changes.after(given, result, fresh)
             except FAILURES:
                 self.blind[operator.name] += 1
+        if operator.name in _UNSAID_WRITES and is_followed(mean := given.args[_UNSAID_WRITES[operator.name] - 1]):
+            self.shadows.forget(mean)
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if tensor.numel():
@@ -203,15 +232,16 @@ class Watching(TorchDispatchMode):
         """Keep an operation's result, and how far it is from the truth."""
         actual = tensor.detach()
         least, largest = extent(actual)
+        dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
         operation = Operation(
             len(self.operations),
             given.line,
             given.operator.name,
             given.backward,
-            tensor.dtype,
+            dtype,
             tuple(tensor.shape),
             given.sources,
-            max(UNIT[tensor.dtype], given.unit),
+            max(UNIT[dtype], given.unit),
             read_error=max((source.error for source in given.sources), default=0.0),
             largest=max(-least, largest),
         )
@@ -222,7 +252,7 @@ class Watching(TorchDispatchMode):
             self._measure(given, operation, actual, cell)
         if given.operator.name in _GROWS and is_new:
             operation.read_range = extent(given.read[0].detach())
-        if tensor.dim() == 0 and tensor.dtype in NARROW and given.operator.base == "add":
+        if tensor.dim() == 0 and dtype in NARROW and given.operator.base == "add":
             operation.added = _added(given, tensor)
         self._leave(cell, operation, whole=is_new or _is_whole(tensor))
 
@@ -242,15 +272,16 @@ class Watching(TorchDispatchMode):
     def _measure(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
         shadow = cell.shadow(actual)
         finite = not (operation.nan or operation.inf)
-        measured: Distance = distance(actual, shadow) if finite else distance_where_finite(actual, shadow)
+        measure = distance if finite else distance_where_finite
+        measured: Distance = measure(actual, shadow, operation.dtype)
         if math.isnan(measured.error):
             # A float64 zero where the run's own was none: the truth is not known there.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
             self.blind[f"{given.operator.name}, where the shadow is not finite"] += 1
-            measured = distance(actual, shadow)
+            measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
         if operation.error > 0.3 and finite:
-            operation.vanished = vanished(actual, shadow, SMALLEST[actual.dtype])
+            operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if (
             finite
             and given.operator.base in _SUMS
@@ -284,6 +315,20 @@ class Watching(TorchDispatchMode):
             before.leaf,
         )
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
+
+
+def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
+    """Whether one is added to a scalar, as an optimizer does to the number of its steps, in float32 or float64."""
+    if operator.base not in ("add", "_foreach_add") or not written or len(args) < 2:
+        return False
+    if any(tensor.dim() for tensor in written):
+        return False
+    addend = args[1]
+    return (
+        bool(addend == 1)
+        if isinstance(addend, int | float) or (isinstance(addend, Tensor) and not addend.dim())
+        else False
+    )
 
 
 def _added(given: Given, total: Tensor) -> tuple[float, float] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from harness.work.ending import Ending
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.record import Audit, AuditKind
+    from harness.record.audit import WhatIf
     from harness.work.carry_out import Hands
 
 Option = typer.Option
@@ -30,12 +31,15 @@ Examples:
     harness audit train.py:step --events --steps 5
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
+  what would go wrong in bfloat16, and under autocast to float16
+    harness audit train.py:step \\
+      --what-if bfloat16 --what-if autocast-float16
   a step that is there to show an overflow
     harness audit train.py:step --expect overflow
 
 \b
 Exit codes:
-  0  nothing was found, but for what is expected
+  0  nothing was found, but for what is expected or would be
   1  a line goes wrong, or what is expected does not
   2  the step could not be audited: it does not exist, needs arguments,
      raises, exits, hangs, or leaves nothing behind to be looked at
@@ -51,6 +55,10 @@ def audit(
         bool, Option("--events", help="Look only for what is not finite, at rules and headroom: three times as quick.")
     ] = False,
     steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
+    what_if: Annotated[
+        list[str] | None,
+        Option(help="Say as well what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16."),
+    ] = None,
     verbose: Annotated[bool, Option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
     expect: Annotated[
         list[str] | None, Option(help="A kind of finding that the step is there to show; without it the audit fails.")
@@ -67,15 +75,15 @@ def audit(
     """Follow a training step operation by operation, and name the lines at which it goes numerically wrong."""
     from harness.auditor.plan import AuditPlan
 
-    planned = AuditPlan(target, _mode(events=events), steps)
+    plans = [AuditPlan(target, _mode(events=events), steps, name) for name in (None, *_formats(what_if or []))]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
     stopped: list[str] = []
     with session(run, fresh=fresh) as opened:
-        with Ending(audits) as ending, means.hands(planned) as hands, progress() as bar:
-            opened.plan(planned, steps, "step")
-            task = bar.add_task("auditing", total=steps)
-            for called in _audited(planned, hands, stopped):
+        with Ending(audits) as ending, progress() as bar:
+            opened.plan(plans[0], len(plans) * steps, "step")
+            task = bar.add_task("auditing", total=len(plans) * steps)
+            for called in _audited(plans, means, stopped):
                 found = called.model_copy(update={"expected": expected})
                 audits.append(found)
                 opened.keep(found)
@@ -117,8 +125,28 @@ def _mode(*, events: bool) -> Literal["full", "events"]:
     return "events" if events else "full"
 
 
-def _audited(planned: "AuditPlan", hands: "Hands", stopped: list[str]) -> "Iterator[Audit]":
+def _formats(names: list[str]) -> "list[WhatIf]":
+    """Return the formats of these names, each once."""
+    from harness.record import WHAT_IF
+
+    for name in names:
+        if name not in WHAT_IF:
+            remedy = did_you_mean(name, WHAT_IF)
+            raise UsageError(rule=f"`--what-if` takes one of {listed(WHAT_IF)}", value=f"`{name}`", remedy=remedy)
+    return cast("list[WhatIf]", list(dict.fromkeys(names)))
+
+
+def _audited(plans: "list[AuditPlan]", means: Means, stopped: list[str]) -> "Iterator[Audit]":
     """Yield what each call came to; what ended one is the last that is said."""
+    for planned in plans:
+        # Each is a process of its own: what one call has done to the weights is not what the next begins from.
+        with means.hands(planned) as hands:
+            yield from _called(planned, hands, stopped)
+        if stopped:
+            return
+
+
+def _called(planned: "AuditPlan", hands: "Hands", stopped: list[str]) -> "Iterator[Audit]":
     from harness.auditor.plan import audit_of
 
     for answer in hands.answers(range(len(hands.pieces))):
@@ -153,10 +181,8 @@ def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, ear
     looked_at = [one for one in audits if one.operations]
     for one in telling(looked_at):
         say(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose))
-        if len(audits) > 1:
-            say(
-                f"this is step {one.step:,} of {len(audits):,}, {'the first' if one.findings else 'none'} with findings"
-            )
+        if (steps := sum(other.title == one.title for other in audits)) > 1:
+            say(f"this is step {one.step:,} of {steps:,}, {'the first' if one.findings else 'none'} with findings")
     for trend in trends(looked_at)[:TRENDS]:
         say(trend_line(trend))
     if early:

@@ -27,7 +27,7 @@ So a run that was cut short is a readable run of what it finished, which says so
 This package imports neither torch nor pandas.
 """
 
-from harness.record.audit import Audit, AuditFinding, AuditKind, Headroom, Stretch
+from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, Headroom, Stretch
 from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest, telling
 from harness.record.audit_trend import Trend, trend_line, trends
 from harness.record.estimate import (
@@ -108,6 +108,7 @@ __all__ = [
     "SCHEMA",
     "SEED",
     "TITLES",
+    "WHAT_IF",
     "Accumulator",
     "Audit",
     "AuditFinding",

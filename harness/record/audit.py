@@ -1,7 +1,7 @@
 """Records of an audit: which lines of a step go numerically wrong, and how far the others are from it."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -58,6 +58,18 @@ RANKS: tuple[AuditKind, ...] = (
     AuditKind.UPDATE,
 )
 """The worst first."""
+
+
+WhatIf = Literal["bfloat16", "float16", "autocast-bfloat16", "autocast-float16"]
+"""A format as if in which a step in float32 is computed, wholly or as autocast has it."""
+
+WHAT_IF: tuple[str, ...] = get_args(WhatIf)
+
+
+def in_format(what_if: WhatIf) -> str:
+    """Return ``in float16``, or ``under autocast to float16``."""
+    name = what_if.removeprefix("autocast-")
+    return f"in {name}" if what_if == name else f"under autocast to {name}"
 
 
 class AuditFinding(Record):
@@ -130,6 +142,8 @@ class Audit(Record):
     step: Count = 1
     """Which call of the step it was."""
     mode: Literal["full", "events"]
+    what_if: WhatIf | None = None
+    """As if in which format the step was computed; ``None`` where it was computed as it is."""
     findings: tuple[AuditFinding, ...]
     """The worst first."""
     headroom: tuple[Headroom, ...] = ()
@@ -150,17 +164,26 @@ class Audit(Record):
     duration_s: Size
 
     @property
+    def title(self) -> str:
+        """What the step is called, and as if in which format it was computed."""
+        return self.case if self.what_if is None else f"{self.case} as if {in_format(self.what_if)}"
+
+    @property
     def unexpected(self) -> tuple[AuditFinding, ...]:
-        """The findings that the step is not there to show."""
+        """The findings that the step is not there to show; what would be is none of them."""
+        if self.what_if is not None:
+            return ()
         return tuple(finding for finding in self.findings if finding.kind not in self.expected)
 
     @property
     def missing(self) -> tuple[AuditKind, ...]:
         """What the step is there to show and does not."""
+        if self.what_if is not None:
+            return ()
         kinds = {finding.kind for finding in self.findings}
         return tuple(kind for kind in self.expected if kind not in kinds)
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> tuple[str, int, str]:
         """What identifies the audit within a run."""
-        return (self.case, self.step)
+        return (self.case, self.step, self.what_if or "")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from harness.record.audit import Audit, AuditFinding, Headroom
+from harness.record.audit import Audit, AuditFinding, Headroom, in_format
 from harness.record.text import count
 
 SHOWN = 10
@@ -82,13 +82,13 @@ def audit_line(audit: Audit, early: str = "") -> str:
     found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
     if audit.missing:
         found += f", and no {' and no '.join(audit.missing)}, as was expected,"
-    elif audit.findings and not audit.unexpected:
+    elif audit.findings and audit.expected and not audit.unexpected:
         found += ", as expected,"
     looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'end')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
         agrees = f"; the loss agrees with exact arithmetic to {_digits(audit.loss_error)}"
-    return f"{audit.case}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
+    return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 
 def _digits(error: float) -> str:
@@ -100,12 +100,12 @@ def telling(audits: Sequence[Audit]) -> list[Audit]:
 
     The last one where none did.
     """
-    by_case: dict[str, Audit] = {}
+    by_title: dict[str, Audit] = {}
     for audit in audits:
-        known = by_case.get(audit.case)
+        known = by_title.get(audit.title)
         if known is None or not known.findings:
-            by_case[audit.case] = audit
-    return list(by_case.values())
+            by_title[audit.title] = audit
+    return list(by_title.values())
 
 
 def blind_line(audit: Audit) -> str | None:
@@ -119,7 +119,8 @@ def blind_line(audit: Audit) -> str | None:
 def audit_text(audit: Audit, *, everything: bool = False) -> str:
     """Return the findings, the narrowest headroom, notes, what was not seen, and the verdict."""
     shown = audit.findings if everything else audit.findings[:SHOWN]
-    lines = [line for finding in shown for line in finding_lines(finding)]
+    lines = [] if audit.what_if is None else [f"what if float32 were computed {in_format(audit.what_if)}:"]
+    lines += [line for finding in shown for line in finding_lines(finding)]
     if len(shown) < len(audit.findings):
         lines.append(f"{len(audit.findings) - len(shown)} more; `-v` shows them")
     rooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)

@@ -41,7 +41,7 @@ def trends(audits: Sequence[Audit]) -> list[Trend]:
     """
     rooms: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
     for audit in audits:
-        for room in audit.headroom:
+        for room in audit.headroom if audit.what_if is None else ():
             rooms[(room.file, room.line, room.quantity)].append((audit.step, room))
     found = [trend for followed in rooms.values() if (trend := _trend(followed)) is not None]
     return sorted(found, key=lambda trend: trend.gone_at)

@@ -36,13 +36,13 @@ def headroom(audit: Audit) -> Figure | None:
     said = (
         f"{place(first)} is nearest: {first.operation}'s {first.quantity} of {plain(first.value, digits=4)} breaks at "
         f"{first.breaks_at!r} in {first.dtype}, {plain(first.factor)} times as far. "
-        f"{count(len(audit.headroom), 'operation')} of {audit.case} on this batch."
+        f"{count(len(audit.headroom), 'operation')} of {audit.title} on this batch."
     )
 
     panel = wide_and_narrow(
         "",
         lambda axes: _draw(axes, rooms),
-        name=f"headroom-{audit.case}",
+        name=f"headroom-{audit.title}",
         label=said,
         height_in=0.8 + 0.34 * len(rooms),
     )
@@ -82,9 +82,9 @@ def errors(audit: Audit) -> Figure | None:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
         said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)}, {worst.operation}."
     number = count(len(stretches), "stretch", plural="stretches")
-    said += f" {number} of {audit.case}, each the operations in a row of a line; squares are of the backward pass."
+    said += f" {number} of {audit.title}, each the operations in a row of a line; squares are of the backward pass."
     panel = wide_and_narrow(
-        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.case}", label=said, height_in=2.6
+        "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=said, height_in=2.6
     )
     return Figure("errors-figure", "Error along the step", (panel,), said, (), columns=1)
 

@@ -19,7 +19,7 @@ def findings(audit: Audit) -> Table:
     """Return the lines that go wrong, the worst first."""
     return Table(
         name="audit-findings",
-        title=f"Lines of {audit.case} that go wrong",
+        title=f"Lines of {audit.title} that go wrong",
         columns=(
             *(
                 Header("line", "code"),
@@ -45,7 +45,7 @@ def headroom(audit: Audit) -> Table:
     """Return how far operations are from their breaking points on this batch, the narrowest first."""
     return Table(
         name="audit-headroom",
-        title=f"How far {audit.case} is from breaking",
+        title=f"How far {audit.title} is from breaking",
         columns=(
             *(Header("line", "code"), Header("operation", "code"), Header("what may change")),
             *(Header("on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),

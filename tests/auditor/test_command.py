@@ -1,6 +1,7 @@
 """``harness audit`` as a user meets it: what it prints and writes, and one sentence where there is nothing to audit."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,11 @@ def hangs():
 
 def needs(batch, labels, rate=0.1):
     return batch
+
+
+def trains():
+    torch.nn.functional.cross_entropy(model(X), y).backward()
+    torch.optim.SGD(model.parameters(), 1e-5).step()
 
 
 def computes_nothing():
@@ -126,6 +132,28 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
     done = harness_command("audit", target, "--no-isolate", "--quiet", "--expect", expected)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("train")
+def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
+    """In the terminal and as JSON; a test report is of what is."""
+    words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")
+    done = harness_command("audit", "train.py:trains", "--no-isolate", *words)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("train.trains: nothing found in")
+    at = lines.index("what if float32 were computed in bfloat16:")
+    assert re.match(
+        r"train.py:\d+ trains: 100 % of the weights do not move: .*, bfloat16 resolves 7.8e-03", lines[at + 1]
+    )
+    assert any(line.startswith("train.trains as if in bfloat16: 1 finding in") for line in lines)
+    assert any(line.startswith("train.trains as if under autocast to float16: nothing found in") for line in lines)
+    audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
+    assert [audit["what_if"] for audit in audits] == [None, "bfloat16", "autocast-float16"]
+    assert [suite.name for suite in JUnitXml.fromfile("a.xml")] == ["train.trains"]
+    refused = harness_command("audit", "train.py:trains", "--what-if", "float61")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "got `float61`; did you mean `float16`" in refused.stderr
 
 
 @pytest.mark.usefixtures("train")
