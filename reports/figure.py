@@ -1,5 +1,6 @@
 """A figure of the report: panels that stand side by side or below each other, and a caption computed from the run."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,12 @@ class Panel:
     svg: str = ""
     note: str = ""
     narrow: str = ""
+
+    @property
+    def height(self) -> float:
+        """How high the drawing is, in pixels; 0 without one."""
+        said = re.search(r' height="([\d.]+)"', self.svg[: self.svg.find(">")])
+        return float(said[1]) if said else 0.0
 
 
 @dataclass(frozen=True)

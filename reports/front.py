@@ -6,7 +6,7 @@ function there.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.record import Status
 from reports.figure import Figure
@@ -38,12 +38,20 @@ class Picture:
         The figure.
     target
         The sheet; empty for none.
+    alone
+        Whether it has a row of its own, its words beside it.
     """
 
     title: str
     sentence: str
     part: Figure | Watch
     target: str = ""
+    alone: bool = False
+
+    @property
+    def height(self) -> float:
+        """How high its drawing is, in pixels."""
+        return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
 
     @property
     def caveat(self) -> str:
@@ -90,7 +98,18 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
     found = (attention.attention(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in found if section is not None)
-    return Front(headline(reading), tuple(origin(reading)), tuple(drawn[:MOST_PICTURES]), sections)
+    return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MOST_PICTURES])), sections)
+
+
+def _placed(pictures: Sequence[Picture]) -> list[Picture]:
+    """Return pictures so that in rows of two no lower one leaves a gap: of an odd number the lowest has a row alone."""
+    whole = [picture for picture in pictures if isinstance(picture.part, Watch)]
+    halves = [picture for picture in pictures if not isinstance(picture.part, Watch)]
+    if len(halves) % 2:
+        at = min(range(len(halves)), key=lambda place: (halves[place].height, -place))
+        lowest = replace(halves.pop(at), alone=True)
+        halves.insert(at if at % 2 == 0 else len(halves), lowest)
+    return [*whole, *halves]
 
 
 def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:

@@ -1,13 +1,18 @@
 """The first thing that a reader sees: the verdict in words, what was checked, and where it came from."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from harness.record import Status, early, failing, findings, sentence, verdict_line
+from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
+from reports.figures import front as figures
+from reports.number import rate
 from reports.reading import Reading
 from reports.summary import FAILING, further, refuted, since
 from reports.tables.audit import place
 from reports.text import clean, count, cut, listing
+
+MOST_COMMANDS = 2
+"""That are named."""
 
 MOST_CHARACTERS = 260
 """Of the sentence of a finding in the headline."""
@@ -78,7 +83,23 @@ def _unchecked(reading: Reading) -> str:
         return f"{count(len(steps), 'training step')} audited: no line of {operations:,} operations goes wrong."
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
-    return "No law was checked in this run."
+    return _measured(reading) or "No law was checked in this run."
+
+
+def _measured(reading: Reading) -> str:
+    """Say of a run that only measured what its loader spends its time on, or how fast what it measured is."""
+    budgets, loaders = reading.frames.budgets, reading.frames.loaders
+    if len(loaders):
+        fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+        workers = count(int(fastest["workers"]), "worker")
+        said = f"{fastest['case']} delivers {rate(fastest['samples_per_s'])} samples a second with {workers} at best"
+        own = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
+        what, *further = str(own["sentence"].iloc[0]).split("; ") if len(own) else [""]
+        return clean(cut("; ".join(filter(None, [f"{said}: {what}" if what else said, *further[:1]])), most=400)) + "."
+    if len(reading.frames.steps):
+        step = figures.step_time(figures.steps_shown(reading.frames.steps)).caption
+        return clean(step)
+    return ""
 
 
 def _ran(reading: Reading) -> int:
@@ -95,11 +116,15 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
     """
     if reading.verdicts:
         yield "Checked", _amount(reading), "laws"
-    places = list(dict.fromkeys(subject.place for subject in reading.head.subjects.values()))
-    if places:
+    if reading.audits:
+        yield "Audited", listing([_audited(audit) for audit in reading.audits], at_most=3), "audit"
+    if timed := _timed(reading):
+        yield "Timed", listing(timed), ""
+    if places := _outermost(subject.place for subject in reading.head.subjects.values()):
         yield "From", listing(places, at_most=3), ""
-    if reading.head.commands:
-        yield "By", "; ".join(dict.fromkeys(cut(command, most=160) for command in reading.head.commands[:4])), ""
+    if commands := [cut(command, most=160) for command in dict.fromkeys(reading.head.commands)]:
+        further = [f"{len(commands) - MOST_COMMANDS} more"] if len(commands) > MOST_COMMANDS else []
+        yield "By", "; ".join([*commands[:MOST_COMMANDS], *further]), ""
     environment = reading.head.environment
     accelerator = environment.accelerator or "no accelerator"
     yield (
@@ -111,6 +136,26 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
         yield "Changed", sentence_, "runs"
 
 
+def _outermost(places: Iterable[str]) -> list[str]:
+    """Return each place once, and none that lies in another."""
+    known = dict.fromkeys(places)
+    return [place for place in known if not any(place.startswith(f"{other}/") for other in known)]
+
+
+def _timed(reading: Reading) -> list[str]:
+    """Return of how much the time was measured."""
+    frames = reading.frames
+    kinds = (("training step", frames.steps), ("data loader", frames.loaders), ("single call", frames.operations))
+    return [count(frame["case"].nunique(), kind) for kind, frame in kinds if len(frame)]
+
+
+def _audited(audit: Audit) -> str:
+    """Return a training step with what it is there for, and how much of it was looked at."""
+    expected = f", which is there to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
+    *_, module, function = ["", *audit.case.split(".")]
+    return f"{module}.{function} ({count(audit.operations, 'operation')}{expected})".removeprefix(".")
+
+
 def _amount(reading: Reading) -> str:
     """Return how many implementations, operations, laws and examples there were, and in which dtypes."""
     verdicts = reading.verdicts
@@ -120,5 +165,10 @@ def _amount(reading: Reading) -> str:
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
     laws = len({(verdict.contract, verdict.law) for verdict in verdicts})
     examples = sum(verdict.examples for verdict in verdicts)
+    frames = reading.frames
+    kinds = [("data loader", frames.loaders), ("training step", frames.steps)]
+    among = [count(number, kind) for kind, frame in kinds if (number := len(cases & set(frame["case"])))]
+    if len(cases) > 1 and among:
+        what = f"{what} ({listing(among)} among them)"
     drawn = f"{count(laws, 'law')} with {count(examples, 'example')}"
     return clean(f"{what} as {as_}, in {listing(dtypes)}: {drawn}")

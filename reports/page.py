@@ -31,7 +31,7 @@ from reports.observation import documented, observed
 from reports.reading import Reading, read
 from reports.sheet import sheets
 from reports.summary import in_short, surveyed
-from reports.svg import styled_once
+from reports.svg import numbered, styled_once
 from reports.template import script, templates
 from reports.text import clean
 
@@ -69,7 +69,7 @@ def write_report(
     folder = run.path / "report" if target is None else target
     reading = read(run, earlier)
     environment, page = templates(), _page(reading)
-    write_atomically(folder / "report.html", styled_once(environment.get_template("report.html.j2").render(page)))
+    write_atomically(folder / "report.html", _written(environment, page))
     write_atomically(folder / "report.md", _markdown(environment, page))
     write_atomically(folder / "badge.json", json.dumps(_badge(reading), indent=2) + "\n")
     _write_data(reading, folder / "data")
@@ -104,6 +104,11 @@ def _page(reading: Reading) -> dict[str, Any]:
         "script": Markup(own),  # noqa: S704 - our own file
         "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}",
     }
+
+
+def _written(environment: Environment, page: dict[str, Any]) -> str:
+    """Return the page as HTML, its drawings as short as they can be."""
+    return numbered(styled_once(environment.get_template("report.html.j2").render(page)))
 
 
 def _markdown(environment: Environment, page: dict[str, Any]) -> str:

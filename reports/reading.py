@@ -9,7 +9,10 @@ import pandas as pd
 from harness.record import (
     Audit,
     Breaking,
+    ClassWeights,
     Comparison,
+    Confusion,
+    FitData,
     GateFinding,
     Image,
     Passage,
@@ -49,6 +52,23 @@ class Surveyed:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What models learned: samples of a fit, weights as images, who is taken for whom."""
+
+    fits: tuple[FitData, ...] = ()
+    weights: tuple[ClassWeights, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+
+    def of(self, family: str) -> "Learned":
+        """Return what is about one family."""
+        return Learned(
+            _about(self.fits, "family", family),
+            _about(self.weights, "family", family),
+            _about(self.confusions, "family", family),
+        )
+
+
+@dataclass(frozen=True)
 class Reading:
     """Head, verdicts, proofs, images and frames of one run, and what a report says of those before it.
 
@@ -70,6 +90,8 @@ class Reading:
         What implementations compute along rays.
     audits
         Training steps, line by line.
+    learned
+        What models learned.
     """
 
     head: Run
@@ -84,6 +106,7 @@ class Reading:
     properties: tuple[Property, ...] = ()
     passages: tuple[Passage, ...] = ()
     audits: tuple[Audit, ...] = ()
+    learned: Learned = field(default_factory=Learned)
 
     def of(self, column: str, value: str) -> "Reading":
         """Return what is about one contract, family or case.
@@ -106,6 +129,7 @@ class Reading:
                 _about(self.survey.worst, column, value),
             ),
             frames=Frames(kept),
+            learned=self.learned.of(value) if column == "family" else self.learned,
         )
 
     @property
@@ -146,7 +170,8 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
     alone = Reading(
         run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
     )
-    alone = replace(alone, audits=tuple(telling(run.read(Audit))))
+    learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
+    alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned)
     if not earlier:
         return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor

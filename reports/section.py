@@ -10,9 +10,10 @@ from reports.figures.passage import Watch
 from reports.part import Block, Causes, Findings, Index, Legend, Note, RunTally
 from reports.reading import Reading
 from reports.table import Table
+from reports.tables.heat import Heat
 from reports.tables.matrix import Matrix
 
-PagePart = Note | Findings | Causes | Index | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Grid
+PagePart = Note | Findings | Causes | Index | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Heat | Grid
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,20 @@ from reports.section import PagePart, Section, SectionBuilder
 from reports.sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
 from reports.svg import apart
 from reports.table import Table
+from reports.tables.heat import Heat
 from reports.tables.matrix import Matrix
 
-OPERATION = (law.wrong, law.laws, survey.survey, proof.proofs, operation.operations, law.declared, law.skipped)
-MODEL = (step.steps, training.training, training.overfitting, training.estimates)
+OPERATION = (
+    law.wrong,
+    law.laws,
+    survey.why,
+    survey.survey,
+    proof.proofs,
+    operation.operations,
+    law.declared,
+    law.skipped,
+)
+MODEL = (step.steps, training.training, training.overfitting, training.learned)
 LOADER = (loader.loaders,)
 VECTORIZED = (operation.vectorization,)
 """What the sheets show of one contract, of a family of training steps, of one loader, of loops beside vectors."""
@@ -113,9 +123,9 @@ def _own(part: PagePart, sheet: str) -> PagePart:
             return replace(part, name=f"{sheet}-{part.name}", panels=tuple(panels))
         case Block() if part.name.startswith("failure-"):
             return part
-        case Block() | Table() | Matrix():
+        case Block() | Table() | Matrix() | Heat() | Grid():
             return replace(part, name=f"{sheet}-{part.name}")
-        case Grid() | Watch():
+        case Watch():
             return part
     return part
 

@@ -71,7 +71,13 @@ _TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = WeakKeyDictiona
 
 
 def drawn(
-    draw: Callable[[Axes], None], *, name: str, label: str, height_in: float = 2.5, width_in: float = WIDTH_IN
+    draw: Callable[[Axes], None],
+    *,
+    name: str,
+    label: str,
+    height_in: float = 2.5,
+    width_in: float = WIDTH_IN,
+    tells: bool = True,
 ) -> str:
     """Draw one set of axes and return it as an ``<svg>`` element.
 
@@ -85,6 +91,8 @@ def drawn(
         The text alternative.
     height_in, width_in
         Inches.
+    tells
+        Whether its points tell their numbers.
     """
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
@@ -94,13 +102,14 @@ def drawn(
         draw(figure.add_subplot())
         # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
         canvas.print_svg(stream, metadata=_NO_METADATA)
-    marks = "".join(_marks(axes, height=72 * height_in) for axes in figure.axes)
+    marks = "".join(_marks(axes, height=72 * height_in) for axes in figure.axes) if tells else ""
     return clean(_inlined(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
 
 
 def _marks(axes: Axes, *, height: float) -> str:
     """Return circles that are not seen and tell what they stand for."""
-    seen = [(axes.transData.transform((x, y)), text) for x, y, text in _TOLD.get(axes, ()) if math.isfinite(y)]
+    placed = [(axes.transData.transform((x, y)), text) for x, y, text in _TOLD.get(axes, ()) if math.isfinite(y)]
+    seen = [((x, y), text) for (x, y), text in placed if 0.0 <= y <= height]  # a curve may leave what is drawn
     circles = "".join(
         f'<circle cx="{x:.1f}" cy="{height - y:.1f}"><title>{escape(text)}</title></circle>' for (x, y), text in seen
     )
@@ -162,3 +171,13 @@ def styled_once(page: str) -> str:
     sheet = "\n".join([*rules, *(f".{name}{{{style}}}" for style, name in classes.items())])
     page = _DRAWING.sub(lambda drawing: _STYLED.sub(named, _DEFAULTS.sub("", drawing[0])), page)
     return page.replace("</style>", f"{sheet}\n</style>", 1)
+
+
+def numbered(page: str) -> str:
+    """Return a page in whose drawings identifiers are as short as they can be: in the order in which they come."""
+    names: dict[str, str] = {}
+
+    def short(identifier: re.Match[str]) -> str:
+        return f"{identifier[1]}_{names.setdefault(identifier[2], f'{len(names):x}')}"
+
+    return _DRAWING.sub(lambda drawing: _IDENTIFIER.sub(short, drawing[0]), page)

@@ -5,6 +5,7 @@ them with one and the same float64 code, so that curves differ only by what the 
 """
 
 import base64
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from harness.contracts import contract_named
 from harness.contracts.building_blocks.book_data import TRUE_BIAS, TRUE_WEIGHT, book_data, standard_errors
 from harness.data.dataset import CLASSES, Prepared, arrays
 from harness.floats.format import FORMATS, to_array
-from harness.record import Epoch, Image, LearnedParameter
+from harness.record import LEVELS, ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
 
 WeightAndBias = tuple[Tensor, Tensor]
 Labelled = tuple[Tensor, Tensor]
@@ -51,9 +52,13 @@ OVERFITTING = Training(epochs=1000, lr=0.1)
 
 _MEMORISED, _HELD_OUT, _EVERY = 100, 2000, 5
 _SAMPLES = 18
+_FITTED = 60
+"""Samples that a picture of the fit shows."""
 
 
-def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Iterator[Epoch | LearnedParameter]:
+def linear_regression(
+    cases: Sequence[Case], settings: Training = LINEAR
+) -> Iterator[Epoch | LearnedParameter | FitData]:
     """Train on ``y = X w + b + noise`` and compare the learned parameters with the true ones.
 
     Yields
@@ -62,12 +67,16 @@ def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Ite
         Half the mean squared error after each epoch, whichever loss the case itself uses.
     LearnedParameter
         One a parameter; cases that fit at once give these only.
+    FitData
+        Some of the samples, where there is a case that is fitted to them.
     """
     data = book_data(FORMATS["float32"], settings.seed)
     X, y = data["book_X"], data["book_y"]
+    fitted = ""
     for case in cases:
         contract = contract_named(case.contract)
         if contract.form == "fit":
+            fitted = case.family
             yield from _estimates(case, case.function(X, y), X)
         if (contract.form, contract.task) != ("training", "regression"):
             continue
@@ -76,16 +85,24 @@ def linear_regression(cases: Sequence[Case], settings: Training = LINEAR) -> Ite
         for epoch in range(1, settings.epochs + 1):
             parameters, duration_s = _one_epoch(case, X, y, parameters, settings, epoch)
             yield _linear_epoch(case, epoch, parameters, X, y, duration_s)
+        fitted = case.family
         yield from _estimates(case, parameters, X)
+    if fitted:
+        inputs = tuple(map(tuple, X[:_FITTED].tolist()))
+        yield FitData(family=fitted, data=_LINEAR_DATA, inputs=inputs, targets=tuple(y[:_FITTED].tolist()))
 
 
-def softmax_regression(cases: Sequence[Case], data: Prepared, settings: Training = SOFTMAX) -> Iterator[Epoch | Image]:
+def softmax_regression(
+    cases: Sequence[Case], data: Prepared, settings: Training = SOFTMAX
+) -> Iterator[Epoch | ClassWeights | Confusion | Image]:
     """Train on Fashion-MNIST, or on what stands in for it.
 
     Yields
     ------
     Epoch
         Mean cross-entropy and accuracy on both splits after each epoch.
+    ClassWeights, Confusion
+        What each case learned at the end, and whom it takes for whom on the test images.
     Image
         The first test images with the class that the last case trained predicts.
     """
@@ -102,6 +119,8 @@ def softmax_regression(cases: Sequence[Case], data: Prepared, settings: Training
         for epoch in range(1, settings.epochs + 1):
             parameters, duration_s = _one_epoch(case, *train, parameters, settings, epoch)
             yield _softmax_epoch(case, data, epoch, parameters, train, held_out, duration_s)
+        yield from _weights(case, data, parameters[0])
+        yield _confusion(case, data, parameters, held_out)
     yield from _images(data, held_out, parameters if parameters is not start else None)
 
 
@@ -151,12 +170,15 @@ def _linear_epoch(case: Case, epoch: int, parameters: WeightAndBias, X: Tensor, 
         case=case.name,
         family=case.family,
         style=case.style,
-        experiment="linear regression on y = Xw + b + noise",
-        data="y = Xw + b + noise",
+        experiment=f"linear regression on {_LINEAR_DATA}",
+        data=_LINEAR_DATA,
         epoch=epoch,
         train_loss=float((residual**2).mean() / 2),
         duration_s=duration_s,
     )
+
+
+_LINEAR_DATA = "y = Xw + b + noise"
 
 
 def _estimates(case: Case, parameters: WeightAndBias, X: Tensor) -> Iterator[LearnedParameter]:
@@ -198,6 +220,40 @@ def _softmax_epoch(
         train_accuracy=train_accuracy,
         held_out_accuracy=held_out_accuracy,
         duration_s=duration_s,
+    )
+
+
+def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeights]:
+    """Yield the weights of each class as an image; of weights that are not finite there is none."""
+    if not weight.isfinite().all():
+        return
+    largest, side = float(weight.abs().max()), math.isqrt(weight.shape[1])
+    levels = (weight.double() / (largest or 1.0) * LEVELS).round().to(torch.int8)
+    for label, row in zip(CLASSES, levels, strict=True):
+        yield ClassWeights(
+            case=case.name,
+            family=case.family,
+            style=case.style,
+            data=data.source.name,
+            label=label,
+            height=side,
+            width=side,
+            largest=largest,
+            levels=base64.b64encode(row.numpy().tobytes()).decode("ascii"),
+        )
+
+
+def _confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: Labelled) -> Confusion:
+    X, y = held_out
+    pairs = y * len(CLASSES) + (X @ parameters[0].T + parameters[1]).argmax(dim=1)
+    counts = torch.bincount(pairs, minlength=len(CLASSES) ** 2).reshape(len(CLASSES), len(CLASSES))
+    return Confusion(
+        case=case.name,
+        family=case.family,
+        style=case.style,
+        data=data.source.name,
+        labels=CLASSES,
+        counts=tuple(map(tuple, counts.tolist())),
     )
 
 

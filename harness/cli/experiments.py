@@ -23,16 +23,16 @@ def train(
     from harness.bench import experiment
     from harness.calling.discovery import load
     from harness.data.dataset import prepare
-    from harness.record import Epoch, Image, LearnedParameter
+    from harness.record import ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
     from harness.show.verdict import print_training
     from harness.timing.clock import threads
 
     cases, prepared = load(target), prepare(data)
-    rows: list[Epoch | LearnedParameter | Image] = []
+    rows: list[Epoch | LearnedParameter | FitData | ClassWeights | Confusion | Image] = []
     with session(run) as opened:
         opened.expect(TRAININGS, "training")
         opened.note_data(prepared.source)
-        opened.anew(Epoch, LearnedParameter, Image)
+        opened.anew(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
         with Ending(rows) as ending, progress() as bar, threads(1):
             task = bar.add_task("training", total=None)
             for made in (

@@ -14,6 +14,9 @@ A run is one folder of plain files:
 ``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
 ``epochs.jsonl``       one :class:`Epoch` a line: training curves
 ``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
+``fits.jsonl``         one :class:`FitData` a line: the samples that a line was fitted to
+``weights.jsonl``      one :class:`ClassWeights` a line: the learned weights of a class, as an image
+``confusions.jsonl``   one :class:`Confusion` a line: how often each class was taken for each
 ``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
 ``audits.jsonl``       an :class:`Audit` a line: which lines of a step go wrong, and how far others are from it
 ``findings.jsonl``     one :class:`GateFinding` a line: what the gate compared, and what came of it
@@ -48,6 +51,7 @@ from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
 from harness.record.head import Run, Subject
+from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.origin import Origin
 from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import LawOutcome, Proof, Witness
@@ -103,6 +107,7 @@ __all__ = [
     "ANY",
     "FILES",
     "LEVEL",
+    "LEVELS",
     "RANKS",
     "RUNS",
     "SCHEMA",
@@ -114,7 +119,9 @@ __all__ = [
     "AuditFinding",
     "AuditKind",
     "Breaking",
+    "ClassWeights",
     "Comparison",
+    "Confusion",
     "Counterexample",
     "DataSource",
     "Ended",
@@ -125,6 +132,7 @@ __all__ = [
     "EventKind",
     "Fault",
     "Finding",
+    "FitData",
     "Gate",
     "GateFinding",
     "Grade",

@@ -19,6 +19,7 @@ from harness.record.chain import (
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
 from harness.record.intake import decoded, document, is_there, parsed, read_bytes, shown
+from harness.record.learned import ClassWeights, Confusion, FitData
 from harness.record.passage import Passage
 from harness.record.proof import Proof
 from harness.record.property import Property
@@ -37,6 +38,9 @@ Row = (
     | Accumulator
     | Epoch
     | LearnedParameter
+    | FitData
+    | ClassWeights
+    | Confusion
     | Image
     | Audit
     | GateFinding
@@ -55,6 +59,9 @@ RowT = TypeVar(
     Accumulator,
     Epoch,
     LearnedParameter,
+    FitData,
+    ClassWeights,
+    Confusion,
     Image,
     Audit,
     GateFinding,
@@ -80,6 +87,9 @@ FILES: Mapping[type[Row], str] = {
     Accumulator: "accumulators.jsonl",
     Epoch: "epochs.jsonl",
     LearnedParameter: "estimates.jsonl",
+    FitData: "fits.jsonl",
+    ClassWeights: "weights.jsonl",
+    Confusion: "confusions.jsonl",
     Image: "images.jsonl",
     Audit: "audits.jsonl",
     GateFinding: "findings.jsonl",

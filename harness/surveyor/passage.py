@@ -32,8 +32,11 @@ NEAR = 3
 COLUMNS = 8
 """Entries of a row that are kept."""
 
-SHOWN = ("spike", "uniform offset", "two-point gap", "positive", "negative")
+SHOWN = ("spike", "uniform offset", "two-point gap", "reversed gap", "positive", "negative")
 """Rays on which few entries differ, so that they can be looked at."""
+
+BOOK = 50.0
+"""The chapter's example, exp(50), which the report marks on the number lines: a station where the ray has it."""
 
 _BEYOND, _CLOSER = 1.5, 1.5
 _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
@@ -74,6 +77,7 @@ def _places(course: Course, breaks_at: float | None) -> list[int]:
     """Places of the stations, in order."""
     reach = min(_BEYOND * (breaks_at or course.job.format.log_max), course.ray.end(course.job.format))
     places = {course.place(reach * (step / SPREAD) ** _CLOSER) for step in range(SPREAD + 1)}
+    places |= {course.place(BOOK)} if reach >= BOOK else set()
     if breaks_at is not None:
         first = course.place(breaks_at)
         places |= set(range(first - NEAR, first + NEAR))

@@ -19,17 +19,18 @@ LARGEST = 512
 
 @dataclass(frozen=True)
 class Tile:
-    """One sample: the picture as a data address, its class, and what was predicted in words."""
+    """One picture as a data address, its class, what was predicted in words, and the text alternative if it has one."""
 
     address: str
     label: str
     prediction: str
     wrong: bool
+    alternative: str = ""
 
-    @property
-    def alternative(self) -> str:
-        """The text alternative of the picture."""
-        return f"{self.label}, {self.prediction}" if self.prediction else self.label
+    def __post_init__(self) -> None:
+        """Say what the picture is where nothing else was said."""
+        said = f"{self.label}, {self.prediction}" if self.prediction else self.label
+        object.__setattr__(self, "alternative", self.alternative or said)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Grid:
     tiles: tuple[Tile, ...]
     heading: str
     caption: str
+    name: str = "image-grid"
 
 
 def grid(images: Sequence[Image], source: DataSource | None) -> Grid:
@@ -86,9 +88,15 @@ def _pixels(image: Image) -> bytes:
 
 def png(pixels: bytes, *, height: int, width: int) -> bytes:
     """Return grey levels, one byte each and row-major, as a PNG file."""
+    return png_file(pixels, height=height, width=width)
+
+
+def png_file(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
+    """Return a PNG file of grey levels, or of places in a palette: its colours, and how opaque each is."""
     lines = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
+    head = struct.pack(">IIBBBBB", width, height, 8, 0 if palette is None else 3, 0, 0, 0)
+    colors = [] if palette is None else [(b"PLTE", palette[0]), (b"tRNS", palette[1])]
+    chunks = [(b"IHDR", head), *colors, (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )

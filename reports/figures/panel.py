@@ -1,4 +1,7 @@
-"""A panel that is read in a wide window and in a narrow one: drawn twice, each for the width that it has."""
+"""A panel that is read in a wide window and in a narrow one: drawn twice, each for the width that it has.
+
+What points tell is left to the wide one: no finger meets a point on a phone.
+"""
 
 from collections.abc import Callable
 
@@ -38,5 +41,7 @@ def wide_and_narrow(
     """
     wide = drawn(draw, name=name, label=label, height_in=height_in, width_in=wide_in)
     narrow_in = height_in if narrow_height_in is None else narrow_height_in
-    narrow = drawn(draw_narrow or draw, name=f"{name}-narrow", label=label, height_in=narrow_in, width_in=WIDTH_IN)
+    narrow = drawn(
+        draw_narrow or draw, name=f"{name}-narrow", label=label, height_in=narrow_in, width_in=WIDTH_IN, tells=False
+    )
     return Panel(title, wide, narrow=narrow)

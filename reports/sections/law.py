@@ -11,6 +11,7 @@ from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.sections.block import block_name, block_text, has_block
 from reports.tables import law
+from reports.tables.heat import glance
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
 from reports.text import count
 
@@ -67,6 +68,8 @@ def summary(reading: Reading) -> Iterator[PagePart]:
     if not reading.verdicts:
         return
     yield _tally(reading)
+    if (shown := glance(reading.verdicts)) is not None:
+        yield shown
     yield law.contracts(frame)
     if frame["ratio"].notna().any():
         yield room(frame)

@@ -2,10 +2,19 @@
 
 from collections.abc import Iterator
 
+from reports.figures.lost import flat, log_of_zero
+from reports.figures.number_line import number_line
 from reports.figures.survey import DTYPE, histogram, magnitudes
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.tables import survey as tables
+
+
+@section("Why it breaks")
+def why(reading: Reading) -> Iterator[PagePart]:
+    """Yield exp on the number lines, the logarithm of zero and the answer that goes flat, where calls show them."""
+    figures = (draw(reading.passages) for draw in (number_line, log_of_zero, flat))
+    yield from (figure for figure in figures if figure is not None)
 
 
 @section("Where it breaks, and the worst found")

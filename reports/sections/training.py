@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 from reports.figures import overfitting as figures
+from reports.figures.fit import fit
 from reports.figures.image import grid
 from reports.figures.training import training_curves
+from reports.figures.weight import weight_grid
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.tables import training as tables
+from reports.tables.heat import confusion
 
 
 @section("Training curves")
@@ -19,11 +22,19 @@ def training(reading: Reading) -> Iterator[PagePart]:
         yield tables.results(frame, source)
 
 
-@section("Learned parameters")
-def estimates(reading: Reading) -> Iterator[PagePart]:
-    """Yield learned against true parameters."""
-    if len(reading.frames.estimates):
-        yield tables.estimates(reading.frames.estimates)
+@section("What was learned")
+def learned(reading: Reading) -> Iterator[PagePart]:
+    """Yield the fit, learned against true parameters, weights as images, and who is taken for whom."""
+    estimates, known, source = reading.frames.estimates, reading.learned, reading.head.data
+    for data in known.fits:
+        if (figure := fit(data, estimates)) is not None:
+            yield figure
+    if len(estimates):
+        yield tables.estimates(estimates)
+    if known.weights:
+        yield weight_grid(known.weights, source)
+    if known.confusions:
+        yield confusion(known.confusions, source)
 
 
 @section("Overfitting")

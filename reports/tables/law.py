@@ -25,7 +25,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
     headings = ["cases", "laws", *statuses, "examples", "rows checked"]
     return Table(
         name="contracts",
-        title="Contracts at a glance",
+        title="Contracts in numbers",
         columns=(Header("contract", "code"), *(Header(heading, "number") for heading in headings)),
         rows=tuple(rows),
         caption="A law is counted once for each case, dtype and device it was checked on.",

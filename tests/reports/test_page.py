@@ -20,7 +20,10 @@ from harness.error import UsageError
 from harness.record import (
     Accumulator,
     Breaking,
+    ClassWeights,
+    Confusion,
     Epoch,
+    FitData,
     Image,
     LearnedParameter,
     Profile,
@@ -205,7 +208,10 @@ def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
     assert "<svg" not in html
 
 
-KINDS = "verdicts epochs estimates images steps loaders balance tuner vectorization screening search survey"
+KINDS = (
+    "verdicts epochs estimates fits weights confusions images "
+    "steps loaders balance tuner vectorization screening search survey"
+)
 
 
 @pytest.mark.parametrize("kind", KINDS.split())
@@ -219,6 +225,12 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
             run.write(Epoch, samples.run.epochs())
         case "estimates":
             run.write(LearnedParameter, samples.run.estimates())
+        case "fits":
+            run.write(FitData, samples.run.fits())
+        case "weights":
+            run.write(ClassWeights, samples.run.weights())
+        case "confusions":
+            run.write(Confusion, samples.run.confusions())
         case "images":
             run.write(Image, samples.run.images())
         case "survey":
@@ -308,7 +320,16 @@ def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
         if STAND_IN in body
     ]
     tables = {"best-loaders", "loader-shares", "loaders-table", "balance-table", "training-table", "data-table"}
-    figures = {"loaders-figure", "loader-scaling", "balance-figure", "budget-figure", "training-1-figure", "image-grid"}
+    figures = {
+        "loaders-figure",
+        "loader-scaling",
+        "balance-figure",
+        "budget-figure",
+        "training-1-figure",
+        "image-grid",
+        "weights",
+        "confusion",
+    }
     parts = figures | tables
     assert {next(part for part in parts if name.endswith(part)) for name in labelled} == parts
     pictures = [

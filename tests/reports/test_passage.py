@@ -1,12 +1,15 @@
 """The figure that moves: what it offers, in which order, and what is on it."""
 
 import json
+import math
 
 import pytest
 import samples.survey
 
-from harness.record import Passage
+from harness.record import Passage, Stage, Station
 from reports.figures import passage as figure
+from reports.figures.lost import flat, log_of_zero
+from reports.figures.number_line import number_line
 from reports.figures.passage import watch
 
 FIRST = samples.survey.passages()[0]
@@ -81,3 +84,62 @@ def test_a_passage_says_of_each_call_what_came() -> None:
     assert part.first.says[part.first.at] == (
         "t = 88.72283935546875: the answer's first entry is nan, exactly 1: broken."
     )
+
+
+def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
+    """The chapter's exp(50) is marked where a call recorded it, and a softmax that never overflows has no picture."""
+    known = samples.survey.passages()
+    book = samples.survey.station(50.0, overflows_from=89.0)
+    plain = number_line(known)
+    assert plain is not None
+    assert "float32 at 88.72283935546875; float16 at 11.09375" in plain.caption
+    assert "exp(50)" not in plain.panels[0].svg
+    marked = number_line([known[0].model_copy(update={"stations": (book, *known[0].stations)})])
+    assert marked is not None
+    assert "exp(50) is 5.18e+21, within all of them" in marked.caption
+    assert ">exp(50) = 5.18e+21</text>" in marked.panels[0].svg
+    assert number_line([passage for passage in known if "concise" in passage.case]) is None
+
+
+def call(t: float, answer: float, exact: float, *stages: Stage) -> Station:
+    """Return a call with one entry."""
+    return Station(
+        t=t,
+        t_hex=t.hex(),
+        given=(t,),
+        stages=stages,
+        actual=(answer,),
+        expected=(exact,),
+        deviation=abs(answer - exact),
+        bound=1.0,
+    )
+
+
+def loss(answers: list[float], *stages: Stage) -> Passage:
+    """Return a loss that should be t and is something else from somewhere on."""
+    calls = [call(10.0 * at, answer, 10.0 * at, *stages) for at, answer in enumerate(answers)]
+    return FIRST.model_copy(update={"stations": tuple(calls)})
+
+
+def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
+    """Of the answer or before its sign was turned; an infinity of something else is none."""
+    zero = Stage(operation="div", values=(0.0,))
+    turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
+    figure = log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], *turned)])
+    assert figure is not None
+    assert "at t = 30.0 div is 0, its logarithm -inf, and the answer inf in place of 30.0000" in figure.caption
+    assert ">inf</text>" in figure.panels[0].svg
+    overflow = Stage(operation="exp", values=(math.inf,))
+    assert log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], overflow)]) is None
+    assert log_of_zero(samples.survey.passages()) is None
+
+
+def test_an_answer_that_goes_flat_is_found_and_said() -> None:
+    """With the clamp that keeps it, if there is one; what only saturates as it should is none."""
+    clamp = Stage(operation="clamp_min", values=(1e-12,))
+    figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
+    assert figure is not None
+    assert figure.title == "A clamped answer goes flat"
+    assert "from t = 30.0 on the answer stays 27.6, because of clamp_min" in figure.caption
+    assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
+    assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None

@@ -14,10 +14,13 @@ import samples.survey
 from harness.record import (
     Accumulator,
     Breaking,
+    ClassWeights,
     Comparison,
+    Confusion,
     DataSource,
     Environment,
     Epoch,
+    FitData,
     GateFinding,
     Image,
     LawOutcome,
@@ -296,6 +299,32 @@ def images(*, data: str = "Fashion-MNIST") -> list[Image]:
     return found
 
 
+def fits() -> list[FitData]:
+    """Return samples of the book's line, off it by a hundredth."""
+    draw = random.Random(2)
+    inputs = tuple((draw.gauss(0, 1), draw.gauss(0, 1)) for _ in range(30))
+    targets = tuple(2.0 * x - 3.4 * z + 4.2 + draw.gauss(0, 0.01) for x, z in inputs)
+    return [FitData(family="linear_regression", data="y = Xw + b + noise", inputs=inputs, targets=targets)]
+
+
+MODEL = {"case": "softmax_regression.scratch.train", "family": "softmax_regression", "style": "scratch"}
+
+
+def weights(*, data: str = "Fashion-MNIST") -> list[ClassWeights]:
+    """Return a ramp of weights for each class."""
+    levels = base64.b64encode(bytes((place % 255 - 127) % 256 for place in range(28 * 28))).decode()
+    facts: dict[str, Any] = {**MODEL, "data": data, "height": 28, "width": 28, "largest": 0.5, "levels": levels}
+    return [ClassWeights(**facts, label=label) for label in CLASSES]
+
+
+def confusions(*, data: str = "Fashion-MNIST") -> list[Confusion]:
+    """Return a model that takes every shirt for a coat, and errs nowhere else."""
+    coat, shirt = CLASSES.index("coat"), CLASSES.index("shirt")
+    counts = [[100 * int(row == column) for column in range(10)] for row in range(10)]
+    counts[shirt][shirt], counts[shirt][coat] = 0, 100
+    return [Confusion(**MODEL, data=data, labels=CLASSES, counts=tuple(map(tuple, counts)))]
+
+
 def proof(**changes: Any) -> Proof:
     """Return the proof of every pair of a two-class softmax in float16."""
     logits = TensorText(dtype="float16", shape=(1, 2), values=("-0x1.0d4p+3", "-0x1.064p-11"))
@@ -367,6 +396,9 @@ def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     run.write(Proof, proofs())
     run.write(Epoch, epochs(data=data))
     run.write(LearnedParameter, estimates())
+    run.write(FitData, fits())
+    run.write(ClassWeights, weights(data=data))
+    run.write(Confusion, confusions(data=data))
     run.write(Image, images(data=data))
     samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries())
     samples.benchmarks.write_suite(run, "agreement", samples.benchmarks.agreement_entries())

@@ -1,0 +1,99 @@
+"""Records of what was learned: the data that a line was fitted to, weights as images, and who is taken for whom."""
+
+import base64
+import binascii
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from harness.record.schema import Count, Record, Size
+
+LEVELS = 127
+"""The largest level of a weight."""
+
+
+class FitData(Record):
+    """Samples that a line was fitted to: what a picture of the fit needs beside the learned parameters."""
+
+    kind: Literal["fit"] = "fit"
+    family: str
+    data: str
+    inputs: tuple[tuple[float, ...], ...]
+    """A row for each sample."""
+    targets: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _is_rectangular(self) -> Self:
+        """Refuse samples without a target, and rows of different lengths."""
+        if len(self.inputs) != len(self.targets) or len({len(row) for row in self.inputs}) > 1:
+            raise ValueError("each sample has as many inputs as the others, and one target")
+        return self
+
+
+class ClassWeights(Record):
+    """The learned weights of one class, as an image of the inputs that they are of."""
+
+    kind: Literal["weights"] = "weights"
+    case: str
+    family: str
+    style: str
+    data: str
+    label: str
+    height: Count
+    width: Count
+    largest: Size
+    """The largest absolute weight of all classes."""
+    levels: str
+    """Base64 of ``height * width`` signed bytes, row-major: 127 is ``largest``, -127 its negative."""
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights, to half a level."""
+        return tuple(level * self.largest / LEVELS for level in self.signed)
+
+    @property
+    def signed(self) -> tuple[int, ...]:
+        """The levels."""
+        return tuple(memoryview(base64.b64decode(self.levels)).cast("b"))
+
+    @model_validator(mode="after")
+    def _are_as_many(self) -> Self:
+        """Refuse levels that are not as many as the image says."""
+        try:
+            levels = base64.b64decode(self.levels, validate=True)
+        except (binascii.Error, ValueError):
+            levels = b""
+        if not levels or len(levels) != self.height * self.width:
+            raise ValueError("weights are `height * width` levels in base64")
+        return self
+
+
+class Confusion(Record):
+    """How often each class was taken for each by a trained model, on held-out data."""
+
+    kind: Literal["confusion"] = "confusion"
+    case: str
+    family: str
+    style: str
+    data: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[Count, ...], ...]
+    """A row for each true class, in it a number for each predicted one."""
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        """Refuse counts that are not one for each pair of classes."""
+        size = len(self.labels)
+        if size == 0 or len(self.counts) != size or any(len(row) != size for row in self.counts):
+            raise ValueError("a confusion matrix has a count for each pair of classes")
+        return self
+
+    @property
+    def right(self) -> int:
+        """How many samples were classified rightly."""
+        return sum(row[at] for at, row in enumerate(self.counts))
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return sum(map(sum, self.counts))

@@ -1,0 +1,77 @@
+"""The fit of a linear model: what each input has to do with the target, and the learned line through it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.record import FitData
+from reports.figure import Figure, Panel
+from reports.number import plain
+from reports.style import PENS
+from reports.svg import drawn, told
+from reports.text import count
+
+SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
+BIAS = "b"
+
+
+def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
+    """Return a panel for each input of the model that was trained first; ``None`` where its parameters are not known.
+
+    Parameters
+    ----------
+    data
+        Samples.
+    estimates
+        The frame of that name: learned parameters ``w[0]``, ``w[1]``, ..., ``b``.
+
+    Notes
+    -----
+    What an input has to do with the target is what the other inputs and the bias leave of it: the partial residual, on
+    which the learned line has the slope of the weight.
+    """
+    number = len(data.inputs[0]) if data.inputs else 0
+    names = [*(f"w[{at}]" for at in range(number)), BIAS]
+    for case, own in estimates.groupby("case", sort=False):
+        learned = dict(zip(own["parameter"], own["learned"], strict=True))
+        if number and set(names) <= set(learned):
+            return _figure(str(case), data, [float(learned[name]) for name in names])
+    return None
+
+
+def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure:
+    *weights, bias = parameters
+    panels = [_panel(data, weights, bias, at) for at in range(len(weights))]
+    errors = [target - bias - _dot(weights, row) for row, target in zip(data.inputs, data.targets, strict=True)]
+    spread = (sum(error * error for error in errors) / len(errors)) ** 0.5
+    slopes = " and ".join(plain(weight, digits=5) for weight in weights)
+    caption = (
+        f"{case} on {data.data}: {count(len(errors), 'sample')}, less what the other inputs and the bias "
+        f"{plain(bias, digits=5)} account for; the line has the learned slope, {slopes}. The samples lie "
+        f"{plain(spread)} from it (root mean square)."
+    )
+    return Figure("fit", "The fit", tuple(panels), caption, ("estimates",), columns=2)
+
+
+def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Panel:
+    pairs = [
+        (row[at], target - bias - _dot(weights, row) + weights[at] * row[at])
+        for row, target in zip(data.inputs, data.targets, strict=True)
+    ]
+    title = f"input {at + 1}: slope {plain(weights[at], digits=5)}"
+
+    def draw(axes: Axes) -> None:
+        xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
+        axes.plot(xs, ys, "o", color=SAMPLE, markersize=3.4, alpha=0.7)
+        ends = [min(xs), max(xs)]
+        axes.plot(ends, [weights[at] * x for x in ends], color=LEARNED, linewidth=1.6)
+        told(axes, [(x, y, f"x = {x!r}: {y!r}, the line {weights[at] * x!r}") for x, y in pairs[::3]])
+        axes.set(xlabel=f"input {at + 1}", ylabel="what is left of y")
+
+    svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
+    return Panel(title, svg)
+
+
+def _dot(weights: Sequence[float], row: Sequence[float]) -> float:
+    return sum(weight * x for weight, x in zip(weights, row, strict=True))

@@ -1,0 +1,144 @@
+"""Where an answer is lost along a ray: a logarithm that meets zero, and an answer that stays what it is.
+
+Both are read off recorded calls; which calls show them is looked for, and no implementation is named.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+
+from harness.record import Passage, Station
+from reports.figure import Figure
+from reports.figures.axis import labelled
+from reports.figures.panel import wide_and_narrow
+from reports.number import plain
+from reports.style import LINE, MUTED, PENS
+from reports.svg import told
+
+FEWEST = 4
+"""Calls in a row that an answer must stay the same to be flat."""
+
+LEAST = 0.05
+"""Share of what is drawn by which the exact answer moves meanwhile."""
+
+HEIGHT_IN = 2.9
+RED = "#b3261e"
+EXACT, ANSWER = "exact", "answer"
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
+    """Return the first passage on which an operation before the answer is zero and the answer infinite, or ``None``."""
+    for passage in _preferred(passages):
+        for at, station in enumerate(passage.stations):
+            entry = next(filter(lambda own: _is_log_of_zero(station, own), range(len(station.actual))), None)
+            if entry is not None and at > 0:
+                return _meets_zero(passage, at, entry)
+    return None
+
+
+def flat(passages: Sequence[Passage]) -> Figure | None:
+    """Return the first passage whose answer stays what it is while the exact one goes on, or ``None``."""
+    for passage in _preferred(passages):
+        stations = passage.stations
+        for entry in range(min(len(station.actual) for station in stations)):
+            at = _flat_from(stations, entry)
+            if at is not None:
+                return _stays(passage, at, entry)
+    return None
+
+
+def _preferred(passages: Sequence[Passage]) -> list[Passage]:
+    """Passages in the usual dtype first."""
+    known = [passage for passage in passages if len(passage.stations) > FEWEST and passage.dtype in DTYPES]
+    return sorted(known, key=lambda passage: DTYPES.index(passage.dtype))
+
+
+def _is_log_of_zero(station: Station, entry: int) -> bool:
+    """Whether an entry is infinite and should not be, and an operation returned zero where it comes from."""
+    if not math.isinf(station.actual[entry]) or not math.isfinite(_expected(station, entry)):
+        return False
+    infinite = [stage for stage in station.stages if any(map(math.isinf, stage.values))]
+    before = station.stages[: station.stages.index(infinite[0])] if infinite else station.stages
+    return bool(before) and 0.0 in before[-1].values and _is_log(station)
+
+
+def _is_log(station: Station) -> bool:
+    """Whether the infinity is of a logarithm's: minus infinity, of the answer or before its sign was turned."""
+    return -math.inf in station.actual or any(-math.inf in stage.values for stage in station.stages)
+
+
+def _expected(station: Station, entry: int) -> float:
+    return station.expected[entry] if entry < len(station.expected) else math.nan
+
+
+def _flat_from(stations: Sequence[Station], entry: int) -> int | None:
+    """The first of the last calls whose answer is the same while the exact one leaves it; ``None`` for fewer."""
+    last = stations[-1].actual[entry]
+    first = len(stations)
+    while first > 0 and stations[first - 1].actual[entry] == last and stations[first - 1].broken:
+        first -= 1
+    if len(stations) - first < FEWEST or not math.isfinite(last):
+        return None
+    exact = [_expected(station, entry) for station in stations]
+    reach = max(map(abs, exact))
+    return first if math.isfinite(reach) and abs(exact[-1] - last) > LEAST * reach else None
+
+
+def _meets_zero(passage: Passage, at: int, entry: int) -> Figure:
+    station = passage.stations[at]
+    before = next(stage for stage in reversed(station.stages) if 0.0 in stage.values)
+    said = (
+        f"{passage.case} in {passage.dtype}: at t = {station.t!r} {before.operation} is 0, its logarithm "
+        f"-inf, and the answer {station.actual[entry]!r} in place of {plain(_expected(station, entry), digits=6)}."
+    )
+    return _figure("log-of-zero", "log(0)", passage, entry, said)
+
+
+def _stays(passage: Passage, at: int, entry: int) -> Figure:
+    stations = passage.stations
+    last = stations[-1]
+    clamps = [stage for stage in last.stages if stage.operation.startswith("clamp")]
+    why = f", because of {clamps[-1].operation}" if clamps else ""
+    said = (
+        f"{passage.case} in {passage.dtype}: from t = {stations[at].t!r} on the answer stays "
+        f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact one is "
+        f"{plain(_expected(last, entry), digits=6)}."
+    )
+    title = "A clamped answer goes flat" if clamps else "An answer goes flat"
+    return _figure("goes-flat", title, passage, entry, said)
+
+
+def _figure(name: str, title: str, passage: Passage, entry: int, said: str) -> Figure:
+    panel = wide_and_narrow(
+        "", _drawing(passage, entry), name=f"{name}-{passage.case}", label=said, height_in=HEIGHT_IN
+    )
+    return Figure(name, title, (panel,), f"{said} Recorded calls on {passage.formula}.", (), columns=1)
+
+
+def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        calls = [(own.t, own.actual[entry], _expected(own, entry)) for own in passage.stations]
+        exact = [value for _, _, value in calls]
+        low, high = min(exact), max(exact)
+        room = 0.12 * ((high - low) or 1.0)
+        axes.plot([t for t, _, _ in calls], exact, color=LINE, linewidth=6, alpha=0.6)
+        finite = [(t, value) for t, value, _ in calls if math.isfinite(value)]
+        blue = PENS["concise"].color
+        axes.plot([t for t, _ in finite], [value for _, value in finite], color=blue, linewidth=2)
+        lost = [(t, value) for t, value, _ in calls if not math.isfinite(value)]
+        edges = [high + room / 2 if value == math.inf else low - room / 2 for _, value in lost]
+        axes.plot([t for t, _ in lost], edges, "x", color=RED, markersize=6, markeredgewidth=1.8)
+        told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
+        axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - room, high + room))
+        axes.set_xlim(calls[0][0], calls[-1][0])
+        ends = [(exact[-1], EXACT, MUTED), (finite[-1][1], ANSWER, blue)] if finite else [(exact[-1], EXACT, MUTED)]
+        ends += (
+            [(edges[-1], "inf" if lost[-1][1] == math.inf else "-inf" if lost[-1][1] < 0 else "nan", RED)]
+            if lost
+            else []
+        )
+        labelled(axes, ends, height_in=HEIGHT_IN)
+
+    return draw

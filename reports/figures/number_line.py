@@ -1,0 +1,134 @@
+"""The number lines of the formats, exp(50) and where exp ends on each: from recorded calls of an implementation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from harness.record import Passage
+from harness.record.binary_format import PARAMETERS
+from reports.figure import Figure
+from reports.figures.panel import wide_and_narrow
+from reports.number import plain
+from reports.style import INK, LINE, MUTED, PENS
+from reports.svg import told
+
+OPERATION = "exp"
+BOOK = 50.0
+"""The argument that is marked on every line where a call recorded it: the chapter's."""
+
+EDGE = 48
+"""Powers of ten on either side that are drawn: all of the short formats, and float64 beyond both edges."""
+
+OVERFLOW = "#b3261e"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One format: what ``exp`` returned on it, and the first argument for which that was infinite.
+
+    Parameters
+    ----------
+    dtype
+        The format.
+    points
+        Arguments and results that are finite.
+    ends_at
+        ``None`` where no result was infinite.
+    """
+
+    dtype: str
+    points: tuple[tuple[float, float], ...]
+    ends_at: float | None
+
+    @property
+    def smallest(self) -> float:
+        """The smallest positive number, as a power of ten."""
+        precision, emin, _ = PARAMETERS[self.dtype]
+        return (emin - precision + 1) * math.log10(2.0)
+
+    @property
+    def normal(self) -> float:
+        """The smallest normal number, likewise."""
+        return PARAMETERS[self.dtype].emin * math.log10(2.0)
+
+    @property
+    def largest(self) -> float:
+        """The largest number, likewise."""
+        return (PARAMETERS[self.dtype].emax + 1) * math.log10(2.0)
+
+
+def number_line(passages: Sequence[Passage]) -> Figure | None:
+    """Return the number lines of the formats in which an implementation called ``exp``.
+
+    ``None`` where none is known to have overflowed: then there is nothing to see on them.
+    """
+    known = [(passage, line) for passage in passages if (line := _line(passage)) is not None]
+    case = next((passage.case for passage, line in known if line.ends_at is not None), None)
+    if case is None:
+        return None
+    lines = {line.dtype: line for passage, line in reversed(known) if passage.case == case}
+    own = [lines[dtype] for dtype in PARAMETERS if dtype in lines]
+    book = next((result for line in own for t, result in line.points if t == BOOK), None)
+    said = _sentence(own, book)
+    panel = wide_and_narrow(
+        "",
+        lambda axes: _draw(axes, own, book),
+        name=f"number-line-{case}",
+        label=said,
+        height_in=0.9 + 0.62 * len(own),
+    )
+    caption = (
+        f"{said} Dots are results of exp in calls of {case}; the thin part of a line are subnormal numbers. float64 "
+        "goes on beyond both edges."
+    )
+    return Figure("number-line", "exp on the number lines of the formats", (panel,), caption, (), columns=1)
+
+
+def _line(passage: Passage) -> Line | None:
+    """Return what ``exp`` returned on the first entry of the calls; ``None`` where it was not called."""
+    calls = [
+        (station.given[0], stage.values[0])
+        for station in passage.stations
+        for stage in station.stages
+        if stage.operation == OPERATION and station.given and stage.values
+    ]
+    finite = tuple((t, result) for t, result in calls if math.isfinite(result) and result > 0.0)
+    if passage.dtype not in PARAMETERS or not finite:
+        return None
+    return Line(passage.dtype, finite, next((t for t, result in calls if result == math.inf), None))
+
+
+def _sentence(lines: Sequence[Line], book: float | None) -> str:
+    ends = "; ".join(f"{line.dtype} at {line.ends_at!r}" for line in lines if line.ends_at is not None)
+    said = f"exp is infinite from these arguments on: {ends}." if ends else ""
+    if book is None:
+        return said
+    beyond = [line.dtype for line in lines if math.log10(book) > line.largest]
+    where = f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within all of them"
+    return f"exp(50) is {plain(book)}, {where}. {said}"
+
+
+def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
+    """Draw a line for each format, its smallest and largest numbers at the ends, and a rule at exp(50)."""
+    for at, line in enumerate(lines):
+        low, normal, high = (max(-EDGE, min(EDGE, end)) for end in (line.smallest, line.normal, line.largest))
+        axes.plot([low, normal], [at, at], color=LINE, linewidth=1.2)
+        axes.plot([normal, high], [at, at], color=LINE, linewidth=5)
+        seen = [(math.log10(result), t, result) for t, result in line.points if math.log10(result) <= EDGE]
+        axes.plot([x for x, _, _ in seen], [at] * len(seen), "o", color=PENS["concise"].color, markersize=4)
+        some = [own for own in seen[::3] if own not in seen[-1:]] + seen[-1:]
+        told(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
+        if line.ends_at is not None and line.largest <= EDGE:
+            axes.plot([high], [at], "x", color=OVERFLOW, markersize=8, markeredgewidth=2)
+            axes.text(high, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=OVERFLOW, ha="center", va="top")
+    if book is not None:
+        x = math.log10(book)
+        axes.axvline(x, color=INK, linewidth=1.0, linestyle=":")
+        axes.text(x + 1, -0.55, f"exp(50) = {plain(book)}", color=INK, va="center")
+    axes.set_yticks(range(len(lines)), [line.dtype for line in lines])
+    axes.set_xticks([-40, -20, 0, 20, 40], ["1e-40", "1e-20", "1", "1e20", "1e40"])
+    axes.set(xlim=(-EDGE, EDGE), ylim=(len(lines) - 0.3, -0.9), xlabel="positive numbers")
+    axes.grid(visible=False)
+    axes.tick_params(axis="y", labelcolor=MUTED)

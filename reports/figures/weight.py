@@ -1,0 +1,59 @@
+"""Learned weights as images, a tile for each class: blue speaks against the class, orange for it."""
+
+import base64
+import struct
+from collections.abc import Sequence
+
+from harness.record import LEVELS, ClassWeights, DataSource
+from reports.figures.image import Grid, Tile, png_file
+from reports.number import plain
+from reports.source import caveats
+
+FOR, AGAINST = (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)
+"""Colours of the largest weights; smaller ones are the more transparent, so that the paper is zero."""
+
+STEPS = 15
+"""Colours on either side: more cannot be told apart and weigh more."""
+
+
+def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> Grid:
+    """Return the weights of the first model that was trained.
+
+    Parameters
+    ----------
+    weights
+        Of every model and class, at least one.
+    source
+        What the data are.
+    """
+    first = weights[0]
+    own = [row for row in weights if row.case == first.case]
+    caveat = caveats([first.data], source)
+    return Grid(
+        tiles=tuple(map(_tile, own)),
+        heading=f"What {first.case} learned" + (f" ({caveat})" if caveat else ""),
+        caption=f"A weight for each pixel: orange speaks for the class, blue against it; full colours are "
+        f"{plain(first.largest)}.",
+        name="weights",
+    )
+
+
+def _tile(weights: ClassWeights) -> Tile:
+    steps = bytes(STEPS + round(STEPS * level / LEVELS) for level in weights.signed)
+    file = png_file(steps, height=weights.height, width=weights.width, palette=_palette())
+    strongest = max(weights.weights, key=abs)
+    alternative = f"weights of {weights.label}, the strongest {plain(strongest)}"
+    return Tile(
+        f"data:image/png;base64,{base64.b64encode(file).decode()}",
+        weights.label,
+        "",
+        wrong=False,
+        alternative=alternative,
+    )
+
+
+def _palette() -> tuple[bytes, bytes]:
+    """Return the colours, and how opaque each is."""
+    places = range(-STEPS, STEPS + 1)
+    colors = b"".join(struct.pack("BBB", *(FOR if place > 0 else AGAINST)) for place in places)
+    return colors, bytes(round(255 * abs(place) / STEPS) for place in places)

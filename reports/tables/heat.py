@@ -1,0 +1,152 @@
+"""Tables that are looked at before they are read: all contracts at a glance, and whom a model takes for whom."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tabulate import tabulate
+
+from harness.record import Confusion, DataSource, Status, Verdict
+from harness.record.binary_format import PARAMETERS, short_name
+from reports.number import percent
+from reports.source import caveats
+from reports.tables.matrix import SYMBOLS
+from reports.text import count, markdown_text
+
+WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.HOLDS)
+"""What a cell of several verdicts shows: the first of these that is among them."""
+
+
+@dataclass(frozen=True)
+class Shade:
+    """A cell: its text, the status whose colour it has or how dark it is from 0 to 1, and what it tells."""
+
+    text: str
+    status: str = ""
+    share: float = 0.0
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A table of colours.
+
+    Parameters
+    ----------
+    name
+        Identifier within the page.
+    heading
+        What is shown.
+    corner
+        What the rows are.
+    groups
+        Headings over neighbouring columns with their number; none where there is one group.
+    columns
+        Headings.
+    rows
+        Name and cells of each.
+    caption
+        How it is read.
+    """
+
+    kind: ClassVar[str] = "heat"
+
+    name: str
+    heading: str
+    corner: str
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shade, ...]], ...]
+    caption: str
+
+    def markdown(self) -> str:
+        """Return it as GitHub-flavoured Markdown."""
+        over = [f"{group} " for group, number in self.groups for _ in range(number)] or [""] * len(self.columns)
+        heads = [self.corner, *(f"{group}{column}" for group, column in zip(over, self.columns, strict=True))]
+        rows = [[name, *(cell.text for cell in cells)] for name, cells in self.rows]
+        escaped = [[markdown_text(text) for text in row] for row in rows]
+        return str(tabulate(escaped, headers=[*map(markdown_text, heads)], tablefmt="github", disable_numparse=True))
+
+
+def glance(verdicts: Sequence[Verdict]) -> Heat | None:
+    """Return the worst that befalls each contract, by style and dtype; ``None`` where nothing ran."""
+    ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
+    if not ran:
+        return None
+    order = [*PARAMETERS]
+    groups: dict[str, list[str]] = {}
+    for verdict in ran:
+        groups.setdefault(verdict.style, [])
+        if verdict.dtype not in groups[verdict.style]:
+            groups[verdict.style].append(verdict.dtype)
+    for dtypes in groups.values():
+        dtypes.sort(key=lambda dtype: order.index(dtype) if dtype in order else len(order))
+    cells: dict[tuple[str, str, str], Counter[Status]] = {}
+    for verdict in ran:
+        cells.setdefault((verdict.contract, verdict.style, verdict.dtype), Counter())[verdict.status] += 1
+    rows = [
+        (contract, tuple(_cell(cells.get((contract, style, dtype))) for style in groups for dtype in groups[style]))
+        for contract in dict.fromkeys(verdict.contract for verdict in ran)
+    ]
+    return Heat(
+        name="glance",
+        heading="All contracts at a glance",
+        corner="contract",
+        groups=tuple((style, len(dtypes)) for style, dtypes in groups.items()),
+        columns=tuple(short_name(dtype) for dtypes in groups.values() for dtype in dtypes),
+        rows=tuple(rows),
+        caption=f"Of the implementations of each style in each dtype, the worst: {', '.join(_signs(ran))}. The number "
+        "is how many laws have it; an empty cell was not claimed.",
+    )
+
+
+def _signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    words = {Status.HOLDS: "every law holds", Status.LOST: "digits are lost", Status.EXPECTED: "fails as declared"}
+    seen = {verdict.status for verdict in verdicts}
+    yield from (f"{SYMBOLS[status]} {words.get(status, status.value)}" for status in reversed(WORST) if status in seen)
+
+
+def _cell(counts: Counter[Status] | None) -> Shade:
+    if counts is None:
+        return Shade("")
+    worst = next(status for status in WORST if counts[status])
+    number = "" if worst is Status.HOLDS else f"{counts[worst]}"
+    said = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    return Shade(f"{SYMBOLS[worst]}{number}", worst.value, title=said if number else "")
+
+
+def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Heat:
+    """Return how often each class is taken for each by the first model that was trained, and how often others err.
+
+    Parameters
+    ----------
+    confusions
+        One for each model, at least one.
+    source
+        What the data are.
+    """
+    first = confusions[0]
+    wrong = [
+        (number, true, taken)
+        for true, row in zip(first.labels, first.counts, strict=True)
+        for taken, number in zip(first.labels, row, strict=True)
+        if taken != true
+    ]
+    number, true, taken = max(wrong, default=(0, "", ""))
+    rights = "; ".join(f"{own.case}: {percent(own.right / (own.total or 1))} right" for own in confusions)
+    most = f" The most frequent mistake: {true} taken for {taken}, {count(number, 'time')}." if number else ""
+    caveat = caveats([first.data], source)
+    return Heat(
+        name="confusion",
+        heading=f"Who is taken for whom by {first.case}" + (f" ({caveat})" if caveat else ""),
+        corner="true class",
+        groups=(("predicted class", len(first.labels)),),
+        columns=first.labels,
+        rows=tuple(
+            (true, tuple(Shade(f"{number:,}" if number else "", share=number / (sum(row) or 1)) for number in row))
+            for true, row in zip(first.labels, first.counts, strict=True)
+        ),
+        caption=f"{count(first.total, 'held-out sample')} of {first.data}, the darker the more of a class. {rights}."
+        f"{most}",
+    )

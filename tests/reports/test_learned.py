@@ -1,0 +1,89 @@
+"""What was learned, in pictures: the fit, the weights, who is taken for whom; and all contracts at a glance."""
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+import samples.run
+from pydantic import ValidationError
+
+from harness.record import ClassWeights, Confusion, FitData, LearnedParameter, RunFolder, Status
+from reports.figures.fit import fit
+from reports.figures.weight import STEPS, weight_grid
+from reports.frame import FRAMES
+from reports.svg import numbered
+from reports.tables.heat import confusion, glance
+
+DATA = samples.run.fits()[0]
+
+
+def test_the_fit_has_a_panel_for_each_input_with_the_learned_slope(tmp_path: Path) -> None:
+    """And says how far the samples lie from it; without parameters there is none."""
+    run = RunFolder(tmp_path)
+    run.write(LearnedParameter, samples.run.estimates())
+    figure = fit(DATA, FRAMES["estimates"](run))
+    assert figure is not None
+    assert [panel.title for panel in figure.panels] == ["input 1: slope 2.0004", "input 2: slope -3.3991"]
+    (spread,) = re.findall(r"The samples lie ([\d.]+) from it", figure.caption)
+    assert 0.005 < float(spread) < 0.02
+    assert fit(DATA, FRAMES["estimates"](RunFolder(tmp_path / "none"))) is None
+
+
+def test_weights_are_images_in_which_zero_is_the_paper() -> None:
+    """A colour on either side, the more opaque the larger; the largest number is said."""
+    grid = weight_grid(samples.run.weights(), None)
+    assert [tile.label for tile in grid.tiles] == [*samples.run.CLASSES]
+    file = base64.b64decode(grid.tiles[0].address.partition(",")[2])
+    opaque = file[file.index(b"tRNS") + 4 :][: 2 * STEPS + 1]
+    assert (opaque[0], opaque[STEPS], opaque[-1]) == (255, 0, 255)
+    assert "full colours are 0.500" in grid.caption
+    assert grid.tiles[0].alternative == "weights of t-shirt, the strongest -0.500"
+
+
+def test_a_confusion_names_the_most_frequent_mistake() -> None:
+    """Each cell has its share of the class, so that small classes are seen."""
+    heat = confusion(samples.run.confusions(), samples.run.data_source(genuine=False))
+    assert "shirt taken for coat, 100 times" in heat.caption
+    assert "90.0 % right" in heat.caption
+    cells = dict(heat.rows)["shirt"]
+    assert [(cell.text, cell.share) for cell in cells if cell.text] == [("100", 1.0)]
+
+
+def test_all_contracts_are_seen_at_a_glance() -> None:
+    """The worst of each style and dtype, with how many laws have it; what was skipped is no cell."""
+    heat = glance(samples.run.verdicts())
+    assert heat is not None
+    assert heat.groups == (("scratch", 4), ("concise", 4))
+    rows = dict(heat.rows)
+    assert [cell.text for cell in rows["softmax"]] == ["◇3"] * 4 + ["✓"] * 4
+    broken = [samples.run.verdict(Status.HOLDS), samples.run.verdict(Status.BROKEN, law="other")]
+    worst = glance(broken)
+    assert worst is not None
+    assert [cell.status for cell in dict(worst.rows)["softmax"]] == ["broken"]
+    assert glance([samples.run.verdict(Status.SKIPPED)]) is None
+    assert "◇3" in heat.markdown()
+
+
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    [
+        (DATA, {"targets": DATA.targets[1:]}),
+        (DATA, {"inputs": (*DATA.inputs[1:], (0.0,))}),
+        (samples.run.weights()[0], {"width": 27}),
+        (samples.run.weights()[0], {"levels": "no base64"}),
+        (samples.run.confusions()[0], {"labels": samples.run.CLASSES[1:]}),
+    ],
+)
+def test_what_does_not_fit_together_is_no_record(
+    record: FitData | ClassWeights | Confusion, changes: dict[str, object]
+) -> None:
+    """A damaged one is refused when it is read."""
+    with pytest.raises(ValidationError):
+        type(record).model_validate(record.model_dump() | changes)
+
+
+def test_identifiers_of_drawings_are_as_short_as_they_can_be() -> None:
+    """The same stays the same, others stay apart, and what is outside of drawings is left as it is."""
+    page = '<a href="#ideadbeef"></a><svg id="ideadbeef"><use href="#i1"/><use href="#ideadbeef"/></svg>'
+    assert numbered(page) == '<a href="#ideadbeef"></a><svg id="_0"><use href="#_1"/><use href="#_0"/></svg>'
