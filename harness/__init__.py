@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from harness.auditor.audit import audit
     from harness.plugin import parametrize_laws
     from harness.show.listing import explain
+    from harness.show.tuned import tune
     from harness.surveyor.explore import survey
 
-__all__ = ["Break", "Case", "__version__", "audit", "check", "explain", "parametrize_laws", "survey"]
+__all__ = ["Break", "Case", "__version__", "audit", "check", "explain", "parametrize_laws", "survey", "tune"]
 
 __version__ = version("stability-harness")
 
@@ -27,6 +28,7 @@ _HOMES = {
     "load_ipython_extension": "harness.api",
     "parametrize_laws": "harness.plugin",
     "survey": "harness.surveyor.explore",
+    "tune": "harness.show.tuned",
 }
 """Where the names live that need torch or pytest."""
 

@@ -171,7 +171,16 @@ def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     return Picture("Too many epochs", figure.caption, figure, target)
 
 
-PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _overfitting)
+def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
+    """Where the time of a batch goes."""
+    if reading.frames.budgets.empty:
+        return None
+    figure = figures.spent(reading.frames.budgets, reading.head.data)
+    target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
+    return Picture("Where the time of a batch goes", figure.caption, figure, target)
+
+
+PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)
 """In the order in which they are preferred."""
 
 TITLES = {

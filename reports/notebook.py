@@ -3,6 +3,7 @@
 A card is a page of its own in a frame, so that neither its style nor its script meets those of the notebook.
 """
 
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -10,15 +11,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
-from harness.record import Breaking, Passage, Profile, RunFolder, Verdict, write_atomically
+from harness.record import Audit, Breaking, Passage, Profile, RunFolder, Verdict, write_atomically
 from reports.figure import Figure
+from reports.figures.audit import errors, headroom
 from reports.figures.law import room
 from reports.figures.passage import watch
 from reports.figures.survey import DTYPE, magnitudes
 from reports.frame import FRAMES
-from reports.style import GRID, INK, LINE, MUTED, PAPER
+from reports.style import GRID, INK, LINE, MUTED, PAPER, PENS
+from reports.svg import WIDE_IN, drawn
 from reports.template import script, templates
+from reports.text import shortened
 
 HEIGHT_PX = 900
 """Of a card before its script says how high it is."""
@@ -95,6 +100,39 @@ def room_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
     with TemporaryDirectory() as folder:
         frame = FRAMES["verdicts"](_run(Path(folder), verdicts))
     return Drawing(room(frame).panels[0].svg) if frame["ratio"].notna().any() else None
+
+
+def audit_drawing(audit: Audit) -> Drawing | None:
+    """Return how far lines are from breaking, else how the error grows along the step; ``None`` where nothing was."""
+    figure = headroom(audit) or errors(audit)
+    return None if figure is None else Drawing(figure.panels[0].svg)
+
+
+def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
+    """Return rates with their intervals as bars, that of the choice in another colour.
+
+    Parameters
+    ----------
+    rates
+        Names, points, and both ends of the intervals.
+    choice
+        The name of the one that was chosen.
+    """
+    names = [name for name, *_ in rates]
+
+    def draw(axes: Axes) -> None:
+        axes.set_xlim(0.0, 1.45 * max(point for _, point, _, _ in rates))
+        for at, (name, point, low, high) in enumerate(rates):
+            axes.barh(at, point, height=0.6, color=PENS["scratch" if name == choice else "concise"].color)
+            if math.isfinite(high):
+                axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
+            axes.text(max(point, min(high, 1.2 * point)), at, f"  {point:,.0f}", va="center", color=INK)
+        axes.set_yticks(range(len(names)), [shortened(name, most=30) for name in names])
+        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
+        axes.grid(visible=False, axis="y")
+
+    label = "; ".join(f"{name}: {point:,.0f} samples/s" for name, point, _, _ in rates)
+    return Drawing(drawn(draw, name="rates", label=label, height_in=0.8 + 0.3 * len(rates), width_in=WIDE_IN))
 
 
 def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure | None:

@@ -16,6 +16,7 @@ from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
 from harness.record.audit import Audit, AuditFinding, Headroom, WhatIf
 from harness.record.audit_text import audit_html, audit_text
+from harness.work.logbook import notebook
 
 NARROWEST = 20
 """Lines of which it is kept how far they are from breaking."""
@@ -139,7 +140,12 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return audit_html(self.record)
+        drawing = self.plot()
+        return audit_html(self.record) + ("" if drawing is None else drawing.svg)
+
+    def plot(self) -> Any:
+        """Return how far lines are from their breaking points as a drawing; ``None`` where there is none near."""
+        return notebook().audit_drawing(self.record)
 
 
 def _error_of(loss: Source) -> float | None:

@@ -146,4 +146,7 @@ def audit_html(audit: Audit) -> str:
     )
     head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
     table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
-    return f"<p><b>{escape(audit_line(audit))}</b></p>{found}{table}"
+    color = "#b3261e" if audit.unexpected or audit.missing else "#1a7f37"
+    card = f"border-left:5px solid {color};padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem"
+    title = f'<p style="font-size:1.15em"><b>{escape(audit_line(audit))}</b></p>'
+    return f'<div style="{card}">{title}{found}{table}</div>'

@@ -186,4 +186,6 @@ def _mean(values: tuple[float, ...]) -> float:
 
 
 def _duration(seconds: float) -> str:
+    if seconds >= 1.0:
+        return f"{seconds:.3g} s"
     return f"{1e6 * seconds:.3g} us" if seconds < 1e-3 else f"{1e3 * seconds:.3g} ms"

@@ -10,7 +10,7 @@ def notebook() -> Any:
 
     Notes
     -----
-    It has ``survey_card``, ``error_drawing`` and ``room_drawing``.
+    It has ``survey_card``, ``error_drawing``, ``room_drawing``, ``audit_drawing`` and ``rates_drawing``.
     """
     (point,) = entry_points(group="harness.report", name="page")
     return import_module(f"{point.module.rpartition('.')[0]}.notebook")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 EVERY_S = 0.3
 """Seconds between two signs of life."""
@@ -38,6 +38,37 @@ def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
             yield piece
     finally:
         handle.update(_html(""), raw=True)
+
+
+class Sign:
+    """A line in a notebook that says how far something is whose pieces are not known before; taken away at the end.
+
+    Parameters
+    ----------
+    what
+        What is done.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._handle: Any = None
+
+    def __enter__(self) -> Self:
+        """Show it, where there is a notebook."""
+        display = _display()
+        if display is not None:
+            self._handle = display(_html(escape(self._what)), raw=True, display_id=True)
+        return self
+
+    def show(self, text: str) -> None:
+        """Say how far it is."""
+        if self._handle is not None:
+            self._handle.update(_html(f"{escape(self._what)}: {escape(text)}"), raw=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Take it away."""
+        if self._handle is not None:
+            self._handle.update(_html(""), raw=True)
 
 
 def _display() -> Any:
