@@ -27,7 +27,7 @@ Rounds = tuple[float, ...]
 class _Part(BaseModel):
     """Base of what is read from a benchmark: frozen, further keys ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     def row(self) -> dict[str, Any]:
         """Return every field by its name; of a series the median, which is unknown where nothing was measured."""

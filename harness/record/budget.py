@@ -63,7 +63,7 @@ _GERUNDS: Mapping[str, str] = {
 class Line(BaseModel):
     """A call in a line of code, and the share of the fetches during which it ran."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     part: str = Field(description="part of the budget that it belongs to")
     file: str = Field(description="file, as the process knows it")
@@ -79,7 +79,7 @@ class Line(BaseModel):
 class Budget(BaseModel):
     """The budget of a batch, by rounds of the loop; what is not there took no time."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     batch_size: int = Field(gt=0, description="samples a batch")
     workers: int = Field(ge=0, description="worker processes")

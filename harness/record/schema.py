@@ -24,7 +24,8 @@ SEED = 20240229
 class Record(BaseModel):
     """Base of every record: frozen, unknown fields refused, non-finite floats spelled out in JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    # A schema is built where a record of it is first made: most processes make few of the kinds that there are.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
