@@ -109,13 +109,14 @@ def test_items_that_wait_are_given_workers(command: Command) -> None:
 
 
 def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> None:
-    """The line has no order to draw."""
+    """The line has no order to draw; how far workers read ahead is the machine's to say."""
     code, out, _ = command("sets.py:Stream", "--batch-size", "20", "--seconds", "2", "--workers", "2")
     assert code == 0
-    assert out.splitlines()[-2:] == [
-        "from torch.utils.data import DataLoader",
-        "DataLoader(dataset, batch_size=20, num_workers=2, persistent_workers=True)",
-    ]
+    imported, line = out.splitlines()[-2:]
+    assert imported == "from torch.utils.data import DataLoader"
+    assert line.startswith("DataLoader(dataset, batch_size=20, num_workers=2, persistent_workers=True")
+    assert "shuffle" not in line
+    assert "sampler" not in line
 
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
@@ -229,6 +230,29 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
     assert "DataLoader(dataset, batch_size=50, shuffle=True" in out
     _, alive = psutil.wait_procs(seen, timeout=10)
     assert alive == []
+
+
+class Ending:
+    """Is interrupted while it ends, as torch's iterator may be; Python drops what is raised there."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends as at any other, with the best so far."""
+
+    def interrupted(_: Tuning) -> None:
+        Ending()
+        time.sleep(20.0)
+
+    monkeypatch.setattr(Tuning, "close_budget", interrupted)
+    code, out, err = command("sets.py:tensors", "--batch-size", "100", "--seconds", "1", "--workers", "0")
+    assert code == 130, err
+    assert "interrupted: this is the best so far" in out
+    assert "DataLoader(dataset, " in out
 
 
 def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """How a command is told to end: by Ctrl-C or SIGTERM, in a terminal or in the background of a script."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,13 +8,16 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from samples.command import Command
 
 from harness.record import RUNS, RunFolder, Verdict
-from harness.work.interrupt import SIGNALS, Interrupt, interruptible
+from harness.work.interrupt import AGAIN_S, SIGNALS, Interrupt, interruptible
 
 IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]
 """As a script starts a command that it does not wait for, and more: neither signal is to end it."""
@@ -33,6 +37,115 @@ def test_both_signals_interrupt_the_body(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), interruptible() as interrupt:
         signal.raise_signal(number)
     assert interrupt.received is number
+
+
+class Dropping:
+    """Is interrupted while it ends, where Python drops what is raised."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+class Plain:
+    """What can be referred to weakly."""
+
+
+def _in_destructors(number: signal.Signals) -> None:
+    for _ in range(3):
+        Dropping(number)
+
+
+def _in_a_callback(number: signal.Signals) -> None:
+    whole = Plain()
+    _reference = weakref.ref(whole, lambda _: signal.raise_signal(number))
+    del whole
+
+
+def _in_the_collector(number: signal.Signals) -> None:
+    circle = [Dropping(number)]
+    circle.append(circle)  # type: ignore[arg-type]
+    del circle
+    gc.collect()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("lose", [_in_destructors, _in_a_callback, _in_the_collector])
+def test_an_interrupt_that_python_drops_is_raised_again(
+    lose: Callable[[signal.Signals], None], number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Soon, and without a word on what was ignored; no thread and no hook stays."""
+    before = sys.unraisablehook, threading.active_count()
+    with interruptible() as interrupt:
+        lose(number)
+        assert interrupt.is_lost
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(20.0)
+        assert not interrupt.is_lost
+    assert interrupt.received is number
+    assert capfd.readouterr().err == ""
+    _settle(before[1])
+    assert (sys.unraisablehook, threading.active_count()) == before
+
+
+def _settle(threads: int) -> None:
+    until = time.monotonic() + 10.0
+    while threading.active_count() > threads and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
+    """Its exit code says so; one that failed keeps its own, and nothing is raised once it has ended."""
+    with interruptible() as interrupt:
+        Dropping(signal.SIGTERM)
+    time.sleep(2 * AGAIN_S)
+    assert [interrupt.exit_code(code) for code in (None, 0, 1, 2, 130)] == [143, 143, 1, 2, 143]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("check", ("check", "torch:softmax", "--contract", "softmax", "--dtypes", "float32")),
+        ("survey", ("survey", "torch:softmax", "--contract", "softmax", "--dtypes", "float32")),
+        ("experiments", ("bench", "steps", "--run", "it")),
+    ],
+)
+def test_commands_hear_of_it(
+    module: str, words: tuple[str, ...], harness_command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end as at any interrupt."""
+
+    @contextmanager
+    def interrupted() -> Iterator[None]:
+        Dropping(signal.SIGINT)
+        time.sleep(20.0)
+        yield
+
+    monkeypatch.setattr(f"harness.cli.{module}.progress", interrupted)
+    done = harness_command(*words)
+    assert done.returncode == 130, done
+    assert "Traceback" not in done.stderr
+
+
+def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hook that was set hears of it, and of an interrupt that no signal was."""
+    heard: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: heard.append(what.exc_type))
+
+    class Raising:
+        def __init__(self, error: type[BaseException]) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    with interruptible() as interrupt:
+        Raising(ValueError)
+        Raising(KeyboardInterrupt)
+    assert heard == [ValueError, KeyboardInterrupt]
+    assert not interrupt.is_lost
 
 
 @pytest.mark.parametrize(
