@@ -1,6 +1,7 @@
 """Wrong loaders and sound ones against the laws: what is found, what is flagged."""
 
 import gc
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,6 +45,11 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
     return any(known.law in {one.law, str(one.fault)} and known.says in said(one) for one in failing)
 
 
+def _cpu_s() -> float:
+    """CPU seconds of this process and of those that it waited for."""
+    return sum(os.times()[:4])
+
+
 def main(names: Sequence[str]) -> int:
     """Judge the specimens that are named, or all; return the exit code."""
     out = Console(highlight=False, soft_wrap=True)
@@ -59,14 +65,15 @@ def main(names: Sequence[str]) -> int:
         name = name_of(target)
         if names and name not in names:
             continue
-        began = time.perf_counter()
+        began, computed_before = time.perf_counter(), _cpu_s()
         reached = verdicts(target, declares)
-        seconds = time.perf_counter() - began
+        seconds, computed = time.perf_counter() - began, _cpu_s() - computed_before
         failing = [verdict for verdict in reached if verdict.status.fails]
         what = ("found" if is_found(known, reached) else "missed") if known else ("flagged" if failing else "sound")
         counts[what] += 1
         slow += [name] * (seconds > IN_TIME_S)
-        out.print(f"{what:<8} {name} {seconds:.1f} s: {', '.join(dict.fromkeys(one.law for one in failing)) or '-'}")
+        laws = ", ".join(dict.fromkeys(one.law for one in failing)) or "-"
+        out.print(f"{what:<8} {name} {seconds:.1f} s, {computed:.1f} of CPU: {laws}")
         for verdict in failing[:3]:
             out.print(f"         {verdict.law}: {said(verdict)}", markup=False)
     out.print(f"{counts['found']} of {counts['found'] + counts['missed']} wrong loaders found")

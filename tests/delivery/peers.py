@@ -61,6 +61,9 @@ class Peer:
         return find_spec(self.module) is not None
 
 
+VIEWS = {"writing_into_a_batch_changes_nothing": "without shuffling, batches are views"}
+"""What three of them break."""
+
 PEERS = (
     Peer(
         peer_loaders.stateful,
@@ -109,25 +112,19 @@ PEERS = (
         peer_loaders.light,
         "light-dataloader",
         "light_dataloader",
-        {
-            "writing_into_a_batch_changes_nothing": "without shuffling, batches are views",
-        },
+        VIEWS,
     ),
     Peer(
         peer_loaders.light_in_place,
         "light-dataloader",
         "light_dataloader",
-        {
-            "writing_into_a_batch_changes_nothing": "without shuffling, batches are views",
-        },
+        VIEWS,
     ),
     Peer(
         peer_loaders.tensor_loader,
         "tensorloader",
         "tensorloader",
-        {
-            "writing_into_a_batch_changes_nothing": "without shuffling, batches are views",
-        },
+        VIEWS,
     ),
     Peer(peer_loaders.datasets_by_index, "datasets", "datasets"),
     Peer(peer_loaders.datasets_iterable, "datasets", "datasets"),

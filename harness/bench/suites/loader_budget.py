@@ -26,16 +26,6 @@ def budget_size(batch_sizes: Sequence[int]) -> int:
 def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
-    """Run a training loop and return where the time of a batch goes.
-
-    Parameters
-    ----------
-    make
-        Makes the loader.
-    configuration
-        Its settings.
-    step
-        The training step; where absent nothing is done with a batch.
-    """
+    """Run a training loop, or one that only loads, and return where the time of a batch goes."""
     with more_workers_than_cores(), without_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)
