@@ -21,7 +21,7 @@ from harness.timing.looking import PERIOD_S
 
 SAMPLES, BATCH = 48, 6
 SECONDS = 0.35
-KINDS = ("items", "batches", "stream", "sampled batches")
+KINDS = ("items", "batches", "stream", "sampled batches", "holding items")
 TENTH = 0.1
 
 
@@ -30,6 +30,11 @@ def spin(seconds: float) -> None:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         pass
+
+
+def hold(seconds: float) -> None:
+    """Compute for about some seconds in one call that keeps the interpreter: whoever looks is late."""
+    sum(range(int(7e7 * seconds)))
 
 
 def timed(wait: Callable[[float], None], seconds: float) -> float:
@@ -72,6 +77,22 @@ class PlantedBatches(Planted):
         return [self[index] for index in indices]
 
 
+class PlantedHolding(Planted):
+    """A read that is shorter than the time between two looks, before what looks have to wait for."""
+
+    def read(self, index: int) -> float:
+        """Wait for a disk."""
+        return timed(time.sleep, 0.6e-3 + 0 * index)
+
+    def decode(self) -> float:
+        """Compute."""
+        return timed(hold, 2e-3)
+
+    def transform(self) -> float:
+        """As long."""
+        return timed(hold, 2e-3)
+
+
 class PlantedStream(IterableDataset[Any]):
     """The same, one after another, shared out among workers."""
 
@@ -80,6 +101,14 @@ class PlantedStream(IterableDataset[Any]):
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         for index in range(worker, SAMPLES, workers):
             yield samples[index]
+
+
+_SETS: dict[str, type[Dataset[Any]]] = {
+    "items": Planted,
+    "batches": PlantedBatches,
+    "stream": PlantedStream,
+    "holding items": PlantedHolding,
+}
 
 
 class Truth:
@@ -109,7 +138,7 @@ def planted(kind: str, workers: int) -> Callable[[], DataLoader[Any]]:
         data: Dataset[Any] = PlantedRows()
         order = BatchSampler(RandomSampler(Planted()), BATCH, drop_last=False)
         return lambda: DataLoader(data, batch_size=None, sampler=order, **more)
-    data = {"items": Planted, "batches": PlantedBatches, "stream": PlantedStream}[kind]()
+    data = _SETS[kind]()
     return lambda: DataLoader(data, BATCH, **more)
 
 
@@ -152,7 +181,7 @@ def test_what_is_planted_in_a_fetch_is_measured_within_a_tenth(
 ) -> None:
     """A transform of 3 ms beside 1 ms of decoding and 1 ms of reading has its share of the fetches.
 
-    What eight cells say together has the precision to tell a tenth; of the 24 comparisons of single ones, looks at
+    What all cells say together has the precision to tell a tenth; of the 30 comparisons of single ones, looks at
     random moments put one beyond three standard errors every other run.
     """
     for part in (READ, DECODE, TRANSFORM):
