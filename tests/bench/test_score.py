@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from samples.command import Command
 
 from harness.bench.scoring import couples
 from harness.bench.scoring.couples import Couples
-from harness.bench.scoring.scoring import Question, broken_while_timed, with_speed
+from harness.bench.scoring.scoring import Question, broken_while_timed, score, with_speed
 from harness.bench.scoring.timed import Timed, UntimedError
 from harness.contracts import contract_named
+from harness.error import UsageError
 from harness.record import Score, Tier
 from harness.verdict.campaign import Campaign
 from harness.work.limits import Limits
@@ -191,6 +193,24 @@ def test_what_cannot_be_answered_is_one_line(
     assert done.stdout == ""
     assert text in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+class Unasked:
+    """Whoever carries out a campaign of which no law is to be decided."""
+
+    pieces: ClassVar = [{"unreached": {"contract": "softmax"}}]
+
+    def answers(self, *_: object, **__: object) -> Any:
+        """Fail the test."""
+        raise AssertionError
+
+
+@pytest.mark.parametrize("absent", ["reference", "inputs"])
+def test_a_problem_that_is_not_there_is_said_before_any_law_is_decided(files: Path, absent: str) -> None:
+    """However wrong the implementation is; the sentence names the file."""
+    question = replace(asked("kernels.py:naive"), **{absent: "gone.py:Model"})
+    with pytest.raises(UsageError, match=r"gone\.py"):
+        score(question, Unasked())
 
 
 # Timing

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -95,17 +95,27 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
     Raises
     ------
     UsageError
-        If the contract has no inputs to be timed on, or the reference cannot be loaded.
+        If the contract has no inputs to be timed on, or the reference or what returns inputs cannot be loaded; before
+        any law is decided.
     """
+    if not hands.pieces:
+        place = f"`{question.campaign.target}`"
+        raise UsageError(rule="at least one law is checked", value="none that matches", place=place)
+    contract = contract_named(hands.pieces[0]["unreached"]["contract"])
+    with _problem(question, contract) as problem:
+        verdicts = []
+        for verdict in question.campaign.verdicts(hands):
+            verdicts.append(verdict)
+            told(verdict)
+        said = _decided(question, verdicts)
+        return _with_speed(said, question, problem) if said.correct else said
+
+
+def _decided(question: Question, verdicts: list[Verdict]) -> Score:
+    """What the laws say."""
     campaign = question.campaign
-    verdicts = []
-    for verdict in campaign.verdicts(hands):
-        verdicts.append(verdict)
-        told(verdict)
-    if not verdicts:
-        raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{campaign.target}`")
     subject = subject_of(campaign.target)
-    said = Score(
+    return Score(
         candidate=campaign.target,
         source=None if subject is None else subject.source,
         reference=question.reference,
@@ -120,7 +130,6 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
         speed=None,
         reason=None if tier in CORRECT else NOT_CORRECT,
     )
-    return with_speed(said, question) if said.correct else said
 
 
 def _tier(verdicts: list[Verdict]) -> Tier:
@@ -142,18 +151,41 @@ def with_speed(said: Score, question: Question) -> Score:
     question
         What was asked.
     """
-    contract = contract_named(said.contract)
-    timed = partial(Timed, contract=said.contract, limits=question.limits, device=question.device)
+    with _problem(question, contract_named(said.contract)) as problem:
+        return _with_speed(said, question, problem)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What an implementation is timed beside, and on: ``fresh(count)`` returns new inputs for as many calls."""
+
+    contract: Contract
+    reference: Timed
+    fresh: Callable[[int], list[Inputs]]
+
+
+@contextmanager
+def _problem(question: Question, contract: Contract) -> Iterator[_Problem]:
+    """Load the problem, of which nothing is called yet."""
     with (
-        timed(question.reference, call=question.reference_call) as reference,
-        timed(said.candidate, call=question.campaign.call) as candidate,
+        _timed(question, question.reference, contract, question.reference_call) as reference,
         _inputs(question, contract) as fresh,
     ):
+        yield _Problem(contract, reference, fresh)
+
+
+def _timed(question: Question, target: str, contract: Contract, call: str | None) -> Timed:
+    return Timed(target, contract.name, call=call, limits=question.limits, device=question.device)
+
+
+def _with_speed(said: Score, question: Question, problem: _Problem) -> Score:
+    contract = problem.contract
+    with _timed(question, said.candidate, contract, question.campaign.call) as candidate:
         try:
-            found = couples(candidate, reference, fresh, seconds=question.seconds, seed=question.late)
+            found = couples(candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.late)
         except UntimedError as error:
             return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
-        shapes = _shapes(contract, fresh(1)[0])
+        shapes = _shapes(contract, problem.fresh(1)[0])
     if (law := broken_while_timed(question, contract, found)) is not None:
         wrong = ANSWERS_OTHERWISE.format(said.candidate, law)
         update = {"correct": False, "tier": Tier.DEFECT, "findings": (*said.findings, wrong), "reason": NOT_CORRECT}
