@@ -20,9 +20,8 @@ from torch import Tensor
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
 from harness.calling.device import CPU, MisplacedError
-from harness.calling.discovery import ENTRY_POINTS, OBJECTS
+from harness.calling.discovery import OBJECTS
 from harness.calling.importing import single_name
-from harness.calling.own_cases import SHIPPED, own_cases
 from harness.calling.seen import Seen
 from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
 from harness.calling.trace import Recording, Tape, View
@@ -32,7 +31,6 @@ from harness.case import Case
 from harness.error import UsageError
 from harness.record import Fault
 from harness.work.child import Child
-from harness.work.limits import GIBIBYTE, Limits
 from harness.work.plan import InPlaceError
 from harness.work.stand_in import StandIn, declared
 
@@ -49,22 +47,6 @@ _SMALL = 1_024
 """Bytes of the answers that are asked for so often."""
 
 _SENTENCE = 240
-
-
-def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
-    """Return what the process is told to load, without importing it."""
-    from importlib.metadata import entry_points
-
-    place, colon, name = target.partition(":")
-    own = own_cases() if place.split(".")[0] == SHIPPED else None
-    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
-    return {
-        "target": f"{points[0] if points else place}{colon}{name}",
-        "call": call,
-        "own": root if own is None else str(own.parent),
-        "declares": "harness.case",
-        "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
-    }
 
 
 class Elsewhere:

@@ -1,7 +1,7 @@
-"""The program of the process in which somebody's code is called: a few modules of ours, under a name of no meaning.
+"""The program of the process in which somebody's code is called, and what that is told to load.
 
-They import each other relatively, and nothing of the instrument beside: what is loaded there under another name is the
-same source, and no file of it is named.
+It is a few modules of ours, under a name of no meaning. They import each other relatively, and nothing of the
+instrument beside: what is loaded there under another name is the same source, and no file of it is named.
 """
 
 import json
@@ -9,6 +9,11 @@ import secrets
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from harness.calling.discovery import ENTRY_POINTS
+from harness.calling.own_cases import SHIPPED, own_cases
+from harness.work.limits import GIBIBYTE, Limits
 
 MODULES = (
     "error",
@@ -61,6 +66,22 @@ def program() -> bytes:
     """Return the text of the program, under a name that is drawn anew."""
     name = f"m{secrets.token_hex(6)}"
     return _LOADER.replace("NAME", repr(name)).replace("SOURCES", repr(_sources())).encode()
+
+
+def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
+    """Return what the process is told to load, without importing it."""
+    from importlib.metadata import entry_points
+
+    place, colon, name = target.partition(":")
+    own = own_cases() if place.split(".")[0] == SHIPPED else None
+    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
+    return {
+        "target": f"{points[0] if points else place}{colon}{name}",
+        "call": call,
+        "own": root if own is None else str(own.parent),
+        "declares": "harness.case",
+        "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
+    }
 
 
 @cache

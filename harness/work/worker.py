@@ -117,7 +117,8 @@ class _Apart:
 
     def __init__(self, plan: Plan, limits: Limits, second: Second | None) -> None:
         from harness.work.child import Child
-        from harness.work.elsewhere import Elsewhere, setup
+        from harness.work.elsewhere import Elsewhere
+        from harness.work.program import setup
 
         self._limits = limits
         loaded = setup(plan.target, getattr(plan, "call", None), limits, getattr(plan, "root", None))

@@ -26,10 +26,10 @@ from harness.calling.trace import View
 from harness.calling.trace.elsewhere import UnfitTapeError, read_special, read_tape, within
 from harness.error import UsageError
 from harness.work.child import Child
-from harness.work.elsewhere import Elsewhere, setup
+from harness.work.elsewhere import Elsewhere
 from harness.work.fork_server import STARTER
 from harness.work.limits import Limits
-from harness.work.program import MODULES, program
+from harness.work.program import MODULES, program, setup
 
 CODE = """
 import os

@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from harness.case import Case
 from harness.work.child import Child, LostError
-from harness.work.elsewhere import Elsewhere, setup
+from harness.work.elsewhere import Elsewhere
 from harness.work.limits import Limits
+from harness.work.program import setup
 
 Inputs = Sequence[Any]
 """The arguments of one call."""
