@@ -31,6 +31,9 @@ SAID = {
 }
 """What is said of some."""
 
+FORKING = {"daemonises", "starts_a_helper"}
+"""Those that start processes, which a busy machine may take longer over than a call has with the others."""
+
 FEW = {"dtypes": ["float32"], "examples": 3, "late": 7}
 LIMITS = Limits(call_s=1.0, first_call_s=5.0, memory_gib=1.0, law_s=5.0)
 
@@ -55,6 +58,12 @@ def found(left: set[str]) -> dict[str, list[Verdict]]:
             laws = ["calls_agree", "any_mode"] if name == "right_without_gradients" else ["calls_agree"]
             for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
                 verdicts[f"sign.{name}"].append(verdict)
+        patient = replace(LIMITS, call_s=20.0, first_call_s=20.0, law_s=60.0)
+        for name in sorted(FORKING):
+            (verdict,) = Campaign(f"hostile.cunning.system:{name}", "softmax", laws=["value"], **FEW).run(
+                limits=patient
+            )
+            verdicts[f"system.{name}"] = [verdict]
         of_gradients = Campaign("hostile.cunning.backward", laws=["gradient", "calls_agree"], **FEW)
         for verdict in of_gradients.run(processes=2, limits=replace(LIMITS, law_s=60.0)):
             verdicts.setdefault(verdict.case, []).append(verdict)

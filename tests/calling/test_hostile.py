@@ -119,7 +119,10 @@ def deadly(path: pytest.MonkeyPatch) -> dict[str, list[Verdict]]:
     started = time.monotonic()
     found = by_case(campaign, Limits(call_s=2.0, first_call_s=2.0, memory_gib=0.25, law_s=6.0))
     assert time.monotonic() - started < 120.0
-    return found
+    # A busy machine may take longer over a fork than a call has with the others.
+    patient = Limits(call_s=20.0, first_call_s=20.0, memory_gib=0.25, law_s=60.0)
+    forks = Campaign("hostile.deadly:forks", "softmax", laws=["gradient"], dtypes=["float32"])
+    return {**found, **by_case(forks, patient)}
 
 
 @pytest.fixture(scope="module")
