@@ -1,0 +1,206 @@
+"""What it costs that code is called in one process and judged in another.
+
+``python tests/experiments/separation.py check`` checks three implementations with ``harness check``, in turns as it is
+and with a worker that calls and judges in one process, and prints CPU time and wall time of each and the medians of the
+ratios of a turn. ``... screen`` counts the softmax rows in float32 that are screened a second, over the line and beside
+the code: one batch that is there already against the law on the value, as ``harness bench screening`` times it.
+
+CPU time is that of all processes, also of those that are killed and of those that nobody waits for.
+"""
+
+import argparse
+import ctypes
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import judged
+import psutil
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.contracts import contract_named
+from harness.floats.format import format_of
+from harness.laws.law import Law
+from harness.laws.subject import Subject
+from harness.verdict.campaign import Campaign
+from harness.work.child import Child
+from harness.work.elsewhere import Elsewhere
+from harness.work.limits import Limits
+from harness.work.program import setup
+
+HERE = Path(__file__).parent
+CHECKED = {
+    "softmax": ("float64", "float32", "bfloat16", "float16"),
+    "layer_norm": ("float64", "float32", "bfloat16", "float16"),
+    "cross_entropy": ("float32",),
+}
+"""What is checked, in which dtypes."""
+
+MOST = 1.5
+"""How many times as much it may cost."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class Beside(Campaign):
+    """A campaign whose workers call the code where they judge it: never often, and never late."""
+
+    apart: ClassVar[bool] = False
+
+
+def check_beside() -> None:
+    """Be ``harness check`` with the judge beside the code."""
+    import harness.verdict.campaign
+    from harness.cli import main
+
+    harness.verdict.campaign.Campaign = Beside  # type: ignore[misc]
+    sys.exit(main())
+
+
+WAYS = {
+    "apart": "import sys; from harness.cli import main; sys.exit(main())",
+    "beside": "import separation; separation.check_beside()",
+}
+
+
+def spent(way: str, name: str) -> tuple[float, float, str]:
+    """CPU seconds and seconds of one check, in a process of its own which adds up what came of it, and its verdict."""
+    command = [sys.executable, __file__, "one", way, name]
+    cpu, wall, verdict = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(maxsplit=2)
+    return float(cpu), float(wall), verdict
+
+
+def one(way: str, name: str) -> None:
+    """Check once, and print what that took."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    words = ["check", f"{HERE / 'judged.py'}:{name}", "--seed", "7", "--dtypes", ",".join(CHECKED[name])]
+    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", WAYS[way], *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        seconds = time.perf_counter() - began
+        # What lost its parent has become a child of this process.
+        try:
+            while True:
+                os.waitpid(-1, 0)
+        except ChildProcessError:
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    verdicts = [line for line in done.stdout.splitlines() if line.startswith("verdict: ")]
+    if not verdicts:
+        sys.exit(done.stdout + done.stderr)
+    print(used.ru_utime + used.ru_stime, seconds, verdicts[-1])
+
+
+def check(rounds: int, names: list[str]) -> bool:
+    """Check in turns and say what came of it; whether the limit was kept."""
+    kept = True
+    for name in names:
+        taken: dict[str, list[tuple[float, float, str]]] = {way: [] for way in WAYS}
+        for turn in range(rounds):
+            for way in list(WAYS)[:: 1 if turn % 2 else -1]:
+                taken[way].append(spent(way, name))
+        verdicts = {verdict for each in taken.values() for _, _, verdict in each}
+        if len(verdicts) > 1:
+            sys.exit(f"{name} is judged otherwise where it is called: {verdicts}")
+        pairs = list(zip(taken["apart"], taken["beside"], strict=True))
+        cpu_ratio = statistics.median(apart[0] / beside[0] for apart, beside in pairs)
+        wall_ratio = statistics.median(apart[1] / beside[1] for apart, beside in pairs)
+        print(f"{name:14} {verdicts.pop()}")
+        for way, each in taken.items():
+            print(f"{name:14} {way:7} CPU-s {' '.join(f'{one[0]:.1f}' for one in each)}", end="")
+            print(f"   wall s {' '.join(f'{one[1]:.1f}' for one in each)}")
+        print(f"{name:14} ratio   CPU {cpu_ratio:.2f}, wall {wall_ratio:.2f} (at most {MOST})", flush=True)
+        kept &= cpu_ratio <= MOST
+    return kept
+
+
+ROWS, CLASSES = 4096, 10
+"""Rows of the batch that is screened, and logits of a row."""
+
+FEWEST = 300_000
+"""Rows that are to be screened in a second."""
+
+
+def screened(subject: Subject, law: Law, logits: Tensor, child: Child | None, seconds: float) -> tuple[float, float]:
+    """Rows in a second of the processors, and in a second; the median of ten parts of some seconds."""
+    rates = []
+    for _ in range(10):
+        rows, began, spent_s = 0, time.perf_counter(), _processor_s(child)
+        while time.perf_counter() - began < seconds / 10.0:
+            if subject.measure(law, {"logits": logits}).broken:
+                sys.exit("the law is broken")
+            rows += ROWS
+        rates.append((rows / (_processor_s(child) - spent_s), rows / (time.perf_counter() - began)))
+    return statistics.median(cpu for cpu, _ in rates), statistics.median(wall for _, wall in rates)
+
+
+def _processor_s(child: Child | None) -> float:
+    """Seconds of the processor that this process and its children have taken."""
+    below = psutil.Process().children(recursive=True) if child is not None else []
+    return time.process_time() + sum(one.cpu_times().user + one.cpu_times().system for one in below)
+
+
+def screen(seconds: float) -> bool:
+    """Screen, and say how fast; whether that is enough, on a processor of its own."""
+    torch.set_num_threads(1)
+    contract = contract_named("softmax")
+    (law,) = (law for law in contract.laws if law.name == "value")
+    logits = 80.0 * (2.0 * torch.rand(ROWS, CLASSES, generator=torch.Generator().manual_seed(0)) - 1.0)
+    limits = Limits()
+    target = f"{HERE / 'judged.py'}:softmax"
+    child = Child(limits, setup(target, None, limits))
+    try:
+        (apart,) = Elsewhere(child).cases(target, "softmax", {})
+        child.begin(60.0, 60.0, 60.0 + seconds)
+        here = Case(judged.softmax, "softmax", name="softmax")
+        rates = {}
+        for way, case in (("beside", here), ("apart", apart)):
+            subject = Subject(case, contract, format_of("float32"))
+            rates[way] = screened(subject, law, logits, child if case is apart else None, seconds)
+            cpu, wall = rates[way]
+            print(f"{way:7} {cpu:11,.0f} rows a second of the processors, {wall:11,.0f} a second", flush=True)
+    finally:
+        child.close()
+    return rates["apart"][0] >= FEWEST
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    actions = parser.add_subparsers(dest="action", required=True)
+    checking = actions.add_parser("check")
+    checking.add_argument("names", nargs="*", default=list(CHECKED), help="of what is checked")
+    checking.add_argument("--rounds", type=int, default=3)
+    single = actions.add_parser("one")
+    single.add_argument("way", choices=WAYS)
+    single.add_argument("name", choices=CHECKED)
+    screening = actions.add_parser("screen")
+    screening.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    if given.action == "one":
+        one(given.way, given.name)
+    elif given.action == "check":
+        sys.exit(not check(given.rounds, given.names))
+    else:
+        sys.exit(not screen(given.seconds))
+
+
+if __name__ == "__main__":
+    main()
