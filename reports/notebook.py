@@ -121,12 +121,16 @@ def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str)
     names = [name for name, *_ in rates]
 
     def draw(axes: Axes) -> None:
-        axes.set_xlim(0.0, 1.45 * max(point for _, point, _, _ in rates))
+        axes.set_xlim(0.0, 1.3 * max(point for _, point, _, _ in rates))
         for at, (name, point, low, high) in enumerate(rates):
             axes.barh(at, point, height=0.6, color=PENS["scratch" if name == choice else "concise"].color)
             if math.isfinite(high):
                 axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
-            axes.text(max(point, min(high, 1.2 * point)), at, f"  {point:,.0f}", va="center", color=INK)
+            # At the edge, where no interval runs through it.
+            axes.annotate(
+                f"{point:,.0f}", (1.0, at), xycoords=("axes fraction", "data"), xytext=(6, 0),
+                textcoords="offset points", va="center", color=INK,
+            )  # fmt: skip
         axes.set_yticks(range(len(names)), [shortened(name, most=30) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
         axes.grid(visible=False, axis="y")

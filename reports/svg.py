@@ -97,6 +97,8 @@ def drawn(
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        # Names that are longer than the drawing leave no room for it: it is drawn as it comes.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         figure = Figure(figsize=(width_in, height_in), dpi=72)
         canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
         draw(figure.add_subplot())

@@ -11,6 +11,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from reports.number import tick
 from reports.text import shortened
 
+SMALLEST, LARGEST = 1e-300, 1e300
+"""Beyond these a scale has no room for the next power of ten."""
+
 MOST_TICKS = 6
 """More ticks than these, and a coarser set is taken."""
 
@@ -35,7 +38,8 @@ def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], 
         Formats a tick, with its unit.
     """
     seen = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
-    low, high = min(seen) / 1.25, max(seen) * 1.25
+    low, high = max(min(seen) / 1.25, SMALLEST), min(max(seen) * 1.25, LARGEST)
+    low, high = min(low, LARGEST / 10.0), max(high, SMALLEST * 10.0)
     if axis is axis.axes.xaxis:
         axis.axes.set(xscale="log", xlim=(low, high))
     else:

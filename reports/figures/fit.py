@@ -15,6 +15,9 @@ from reports.text import count
 SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
 BIAS = "b"
 
+FAR = 1e100
+"""No axis reaches so far; what is no number is no nearer."""
+
 
 def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
     """Return a panel for each input of the model that was trained first; ``None`` where its parameters are not known.
@@ -40,8 +43,12 @@ def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
     return None
 
 
-def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure:
+def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | None:
     *weights, bias = parameters
+    rows = [row for row in zip(data.inputs, data.targets, strict=True) if _is_drawn((*row[0], row[1], *parameters))]
+    if not rows:
+        return None
+    data = data.model_copy(update={"inputs": tuple(x for x, _ in rows), "targets": tuple(y for _, y in rows)})
     panels = [_panel(data, weights, bias, at) for at in range(len(weights))]
     errors = [target - bias - _dot(weights, row) for row, target in zip(data.inputs, data.targets, strict=True)]
     spread = (sum(error * error for error in errors) / len(errors)) ** 0.5
@@ -71,6 +78,11 @@ def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Pan
 
     svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
     return Panel(title, svg)
+
+
+def _is_drawn(numbers: Sequence[float]) -> bool:
+    """Whether a sample and a line have a place on an axis."""
+    return all(abs(number) < FAR for number in numbers)
 
 
 def _dot(weights: Sequence[float], row: Sequence[float]) -> float:

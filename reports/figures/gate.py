@@ -1,5 +1,6 @@
 """What the time gate's verdicts rest on: slowdowns with their bounds, and the slices they were computed from."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -85,7 +86,11 @@ def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str])
         middle, low, high = (
             [100.0 * (getattr(comparison, name) - 1.0) for comparison in own] for name in ("ratio", "low", "high")
         )
-        bars = [[m - b for m, b in zip(middle, low, strict=True)], [b - m for m, b in zip(middle, high, strict=True)]]
+        # Bounds that a record has on the wrong side of its ratio have no length.
+        bars = [
+            [max(m - b, 0.0) for m, b in zip(middle, low, strict=True)],
+            [max(b - m, 0.0) for m, b in zip(middle, high, strict=True)],
+        ]
         places = [cases.index(comparison.case) + shift for comparison in own]
         axes.errorbar(
             middle, places, xerr=bars, fmt=look.marker, color=look.color, label=look.label, markersize=3.6, capsize=2.0
@@ -103,7 +108,7 @@ def _two_lines(case: str) -> str:
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:
     """Draw the slices of one case over time; those of the control, which are of another length, are left out."""
     alike = [process for process in slices if process.iterations == slices[0].iterations]
-    fastest = min(min(process.minima_s) for process in alike if process.arm == "base")
+    fastest = min(min(process.minima_s) for process in alike if process.arm == "base") or math.nan
     looks = {"base": Look("base", MUTED, "x")} | LOOKS
     for arm, look in looks.items():
         points = [

@@ -12,6 +12,7 @@ from harness.record import Passage, Station
 from reports.figure import Figure
 from reports.figures.axis import labelled
 from reports.figures.panel import wide_and_narrow
+from reports.figures.passage import FAR
 from reports.number import plain
 from reports.style import LINE, MUTED, PENS
 from reports.svg import told
@@ -33,7 +34,7 @@ def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
     for passage in _preferred(passages):
         for at, station in enumerate(passage.stations):
             entry = next(filter(lambda own: _is_log_of_zero(station, own), range(len(station.actual))), None)
-            if entry is not None and at > 0:
+            if entry is not None and at > 0 and _has_scales(passage, entry):
                 return _meets_zero(passage, at, entry)
     return None
 
@@ -44,7 +45,7 @@ def flat(passages: Sequence[Passage]) -> Figure | None:
         stations = passage.stations
         for entry in range(min(len(station.actual) for station in stations)):
             at = _flat_from(stations, entry)
-            if at is not None:
+            if at is not None and _has_scales(passage, entry):
                 return _stays(passage, at, entry)
     return None
 
@@ -53,6 +54,13 @@ def _preferred(passages: Sequence[Passage]) -> list[Passage]:
     """Passages in the usual dtype first."""
     known = [passage for passage in passages if len(passage.stations) > FEWEST and passage.dtype in DTYPES]
     return sorted(known, key=lambda passage: DTYPES.index(passage.dtype))
+
+
+def _has_scales(passage: Passage, entry: int) -> bool:
+    """Whether the exact answers, and the calls, lie where they can be drawn."""
+    exact = [_expected(station, entry) for station in passage.stations]
+    ts = [station.t for station in passage.stations]
+    return all(abs(value) < FAR for value in (*exact, *ts)) and max(ts) > min(ts)
 
 
 def _is_log_of_zero(station: Station, entry: int) -> bool:

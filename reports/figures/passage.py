@@ -26,6 +26,9 @@ _STYLES = ("scratch", "concise", "foreign")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _DIGITS = 8
 
+FAR = 1e300
+"""No ray that is drawn reaches so far; what is no number is no nearer."""
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -109,7 +112,7 @@ class View:
     def range(self) -> tuple[float, float]:
         """The smallest and the largest of the exact answers, which the drawing shows."""
         exact = [station.expected[0] for station in self.passage.stations]
-        finite = [value for value in exact if math.isfinite(value)] or [0.0]
+        finite = [value for value in exact if abs(value) < FAR] or [0.0]
         low, high = min(0.0, *finite), max(finite)
         return low, high if high > low else low + 1.0
 
@@ -213,7 +216,8 @@ def _as_json(view: View) -> str:
 
 
 def _is_whole(passage: Passage) -> bool:
-    return len(passage.stations) > 1 and all(station.expected for station in passage.stations)
+    ts = [station.t for station in passage.stations]
+    return len(ts) > 1 and all(abs(t) < FAR for t in ts) and all(station.expected for station in passage.stations)
 
 
 def _interest(passages: Sequence[Passage]) -> Any:
@@ -293,7 +297,7 @@ def _scale(station: Station) -> float:
 
 
 def _share(value: float, scale: float) -> int:
-    return 100 if not math.isfinite(value) else round(100.0 * abs(value) / scale)
+    return 100 if not math.isfinite(value) else round(100.0 * min(abs(value) / scale, 1.0))
 
 
 def _text(value: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import samples.benchmarks
 import samples.run
+from samples.attacked import attacked_run
 
 from harness.record import Status, Verdict
 from reports.page import write_report
@@ -274,3 +275,32 @@ def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Pa
     view.mouse.move(2, 2)
     assert not told.is_visible()
     view.close()
+
+
+FOREIGN = "document.querySelectorAll('img[src=x], [onerror], [onmouseover], .layout b').length"
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tmp_path: Path) -> None:
+    """Texts that are markup and longer than a line, and numbers at the ends of their range, in every kind of record."""
+    page = write_report(attacked_run(tmp_path))[0]
+    view = browser.new_page(viewport={"width": 390, "height": 900})
+    said: list[str] = []
+    view.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    view.on("pageerror", lambda error: said.append(str(error)))
+    view.on("console", lambda message: said.append(message.text))
+    for width in (390, 1280):
+        view.set_viewport_size({"width": width, "height": 900})
+        for layer in ("#top", "#everything"):
+            view.goto(f"{page.as_uri()}{layer}")
+            view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+            assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert view.evaluate(FOREIGN) == 0
+            assert view.evaluate("document.querySelectorAll('script').length") == len(OWN_SCRIPTS)
+    assert "onerror=alert(1)" in view.content()
+    assert said == []
+    view.close()
+
+
+OWN_SCRIPTS = ("the data of the figure that moves", "the page's own")
+"""The elements of that name which a page has."""

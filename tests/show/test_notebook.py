@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import samples.audit
 import samples.run
 import samples.survey
+import torch
 
 import harness
 from harness.error import UsageError
-from harness.record import Status
+from harness.record import Status, audit_html
 from harness.show.notebook import Verdicts
 from harness.surveyor.discovery import Discoveries
 from harness.work import progress
@@ -105,3 +107,65 @@ def test_progress_is_shown_in_a_notebook_and_taken_away(monkeypatch: pytest.Monk
     assert "checking &lt;b&gt;" in shown[0]
     assert "1 of 2" in shown[1]
     assert shown[-1] == ""
+
+
+class Items:
+    """A data set of numbers."""
+
+    def __len__(self) -> int:
+        """Few."""
+        return 64
+
+    def __getitem__(self, index: int) -> int:
+        """Itself."""
+        return index
+
+
+def test_a_tuning_is_a_card_with_the_line_to_paste_and_a_figure() -> None:
+    """A bar for each configuration, and why; the choice makes the loader."""
+    items = Items()
+    found = harness.tune(items, batch_size=16, workers=(0,), seconds=0.4)
+    card = found._repr_html_()
+    assert "DataLoader(dataset, batch_size=16, shuffle=True)" in card
+    assert card.count("<svg ") == 1
+    assert len(found.rates) == 1
+    assert f"{found.choice}: " in str(found)
+    assert found.plot().svg in card
+    assert sorted(int(item) for batch in found.choice.load(items) for item in batch) == [*range(64)]
+
+
+def test_a_data_set_that_does_not_deliver_is_one_sentence() -> None:
+    """As in the terminal."""
+
+    class Broken(Items):
+        def __getitem__(self, index: int) -> int:
+            raise OSError("no such picture")
+
+    with pytest.raises(UsageError, match="a data set delivers its samples"):
+        harness.tune(Broken(), batch_size=16, workers=(0,), seconds=0.4)
+
+
+def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
+    """Its edge says whether something was found."""
+    with harness.audit() as found:
+        logits = torch.full((2, 3), 30.0, requires_grad=True)
+        logits.exp().sum().log().backward()
+    drawing = found.plot()
+    assert drawing is not None
+    assert found._repr_html_().endswith(drawing.svg)
+    assert "exp" in drawing.svg
+    healthy = samples.audit.audit().model_copy(update={"findings": ()})
+    assert "border-left:5px solid #1a7f37" in audit_html(healthy)
+    assert "border-left:5px solid #b3261e" in audit_html(samples.audit.audit("train.step", samples.audit.finding()))
+
+
+def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escaped; without a notebook it is silent."""
+    with progress.Sign("tuning") as sign:
+        sign.show("nobody sees it")
+    shown: list[str] = []
+    handle = SimpleNamespace(update=lambda data, **_: shown.append(data["text/html"]))
+    monkeypatch.setattr(progress, "_display", lambda: lambda *_, **__: handle)
+    with progress.Sign("tuning") as sign:
+        sign.show("best <b>")
+    assert shown == ["tuning: best &lt;b&gt;", ""]
