@@ -14,7 +14,7 @@ from reports.figures.axis import labelled
 from reports.figures.panel import wide_and_narrow
 from reports.figures.passage import FAR
 from reports.number import plain
-from reports.style import LINE, MUTED, PENS
+from reports.style import INK, LINE, MUTED, PENS
 from reports.svg import told
 
 FEWEST = 4
@@ -143,7 +143,7 @@ def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
         axes.set_xlim(calls[0][0], calls[-1][0])
         ends = [(exact[-1], EXACT, MUTED), (finite[-1][1], ANSWER, blue)] if finite else [(exact[-1], EXACT, MUTED)]
         ends += (
-            [(edges[-1], "inf" if lost[-1][1] == math.inf else "-inf" if lost[-1][1] < 0 else "nan", RED)]
+            [(edges[-1], "inf" if lost[-1][1] == math.inf else "-inf" if lost[-1][1] < 0 else "nan", INK)]
             if lost
             else []
         )

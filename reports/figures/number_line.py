@@ -122,7 +122,7 @@ def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
         told(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
         if line.ends_at is not None and line.largest <= EDGE:
             axes.plot([high], [at], "x", color=OVERFLOW, markersize=8, markeredgewidth=2)
-            axes.text(high, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=OVERFLOW, ha="center", va="top")
+            axes.text(high + 4, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=INK, ha="right", va="top")
     if book is not None:
         x = math.log10(book)
         axes.axvline(x, color=INK, linewidth=1.0, linestyle=":")
