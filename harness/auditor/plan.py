@@ -30,6 +30,9 @@ class AuditPlan:
         As :class:`harness.auditor.audit.audit` takes it.
     steps
         How often the step is called; each call is an audit of its own.
+    sample
+        Every how many steps one is audited in full, the first being one; those between look for events alone. Where
+        absent all are alike.
     what_if
         As if in which format float32 is computed.
     """
@@ -37,6 +40,7 @@ class AuditPlan:
     target: str
     mode: Literal["full", "events"] = "full"
     steps: int = 1
+    sample: int | None = None
     what_if: WhatIf | None = None
 
     pays_from: ClassVar[int] = 1
@@ -107,7 +111,8 @@ class AuditPieces:
 
         raised = None
         plan = self._plan
-        with audit(mode=plan.mode, name=plan.name, what_if=plan.what_if) as found:
+        is_between = plan.sample is not None and index % plan.sample != 0
+        with audit(mode="events" if is_between else plan.mode, name=plan.name, what_if=plan.what_if) as found:
             try:
                 found.returned(Trust().call(self._step))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before

@@ -29,6 +29,8 @@ Examples:
   five steps, of which only what is not finite, rules and headroom
   are looked at
     harness audit train.py:step --events --steps 5
+  a hundred steps, each tenth of them in full
+    harness audit train.py:step --steps 100 --sample 10
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
   what would go wrong in bfloat16, and under autocast to float16
@@ -55,6 +57,9 @@ def audit(
         bool, Option("--events", help="Look only for what is not finite, at rules and headroom: three times as quick.")
     ] = False,
     steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
+    sample: Annotated[
+        int | None, Option(min=1, help="Audit in full each so-manyth of the steps, and the others as with --events.")
+    ] = None,
     what_if: Annotated[
         list[str] | None,
         Option(help="Say as well what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16."),
@@ -75,25 +80,32 @@ def audit(
     """Follow a training step operation by operation, and name the lines at which it goes numerically wrong."""
     from harness.auditor.plan import AuditPlan
 
-    plans = [AuditPlan(target, _mode(events=events), steps, name) for name in (None, *_formats(what_if or []))]
+    if events and sample is not None:
+        remedy = "leave out `--events`: between the steps that are sampled it holds"
+        raise UsageError(rule="`--sample` audits steps in full", value="`--events` beside it", remedy=remedy)
+    of_each = (None, *_formats(what_if or []))
+    plans = [AuditPlan(target, _mode(events=events), steps, sample, as_if) for as_if in of_each]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
     stopped: list[str] = []
+    would_stop: list[str] = []
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, progress() as bar:
-            opened.plan(plans[0], len(plans) * steps, "step")
+            opened.plan(plans[0], steps, "step")
             task = bar.add_task("auditing", total=len(plans) * steps)
-            for called in _audited(plans, means, stopped):
+            for called in _audited(plans, means, stopped, would_stop):
                 found = called.model_copy(update={"expected": expected})
                 audits.append(found)
                 opened.keep(found)
-                opened.done += 1
+                opened.done += found.what_if is None
                 bar.update(task, advance=1)
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
     _show(audits, written, shown=_Shown(verbose=verbose, quiet=quiet), early=ending.early)
+    for line in would_stop:
+        say(line)
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
@@ -136,13 +148,19 @@ def _formats(names: list[str]) -> "list[WhatIf]":
     return cast("list[WhatIf]", list(dict.fromkeys(names)))
 
 
-def _audited(plans: "list[AuditPlan]", means: Means, stopped: list[str]) -> "Iterator[Audit]":
-    """Yield what each call came to; what ended one is the last that is said."""
+def _audited(plans: "list[AuditPlan]", means: Means, stopped: list[str], would_stop: list[str]) -> "Iterator[Audit]":
+    """Yield what each call came to; what ended the step, or would, is the last that is said."""
+    from harness.record.audit import in_format
+
     for planned in plans:
+        ended: list[str] = []
         # Each is a process of its own: what one call has done to the weights is not what the next begins from.
         with means.hands(planned) as hands:
-            yield from _called(planned, hands, stopped)
-        if stopped:
+            yield from _called(planned, hands, ended)
+        if planned.what_if is not None:
+            would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in ended]
+        elif ended:
+            stopped += ended
             return
 
 

@@ -64,6 +64,13 @@ def trains():
     torch.optim.SGD(model.parameters(), 1e-5).step()
 
 
+def refuses():
+    loss = (1e4 * model(X)).square().sum()
+    if not loss.isfinite():
+        raise ValueError("not finite")
+    loss.backward()
+
+
 def computes_nothing():
     (X * 2).sum()
 
@@ -135,6 +142,18 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
 
 
 @pytest.mark.usefixtures("train")
+def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None:
+    """The first and each second after it; the others look for events, and have headroom."""
+    words = ("--steps", "4", "--sample", "2", "--json", "a.json")
+    assert harness_command("audit", "train.py:sound", "--no-isolate", *words).returncode == 0
+    audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
+    assert [audit["mode"] for audit in audits] == ["full", "events", "full", "events"]
+    assert [audit["loss_error"] is None for audit in audits] == [False, True, False, True]
+    refused = harness_command("audit", "train.py:sound", "--events", "--sample", "2")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.usefixtures("train")
 def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
     """In the terminal and as JSON; a test report is of what is."""
     words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")
@@ -151,6 +170,9 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
     assert [audit["what_if"] for audit in audits] == [None, "bfloat16", "autocast-float16"]
     assert [suite.name for suite in JUnitXml.fromfile("a.xml")] == ["train.trains"]
+    refuses = harness_command("audit", "train.py:refuses", "--no-isolate", "--what-if", "float16")
+    assert refuses.returncode == 0
+    assert refuses.stdout.splitlines()[-1].startswith("train.refuses as if in float16 raises ValueError: not finite")
     refused = harness_command("audit", "train.py:trains", "--what-if", "float61")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert "got `float61`; did you mean `float16`" in refused.stderr
