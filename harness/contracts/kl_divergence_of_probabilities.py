@@ -7,6 +7,13 @@ The bound is that of the divergence from logarithms, with a second logarithm tha
 ratio :math:`p / q` is taken first, its rounding, which is :math:`u` absolutely under the logarithm. With
 :math:`t_j = \ln p_j - \ln q_j` it is :math:`u \sum_j p_j (3 |\ln p_j| + 3 |\ln q_j| + 2 |t_j| + 1) + (k - 1) u_a
 \sum_j p_j |t_j| + u |D|`, and three smallest subnormals a class for the products that underflow.
+
+A case may declare that it divides both by their sums, :math:`P` and :math:`Q`, first: the divergence is that of
+:math:`p / P` and :math:`q / Q`, whose entries err by :math:`r = (k - 1) u_a + 2 u` relatively, and the value by
+:math:`r \sum_j p_j (|t_j| + 2)` more. Its gradients lose their part along the distribution: that in :math:`p` is
+:math:`v (t_j - D) / P`, that in :math:`q` is :math:`v (1 - p_j / q_j) / Q`, with :math:`p, q, t` after the division.
+What either is before that part is taken off errs as without, and by :math:`2 r` of it; the sums add
+:math:`(k + 4) u` of the mean magnitude.
 """
 
 from typing import Any
@@ -20,7 +27,8 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import distributions, rounded_softmax, with_sum_one
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
-from harness.contracts.building_blocks.usual_laws import Exact, within
+from harness.contracts.building_blocks.moments import compare_within
+from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
@@ -44,8 +52,21 @@ SOURCE = "definition; the bound is derived in the module"
 # Oracles
 
 
-def _value_screen(_: dd.Elementary, p: Array, q: Array) -> DoubleDouble:
-    """Terms to all the digits there are, since they cancel."""
+def _over_its_sum(x: Array) -> DoubleDouble:
+    """A distribution divided by its sum, which has more digits than its format."""
+    return dd.lift(x) / dd.total(dd.lift(x), keepdims=True)
+
+
+def _value_screen(_: dd.Elementary, p: Array, q: Array, normalised: str = "no") -> DoubleDouble:
+    """Terms to all the digits there are, since they cancel; of sums ``P`` and ``Q``, ``D / P - ln P + ln Q``."""
+    plain = _divergence(p, q)
+    if normalised == "no":
+        return plain
+    of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.lift(q))
+    return plain / of_p - dd.DOUBLE.log(of_p) + dd.DOUBLE.log(of_q)
+
+
+def _divergence(p: Array, q: Array) -> DoubleDouble:
     counted, impossible = (p != 0.0) & (q != 0.0), (p > 0.0) & (q == 0.0)
     of_p, of_q = (dd.DOUBLE.log(dd.lift(np.where(counted, x, 1.0))) for x in (p, q))
     finite = dd.total((of_p - of_q) * np.where(counted, p, 0.0))
@@ -53,7 +74,9 @@ def _value_screen(_: dd.Elementary, p: Array, q: Array) -> DoubleDouble:
     return DoubleDouble(np.where(infinite, np.inf, finite.hi), np.where(infinite, 0.0, finite.lo))
 
 
-def _value_exact(p: Any, q: Any) -> Any:
+def _value_exact(p: Any, q: Any, normalised: str = "no") -> Any:
+    if normalised == "yes":
+        p, q = p / p.sum(-1, keepdims=True), q / q.sum(-1, keepdims=True)
     nothing, impossible = np.asarray(p == 0, dtype=bool), np.asarray((p > 0) & (q == 0), dtype=bool)
     chosen, given = p.copy(), q.copy()
     chosen[nothing], given[nothing | impossible] = arb(1), arb(1)
@@ -62,23 +85,50 @@ def _value_exact(p: Any, q: Any) -> Any:
     return terms.sum(-1)
 
 
-def _in_p_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array) -> DoubleDouble:
-    return (dd.DOUBLE.log(dd.lift(p)) - dd.DOUBLE.log(dd.lift(q)) + 1.0) * cotangent[..., None]
+def _in_p_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array, normalised: str = "no") -> DoubleDouble:
+    difference = dd.DOUBLE.log(dd.lift(p)) - dd.DOUBLE.log(dd.lift(q))
+    if normalised == "no":
+        return (difference + 1.0) * cotangent[..., None]
+    total = dd.total(dd.lift(p), keepdims=True)
+    return (difference - dd.total(difference * _over_its_sum(p), keepdims=True)) * cotangent[..., None] / total
 
 
-def _in_q_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array) -> DoubleDouble:
-    return -(dd.two_product(p, cotangent[..., None]) / q)
+def _in_q_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array, normalised: str = "no") -> DoubleDouble:
+    if normalised == "no":
+        return -(dd.two_product(p, cotangent[..., None]) / q)
+    ratio = _over_its_sum(p) / _over_its_sum(q)
+    return (1.0 - ratio) * cotangent[..., None] / dd.total(dd.lift(q), keepdims=True)
+
+
+def _in_p_exact(p: Any, q: Any, cotangent: Any, normalised: str = "no") -> Any:
+    difference = log(p) - log(q)
+    if normalised == "no":
+        return (difference + arb(1)) * cotangent[..., None]
+    total = p.sum(-1, keepdims=True)
+    return (difference - (difference * p).sum(-1, keepdims=True) / total) * cotangent[..., None] / total
+
+
+def _in_q_exact(p: Any, q: Any, cotangent: Any, normalised: str = "no") -> Any:
+    if normalised == "no":
+        return -p * cotangent[..., None] / q
+    of_p, of_q = (x.sum(-1, keepdims=True) for x in (p, q))
+    return (arb(1) - p / of_p / q * of_q) * cotangent[..., None] / of_q
 
 
 value_oracle = Oracle(_value_screen, _value_exact)
-gradient_in_p_oracle = Oracle(_in_p_screen, lambda p, q, cotangent: (log(p) - log(q) + arb(1)) * cotangent[..., None])
-gradient_in_q_oracle = Oracle(_in_q_screen, lambda p, q, cotangent: -p * cotangent[..., None] / q)
+gradient_in_p_oracle = Oracle(_in_p_screen, _in_p_exact)
+gradient_in_q_oracle = Oracle(_in_q_screen, _in_q_exact)
 
 
 # Bounds
 
 
-def _absolute_bound(p: Tensor, q: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+def _over_the_sum(k: int, format_: Format, normalised: str) -> float:
+    """The relative error of an entry that is divided by the sum."""
+    return (k - 1) * format_.u_accumulator + 2.0 * format_.u if normalised == "yes" else 0.0
+
+
+def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of any of the forms, where the divergence is finite."""
     weights, u, k = to_array(p), format_.u, p.shape[-1]
     counted = (weights > 0.0) & (to_array(q) > 0.0)
@@ -86,22 +136,49 @@ def _absolute_bound(p: Tensor, q: Tensor, expected: DoubleDouble, format_: Forma
     difference = np.abs(of_p - of_q)
     rounding = (weights * u * (3.0 * np.abs(of_p) + 3.0 * np.abs(of_q) + 2.0 * difference + 1.0)).sum(-1)
     adding = (k - 1) * format_.u_accumulator * (weights * difference).sum(-1)
+    adding = adding + _over_the_sum(k, format_, normalised) * (weights * (difference + 2.0)).sum(-1)
     with np.errstate(invalid="ignore"):
         stored = np.where(np.isinf(expected.hi), 0.0, u * np.abs(expected.hi))
-    return np.asarray((rounding + adding + stored) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
+    total = np.asarray((rounding + adding + stored) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
+    return total if normalised == "no" else np.where(_is_lost_by_division(q, format_), np.inf, total)
 
 
-def _error_in_p(p: Tensor, q: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
+def _is_lost_by_division(q: Tensor, format_: Format) -> Array:
+    """Where a probability that is divided by its sum may be subnormal, and lose its digits or all it is."""
+    values = to_array(q)
+    over_sum = values / values.sum(-1, keepdims=True)
+    return np.asarray(((values > 0.0) & (over_sum < 2.0 * format_.tiny)).any(-1))
+
+
+def _error_in_p(
+    p: Tensor, q: Tensor, cotangent: Tensor, normalised: str, expected: DoubleDouble, format_: Format
+) -> Array:
     """``u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|``, and subnormals over ``p``."""
     of_p, of_q = (np.abs(np.log(to_array(x))) for x in (p, q))
     v = np.abs(to_array(cotangent))[..., None]
-    rounding = format_.u * (v * (4.0 * of_p + 4.0 * of_q + 5.0) + 2.0 * np.abs(expected.hi))
+    of_one = v * (4.0 * of_p + 4.0 * of_q + 5.0)
+    rounding = format_.u * (of_one + 2.0 * np.abs(expected.hi))
+    rounding = rounding + _along(to_array(p), of_one, format_, normalised)
     return np.asarray(rounding * (1.0 + 8.0 * format_.u) + format_.smallest / to_array(p) + 4.0 * format_.smallest)
 
 
-def _error_in_q(_: Tensor, q: Tensor, __: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """``4 u |y|``, and a subnormal over ``q``."""
-    rounding = 4.0 * format_.u * (1.0 + 4.0 * format_.u) * np.abs(expected.hi)
+def _along(weights: Array, size: Array, format_: Format, normalised: str) -> Array:
+    """What it errs that the part along the distribution is taken off, given the size of what it is taken of."""
+    if normalised == "no":
+        return np.zeros(size.shape)
+    k = weights.shape[-1]
+    mean = (weights * size).sum(-1, keepdims=True)
+    return np.asarray(2.0 * _over_the_sum(k, format_, normalised) * (size + mean) + (k + 4) * format_.u * mean)
+
+
+def _error_in_q(
+    p: Tensor, q: Tensor, cotangent: Tensor, normalised: str, expected: DoubleDouble, format_: Format
+) -> Array:
+    """``4 u |y|``, and a subnormal over ``q``; of what is divided by its sum, of ``p / q`` in place of ``y``."""
+    size = np.abs(expected.hi)
+    if normalised == "yes":
+        size = np.abs(to_array(cotangent))[..., None] * (1.0 + to_array(p) / to_array(q))
+    rounding = 4.0 * format_.u * (1.0 + 4.0 * format_.u) * size + _along(to_array(q), size, format_, normalised)
     return np.asarray(rounding + format_.smallest * (2.0 + 2.0 / to_array(q)))
 
 
@@ -171,9 +248,20 @@ def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
     return logits(format_).map(lambda rows: {name: rounded_softmax(x, format_) for name, x in rows.items()})
 
 
+def _of_other_sums(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of numbers between one and two, which are no distributions: here it shows who divides by the sum."""
+
+    def expand(columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        rows = {name: torch.from_numpy(rng.uniform(1.0, 2.0, (32, columns))).to(format_.dtype) for name in ("p", "q")}
+        return {**rows, "cotangent": torch.ones(32, dtype=format_.dtype)}
+
+    return st.builds(expand, st.integers(2, 8), SEEDS)
+
+
 # Laws
 
-_VALUE = Exact(("p", "q"), value_oracle, _absolute_bound)
+_VALUE = Exact(("p", "q"), value_oracle, _absolute_bound, ("normalised",), compare_within)
 
 IMPOSSIBLE = "0 * -inf or 0 / 0 is NaN: a class of probability zero is to be left out, by torch.where or xlogy"
 
@@ -199,7 +287,7 @@ value = usual_laws.value(
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     """Hand the same distribution over twice."""
     actual = kl(p, p.clone())
-    absolute = _absolute_bound(p, p, dd.lift(np.zeros(tuple(actual.shape))), kl.format)
+    absolute = _absolute_bound(p, p, kl.declares["normalised"], dd.lift(np.zeros(tuple(actual.shape))), kl.format)
     return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute, kl.format)
 
 
@@ -212,14 +300,15 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
 )
 def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
     """Reverse the classes; where that is not finite, compare with the truth."""
-    expected = value_oracle(p, q)
+    normalised = kl.declares["normalised"]
+    expected = value_oracle(p, q, normalised)
     again = to_array(kl(p.flip(-1), q.flip(-1)))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
-    return within(kl(p, q), reference, 2.0 * _absolute_bound(p, q, expected, kl.format), kl.format)
+    return compare_within(kl(p, q), reference, 2.0 * _absolute_bound(p, q, normalised, expected, kl.format), kl.format)
 
 
 gradient = usual_laws.gradient(
-    Exact(("p", "q", "cotangent"), gradient_in_p_oracle, _error_in_p),
+    Exact(("p", "q", "cotangent"), gradient_in_p_oracle, _error_in_p, ("normalised",)),
     "gradient",
     "The gradient of kl_divergence . v in p is v (ln p + 1 - ln q).",
     source="product rule",
@@ -228,7 +317,7 @@ gradient = usual_laws.gradient(
 )
 
 gradient_in_q = usual_laws.gradient(
-    Exact(("p", "q", "cotangent"), gradient_in_q_oracle, _error_in_q),
+    Exact(("p", "q", "cotangent"), gradient_in_q_oracle, _error_in_q, ("normalised",)),
     "gradient_in_q",
     "The gradient of kl_divergence . v in q is -v p / q.",
     of=1,
@@ -304,6 +393,8 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         "cotangent": Axes(("n",)),
     },
     output=("n",),
+    conventions={"normalised": ("no", "yes")},
+    telling=_of_other_sums,
     rays=(
         Ray(
             "unlikely class",

@@ -58,7 +58,7 @@ SOURCE = "Ba, Kiros & Hinton (2016)"
 
 def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDouble, Array]:
     """``c`` and ``s`` of the rows scaled by the power of two that comes with them."""
-    factor = moments.scale(x)
+    factor = moments.scale(x, eps)
     deviation = moments.deviations(x * factor)
     square = dd.total(deviation * deviation, keepdims=True) / float(x.shape[-1])
     return deviation, moments.root(square + moments.scaled_eps(eps, factor)), factor
@@ -107,11 +107,12 @@ def _relative(d: int, format_: Format) -> float:
 
 def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
     """``y``, ``s`` and ``t`` of the module's notes, the latter two keeping the last axis."""
-    factor = moments.scale(x)
+    factor = moments.scale(x, eps)
     deviation = moments.deviations(x * factor).hi
     scaled = np.hypot(np.sqrt((deviation**2).mean(-1, keepdims=True)), np.sqrt(eps) * factor)
     s = scaled / factor
-    return deviation / scaled, s, moments.mean_error(x, format_) / s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return deviation / scaled, s, moments.mean_error(x, format_) / s
 
 
 def _half_square(t: Array) -> Array:
@@ -120,24 +121,34 @@ def _half_square(t: Array) -> Array:
 
 
 def value_bound(x: Array, eps: float, format_: Format) -> Array:
-    """Absolute error of the two-pass layer normalisation, entry by entry."""
+    """Absolute error of the two-pass layer normalisation, entry by entry.
+
+    Without ``eps`` it is ``inf`` where squares that underflow may leave nothing to divide by.
+    """
     y, s, t = _normalised(x, eps, format_)
-    shifted = np.minimum(1.0, t)
-    rounded = _relative(x.shape[-1], format_) * (np.abs(y) + shifted)
-    underflow = 2.0 * format_.smallest + 2.0 * format_.accumulator.smallest / s
-    return np.asarray(np.abs(y) * _half_square(t) + shifted + rounded + underflow)
+    shifted, of_squares = np.minimum(1.0, t), moments.underflown(s, eps, format_)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rounded = (_relative(x.shape[-1], format_) + of_squares) * (np.abs(y) + shifted)
+        underflow = 2.0 * format_.smallest + 2.0 * format_.accumulator.smallest / s
+        total = np.abs(y) * _half_square(t) + shifted + rounded + underflow
+    return np.where(np.isinf(of_squares), np.inf, total)
 
 
 def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
-    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel."""
+    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel.
+
+    Without ``eps`` it is ``inf`` where squares underflow to nothing, or the cube of a reciprocal root overflows.
+    """
     d, v = x.shape[-1], np.abs(cotangent)
     y, s, t = _normalised(x, eps, work)
     error, size = value_bound(x, eps, work), np.abs(y)
-    k = _relative(d, work) + _half_square(t) + (d + 10) * work.u
-    projected, lost = (v * size).mean(-1, keepdims=True), (v * error).mean(-1, keepdims=True)
-    own = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
-    carried = (error + error.mean(-1, keepdims=True)) * projected + (size + error) * lost
-    return np.asarray((own + carried) / s + 4.0 * work.smallest * (1.0 + s + 1.0 / s))
+    k = _relative(d, work) + _half_square(t) + (d + 10) * work.u + moments.underflown(s, eps, work)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        projected, lost = (v * size).mean(-1, keepdims=True), (v * error).mean(-1, keepdims=True)
+        own = k * (v + v.mean(-1, keepdims=True)) + 3.0 * k * (size + 1.0) * projected
+        carried = (error + error.mean(-1, keepdims=True)) * projected + (size + error) * lost
+        total = (own + carried) / s + 4.0 * work.smallest * (1.0 + s + 1.0 / s)
+    return np.where(np.isinf(k) | moments.cube_overflows(s, work), np.inf, total)
 
 
 def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
@@ -293,9 +304,10 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
     inputs=moments.constant_rows,
 )
 def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with zero."""
+    """Compare with zero; 0 / 0, where no ``eps`` prevents it, may be NaN."""
     constant = (x == x[:, :1]).all(-1).numpy()
-    return usual_laws.compare_rows(layer_norm(x), constant, 0.0, layer_norm.format)
+    actual = layer_norm(x) if _eps(layer_norm) else layer_norm(x).nan_to_num(nan=0.0)
+    return usual_laws.compare_rows(actual, constant, 0.0, layer_norm.format)
 
 
 gradient = usual_laws.gradient(
@@ -374,4 +386,5 @@ LAYER_NORM = Contract(
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
     ),
     conventions={"eps": moments.EPS},
+    telling=moments.sizes_of_rows,
 )

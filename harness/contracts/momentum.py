@@ -2,13 +2,17 @@ r"""Several steps of stochastic gradient descent with momentum and weight decay,
 
 .. math:: d_t = g_t + \lambda p_t, \quad b_1 = d_1, \quad b_t = \mu b_{t-1} + d_t, \quad p_{t+1} = p_t - \eta s_t
 
-with :math:`s_t = b_t`, or :math:`s_t = d_t + \mu b_t` after Nesterov. The bound of the value is a running error bound:
+with :math:`s_t = b_t`, or :math:`s_t = d_t + \mu b_t` after Nesterov. A case may declare that its decay is decoupled:
+:math:`d_t = g_t` then, and :math:`p_{t+1} = p_t - \eta \lambda p_t - \eta s_t`.
+
+The bound of the value is a running error bound:
 the recursion is carried out operation by operation in the format, and each error is carried along with its number. A
 number that errs by :math:`e` before it is rounded errs by :math:`e + u (|x| + e) + \epsilon / 2` after it, with the
 smallest subnormal :math:`\epsilon`; a product with a constant :math:`c`, itself rounded to the format, starts from
 :math:`|c| (e + u_c (|x| + e))`, where :math:`u_c = u`, and zero in float64, whose constants are not rounded. So
 :math:`u |p_t|` enters once a step: that is the price of steps in the format, and an update below half an ulp of the
-parameter is lost altogether.
+parameter is lost altogether. A decoupled decay may be a factor :math:`1 - \eta \lambda`, which is rounded itself, or a
+part of the update, which is rounded once more: :math:`u |p_t|` and :math:`u \eta (|s_t| + \lambda |p_t|)` are added.
 
 Whoever keeps the sum of the updates wider than the parameter, or compensates it, pays :math:`u |p|` once. With
 Kahan's summation in the format itself the compensated update is rounded once more, :math:`u (\eta |s_t| + u |p_t|)`,
@@ -22,7 +26,8 @@ in float32 beside a parameter of 16 bits, or in float64 beside float32, is withi
 References
 ----------
 I. Sutskever, J. Martens, G. Dahl, G. Hinton (2013), "On the importance of initialization and momentum in deep
-learning", ICML. N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.3 on running
+learning", ICML. I. Loshchilov, F. Hutter (2019), "Decoupled weight decay regularization", ICLR.
+N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.3 on running
 error analysis and section 4.3 on compensated summation. P. Micikevicius et al. (2018), "Mixed precision training",
 ICLR, on a master copy of the weights in float32.
 """
@@ -47,29 +52,40 @@ SOURCE = "definition, as torch.optim.SGD documents it; running error bound, High
 
 NESTEROV = True
 
+COUPLED, DECOUPLED = "coupled", "decoupled"
+"""Whether the decay is a part of the gradient, and so of the buffer, or is taken off beside the step."""
+
 
 # Oracle
 
 
-def _descend(parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, *, nesterov: bool) -> Any:
+def _descend(
+    parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, *, nesterov: bool, decay: str
+) -> Any:
     """The definition, in whatever arithmetic the arguments have."""
     buffer = None
     for gradient in gradients:
-        direction = parameter * weight_decay + gradient
+        decayed = parameter * weight_decay
+        direction = gradient if decay == DECOUPLED else decayed + gradient
         buffer = direction if buffer is None else buffer * momentum + direction
         step = buffer * momentum + direction if nesterov else buffer
-        parameter = parameter - step * lr
+        parameter = parameter - (step + decayed if decay == DECOUPLED else step) * lr
     return parameter
 
 
 def _screen(_: dd.Elementary, parameter: Array, gradients: Array, *hyper: Any) -> DoubleDouble:
     lifted = [dd.lift(gradient) for gradient in gradients]
-    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, *hyper[:3], nesterov=hyper[3])
+    learned: DoubleDouble = _descend(dd.lift(parameter), lifted, *hyper[:3], nesterov=hyper[3], decay=_decay_of(hyper))
     return learned
 
 
 def _exact(parameter: Any, gradients: Any, *hyper: Any) -> Any:
-    return _descend(parameter, gradients, *(to_arb(number)[()] for number in hyper[:3]), nesterov=hyper[3])
+    numbers = (to_arb(number)[()] for number in hyper[:3])
+    return _descend(parameter, gradients, *numbers, nesterov=hyper[3], decay=_decay_of(hyper))
+
+
+def _decay_of(hyper: tuple[Any, ...]) -> str:
+    return hyper[4] if len(hyper) > 4 else COUPLED
 
 
 def _decay_screen(_: dd.Elementary, parameter: Array, lr: float, decay: float, steps: int) -> DoubleDouble:
@@ -128,15 +144,20 @@ class _Errors(NamedTuple):
 
 def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
     """Carry the recursion out with its running errors."""
-    lr, momentum, decay, nesterov = hyper
+    (lr, momentum, decay, nesterov), is_decoupled = hyper[:4], _decay_of(hyper) == DECOUPLED
     p, updates, largest = _exactly(to_array(parameter)), np.zeros(parameter.shape), np.abs(to_array(parameter))
     buffer = None
     with np.errstate(invalid="ignore", over="ignore"):
         for gradient in to_array(gradients):
-            d = _exactly(gradient).plus(p.times(decay, format_), format_)
+            d = _exactly(gradient)
+            d = d if is_decoupled else d.plus(p.times(decay, format_), format_)
             buffer = d if buffer is None else d.plus(buffer.times(momentum, format_), format_)
             step = d.plus(buffer.times(momentum, format_), format_) if nesterov else buffer
             update = step.times(-lr, format_)
+            if is_decoupled and decay:
+                once_more = format_.u * (np.abs(update.size) + (1.0 + lr * decay) * np.abs(p.size))
+                p = p.times(1.0 - lr * decay, format_)
+                p = _Number(p.size, p.error + once_more)
             updates = updates + update.error + format_.u * np.abs(update.size)
             p = p.plus(update, format_)
             largest = np.maximum(largest, np.abs(p.size))
@@ -169,7 +190,7 @@ CAUSE = (
 )
 
 value = usual_laws.value(
-    Exact(RUN, momentum_oracle, _error_of_steps),
+    Exact(RUN, momentum_oracle, _error_of_steps, ("decay",)),
     "value",
     "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
     source=SOURCE,
@@ -204,11 +225,12 @@ def no_momentum_is_plain_steps(
 ) -> Measurement:
     """Compare with a chain of calls."""
     hyper = lr, 0.0, weight_decay, not NESTEROV
+    declared = sgd.declares["decay"]
     chained = parameter
     for i in range(len(gradients)):
         chained = sgd(chained, gradients[i : i + 1], *hyper)
     reference = dd.lift(to_array(chained))
-    absolute = 2.0 * _errors(sgd.format, parameter, gradients, *hyper).steps
+    absolute = 2.0 * _errors(sgd.format, parameter, gradients, *hyper, declared).steps
     return compare(sgd(parameter, gradients, *hyper), reference, in_ulp(absolute, reference, sgd.format), sgd.format)
 
 
@@ -216,7 +238,7 @@ def no_momentum_is_plain_steps(
     "Weight decay alone shrinks the parameter by the factor 1 - lr * decay a step.",
     source="p - lr (0 + decay p) = (1 - lr decay) p",
     bound="the value's bound, and u of the parameter a step for 1 - lr decay as one factor",
-    cause="the decay is decoupled from the rate, has the wrong sign, or reads the parameter of the first step",
+    cause="the decay is not multiplied by the rate, has the wrong sign, or reads the parameter of the first step",
     group="algebra",
 )
 def decay_shrinks_geometrically(
@@ -227,7 +249,7 @@ def decay_shrinks_geometrically(
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
     # As a product with 1 - lr decay, of which each step rounds the factor too.
     factors = len(gradients) * sgd.format.u * np.abs(expected.hi)
-    absolute = _errors(sgd.format, *run).steps + factors
+    absolute = _errors(sgd.format, *run, sgd.declares["decay"]).steps + factors
     return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
 
 
@@ -241,10 +263,11 @@ def decay_shrinks_geometrically(
 )
 def homogeneous(sgd: Subject, **run: Any) -> Measurement:
     """Compare with the scaled run."""
-    format_, larger = sgd.format, {name: 4.0 * run[name] for name in ("parameter", "gradients")}
+    format_, decay = sgd.format, sgd.declares["decay"]
+    larger = {name: 4.0 * run[name] for name in ("parameter", "gradients")}
     reference = dd.lift(4.0 * to_array(sgd(*run.values())))
     scaled = {**run, **larger}.values()
-    absolute = _errors(format_, *scaled).steps + 4.0 * _errors(format_, *run.values()).steps
+    absolute = _errors(format_, *scaled, decay).steps + 4.0 * _errors(format_, *run.values(), decay).steps
     return compare(sgd(*scaled), reference, in_ulp(absolute, reference, format_), format_)
 
 
@@ -272,7 +295,7 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
 
 
 updates_accumulate = usual_laws.value(
-    Exact(RUN, momentum_oracle, _error_of_their_sum),
+    Exact(RUN, momentum_oracle, _error_of_their_sum, ("decay",)),
     "updates_accumulate",
     "Many updates that are each below an ulp of the parameter add up to what they are together.",
     source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
@@ -388,6 +411,7 @@ SGD_WITH_MOMENTUM = Contract(
     ),
     axes={"parameter": Axes(("n",)), "gradients": Axes(("t", "n"))},
     output=("n",),
+    conventions={"decay": (COUPLED, DECOUPLED)},
     rays=(
         _ray("learning rate against weight", "weight 1, one step, lr g = t", 1, update_not_lost, value),
         _ray("many steps against weight", "weight 1, 32 steps, momentum 1/2, lr g = t", 32, updates_accumulate),

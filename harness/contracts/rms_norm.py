@@ -1,13 +1,17 @@
 r"""Normalisation of each row by its root mean square, without weight.
 
 :math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares;
-the default of torch is the dtype's ``eps``, which a case has to replace.
+the default of torch is the dtype's ``eps``, which a case has to replace. Others add nothing and floor the root, or the
+norm of the row: :math:`s = \max(\sqrt{\mathrm{mean}(x^2)}, f, f' / \sqrt{d})` with the ``floor`` :math:`f` and the
+``norm_floor`` :math:`f'` that a case declares. The maximum enlarges no relative error, and :math:`\sqrt{d}` as a factor
+of its own takes the place of the mean's division and of adding :math:`\epsilon`.
 
 Nothing cancels. In the notation of :mod:`harness.contracts.building_blocks.moments`, squares err by :math:`u_a`, their
 sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, adding :math:`\epsilon`, itself rounded, by :math:`2 u_a`; the
 root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp) and a product
 :math:`3 u_a`, storing :math:`u`: together :math:`R = (d + 9) u_a / 2 + u` relatively, and two subnormals. Squares that
-underflow are nothing beside :math:`\epsilon`.
+underflow are nothing beside :math:`\epsilon`; without one they add what
+:func:`~harness.contracts.building_blocks.moments.underflown` says.
 
 The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`: :math:`R` enters its first term once
 and its second three times, in the accumulator's format; sums and a chain of ten operations add
@@ -25,49 +29,81 @@ B. Zhang, R. Sennrich (2019), "Root mean square layer normalization", NeurIPS 32
 from typing import Any
 
 import numpy as np
+from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.moments import compare_within, root
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
+from harness.laws import (
+    AnyNumber,
+    Axes,
+    Contract,
+    Subject,
+    derivative_laws,
+    implementation_laws,
+    law,
+    no_drift,
+    on_long_rows,
+)
 
 SOURCE = "Zhang & Sennrich (2019)"
 
 # Oracle
 
 
-def _root_screen(x: Array, eps: float) -> DoubleDouble:
-    factor = moments.scale(x)
+def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple[DoubleDouble, Any]:
+    """The divisor, and where it is the root and no floor."""
+    factor = moments.scale(x, eps)
     scaled = x * factor
     square = dd.total(dd.two_product(scaled, scaled), keepdims=True) / float(x.shape[-1])
-    return root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
+    mean_square = root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
+    least = _least(x, floor, norm_floor)
+    own = ~(mean_square.hi < least.hi)
+    return DoubleDouble(np.where(own, mean_square.hi, least.hi), np.where(own, mean_square.lo, least.lo)), own
 
 
-def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
-    return moments.quotient(dd.lift(x), _root_screen(x, eps))
+def _least(x: Array, floor: float, norm_floor: float) -> DoubleDouble:
+    """The floor of the divisor, as both conventions together make it."""
+    of_norm = dd.lift(np.asarray(norm_floor)) / root(dd.lift(np.asarray(float(x.shape[-1]))))
+    return of_norm if of_norm.hi > floor else dd.lift(np.asarray(floor))
 
 
-def _root_exact(x: Any, eps: float) -> Any:
-    return elementwise("sqrt")((x * x).sum(-1, keepdims=True) / x.shape[-1] + eps)
+def _value_screen(_: dd.Elementary, x: Array, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> DoubleDouble:
+    return moments.quotient(dd.lift(x), _root_screen(x, eps, floor, norm_floor)[0])
 
 
-def _value_exact(x: Any, eps: float) -> Any:
-    return x / _root_exact(x, eps)
+def _root_exact(x: Any, eps: float, floor: float, norm_floor: float) -> tuple[Any, Any]:
+    d = x.shape[-1]
+    mean_square = elementwise("sqrt")((x * x).sum(-1, keepdims=True) / d + eps)
+    least = to_arb(norm_floor)[()] / arb(d).sqrt()
+    least = least.max(to_arb(floor)[()])
+    own = np.asarray(np.logical_not(mean_square < least), dtype=bool)
+    return np.where(own, mean_square, least), own
 
 
-def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -> DoubleDouble:
-    s = _root_screen(x, eps)
+def _value_exact(x: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
+    return x / _root_exact(x, eps, floor, norm_floor)[0]
+
+
+def _pullback_screen(
+    _: dd.Elementary, x: Array, cotangent: Array, eps: float, floor: float = 0.0, norm_floor: float = 0.0
+) -> DoubleDouble:
+    s, own = _root_screen(x, eps, floor, norm_floor)
     y = moments.quotient(dd.lift(x), s)
-    return (dd.lift(cotangent) - y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))) / s
+    projected = y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))
+    through = DoubleDouble(np.where(own, projected.hi, 0.0), np.where(own, projected.lo, 0.0))
+    return moments.quotient(dd.lift(cotangent) - through, s)
 
 
-def _pullback_exact(x: Any, cotangent: Any, eps: float) -> Any:
-    s = _root_exact(x, eps)
+def _pullback_exact(x: Any, cotangent: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
+    s, own = _root_exact(x, eps, floor, norm_floor)
     y = x / s
-    return (cotangent - y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]) / s
+    through = y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]
+    through[~own[..., 0]] = arb(0)
+    return (cotangent - through) / s
 
 
 rms_norm_oracle = Oracle(_value_screen, _value_exact)
@@ -82,63 +118,106 @@ def _relative(d: int, format_: Format) -> float:
     return float(np.expm1((d + 9) / 2.0 * format_.accumulator.u + format_.u))
 
 
-def value_bound(x: Array, eps: float, format_: Format) -> Array:
-    """Absolute error, entry by entry."""
-    return np.asarray(_relative(x.shape[-1], format_) * np.abs(_plain(x, eps)[0]) + 2.0 * format_.smallest)
+Divisor = tuple[float, float, float]
+"""What is declared of the divisor: ``eps``, ``floor``, ``norm_floor``."""
 
 
-def _plain(x: Array, eps: float) -> tuple[Array, Array]:
+def value_bound(x: Array, declared: Divisor, format_: Format) -> Array:
+    """Absolute error, entry by entry; ``inf`` where squares that underflow may leave nothing to divide by."""
+    y, s = _plain(x, declared)
+    underflow = moments.underflown(s, declared[0], format_)
+    with np.errstate(invalid="ignore"):
+        rounded = (_relative(x.shape[-1], format_) + underflow) * np.abs(y) + _subnormals(x, declared[2], format_)
+    return np.where(np.isinf(underflow), np.inf, rounded)
+
+
+def _subnormals(x: Array, norm_floor: float, format_: Format) -> float:
+    """Two of the format; and one of the accumulator's, before it is multiplied by the root of the row's length."""
+    multiplied = format_.accumulator.smallest * np.sqrt(x.shape[-1]) if norm_floor else 0.0
+    return float(2.0 * format_.smallest + multiplied)
+
+
+def _plain(x: Array, declared: Divisor) -> tuple[Array, Array]:
     """``y`` and ``s`` in float64, the latter keeping the last axis."""
-    factor = moments.scale(x)
+    eps, floor, norm_floor = declared
+    factor = moments.scale(x, eps)
     s = np.hypot(np.sqrt(((x * factor) ** 2).mean(-1, keepdims=True)) / factor, np.sqrt(eps))
+    s = np.maximum(s, max(floor, norm_floor / np.sqrt(x.shape[-1])))
     with np.errstate(invalid="ignore"):
         return x / s, s
 
 
-def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
-    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel."""
+def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) -> Array:
+    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel.
+
+    Next to a floor it may be that of either side; ``inf`` where squares may underflow to nothing.
+    """
     d, v = x.shape[-1], np.abs(cotangent)
-    y, s = _plain(x, eps)
-    k = _relative(d, work) + (d + 10) * work.u
+    y, s = _plain(x, declared)
+    k = _relative(d, work) + (d + 10) * work.u + moments.underflown(s, declared[0], work)
     projected = (v * np.abs(y)).mean(-1, keepdims=True)
-    underflow = 4.0 * work.smallest * (1.0 + np.abs(x) + 1.0 / s)
-    return np.asarray(k * (v + 3.0 * np.abs(y) * projected) / s + underflow)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        underflow = 4.0 * work.smallest * (1.0 + np.abs(x) + 1.0 / s)
+        rounded = k * (v + 3.0 * np.abs(y) * projected) / s
+        least = max(declared[1], declared[2] / np.sqrt(d))
+        beside = np.abs(_plain(x, (declared[0], 0.0, 0.0))[1] - least) <= 2.0 * k * least
+        either = np.where(beside, np.abs(y) * projected / s, 0.0)
+        return np.where(np.isinf(k) | (s == 0.0), np.inf, rounded + either + underflow)
 
 
-def _usual_gradient_bound(x: Array, cotangent: Array, eps: float, format_: Format) -> Array:
-    """The same, with the cube of the reciprocal root underflowing, and both terms rounded to the format if narrower."""
-    work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, eps)
+def _usual_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_: Format) -> Array:
+    """The same, with the cube of the reciprocal root underflowing, and both terms rounded to the format if narrower.
+
+    Where the cube overflows nothing is asked, which an ``eps`` prevents.
+    """
+    work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, declared)
     cubed = work.smallest * np.abs(x) * (v * np.abs(x)).mean(-1, keepdims=True)
-    computed = gradient_bound(x, cotangent, eps, work) + cubed
+    computed = gradient_bound(x, cotangent, declared, work) + cubed
+    computed = np.where(moments.cube_overflows(s, work), np.inf, computed)
     if format_.u > work.u:
-        terms = (v + np.abs(y) * (v * np.abs(y)).mean(-1, keepdims=True)) / s
-        computed = computed + format_.u * (terms + computed) + 2.0 * format_.smallest
+        with np.errstate(invalid="ignore", divide="ignore"):
+            terms = (v + np.abs(y) * (v * np.abs(y)).mean(-1, keepdims=True)) / s
+            rounded = computed + format_.u * (terms + computed) + 2.0 * format_.smallest
+        computed = np.where(np.isposinf(computed), np.inf, rounded)
     return np.asarray(computed)
 
 
-def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
-    return value_bound(to_array(x), eps, format_)
+def _value_error(x: Tensor, eps: float, floor: float, norm_floor: float, _: DoubleDouble, format_: Format) -> Array:
+    return value_bound(to_array(x), (eps, floor, norm_floor), format_)
 
 
-def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+def _error_of_all(x: Tensor, eps: float, floor: float, norm_floor: float, _: DoubleDouble, format_: Format) -> Array:
+    """What may be asked of an implementation that scales small rows up: no square of it underflows."""
+    y = np.abs(_plain(to_array(x), (eps, floor, norm_floor))[0])
+    rounded = _relative(x.shape[-1], format_) * y + _subnormals(to_array(x), norm_floor, format_)
+    return np.where(np.isnan(y), np.inf, rounded)
+
+
+def _gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
     """Absolute error of the gradient, stored after it was accumulated."""
-    computed = gradient_bound(to_array(x), to_array(cotangent), eps, format_.accumulator)
+    eps, floor, norm_floor, expected, format_ = declared
+    computed = gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 
-def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+def _usual_gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
     """Absolute error of the gradient in the usual form, stored after it was accumulated."""
-    computed = _usual_gradient_bound(to_array(x), to_array(cotangent), eps, format_)
+    eps, floor, norm_floor, expected, format_ = declared
+    computed = _usual_gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_)
     return moments.stored(computed, expected, format_)
 
 
-_VALUE = Exact(("x",), rms_norm_oracle, _value_error, ("eps",), compare_within)
-_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _usual_gradient_error, ("eps",), compare_within)
-_SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, ("eps",), compare_within)
+DECLARED = ("eps", "floor", "norm_floor")
+_VALUE = Exact(("x",), rms_norm_oracle, _value_error, DECLARED, compare_within)
+_VALUE_OF_ALL = Exact(("x",), rms_norm_oracle, _error_of_all, DECLARED, compare_within)
+_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _usual_gradient_error, DECLARED, compare_within)
+_SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, DECLARED, compare_within)
 
 
-def _eps(normalise: Subject) -> float:
-    return float(normalise.declares["eps"])
+def _bound(normalise: Subject, x: Array) -> Array:
+    """The value's bound under the conventions that are declared."""
+    eps, floor, norm_floor = (float(normalise.declares[name]) for name in DECLARED)
+    return value_bound(x, (eps, floor, norm_floor), normalise.format)
 
 
 # Laws
@@ -171,7 +250,7 @@ value = usual_laws.value(
 )
 def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     """Measure the excess."""
-    absolute = value_bound(to_array(x), _eps(rms_norm), rms_norm.format)
+    absolute = _bound(rms_norm, to_array(x))
     return moments.mean_square_at_most_one(to_array(rms_norm(x)), absolute, rms_norm.format)
 
 
@@ -185,7 +264,7 @@ def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
 )
 def odd(rms_norm: Subject, x: Tensor) -> Measurement:
     """Compare the row negated with the output negated."""
-    bound = 2.0 * value_bound(to_array(x), _eps(rms_norm), rms_norm.format)
+    bound = 2.0 * _bound(rms_norm, to_array(x))
     return moments.in_units_of_one(to_array(rms_norm(-x)), -to_array(rms_norm(x)), bound, rms_norm.format)
 
 
@@ -199,8 +278,7 @@ def odd(rms_norm: Subject, x: Tensor) -> Measurement:
 )
 def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
     """Measure how far an entry leaves the interval."""
-    eps, format_ = _eps(rms_norm), rms_norm.format
-    bound = value_bound(2.0 * to_array(x), eps, format_) + 2.0 * value_bound(to_array(x), eps, format_)
+    bound = _bound(rms_norm, 2.0 * to_array(x)) + 2.0 * _bound(rms_norm, to_array(x))
     return moments.between_once_and_twice(rms_norm, x, bound)
 
 
@@ -213,8 +291,11 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
     inputs=moments.some_zero_rows(moments.rows_and_cotangents(moments.largest_normalised)),
 )
 def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with zero."""
-    return usual_laws.compare_rows(rms_norm(x), (x == 0.0).all(-1).numpy(), 0.0, rms_norm.format)
+    """Compare with zero; 0 / 0, where nothing is declared that prevents it, may be NaN."""
+    actual = rms_norm(x)
+    if not any(rms_norm.declares[name] for name in DECLARED):
+        actual = actual.nan_to_num(nan=0.0)
+    return usual_laws.compare_rows(actual, (x == 0.0).all(-1).numpy(), 0.0, rms_norm.format)
 
 
 gradient = usual_laws.gradient(
@@ -256,7 +337,7 @@ def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
 # Contract
 
 _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
-    value,
+    usual_laws.value(_VALUE_OF_ALL, "value", value.statement, source=SOURCE, bound=value.bound, cause=value.cause),
     moments.extreme_rows(lambda format_: format_.max),
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
@@ -291,5 +372,10 @@ RMS_NORM = Contract(
         moments.sized("size", lambda _: 0.0, moments.largest_normalised),
         moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
     ),
-    conventions={"eps": moments.EPS},
+    conventions={
+        "eps": moments.EPS,
+        "floor": AnyNumber((0.0, 1e-8), least=0.0, most=1e3),
+        "norm_floor": AnyNumber((0.0, 1e-12), least=0.0, most=1e3),
+    },
+    telling=moments.sizes_of_rows,
 )

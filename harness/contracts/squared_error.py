@@ -176,12 +176,21 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
     expected = _VALUE.value(loss, prediction, target)
     answers = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
     rows = list(expected.hi)
+    answers = [_reduced(loss, answer, len(column)) for answer, column in zip(answers, prediction, strict=True)]
     given = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
     wanted = np.array([np.size(y) for y in rows])
     if (given != wanted).any():
         return Measurement(np.where(given == wanted, 0.0, np.inf), np.zeros(len(rows)), given * 1.0, wanted * 1.0)
     actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
     return within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
+
+
+def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
+    """The answer; where one that reduces along the last axis gives a loss for each row of the column, that of all."""
+    reduction = loss.declares["reduction"]
+    if answer is None or answer.numel() != n or reduction == "none":
+        return answer
+    return answer.double().mean() if reduction == "mean" else answer.double().sum()
 
 
 def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:

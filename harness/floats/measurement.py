@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.double_double import Array, DoubleDouble, lift
@@ -23,6 +24,8 @@ class Measurement:
         The case's values and the exact ones, for the message.
     circumstance
         How the case was called, where a law calls in several ways; empty where there is one.
+    free
+        Where any answer is admissible, and another one in another run; ``None`` where nowhere.
     """
 
     deviation: Array
@@ -30,6 +33,7 @@ class Measurement:
     actual: Array
     expected: Array
     circumstance: str = ""
+    free: NDArray[np.bool_] | None = None
 
     @cached_property
     def ratio(self) -> Array:
@@ -146,6 +150,8 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
     error = np.where(np.isfinite(actual) & np.isfinite(reference), np.minimum(error, np.finfo(np.float64).max), error)
     error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
     error = np.where(np.isnan(error), np.inf, error)
+    if first.free is not None and first.free.shape == error.shape:
+        error = np.where(first.free, 0.0, error)
     return Measurement(error, bound, actual, reference)
 
 

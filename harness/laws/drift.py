@@ -87,8 +87,9 @@ def _drift(first: Measurement, format_: Format) -> Measurement:
         error = (first.actual - round_to(exact, format_).double().numpy()) / ulp(exact, format_)
     # Below the normal numbers an ulp is no measure of how many bits were dropped.
     counted = np.isfinite(error) & (np.abs(first.expected) >= format_.tiny)
+    outward = np.sign(np.where(counted, first.expected, 0.0))
     weight = np.where(counted, 1.0 / np.maximum(first.bound, 0.5) ** 2, 0.0)
-    means = [_mean(np.where(counted, error, 0.0) * sign, weight) for sign in (1.0, np.sign(first.expected))]
+    means = [_mean(np.where(counted, error, 0.0) * sign, weight) for sign in (1.0, outward)]
     mean, by_chance = (np.array(x) for x in zip(*means, strict=True))
     return Measurement(np.abs(mean), BY_RIGHT + by_chance, mean, np.zeros(mean.shape))
 

@@ -257,6 +257,8 @@ class Contract:
     conventions
         Where mathematics or custom leaves a choice: the admissible values, the default first, or the range of numbers.
         A case declares its own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
+    telling
+        Inputs on which conventions differ that agree on ordinary ones; ``None`` where ordinary inputs tell them apart.
     rays
         Rays of its own, beside those of the shape of its first input.
     total
@@ -292,6 +294,7 @@ class Contract:
     axes: Mapping[str, Axes] = field(default_factory=dict)
     output: tuple[str, ...] | None = None
     conventions: Mapping[str, Convention] = field(default_factory=dict)
+    telling: Inputs | None = None
     rays: tuple[Ray, ...] = ()
     total: Callable[[Any, Array], tuple[float, float]] | None = None
     grouped: bool = False

@@ -84,16 +84,39 @@ class _Looking:
         return share(self.under(found, law, drawn)) >= NEARLY_ALL
 
     def of_value(self, law: Law) -> dict[str, Any]:
-        """The convention under which the value is right on ordinary rows."""
+        """The convention under which the value is right on ordinary rows, and on those that tell it from others."""
         drawn = examples(law.inputs or self.contract.inputs, self.format)
-        default = self.under({}, law, drawn)
-        if not self.open or share(default) >= NEARLY_ALL:
+        default, telling = self.under({}, law, drawn), self._telling_rows()
+        if not self.open or (share(default) >= NEARLY_ALL and self._told({}, law, telling) >= HALF):
             return {}
+        best: tuple[float, dict[str, Any]] = (0.0, {})
         for declared in self._combined():
             for tried in self._fitted(declared, law, drawn):
-                if self.explains(tried, law, drawn, default):
-                    return tried
-        return {}
+                if self.explains(tried, law, drawn, default, telling):
+                    best = max(best, (self._told(tried, law, telling), tried), key=_first)
+                    # The first that explains all there is; where nothing else tells, the first at all.
+                    if best[0] >= NEARLY_ALL:
+                        return best[1]
+        return self._refined(best, law, telling)
+
+    def _telling_rows(self) -> list[Example]:
+        return examples(self.contract.telling, self.format)[1:] if self.contract.telling is not None else []
+
+    def _told(self, declared: Declared, law: Law, telling: Sequence[Example]) -> float:
+        """The share that holds of the rows on which conventions differ that agree on ordinary ones."""
+        return share([_whole(sample) for sample in self.under(declared, law, telling)]) if telling else 1.0
+
+    def _refined(self, best: tuple[float, dict[str, Any]], law: Law, telling: Sequence[Example]) -> dict[str, Any]:
+        """The best convention, or one of its kind whose number is none of the usual."""
+        if not best[1]:
+            return {}
+        for declared in (best[1], dict.fromkeys(self.open, 0.0)):
+            for name in (name for name, values in self.open.items() if isinstance(values, AnyNumber)):
+                for number in self._numbers(name, declared, law, telling, whole=True):
+                    tried = {**declared, name: number}
+                    changed = {one: value for one, value in tried.items() if value != self.open[one][0]}
+                    best = max(best, (self._told(changed, law, telling), changed), key=_first)
+        return best[1]
 
     def _combined(self) -> Iterator[dict[str, Any]]:
         """Every combination of usual values, those first that differ least from the defaults."""
@@ -111,13 +134,16 @@ class _Looking:
                 yield {**declared, name: own_eps(self.format)}
                 yield from ({**declared, name: number} for number in self._numbers(name, declared, law, drawn))
 
-    def _numbers(self, name: str, declared: Declared, law: Law, drawn: Sequence[Example]) -> Iterator[float]:
+    def _numbers(
+        self, name: str, declared: Declared, law: Law, drawn: Sequence[Example], *, whole: bool = False
+    ) -> Iterator[float]:
         """The number at which the exact values cross those of the implementation, in the fewest digits first."""
         values = self.open[name]
         low, high = math.log(max(values.least, self.format.u**2)), math.log(min(values.most, 1.0))
 
         def excess(at: float) -> float:
-            return _excess(self.under({**declared, name: math.exp(at)}, law, drawn))
+            samples = self.under({**declared, name: math.exp(at)}, law, drawn)
+            return _excess([_whole(sample) for sample in samples] if whole else samples)
 
         rising = excess(low) < excess(high)
         for _ in range(STEPS):
@@ -129,7 +155,14 @@ class _Looking:
         for digits in (1, 2, 3):
             yield float(f"{math.exp(low):.{digits - 1}e}")
 
-    def explains(self, declared: Declared, law: Law, drawn: Sequence[Example], default: Sequence[Sample]) -> bool:
+    def explains(
+        self,
+        declared: Declared,
+        law: Law,
+        drawn: Sequence[Example],
+        default: Sequence[Sample],
+        telling: Sequence[Example],
+    ) -> bool:
         """Whether most ordinary rows hold under a convention, and the default fails where the two differ."""
         few = self.under(declared, law, drawn[1:2])
         if share(few) < MOST:
@@ -138,6 +171,8 @@ class _Looking:
         if share(tried) < MOST:
             return False
         held = np.concatenate([_telling(one, other) for one, other in zip(default, tried, strict=True)])
+        if share(default) >= NEARLY_ALL:
+            return self._told({}, law, telling) < HALF and self._told(declared, law, telling) >= NEARLY_ALL
         return held.size >= min(TELLING, len(drawn)) and float(held.mean()) < HALF
 
     def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
@@ -160,6 +195,10 @@ class _Looking:
                 if right and share(tried) >= NEARLY_ALL:
                     return {name: value}
         return {}
+
+
+def _first(pair: tuple[float, dict[str, Any]]) -> float:
+    return pair[0]
 
 
 def _whole(sample: Sample) -> Sample:

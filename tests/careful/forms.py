@@ -218,6 +218,67 @@ def layer_norm_by_division(x: Tensor) -> Tensor:
     return ((wide - mean) / torch.sqrt(variance + 1e-5)).to(x.dtype)
 
 
+def squares_along_the_last_axis(prediction: Tensor, target: Tensor) -> Tensor:
+    """As Keras has it: a column of predictions meets a column of targets, and has a loss for each row."""
+    target = target if target.ndim == prediction.ndim else target[..., None]
+    return (prediction - target).square().mean(-1)
+
+
+def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
+    """Both divided by their sums first, as torchmetrics has it, and the logarithms subtracted."""
+    p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
+    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
+
+
+def sgd_of_a_decayed_parameter(
+    parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> Tensor:
+    """The decay is a factor of the parameter, before the step: as timm's SGDW."""
+    buffer = None
+    for gradient in gradients:
+        buffer = gradient if buffer is None else momentum * buffer + gradient
+        step = gradient + momentum * buffer if nesterov else buffer
+        parameter = parameter * (1.0 - lr * weight_decay) - lr * step
+    return parameter.clone()
+
+
+def sgd_of_one_update(
+    parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> Tensor:
+    """The decay is added to the step, and has no part in the buffer: as AdamW is written in one line."""
+    buffer = None
+    for gradient in gradients:
+        buffer = gradient if buffer is None else momentum * buffer + gradient
+        step = gradient + momentum * buffer if nesterov else buffer
+        parameter = parameter - lr * (step + weight_decay * parameter)
+    return parameter.clone()
+
+
+def rms_norm_of_a_floored_norm(x: Tensor) -> Tensor:
+    """By the unit vector of the row, as x-transformers has it, in float32 at least."""
+    return (functional.normalize(_wide(x), dim=-1) * x.shape[-1] ** 0.5).to(x.dtype)
+
+
+def rms_norm_of_a_floored_root(x: Tensor) -> Tensor:
+    """The norm over the root of the length, which is nowhere below 1e-8."""
+    wide = _wide(x)
+    norm = wide.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5
+    return (wide / norm.clamp(min=1e-8)).to(x.dtype)
+
+
+def rms_norm_by_division(x: Tensor) -> Tensor:
+    """Nothing is added: a row of zeros is NaN."""
+    wide = _wide(x)
+    return (wide / wide.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
+
+
+def layer_norm_without_eps(x: Tensor) -> Tensor:
+    """Nothing is added: a constant row is NaN, or of order one."""
+    wide = _wide(x)
+    centred = wide - wide.mean(-1, keepdim=True)
+    return (centred / centred.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
+
+
 def llama_rms_norm(x: Tensor) -> Tensor:
     """With 1e-5."""
     wide = _wide(x)
@@ -308,9 +369,17 @@ FORMS = (
     Form(layer_norm_through_its_maximum, "layer_norm", {"eps": 1e-5}),
     Form(t5_layer_norm, "rms_norm", {"eps": 1e-6}),
     Form(llama_rms_norm, "rms_norm", {"eps": 1e-5}),
+    Form(kl_of_what_is_normalised, "kl_divergence_of_probabilities", {"normalised": "yes"}),
+    Form(sgd_of_a_decayed_parameter, "sgd_with_momentum", {"decay": "decoupled"}),
+    Form(sgd_of_one_update, "sgd_with_momentum", {"decay": "decoupled"}),
+    Form(rms_norm_of_a_floored_norm, "rms_norm", {"eps": 0.0, "norm_floor": 1e-12}),
+    Form(rms_norm_of_a_floored_root, "rms_norm", {"eps": 0.0, "floor": 1e-8}),
+    Form(rms_norm_by_division, "rms_norm", {"eps": 0.0}),
+    Form(layer_norm_without_eps, "layer_norm", {"eps": 0.0}),
     Form(masked_softmax_with_zeros, "masked_softmax", {"fully_masked": "zeros"}),
     Form(mean_of_squares, "squared_error"),
     Form(squares_by_pairwise_sums, "squared_error"),
+    Form(squares_along_the_last_axis, "squared_error"),
     Form(gaussian_likelihood, "gaussian_nll"),
     Form(matrix_product, "linear"),
     Form(einstein_sum, "linear"),

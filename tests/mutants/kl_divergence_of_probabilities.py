@@ -63,7 +63,15 @@ def mean_times_count(p: Tensor, q: Tensor) -> Tensor:
     return terms.float().mean(-1).to(p.dtype) * torch.tensor(p.shape[-1], dtype=p.dtype)
 
 
+def normalised_in_q(p: Tensor, q: Tensor) -> Tensor:
+    """One of the two is divided by its sum, and the other is a constant's worth off."""
+    return sound(p, q / q.sum(-1, keepdim=True).detach())
+
+
 MUTANTS = [
+    Mutant(sound, "kl_divergence_of_probabilities", "gradient", declares={"normalised": "yes"}),
+    Mutant(normalised_in_q, "kl_divergence_of_probabilities", "gradient_in_q", declares={"normalised": "yes"}),
+    Mutant(epsilon_in_both, "kl_divergence_of_probabilities", "value", declares={"normalised": "yes"}),
     Mutant(epsilon_in_both, "kl_divergence_of_probabilities", "value"),
     Mutant(epsilon_in_one, "kl_divergence_of_probabilities", "zero_for_equal_distributions"),
     Mutant(last_is_one_minus_the_others, "kl_divergence_of_probabilities", "class_order_invariant"),

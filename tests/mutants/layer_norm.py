@@ -98,6 +98,7 @@ def counted_in_the_dtype(x: Tensor) -> Tensor:
 MUTANTS = [
     Mutant(unbiased, "layer_norm", "value"),
     Mutant(eps_outside, "layer_norm", "value"),
+    Mutant(eps_outside, "layer_norm", "value", declares={"eps": 0.0}),
     Mutant(over_the_batch, "layer_norm", "value"),
     Mutant(about_a_narrow_mean, "layer_norm", "value", dtype="bfloat16"),
     Mutant(textbook, "layer_norm", "value", dtype="float16"),

@@ -62,6 +62,13 @@ def decoupled_decay(
     return parameter
 
 
+def constant_decay(
+    parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> Tensor:
+    """The decay is taken off as it is, whatever the parameter: as torch_optimizer's SGDW has it."""
+    return _descend(parameter, gradients, lr, momentum, 0.0, nesterov) - lr * weight_decay * len(gradients)
+
+
 def clipped_gradients(parameter: Tensor, gradients: Tensor, *hyper: float) -> Tensor:
     """Gradients are clipped to +-1."""
     return _descend(parameter, gradients.clamp(-1.0, 1.0), *hyper)  # type: ignore[arg-type]
@@ -73,7 +80,12 @@ def normalised_gradients(parameter: Tensor, gradients: Tensor, *hyper: float) ->
     return _descend(parameter, torch.where(norm > 1e30, gradients / norm, gradients), *hyper)  # type: ignore[arg-type]
 
 
+APART = {"decay": "decoupled"}
+
 MUTANTS = [
+    Mutant(constant_decay, "sgd_with_momentum", "value", declares=APART),
+    Mutant(lost_updates, "sgd_with_momentum", "value", declares=APART),
+    Mutant(decoupled_decay, "sgd_with_momentum", "decay_shrinks_geometrically", declares=APART),
     Mutant(averaged_gradients, "sgd_with_momentum", "value"),
     Mutant(nesterov_ignored, "sgd_with_momentum", "value"),
     Mutant(noisy, "sgd_with_momentum", "zero_gradients_change_nothing"),

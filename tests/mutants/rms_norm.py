@@ -69,7 +69,28 @@ def by_the_reciprocal_root(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS)
 
 
+def norm_floored_too_high(x: Tensor) -> Tensor:
+    """At a millionth, where 1e-12 is meant."""
+    return F.normalize(x, dim=-1, eps=1e-6) * x.shape[-1] ** 0.5
+
+
+def floored_in_the_dtype(x: Tensor) -> Tensor:
+    """1e-12 is zero in float16, and 0 / 0 is not a number."""
+    return F.normalize(x, dim=-1) * x.shape[-1] ** 0.5
+
+
+def detached_above_the_floor(x: Tensor) -> Tensor:
+    """The norm is a constant to autograd."""
+    return x / (x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5).detach().clamp(min=1e-8)
+
+
+FLOORED = {"eps": 0.0, "norm_floor": 1e-12}
+
 MUTANTS = [
+    Mutant(norm_floored_too_high, "rms_norm", "value", declares=FLOORED),
+    Mutant(floored_in_the_dtype, "rms_norm", "zeros_stay", dtype="float16", declares=FLOORED),
+    Mutant(detached_above_the_floor, "rms_norm", "gradient", declares={"eps": 0.0, "floor": 1e-8}),
+    Mutant(textbook, "rms_norm", "value", declares={"eps": 0.0}),
     Mutant(eps_of_the_dtype, "rms_norm", "value"),
     Mutant(eps_outside, "rms_norm", "value"),
     Mutant(over_the_batch, "rms_norm", "value"),

@@ -56,6 +56,11 @@ def count_in_the_format(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b) ** 2 / a.new_tensor(len(a))).sum()
 
 
+def column_broadcast_by_rows(a: Tensor, b: Tensor) -> Tensor:
+    """The same, reduced along the last axis alone: n losses, each the mean over all targets."""
+    return ((a - b) ** 2).mean(-1)
+
+
 def column_broadcast(a: Tensor, b: Tensor) -> Tensor:
     """Right for rows; a column of predictions meets every target."""
     return ((a - b) ** 2).mean()
@@ -63,6 +68,7 @@ def column_broadcast(a: Tensor, b: Tensor) -> Tensor:
 
 MUTANTS = [
     Mutant(column_broadcast, "squared_error", "column_of_predictions"),
+    Mutant(column_broadcast_by_rows, "squared_error", "column_of_predictions"),
     Mutant(huber, "squared_error", "scales_by_powers_of_two"),
     Mutant(smoothed_square, "squared_error", "scales_by_powers_of_two"),
     Mutant(clipped_square, "squared_error", "value_on_extreme_numbers"),

@@ -303,6 +303,42 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
     return normalise
 
 
+def floored_norm(least: float) -> Callable[[Tensor], Tensor]:
+    """Divided by the norm of the row, which is nowhere below a number."""
+    return lambda x: torch.nn.functional.normalize(x, dim=-1, eps=least) * x.shape[-1] ** 0.5
+
+
+def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
+    """Both are divided by their sums first."""
+    p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
+    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
+
+
+def decoupled_sgd(p: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, nesterov: bool) -> Tensor:
+    """The decay is taken off beside the step, and has no part in the buffer."""
+    buffer = torch.zeros_like(p)
+    for g in gradients:
+        buffer = momentum * buffer + g
+        p = p - lr * decay * p - lr * (g + momentum * buffer if nesterov else buffer)
+    return p
+
+
+def sgd_of_constant_decay(p: Tensor, gradients: Tensor, lr: float, _: float, decay: float, __: bool) -> Tensor:
+    """Without momentum, and a decay that does not look at the parameter."""
+    return p - lr * gradients.sum(0) - lr * decay * len(gradients)
+
+
+def normalised_without_eps(x: Tensor) -> Tensor:
+    """Two passes, and nothing under the root."""
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / centred.square().mean(-1, keepdim=True).sqrt()
+
+
+def floored_root(x: Tensor) -> Tensor:
+    """Divided by the root of the mean square, which is nowhere below 1e-8."""
+    return x / (x.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5).clamp(min=1e-8)
+
+
 @pytest.mark.parametrize(
     ("function", "contract", "declared"),
     [
@@ -312,6 +348,14 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
         (rms_norm(1e-6), "rms_norm", ["eps=1e-06"]),
         (floored_likelihood, "gaussian_nll", ["floor=1e-06"]),
         (rms_norm(3e-4), "rms_norm", ["eps=0.0003"]),
+        (rms_norm(2.5e-9), "rms_norm", ["eps=2.5e-09"]),
+        (lambda x: torch.nn.functional.rms_norm(x, x.shape[-1:], eps=0.0), "rms_norm", ["eps=0"]),
+        (floored_norm(1e-12), "rms_norm", ["eps=0", "norm_floor=1e-12"]),
+        (floored_norm(3e-6), "rms_norm", ["eps=0", "norm_floor=3e-06"]),
+        (floored_root, "rms_norm", ["eps=0", "floor=1e-08"]),
+        (normalised_without_eps, "layer_norm", ["eps=0"]),
+        (kl_of_what_is_normalised, "kl_divergence_of_probabilities", ["normalised=yes"]),
+        (decoupled_sgd, "sgd_with_momentum", ["decay=decoupled"]),
         (masked_with_zeros, "masked_softmax", ["fully_masked=zeros"]),
         (less_the_logarithm, "log_softmax", ["infinite_logit=difference"]),
         (loss_of_the_label, "cross_entropy", ["infinite_logit=difference", "reduction=none"]),
@@ -370,8 +414,10 @@ def naive_softmax(x: Tensor) -> Tensor:
         (lambda y_hat, y: ((y_hat - y) ** 2).mean() / 3, "squared_error"),
         (lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "variance"),
         (lambda x: x / (x.abs().mean(-1, keepdim=True) + 1e-5), "rms_norm"),
+        (lambda x: torch.nn.functional.normalize(x, dim=-1), "rms_norm"),
+        (sgd_of_constant_decay, "sgd_with_momentum"),
     ],
-    ids=["naive", "sound", "another axis", "a third", "cancels", "another norm"],
+    ids=["naive", "sound", "another axis", "a third", "cancels", "another norm", "no factor", "constant decay"],
 )
 def test_what_is_wrong_is_not_explained_away(function: Callable[..., Any], contract: str) -> None:
     """No convention makes it right."""

@@ -52,8 +52,8 @@ from harness.laws.strategies import (
     uniform_offset,
 )
 
-EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12), least=1e-37, most=1e3)
-"""What is added under the root: a normal number of float32, in which 16-bit formats are computed."""
+EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
+"""What is added under the root; without it nothing is asked of rows whose squares underflow in the accumulator."""
 
 CGL = "Chan, Golub & LeVeque (1983)"
 
@@ -197,6 +197,18 @@ def long_examples(format_: Format) -> st.SearchStrategy[Example]:
     return long_rows(format_).map(lambda x: {"x": x})
 
 
+def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of every size from one down to 2^-56, whose squares are normal numbers: there small epsilons differ."""
+
+    def expand(columns: int, seed: int) -> Example:
+        rng = np.random.default_rng(seed)
+        size = np.exp2(np.linspace(-56.0, 0.0, 57))[:, None]
+        x = torch.from_numpy(size * rng.choice([-1.0, 1.0], size=(57, columns)) * rng.uniform(1.0, 2.0, (57, columns)))
+        return {"x": x.to(format_.dtype)}
+
+    return st.builds(expand, st.integers(2, LONGEST), SEEDS)
+
+
 many_features = many_rows({"x": Axes(("n", "d"))})
 """Ordinary rows, for the law of drift."""
 
@@ -229,11 +241,12 @@ def exact_deviations(x: Any) -> Any:
 
 
 def root(x: DoubleDouble) -> DoubleDouble:
-    """Square root of what is positive: one Newton step on that of the high part."""
+    """Square root of what is not negative: one Newton step on that of the high part."""
     start = np.sqrt(x.hi)
     with np.errstate(divide="ignore", invalid="ignore"):
         refined = dd.lift(start) + (x - dd.two_product(start, start)) / (2.0 * start)
-    return DoubleDouble(np.where(np.isinf(start), start, refined.hi), np.where(np.isinf(start), 0.0, refined.lo))
+    exact = np.isinf(start) | (start == 0.0)
+    return DoubleDouble(np.where(exact, start, refined.hi), np.where(exact, 0.0, refined.lo))
 
 
 def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
@@ -243,14 +256,19 @@ def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     return DoubleDouble(scaled_up.hi / up, scaled_up.lo / up)
 
 
-def scale(x: Array) -> Array:
-    """A power of two for each row such that squares of the scaled entries do not overflow float64."""
-    return np.where(np.abs(x).max(-1, keepdims=True) > 2.0**500, 2.0**-600, 1.0)
+def scale(x: Array, eps: float = 1.0) -> Array:
+    """A power of two for each row such that squares of the scaled entries do not overflow float64.
+
+    Nor underflow, where nothing is added to them.
+    """
+    largest = np.abs(x).max(-1, keepdims=True)
+    large = np.where(largest > 2.0**500, 2.0**-600, 1.0)
+    return large if eps else np.where((largest > 0.0) & (largest < 2.0**-400), 2.0**600, large)
 
 
 def scaled_eps(eps: float, factor: Array) -> Array:
     """``eps`` for scaled rows; where it would underflow it is nothing beside any deviation but zero."""
-    return np.maximum(eps * factor * factor, 2.0**-900)
+    return np.maximum(eps * factor * factor, 2.0**-900 if eps else 0.0)
 
 
 # Bounds
@@ -273,13 +291,37 @@ def spread(x: Array) -> tuple[Array, Array]:
         return deviation / factor, np.sqrt((deviation**2).mean(-1, keepdims=True)) / factor
 
 
+LEAST_EPS = 1e-37
+"""From here on eps is a normal number of float32, beside which squares that underflow are nothing."""
+
+
+def underflown(s: Array, eps: float, format_: Format) -> Array:
+    """What the underflow of squares adds to the relative error of the root of their mean.
+
+    Each square and the mean of them err by half the accumulator's smallest subnormal at most, the root by half of
+    what that is of the mean. Where it is more than a quarter the computed mean may be zero: ``inf``, nothing is asked.
+    """
+    if eps >= LEAST_EPS:
+        return np.zeros(s.shape)
+    with np.errstate(divide="ignore", under="ignore", over="ignore"):
+        relative = format_.accumulator.smallest / s / s
+    return np.where(relative >= 0.25, np.inf, relative)
+
+
+def cube_overflows(s: Array, work: Format) -> Array:
+    """Where the derivative of a reciprocal root, its cube, overflows: as autograd has it of what libraries ship."""
+    return np.asarray(s < 4.0 * work.max ** (-1.0 / 3.0))
+
+
 def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
     """Compare in ulp of the exact value, within an absolute error.
 
     What cancels to zero is counted in float64's subnormals; where the bound is too many of them for a number, bound and
-    deviation are cut in proportion.
+    deviation are cut in proportion. Where the error may be infinite, nothing is asked.
     """
     measured = compare(actual, expected, in_ulp(absolute, expected, format_), format_)
+    free = np.isposinf(absolute)
+    measured = replace(measured, deviation=np.where(free, 0.0, measured.deviation), free=free if free.any() else None)
     beyond = np.isinf(measured.bound) & np.isfinite(absolute) & np.isfinite(measured.actual)
     if not beyond.any():
         return measured
@@ -290,9 +332,15 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
     return replace(measured, deviation=deviation, bound=np.where(beyond, most, measured.bound))
 
 
+def unless_infinite(absolute: Array, deviation: Array) -> Array:
+    """Deviations, and zero where any error is admissible."""
+    return np.where(np.isposinf(absolute), 0.0, deviation)
+
+
 def stored(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of a result that is rounded to the format after it was computed in the accumulator's."""
-    return np.asarray(absolute + format_.u * (np.abs(expected.hi) + absolute) + format_.smallest)
+    rounded = absolute + format_.u * (np.abs(expected.hi) + absolute) + format_.smallest
+    return np.where(np.isposinf(absolute), np.inf, rounded)
 
 
 def in_units_of_one(actual: Array, reference: Array, absolute: Array, format_: Format) -> Measurement:
@@ -300,7 +348,8 @@ def in_units_of_one(actual: Array, reference: Array, absolute: Array, format_: F
     unit = 2.0 * format_.u
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(actual - reference)
-        return Measurement(np.where(np.isfinite(error), error, np.inf) / unit, absolute / unit, actual, reference)
+        deviation = unless_infinite(absolute, np.where(np.isfinite(error), error, np.inf) / unit)
+        return Measurement(deviation, absolute / unit, actual, reference)
 
 
 def mean_square_at_most_one(actual: Array, absolute: Array, format_: Format) -> Measurement:
@@ -308,6 +357,7 @@ def mean_square_at_most_one(actual: Array, absolute: Array, format_: Format) -> 
     with np.errstate(invalid="ignore", over="ignore"):
         square = (actual**2).mean(-1)
         bound = (2.0 * np.abs(actual) * absolute + absolute**2).mean(-1)
+        bound = np.where(np.isposinf(absolute).any(-1), np.inf, bound)
         reference = np.where(square <= 1.0, square, 1.0)
     return in_units_of_one(square, reference, bound, format_)
 
