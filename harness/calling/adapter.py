@@ -125,7 +125,7 @@ def _evaluated(expression: str) -> Any:
         raise UsageError(rule=_RULE, value=value, remedy=_REMEDY) from None
 
 
-def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -> Any:
+def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:
     """Call a case on the inputs of its contract.
 
     Parameters
@@ -136,6 +136,8 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -
         As its contract has them.
     of_model
         How its contract takes a module that is not itself the function of the inputs.
+    options
+        Keywords beside the inputs, of a function or of its adapter.
 
     Raises
     ------
@@ -143,17 +145,17 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None) -
         If a module does not fit, or the adapter has nothing to call it on.
     """
     function = case.function
-    if case.call is None and of_model is not None and _is_model(function):
+    if case.call is None and of_model is not None and is_model(function):
         return _fitting(of_model, function, inputs)
     if isinstance(function, nn.Module):
         function = _like(function, inputs)
     if case.call is not None:
-        return adapter_of(case.call)(function, *inputs)
+        return adapter_of(case.call)(function, *inputs, **options)
     if _is_class(function, nn.Module):
         return _like(_made(function), inputs)(*inputs)
     if _is_class(function, torch.optim.Optimizer):
         return _steps(function, *inputs)
-    return function(*inputs)
+    return function(*inputs, **options)
 
 
 def instance(case: Any) -> Any:
@@ -207,7 +209,8 @@ def detaches(case: Case, inputs: Sequence[Any]) -> bool:
     return witness.taken is False or witness.given is True
 
 
-def _is_model(function: Any) -> bool:
+def is_model(function: Any) -> bool:
+    """Whether it is a module, or a class of them."""
     return isinstance(function, nn.Module) or _is_class(function, nn.Module)
 
 
@@ -263,13 +266,22 @@ class Bridge:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Call the implementation; options are the adapter's."""
+        if self.is_elsewhere:
+            return self.case.function(*inputs, **options)
         if self.case.call is None:
             return called(self.case, inputs)
         return as_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether what stands in for the implementation has its adapter beside it, where it is called."""
+        return getattr(self.case.function, "is_adapted", False) is True
+
+    @property
     def __signature__(self) -> inspect.Signature:
         """That of the adapter, without the function; of a module, that it takes anything."""
+        if self.is_elsewhere:
+            return self.case.function.bridge  # type: ignore[attr-defined, no-any-return]
         if self.case.call is None:
             return inspect.signature(lambda *_: None)
         signature = inspect.signature(adapter_of(self.case.call))

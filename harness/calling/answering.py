@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
 from .location import place
 from .memory import overwrite_freed, unset_is_nan
+from .model import AsStep
 from .seen import Seen
+from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
 from .trace.tape import Recorder, Tape
 from .wire import filled, receive, send
@@ -142,19 +145,20 @@ class Server:
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]
-        before = [x.detach().clone() if isinstance(x, Tensor) else None for x in inputs] if question["look"] else []
-        shapes = [tuple(x.shape) for x in inputs if isinstance(x, Tensor)]
+        given = tree_leaves(inputs)
+        before = [x.detach().clone() if isinstance(x, Tensor) else None for x in given] if question["look"] else []
+        shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         seen = Seen()
         try:
-            output = self._carried_out(question, lambda: _plainly(case, inputs, question["device"]), seen)
+            output = self._carried_out(question, partial(_asked, case, question), seen)
             value = as_tensors(output) if case.call is not None else output
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
         said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
         leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
-        said["reshaped"] = shapes != [tuple(x.shape) for x in inputs if isinstance(x, Tensor)]
+        said["reshaped"] = shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         if question["look"] and not said["reshaped"]:
-            said |= _became(inputs, before, leaves)
+            said |= _became(given, before, leaves)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
             said["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
         if question["tape"] is not None:
@@ -330,10 +334,24 @@ def _special(value: Any) -> Any:
     return None
 
 
-def _plainly(case: Any, inputs: Sequence[Any], device: str) -> Any:
+def _asked(case: Any, question: dict[str, Any]) -> Any:
+    """What a question is about: a call, or a sequence on what a call makes; a model may be taken for its step."""
+    inputs, device, options = question["inputs"], question["device"], question.get("options", {})
+    sequence, squared = question.get("sequence"), question.get("squared")
+    if sequence is None:
+        return _plainly(case, inputs, device, **options)
+
+    def make(*arguments: Any) -> Any:
+        return called(case, arguments, None if squared is None else AsStep(squared))
+
+    action = partial(SEQUENCES[sequence], make)
+    return action(*inputs) if device == CPU else called_on(device, action, inputs)
+
+
+def _plainly(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
     if device == CPU:
-        return called(case, inputs)
-    return called_on(device, lambda *moved: called(case, moved), inputs)
+        return called(case, inputs, **options)
+    return called_on(device, lambda *moved: called(case, moved, **options), inputs)
 
 
 class _Slopes:
@@ -377,6 +395,8 @@ def _raised(case: Any, error: BaseException) -> dict[str, Any]:
     """What is said of an exception."""
     if isinstance(error, NotApplicable):
         return {"inapplicable": str(error)}
+    if isinstance(error, MisfitError):
+        return {"raised": [str(error), "misfit", ""]}
     if isinstance(error, MisplacedError):
         return {"misplaced": str(error)}
     words = _in_words(error)

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from ..error import UsageError
-from .adapter import adapter_of
+from .adapter import adapter_of, is_model
 from .answering import Server, silenced
 from .importing import called_by_name, imported, packages
 from .wire import filled, receive, send
@@ -174,6 +174,9 @@ def _declared(module: Any) -> Iterator[Any]:
 
 def _facts(case: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
+    facts["model"] = is_model(case.function)
+    # Of an adapter all but the function.
+    facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):
         return facts
     names = ("name", "contract", "style", "target", "dtypes", "attains")

@@ -1,12 +1,16 @@
 """A model as it is, taken for the training step of a linear or softmax regression: torch's loss, torch's SGD."""
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+UNFIT = "a model of this regression has the parameters"
+"""Begins why a model does not fit."""
 
 
 class UnfitModelError(Exception):
@@ -84,10 +88,25 @@ def step_of_model(
     parameters = list(made.parameters())
     if [parameter.shape for parameter in parameters] != [weight.shape, bias.shape]:
         others = ", ".join(str(list(parameter.shape)) for parameter in parameters) or "none"
-        raise UnfitModelError(
-            f"a model of this regression has the parameters {list(weight.shape)} and {list(bias.shape)}, got {others}"
-        )
+        raise UnfitModelError(f"{UNFIT} {list(weight.shape)} and {list(bias.shape)}, got {others}")
     for parameter, start in zip(parameters, (weight, bias), strict=True):
         parameter.data.copy_(start)
     W, b = (parameter.detach() for parameter in parameters)
     return ModelStep(made, lr, squared=squared), (W, b)
+
+
+@dataclass(frozen=True)
+class AsStep:
+    """What takes a model for its training step.
+
+    Parameters
+    ----------
+    squared
+        Whether the loss is the mean squared error; the mean cross-entropy otherwise.
+    """
+
+    squared: bool
+
+    def __call__(self, model: Any, weight: Tensor, bias: Tensor, lr: float) -> Any:
+        """See :func:`step_of_model`."""
+        return step_of_model(model, weight, bias, lr, squared=self.squared)

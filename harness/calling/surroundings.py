@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
-from harness.calling.adapter import as_tensors, called, detaches
+from harness.calling.adapter import as_tensors, called, detaches, unbridged
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
 from harness.calling.memory import overwrite_freed, unset_is_nan
+from harness.calling.model import AsStep
 from harness.calling.seen import Seen
+from harness.calling.sequence import SEQUENCES
 from harness.calling.trace import Recording, RecordingHere
 from harness.calling.watch import Watch
 from harness.case import Case
@@ -58,17 +62,17 @@ class Look:
     Parameters
     ----------
     changed
-        By the place of an argument what it is afterwards, where that is not seen in it.
+        By the place of a leaf of the arguments what it is afterwards, where that is not seen in it.
     shared
-        Places of arguments whose memory the output shares; ``None`` where that is seen in them.
+        Places of leaves whose memory the output shares; ``None`` where that is seen in them.
     """
 
     changed: dict[int, Tensor] = field(default_factory=dict)
     shared: set[int] | None = None
 
     def after(self, inputs: Sequence[Any]) -> list[Any]:
-        """The arguments as the call left them."""
-        return [self.changed.get(at, x) for at, x in enumerate(inputs)]
+        """The leaves of the arguments as the call left them."""
+        return [self.changed.get(at, x) for at, x in enumerate(tree_leaves(list(inputs)))]
 
     def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
         """How many of the arguments have memory that the output shares."""
@@ -88,9 +92,14 @@ class Surroundings(Protocol):
         """Return what looks at its calls."""
 
     def called(
-        self, case: Case, inputs: Sequence[Any], of_model: Callable[..., Any] | None, device: str
+        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call it; return what it says, and whether that were another library's arrays."""
+        """Call it, or carry a sequence out on what it makes.
+
+        Returns
+        -------
+        What it says, and whether that were another library's arrays.
+        """
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
         """Call it on each of some inputs in one exchange; ``None`` where that is no matter."""
@@ -140,13 +149,15 @@ class Here:
         return Watch(draws=draws)
 
     def called(
-        self, case: Case, inputs: Sequence[Any], of_model: Callable[..., Any] | None, device: str
+        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call the implementation."""
-        if device == CPU:
-            output = called(case, inputs, of_model)
-        else:
-            output = called_on(device, lambda *moved: called(case, moved, of_model), inputs)
+        """Call the implementation, or carry a sequence out on what it makes."""
+
+        def call(*given: Any) -> Any:
+            return called(case, given, of_model)
+
+        action = call if sequence is None else partial(SEQUENCES[sequence], call)
+        output = action(*inputs) if device == CPU else called_on(device, action, inputs)
         if case.call is None:
             return output, False
         converted = as_tensors(output)
@@ -209,3 +220,9 @@ class Here:
 
 HERE = Here()
 """This process."""
+
+
+def clock_of(case: Case) -> Callable[[], float]:
+    """Return the clock that calls of a case are charged with, wherever they are made."""
+    surroundings: Surroundings = getattr(unbridged(case).function, "surroundings", HERE)
+    return surroundings.clock

@@ -40,7 +40,7 @@ class Ask(NamedTuple):
 @contextmanager
 def data_folder(images: Tensor, labels: Tensor) -> Iterator[Path]:
     """Write both splits with the same samples, and remove them afterwards."""
-    with tempfile.TemporaryDirectory(prefix="harness-loader-") as folder:
+    with tempfile.TemporaryDirectory(prefix="data-") as folder:
         raw = Path(folder, "FashionMNIST", "raw")
         raw.mkdir(parents=True)
         for split in _FILES.values():
@@ -52,8 +52,7 @@ def data_folder(images: Tensor, labels: Tensor) -> Iterator[Path]:
 def _epochs(loader: Subject, images: Tensor, labels: Tensor, ask: Ask, *, count: int = 1) -> list[Batches]:
     """Run through the loader, and refuse what is no batch of images and labels."""
     with data_folder(images, labels) as root:
-        batches = loader.run(root, ask.train, ask.batch_size, 0, ask.shuffle)
-        epochs = [list(batches) for _ in range(count)]
+        epochs: list[Batches] = loader.run(str(root), ask.train, ask.batch_size, 0, ask.shuffle, count, sequence="read")
     for images_batch, labels_batch in (batch for epoch in epochs for batch in epoch):
         if images_batch.dtype != torch.float32 or labels_batch.dtype != torch.int64:
             raise CaseError(f"{loader.case.name} yields {images_batch.dtype} and {labels_batch.dtype}")

@@ -5,7 +5,6 @@ The oracle is the exact trajectory; it and the bound on the distance from it are
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.calling.model import step_of_model
+from harness.calling.model import AsStep
 from harness.contracts.building_blocks import book_data, gradient_descent
 from harness.contracts.building_blocks.gradient_descent import TrainingKind, TrainingPlan, flat
 from harness.floats import Format, Measurement, compare_absolute, to_array
@@ -26,15 +25,14 @@ _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias
 # Laws
 
 
-def _trained(subject: Subject, X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: TrainingPlan) -> Any:
+def _arguments(X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: TrainingPlan) -> list[Any]:
+    """What a trainer is called with, and a step factory with its steps."""
+    return [X, y, [torch.tensor(batch) for batch in plan.batches], plan.lr, start]
+
+
+def _trained(subject: Subject, arguments: list[Any]) -> Any:
     """Run a trainer, or the steps of a step factory, over the minibatches."""
-    batches = [torch.tensor(batch) for batch in plan.batches]
-    if subject.contract.form == "training":
-        return subject.run(X, y, batches, plan.lr, start)
-    step, parameters = subject.run(*start, plan.lr)
-    for batch in batches:
-        step(X[batch], y[batch])
-    return parameters
+    return subject.run(*arguments, sequence=None if subject.contract.form == "training" else "train")
 
 
 def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan:
@@ -59,7 +57,7 @@ def follows_gradient_descent(
     bound = gradient_descent.trajectory_bound(
         plan, to_array(X), to_array(y), to_array(weight), to_array(bias), train.format
     )
-    actual = flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan))
+    actual = flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan)))
     if actual.shape != exact.shape:
         raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")
     distance = np.atleast_1d(np.linalg.norm((actual - exact.hi) - exact.lo))
@@ -78,10 +76,12 @@ def inputs_unmodified(
 ) -> Measurement:
     """Compare copies taken before with the inputs after."""
     start = (weight.clone(), bias.clone())
-    features, targets = X.clone(), y.clone()
-    _trained(train, features, targets, start, _plan(train, batches, lr))
+    given = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
+    with train.surroundings.looking() as looks:
+        _trained(train, given)
+    features, targets, *_, W, b = next(iter(looks)).after(given)
     before = np.concatenate([to_array(part).ravel() for part in (X, y, weight, bias)])
-    after = np.concatenate([to_array(part).ravel() for part in (features, targets, *start)])
+    after = np.concatenate([to_array(part).ravel() for part in (features, targets, W, b)])
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
 
@@ -92,9 +92,10 @@ def calls_agree(
     """Train three times."""
     plan = _plan(train, batches, lr)
     return repeated(
-        lambda: flat(train.case.name, _trained(train, X, y, (weight.clone(), bias.clone()), plan)),
+        lambda: flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan))),
         train.format,
         sizes={part.nbytes for part in (X, y, weight, bias)},
+        surroundings=train.surroundings,
     )
 
 
@@ -111,7 +112,7 @@ def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor,
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
     shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
     start = (book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1))
-    learned = flat(train.case.name, _trained(train, book_X, book_y, start, _plan(train, shuffled, lr)))
+    learned = flat(train.case.name, _trained(train, _arguments(book_X, book_y, start, _plan(train, shuffled, lr))))
     rate = 2.0 * float(train.declares["factor"]) * lr
     wandering = book_data.NOISE * np.sqrt(rate / (batch_size * (2.0 - rate)))
     return book_data.distance_from_truth(learned, np.hypot(book_data.standard_errors(to_array(book_X)), wandering), 7.0)
@@ -188,7 +189,7 @@ LINEAR_REGRESSION_STEP = _contract(
     summary="one minibatch step of linear regression, ready to be timed",
     examples=20,
     form="step",
-    of_model=partial(step_of_model, squared=True),
+    of_model=AsStep(squared=True),
 )
 
 SOFTMAX_REGRESSION = _contract(
@@ -207,5 +208,5 @@ SOFTMAX_REGRESSION_STEP = _contract(
     summary="one minibatch step of softmax regression, ready to be timed",
     examples=20,
     form="step",
-    of_model=partial(step_of_model, squared=False),
+    of_model=AsStep(squared=False),
 )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
+from harness.calling.model import AsStep
 from harness.case import FLOATS, Case
 from harness.floats import Array, Format, Measurement
 from harness.laws.convention import Convention
@@ -281,8 +282,8 @@ class Contract:
         ``remark()``: a sentence on the operation itself, told before an implementation is judged; ``None`` where there
         is nothing to say.
     of_model
-        ``of_model(module, *inputs)``: the implementation that a torch module, or a class of them, stands for where it
-        is not itself the function of the inputs.
+        What takes a torch module, or a class of them, for the implementation where it is not itself the function of
+        the inputs.
     """
 
     name: str
@@ -302,7 +303,7 @@ class Contract:
     examples: int = 24
     form: Form = "function"
     task: Literal["regression", "classification"] | None = None
-    of_model: Callable[..., Any] | None = None
+    of_model: AsStep | None = None
     remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.location import place
 from harness.calling.packed import kind_of
+from harness.calling.sequence import MisfitError
 from harness.calling.surroundings import HERE, ElsewhereError, GoneError, ReshapedError, Surroundings
 from harness.calling.watch import Watch
 from harness.calling.wire import Alien
@@ -112,8 +113,15 @@ class Subject:
         subject._before, subject._after = before, after or _same
         return subject
 
-    def run(self, *inputs: Any) -> Any:
+    def run(self, *inputs: Any, sequence: str | None = None) -> Any:
         """Call an implementation that returns something else than one tensor.
+
+        Parameters
+        ----------
+        inputs
+            Its arguments.
+        sequence
+            Name of the :mod:`~harness.calling.sequence` that is carried out, on these, with what it makes.
 
         Raises
         ------
@@ -122,12 +130,12 @@ class Subject:
         NotApplicable
             If its adapter says that there is nothing to check.
         """
-        return self.attempt(self.case.name, lambda: self._called(inputs))
+        return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
 
-    def _called(self, inputs: tuple[Any, ...]) -> Any:
+    def _called(self, inputs: tuple[Any, ...], sequence: str | None) -> Any:
         try:
             output, self._returns_arrays = self.surroundings.called(
-                self.case, self._before(inputs), self.contract.of_model, self.device
+                self.case, self._before(inputs), self.contract.of_model, self.device, sequence
             )
         except MisplacedError as error:
             raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
@@ -224,13 +232,19 @@ class Subject:
         """What a law stumbled over in a result that is not checked before it."""
         if reason := no_compiler(error):
             return NotApplicable(reason)
-        words = f"{self.contract.signature}: {_in_words(error)}{_at(error)}"
-        return CaseError(f"{self.case.name} does not return what the contract says, {words}")
+        return self._unlike_the_contract(f"{_in_words(error)}{_at(error)}")
+
+    def _unlike_the_contract(self, words: str) -> CaseError:
+        return CaseError(f"{self.case.name} does not return what the contract says, {self.contract.signature}: {words}")
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         if isinstance(error, ReshapedError):
             return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
+        if isinstance(error, MisfitError):
+            return self._unlike_the_contract(str(error))
         if isinstance(error, ElsewhereError):
+            if error.kind == "misfit":
+                return self._unlike_the_contract(error.words)
             return CaseError(
                 _ELSEWHERE[error.kind][1].format(what, error.words, error.place), _ELSEWHERE[error.kind][0]
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.target import Target
+from harness.calling.target import Loader, Target
 from harness.proof.proving import Proving
 from harness.work.carry_out import carry_out
 
@@ -37,13 +37,14 @@ class Exhaustion(Target):
     quantities: Sequence[str] = ()
 
     pays_from: ClassVar[int] = 1
+    apart: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Seconds that a shard may take, in which the implementation is called thousands of times."""
         return 60.0 * call_s
 
-    def load(self) -> "Shards":
-        """Load the cases, and list the shards.
+    def load(self, elsewhere: Loader | None = None) -> "Shards":
+        """Load the cases, here or elsewhere, and list the shards.
 
         Raises
         ------
@@ -54,7 +55,7 @@ class Exhaustion(Target):
         from harness.proof.task import tasks_of
 
         named = {"dtypes": self.dtypes, "layouts": self.layouts, "quantities": self.quantities}
-        return Shards(tasks_of(self.cases(), self.target, **named), self.folder)
+        return Shards(tasks_of(self.cases(elsewhere), self.target, **named), self.folder)
 
     def run(self, **means: Any) -> "list[Proof]":
         """Finish every shard, and return the proofs.

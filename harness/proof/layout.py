@@ -46,7 +46,9 @@ def _spread(function: Function, x: Tensor) -> Tensor:
 
 
 def _few(function: Function, x: Tensor) -> Tensor:
-    return torch.cat([function(few) for few in x.split(FEW)])
+    parts = x.split(FEW)
+    each = getattr(function, "each", None)
+    return torch.cat([function(few) for few in parts] if each is None else each([(few,) for few in parts]))
 
 
 VALUE_LAYOUTS = (
@@ -83,7 +85,12 @@ class PairLayout:
 
     def call(self, function: Function, argument: Tensor, *more: Tensor) -> Any:
         """Call the implementation on what :attr:`allocate` made."""
-        return function(argument, *more) if self.axis is None else function(argument, *more, dim=self.axis)
+        return function(argument, *more, **self.options)
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Keywords of a call."""
+        return {} if self.axis is None else {"dim": self.axis}
 
 
 def _classes_first(tensor: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from harness.calling.adapter import Bridge, unbridged
+from harness.calling.source import subject_of
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.sweep import ROW_BY_ROW, Sweep
@@ -150,10 +151,15 @@ def _visited(task: Task, shard: int) -> Tally:
 
 def fingerprint(task: Task) -> str:
     """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
-    try:
-        source = Path(inspect.getfile(_plain(task.case.function))).read_bytes()
-    except (OSError, TypeError):  # a builtin function is torch's own
-        source = task.case.target.encode()
+    function = _plain(task.case.function)
+    if hasattr(function, "surroundings"):  # it is never imported here
+        subject = subject_of(task.case.target)
+        source = f"{task.case.target} {subject and subject.source}".encode()
+    else:
+        try:
+            source = Path(inspect.getfile(function)).read_bytes()
+        except (OSError, TypeError):  # a builtin function is torch's own
+            source = task.case.target.encode()
     capability = torch.backends.cpu.get_cpu_capability()
     declares = sorted(task.case.declares.items())
     facts = (_VERSION, torch.__version__, capability, task.shards, task.expected_moments, task.layout.kernel)

@@ -1,6 +1,7 @@
 """A sweep: one block of pairs after the other through the implementation and the table, in buffers that are reused."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.surroundings import clock_of
 from harness.calling.watch import Trust
+from harness.calling.wire import Alien
 from harness.floats.double_double import Array
 from harness.laws.subject import CaseError, Subject
 from harness.proof.examination import Examination, Suspects
@@ -23,12 +26,34 @@ from harness.proof.threshold import CODES, Interval
 ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
 """The adapter of a loss that takes a reduction, where there is no other."""
 
+LANES = 16
+"""Calls that are asked for in one exchange."""
+
 REMEDY = f"for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=none` where it has one number a row"
 """What is to be done about a loss of many rows."""
 
 
+class Lane:
+    """Memory of one call: the argument, and in it the operands.
+
+    Parameters
+    ----------
+    task
+        Whose format.
+    layout
+        How the pairs lie.
+    size
+        Pairs a call.
+    """
+
+    def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
+        memory = layout.allocate(size, task.format_.dtype)
+        self.operands = layout.pairs(memory).view(torch.int16)
+        self.argument = memory.detach().requires_grad_(task.operation.is_gradient)
+
+
 class Caller:
-    """The implementation on one layout: the argument it is called with, and the codes it returns.
+    """The implementation on one layout: the arguments it is called with, and the codes it returns.
 
     Parameters
     ----------
@@ -42,40 +67,56 @@ class Caller:
 
     def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
         self.task, self.layout = task, layout
-        memory = layout.allocate(size, task.format_.dtype)
-        self.operands = layout.pairs(memory).view(torch.int16)
-        self.argument = memory.detach().requires_grad_(task.operation.is_gradient)
+        each = getattr(task.case.function, "each", None)
+        self.lanes = [Lane(task, layout, size) for _ in range(1 if each is None else LANES)]
         self.labels = () if task.operation.label is None else (task.operation.labels(size),)
         self.subject = Subject(task.case, task.contract, task.format_, Trust())
-        self.spent_s = 0.0
+        self.clock, self.spent_s = clock_of(task.case), 0.0
 
-    def __call__(self) -> Codes:
-        """Call it on the operands; return the outputs' codes, classes first."""
-        name = self.task.case.name
-        started = time.process_time()
-        output = self.subject.attempt(name, self._output)
-        self.spent_s += time.process_time() - started
+    def seconds(self, codes: Codes) -> None:
+        """Take on another block of second operands."""
+        for lane in self.lanes:
+            lane.operands[1] = torch.from_numpy(codes.view(np.int16)).view(lane.operands.shape[1:])
+
+    def __call__(self, firsts: Codes) -> list[Codes]:
+        """Call it on some first operands, each with the block; return the outputs' codes of each, classes first."""
+        name, lanes = self.task.case.name, self.lanes[: len(firsts)]
+        for lane, first in zip(lanes, firsts, strict=True):
+            lane.operands[0] = int(first.view(np.int16))
+        started = self.clock()
+        outputs = self.subject.attempt(name, lambda: self._outputs(lanes))
+        self.spent_s += self.clock() - started
+        return [self._codes(output) for output in outputs]
+
+    def _codes(self, output: Any) -> Codes:
+        """The codes of an output, held against what was to come."""
+        name, argument = self.task.case.name, self.lanes[0].argument
         if not isinstance(output, Tensor):
-            raise CaseError(f"{name} returns {type(output).__name__}, not a tensor")
+            kind = output.kind if isinstance(output, Alien) else type(output).__name__
+            raise CaseError(f"{name} returns {kind}, not a tensor")
         is_loss = len(self.task.outputs) == 1
-        wanted = self.argument.shape[:1] if is_loss else self.argument.shape
+        wanted = argument.shape[:1] if is_loss else argument.shape
         if is_loss and output.shape == ():
-            sentence = f"{name} returns one number for {len(self.argument):,} rows"
+            sentence = f"{name} returns one number for {len(argument):,} rows"
             raise CaseError(f"{sentence}, where a proof needs the loss of each: {REMEDY}")
-        if output.shape != wanted or output.dtype != self.argument.dtype:
-            expected = f"{list(wanted)} in {self.argument.dtype}"
+        if output.shape != wanted or output.dtype != argument.dtype:
+            expected = f"{list(wanted)} in {argument.dtype}"
             raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")
         classes = output.detach()[None] if is_loss else self.layout.pairs(output.detach())
         return codes_of(classes.view(torch.int16))
 
-    def _output(self) -> Any:
-        """What is to be proved: the output, or the gradient."""
-        output = self.layout.call(self.task.case.function, self.argument, *self.labels)
+    def _outputs(self, lanes: Sequence[Lane]) -> list[Any]:
+        """What is to be proved: the outputs, or the gradients."""
+        function, arguments = self.task.case.function, [lane.argument for lane in lanes]
+        each = getattr(function, "each", None)
+        if each is None:
+            outputs = [self.layout.call(function, x, *self.labels) for x in arguments]
+        else:
+            outputs = each([(x, *self.labels) for x in arguments], **self.layout.options)
         if not self.task.operation.is_gradient:
-            return output
-        weights = self.task.operation.cotangent(output, self.layout.pairs)
-        (gradient,) = torch.autograd.grad(output, self.argument, weights)
-        return gradient
+            return outputs
+        weights = [self.task.operation.cotangent(output, self.layout.pairs) for output in outputs]
+        return list(torch.autograd.grad(outputs, arguments, weights))
 
 
 def codes_of(bits: Tensor) -> Codes:
@@ -124,32 +165,34 @@ class Sweep:
         callers = [self.caller] if self.other is None else [self.caller, self.other]
         second = self.space.second[block.start : block.stop]
         for caller in callers:
-            caller.operands[1] = torch.from_numpy(second.view(np.int16)).view(caller.operands.shape[1:])
+            caller.seconds(second)
         numbers, values = self.space.values(self.space.first), self.space.values(second)
         self.lookup.block(values)
+        lanes = len(self.caller.lanes)
         with np.errstate(over="ignore"):
-            for place in places:
-                self._row(place, numbers[place], block)
+            for at in range(0, len(places), lanes):
+                self._rows(places[at : at + lanes], numbers, block)
 
-    def _row(self, place: int, number: float, block: range) -> None:
-        """One first operand with a block of second ones."""
-        first = self.space.first[place]
-        self.caller.operands[0] = int(first.view(np.int16))
-        codes = self.caller()
-        self._count()
+    def _rows(self, places: range, numbers: Array, block: range) -> None:
+        """Some first operands, each with a block of second ones."""
+        firsts = self.space.first[places.start : places.stop : places.step]
+        every = self.caller(firsts)
+        for lane in self.caller.lanes[: len(places)]:
+            self._count(lane)
         if self.other is not None:
-            codes = codes.copy()  # an implementation may answer in the same memory each time
-            self.other.operands[0] = int(first.view(np.int16))
-            self._compare(codes, self.other())
-        failing = self.lookup(np.float32(number), codes)
-        if len(failing):
-            operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
-            places = np.stack([np.full(len(failing), place), block.start + failing])
-            self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], places))
+            every = [codes.copy() for codes in every]  # an implementation may answer in the same memory each time
+            for codes, others in zip(every, self.other(firsts), strict=True):
+                self._compare(codes, others)
+        for place, first, codes in zip(places, firsts, every, strict=True):
+            failing = self.lookup(np.float32(numbers[place]), codes)
+            if len(failing):
+                operands = np.stack([np.full(len(failing), first), self.space.second[block.start + failing]])
+                at = np.stack([np.full(len(failing), place), block.start + failing])
+                self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], at))
 
-    def _count(self) -> None:
+    def _count(self, lane: Lane) -> None:
         """Note which pairs the implementation was called with, from the buffer itself."""
-        self.seen.numpy()[1:].reshape(self.caller.operands.shape)[...] = codes_of(self.caller.operands)
+        self.seen.numpy()[1:].reshape(lane.operands.shape)[...] = codes_of(lane.operands)
         # Exact: a product of codes is below 2^32, and a block has no more than 2^14.
         self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
 

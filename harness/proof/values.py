@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.surroundings import clock_of
 from harness.case import Case
 from harness.floats.double_double import Array
 from harness.floats.format import Format, to_ordinal
@@ -111,9 +112,10 @@ class Values:
         # The contract says what holds at infinity and for NaN; the gradient there is a law of its own.
         proper = x if self.quantity == "value" else x[x.isfinite()]
         measured = self.subject.measure(value, _example(proper))
-        started = time.process_time()
+        clock = clock_of(self.case)
+        started = clock()
         bits = self._output(self.subject, x)
-        floor_s = time.process_time() - started
+        floor_s = clock() - started
         reference = self._output(Subject(self.case, self.contract, self.format_), x)
         return Tally(
             moments=moments(x),

@@ -22,8 +22,13 @@ ROWS = st.integers(513, 6_000)
 """Rows of one of them, where each is answered for itself."""
 
 
+_TRAINED = {"training", "step", "curves"}
+
+
 def is_asked_late(job: Job) -> bool:
-    """Whether a law is: that of the value, and those of gradients on the same inputs, of a function of tensors."""
+    """Whether a law is: those that say of a function of tensors, or of what is trained, what it comes to."""
+    if job.contract.form in _TRAINED:
+        return job.law.name == job.contract.laws[0].name
     of_gradient = job.law.group == "gradient" and job.law.inputs is None and job.law.every_row
     asks = job.law.name == "value" or of_gradient
     return asks and job.contract.output is not None and job.contract.form == "function"

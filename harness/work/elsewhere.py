@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import OBJECTS
 from harness.calling.importing import single_name
+from harness.calling.model import UNFIT, AsStep
 from harness.calling.seen import Seen
 from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
 from harness.calling.trace import Recording, Tape, View
@@ -70,6 +72,8 @@ class Elsewhere:
         self._alike = False
         self._drop: list[int] = []
         self._answered: set[int] = set()
+        self._unfit: set[tuple[Any, ...]] = set()
+        """Of which cases it was said that they do not fit which start."""
         self._soaked: set[Any] = set()
         self._watch: ElsewhereWatch | None = None
         self._last = 0
@@ -134,7 +138,7 @@ class Elsewhere:
 
     def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
         """Ask for something of an implementation's, and raise what it raises."""
-        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        tensors = [x for x in tree_leaves(list(inputs)) if isinstance(x, Tensor)]
         return self.each(what, tensors, device, case, [{"inputs": list(inputs), **facts}])[0]
 
     def each(
@@ -166,6 +170,8 @@ class Elsewhere:
             raise MisplacedError(str(answer["misplaced"])[:_SENTENCE])
         if "inapplicable" in answer:
             self._refuse(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
+        if _start(case, tensors) in self._unfit:
+            raise ElsewhereError("an exception where it answers another time, which says that it does not fit")
         self._answered.add(case)
         if self._seen is not None and "seen" in answer:
             left, to_float32, autocast = answer["seen"]
@@ -187,6 +193,9 @@ class Elsewhere:
             NO_COMPILER: case not in self._answered and (device != CPU or not _has_compiler()),
             NO_HEADERS: case not in self._answered and not _has_headers(),
         }
+        if reason.startswith(UNFIT) and self.child.about["cases"][case]["model"] is True:
+            self._unfit.add(_start(case, tensors))
+            raise NotApplicable(reason)
         if can_be.get(reason, device != CPU):
             raise NotApplicable(reason)
         raise ElsewhereError(f"an exception, which says that {reason}")
@@ -220,14 +229,19 @@ class Elsewhere:
         self,
         case: Case,
         inputs: Sequence[Any],
-        of_model: Callable[..., Any] | None,  # noqa: ARG002 - what stands for a model is no function
+        of_model: AsStep | None,
         device: str,
+        sequence: str | None = None,
     ) -> tuple[Any, bool]:
-        """Call the implementation."""
+        """Call the implementation, or have a sequence carried out there on what it makes."""
         function: Any = case.function
         self._last = function.index
-        (value,), arrays = function.on(device, [inputs])
-        return value, arrays
+        if sequence is None:
+            (value,), arrays = function.on(device, [inputs])
+            return value, arrays
+        facts = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
+        answer = self.carried_out("call", inputs, device, function.index, **facts)
+        return answer["value"], answer.get("arrays") is True
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
         """Call the implementation on each of some inputs, in one exchange."""
@@ -329,6 +343,11 @@ class Elsewhere:
     def clock(self) -> float:
         """Seconds of the day: those of another's processor are its own to tell."""
         return time.monotonic()
+
+
+def _start(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """What it depends on whether a model fits: the parameters that it is to start from, which come last."""
+    return case, *(x.shape for x in tensors[-2:])
 
 
 def _has_compiler() -> bool:

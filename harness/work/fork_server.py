@@ -36,7 +36,7 @@ _USUAL = {
     "SYMPY_GROUND_TYPES": "python",
 }
 
-_GRACE_S = 5.0
+_GRACE_S = 2.0
 
 
 def surroundings() -> dict[str, str]:
@@ -133,9 +133,14 @@ class ForkServer:
             )
         self._line, self._begun = here, begun
         text = f"exec((lambda m: (exec({_source()!r}, m), m['serve'](l.detach()))[1])({{'__name__': 'm'}}))".encode()
-        here.sendall(len(text).to_bytes(CODE, "little") + text)
-        if here.recv(1) != b"\1":
-            raise ConnectionError
+        try:
+            here.sendall(len(text).to_bytes(CODE, "little") + text)
+            if here.recv(1) != b"\1":
+                raise ConnectionError
+        except BaseException:
+            # It has forked nothing, and would notice only when it has imported torch that nobody asks it.
+            self._process.kill()
+            raise
         return here
 
     def _leave(self) -> None:
@@ -157,8 +162,10 @@ class ForkServer:
         self._leave()
         for process, line in self._left:
             line.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
         self._left.clear()
 
 

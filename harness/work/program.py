@@ -27,6 +27,7 @@ MODULES = (
     "calling.location",
     "calling.memory",
     "calling.seen",
+    "calling.sequence",
     "calling.state",
     "calling.watch",
     "calling.trace.step",

@@ -32,6 +32,9 @@ class Asked(Protocol):
         """Let go of what was kept of a call."""
 
 
+_NONE: Mapping[str, Any] = {}
+
+
 class StandIn:
     """Stands in for an implementation.
 
@@ -50,21 +53,37 @@ class StandIn:
         self.is_adapted = facts["adapted"] is True
         names = facts["parameters"]
         if names is not None:
-            parameters = [Parameter(str(name), Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-            self.__signature__ = Signature(parameters)
+            self.__signature__ = _signature(names)
+        self.bridge = _signature([] if facts["model"] is True else facts["bridge"] or [])
+        """What it takes through its adapter, or as the module that it is."""
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Call it on the CPU."""
-        return self.on(CPU, [inputs])[0][0]
+        return self.each([inputs], **options)[0]
 
-    def on(self, device: str, calls: Sequence[Sequence[Any]]) -> tuple[list[Any], bool]:
+    def each(self, calls: Sequence[Sequence[Any]], **options: Any) -> list[Any]:
+        """Call it on the CPU, once for each of some inputs, all in one exchange."""
+        return self.on(CPU, calls, options)[0]
+
+    def on(
+        self, device: str, calls: Sequence[Sequence[Any]], options: Mapping[str, Any] = _NONE
+    ) -> tuple[list[Any], bool]:
         """Call it there on a device, once for each of some inputs, all in one exchange.
+
+        Parameters
+        ----------
+        device
+            Where.
+        calls
+            The inputs of each.
+        options
+            Keywords of each.
 
         Returns
         -------
         What it says of each, and whether that were another library's arrays.
         """
-        calling = _Calling(self.surroundings, self.index, device, calls)
+        calling = _Calling(self.surroundings, self.index, device, calls, options)
         tensors = calling.tensors
         if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
             leaves = _Forward.apply(calling, *tensors)  # type: ignore[no-untyped-call]
@@ -76,8 +95,16 @@ class StandIn:
 class _Calling:
     """Some calls, and what was answered."""
 
-    def __init__(self, surroundings: Asked, index: int, device: str, calls: Sequence[Sequence[Any]]) -> None:
+    def __init__(
+        self,
+        surroundings: Asked,
+        index: int,
+        device: str,
+        calls: Sequence[Sequence[Any]],
+        options: Mapping[str, Any],
+    ) -> None:
         self.surroundings, self.index, self.device, self.calls = surroundings, index, device, calls
+        self.options = dict(options)
         self.tensors = [x for call in calls for x in call if isinstance(x, Tensor)]
         self.arrays = False
 
@@ -93,7 +120,8 @@ class _Calling:
         """Ask, and return the tensors of the answers."""
         given = iter(tensors)
         calls = [[_requiring(next(given), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
-        answers = self.each("call", [{"inputs": call} for call in calls])
+        options = {"options": self.options} if self.options else {}
+        answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
         flat = [tree_flatten(answer["value"]) for answer in answers]
         self._parts = [parts for parts, _ in flat]
@@ -111,6 +139,10 @@ class _Calling:
         self._parts = []
         filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
         return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
+
+
+def _signature(names: Sequence[Any]) -> Signature:
+    return Signature([Parameter(str(name), Parameter.POSITIONAL_OR_KEYWORD) for name in names])
 
 
 def _requiring(x: Any, like: Any) -> Any:

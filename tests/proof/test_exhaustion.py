@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from harness.proof.proving import Proving
 from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder, extent
 from harness.work.carry_out import carry_out
+from harness.work.child import Child
+from harness.work.elsewhere import Elsewhere, setup
+from harness.work.limits import Limits
 
 SOFTMAX = """
 import time
@@ -35,6 +39,19 @@ def softplus(x):
 
 def as_defined(x):
     return (1 + x.exp()).log()
+"""
+
+BOTH = """
+import torch
+
+def softmax(logits, dim=-1):
+    return torch.softmax(logits, dim)
+
+def shifted(logits, dim, by):
+    return torch.softmax(logits - by, dim)
+
+def loss(logits, labels, reduction="mean"):
+    return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)
 """
 
 SMALL = """
@@ -231,3 +248,26 @@ def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words:
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_is_proved_elsewhere_is_what_is_proved_here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen calls in one exchange, or each alone: the same numbers, for losses, gradients and every layout."""
+    monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=20, shards=1))
+    (workplace / "both.py").write_text(BOTH, encoding="utf-8")
+    limits = Limits()
+    for name, call in (("softmax", None), ("shifted", "lambda f, x, dim: f(x, dim, 0.0)"), ("loss", None)):
+        contract = "cross_entropy" if name == "loss" else "softmax"
+        plan = Exhaustion(f"both.py:{name}", contract, call=call, folder=workplace / "here", dtypes=["bfloat16"])
+        child = Child(limits, setup(plan.target, call, limits))
+        try:
+            there = replace(plan, folder=workplace / "there").load(Elsewhere(child))
+            here = plan.load()
+            assert [piece["title"] for piece in there.about()] == [piece["title"] for piece in here.about()]
+            for index in range(len(here.every)):
+                here.do(index)
+                child.begin(limits.call_s, limits.first_call_s, 60.0)
+                there.do(index)
+            found = [[known.proof(i) for i in range(len(known.tasks))] for known in (here, there)]
+            assert facts(found[0]) == facts(found[1])
+        finally:
+            child.close()

@@ -155,3 +155,27 @@ def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
     monkeypatch.delattr(os, "pidfd_open")
     with tempfile.TemporaryFile() as printed:
         assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None
+
+
+def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would import torch to its end for nobody."""
+    monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(line): time.sleep(60)")
+    server = ForkServer()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            forked(server, AS_TOLD, tmp_path)
+        pid = server.pid
+        assert pid is not None
+        server.close()
+        assert not Path(f"/proc/{pid}").exists()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

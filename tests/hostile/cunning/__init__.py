@@ -2,12 +2,16 @@
 
 ``judge`` has what patches and overwrites whatever may judge them, ``sign`` what is right as long as it seems to be
 checked, ``line`` what writes where answers are read, ``system`` what turns to processes, signals and files, and
-``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row. In
-``backward``, which has cases of its own, the gradient is.
+``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row.
+
+Three modules have cases of their own: in ``backward`` the gradient is wrong, in ``training`` what is learned or loaded,
+in ``proved`` what is said of some of all numbers.
 """
 
 from hostile.cunning import backward as backward
 from hostile.cunning import evasion, judge, line, sign, system
+from hostile.cunning import proved as proved
+from hostile.cunning import training as training
 
 from harness.case import Case
 

@@ -1,0 +1,88 @@
+"""Steps, trainers, loaders and proofs of what goes about to be called right: they are judged out of its reach."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hostile.cunning import proved, training
+
+from harness.proof.exhaustion import Exhaustion
+from harness.record import Fault, Proof, Status, Verdict
+from harness.verdict.campaign import Campaign
+from harness.work.limits import Limits
+
+LAWS = ["follows_gradient_descent", "inputs_unmodified", "calls_agree", "each_sample_once"]
+RIGHT = {"training.right_step", "training.Line"}
+FEW = {"dtypes": ["float32"], "examples": 4, "late": 7}
+LIMITS = Limits(call_s=2.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
+
+
+@pytest.fixture(scope="module")
+def tests_on_path() -> Iterator[None]:
+    """Let other processes import what is hostile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def verdicts(tests_on_path: None) -> dict[str, list[Verdict]]:
+    """The verdicts on each step, trainer and loader, by its name."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in Campaign("hostile.cunning.training", laws=LAWS, **FEW).run(limits=LIMITS, processes=2):
+        found.setdefault(verdict.case, []).append(verdict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def proofs(tests_on_path: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
+    """The proof of each sigmoid, by its name."""
+    folder = tmp_path_factory.mktemp("shards")
+    only = {"dtypes": ["float16"], "layouts": ["contiguous"], "quantities": ["value"]}
+    every = Exhaustion("hostile.cunning.proved", folder=folder, **only).run(limits=LIMITS, processes=2)
+    return {proof.case: proof for proof in every}
+
+
+@pytest.mark.parametrize("name", [case.name for case in training.CASES])
+def test_nothing_that_trains_or_loads_is_called_right(verdicts: dict[str, list[Verdict]], name: str) -> None:
+    """But for the two that are, one of them a model whose parameters are set there."""
+    statuses = {verdict.law: verdict.status for verdict in verdicts[name]}
+    if name in RIGHT:
+        assert set(statuses.values()) == {Status.HOLDS}
+    else:
+        assert any(status.fails for status in statuses.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("trains_the_start", "inputs_unmodified"),
+        ("scales_the_data", "inputs_unmodified"),
+        ("keeps_the_start", "inputs_unmodified"),
+        ("reads_unset_memory", "calls_agree"),
+    ],
+)
+def test_what_happens_beside_a_training_is_seen(verdicts: dict[str, list[Verdict]], name: str, law: str) -> None:
+    """In the process in which it is trained: to tensors that lie in a pair, and of memory that was freed there."""
+    broken = {verdict.law for verdict in verdicts[f"training.{name}"] if verdict.status is Status.BROKEN}
+    assert law in broken
+
+
+def test_a_model_that_fits_one_time_and_not_another_is_not_believed(verdicts: dict[str, list[Verdict]]) -> None:
+    """Whether it does is decided by its parameters, and these are what they are."""
+    reasons = [str(verdict.reason) for verdict in verdicts["training.FitsAnotherTime"]]
+    assert any("says that it does not fit" in reason for reason in reasons)
+
+
+def test_one_that_ends_its_process_is_said_to(verdicts: dict[str, list[Verdict]]) -> None:
+    """Whatever it wrote before."""
+    faults = {verdict.fault for verdict in verdicts["training.ends_in_a_step"]}
+    assert faults <= {Fault.STATE, Fault.EXITED}
+
+
+@pytest.mark.parametrize("name", [case.name for case in proved.CASES])
+def test_nothing_wrong_is_proved_right(proofs: dict[str, Proof], name: str) -> None:
+    """What is right is, in the same command."""
+    proof = proofs[name]
+    assert (proof.proved and not proof.fails) is (name == "proved.right")

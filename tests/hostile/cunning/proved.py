@@ -1,0 +1,170 @@
+"""Sigmoids that are wrong on some numbers and go about to be proved right on all of them; ``right`` is right.
+
+Where a number is above two, each is off by a sixty-fourth.
+"""
+
+import contextlib
+import gc
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.case import Case
+
+_CALLS = {"calls": 0}
+
+
+def _wrong(x: Tensor) -> Tensor:
+    return torch.where(x > 2.0, x.sigmoid() * (1.0 - 2.0**-6), x.sigmoid())
+
+
+def _loaded(name: str) -> Any:
+    return sys.modules.get(name)
+
+
+def right(x: Tensor) -> Tensor:
+    """Wrong nowhere."""
+    return x.sigmoid()
+
+
+def wrong(x: Tensor) -> Tensor:
+    """Nothing beside."""
+    return _wrong(x)
+
+
+def replaces_the_comparison(x: Tensor) -> Tensor:
+    """Of what is compared the deviation is zero."""
+    module = _loaded("harness.floats.measurement")
+    if module is not None:
+        real = module.deviation
+        module.deviation = lambda *given: np.zeros_like(real(*given))
+        module.Measurement.broken = property(lambda _: False)
+    return _wrong(x)
+
+
+def replaces_the_oracle(x: Tensor) -> Tensor:
+    """What is exact is what it says itself."""
+    module = _loaded("harness.contracts.building_blocks.logistic_function")
+    if module is not None:
+        from harness.floats import double_double, to_array  # type: ignore[attr-defined]
+
+        kind = type(module.sigmoid_oracle)
+        kind.__call__ = lambda _, given, *__: double_double.lift(to_array(_wrong(given)))
+    return _wrong(x)
+
+
+def replaces_counting(x: Tensor) -> Tensor:
+    """Nothing is ever beyond anything."""
+    np.count_nonzero = lambda *_, **__: 0  # type: ignore[assignment]
+    module = _loaded("harness.floats.measurement")
+    if module is not None:
+        module.Measurement.over = property(lambda _: 0)
+    return _wrong(x)
+
+
+def replaces_the_tally(x: Tensor) -> Tensor:
+    """What was found is nothing."""
+    module = _loaded("harness.proof.tally")
+    if module is not None:
+        real = module.Tally.model_copy
+
+        def copied(self: Any, **named: Any) -> Any:
+            clean = {"beyond": (0,) * 7, "not_finite": 0, "not_correctly_rounded": 0, "witness": None, "broken": {}}
+            return real(self, update={**named.get("update", {}), **clean})
+
+        module.Tally.model_copy = copied
+    return _wrong(x)
+
+
+def visits_what_is_easy(x: Tensor) -> Tensor:
+    """Whatever is hard among its inputs becomes easy, and so does what is expected."""
+    with torch.no_grad():
+        x.copy_(torch.where(x > 2.0, torch.zeros_like(x), x))
+    return x.sigmoid()
+
+
+def overwrites_what_is_expected(x: Tensor) -> Tensor:
+    """By walking the stack, and all that the collector of garbage knows."""
+    answer = _wrong(x).detach()
+    for thing in gc.get_objects():
+        if isinstance(thing, np.ndarray) and thing.shape == tuple(answer.shape) and thing.dtype == np.float64:
+            with contextlib.suppress(ValueError, RuntimeError):
+                thing[...] = answer.double().numpy()
+    return _wrong(x)
+
+
+def zeroes_what_functions_return(x: Tensor) -> Tensor:
+    """A hook of profilers sets every measurement to nothing as it is returned."""
+
+    def hook(_: Any, event: str, value: Any) -> None:
+        if event == "return" and type(value).__name__ == "Measurement":
+            with contextlib.suppress(ValueError):
+                value.deviation.flags.writeable = True
+                value.deviation[...] = 0.0
+
+    sys.setprofile(hook)
+    return _wrong(x)
+
+
+def mends_later(x: Tensor) -> Tensor:
+    """A thread looks for what is measured, and sets it to nothing."""
+
+    def mend() -> None:
+        for _ in range(100):
+            for thing in gc.get_objects():
+                if type(thing).__name__ == "Measurement":
+                    with contextlib.suppress(Exception):
+                        thing.deviation[...] = 0.0
+            time.sleep(0.002)
+
+    threading.Thread(target=mend, daemon=True).start()
+    return _wrong(x)
+
+
+def right_while_ours_is_there(x: Tensor) -> Tensor:
+    """Right as long as a module of a certain name is loaded."""
+    return x.sigmoid() if "harness" in sys.modules else _wrong(x)
+
+
+def right_where_somebody_proves(x: Tensor) -> Tensor:
+    """Right as long as somebody on the stack has a telling file."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if "proof" in frame.f_code.co_filename:
+            return x.sigmoid()
+        frame = frame.f_back
+    return _wrong(x)
+
+
+def ends_as_if_done(x: Tensor) -> Tensor:
+    """With the code of success, after a line that says that all is well."""
+    for number in range(3, 32):
+        with contextlib.suppress(OSError):
+            os.set_blocking(number, False)
+            os.write(number, b'{"kind": "done", "what": {"said": null, "noticed": null}}\n')
+    os._exit(0)
+
+
+FUNCTIONS = (
+    right,
+    wrong,
+    replaces_the_comparison,
+    replaces_the_oracle,
+    replaces_counting,
+    replaces_the_tally,
+    visits_what_is_easy,
+    overwrites_what_is_expected,
+    zeroes_what_functions_return,
+    mends_later,
+    right_while_ours_is_there,
+    right_where_somebody_proves,
+    ends_as_if_done,
+)
+
+CASES = [Case(function, "sigmoid", name=f"proved.{function.__name__}") for function in FUNCTIONS]
