@@ -26,6 +26,8 @@ def serve(descriptor: int) -> str:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, descriptor)
     os.close(nothing)
+    # As long as it does not listen, it ends with the thread that waits for it.
+    _end_with_parent(signal.SIGKILL)
     import torch
 
     # What the first backward pass imports, and every process that is forked would again.
@@ -36,6 +38,7 @@ def serve(descriptor: int) -> str:
     gc.collect()
     gc.freeze()
     may = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
+    _end_with_parent(0)
     line.sendall(bytes([may]))
     living: dict[int, tuple[int, int]] = {}
     ended: dict[int, int] = {}
@@ -67,6 +70,11 @@ def serve(descriptor: int) -> str:
                 os.close(stream)
             line.sendall(pid.to_bytes(8, "little"))
     os._exit(0)
+
+
+def _end_with_parent(number: int) -> None:
+    """Have a signal come where whoever started this process ends; zero for none."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def _report(pid: int, status: int) -> None:
@@ -116,7 +124,7 @@ def _read(descriptor: int, count: int) -> bytes:
 
 def _waiting(own: int) -> str:
     """Wait for the streams and the surroundings, in a process of which nothing is known yet."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _end_with_parent(signal.SIGKILL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)

@@ -40,7 +40,11 @@ MODULES = (
 """What the process knows, each after those that it imports; of our packages only the names."""
 
 _LOADER = """
-import json, sys, types
+import ctypes, json, sys, types
+try:
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+except (OSError, AttributeError):
+    pass
 def load(name, sources, line):
     for dotted, source in sources.items():
         parts = dotted.split('.') if dotted else []

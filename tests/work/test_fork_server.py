@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,18 @@ from harness.work.fork_server import SERVER, ForkServer
 from harness.work.forked import Forked
 
 AS_TOLD = "import json, os; print(json.dumps([os.getppid(), os.getcwd(), os.environ.get('HARNESS_SEEN')]), flush=True)"
+
+ALONE = """
+import sys, threading, time
+from pathlib import Path
+sys.path.insert(0, PACKAGE)
+from harness.work import fork_server
+slowly = fork_server._source().replace("import torch\\n", "import time; time.sleep(60)\\n", 1)
+fork_server._source = lambda: slowly
+server = fork_server.ForkServer()
+threading.Thread(target=lambda: (time.sleep(0.5), print(server.pid, flush=True)), daemon=True).start()
+server.forked("", open("printed", "wb"), folder=None, in_pairs=False)
+"""
 
 FIRST = """
 import json, os, sys
@@ -179,3 +193,24 @@ def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_one_that_is_not_ready_yet_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
+    """Which cannot end it."""
+    package = repr(str(Path(fork_server.__file__).parents[2]))
+    text = ALONE.replace("PACKAGE", package)
+    command = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None
+    with command, command.stdout:
+        pid = int(command.stdout.readline())
+        command.kill()
+    until = time.monotonic() + 5.0
+    while Path(f"/proc/{pid}").exists() and _state(pid) != "Z" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{pid}").exists() or _state(pid) == "Z"
+
+
+def _state(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    return "Z"
