@@ -1,6 +1,5 @@
 """Every value of a unary operation in a 16-bit format: 65,536 bit patterns, each held against ball arithmetic."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -96,7 +95,8 @@ class Values:
 
     def tally(self) -> Tally:
         """Visit every number."""
-        started = time.process_time()
+        clock = clock_of(self.case)
+        started = clock()
         x = every_number(self.format_)
         try:
             with confirming():
@@ -105,7 +105,7 @@ class Values:
             tally = Tally(error=str(error))
         except NotApplicable as reason:
             tally = Tally(skipped=str(reason))
-        return tally.model_copy(update={"duration_s": time.process_time() - started})
+        return tally.model_copy(update={"duration_s": clock() - started})
 
     def _tally(self, x: Tensor) -> Tally:
         value = next(law for law in self.laws if law.name == self.quantity)
