@@ -74,6 +74,11 @@ def main() -> None:
             if not _is_of_output(error):
                 raise
             _refuse(str(_unsaid(error)))
+        except Exception:
+            # C code drops an interrupt, as torch does while it imports NumPy, and what is missing then fails later.
+            if interrupt.received is None:
+                raise
+            sys.exit(interrupt.exit_code(130))
 
 
 def _flush() -> None:

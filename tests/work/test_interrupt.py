@@ -10,12 +10,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from samples.command import Command
 
+from harness import cli
 from harness.record import RUNS, RunFolder, Verdict
 from harness.work.interrupt import AGAIN_S, SIGNALS, Interrupt, interruptible
 
@@ -310,3 +311,23 @@ def test_an_interrupt_while_the_command_is_imported_ends_it_in_order(number: sig
     program = EARLY.format(number=int(number))
     ended = subprocess.run([sys.executable, "-c", program, "list"], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (ends_with, "", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """Without a traceback; an error of a command that nobody interrupted is one."""
+
+    def half_imported() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        raise AttributeError("module 'numpy' has no attribute 'iinfo'")
+
+    monkeypatch.setattr(cli, "app", half_imported)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == code
+    monkeypatch.setattr(cli, "app", lambda: {}["nothing"])
+    with pytest.raises(KeyError):
+        cli.main()
