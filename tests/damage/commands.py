@@ -224,6 +224,8 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
 
 
 def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
+    # What a SIGKILL before has left is not this one's.
+    known = {path.name for path in place.scratch.iterdir()}
     process = place.start(words)
     try:
         process.wait(after_s)
@@ -244,7 +246,8 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
     time.sleep(max(0.0, began + AFTER_S - time.monotonic()))
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: left running: {line}" for line in place.left()]
     # Torch's compiler keeps what it has compiled for whoever comes next, and SIGKILL leaves nobody to remove anything.
-    left = [path.name for path in place.scratch.iterdir() if not path.name.startswith("torchinductor_")]
+    now = {path.name for path in place.scratch.iterdir()}
+    left = sorted(name for name in now - known if not name.startswith("torchinductor_"))
     left = left if number != signal.SIGKILL else []
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: the temporary {path} is left" for path in left]
     if "Traceback" in place.said:
