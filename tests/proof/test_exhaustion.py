@@ -19,8 +19,9 @@ from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder, extent
 from harness.work.carry_out import carry_out
 from harness.work.child import Child
-from harness.work.elsewhere import Elsewhere, setup
+from harness.work.elsewhere import Elsewhere
 from harness.work.limits import Limits
+from harness.work.program import setup
 
 SOFTMAX = """
 import time
