@@ -28,13 +28,14 @@ STARTER = (
 )
 """What the interpreter is given on its command line: nothing of what is imported is garbage until it is all there."""
 
-_USUAL = {
+ONE_THREAD = {
     # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "SYMPY_GROUND_TYPES": "python",
 }
+"""Variables of a process that is to be forked."""
 
 _GRACE_S = 2.0
 
@@ -42,7 +43,7 @@ _GRACE_S = 2.0
 def surroundings() -> dict[str, str]:
     """The variables of a process that is not to know what it is for."""
     own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
-    return {**_USUAL, **own}
+    return {**ONE_THREAD, **own}
 
 
 class ForkServer:
