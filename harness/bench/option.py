@@ -176,7 +176,8 @@ class Settings:
 OPTIONS: Mapping[str, Option] = {
     "cases": Option("A package of cases, file.py:function, ...", "TARGET", default=SHIPPED),
     **{option.name: option.metadata[Option] for option in fields(Settings)},
-    "progress": Option("Descriptor that progress is written to.", "FD", int),
+    "progress": Option("Descriptor that progress is written to; where nobody reads it, the suite ends.", "FD", int),
+    "scratch": Option("Folder that is removed then.", "FOLDER"),
 }
 """Every option of the suites, by the name under which a suite asks for it."""
 

@@ -96,7 +96,7 @@ def run_suite(
     code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
-        options = [*arguments("cases", target), *(settings or Settings()).arguments()]
+        options = [*arguments("cases", target), *arguments("scratch", scratch), *(settings or Settings()).arguments()]
         try:
             code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
         except KeyboardInterrupt:

@@ -12,14 +12,12 @@ import json
 import logging
 import os
 import resource
-import shutil
 import signal
 import sys
 import threading
-import time
 import traceback
 import warnings
-from typing import IO, Any, NoReturn, Protocol
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -29,10 +27,8 @@ from harness.record import Fault
 from harness.work.forked import Second
 from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
+from harness.work.parent import end, end_with_parent
 from harness.work.plan import InPlaceError, Pieces, Plan, from_document
-
-PARENT_S = 1.0
-"""Seconds after which it is noticed that the other side is gone."""
 
 
 def main(second: tuple[int, int] | None = None) -> None:
@@ -49,7 +45,7 @@ def main(second: tuple[int, int] | None = None) -> None:
         os._exit(SILENT)
     setup = json.loads(line)
     limits = Limits(**setup["limits"])
-    threading.Thread(target=_end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(os.getppid(), limits.scratch), daemon=True).start()
     code = 1
     try:
         _converse(setup["plan"], limits, requests, answers, None if second is None else Second(*second))
@@ -59,7 +55,7 @@ def main(second: tuple[int, int] | None = None) -> None:
     except _Silenced:
         code = SILENT
     finally:
-        _end(code, limits.scratch)
+        end(code, limits.scratch)
 
 
 def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: IO[str], second: Second | None) -> None:
@@ -153,28 +149,6 @@ class _Apart:
         except LostError as lost:
             return "lost", {"fault": lost.loss.fault, "sentence": lost.loss.sentence}
         return "done", {"said": said, "noticed": self._child.noticed()}
-
-
-def _end_with_parent(parent: int, scratch: str | None) -> None:
-    """End where whoever reads the answers has, however long the code takes to give one."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_S)
-    _end(1, scratch)
-
-
-def _end(code: int, scratch: str | None) -> NoReturn:
-    """End at once, whatever threads still run, with what was started and written here.
-
-    The other side may be gone, so that nobody else would.
-    """
-    # One that has not come to say whom it ends with would outlive this process.
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-    if scratch is not None:
-        shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(code)
 
 
 class _InPlace:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.bench import run as benchmark
@@ -45,6 +46,32 @@ def test_a_suite_that_does_not_let_go_is_killed(
     child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
     assert ran(child, tmp_path, 2.0) < 0
     assert "nothing it measured is kept" in capfd.readouterr().err
+
+
+def test_a_suite_whose_command_was_killed_ends(tmp_path: Path) -> None:
+    """At once, with what it has started, and its folder; nobody would keep what it measures."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    suite = (
+        "import subprocess, sys, threading\n"
+        "from harness.work.parent import end_with_reader\n"
+        "sink, scratch = int(sys.argv[1]), sys.argv[2]\n"
+        "threading.Thread(target=end_with_reader, args=(sink, scratch), daemon=True).start()\n"
+        "print(subprocess.Popen(['sleep', '1000']).pid, flush=True)\n"
+        "threading.Event().wait(1000)"
+    )
+    source, sink = os.pipe()
+    words = [sys.executable, "-c", suite, str(sink), str(scratch)]
+    with subprocess.Popen(words, pass_fds=(sink,), stdout=subprocess.PIPE, text=True) as process:
+        os.close(sink)
+        assert process.stdout is not None
+        started = psutil.Process(int(process.stdout.readline()))
+        assert scratch.exists()
+        os.close(source)
+        assert process.wait(20.0) == 1
+    assert not scratch.exists()
+    psutil.wait_procs([started], 20.0)
+    assert not started.is_running()
 
 
 def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the suites share: their options, the data set, and that only what was right is kept."""
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harness.bench.suites.progress import NAME, Progress
 from harness.bench.suites.selection import give_up, give_up_if_idle
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
+from harness.work.parent import end_with_reader
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
             setattr(config.option, f"harness_{name}", declared.default)
     config.pluginmanager.register(Account(), "harness-account")
     if config.option.harness_progress is not None:
+        # A command that is killed can end nothing; what it measures would be kept by nobody.
+        ending = config.option.harness_progress, config.option.harness_scratch
+        threading.Thread(target=end_with_reader, args=ending, daemon=True).start()
         config.pluginmanager.register(Progress(config.option.harness_progress), NAME)
 
 
@@ -57,10 +62,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def data(pytestconfig: pytest.Config) -> Iterator[ImageData]:
+def data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageData]:
     """The images, cut to the number of images asked for, for as long as the session lasts."""
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-images-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="images-", dir=tmp_path_factory.getbasetemp()) as scratch:
             folder = pytestconfig.getoption("harness_data")
             train = pytestconfig.getoption("harness_split") == "train"
             yield image_data(folder, pytestconfig.getoption("harness_images"), Path(scratch), train=train)
