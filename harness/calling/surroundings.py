@@ -224,5 +224,10 @@ HERE = Here()
 
 def clock_of(case: Case) -> Callable[[], float]:
     """Return the clock that calls of a case are charged with, wherever they are made."""
+    return surroundings_of(case).clock
+
+
+def surroundings_of(case: Case) -> Surroundings:
+    """Return where a case is called."""
     surroundings: Surroundings = getattr(unbridged(case).function, "surroundings", HERE)
-    return surroundings.clock
+    return surroundings

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from harness.calling.adapter import Bridge, unbridged
+from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
@@ -152,9 +153,9 @@ def _visited(task: Task, shard: int) -> Tally:
 def fingerprint(task: Task) -> str:
     """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
     function = _plain(task.case.function)
-    if hasattr(function, "surroundings"):  # it is never imported here
-        subject = subject_of(task.case.target)
-        source = f"{task.case.target} {subject and subject.source}".encode()
+    subject = None if is_shipped(task.case.target) else subject_of(task.case.target)
+    if subject is not None:  # it may not be imported here
+        source = f"{task.case.target} {subject.source}".encode()
     else:
         try:
             source = Path(inspect.getfile(function)).read_bytes()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.surroundings import clock_of
+from harness.calling.surroundings import HERE, clock_of, surroundings_of
 from harness.case import Case
 from harness.floats.double_double import Array
 from harness.floats.format import Format, to_ordinal
@@ -154,7 +154,13 @@ class Values:
 
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
-        return as_declared(decide(job, example=minimal, corpora=()).violation, replace(job, case=self.case), minimal)
+        violation = decide(job, example=minimal, corpora=()).violation
+        if violation is not None and surroundings_of(self.case) is not HERE:
+            # What is followed is the call there, and laying out is done here.
+            plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
+            event, cause = (None, law.likely_cause(violation.actual)) if plain is None else (plain.event, plain.cause)
+            violation = violation.model_copy(update={"event": event, "cause": cause})
+        return as_declared(violation, replace(job, case=self.case), minimal)
 
 
 def _is_pointwise(law: Law) -> bool:

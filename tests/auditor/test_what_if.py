@@ -18,7 +18,7 @@ STEPS = {name: step for name, step in STEPS.items() if not name.startswith("_")}
 
 SOUND = {
     "classifier_with_a_large_rate", "momentum", "softmax_of_large_logits", "normalised_layers", "recurrent",
-    "gaussian_kernel", "binary_loss", "weighted_decay",
+    "gaussian_kernel", "binary_loss", "weighted_decay", "encoder",
 }  # fmt: skip
 """Those in which nothing goes wrong in 16 bits either."""
 
