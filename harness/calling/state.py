@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
+RESTORED = "(restored)"
+"""Said of what was put back as it was."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -48,7 +51,7 @@ class Setting:
     def change(self, before: Any, after: Any) -> str:
         """Say what changed, and whether it is as it was again; nothing where that was nobody's doing."""
         said = self.describe(self.name, before, after)
-        return said and said + (" (restored)" if self.restore else "")
+        return said and said + (f" {RESTORED}" if self.restore else "")
 
 
 def _opaque(name: str, _before: Any, _after: Any) -> str:

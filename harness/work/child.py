@@ -105,6 +105,8 @@ class Child:
         self.about: dict[str, Any] = {}
         self.generation = 0
         """Which of the processes that were forked is being asked."""
+        self.is_spoilt = False
+        """Whether the code has left something in it which later calls would meet, as threads that run on."""
         self._asked_at = 0.0
         if reaps:
             _reap_strays()
@@ -179,6 +181,7 @@ class Child:
 
     def renew(self) -> None:
         """Let the next question be asked of a process that none was asked before."""
+        self.is_spoilt = False
         if self._process is None:
             return
         allowed = self._allowed
@@ -246,6 +249,7 @@ class Child:
         for stray in left:
             _end_group(stray)
         if self._end_strays() or left:
+            self.is_spoilt = True
             return Fault.STATE, STRAYS
         size = os.fstat(self._printed.fileno()).st_size
         if size > self._heard:

@@ -25,6 +25,7 @@ from harness.calling.discovery import OBJECTS
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.seen import Seen
+from harness.calling.state import RESTORED
 from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
 from harness.calling.trace import Recording, Tape, View
 from harness.calling.trace.elsewhere import read_special, read_tape
@@ -413,5 +414,6 @@ class ElsewhereWatch(Watch):
 
     def notice(self, fault: Fault, sentence: str) -> None:
         """Keep what is noticed first."""
+        self._elsewhere.child.is_spoilt |= fault is Fault.STATE and RESTORED not in sentence
         if self.noticed is None:
             self.noticed = fault, sentence[: 4 * _SENTENCE]

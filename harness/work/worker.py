@@ -137,10 +137,10 @@ class _Apart:
         gc.enable()
 
     def done(self, request: dict[str, Any]) -> tuple[str, Any]:
-        """Do one piece; a case's calls have a process that no other case's had."""
+        """Do one piece; a case's calls have a process that no other case's had, and none that is not as it was."""
         from harness.work.child import LostError
 
-        if self._case not in {"", self._cases[request["index"]]}:
+        if self._child.is_spoilt or self._case not in {"", self._cases[request["index"]]}:
             self._child.renew()
         self._case = self._cases[request["index"]]
         self._child.begin(request["call_s"], request["first_call_s"], request["law_s"])
