@@ -30,7 +30,7 @@ from reports.front import front
 from reports.observation import documented, observed
 from reports.reading import Reading, read
 from reports.sheet import sheets
-from reports.summary import in_short, surveyed
+from reports.summary import FAILING, in_short, surveyed
 from reports.svg import numbered, styled_once
 from reports.template import script, templates
 from reports.text import clean
@@ -91,6 +91,7 @@ def _page(reading: Reading) -> dict[str, Any]:
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
     fails = fails or any(audit.unexpected or audit.missing for audit in reading.audits)
+    fails = fails or any(finding.outcome in FAILING for finding in reading.gate.findings)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"
     own, found = script(), sheets(reading)

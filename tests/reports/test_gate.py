@@ -1,12 +1,15 @@
 """The gate's part of the report: findings, ratios, and the slices they rest on."""
 
+import re
 from pathlib import Path
 
+import pytest
 import samples.gate
 import samples.run
 
-from harness.record import GateFinding, RunFolder
+from harness.record import GateFinding, RunFolder, Verdict
 from reports.figures.gate import evidence
+from reports.page import write_report
 from reports.reading import read
 from reports.sections import attention
 from reports.sections import gate as section
@@ -52,3 +55,14 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     assert [part.kind for part in own.parts] == ["table", "figure", "table"]
     RunFolder(tmp_path / "run").write(GateFinding, [])
     assert section.gate(read(run)) is None
+
+
+@pytest.mark.parametrize(("kept", "colour"), [(2, "bad"), (0, "good")])
+def test_a_regression_is_no_good_report(tmp_path: Path, kept: int, colour: str) -> None:
+    """Though every law holds: the page is red whose first sentence says what got worse."""
+    run = RunFolder(tmp_path / "run")
+    run.write_head(samples.run.head())
+    run.write(Verdict, [samples.run.verdict()])
+    run.write(GateFinding, samples.gate.findings()[:kept])
+    page, _ = write_report(run)
+    assert re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8")) == [colour]
