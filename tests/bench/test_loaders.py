@@ -105,7 +105,8 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     said = capfd.readouterr().out
     assert "Dies does not deliver [batch 8, workers 1]" in said
     assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
-    assert "Traceback" not in said
+    # Where the signal that a worker has died meets a destructor, Python drops the error, and pytest warns of that.
+    assert "Traceback" not in said.partition("warnings summary")[0]
     assert [info["workers"] for info in infos(tmp_path)] == [0]
 
 
