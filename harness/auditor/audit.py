@@ -82,11 +82,13 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         self._stance.__exit__(kind, error, trace)
         if self._filter in warnings.filters:
             warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
-        self.close()
-        if self.what_if is not None:
-            self._watching.narrowing.put_back()
-            for parameter in self._watching.ends.without_gradient:
-                parameter.grad = None
+        try:
+            self.close()
+        finally:
+            if self.what_if is not None:
+                self._watching.narrowing.put_back()
+                for parameter in self._watching.ends.without_gradient:
+                    parameter.grad = None
 
     def returned(self, value: Any) -> None:
         """Take what the step returned for one of its ends."""

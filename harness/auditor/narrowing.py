@@ -54,7 +54,7 @@ class Narrowing:
         """That of the step: autocast on each kind of device that there is, where that is asked."""
         contexts = ExitStack()
         if self._autocast_to is not None:
-            other = torch.accelerator.current_accelerator()
+            other = torch.accelerator.current_accelerator(check_available=True)
             for kind in ("cpu", *([other.type] if other is not None else [])):
                 contexts.enter_context(torch.autocast(kind, self._autocast_to))
         return contexts

@@ -98,8 +98,7 @@ class Watching(TorchDispatchMode):
             given = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
-            if self.narrowing.rounds:
-                self._narrow(given, result)
+            self._narrow(given, result)
             self._look(given, result)
         return result
 
@@ -112,9 +111,12 @@ class Watching(TorchDispatchMode):
         if dropout and read:
             with _Quietly():
                 given = self._given(operator, args, kwargs, read, grad=True)
+        if operator.writes:
+            self._keep(read)
         result = operator.overload(*args, **kwargs)
         if given is not None:
             with _Quietly():
+                self._narrow(given, result)
                 self._look(given, result)
             return result
         for tensor in tensors(result):
@@ -127,15 +129,20 @@ class Watching(TorchDispatchMode):
         return result
 
     def _integers(self, operator: Operator, args: Any, kwargs: Any, every: list[Tensor]) -> Any:
-        if operator.writes and self.narrowing.is_asked:
-            with _Quietly():
-                for tensor in every:
-                    self.narrowing.keep(tensor)
+        if operator.writes:
+            self._keep(every)
         result = operator.overload(*args, **kwargs)
         if any(tensor.dtype in INTEGERS for tensor in every):
             with _Quietly():
                 self.rules.integers(self.lines.asked()[0], operator, args, result)
         return result
+
+    def _keep(self, overwritten: list[Tensor]) -> None:
+        """Keep what an operation changes that is not looked at, where it is to be put back."""
+        if self.narrowing.is_asked:
+            with _Quietly():
+                for tensor in overwritten:
+                    self.narrowing.keep(tensor)
 
     # Before
 
@@ -150,7 +157,7 @@ class Watching(TorchDispatchMode):
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
         keys = [key_of(tensor) for tensor in read]
-        counts = self.narrowing.rounds and _is_count(operator, args, written)
+        counts = self.narrowing.rounds and not grad and _is_count(operator, args, written)
         cells = [self.shadows.cell(tensor, key, counts=counts) for tensor, key in zip(read, keys, strict=True)]
         of_sources = cells
         if overwritten:
@@ -176,7 +183,7 @@ class Watching(TorchDispatchMode):
 
     def _narrow(self, given: Given, result: Any) -> None:
         """Round what came of an operation to what it stands for."""
-        if given.as_it_is:
+        if given.as_it_is or not self.narrowing.rounds:
             return
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
         if given.operator.name in _NORMALIZATIONS:
@@ -194,8 +201,9 @@ class Watching(TorchDispatchMode):
                 self.changes.after(given, result, fresh)
             except FAILURES:
                 self.blind[operator.name] += 1
-        if operator.name in _UNSAID_WRITES and is_followed(mean := given.args[_UNSAID_WRITES[operator.name] - 1]):
-            self.shadows.forget(mean)
+        if operator.name in _UNSAID_WRITES:
+            for mean in tensors(given.args[_UNSAID_WRITES[operator.name] - 1]):
+                self.shadows.forget(mean)
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if tensor.numel():
@@ -318,17 +326,11 @@ class Watching(TorchDispatchMode):
 
 
 def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
-    """Whether one is added to a scalar, as an optimizer does to the number of its steps, in float32 or float64."""
-    if operator.base not in ("add", "_foreach_add") or not written or len(args) < 2:
-        return False
-    if any(tensor.dim() for tensor in written):
+    """Whether one is added to scalars in place, as an optimizer does to the numbers of its steps, which are float32."""
+    if operator.base not in ("add", "_foreach_add") or not written or any(tensor.dim() for tensor in written):
         return False
     addend = args[1]
-    return (
-        bool(addend == 1)
-        if isinstance(addend, int | float) or (isinstance(addend, Tensor) and not addend.dim())
-        else False
-    )
+    return not isinstance(addend, list) and bool(addend == 1)
 
 
 def _added(given: Given, total: Tensor) -> tuple[float, float] | None:

@@ -98,12 +98,44 @@ def test_the_number_of_steps_is_counted_in_its_own_format() -> None:
         assert float(optimizer.state[w]["step"]) == 257.0
 
 
+def test_a_count_of_ones_own_is_in_the_format() -> None:
+    """As a running number of samples is, which stalls at 256."""
+    w, seen = torch.ones(3, requires_grad=True), torch.tensor(256.0)
+    with harness.audit(what_if="bfloat16"):
+        seen += 1
+        (w.sum() * seen).backward()
+        assert float(seen) == 256.0
+
+
 def test_what_is_summed_in_float32_by_request_is() -> None:
     """As `dtype=torch.float32` says, of seventy thousand ones."""
     w = torch.ones(70_000, requires_grad=True)
     with harness.audit(what_if="float16") as forecast:
         (w.sum(dtype=torch.float32) / 70_000).backward()
     assert forecast.findings == ()
+
+
+def test_what_is_drawn_in_place_is_given_back_and_what_is_dropped_is_rounded() -> None:
+    """Noise of the step before; 1 / 0.7 is no number of bfloat16."""
+    noise, before = torch.arange(4.0), torch.arange(4.0)
+    w = torch.ones(512, requires_grad=True)
+    with harness.audit(what_if="bfloat16") as forecast:
+        noise.normal_()
+        kept = torch.nn.functional.dropout(w, 0.3)
+        assert kept.max().item() == torch.tensor(1.0 / 0.7).bfloat16().item()
+        (kept.sum() * noise.sum()).backward()
+    assert forecast.record.ends
+    assert torch.equal(noise, before)
+
+
+@pytest.mark.parametrize("module", [nn.BatchNorm1d(4, track_running_stats=False), nn.InstanceNorm1d(4)])
+def test_a_normalisation_without_running_statistics_is_followed(module: nn.Module) -> None:
+    """It has none to forget."""
+    x = torch.randn(8, 4, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    with harness.audit() as found:
+        (module(x).square() * torch.arange(5.0)).sum().backward()
+    assert found.record.ends
+    assert found.findings == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
