@@ -157,11 +157,12 @@ SETTINGS = (
     Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
     Setting("the filters of warnings", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
     Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
-    Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
     Setting("handlers of signals", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
     Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
+    # What cannot be put back is last, so that what is said of all of them ends with it.
+    Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
 )
 """What is looked at."""
 

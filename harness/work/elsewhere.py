@@ -414,6 +414,6 @@ class ElsewhereWatch(Watch):
 
     def notice(self, fault: Fault, sentence: str) -> None:
         """Keep what is noticed first."""
-        self._elsewhere.child.is_spoilt |= fault is Fault.STATE and RESTORED not in sentence
+        self._elsewhere.child.is_spoilt |= fault is Fault.STATE and not sentence.endswith(RESTORED)
         if self.noticed is None:
             self.noticed = fault, sentence[: 4 * _SENTENCE]

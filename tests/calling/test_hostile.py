@@ -86,6 +86,7 @@ RUDE = {
     "signal_handler": (Fault.STATE, "changes handlers of signals (restored)"),
     "numpy_errors": (Fault.STATE, "changes NumPy's handling of floating-point errors"),
     "thread": (Fault.STATE, "leaves 1 thread running"),
+    "thread_and_recursion_limit": (Fault.STATE, "to 12345 (restored) and leaves 1 thread running"),
     "prints": (Fault.PRINTED, "prints `logits: tensor("),
     "prints_an_error": (Fault.PRINTED, "prints `careful`"),
     "prints_past_python": (Fault.PRINTED, "prints `from C"),

@@ -381,6 +381,13 @@ def thread(x: Tensor) -> Tensor:
     return x.softmax(-1)
 
 
+def thread_and_recursion_limit(x: Tensor) -> Tensor:
+    """Of which one can be put back."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    sys.setrecursionlimit(12_345)
+    return x.softmax(-1)
+
+
 # What they say
 
 
