@@ -2,11 +2,12 @@
 
 import base64
 import binascii
-import struct
-import zlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from PIL import Image as Picture
 
 from harness.error import UsageError
 from harness.record import DataSource, Image
@@ -86,20 +87,26 @@ def _pixels(image: Image) -> bytes:
     return pixels
 
 
-def png(pixels: bytes, *, height: int, width: int) -> bytes:
-    """Return grey levels, one byte each and row-major, as a PNG file."""
-    return png_file(pixels, height=height, width=width)
+def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
+    """Return a PNG file of grey levels, one byte each and row-major, or of places in a palette.
 
-
-def png_file(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
-    """Return a PNG file of grey levels, or of places in a palette: its colours, and how opaque each is."""
-    lines = b"".join(b"\0" + pixels[row * width : (row + 1) * width] for row in range(height))
-    head = struct.pack(">IIBBBBB", width, height, 8, 0 if palette is None else 3, 0, 0, 0)
-    colors = [] if palette is None else [(b"PLTE", palette[0]), (b"tRNS", palette[1])]
-    chunks = [(b"IHDR", head), *colors, (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
+    Parameters
+    ----------
+    pixels
+        Levels or places.
+    height, width
+        Pixels.
+    palette
+        Its colours, three bytes each, and how opaque each is.
+    """
+    picture = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
+    facts: dict[str, Any] = {}
+    if palette is not None:
+        picture.putpalette(palette[0])
+        facts["transparency"] = palette[1]
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True, **facts)
+    return stream.getvalue()
 
 
 def _sentence(images: Sequence[Image]) -> str:

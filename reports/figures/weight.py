@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 
 from harness.record import LEVELS, ClassWeights, DataSource
-from reports.figures.image import Grid, Tile, png_file
+from reports.figures.image import Grid, Tile, png
 from reports.number import plain
 from reports.source import caveats
 
@@ -40,7 +40,7 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
 
 def _tile(weights: ClassWeights) -> Tile:
     steps = bytes(STEPS + round(STEPS * level / LEVELS) for level in weights.signed)
-    file = png_file(steps, height=weights.height, width=weights.width, palette=_palette())
+    file = png(steps, height=weights.height, width=weights.width, palette=_palette())
     strongest = max(weights.weights, key=abs)
     alternative = f"weights of {weights.label}, the strongest {plain(strongest)}"
     return Tile(
