@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from harness.record.audit import Audit, AuditFinding, Headroom, in_format
+from harness.record.card import card
 from harness.record.text import count
 
 SHOWN = 10
@@ -146,7 +147,4 @@ def audit_html(audit: Audit) -> str:
     )
     head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
     table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
-    color = "#b3261e" if audit.unexpected or audit.missing else "#1a7f37"
-    card = f"border-left:5px solid {color};padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem"
-    title = f'<p style="font-size:1.15em"><b>{escape(audit_line(audit))}</b></p>'
-    return f'<div style="{card}">{title}{found}{table}</div>'
+    return card(audit_line(audit), f"{found}{table}", good=not (audit.unexpected or audit.missing))

@@ -17,6 +17,7 @@ from harness.record import (
     verdict_line,
     violation_block,
 )
+from harness.record.card import BAD, GOOD, card
 from harness.work.logbook import notebook
 
 if TYPE_CHECKING:
@@ -73,13 +74,11 @@ class Verdicts(list[Verdict]):
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
         found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
-        color = "#b3261e" if self.failing else "#1a7f37"
-        style = f"border-left:5px solid {color};padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem"
-        return (
-            f'<div style="{style}"><p style="font-size:1.15em"><b>{escape(verdict_line(self))}</b></p>'
+        body = (
             f"{_bars(self)}{said}{''.join(f'<pre>{text}</pre>' for text in found)}"
-            f"<details><summary>{len(rows)} laws</summary>{table}</details></div>"
+            f"<details><summary>{len(rows)} laws</summary>{table}</details>"
         )
+        return card(verdict_line(self), body, good=not self.failing)
 
     def plot(self) -> Any:
         """Return how much of its bound each law uses up as a drawing; ``None`` where nothing was measured."""
@@ -87,12 +86,12 @@ class Verdicts(list[Verdict]):
 
 
 _COLORS = {
-    Status.HOLDS: "#1a7f37",
+    Status.HOLDS: GOOD,
     Status.LOST: "#0b5cad",
     Status.EXPECTED: "#c99a2e",
-    Status.BROKEN: "#b3261e",
-    Status.UNEXPECTED: "#b3261e",
-    Status.ERROR: "#b3261e",
+    Status.BROKEN: BAD,
+    Status.UNEXPECTED: BAD,
+    Status.ERROR: BAD,
     Status.SKIPPED: "#8c959f",
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 from harness.error import UsageError
 from harness.loading.fault import LoadingError, within
 from harness.record import Estimate
+from harness.record.card import card
 from harness.show.budget import budget_lines
 from harness.tuner.configuration import Choice, worker_counts
 from harness.tuner.search import SearchState
@@ -121,11 +122,8 @@ class Tuned:
         """Return what a notebook shows: the outcome, the line to paste, how fast the others are, and why."""
         drawing = self.plot()
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
-        return (
-            '<div style="border-left:5px solid #1a7f37;padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem">'
-            f'<p style="font-size:1.15em"><b>{escape(self._headline())}</b></p>'
-            f'<pre style="user-select:all">{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul></div>'
-        )
+        body = f'<pre style="user-select:all">{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul>'
+        return card(self._headline(), body, good=True)
 
     def plot(self) -> Any:
         """Return the rates of everything that was measured as a drawing, with their intervals."""
