@@ -16,6 +16,9 @@ import pandas as pd
 INK, MUTED, LINE, GRID, PAPER = "#1f2328", "#59636e", "#8c959f", "#e3e7eb", "#fefefe"
 """Greys of the sheet; the page replaces each by its own (see :mod:`reports.svg`)."""
 
+BROKEN = "#b3261e"
+"""Of what breaks."""
+
 
 class Pen(NamedTuple):
     """How the curves of one style of case are drawn.

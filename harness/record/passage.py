@@ -5,6 +5,9 @@ from typing import Literal
 from harness.record.schema import Record
 from harness.record.survey import SurveyRecord
 
+BOOK = 50.0
+"""The chapter's example, exp(50): a call on every ray that reaches it, and a mark on the number lines."""
+
 
 class Stage(Record):
     """The result of one operation on the way."""

@@ -19,6 +19,7 @@ from harness.laws.law import Example, Ray
 from harness.laws.standard_rays import rays_of
 from harness.laws.subject import CaseError, Subject
 from harness.record import Breaking, Passage, Stage, Station
+from harness.record.passage import BOOK
 from harness.surveyor.breaking import Course, first_value
 from harness.verdict.job import Job
 from harness.verdict.replay import hexadecimal
@@ -34,9 +35,6 @@ COLUMNS = 8
 
 SHOWN = ("spike", "uniform offset", "two-point gap", "reversed gap", "positive", "negative")
 """Rays on which few entries differ, so that they can be looked at."""
-
-BOOK = 50.0
-"""The chapter's example, exp(50), which the report marks on the number lines: a station where the ray has it."""
 
 _BEYOND, _CLOSER = 1.5, 1.5
 _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}

@@ -9,7 +9,7 @@ from reports.figure import Figure
 from reports.figures.axis import logarithmic
 from reports.figures.panel import wide_and_narrow
 from reports.number import plain
-from reports.style import INK
+from reports.style import BROKEN, INK, PENS
 from reports.svg import told
 from reports.tables.audit import place
 from reports.text import count, shortened
@@ -19,7 +19,7 @@ MOST_CHARACTERS = 26
 FAR = 2.0**20
 """From this factor on nobody need know how much room is left."""
 
-NEAR, COLORS = 2.0, ("#b3261e", "#0072b2")
+NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
 """A factor up to which a line is about to break, and the colours below and above it."""
 
 

@@ -14,7 +14,7 @@ from reports.figures.axis import labelled
 from reports.figures.panel import wide_and_narrow
 from reports.figures.passage import FAR
 from reports.number import plain
-from reports.style import INK, LINE, MUTED, PENS
+from reports.style import BROKEN, INK, LINE, MUTED, PENS
 from reports.svg import told
 
 FEWEST = 4
@@ -24,7 +24,6 @@ LEAST = 0.05
 """Share of what is drawn by which the exact answer moves meanwhile."""
 
 HEIGHT_IN = 2.9
-RED = "#b3261e"
 EXACT, ANSWER = "exact", "answer"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -137,7 +136,7 @@ def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
         axes.plot([t for t, _ in finite], [value for _, value in finite], color=blue, linewidth=2)
         lost = [(t, value) for t, value, _ in calls if not math.isfinite(value)]
         edges = [high + room / 2 if value == math.inf else low - room / 2 for _, value in lost]
-        axes.plot([t for t, _ in lost], edges, "x", color=RED, markersize=6, markeredgewidth=1.8)
+        axes.plot([t for t, _ in lost], edges, "x", color=BROKEN, markersize=6, markeredgewidth=1.8)
         told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
         axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - room, high + room))
         axes.set_xlim(calls[0][0], calls[-1][0])

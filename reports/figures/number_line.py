@@ -8,20 +8,16 @@ from matplotlib.axes import Axes
 
 from harness.record import Passage
 from harness.record.binary_format import PARAMETERS
+from harness.record.passage import BOOK
 from reports.figure import Figure
 from reports.figures.panel import wide_and_narrow
 from reports.number import plain
-from reports.style import INK, LINE, MUTED, PENS
+from reports.style import BROKEN, INK, LINE, MUTED, PENS
 from reports.svg import told
 
 OPERATION = "exp"
-BOOK = 50.0
-"""The argument that is marked on every line where a call recorded it: the chapter's."""
-
 EDGE = 48
 """Powers of ten on either side that are drawn: all of the short formats, and float64 beyond both edges."""
-
-OVERFLOW = "#b3261e"
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ def _draw(axes: Axes, lines: Sequence[Line], book: float | None) -> None:
         some = [own for own in seen[::3] if own not in seen[-1:]] + seen[-1:]
         told(axes, [(x, at, f"exp({t!r}) = {result!r} = {result.hex()}") for x, t, result in some])
         if line.ends_at is not None and line.largest <= EDGE:
-            axes.plot([high], [at], "x", color=OVERFLOW, markersize=8, markeredgewidth=2)
+            axes.plot([high], [at], "x", color=BROKEN, markersize=8, markeredgewidth=2)
             axes.text(high + 4, at + 0.24, f"inf from exp({line.ends_at:.6g})", color=INK, ha="right", va="top")
     if book is not None:
         x = math.log10(book)
