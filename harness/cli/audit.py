@@ -10,6 +10,7 @@ from harness.cli.means import Means, takes_means
 from harness.cli.options import QuietOption, RunOption, progress, say, session
 from harness.error import UsageError, did_you_mean, listed
 from harness.work.ending import Ending
+from harness.work.interrupt import undivided
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
@@ -95,9 +96,10 @@ def audit(
             task = bar.add_task("auditing", total=len(plans) * steps)
             for called in _audited(plans, means, stopped, would_stop):
                 found = called.model_copy(update={"expected": expected})
-                audits.append(found)
-                opened.keep(found)
-                opened.done += found.what_if is None
+                with undivided():
+                    audits.append(found)
+                    opened.keep(found)
+                    opened.done += found.what_if is None
                 bar.update(task, advance=1)
         opened.end(ending)
     for remark in opened.remarks:

@@ -36,6 +36,7 @@ from harness.error import UsageError
 from harness.record import SEED
 from harness.record.text import count
 from harness.work.ending import Ending
+from harness.work.interrupt import undivided
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -171,12 +172,13 @@ def check(
             opened.plan(replace(campaign, late=None), total, "law", late_seed=campaign.late if apart else None)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(hands, properties):
-                verdicts.append(verdict)
-                opened.keep(verdict)
-                for key in properties.keys() - kept:
-                    opened.keep(properties[key])
-                kept |= properties.keys()
-                opened.done += 1
+                with undivided():
+                    verdicts.append(verdict)
+                    opened.keep(verdict)
+                    for key in properties.keys() - kept:
+                        opened.keep(properties[key])
+                    kept |= properties.keys()
+                    opened.done += 1
                 bar.update(task, advance=1, description=f"{verdict.case} {verdict.law} [{verdict.dtype}]")
                 if fail_fast and verdict.status.fails:
                     ending.early = "stopped at the first failure"

@@ -27,6 +27,7 @@ from harness.cli.options import (
 )
 from harness.record import SEED
 from harness.work.ending import Ending
+from harness.work.interrupt import undivided
 
 
 @takes_means
@@ -85,9 +86,10 @@ def survey(
             opened.plan(planned, total, "part")
             task = bar.add_task("surveying", total=total)
             for title, part in planned.findings(hands):
-                for record in discoveries.add(part):
-                    opened.keep(record)
-                opened.done = done = done + 1
+                with undivided():
+                    for record in discoveries.add(part):
+                        opened.keep(record)
+                    opened.done = done = done + 1
                 bar.update(task, advance=1, description=title)
         opened.end(ending)
     for remark in opened.remarks:

@@ -41,6 +41,33 @@ class Interrupt:
         return code
 
 
+@dataclass
+class _Undivided:
+    """Whether an interrupt is to wait, and which one does."""
+
+    is_under_way: bool = False
+    waiting: signal.Signals | None = None
+
+
+_undivided = _Undivided()
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Have an interrupt wait for the end of the body: what is kept and what is counted are one step, or none.
+
+    The body is short, and has none of these in it.
+    """
+    _undivided.is_under_way = True
+    try:
+        yield
+    finally:
+        _undivided.is_under_way = False
+        number, _undivided.waiting = _undivided.waiting, None
+        if number is not None:
+            signal.raise_signal(number)
+
+
 def _code(number: signal.Signals) -> int:
     """As shells number the ends by signals: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + number
@@ -74,6 +101,9 @@ def interruptible() -> Iterator[Interrupt]:
         if number == signal.SIGTERM and os.getpid() != command:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
+        if _undivided.is_under_way:
+            _undivided.waiting = signal.Signals(number)
+            return
         interrupt.received, interrupt.is_lost = signal.Signals(number), False
         raise KeyboardInterrupt
 

@@ -17,8 +17,9 @@ import pytest
 from samples.command import Command
 
 from harness import cli
+from harness.cli.session import Session
 from harness.record import RUNS, RunFolder, Verdict
-from harness.work.interrupt import AGAIN_S, SIGNALS, Interrupt, interruptible
+from harness.work.interrupt import AGAIN_S, SIGNALS, Interrupt, interruptible, undivided
 
 IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]
 """As a script starts a command that it does not wait for, and more: neither signal is to end it."""
@@ -38,6 +39,50 @@ def test_both_signals_interrupt_the_body(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), interruptible() as interrupt:
         signal.raise_signal(number)
     assert interrupt.received is number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupt_waits_for_the_end_of_what_is_undivided(number: signal.Signals) -> None:
+    """And comes right after it; the next one does not wait."""
+    steps = []
+
+    def interrupted() -> None:
+        with undivided():
+            signal.raise_signal(number)
+            steps.append("the rest of it")
+        steps.append("what follows")
+
+    with interruptible() as interrupt:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert steps == ["the rest of it"]
+    assert interrupt.received is number
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_kept_is_counted(
+    harness_command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """An interrupt while a verdict is kept leaves the record, its head and the terminal of one mind."""
+    keep = Session.keep
+
+    def interrupted(self: Session, record: Verdict) -> None:
+        if when == "before":
+            signal.raise_signal(signal.SIGINT)
+        keep(self, record)
+        if when == "after":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Session, "keep", interrupted)
+    words = ["check", "torch:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
+    done = harness_command(*words, "--dtypes", "float32,float16", "--jobs", "1")
+    assert done.returncode == 130, done
+    assert "interrupted after 1 of 2 laws" in done.stdout
+    (work,) = RunFolder(RUNS / "it").head().work
+    assert work.sentence == "interrupted after 1 of 2 laws"
+    assert len(RunFolder(RUNS / "it").read(Verdict)) == 1
 
 
 class Dropping:
