@@ -31,9 +31,12 @@ class Finding:
     ----------
     verdicts
         What follows from it, the one first that stands for all.
+    is_of_narrowness
+        Whether several things happened, all of which float32 mends: the format is their cause.
     """
 
     verdicts: tuple[Verdict, ...]
+    is_of_narrowness: bool = False
 
     @property
     def first(self) -> Verdict:
@@ -128,8 +131,22 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1
     for verdict in verdicts:
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
-    grouped = [Finding(tuple(sorted(group, key=_telling))) for own in by_case.values() for group in _groups(own)]
+    grouped = [finding for own in by_case.values() for finding in _of_case(own)]
     return sorted(grouped, key=lambda finding: RANKS.index(finding.status))
+
+
+def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
+    """Yield the findings of a case; of those that float32 mends there is one."""
+    narrow: dict[Status, list[list[Verdict]]] = {}
+    for group in _groups(verdicts):
+        if all(verdict.violation is not None and verdict.violation.mended_wider for verdict in group):
+            worst = min((verdict.status for verdict in group), key=RANKS.index)
+            narrow.setdefault(worst, []).append(group)
+        else:
+            yield Finding(tuple(sorted(group, key=_telling)))
+    for groups in narrow.values():
+        joined = [verdict for group in groups for verdict in group]
+        yield Finding(tuple(sorted(joined, key=_telling)), is_of_narrowness=len(groups) > 1)
 
 
 def _telling(verdict: Verdict) -> tuple[int, ...]:

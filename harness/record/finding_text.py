@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding
-from harness.record.schema import ANY, SEED, Input, Status, TensorText, Verdict, Violation
+from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation
 from harness.record.text import count, nested, violation_block
 
 NAMED = 3
@@ -39,10 +39,17 @@ def sentence(finding: Finding) -> str:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
             return f"declared to break {first.law}, and does not in {count(first.examples, 'example')}: {first.reason}"
+    formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
+    if finding.is_of_narrowness:
+        verb = "is" if " " not in formats else "are"
+        # It was tried: no other finding is said to be mended.
+        return (
+            f"{formats} {verb} too narrow for what is computed on the way: compute in float32 and round once, with "
+            "which these laws hold"
+        )
     if finding.event is not None and finding.violation is not None:
         return finding.violation.cause
     if finding.is_of_roundings:
-        formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
         # Nothing was traced to an operation: it is said what fits, and not that it is known.
         return f"the last digits in {formats} are off, as where its roundings add up: compute in float32, round once"
     if first.violation is not None and first.violation.seen:
@@ -81,6 +88,8 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     """
     violation = finding.violation
     shown: Facts = []
+    if finding.is_of_narrowness:
+        shown.append(("seen as", _happened(finding)))
     if violation is not None:
         if violation.seen:
             shown.append(("law", finding.first.statement))
@@ -88,13 +97,36 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
-        if finding.event is None and not finding.is_of_roundings:
+        if finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.LOST: "loses", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
         shown.append(("again", again(violation.replay) if options_only else violation.replay))
     return shown
+
+
+def _happened(finding: Finding) -> str:
+    """Name what happened to the verdicts of a finding, each once, with the line of code behind the last one on it."""
+    events = [verdict.violation.event for verdict in finding.verdicts if verdict.violation is not None]
+    known = [event for event in events if event is not None]
+    of_place: dict[str | None, dict[str, None]] = {}
+    for event in known:
+        operation = f"the backward pass of {event.operation}" if event.backward else event.operation
+        of_place.setdefault(event.place, {})[f"{operation} {_VERBS[event.kind]}"] = None
+    lines = [f"{' and '.join(ways)}{f' ({place})' if place else ''}" for place, ways in of_place.items()]
+    return ", ".join([*lines, *(["roundings that add up"] if len(known) < len(events) else [])])
+
+
+_VERBS = {
+    EventKind.OVERFLOW: "overflows",
+    EventKind.UNDERFLOW: "underflows",
+    EventKind.INVALID: "makes NaN",
+    EventKind.CANCELLATION: "cancels",
+    EventKind.ABSORPTION: "loses a small term",
+    EventKind.ACCUMULATION: "is too long a sum",
+}
+"""What an operation does in each kind of event, in a word or two."""
 
 
 def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
@@ -253,7 +285,9 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.is_of_roundings:
+    if finding.violation is None or finding.violation.seen or finding.event is not None:
+        return sentence(finding)
+    if finding.is_of_roundings or finding.is_of_narrowness:
         return sentence(finding)
     return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 

@@ -210,6 +210,8 @@ class Violation(Record):
     """What happened in the computation of the minimal example; ``None`` where that cannot be told."""
     worst: WorstExample | None = None
     """The worst example found; ``None`` where the minimal one is as bad."""
+    mended_wider: bool = False
+    """Whether the law holds where the same code computes in float32 and rounds once, as far as that was tried."""
 
 
 class Counterexample(Record):

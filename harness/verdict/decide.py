@@ -30,6 +30,7 @@ from harness.verdict.late import late as asked_late
 from harness.verdict.replay import replay_command, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
+from harness.verdict.wider import is_mended_wider
 from harness.verdict.worst import with_worst
 
 PATIENCE = 16
@@ -100,6 +101,9 @@ def decide(
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
+                    if not declared:
+                        mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
+                        violation = violation.model_copy(update={"mended_wider": mended})
                 elif late is not None and is_asked_late(job):
                     violation = _asked_late(trials, late, deadline)
                 if violation is not None and failing is not None and minimal and further and not declared:
@@ -222,7 +226,8 @@ def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = F
         return None
     violation = _violation(trials.job, example, measurement, draws)
     event = event_of(trials.job, example)
-    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
+    known = {} if event is None else {"event": event, "cause": cause_of(event)}
+    return violation.model_copy(update=known)
 
 
 def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:

@@ -1,14 +1,17 @@
 """What the instrument says of other people's functions, wherever their packages are installed.
 
-``python tests/experiments/strangers.py [PACKAGE ...]`` checks each function of the table as its users would, a package
-in a process of its own, and prints what kind of thing it is and every finding in one sentence. Nothing here judges the
+``python tests/experiments/strangers.py [PACKAGE ...]`` checks each function of the table as its users would, each in a
+process of its own, and prints what kind of thing it is and every finding in one sentence. Nothing here judges the
 instrument: each defect is to be held against an independent calculation by whoever reads it.
-``--dtypes float32,float16`` and ``--examples N`` make it shorter; JAX without ``JAX_ENABLE_X64=1`` is what users have.
+``--dtypes float32,float16`` and ``--examples N`` make it shorter, and a row that takes longer than ``--bound`` of a
+processor's seconds is given up, and said to be. JAX without ``JAX_ENABLE_X64=1`` is what users have.
 """
 
 import argparse
 import importlib.util
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -164,25 +167,40 @@ def _checked(row: Row, options: dict[str, Any]) -> None:
             print(f"{'':15}{finding.first.where}: {finding.violation.replay[:200]}", flush=True)
 
 
+def _apart(at: int, rest: list[str], bound: int) -> None:
+    """Check a row of the table in a process of its own, which ends when it has had its processor's seconds."""
+    environment = {"KERAS_BACKEND": "torch", **os.environ}
+    done = subprocess.run(
+        [sys.executable, __file__, "--row", str(at), *rest],
+        env=environment,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (bound, bound + 5)),
+    )
+    if done.returncode:
+        said = f"not finished in {bound} CPU-s" if done.returncode == -signal.SIGXCPU else f"ended by {done.returncode}"
+        print(f"{TABLE[at].target} {TABLE[at].title} as {TABLE[at].contract}: {said}", flush=True)
+
+
 def main() -> int:
     """Check the packages that are named, or all that are installed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", default=list(dict.fromkeys(row.package for row in TABLE)))
     parser.add_argument("--dtypes", default="")
     parser.add_argument("--examples", type=int)
-    parser.add_argument("--here", action="store_true", help="in this process")
+    parser.add_argument("--bound", type=int, default=240, help="of the seconds of a processor that a row may take")
+    parser.add_argument("--row", type=int, help="of the table, checked in this process")
     asked = parser.parse_args()
     options = {"dtypes": [name for name in asked.dtypes.split(",") if name], "examples": asked.examples}
+    if asked.row is not None:
+        _checked(TABLE[asked.row], options)
+        return 0
+    rest = [f"--dtypes={asked.dtypes}", *([f"--examples={asked.examples}"] if asked.examples else [])]
     for package in asked.packages:
         if importlib.util.find_spec(package) is None:
             print(f"{package}: not installed", flush=True)
-        elif asked.here:
-            for row in (row for row in TABLE if row.package == package):
-                _checked(row, options)
-        else:
-            rest = [argument for argument in sys.argv[1:] if argument not in asked.packages]
-            environment = {"KERAS_BACKEND": "torch", **os.environ}
-            subprocess.run([sys.executable, __file__, package, *rest, "--here"], env=environment, check=False)
+            continue
+        for at in (at for at, row in enumerate(TABLE) if row.package == package):
+            _apart(at, rest, asked.bound)
     return 0
 
 

@@ -93,6 +93,32 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
 
+def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
+    """It says what happened where; what float32 does not mend, or happens in float32 too, stays what it was."""
+    invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
+    narrow = {"dtype": "float16", "mended_wider": True}
+    mended = [broken("a", 1.0, event=OVERFLOW, **narrow), broken("b", 2.0, event=invalid, **narrow)]
+    (one,) = findings(mended)
+    assert sentence(one).startswith("float16 is too narrow for what is computed on the way: compute in float32")
+    assert ("seen as", "exp overflows and sub cancels (homework.py:3)") in facts(one)
+    assert {tuple(one.laws) for one in findings([*mended, broken("b", 2.0, event=invalid)])} == {("a",), ("b",)}
+    assert len(findings([*mended, broken("c", event=OVERFLOW.model_copy(update={"place": "b.py:1"}))])) == 2
+    (alone,) = findings(mended[:1])
+    assert sentence(alone) == "exp overflows"
+
+
+def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
+    """And lost digits, which fail nothing, are no finding together with a defect."""
+    narrow = {"dtype": "bfloat16", "mended_wider": True}
+    backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
+    off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
+    (one,) = findings([broken("b", 2.0, event=backward, **narrow), off])
+    seen = "the backward pass of exp underflows (homework.py:3), roundings that add up"
+    assert ("seen as", seen) in facts(one)
+    lost = broken("c", 3.0, event=OVERFLOW, status=Status.LOST, **narrow)
+    assert [one.status for one in findings([off, lost])] == [Status.BROKEN, Status.LOST]
+
+
 def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
     """A subnormal number has few digits, all of which are lost where an exponential overflows in 16 bits."""
     (one,) = findings([broken(dtype="float16", actual=0.0, expected=1.52e-5, deviation=255.1, bound=2.5)])

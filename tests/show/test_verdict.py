@@ -1,0 +1,55 @@
+"""What is said of a function in the terminal: few lines, however many laws follow from what is wrong."""
+
+import io
+from collections.abc import Callable, Sequence
+
+import pytest
+from rich.console import Console
+from torch import Tensor
+
+import harness
+from harness.record import Status
+from harness.show.verdict import print_verdicts
+
+
+def naive_softmax(x: Tensor) -> Tensor:
+    """As it is defined."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def stable_softmax(x: Tensor) -> Tensor:
+    """As textbooks have it."""
+    e = (x - x.max(-1, keepdim=True).values).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
+    """By hand, in the dtype of its input."""
+    mean = x.mean(-1, keepdim=True)
+    var = ((x - mean) ** 2).mean(-1, keepdim=True)
+    return (x - mean) / (var + eps).sqrt()
+
+
+WIDTH = 80
+AROUND = 3
+"""Lines of the command around the findings: what was checked as what, how much of it, and the verdict."""
+
+
+@pytest.mark.parametrize(
+    ("function", "contract", "laws", "defects", "most"),
+    [
+        (naive_softmax, "softmax", ("value", "infinite_logit", "value_on_long_rows", "gradient"), 3, 15),
+        (stable_softmax, "softmax", ("value_on_long_rows",), 1, 10),
+        (layer_norm, "layer_norm", ("value", "gradient", "drowned_rows_stay_bounded", "rows_have_mean_zero"), 1, 15),
+    ],
+)
+def test_what_is_wrong_in_float16_fits_one_look(
+    function: Callable[..., Tensor], contract: str, laws: Sequence[str], defects: int, most: int
+) -> None:
+    """Within so many lines of a terminal, counted as it breaks them, and those of the command among them."""
+    found = harness.check(function, contract, laws=laws, dtypes=["float16"])
+    said = io.StringIO()
+    print_verdicts(Console(file=said, width=WIDTH), found, single=True)
+    assert sum(finding.status is Status.BROKEN for finding in found.findings) == defects
+    rows = [max(1, -(-len(line) // WIDTH)) for line in said.getvalue().splitlines()]
+    assert AROUND + sum(rows) <= most, said.getvalue()
