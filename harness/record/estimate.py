@@ -74,6 +74,10 @@ class Estimate:
         """Whether the interval holds one: of a ratio, that the two do not differ visibly."""
         return self.low <= 1.0 <= self.high
 
+    def is_within(self, share: float) -> bool:
+        """Whether both ends of the interval are within a share of the point; not so where it is not known."""
+        return self.point * (1 - share) <= self.low <= self.high <= self.point * (1 + share)
+
     @property
     def inverse(self) -> "Estimate":
         """The same of the reciprocal."""

@@ -19,6 +19,9 @@ SLICE_S = 2e-3
 FEWEST_ROUNDS = 12
 """Rounds there are however small the budget is; fewer give no interval worth the name."""
 
+ASKED_EVERY = 6
+"""Rounds between two questions whether there are enough: an answer costs as much as a short round."""
+
 Slice = Callable[[int], tuple[float, ...]]
 """Makes a number of calls and returns the seconds they took: of all, or of each part of them."""
 
@@ -50,7 +53,7 @@ class Interleaved(NamedTuple):
         What the arms that did not come to the end raised; they have no times.
     """
 
-    times: dict[str, list[tuple[float, ...]]]
+    times: "Times"
     failed: dict[str, Exception]
 
 
@@ -107,7 +110,13 @@ def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
     return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MOST)
 
 
-def interleave(arms: Mapping[str, Arm], *, rounds: int, seed: int = 0) -> Interleaved:
+Times = dict[str, list[tuple[float, ...]]]
+"""Seconds a call of each arm, a tuple a round."""
+
+
+def interleave(
+    arms: Mapping[str, Arm], *, rounds: int, seed: int = 0, enough: Callable[[Times], bool] | None = None
+) -> Interleaved:
     """Give every arm one turn a round, in an order drawn anew each round; every arm has equally many.
 
     Parameters
@@ -115,14 +124,18 @@ def interleave(arms: Mapping[str, Arm], *, rounds: int, seed: int = 0) -> Interl
     arms
         By name. One that raises is left out from then on.
     rounds
-        Turns of each arm.
+        Turns of each arm, at most.
     seed
         Seed of the orders.
+    enough
+        Whether the times so far say enough; asked every few rounds, from the fewest on. Where absent all are taken.
     """
     order, rng = list(arms), random.Random(seed)  # noqa: S311 - an order, not a secret
-    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in arms}
+    times: Times = {name: [] for name in arms}
     failed: dict[str, Exception] = {}
-    for _ in range(rounds):
+    for done in range(rounds):
+        if enough is not None and done >= FEWEST_ROUNDS and done % ASKED_EVERY == 0 and enough(times):
+            break
         rng.shuffle(order)
         for name in tuple(order):
             try:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import PIECEWISE
+from harness.bench.suites.test_balance import Stretch, is_known
 from harness.bench.suites.tuning_data import DATA_SETS
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
@@ -54,6 +55,20 @@ def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
     with Loop(lambda: DataLoader(Slow(item_s), **settings), step) as loop:
         loop.run(0.05, fewest=2 * workers + 1)
         return loop.run(0.6, fewest=8)
+
+
+def stretches(loads_s: list[float], starvation: float) -> list[Stretch]:
+    """Stretches of a loop whose step takes a second, which waits so many times as long."""
+    return [Stretch(load_s, 1.0, Waiting(1, starvation, 1.0)) for load_s in loads_s]
+
+
+def test_stretches_end_where_the_ratio_and_the_verdict_are_known() -> None:
+    """A ratio that scatters goes on, and so does a share of waiting that has the limit in its interval."""
+    steady = [2.0, 2.02, 1.98, 2.01, 2.0]
+    assert is_known(stretches(steady, 1.0))
+    assert not is_known(stretches([2.0, 1.0, 3.0, 2.5, 1.5], 1.0))
+    at_limit = MOST_WAITING / (1 - MOST_WAITING)
+    assert not is_known(stretches(steady, at_limit))
 
 
 class Clock:

@@ -1,6 +1,7 @@
 """Steps in turns on a made-up machine: what is timed, what is waited for, and what happens to the ones that fail."""
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from harness.bench.suites.step_group import PHASES, measure_group
 from harness.bench.suites.training import Problem, problem, steps_compared
 from harness.case import Case
 from harness.timing.graph import NotCapturableError
+from harness.timing.interleaving import FEWEST_ROUNDS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
@@ -131,6 +133,23 @@ def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
     assert list(timed.phases_s) == list(PHASES)
     assert [phase[0] for phase in timed.phases_s.values()] == pytest.approx([3.0, 0.375, 6.0, 1.5])
     assert timed.warmed.cold_s == pytest.approx(10.875)
+
+
+def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() -> None:
+    """A hundred rounds are paid for: steps that do not scatter have the fewest, one that does has all of them."""
+    scatter = cycle([1.0, 1.5, 2.0, 1.2, 0.6])
+
+    def measured(call: Callable[[], float]) -> int:
+        machine = Ticking()
+        steps = [
+            case(lambda *_: machine.launch(1.0, 0.0), "a.steady"),
+            case(lambda *_: machine.launch(call(), 0.0), "a.other"),
+        ]
+        group = measure_group(steps, 4, machine, seconds=100.0, clock=machine.clock)
+        return len(group.timed["a.other"].rounds_s)
+
+    assert measured(lambda: 2.0) == FEWEST_ROUNDS
+    assert measured(lambda: next(scatter)) > 2 * FEWEST_ROUNDS
 
 
 def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:

@@ -39,6 +39,14 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     assert 1 <= missed <= 25
 
 
+def test_an_interval_is_within_a_share_where_both_its_ends_are() -> None:
+    """One end alone is not enough, and what is not known is within none."""
+    assert Estimate(100.0, 96.0, 104.0, Method.STUDENT).is_within(0.05)
+    assert not Estimate(100.0, 94.0, 101.0, Method.STUDENT).is_within(0.05)
+    assert not Estimate(100.0, 99.0, 106.0, Method.STUDENT).is_within(0.05)
+    assert not median_ratio([1.0], [1.0]).is_within(0.5)
+
+
 def test_equal_rounds_have_an_interval_of_no_width() -> None:
     """Nothing scatters."""
     assert ends(median_ratio([2.0] * 9, [1.0] * 9)) == (2.0, 2.0, 2.0)

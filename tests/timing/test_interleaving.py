@@ -54,6 +54,22 @@ def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
     assert {name: len(times) for name, times in taken.times.items()} == {"a": 10, "b": 10, "c": 10}
 
 
+def test_rounds_end_where_enough_is_known_and_not_before_the_fewest() -> None:
+    """Asked from the fewest on, every few rounds; what is never enough has all of them."""
+    arms = {"a": Arm(lambda _: (1.0,), 1)}
+    asked: list[int] = []
+
+    def enough(times: dict[str, list[tuple[float, ...]]]) -> bool:
+        asked.append(len(times["a"]))
+        return len(times["a"]) >= 20
+
+    assert len(interleave(arms, rounds=100, enough=enough).times["a"]) == 24
+    assert asked == [12, 18, 24]
+    assert asked[0] == FEWEST_ROUNDS
+    assert len(interleave(arms, rounds=100, enough=lambda _: False).times["a"]) == 100
+    assert len(interleave(arms, rounds=5, enough=lambda _: True).times["a"]) == 5
+
+
 def test_orders_are_those_of_the_seed() -> None:
     """The same seed gives the same orders, another one others."""
 

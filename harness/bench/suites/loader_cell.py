@@ -116,7 +116,7 @@ class Cell:
 
 
 FINISH_S = 2.0
-"""Seconds of an epoch that is read to its end, to see that it has each sample."""
+"""Seconds of an epoch that is read to its end, to see that it has each sample, where the slices saw no end of one."""
 
 
 def measure_cell(
@@ -147,7 +147,7 @@ def measure_cell(
     seconds
         Seconds of all slices, about.
     finish_s
-        An epoch that takes longer, in seconds, is not read to its end.
+        An epoch that takes longer, in seconds, is not read to its end behind the slices.
     needs_workers
         Whether there is nothing to measure where it starts neither process nor thread.
 
@@ -182,7 +182,7 @@ def measure_cell(
         slices, limits = _rounds(reading, configuration, limit, plan, hidden=hidden, most_s=most_s)
         used = memory()
         last = _one_batch(reading)
-        if plan.batch_s * epoch_batches <= finish_s:
+        if not reading.epochs and plan.batch_s * epoch_batches <= finish_s:
             reading.finish(seconds=2 * finish_s)
         shutdown_s = reading.close()
     name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
@@ -267,5 +267,4 @@ def _goes_on(slices: list[Throughput], until: float) -> bool:
     """Whether more rounds are worth their time: the interval is too wide, and there is time."""
     if len(slices) >= MOST or time.perf_counter() >= until:
         return False
-    rate = median_ratio([1.0] * len(slices), [it.wall_us for it in slices])
-    return not rate.point * (1 - WITHIN) <= rate.low <= rate.high <= rate.point * (1 + WITHIN)
+    return not median_ratio([1.0] * len(slices), [it.wall_us for it in slices]).is_within(WITHIN)

@@ -10,8 +10,19 @@ from torch import Tensor
 from harness.bench.suites.limit import within
 from harness.bench.suites.training import Problem, finite, problem, started
 from harness.case import Case
+from harness.record import median_ratio
 from harness.timing.clock import Accelerator, Clock, WarmUp, warm, without_garbage_collection
-from harness.timing.interleaving import SLICE_S, Arm, Interleaved, calls_within, in_parts, interleave, rounds_for, whole
+from harness.timing.interleaving import (
+    SLICE_S,
+    Arm,
+    Interleaved,
+    Times,
+    calls_within,
+    in_parts,
+    interleave,
+    rounds_for,
+    whole,
+)
 from harness.timing.roofline import COPY, MULTIPLY, READ, Rates, Work, gauges, rates, work_of_step
 
 PHASES = ("forward", "loss", "backward", "update")
@@ -22,6 +33,10 @@ FIRST_CALL_S = 120.0
 
 WARM_S = 0.03
 """Seconds of warm-up of each step after its first call."""
+
+WITHIN = 0.03
+"""Rounds go on until the interval of each step's ratio to the first is within this share of it on both sides, or until
+the seconds that were asked for are over."""
 
 GAUGE_S = 1e-3
 """Seconds of a turn of what measures the machine's rates."""
@@ -101,7 +116,7 @@ def measure_group(
     accelerator
         Where; the CPU when absent. Every call is then waited for, and so is every phase.
     seconds
-        Seconds of each arm in all, about.
+        Seconds of each arm in all, about, at most.
     clock
         Seconds.
     """
@@ -119,7 +134,7 @@ def measure_group(
         arms = {name: lane.arm for name, lane in lanes.items()}
         arms |= {name + _PHASES: lane.phases for name, lane in lanes.items() if lane.phases is not None}
         arms |= {name: _arm(gauge.call, settle, clock, GAUGE_S) for name, gauge in measuring.items()}
-        taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size)
+        taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
     failed |= {name.removesuffix(_PHASES): error for name, error in taken.failed.items()}
     timed = {name: _timed(lane, taken) for name, lane in lanes.items() if name not in failed}
     per_s = ([measuring[gauge].amount / call_s for (call_s,) in taken.times[gauge]] for gauge in (READ, COPY, MULTIPLY))
@@ -213,6 +228,17 @@ def _rounds(arms: Mapping[str, Arm], seconds: float) -> int:
     once = interleave(arms, rounds=1)
     round_s = sum(sum(times[0]) * (arms[name].calls + 1) for name, times in once.times.items())
     return rounds_for(seconds, round_s, len(arms))
+
+
+def _ratios_known(steps: Sequence[str]) -> Callable[[Times], bool]:
+    """Whether the ratios of the steps are known; of a single one, whether its own time is."""
+
+    def known(times: Times) -> bool:
+        series = [[whole_s for (whole_s,) in times[name]] for name in steps if name in times]
+        bases = series[:1] if len(series) > 1 else [[1.0] * len(times_s) for times_s in series]
+        return all(median_ratio(each, base).is_within(WITHIN) for base in bases for each in series)
+
+    return known
 
 
 def _timed(lane: _Lane, taken: Interleaved) -> Timed:

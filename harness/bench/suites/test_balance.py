@@ -5,6 +5,8 @@ and stepping are timed in the same loop, in stretches; between them loading alon
 by how much the one starves the other.
 """
 
+import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,10 +14,11 @@ import pytest
 from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
 from harness.bench.suites.stepper import stepper_of, training_step
+from harness.bench.suites.tape import Tape
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
-from harness.record import geometric_mean, mean_ratio
+from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
@@ -26,8 +29,14 @@ WORKERS = (0, 2)
 TIMEOUT_S = 120.0
 """Seconds within which a loader is measured in one configuration, unless others are asked for."""
 
-ROUNDS, SECONDS = 10, 0.5
-"""Stretches, and the seconds of all of them; of each, a fifth belongs to the step alone."""
+MOST, SECONDS = 10, 0.5
+"""Stretches at most, and the seconds of so many; of each, a fifth belongs to the step alone."""
+
+FEWEST, WITHIN = 5, 0.1
+"""Stretches at least. They go on until the interval of the ratio of loading to step is within this share of it on both
+sides and that of the waiting share has the limit outside, or until there are the most."""
+
+TAPE = Tape()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -37,6 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, tuple(cases_of(metafunc.config, "loader")), batch_size=batch_sizes, workers=workers)
 
 
+@pytest.mark.benchmark(timer=TAPE.clock)
 def test_training_loop(
     benchmark: Any, pytestconfig: pytest.Config, data: ImageData, case: str, batch_size: int, workers: int
 ) -> None:
@@ -44,8 +54,9 @@ def test_training_loop(
     loader, stepper = cases_of(pytestconfig, "loader")[case], stepper_of(pytestconfig)
     benchmark.group = f"balance, batch {batch_size:4}, workers {workers}"
     step, parameters = training_step(stepper)
-    seconds = option(pytestconfig, "seconds", SECONDS) / ROUNDS
+    seconds = option(pytestconfig, "seconds", SECONDS) / MOST
     stretches: list[Stretch] = []
+    rounds_s: list[float] = []
 
     def make() -> Any:
         return loader.function(data.root, data.train, batch_size, workers, True)  # noqa: FBT003
@@ -54,7 +65,10 @@ def test_training_loop(
         ahead = PREFETCH * workers + 1
         with more_workers_than_cores(), Loop(make, step) as loop:
             loop.run(seconds, fewest=ahead)  # what workers laid ready at the start
-            benchmark.pedantic(lambda: stretches.append(_stretch(loop, seconds, ahead)), rounds=ROUNDS, iterations=1)
+            while len(stretches) < FEWEST or (len(stretches) < MOST and not is_known(stretches)):
+                began = time.perf_counter()
+                stretches.append(_stretch(loop, seconds, ahead))
+                rounds_s.append(time.perf_counter() - began)
 
     try:
         with threads(1), without_garbage_collection(), within(option(pytestconfig, "timeout", TIMEOUT_S)):
@@ -64,6 +78,7 @@ def test_training_loop(
         refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
     if not all(bool(part.isfinite().all()) for part in parameters):
         refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
+    TAPE.play(benchmark, rounds_s, calls=1)
     record = BalanceRecord(
         **names(loader),
         batch_size=batch_size,
@@ -93,11 +108,22 @@ def _stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
     return Stretch(loop.load(0.4 * seconds, skip=ahead), loop.step(0.2 * seconds), waiting)
 
 
-def _balance(stretches: list[Stretch]) -> dict[str, float]:
-    """Loading to step, and the share of the loop that is spent waiting, with their intervals."""
+def _estimates(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
+    """Loading to step, and the share of the loop that is spent waiting."""
     load = mean_ratio([stretch.load_s for stretch in stretches], [stretch.step_s for stretch in stretches])
     waits = geometric_mean([max(stretch.waiting.starvation, 1e-9) for stretch in stretches])
-    share = waits.through(lambda starvation: starvation / (1.0 + starvation))
+    return load, waits.through(lambda starvation: starvation / (1.0 + starvation))
+
+
+def is_known(stretches: Sequence[Stretch]) -> bool:
+    """Whether more stretches would change neither the ratio nor what is said of the loader."""
+    load, share = _estimates(stretches)
+    return load.is_within(WITHIN) and not share.low <= MOST_WAITING <= share.high
+
+
+def _balance(stretches: Sequence[Stretch]) -> dict[str, float]:
+    """What is kept of both, with their intervals."""
+    load, share = _estimates(stretches)
     return {
         "load_to_step": load.point,
         "load_to_step_low": load.low,

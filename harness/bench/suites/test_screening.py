@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.selection import DTYPE, SECONDS, cases_of, option
+from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import FORMATS
@@ -27,6 +27,9 @@ from harness.timing.clock import threads
 
 CLASSES, ROWS, EXAMPLES = 10, 4096, 50
 """Logits a row, rows a batch, and Hypothesis examples a call."""
+
+SECONDS = 0.2
+"""Seconds measured a way: fifty rounds of a batch, and the fewest of what takes longer."""
 
 LARGEST = 80.0
 """Bound on a logit, for all ways alike."""
@@ -44,7 +47,7 @@ def test_screening(benchmark: Any, pytestconfig: pytest.Config, case: str, way: 
     benchmark.group = f"rows of {CLASSES} classes"
     check, rows = WAYS[way](declared)
     with threads(1):
-        warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), fewest=5)
+        warmed = measure(benchmark, check, budget_s=option(pytestconfig, "seconds", SECONDS), warm_calls=1, fewest=5)
     record = ScreeningRecord(**names(declared), way=way, rows=rows, classes=CLASSES, cold_s=warmed.cold_s)
     keep(benchmark, record)
 
