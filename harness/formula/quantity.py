@@ -30,6 +30,9 @@ from harness.formula.tangent import tangents
 FEW = 16
 """Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
 
+FEW_NUMBERS = 32
+"""Numbers of an input up to which balls are quicker than arrays: what a failing example is when it is made smaller."""
+
 LONG = 1_024
 """Columns beyond which only the bound as written is formed: it counts every addition."""
 
@@ -103,12 +106,15 @@ class Quantity:
     # What is true
 
     def _screen(self, elementary: dd.Elementary, *given: Any) -> DoubleDouble:
-        """Float64 or double-double, and balls for the rows that are undecided in double-double too."""
+        """Float64 or double-double, and balls for the rows that are undecided in double-double too, or for few rows."""
         environment = self.environment(given)
         shape = self._shape(environment)
         wide = elementary is dd.DOUBLE
         floor = 2.0**-1073 if wide else 2.0**-190
         finite = np.logical_and.reduce([_all_rows(np.isfinite(x), shape[0]) for x in environment.values()])
+        if finite.all() and max(x.size for x in environment.values()) <= FEW_NUMBERS:
+            known = _rounded(self._balls(environment, shape))
+            return DoubleDouble(np.array(self._out(known.hi, shape)), np.array(self._out(known.lo, shape)))
         hi, lo = np.empty(shape), np.empty(shape)
         rows = np.arange(shape[0])
         for in_pairs in (True,) if wide else (False, True):

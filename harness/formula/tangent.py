@@ -94,7 +94,8 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "sub": lambda _, __, of: np.asarray(_or_zero(of[0]) - _or_zero(of[1])),
     "mul": _product,
     "chain": _chain,
-    "div": lambda v, a, of: np.asarray(_times(1.0 / a[1], of[0]) - _times(v / a[1], of[1])),
+    # By relative changes: the quotient of a small result by a large divisor would underflow.
+    "div": lambda v, a, of: np.asarray(_or_zero(of[0]) / a[1] - v * (_or_zero(of[1]) / a[1])),
     "larger": lambda _, a, of: _selected(a[0] < a[1], of[1], of[0]),
     "where": lambda _, a, of: _selected(a[0], of[1], of[2]),
     "spread": lambda v, _, of: _wide(of[0], v),

@@ -79,6 +79,8 @@ class Law:
         Whether it measures every row that it is given, so that it can be followed along a ray.
     of_many
         Whether it is about many rows at once, so that none of them shows what breaks it and examples stay as they are.
+    shows_worst
+        Whether the worst example is looked for beside the smallest, which costs as much again.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Law:
     lost_digits: str = ""
     every_row: bool = True
     of_many: bool = False
+    shows_worst: bool = True
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

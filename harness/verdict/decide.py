@@ -106,7 +106,8 @@ def decide(
                         violation = violation.model_copy(update={"mended_wider": mended})
                 elif late is not None and is_asked_late(job):
                     violation = _asked_late(trials, late, deadline)
-                if violation is not None and failing is not None and minimal and further and not declared:
+                searches = minimal and further and job.law.shows_worst and not declared
+                if violation is not None and failing is not None and searches:
                     violation = with_worst(trials, violation, failing, examples=further, seed=seed, deadline=deadline)
         except (CaseError, NotApplicable) as error:
             trouble = error

@@ -27,6 +27,9 @@ _LONG = 1024
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
 
+_NEAR_BITS = 9
+"""Leading bits to which a number is found that need not be found exactly."""
+
 Place = tuple[str, tuple[int, ...]]
 """An input's name, and the index of one of its entries."""
 
@@ -39,6 +42,8 @@ class _Trial:
     format: Format
     members: Members
     fails: Callable[[Example], bool]
+    exact: bool = True
+    """Whether the last step goes to the last number that fails, or near it."""
     holding: set[Hashable] = field(default_factory=set)
     """What was tried and did not fail: the second pass comes to most of it again."""
 
@@ -64,7 +69,14 @@ class _Trial:
         return fails
 
 
-def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails: Callable[[Example], bool]) -> Example:
+def minimise(
+    example: Example,
+    axes: Mapping[str, Axes],
+    format_: Format,
+    fails: Callable[[Example], bool],
+    *,
+    exact: bool = True,
+) -> Example:
     """Return the simplest example found that still fails.
 
     Parameters
@@ -77,23 +89,27 @@ def minimise(example: Example, axes: Mapping[str, Axes], format_: Format, fails:
         Format of the floating-point inputs.
     fails
         Whether an example still fails; it is asked a few hundred times.
+    exact
+        Whether the largest entry is taken to the last number that fails; else to within a 256th of it, in a third of
+        the questions.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails)
+    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
-    for _ in range(2):
-        example = _pass(example, trial)
-    return example
+    return _pass(_pass(example, trial), trial, again=True)
 
 
-def _pass(example: Example, trial: _Trial) -> Example:
+def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
+    before, primary = example, next(iter(trial.axes), None)
     axes = trial.axes
     names = (input_axes.names[: 1 if input_axes.kept else None] for input_axes in axes.values())
     for name in dict.fromkeys(name for some in names for name in some):
         example = _shorten(example, name, trial)
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
-            example = _simplify(example, name, trial)
-    primary = next(iter(axes), None)
+            example = _simplify(example, name, trial, kept_from_growing=again and name == primary)
+    if again and example is before:
+        # The entry was bisected, and nothing beside it has changed since.
+        return example
     if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:
         example = _bisect_largest(example, primary, trial)
     return example
@@ -197,8 +213,12 @@ def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
     return example
 
 
-def _simplify(example: Example, name: str, trial: _Trial) -> Example:
-    """Replace each finite entry by the first of zero, one, and its roundings to ever more digits that still fails."""
+def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: bool) -> Example:
+    """Replace each finite entry by the first of zero, one, and its roundings to ever more digits that still fails.
+
+    The largest one may be kept from growing: once it has been bisected, it would be again, and come to the same.
+    """
+    bisected = _largest(example[name]) if kept_from_growing else None
     positive = trial.axes[name].positive
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     for index in np.ndindex(tuple(example[name].shape)):
@@ -206,6 +226,8 @@ def _simplify(example: Example, name: str, trial: _Trial) -> Example:
         if not np.isfinite(current) or (positive and current == 0.0):
             continue
         for candidate in _simpler(current):
+            if index == bisected and abs(candidate) > abs(current):
+                continue
             if abs(candidate) > largest:  # the largest number rounded to fewer digits is none of the format
                 continue
             changed = _replaced(example, name, index, candidate)
@@ -254,7 +276,8 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     smallest = example
     if abs(failing) > passing and (nearest := with_ordinal(passing)) is not None:
         return nearest
-    while abs(failing - passing) > 1:
+    apart = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
+    while abs(failing - passing) > apart:
         middle = (failing + passing) // 2
         if (smaller := with_ordinal(middle)) is not None:
             smallest, failing = smaller, middle

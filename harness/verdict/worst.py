@@ -78,7 +78,8 @@ def _as_bad(trials: Trials, worst: Example, deadline: Deadline) -> Example:
     def is_as_bad(smaller: Example) -> bool:
         return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
 
-    return minimise(worst, trials.job.axes, trials.job.format, is_as_bad)
+    # No threshold is looked for: that is what the smallest example shows.
+    return minimise(worst, trials.job.axes, trials.job.format, is_as_bad, exact=False)
 
 
 def _recorded(trials: Trials, example: Example) -> WorstExample | None:

@@ -48,6 +48,14 @@ def test_a_sound_implementation_keeps_the_limits() -> None:
     assert not broken(lambda x: x.logsumexp(-1), "log(sum(exp(x)))")
 
 
+def test_what_a_row_is_beside_an_entry_that_is_no_number_is_left_open() -> None:
+    """Infinity over infinity: torch says NaN of the others too, and one that is wrong beside zeros is seen."""
+    formula = "exp(-x) / sum(exp(-x))"
+    assert not broken(lambda x: torch.nn.functional.softmin(x, dim=-1), formula)
+    wrong = broken(lambda x: (-x).nan_to_num(neginf=-20.0).softmax(-1), formula)
+    assert wrong == {"value_at_infinities": Status.BROKEN}
+
+
 def test_each_law_kills_its_mutant() -> None:
     """A finite value and a gradient are defects; of infinite values it is said that they are conventions."""
     assert broken(masked_by_a_constant, "softmax(x)") == {"value_at_infinities": Status.BROKEN}

@@ -22,6 +22,18 @@ def test_the_screen_decides_nearly_all_and_rightly() -> None:
     assert to_balls <= elements / 20
 
 
+def test_few_numbers_go_to_balls_at_once_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row by row, as by the arrays of all rows: far below an ulp, and to the last bit of what balls say."""
+    for name, of, given in quantities(64):
+        rows = [x[:12] for x in given]
+        with np.errstate(all="ignore"), monkeypatch.context() as patched:
+            few = [of.oracle(*(x[at : at + 1] for x in rows)).hi[0] for at in range(12)]
+            patched.setattr(quantity, "FEW_NUMBERS", 0)
+            many = of.oracle(*rows).hi
+            near = np.abs(few - many) <= 2.0**-40 * np.abs(many) + 2.0**-1070
+            assert (near | (np.isnan(few) & np.isnan(many)) | (few == many)).all(), name
+
+
 def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """By elements outside of their enclosure."""
     monkeypatch.setattr(quantity, "DOUBLE", replace(DOUBLE, basic=2.0**-56, accumulated=2.0**-56))

@@ -112,3 +112,12 @@ def test_every_word_is_tried() -> None:
     """What is added to the grammar is added here."""
     tried = " ".join(FORMULAS)
     assert [word for word in WORDS if f"{word}(" not in tried and word not in {"stop"}] == []
+
+
+def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
+    """In float64 a share of 1e-162 changes by 372 times a relative change of the entry that makes it small."""
+    of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
+    x = np.array([[-372.3, 0.5]])
+    share = np.exp(-372.8)
+    assert of.attainable([x], format_)[0, 1] >= 4.0 * format_.u * 372.3 * share
+    assert of.attainable([x], format_)[0, 1] <= 16.0 * format_.u * 372.3 * share

@@ -1,5 +1,7 @@
 """Failing examples become minimal, and stay inside the contract's domain."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -192,3 +194,18 @@ def test_masked_rows_have_a_mask_and_something_else() -> None:
         assert hidden.any(-1).all()
         assert not hidden.all(-1).any()
     assert not masked(torch.zeros(5, 1), rng).isneginf().any()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_need_not_be_exact_is_near_in_a_third_of_the_questions(exact: bool) -> None:
+    """A threshold in float64; the second pass does not bisect again where nothing has changed."""
+    asked = []
+
+    def fails(candidate: Example) -> bool:
+        asked.append(candidate)
+        return bool((candidate["x"] >= math.pi).all())
+
+    start = {"x": torch.tensor([987.654321], dtype=torch.float64)}
+    found = float(minimise(start, {"x": Axes(("n",))}, FORMATS["float64"], fails, exact=exact)["x"])
+    assert found == math.pi if exact else math.pi <= found <= math.pi * (1.0 + 2.0**-8)
+    assert len(asked) <= (80 if exact else 36)

@@ -1,6 +1,7 @@
 """Beside the smallest example the worst: what barely fails looks like a false alarm."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -82,6 +83,15 @@ def test_a_declared_failure_needs_no_worst() -> None:
     case = Case(clamped, "binary_cross_entropy_with_logits", breaks={"value_on_extreme_numbers": "a sum"})
     verdict = decide(job(case, "value_on_extreme_numbers"), corpora=())
     assert verdict.status is Status.EXPECTED
+    assert verdict.violation is not None
+    assert verdict.violation.worst is None
+
+
+def test_a_law_may_do_without_a_worst() -> None:
+    """One on digits that the formula as written loses too, whose breach fails nothing."""
+    target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
+    verdict = decide(replace(target, law=replace(target.law, shows_worst=False)), corpora=())
+    assert verdict.status is Status.BROKEN
     assert verdict.violation is not None
     assert verdict.violation.worst is None
 
