@@ -115,6 +115,7 @@ ELEMENTARY = (
 REDUCTIONS = (
     Entry("mean", "mean(x)", "definition"),
     Entry("dot", "sum(x * y)", "definition", inputs=_XY),
+    Entry("matrix_product", "sum(x * y)", "torch.matmul, an entry of it: a row by a column", inputs=_XY),
     Entry("vector_norm", "sqrt(sum(x * x))", "definition"),
     Entry("standard_deviation", "sqrt(sum((x - mean(x)) ** 2) / (count(x) - 1))", "definition"),
     Entry("cumsum", "cumsum(x)", "definition"),
@@ -196,6 +197,24 @@ LOSSES = (
         inputs={"x": "", "t": "index", "w": "0.1..10 constant"},
     ),
     Entry(
+        "cross_entropy_with_ignored",
+        "where(keep, -log_softmax(x)[t], 0)",
+        "torch.nn.functional.cross_entropy, where some labels are `ignore_index`",
+        inputs={"x": "", "t": "index", "keep": "mask per_row"},
+    ),
+    Entry(
+        "smoothed_cross_entropy",
+        "y = log_softmax(x); -(0.9 * y[t] + 0.1 * mean(y))",
+        "torch.nn.functional.cross_entropy, with `label_smoothing`",
+        inputs={"x": "", "t": "index"},
+    ),
+    Entry(
+        "weighted_smoothed_cross_entropy",
+        "y = log_softmax(x); -(0.9 * w[t] * y[t] + 0.1 * mean(w * y))",
+        "torch.nn.functional.cross_entropy, with both: the smoothed part has the weight of every class",
+        inputs={"x": "", "t": "index", "w": "0.1..10 constant"},
+    ),
+    Entry(
         "label_smoothing",
         "-(0.9 * sum(p * log_softmax(x)) + 0.1 * mean(log_softmax(x)))",
         "Szegedy et al. (2016)",
@@ -273,7 +292,7 @@ ATTENTION = (
         "rotary_at_position",
         "x * cos(p * f) - y * sin(p * f)",
         "Su et al. (2021), the first of two at a position, with the frequency",
-        inputs={"x": "", "y": "", "p": "0..131072 constant", "f": "unit constant"},
+        inputs={"x": "", "y": "", "p": "0..131072 whole constant", "f": "unit constant"},
     ),
     Entry(
         "bilinear",
@@ -313,6 +332,18 @@ STEPS = (
         "p - 0.001 * ((0.9 * m + 0.1 * g) / 0.1) / (sqrt((0.999 * v + 0.001 * g * g) / 0.001) + 1e-8)",
         "Kingma & Ba (2015), the first step",
         inputs={"p": "", "g": "", "m": "", "v": "positive"},
+    ),
+    Entry(
+        "accumulated_gradient",
+        "sum(where(keep, g, 0)) / sum(where(keep, 1, 0))",
+        "the full batch: gradients of microbatches, in which some samples are ignored, add up to its mean",
+        inputs={"g": "constant", "keep": "mask"},
+    ),
+    Entry(
+        "accumulated_gradient_with_weights",
+        "sum(w * g) / sum(w)",
+        "the full batch, whose samples have weights",
+        inputs={"g": "constant", "w": "0.1..10 constant"},
     ),
     Entry("moving_average", "0.99 * x + 0.01 * y", "Polyak & Juditsky (1992)", inputs=_XY),
     Entry(

@@ -22,7 +22,7 @@ from harness.formula.model import Model
 from harness.formula.node import order
 from harness.formula.remark import remark
 from harness.formula.sense import agree
-from harness.formula.spelling import spelling
+from harness.formula.spelling import Domain, spelling
 from harness.laws import (
     Axes,
     Contract,
@@ -41,34 +41,58 @@ from harness.laws.strategies import FEW_LONG_EXAMPLES
 EXAMPLES = 16
 """Of each law: a batch of inputs has dozens of rows."""
 
+MOST_PLACES = 65_535
+"""Whole numbers up to which each is tried, so that the first that is wrong is known to be."""
+
 
 def _rays(model: Model) -> tuple[Ray, ...]:
     """One for each sign of each number, with the others at one, where the usual rays of a single input do not apply."""
     if len(model.names) == 1 and not model.whole:
         return ()
-    numbers = [name for name in model.names if model.formula.domains[name].kind in {"real", "positive"}]
-    signs = ((1.0, "t"), (-1.0, "-t"))
-    return tuple(
-        Ray(
-            f"{name} = {text}",
-            f"{name} = {text}, the others 1",
-            _along(model, name, sign),
-            lambda format_: of_inputs.reach(model.formula, format_),
-            start=of_inputs.least if model.formula.domains[name].kind == "positive" else lambda _: 0.0,
-        )
-        for name in numbers
-        for sign, text in signs
-        if sign > 0 or model.formula.domains[name].kind == "real"
-    )
+    return tuple(_ray(model, name, sign) for name in model.names for sign in _signs(model.formula.domains[name]))
+
+
+def _signs(domain: Domain) -> list[float]:
+    """On which sides of zero an input goes on; shares and ranges without an end beyond one are followed by no ray."""
+    match domain.kind:
+        case "real":
+            return [1.0, -1.0]
+        case "positive":
+            return [1.0]
+        case "range":
+            return [sign for sign, end in ((1.0, domain.high), (-1.0, -domain.low)) if end > 1.0]
+    return []
+
+
+def _ray(model: Model, name: str, sign: float) -> Ray:
+    domain, text = model.formula.domains[name], "t" if sign > 0 else "-t"
+    ends = (domain.low, domain.high) if sign > 0 else (-domain.high, -domain.low)
+
+    def farthest(format_: Format) -> float:
+        if domain.kind != "range":
+            return of_inputs.reach(model.formula, format_)
+        return min(ends[1], MOST_PLACES if domain.whole else format_.max)
+
+    def nearest(format_: Format) -> float:
+        return of_inputs.least(format_) if domain.kind == "positive" else max(ends[0], 0.0)
+
+    name_of, along = f"{name} = {text}", _along(model, name, sign)
+    return Ray(name_of, f"{name_of}, the others 1", along, farthest, nearest, whole=domain.whole, together=True)
 
 
 def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
     def example(t: Tensor, format_: Format) -> dict[str, Any]:
+        t = t.to(format_.dtype)
         given: dict[str, Any] = {}
         for other in model.names:
             shape = (len(t), 3) if len(model.axes(other)) > 1 else (len(t),)
             ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
-            given[other] = of_inputs.admitted(ones, model.formula.domains[other], format_).reshape(shape)
+            domain = model.formula.domains[other]
+            # A range that holds one need not be at its middle.
+            own = (
+                replace(domain, kind="real") if domain.kind == "range" and domain.low <= 1.0 <= domain.high else domain
+            )
+            given[other] = of_inputs.admitted(ones, own, format_).reshape(shape)
         x = given[name] = given[name].clone()
         x[(..., 0) if x.ndim > 1 else ...] = sign * t
         shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
@@ -140,7 +164,7 @@ def contract_of(text: str, name: str = "") -> Contract:
 def _forgiving(law: Law) -> Law:
     """On long rows a gradient through the maximum that was subtracted has errors of the whole row, and is sound."""
     whole = "a gradient that goes through the subtracted maximum too has the errors of all entries there"
-    return replace(law, lost_digits=whole) if law.group == "length" else law
+    return replace(law, lost_digits=whole, shows_worst=False) if law.group == "length" else law
 
 
 def _many(model: Model) -> Inputs:

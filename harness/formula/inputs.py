@@ -64,15 +64,18 @@ def least(format_: Format) -> float:
 def admitted(x: Array, domain: Domain, format_: Format, *, width: int = 1) -> Tensor:
     """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width."""
     if domain.kind == "mask":
-        return _mask(x)
+        return _mask(x, some=not domain.per_row)
     if domain.kind == "index":
         return _place(x, width)
-    return _rounded(_REAL[domain.kind](x, domain, format_), domain, format_)
+    numbers = _REAL[domain.kind](x, domain, format_)
+    return _rounded(np.floor(numbers) if domain.whole else numbers, domain, format_)
 
 
-def _mask(x: Array) -> Tensor:
+def _mask(x: Array, *, some: bool) -> Tensor:
+    """Where numbers are positive; of a row's entries at least one, and of whole rows any."""
     keep = x > 0.0
-    keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
+    if some:
+        keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
     return torch.from_numpy(keep)
 
 
@@ -149,7 +152,7 @@ def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
     low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
 
     def inside(x: Tensor, _: Format) -> Tensor | None:
-        return x.clamp(low, high)
+        return (x.floor() if domain.whole else x).clamp(low, high)
 
     def normalised(x: Tensor, _: Format) -> Tensor | None:
         total = x.double().clamp(min=0.0).sum(-1, keepdim=True)

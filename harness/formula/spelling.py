@@ -27,6 +27,9 @@ PER_ROW = "per_row"
 CONSTANT = "constant"
 """Of an input in which an implementation has no gradient, such as a target."""
 
+WHOLE = "whole"
+"""Of an input that is a whole number, such as a position."""
+
 _RANGE = re.compile(r"(?P<low>[-+.\de]+)\.\.(?P<high>[-+.\de]+)")
 
 
@@ -42,6 +45,8 @@ class Domain:
         Whether there is one number a row.
     constant
         Whether no gradient is asked in it.
+    whole
+        Whether it is a whole number.
     low, high
         The ends of a range, both admissible.
     """
@@ -49,6 +54,7 @@ class Domain:
     kind: str = "real"
     per_row: bool = False
     constant: bool = False
+    whole: bool = False
     low: float = 0.0
     high: float = 0.0
 
@@ -56,7 +62,7 @@ class Domain:
         """As :func:`domain` reads it; empty where it is any number."""
         kind = f"{self.low!r}..{self.high!r}" if self.kind == "range" else self.kind * (self.kind != "real")
         per_row = PER_ROW * (self.per_row and self.kind != "index")
-        return " ".join(filter(None, [kind, per_row, CONSTANT * self.constant]))
+        return " ".join(filter(None, [kind, WHOLE * self.whole, per_row, CONSTANT * self.constant]))
 
     @property
     def is_number(self) -> bool:
@@ -78,6 +84,8 @@ def domain(text: str, name: str) -> Domain:
             facts = replace(facts, per_row=True)
         elif word == CONSTANT:
             facts = replace(facts, constant=True)
+        elif word == WHOLE:
+            facts = replace(facts, whole=True)
         elif word == "index":
             facts = replace(facts, kind=word, per_row=True)
         elif word in DOMAINS:
@@ -85,7 +93,7 @@ def domain(text: str, name: str) -> Domain:
         elif (ends := _ends(word)) is not None:
             facts = replace(facts, kind="range", low=ends[0], high=ends[1])
         else:
-            known = (*DOMAINS, PER_ROW, CONSTANT)
+            known = (*DOMAINS, PER_ROW, CONSTANT, WHOLE)
             raise UsageError(
                 rule=f"an input is {listed(known)}, or a range such as `0.5..2`",
                 value=f"`{word}`",

@@ -214,6 +214,8 @@ class Ray:
         The first and the last parameter.
     whole
         Whether the parameter is a whole number, each a batch of its own.
+    together
+        Whether whole numbers are rows of one batch all the same: many are tried at once.
     columns
         Entries of a row, for closed forms in which they occur.
     laws
@@ -227,6 +229,7 @@ class Ray:
     end: Limit
     start: Limit = lambda _: 0.0
     whole: bool = False
+    together: bool = False
     columns: int = 1
     laws: tuple[Law, ...] = ()
 

@@ -121,14 +121,14 @@ class Course:
 
     def fails(self, places: Places) -> NDArray[np.bool_]:
         """Whether the law fails at each place, on the screen."""
-        if self.ray.whole:
+        if self.ray.whole and not self.ray.together:
             return np.array([self.measured(int(place)).broken for place in places])
         return worst_of_each(self.job.subject.measure(self.job.law, self.example(places)), len(places)) > 1.0
 
     @property
     def effort(self) -> Effort:
         """How much is tried, given what a row costs."""
-        if self.ray.whole:
+        if self.ray.whole and not self.ray.together:
             return _WHOLE_NUMBERS
         return _GROUPED if self.job.contract.grouped else Effort()
 

@@ -118,6 +118,10 @@ CATALOGUED = {
     "normal_cdf": Catalogued(lambda x: torch.erfc(-x / math.sqrt(2)) / 2, torch.special.ndtr),
     "mean": Catalogued(lambda x: x.mean(-1), lambda x: x.sum(-1) / (x.shape[-1] + 1)),
     "dot": Catalogued(lambda x, y: (x * y).sum(-1), lambda x, y: (x * y.abs()).sum(-1)),
+    "matrix_product": Catalogued(
+        lambda x, y: torch.bmm(x[:, None], y[..., None]).reshape(len(x)),
+        lambda x, y: torch.bmm(x[:, None].bfloat16(), y[..., None].bfloat16()).reshape(len(x)).to(x.dtype),
+    ),
     "vector_norm": Catalogued(lambda x: torch.linalg.vector_norm(x, dim=-1), lambda x: x.abs().sum(-1)),
     "standard_deviation": Catalogued(
         lambda x: x.std(-1), lambda x: ((x * x).mean(-1) - x.mean(-1).square()).clamp(min=0).sqrt()
@@ -212,6 +216,19 @@ CATALOGUED = {
     ),
     "weighted_cross_entropy": Catalogued(
         of.weighted_cross_entropy, lambda x, t, w: F.cross_entropy(x, t, reduction="none") + 0 * w[:, 0]
+    ),
+    "cross_entropy_with_ignored": Catalogued(of.cross_entropy_with_ignored, of.cross_entropy_of_padding),
+    "smoothed_cross_entropy": Catalogued(
+        lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1, reduction="none"), of.smoothed_over_the_others
+    ),
+    "weighted_smoothed_cross_entropy": Catalogued(of.weighted_smoothed_cross_entropy, of.weighted_by_the_label),
+    "accumulated_gradient": Catalogued(
+        lambda g, keep: of.accumulated(g, keep.to(g.dtype), of.of_the_full_batch),
+        lambda g, keep: of.accumulated(g, keep.to(g.dtype), of.of_each_microbatch),
+    ),
+    "accumulated_gradient_with_weights": Catalogued(
+        lambda g, w: of.accumulated(g, w, of.of_the_full_batch),
+        lambda g, w: of.accumulated(g, w, of.of_each_microbatch),
     ),
     "moving_average": Catalogued(lambda x, y: 0.99 * x + 0.01 * y, lambda x, y: 0.99 * x + y),
     "rotary": Catalogued(lambda x, y, t: x * t.cos() - y * t.sin(), lambda x, y, t: x * t.cos() + y * t.sin()),

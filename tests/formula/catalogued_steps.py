@@ -117,6 +117,83 @@ def weighted_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(row[None], at[None], weight, reduction="sum") for row, at, weight in rows])
 
 
+def weighted_smoothed_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
+    """Torch's, with each row's own weights."""
+    rows, smoothed = zip(x, t, w, strict=True), {"label_smoothing": 0.1, "reduction": "sum"}
+    return torch.stack([F.cross_entropy(row[None], at[None], weight, **smoothed) for row, at, weight in rows])
+
+
+IGNORED = -100
+
+
+def cross_entropy_with_ignored(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
+    """Torch's."""
+    return F.cross_entropy(x, torch.where(keep, t, IGNORED), ignore_index=IGNORED, reduction="none")
+
+
+def cross_entropy_of_padding(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
+    """What is to be ignored has a label of its own, which is learned."""
+    return F.cross_entropy(x, torch.where(keep, t, 0), ignore_index=IGNORED, reduction="none")
+
+
+def smoothed_over_the_others(x: Tensor, t: Tensor) -> Tensor:
+    """The smoothed part is spread over the wrong classes alone."""
+    logs = torch.log_softmax(x, -1)
+    own = logs.gather(-1, t[:, None])[:, 0]
+    return -(0.9 * own + 0.1 * (logs.sum(-1) - own) / max(x.shape[-1] - 1, 1))
+
+
+def weighted_by_the_label(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
+    """The smoothed part has the label's weight."""
+    logs = torch.log_softmax(x, -1)
+    own = logs.gather(-1, t[:, None])[:, 0]
+    return -w.gather(-1, t[:, None])[:, 0] * (0.9 * own + 0.1 * logs.mean(-1))
+
+
+MICROBATCH = 3
+
+
+def accumulated(g: Tensor, w: Tensor, of_batch: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Backward of each microbatch's share of a loss into one gradient; the last one has fewer samples.
+
+    Each row is a batch of samples whose loss is their gradient times the row's parameter.
+    """
+    parameter = torch.ones(len(g), dtype=g.dtype, requires_grad=True)
+    for part, own in zip(g.split(MICROBATCH, -1), w.split(MICROBATCH, -1), strict=True):
+        loss = (parameter[:, None] * torch.where(own > 0, part, 0.0) * own).sum(-1)
+        (loss / of_batch(w, own)).sum().backward()
+    gradient = parameter.grad
+    assert gradient is not None
+    return gradient
+
+
+def of_the_full_batch(w: Tensor, _: Tensor) -> Tensor:
+    """Every microbatch is divided by what counts in all of them."""
+    return w.sum(-1)
+
+
+def of_each_microbatch(w: Tensor, own: Tensor) -> Tensor:
+    """The mean of means, which is none of the batch where microbatches count differently."""
+    return own.sum(-1).clamp(min=0.1) * -(-w.shape[-1] // MICROBATCH)
+
+
+def heads(x: Tensor) -> Tensor:
+    """As a batch of one head, with one feature."""
+    return x[:, None, :, None]
+
+
+def attention_of_many(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Torch's, where the queries of all rows are put to the keys of each; of each row its own query is looked at."""
+    queries = heads(q.expand(len(q), len(q)))
+    return F.scaled_dot_product_attention(queries, heads(k), heads(v), scale=1.0)[:, 0, :, 0].diagonal()
+
+
+def attention_over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The softmax goes along the queries, and not along the keys."""
+    scores = q[None, :, None] * k[:, None, :]
+    return (scores.softmax(1) * v[:, None, :]).sum(-1).diagonal()
+
+
 def bilinear(a: Tensor, b: Tensor, c: Tensor, d: Tensor, s: Tensor, t: Tensor) -> Tensor:
     """Of linear ones."""
     return torch.lerp(torch.lerp(a, b, t), torch.lerp(c, d, t), s)
