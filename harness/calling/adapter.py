@@ -99,6 +99,7 @@ def adapter_of(call: str | Adapter) -> Adapter:
 
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
 _NAME = re.compile(rf"\s*({'|'.join(NAMED)})\s*(?:\((.*)\))?\s*", re.DOTALL)
+_OF_JAX = re.compile(r"\b(jax|jnp)\b")
 _RULE = f"`--call` is {listed(NAMED)}, either with keywords or without, `file.py:adapter` or a Python expression"
 _REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
 
@@ -123,6 +124,15 @@ def _evaluated(expression: str) -> Any:
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
         value = f"`{expression}` ({type(error).__name__}: {error})"
         raise UsageError(rule=_RULE, value=value, remedy=_REMEDY) from None
+
+
+def compiles_each_shape(case: Case) -> bool:
+    """Whether what it is called on are arrays of JAX, which compiles every operation for each shape that comes.
+
+    Told from how it is called, so that the same is drawn wherever and after whatever it is checked.
+    """
+    call = unbridged(case).call
+    return isinstance(call, str) and _OF_JAX.search(call) is not None
 
 
 def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:

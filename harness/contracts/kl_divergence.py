@@ -52,7 +52,7 @@ from harness.laws import (
     no_drift,
     on_long_rows,
 )
-from harness.laws.strategies import SEEDS, companions, long_rows, masked
+from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
 
 SOURCE = "definition; the bound is derived in the module"
 
@@ -179,7 +179,7 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
         log_q = rng.choice(logarithms, size=(rows, columns))
         return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("log_q", log_q), ("p", p))}
 
-    return st.builds(expand, st.integers(16, 128), st.integers(1, 8), SEEDS)
+    return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:

@@ -45,7 +45,7 @@ from harness.laws import (
     no_drift,
     on_long_rows,
 )
-from harness.laws.strategies import SEEDS, companions, long_rows
+from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
 
 SOURCE = "definition; the bound is derived in the module"
 
@@ -238,7 +238,7 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
         q = rng.choice([*small, 0.25, 0.5, 1.0 - format_.u, 1.0], size=(rows, columns))
         return {name: torch.from_numpy(x).to(format_.dtype) for name, x in (("p", p), ("q", q))}
 
-    return st.builds(expand, st.integers(16, 128), st.integers(1, 8), SEEDS)
+    return st.builds(expand, lengths(16, 128), lengths(1, 8, small=FEW_COLUMNS), SEEDS)
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:

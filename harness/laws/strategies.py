@@ -7,7 +7,9 @@ are no test of numerics.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,38 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 ONE_SEED = st.just(0)
 """For what accompanies long rows: of those there are few, and where nothing else is drawn they are all tried."""
+
+FEW_COLUMNS = 3
+"""So many of the shortest rows are tried where shapes are few: the closed forms are theirs."""
+
+
+_few: ContextVar[bool] = ContextVar("few shapes", default=False)
+
+
+@contextmanager
+def few_shapes(*, few: bool) -> Iterator[None]:
+    """Draw batches of few shapes in the body: what compiles for each of them takes a tenth of a second for one.
+
+    Which ones, beside the smallest, follows from torch's seed, as the lengths of :func:`long_rows` do.
+    """
+    before = _few.set(few)
+    try:
+        yield
+    finally:
+        _few.reset(before)
+
+
+def shapes_are_few() -> bool:
+    """Whether batches are of few shapes here: then others are drawn of the same inputs."""
+    return _few.get()
+
+
+def lengths(least: int, most: int, *, small: int = 1) -> st.SearchStrategy[int]:
+    """Draw a length; where shapes are few one of the ``small`` smallest, or one other for each seed."""
+    if not shapes_are_few():
+        return st.integers(least, most)
+    drawn = np.random.default_rng(torch.initial_seed() % 2**32).integers(least, most + 1)
+    return st.sampled_from(sorted({*range(least, min(least + small, most + 1)), int(drawn)}))
 
 
 class Shape(NamedTuple):
@@ -130,7 +164,8 @@ def batches(
     for laws that shift a row exactly.
     """
     most = max(columns[0], min(columns[1], narrow)) if draw(st.booleans(), label="narrow") else columns[1]
-    shape = Shape(draw(st.integers(*rows), label="rows"), draw(st.integers(columns[0], most), label="columns"))
+    height = draw(lengths(*rows), label="rows")
+    shape = Shape(height, draw(lengths(columns[0], most, small=FEW_COLUMNS), label="columns"))
     limit = math.exp2(draw(st.floats(0.0, math.log2(largest)), label="log2 of the largest magnitude"))
     rng = np.random.default_rng(draw(SEEDS, label="seed"))
     exponents = math.log2(limit) * rng.random((shape.rows, 1))
@@ -178,7 +213,7 @@ def extremes(format_: Format, *, columns: tuple[int, int] = (1, 8)) -> st.Search
         drawn = np.random.default_rng(seed).choice(special_numbers(format_), size=(rows, width))
         return torch.from_numpy(drawn).to(format_.dtype)
 
-    return st.builds(expand, st.integers(16, 128), st.integers(*columns), SEEDS)
+    return st.builds(expand, lengths(16, 128), lengths(*columns, small=FEW_COLUMNS), SEEDS)
 
 
 LENGTHS = (257, 2_049, 65_536)
@@ -220,7 +255,7 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
 
     seed = torch.initial_seed() % 2**32
     others = (*EDGES, *swept_lengths(seed))
-    if few:
+    if few or shapes_are_few():
         others = tuple(np.random.default_rng(seed).choice(others, FEW_LONG_EXAMPLES - 2 * len(LENGTHS), replace=False))
     batches_of = [*((length, spread) for length in LENGTHS for spread in (0.0, 0.25)), *((k, 0.25) for k in others)]
     return st.sampled_from(batches_of).map(expand)

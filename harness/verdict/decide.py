@@ -93,7 +93,7 @@ def decide(
         budget *= PATIENCE
     remembered = corpus.examples(job.contract, job.law, job.format, corpora)
     draws = f"--seed {seed} --examples {budget}"
-    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling():
+    with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling(), job.drawing():
         try:
             if example is not None:
                 violation = _measured(trials, example, draws, counted=True)

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from harness.calling.adapter import adapter_of
+from harness.calling.adapter import adapter_of, compiles_each_shape
 from harness.calling.device import CPU, known_device
 from harness.case import Case
 from harness.contracts import claimed, contract_named
@@ -14,6 +15,7 @@ from harness.floats.format import Format, format_of
 from harness.laws.convention import choices
 from harness.laws.law import Axes, Contract, Inputs, Law
 from harness.laws.nature import NATURE, unjudged
+from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
 from harness.record import ANY, Status
 
@@ -71,6 +73,10 @@ class Job:
     def inputs(self) -> Inputs:
         """What the law's examples are drawn from."""
         return self.law.inputs or self.contract.inputs
+
+    def drawing(self) -> AbstractContextManager[None]:
+        """Draw examples in the body as the case is to be given them."""
+        return few_shapes(few=compiles_each_shape(self.case))
 
     @property
     def axes(self) -> dict[str, Axes]:

@@ -126,7 +126,7 @@ def _value(contract: Contract) -> Law | None:
 @contextlib.contextmanager
 def _steady(job: Job) -> Iterator[None]:
     """Leave no trace: random numbers and all else that a call may change are as they were before it."""
-    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
+    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law(), job.drawing():
         torch.manual_seed(0)
         yield
 

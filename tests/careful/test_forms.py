@@ -1,7 +1,9 @@
 """No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
 
+import mpmath
 import pytest
-from careful.forms import DEFECTS, FORMS, Form
+import torch
+from careful.forms import DEFECTS, FORMS, Form, layer_norm_through_its_maximum
 
 from harness.case import Case
 from harness.record import Status, Verdict
@@ -51,4 +53,33 @@ def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
 )
 def test_what_is_wrong_with_a_careful_form_is_found(job: Job) -> None:
     """However careful the rest of it is."""
+    assert decided(job).status is Status.BROKEN
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 1e4])
+def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread: float) -> None:
+    """Against the derivative in 60 digits: through the maximum or not, it is off by the same few roundings."""
+    x = torch.linspace(-1.0, 2.0, 7, dtype=torch.float64)[None] ** 3 * spread
+    cotangent = torch.tensor([[1.0, -2.0, 0.5, 3.0, -1.0, 0.25, 2.0]], dtype=torch.float64)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(layer_norm_through_its_maximum(x), x, cotangent)
+    with mpmath.workdps(60):
+        row, weights = ([mpmath.mpf(number) for number in t[0].tolist()] for t in (x, cotangent))
+        centred = [number - sum(row) / 7 for number in row]
+        scale = mpmath.sqrt(sum(d * d for d in centred) / 7 + mpmath.mpf(1e-5))
+        along = sum(w * d for w, d in zip(weights, centred, strict=True)) / 7
+        exact = [(w - sum(weights) / 7) / scale - d * along / scale**3 for w, d in zip(weights, centred, strict=True)]
+        off = max(abs(g - e) for g, e in zip(gradient[0].tolist(), exact, strict=True))
+        assert off <= 16 * 2.0**-53 * max(map(abs, weights)) / scale
+
+
+def test_a_maximum_that_the_eps_is_not_divided_by_is_found() -> None:
+    """Then another eps is added to each row, and the value is wrong."""
+
+    def unscaled(x: torch.Tensor) -> torch.Tensor:
+        d = x - x.mean(-1, keepdim=True)
+        z = d / d.abs().amax(-1, keepdim=True).clamp(min=1.0)
+        return z / torch.sqrt((z * z).mean(-1, keepdim=True) + 1e-5)
+
+    (job,) = jobs([Case(unscaled, "layer_norm", declares={"eps": 1e-5})], laws=["value"], dtypes=["float32"])
     assert decided(job).status is Status.BROKEN

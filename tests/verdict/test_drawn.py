@@ -6,9 +6,12 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
+from harness.calling.adapter import compiles_each_shape
+from harness.case import Case
 from harness.floats import FORMATS, Format
 from harness.laws.law import Example, Inputs
 from harness.verdict.drawn import drawn
+from harness.verdict.job import jobs
 
 FLOAT32 = FORMATS["float32"]
 
@@ -63,3 +66,52 @@ def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float])
     (again,) = drawn(inputs, FLOAT32, examples=4, seed=1)
     assert again["n"] == 3
     assert (again["x"] == 1.0).all()
+
+
+def shapes(case: Case, law: str) -> set[tuple[int, ...]]:
+    """Of all that a law of softmax draws for a case in float32."""
+    (job,) = jobs([case], laws=[law], dtypes=["float32"])
+    with job.drawing():
+        return {tuple(x["logits"].shape) for x in drawn(job.inputs, job.format, examples=job.examples, seed=0)}
+
+
+OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)")
+"""Called as what names JAX is."""
+
+
+@pytest.mark.parametrize(
+    ("call", "compiles"),
+    [
+        ("jax", True),
+        ("jax(axis=-1)", True),
+        ("lambda f, x: f(jnp.asarray(x))", True),
+        ("numpy(axis=-1)", False),
+        ("lambda ajax, x: ajax(x)", False),
+        (None, False),
+    ],
+)
+def test_what_jax_is_given_is_compiled_for_each_shape(call: str | None, compiles: bool) -> None:
+    """Told from the adapter's words alone."""
+    assert compiles_each_shape(Case(torch.softmax, "softmax", call=call)) is compiles
+
+
+def test_what_compiles_each_shape_is_given_few() -> None:
+    """A tenth of a second for each operation of each; the shortest rows and one longer are among them."""
+    few, many = (shapes(case, "value") for case in (OF_JAX, Case(torch.softmax, "softmax")))
+    assert len(few) <= 10 < 20 < len(many)
+    assert {1, 2, 3} < {columns for _, columns in few}
+    assert max(columns for _, columns in few) > 4
+
+
+def test_long_rows_are_few_where_shapes_are() -> None:
+    """With those at which sums stall."""
+    columns = {columns for _, columns in shapes(OF_JAX, "value_on_long_rows")}
+    assert {257, 2_049, 65_536} < columns
+    assert len(columns) == 5
+
+
+def test_other_shapes_are_few_under_another_seed() -> None:
+    """So that runs sweep what one leaves out."""
+    with torch.random.fork_rng(devices=[]):
+        seen = [(torch.manual_seed(seed), shapes(OF_JAX, "value"))[1] for seed in (1, 2)]
+    assert seen[0] != seen[1]

@@ -43,7 +43,18 @@ from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, fro
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows
-from harness.laws.strategies import SEEDS, STRUCTURES, Shape, Structure, batches, companions, extremes, mixed_magnitudes
+from harness.laws.strategies import (
+    FEW_COLUMNS,
+    SEEDS,
+    STRUCTURES,
+    Shape,
+    Structure,
+    batches,
+    companions,
+    extremes,
+    lengths,
+    mixed_magnitudes,
+)
 
 log1p = elementwise("log1p")
 
@@ -195,7 +206,7 @@ def drawn(
     def expand(n: int, k: int, seed: int) -> Tensor:
         return torch.from_numpy(np.random.default_rng(seed).choice(numbers, size=(n, k))).to(format_.dtype)
 
-    return st.builds(expand, st.integers(*rows), st.integers(*columns), SEEDS)
+    return st.builds(expand, lengths(*rows), lengths(*columns, small=FEW_COLUMNS), SEEDS)
 
 
 def around_zero(format_: Format) -> list[float]:

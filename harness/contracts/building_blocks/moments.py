@@ -43,6 +43,7 @@ from harness.laws.strategies import (
     batches,
     companions,
     extremes,
+    lengths,
     long_rows,
     mixed_magnitudes,
     normal,
@@ -151,7 +152,7 @@ def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
         entries = rng.integers(-127, 128, size=(rows, 1)) * np.exp2(rng.integers(-4, 5, size=(rows, 1)))
         return {"x": torch.from_numpy(np.repeat(entries, columns, axis=1)).to(format_.dtype)}
 
-    return st.builds(expand, st.integers(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]), SEEDS)
+    return st.builds(expand, lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]), SEEDS)
 
 
 def one_infinite(inputs: Inputs) -> Inputs:
