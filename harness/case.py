@@ -3,6 +3,7 @@
 This is all that a folder of specimens imports from the harness. It imports no torch.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,11 +76,10 @@ class Case:
 
     def __post_init__(self) -> None:
         """Derive style, name and target from where the function is defined."""
-        module = getattr(self.function, "__module__", None) or type(self.function).__module__
+        module, function = _place(self.function)
         parts = module.split(".")
         if not self.style:
             object.__setattr__(self, "style", parts[-1] if parts[-1] in {"scratch", "concise"} else "foreign")
-        function = getattr(self.function, "__qualname__", type(self.function).__qualname__)
         if not self.target:
             object.__setattr__(self, "target", f"{module}:{function}")
         if not self.name:
@@ -97,6 +97,21 @@ class Case:
     def declared_point(self, law: str, ray: str, dtype: str) -> str | None:
         """Return the closed form at which ``law`` is declared to fail along ``ray``; ``None`` where none is."""
         return _declared(self.breaks_at.get((law, ray)), dtype)
+
+
+def _place(function: Any) -> tuple[str, str]:
+    """The module and the name from which a function is imported; those of its kind where it has none of its own.
+
+    What is compiled may know its name alone, as the functions of ``scipy.special`` do: then it is looked for.
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    own = getattr(function, "__name__", None)
+    if module is None and name is None and isinstance(own, str):
+        known = [at for at, one in list(sys.modules.items()) if getattr(one, "__dict__", {}).get(own) is function]
+        public = [at for at in known if not any(part.startswith("_") for part in at.split("."))]
+        if known:
+            return min(public or known, key=lambda at: (at.count("."), at)), own
+    return module or type(function).__module__, name or type(function).__qualname__
 
 
 def _declared(declared: str | Break | None, dtype: str) -> str | None:

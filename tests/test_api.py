@@ -1,8 +1,13 @@
 """The Python door: verdicts as text, frame and table, and the explanation of a law."""
 
+import sys
+from types import ModuleType
+
+import pytest
 from torch import Tensor
 
 import harness
+from harness.case import Case
 from harness.record import Status
 
 
@@ -63,3 +68,28 @@ def test_the_package_lists_its_face_and_nothing_else() -> None:
     """What is loaded when it is first used is listed before."""
     assert dir(harness) == sorted(harness.__all__)
     assert all(hasattr(harness, name) for name in dir(harness))
+
+
+class Compiled:
+    """A compiled function, as those of ``scipy.special``: it knows its name alone."""
+
+    __name__ = "expit"
+
+    def __init__(self) -> None:
+        self.__module__ = None  # type: ignore[assignment]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute it."""
+        return x.sigmoid()
+
+
+def test_a_function_without_a_module_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a public place rather than a private one; where there is none, by its kind, as a closure of its name is."""
+    expit = Compiled()
+    for place, own in (("special._ufuncs", expit), ("special", expit), ("other", Compiled())):
+        module = ModuleType(place)
+        vars(module)["expit"] = own
+        monkeypatch.setitem(sys.modules, place, module)
+    case = Case(expit, "sigmoid")
+    assert (case.target, case.name) == ("special:expit", "special.expit")
+    assert Case(Compiled(), "sigmoid").target.endswith(":Compiled")
