@@ -125,8 +125,11 @@ def _value(contract: Contract) -> Law | None:
 
 @contextlib.contextmanager
 def _steady(job: Job) -> Iterator[None]:
-    """Leave no trace: random numbers and all else that a call may change are as they were before it."""
-    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law(), job.drawing():
+    """Leave no trace: random numbers and all else that a call may change are as they were before it.
+
+    Shapes are not made few where each is compiled: there are hardly any, and a property is believed of many numbers.
+    """
+    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
         torch.manual_seed(0)
         yield
 

@@ -218,6 +218,15 @@ def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[...
     assert statuses(found, "float32") == {Status.HOLDS}
 
 
+def test_flushing_is_seen_of_what_jax_is_called_on_too() -> None:
+    """Its laws are given few shapes, and a probe that were would have too few numbers to believe it."""
+    found = checked(
+        lambda x: flushed(x.sigmoid()), "sigmoid", "value", dtypes=("float32",), call="lambda f, x, *, jnp=None: f(x)"
+    )
+    assert properties(found) == {"subnormals": "flushed"}
+    assert statuses(found, "float32") == {Status.HOLDS}
+
+
 def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> None:
     """Another likelihood has nothing to do with tiny variances, of which a flushed one is zero."""
 
