@@ -18,6 +18,7 @@ import torch
 from harness.loading.content import Sample, samples_of
 from harness.loading.fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
 from harness.loading.source import Ask, Facts, Source, facts_of, is_map_style
+from harness.loading.spawning import spawned_quickly
 from harness.loading.tagged import Injection, Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
 from harness.loading.watched import diagnose
 
@@ -141,7 +142,8 @@ class Deliveries:
         if (known := self._faults.get(key) or self._faults.get(0)) is not None:
             raise LoadingError(known)
         try:
-            with bounded(limit_s, keeps=self.source.is_one_object, wait_s=0.05 if self.left else SOON_S) as ended:
+            wait_s = 0.05 if self.left else SOON_S
+            with spawned_quickly(), bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended:
                 yield
         except LoadingError as error:
             gc.collect()  # what it leaves behind would be inherited by the next workers
@@ -157,7 +159,7 @@ class Deliveries:
         """Say at which sample it failed, where that can be seen when the epoch is read again."""
         if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
             return error.fault
-        with suppress(Exception):
+        with suppress(Exception), spawned_quickly():
             loader = self.make(ask)
             data_set = facts_of(loader).data_set
             if data_set is None or not is_map_style(data_set):
@@ -224,9 +226,11 @@ class Deliveries:
         most
             Batches that are read at most.
         """
-        epoch, began, size = Epoch(), time.perf_counter(), 0
+        epoch, size = Epoch(), 0
         whole = facts_of(loader).whole
-        for number, came in enumerate(loader):
+        batches = iter(loader)
+        began = time.perf_counter()  # its workers have started, which is no part of reading
+        for number, came in enumerate(batches):
             batch = came
             if isinstance(came, TaggedBatch):
                 batch = came.batch

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from harness.loading.accounting import cpu_s
+from harness.loading.spawning import servers
 from harness.timing.alarm import alarm
 
 LIMIT_S = 60.0
@@ -389,7 +390,17 @@ _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def _serves_all(process: psutil.Process) -> bool:
-    """Whether it is a helper of ``multiprocessing`` that stays for the next worker, as long as this process lives."""
+    """Whether it is a helper of ``multiprocessing`` that stays for the next worker, as long as this process lives.
+
+    A worker that such a helper has forked has its command line, and is none.
+    """
+    if process.pid in servers():
+        return True
+    parent = process.parent()
+    return _is_servant(process) and not (parent is not None and _is_servant(parent))
+
+
+def _is_servant(process: psutil.Process) -> bool:
     return any(servant in argument for argument in process.cmdline() for servant in _SERVANTS)
 
 

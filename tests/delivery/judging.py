@@ -1,7 +1,6 @@
 """Wrong loaders and sound ones against the laws: what is found, what is flagged."""
 
 import gc
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from delivery.shipped import SHIPPED
 from rich.console import Console
 
 from harness.case import Case
+from harness.loading.accounting import cpu_s
 from harness.record import Verdict
 from harness.verdict.decide import decide
 from harness.verdict.delivery import forget
@@ -45,11 +45,6 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
     return any(known.law in {one.law, str(one.fault)} and known.says in said(one) for one in failing)
 
 
-def _cpu_s() -> float:
-    """CPU seconds of this process and of those that it waited for."""
-    return sum(os.times()[:4])
-
-
 def main(names: Sequence[str]) -> int:
     """Judge the specimens that are named, or all; return the exit code."""
     out = Console(highlight=False, soft_wrap=True)
@@ -65,9 +60,9 @@ def main(names: Sequence[str]) -> int:
         name = name_of(target)
         if names and name not in names:
             continue
-        began, computed_before = time.perf_counter(), _cpu_s()
+        began, computed_before = time.perf_counter(), cpu_s()
         reached = verdicts(target, declares)
-        seconds, computed = time.perf_counter() - began, _cpu_s() - computed_before
+        seconds, computed = time.perf_counter() - began, cpu_s() - computed_before
         failing = [verdict for verdict in reached if verdict.status.fails]
         what = ("found" if is_found(known, reached) else "missed") if known else ("flagged" if failing else "sound")
         counts[what] += 1

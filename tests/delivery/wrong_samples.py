@@ -57,6 +57,23 @@ def rest_of_the_shards_is_nobodys(batch_size: int, num_workers: int = 0) -> Any:
     return DataLoader(FloorShards(), batch_size, num_workers=num_workers)
 
 
+class NamedShards(IterableDataset):
+    """Each worker has every second name of a set of them."""
+
+    names = frozenset(f"sample {i}" for i in range(N))
+
+    def __iter__(self) -> Any:
+        info, squares = get_worker_info(), Squares()
+        workers, worker = (info.num_workers, info.id) if info else (1, 0)
+        yield from (squares[int(name.split()[1])] for name in list(self.names)[worker::workers])
+
+
+def shards_in_the_order_of_a_set(batch_size: int, num_workers: int = 0) -> Any:
+    """Workers that are spawned have their own hashes, and with them another order."""
+    method = "spawn" if num_workers else None
+    return DataLoader(NamedShards(), batch_size, num_workers=num_workers, multiprocessing_context=method)
+
+
 def last_batch_dropped_unasked(batch_size: int, shuffle: bool = True) -> Any:
     """``drop_last`` without having been asked for it."""
     return DataLoader(Squares(), batch_size, shuffle=shuffle, drop_last=True)

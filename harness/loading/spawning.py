@@ -1,0 +1,153 @@
+"""Workers that are spawned, forked in place of that of processes which have imported torch and nothing of anybody's.
+
+A fresh interpreter takes seconds of a core to import torch, and a check of a loader starts dozens of workers. What is
+promised of one that is spawned is kept: it inherits no state, all that it has was pickled, its global generators are
+seeded by the system, and its strings have other hashes than those of the worker beside it, so that a set has another
+order. Where such processes cannot be had, it is spawned.
+"""
+
+import atexit
+import ctypes
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from multiprocessing import popen_spawn_posix, util
+from pathlib import Path
+from typing import Any
+
+from harness.loading.spawn_server import LENGTH_BYTES
+
+_SERVERS = 2
+"""So many processes take turns, each with hashes of its own."""
+
+_SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
+_STREAMS = (0, 1, 2)
+_STARTER = "import sys; sys.path.append({!r}); from harness.loading.spawn_server import serve; serve({})"
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class _Server:
+    """One of the processes, and the line to it."""
+
+    def __init__(self, interpreter: Sequence[Any]) -> None:
+        self._line, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [*interpreter, "-P", "-c", _STARTER.format(_ROOT, there.fileno())],
+                pass_fds=[there.fileno()],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        self._may: bool | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def started(self, text: str, arguments: Sequence[str], files: Sequence[int]) -> int:
+        """Start a worker, and return its number.
+
+        Raises
+        ------
+        OSError
+            If that is impossible.
+        """
+        if self._may is None:
+            self._may = self._line.recv(1) == b"\x01"
+        if not self._may:
+            raise OSError("it runs several threads, and cannot be forked")
+        given = [*_STREAMS, *files]
+        asked = pickle.dumps(
+            {
+                "text": text,
+                "arguments": arguments,
+                "files": given,
+                "folder": os.getcwd(),  # noqa: PTH109 - as a process has it
+                "environment": dict(os.environ),
+            }
+        )
+        with _adopting():
+            socket.send_fds(self._line, [len(asked).to_bytes(LENGTH_BYTES, "little")], given)
+            self._line.sendall(asked)
+            pid = int.from_bytes(self._line.recv(LENGTH_BYTES), "little")
+        if not pid:
+            raise OSError("the process of which it is to be forked has ended")
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # raises where it is no child of this process
+        return pid
+
+    def end(self) -> None:
+        """End it; what it has forked goes on."""
+        self._line.close()
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def _adopting() -> Iterator[None]:
+    """Be the parent of whatever loses its own in the body."""
+    control, before = ctypes.CDLL(None).prctl, ctypes.c_int()
+    control(_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    control(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        control(_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
+
+
+@dataclass
+class _Spawning:
+    """Stands in for ``multiprocessing.util`` where a process is spawned."""
+
+    owner: int = 0
+    servers: list[_Server] = field(default_factory=list)
+    turns: Iterator[_Server] = field(default_factory=lambda: iter(()))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(util, name)
+
+    def spawnv_passfds(self, path: Any, arguments: Sequence[Any], files: Sequence[int]) -> int:
+        """Start a process that has some of our files, and return its number."""
+        try:
+            at = arguments.index("-c")
+            if self.owner != os.getpid():  # those of a process that has forked are not its child's
+                self.owner, self.servers = os.getpid(), [_Server(arguments[:at]) for _ in range(_SERVERS)]
+                self.turns = cycle(self.servers)
+                atexit.register(_end, self.servers, self.owner)
+            text, *rest = arguments[at + 1 :]
+            return next(self.turns).started(text, ["-c", *rest], sorted(map(int, files)))
+        except (OSError, ValueError):
+            return util.spawnv_passfds(path, arguments, files)
+
+
+def _end(servers: Sequence[_Server], owner: int) -> None:
+    if owner == os.getpid():
+        for server in servers:
+            server.end()
+
+
+_spawning = _Spawning()
+
+
+@contextmanager
+def spawned_quickly() -> Iterator[None]:
+    """Have workers that are spawned in the body forked of a process that has imported torch, on Linux."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = popen_spawn_posix.util  # type: ignore[attr-defined]
+    popen_spawn_posix.util = _spawning  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        popen_spawn_posix.util = before  # type: ignore[attr-defined]
+
+
+def servers() -> set[int]:
+    """The processes of this one that wait for more workers to be spawned."""
+    return {server.pid for server in _spawning.servers} if _spawning.owner == os.getpid() else set()
