@@ -37,8 +37,9 @@ BATCH_SIZES = (32, 128, 512)
 SECONDS, PASSES = 4.0, 4
 """Seconds for which each choice is measured where all are, in so many slices."""
 
-BOUND = 0.2
-"""Time bound of the tuner, as a share of the exhaustive time."""
+BOUND = 0.18
+"""Time bound of the tuner, as a share of the exhaustive time, of which it is held to 20 %: its last slice may take
+longer than was foreseen."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,6 +9,9 @@ from rich.table import Table
 
 from harness.record.bench import TunerRecord, benchmarks
 
+NEAR, QUICK = 0.95, 0.2
+"""What the tuner is held to: this share of the best rate, in this share of the time."""
+
 
 def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
     """Print how near each run of the tuner came to the best, and in what share of the exhaustive time.
@@ -24,7 +27,7 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
     table = Table("data set", "best of all", "chosen", "why")
     for heading in ("rate to best", "time to all"):
         table.add_column(heading, justify="right", no_wrap=True)
-    lines = []
+    lines, reached = [], []
     for whole in (record for record in records if record.is_exhaustive):
         tuned = [record for record in records if not record.is_exhaustive and record.case == whole.case]
         rates = [choice.share_of_best(whole) for choice in tuned]
@@ -32,11 +35,16 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         for choice, rate, time in zip(tuned, rates, times, strict=True):
             table.add_row(whole.case, whole.choice, choice.choice, choice.reason, f"{rate:.1%}", f"{time:.1%}")
         if tuned:
-            medians = f"{statistics.median(rates):.1%} of the best rate in {statistics.median(times):.1%} of the time"
+            rate, time = statistics.median(rates), statistics.median(times)
+            reached.append(rate >= NEAR and time <= QUICK)
+            medians = f"{rate:.1%} of the best rate in {time:.1%} of the time"
             lines.append(f"{whole.case}: medians of {len(tuned)} runs: {medians}")
         if ruled := whole.shares_of_rules():
             shares = ", ".join(f"{rule} {share:.1%}" for rule, share in ruled.items())
             lines.append(f"{whole.case}: rules of thumb: {shares}")
+    if reached:
+        held = f"at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time"
+        lines.append(f"{held}: {sum(reached)} of {len(reached)} data sets")
     console.print(table)
     for line in lines:
         console.print(line, soft_wrap=True)
