@@ -10,6 +10,7 @@ import atexit
 import ctypes
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from harness.loading.spawn_server import LENGTH_BYTES
 
 _SERVERS = 2
 """So many processes take turns, each with hashes of its own."""
+
+_BEGINS_S = 120.0
+"""Seconds within which such a process begins, on a machine that does much else."""
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _STREAMS = (0, 1, 2)
@@ -59,7 +63,10 @@ class _Server:
             If that is impossible.
         """
         if self._may is None:
-            self._may = self._line.recv(1) == b"\x01"
+            with _no_alarm():
+                self._line.settimeout(_BEGINS_S)
+                self._may = self._line.recv(1) == b"\x01"
+                self._line.settimeout(None)
         if not self._may:
             raise OSError("it runs several threads, and cannot be forked")
         given = [*_STREAMS, *files]
@@ -86,6 +93,16 @@ class _Server:
         self._line.close()
         self._process.kill()
         self._process.wait()
+
+
+@contextmanager
+def _no_alarm() -> Iterator[None]:
+    """Let the time stand still of whoever is interrupted by an alarm: that torch is imported is none of its doing."""
+    left_s, again_s = signal.setitimer(signal.ITIMER_REAL, 0.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left_s, again_s)
 
 
 @contextmanager
