@@ -169,7 +169,7 @@ def _changed(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield what was changed: as it is now, as it was, as it should be."""
     if given.rebound is not None and fresh:
-        yield fresh[0], given.before[id(given.args[0])], next(tensors(again))
+        yield fresh[0], given.before[id(given.args[0])], tensors(again)[0]
         return
     for tensor in given.written:
         if id(tensor) in given.before:

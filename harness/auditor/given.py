@@ -27,6 +27,8 @@ class Given:
         Those of them that it changes.
     sources
         The state of what it reads.
+    unit, error, nan, inf
+        The worst of those.
     shadow_of
         The shadows, by the identity of the tensors.
     before
@@ -46,6 +48,9 @@ class Given:
     written: list[Tensor]
     sources: tuple[Source, ...]
     unit: float
+    error: float
+    nan: bool
+    inf: bool
     shadow_of: dict[int, Tensor] = field(default_factory=dict)
     before: dict[int, Tensor] = field(default_factory=dict)
     rebound: tuple[int, Tensor] | None = None

@@ -68,20 +68,27 @@ class Lines:
 
     def __init__(self) -> None:
         self.modules: list[str] = []
-        self._kinds: dict[CodeType, int] = {}
+        self._kinds: dict[int, tuple[int, CodeType]] = {}
+        """Of code, by its identity, as it is kept here: its hash is computed from all its bytes each time."""
         self._forward: dict[int, Line] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
 
     def asked(self) -> tuple[Line, Pass]:
         """Return the line that asks for the operation being dispatched, and in which pass."""
         node = torch._C._current_autograd_node()
-        frame, within = self._nearest(sys._getframe(2))
+        above = sys._getframe(2)
         if node is not None:
+            known = self._forward.get(node._sequence_nr())
+            # Most often the engine itself dispatches, and nobody is between.
+            if known is not None and above.f_back is not None and above.f_back.f_code is _ENGINE:
+                return known, Pass.BACKWARD
+            frame, within = self._nearest(above)
             if frame is not None and not within:
                 return self._line(frame), Pass.BY_HAND
-            known = self._forward.get(node._sequence_nr())
             if known is not None:
                 return known, Pass.BACKWARD
+        else:
+            frame, within = self._nearest(above)
         line = NOWHERE if frame is None else self._line(frame)
         if node is None:
             # Only the first operation that has a number made the node.
@@ -93,7 +100,8 @@ class Lines:
         within, kinds = False, self._kinds
         while frame is not None:
             code = frame.f_code
-            kind = kinds[code] if code in kinds else self._kind(code)  # a call for each frame would cost the most
+            known = kinds.get(id(code))
+            kind = known[0] if known is not None else self._kind(code)  # a call for each frame would cost the most
             if kind != FOREIGN:
                 if kind != ENGINE:
                     break
@@ -102,18 +110,17 @@ class Lines:
         return frame, within
 
     def _kind(self, code: CodeType) -> int:
-        known = self._kinds.get(code)
+        known = self._kinds.get(id(code))
         if known is None:
-            known = self._kinds[code] = ENGINE if code is _ENGINE else _kind_of(code.co_filename)
-        return known
+            known = self._kinds[id(code)] = (ENGINE if code is _ENGINE else _kind_of(code.co_filename), code)
+        return known[0]
 
     def _line(self, frame: FrameType) -> Line:
-        module = self.modules[-1] if self.modules else ""
-        caller = self._caller(frame) if self._kind(frame.f_code) == THEIRS else None
-        key = (frame.f_code, frame.f_lineno, module, caller)
+        code, module = frame.f_code, self.modules[-1] if self.modules else ""
+        caller = self._caller(frame) if self._kind(code) == THEIRS else None
+        key = (id(code), frame.f_lineno, module, caller)
         known = self._known.get(key)
         if known is None:
-            code = frame.f_code
             known = self._known[key] = Line(code.co_filename, frame.f_lineno, code.co_name, module, caller)
         return known
 

@@ -15,6 +15,9 @@ from harness.auditor.operator import FLOATING
 
 _SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
 
+_OF_NUMPY = (torch.float32, torch.float64)
+"""What NumPy widens as torch does, without a copy of its own."""
+
 SAMPLE = 4_096
 """Elements from which the errors of a large result are told; ends are compared whole."""
 
@@ -40,9 +43,9 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
     """
     row = flat if whole or actual.numel() <= SAMPLE else _sampled
     # On some thousand numbers a call of NumPy costs a third of one of torch's, and each result is measured.
-    true, got = (row(x).to(torch.float64).numpy(force=True) for x in (shadow, actual))
+    true, got = _numbers(row(shadow)), _numbers(row(actual))
     with np.errstate(all="ignore"):
-        difference = got - true
+        difference = np.subtract(got, true, dtype=np.float64)
         off = _norm(difference)
         if off == 0.0:
             return Distance(0.0, 0.0)
@@ -50,9 +53,18 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
             return Distance(math.nan, math.nan)
         size = _norm(true)
         # Below the smallest normal number it is another event.
-        scale = np.maximum(np.abs(true), _SMALLEST_NORMAL[dtype])
-        relative = np.minimum(np.divide(np.abs(difference, out=difference), scale, out=scale), 1.0, out=scale)
-        return Distance(off / size if size > 0.0 else 1.0, float(relative.mean()))
+        scale = np.abs(true)
+        np.maximum(scale, _SMALLEST_NORMAL[dtype], out=scale)
+        np.divide(np.abs(difference, out=difference), scale, out=scale)
+        np.minimum(scale, 1.0, out=scale)
+        return Distance(off / size if size > 0.0 else 1.0, float(np.add.reduce(scale)) / scale.size)
+
+
+def _numbers(row: Tensor) -> np.ndarray[Any, Any]:
+    """As NumPy has them."""
+    if row.dtype not in _OF_NUMPY:
+        row = row.to(torch.float64)
+    return row.numpy(force=True)
 
 
 def _norm(row: np.ndarray[Any, Any]) -> float:
@@ -72,7 +84,10 @@ def extent(tensor: Tensor) -> tuple[float, float]:
 
     The norm that says the same of their sizes takes five times as long.
     """
-    least, largest = flat(tensor).aminmax()
+    if tensor.numel() == 1:
+        value = float(tensor)
+        return value, value
+    least, largest = (tensor if tensor.is_contiguous() else flat(tensor)).aminmax()
     return float(least), float(largest)
 
 

@@ -1,6 +1,5 @@
 """What torch's schema tells of an operator: what it writes, whether it is a view, a draw, a constant."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,7 +47,8 @@ class Operator:
             for index, argument in enumerate(schema.arguments)
             if argument.alias_info is not None and argument.alias_info.is_write
         ]
-        self.is_view = not self.writes and any(result.alias_info is not None for result in schema.returns)
+        returns_views = any(result.alias_info is not None for result in schema.returns)
+        self.is_view = torch.Tag.inplace_view in overload.tags or (not self.writes and returns_views)
         self.draws = torch.Tag.nondeterministic_seeded in overload.tags
         self.is_ignored = schema.name.startswith(("profiler::", "prim::")) or self.name in _NOT_NUMBERS
         self.is_constant = self.name.startswith(_CONSTANTS)
@@ -60,13 +60,30 @@ class Operator:
         return [tensor for value in named for tensor in tensors(value) if is_followed(tensor)]
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+_OPERATORS: dict[int, Operator] = {}
+
+
+def operator_of(overload: Any) -> Operator:
+    """Return what the schema tells of an overload; read once, as each keeps its overload and so its identity."""
+    known = _OPERATORS.get(id(overload))
+    if known is None:
+        known = _OPERATORS[id(overload)] = Operator(overload)
+    return known
+
+
+def tensors(value: Any) -> list[Tensor]:
     """Every tensor in an argument or a result."""
     if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, _SEQUENCES):
+        return [value]
+    collected: list[Tensor] = []
+    if isinstance(value, _SEQUENCES):
+        # A call for each argument would cost more than the search.
         for inner in value:
-            yield from tensors(inner)
+            if isinstance(inner, Tensor):
+                collected.append(inner)
+            elif isinstance(inner, _SEQUENCES):
+                collected += tensors(inner)
+    return collected
 
 
 def is_followed(tensor: Tensor) -> bool:

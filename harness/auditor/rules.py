@@ -16,6 +16,7 @@ EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
 _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach_clamp_min", "_foreach_maximum"}
 _WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
 _SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
+_LOOKED_AT = {"binary_cross_entropy", "arange", *_PROTECTING, *_SOFTMAX}
 _OPEN = -9e3
 """Below this a logit was put there by a mask."""
 
@@ -76,6 +77,8 @@ class Rules:
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Look at an operation on floats, after it was carried out."""
+        if operator.base not in _LOOKED_AT and operator.name not in _LOOKED_AT:
+            return
         is_narrow = self._format_of[result.dtype] in NARROW
         if is_narrow and operator.base in _PROTECTING:
             self._vanishing_eps(line, operator, args, result)

@@ -12,6 +12,9 @@ from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
 
+_SELDOM, _LITTLE = 2048, 1 << 18
+"""New storages, and bytes of new shadows, before which those that are gone are not looked for."""
+
 
 @dataclass(slots=True)
 class Cell:
@@ -28,7 +31,7 @@ class Cell:
     unit
         The coarsest unit roundoff on the way to it.
     flat
-        The shadow of all of it; ``None`` until it is asked for.
+        The shadow of all of it, of any shape; ``None`` until it is asked for.
     """
 
     alive: StorageWeakRef
@@ -39,8 +42,12 @@ class Cell:
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """The part of the shadow that stands for a tensor."""
-        assert self.flat is not None
-        return torch.as_strided(self.flat, tensor.size(), tensor.stride(), tensor.storage_offset())
+        flat = self.flat
+        assert flat is not None
+        size, stride, offset = tensor.shape, tensor.stride(), tensor.storage_offset()
+        if offset == 0 and flat.shape == size and flat.stride() == stride and flat.storage_offset() == 0:
+            return flat
+        return torch.as_strided(flat, size, stride, offset)
 
 
 class Shadows:
@@ -63,6 +70,8 @@ class Shadows:
         self.cells: dict[int, Cell] = {}
         self.leaves: dict[int, int] = {}
         """Of parameters, by their storages."""
+        self._made = self._made_bytes = 0
+        self._bearable = _LITTLE
 
     def cell(self, tensor: Tensor, key: int | None = None, *, fill: bool = True, counts: bool = False) -> Cell:
         """Return a tensor's storage; of one that was not met before the shadow is what it holds.
@@ -79,7 +88,7 @@ class Shadows:
         if key is None:
             key = key_of(tensor)
         cell = self.cells.get(key)
-        if cell is None or cell.dtype != tensor.dtype or not _fits(cell, tensor):
+        if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell.flat, tensor)):
             state = Source(-1, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
@@ -101,6 +110,7 @@ class Shadows:
         """Take what a storage holds for the truth."""
         length = tensor.untyped_storage().nbytes() // tensor.element_size()
         wide = self.width(tensor.dtype)
+        self._made_bytes += length * wide.itemsize
         if not length:
             cell.flat = torch.empty(0, dtype=wide, device=tensor.device)
             return
@@ -112,16 +122,19 @@ class Shadows:
 
     def new(self, tensor: Tensor, values: Tensor | None) -> Cell:
         """Return the storage of a new tensor, with a shadow that a replay has made; else what it holds."""
-        cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, Source(-1), self.unit(tensor))
-        self.cells[key_of(tensor)] = cell
+        storage = tensor.untyped_storage()
+        cell = Cell(StorageWeakRef(storage), tensor.dtype, Source(-1), self.unit(tensor))
+        self.cells[storage._cdata] = cell
+        self._made += 1
         if not self.wide:
             return cell
         if values is None:
             self.restart(cell, tensor)
             return cell
-        length, wide = tensor.untyped_storage().nbytes() // tensor.element_size(), self.width(tensor.dtype)
+        length, wide = storage.nbytes() // tensor.element_size(), self.width(tensor.dtype)
+        self._made_bytes += length * wide.itemsize
         if _is_laid_out_as(values, tensor, length, wide):
-            cell.flat = torch.as_strided(values, (length,), (1,), 0)
+            cell.flat = values if values.numel() == length else torch.as_strided(values, (length,), (1,), 0)
         else:
             cell.flat = torch.zeros(length, dtype=wide, device=tensor.device)
             cell.shadow(tensor).copy_(values)
@@ -131,16 +144,21 @@ class Shadows:
         """Forget what a storage was: it was written anew."""
         self.cells.pop(key_of(tensor), None)
 
-    def sweep(self) -> None:
-        """Let go of the storages that the step has let go of."""
+    def sweep_when_due(self) -> None:
+        """Let go of the storages that the step has let go of, where there may be many of them.
+
+        Their shadows are then never more than a quarter of those that are needed, or little.
+        """
+        if self._made < _SELDOM and self._made_bytes < self._bearable:
+            return
         for key in [key for key, cell in self.cells.items() if cell.alive.expired()]:
             del self.cells[key]
+        needed = sum(cell.flat.nbytes for cell in self.cells.values() if cell.flat is not None)
+        self._made, self._made_bytes, self._bearable = 0, 0, max(_LITTLE, needed // 4)
 
 
-def _fits(cell: Cell, tensor: Tensor) -> bool:
-    if cell.flat is None:
-        return True
-    return cell.flat.numel() == tensor.untyped_storage().nbytes() // tensor.element_size()
+def _fits(flat: Tensor, tensor: Tensor) -> bool:
+    return flat.numel() == tensor.untyped_storage().nbytes() // tensor.element_size()
 
 
 def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int, wide: torch.dtype) -> bool:

@@ -16,14 +16,23 @@ from harness.auditor.line import Lines, Pass
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
-from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
+from harness.auditor.operator import (
+    INTEGERS,
+    NARROW,
+    SMALLEST,
+    UNIT,
+    Operator,
+    is_followed,
+    key_of,
+    operator_of,
+    tensors,
+)
 from harness.auditor.replay import FAILURES, replay
 from harness.auditor.rules import Rules
 from harness.auditor.shadow import Cell, Shadows
 from harness.record.audit import WhatIf
 
-_SWEEP, _SELDOM = 128, 2048
-"""Operations after which storages that are gone are looked for: with their shadows, and without."""
+_FINE = UNIT[torch.float32]
 
 _SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
@@ -64,8 +73,6 @@ class Watching(TorchDispatchMode):
         self.operations: list[Operation] = []
         self.changes = Changes(self.shadows, self.ends)
         self.blind: Counter[str] = Counter()
-        self._operators: dict[Any, Operator] = {}
-        self._seen = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -75,12 +82,10 @@ class Watching(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry an operation out, in the caller's own state, and look at it."""
         kwargs = kwargs or {}
-        operator = self._operators.get(func)
-        if operator is None:
-            operator = self._operators[func] = Operator(func)
+        operator = operator_of(func)
         if operator.is_ignored:
             return func(*args, **kwargs)
-        every = list(tensors(args))
+        every = tensors(args)
         if kwargs:
             every += tensors(list(kwargs.values()))
         for tensor in every:
@@ -98,7 +103,8 @@ class Watching(TorchDispatchMode):
             given = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
-            self._narrow(given, result)
+            if self.narrowing.rounds:
+                self._narrow(given, result)
             self._look(given, result)
         return result
 
@@ -116,7 +122,8 @@ class Watching(TorchDispatchMode):
         result = operator.overload(*args, **kwargs)
         if given is not None:
             with _Quietly():
-                self._narrow(given, result)
+                if self.narrowing.rounds:
+                    self._narrow(given, result)
                 self._look(given, result)
             return result
         for tensor in tensors(result):
@@ -147,25 +154,27 @@ class Watching(TorchDispatchMode):
     # Before
 
     def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Given:
-        self._seen += 1
-        if self._seen % (_SWEEP if self.full else _SELDOM) == 0:
-            self.shadows.sweep()
+        self.shadows.sweep_when_due()
         line, asked = self.lines.asked()
         backward = asked is Pass.BACKWARD
         written = operator.written(args, kwargs) if operator.writes else []
         if operator.name in _UNSAID_WRITES:
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
-        overwritten = {id(tensor) for tensor in written} if operator.overwrites or "out" in kwargs else set()
         keys = [key_of(tensor) for tensor in read]
         counts = self.narrowing.rounds and not grad and _is_count(operator, args, written)
         cells = [self.shadows.cell(tensor, key, counts=counts) for tensor, key in zip(read, keys, strict=True)]
         of_sources = cells
-        if overwritten:
-            pairs = zip(read, cells, strict=True)
+        if written and (operator.overwrites or "out" in kwargs):
+            overwritten, pairs = {id(tensor) for tensor in written}, zip(read, cells, strict=True)
             of_sources = [cell for tensor, cell in pairs if id(tensor) not in overwritten or not _is_whole(tensor)]
-        sources = tuple([cell.state for cell in of_sources])
-        unit = max([cell.unit for cell in of_sources], default=0.0)
-        given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, sources, unit)
+        sources, unit, error, nan, inf = [], 0.0, 0.0, False, False
+        for cell in of_sources:
+            state = cell.state
+            sources.append(state)
+            unit, error = max(unit, cell.unit), max(error, state.error)
+            nan, inf = nan or state.nan, inf or state.inf
+        states = (tuple(sources), unit, error, nan, inf)
+        given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, *states)
         given.as_it_is = counts or (operator.base in _SUMS and "dtype" in kwargs)
         if self.full:
             given.shadow_of = {
@@ -175,7 +184,7 @@ class Watching(TorchDispatchMode):
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
-        elif self.full or unit > UNIT[torch.float32]:
+        elif self.full or unit > _FINE:
             self.changes.before(given, grad=grad)
         return given
 
@@ -183,7 +192,7 @@ class Watching(TorchDispatchMode):
 
     def _narrow(self, given: Given, result: Any) -> None:
         """Round what came of an operation to what it stands for."""
-        if given.as_it_is or not self.narrowing.rounds:
+        if given.as_it_is:
             return
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
         if given.operator.name in _NORMALIZATIONS:
@@ -208,17 +217,17 @@ class Watching(TorchDispatchMode):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if tensor.numel():
                 self._note(given, tensor, cell, is_new=True, beside=index > 0)
-        seen = {id(tensor) for tensor in fresh}
-        for tensor in given.written:
-            if id(tensor) not in seen and tensor.numel():
-                seen.add(id(tensor))
-                self._note(given, tensor, self.shadows.cell(tensor, fill=False), is_new=False)
+        if given.written:
+            seen = {id(tensor) for tensor in fresh}
+            for tensor in given.written:
+                if id(tensor) not in seen and tensor.numel():
+                    seen.add(id(tensor))
+                    self._note(given, tensor, self.shadows.cell(tensor, fill=False), is_new=False)
         if given.rebound is not None and fresh and self.full:
             self.changes.rebound(given, fresh[0])
         if fresh or given.written:
             target = fresh[0] if fresh else given.written[0]
-            nan_read = any(source.nan for source in given.sources)
-            self.rules.look(given.line, operator, given.args, target, nan_read=nan_read)
+            self.rules.look(given.line, operator, given.args, target, nan_read=given.nan)
             if given.backward and operator.name == "where":
                 self.rules.clamped(given.line, operator, given.args, target)
 
@@ -238,7 +247,7 @@ class Watching(TorchDispatchMode):
 
     def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
         """Keep an operation's result, and how far it is from the truth."""
-        actual = tensor.detach()
+        actual = tensor.detach() if tensor.requires_grad else tensor
         least, largest = extent(actual)
         dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
         operation = Operation(
@@ -250,7 +259,7 @@ class Watching(TorchDispatchMode):
             tuple(tensor.shape),
             given.sources,
             max(UNIT[dtype], given.unit),
-            read_error=max((source.error for source in given.sources), default=0.0),
+            read_error=given.error,
             largest=max(-least, largest),
         )
         self.operations.append(operation)
@@ -267,7 +276,7 @@ class Watching(TorchDispatchMode):
     def _note_not_finite(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
         sources = given.sources
         operation.nan, operation.inf = bool(actual.isnan().any()), bool(actual.isinf().any())
-        nan_read, inf_read = any(s.nan for s in sources), any(s.inf for s in sources)
+        nan_read, inf_read = given.nan, given.inf
         from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
         infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
         operation.meant = infinity_given and from_outside
@@ -314,14 +323,8 @@ class Watching(TorchDispatchMode):
         """Leave a storage in the state in which the operation wrote it."""
         before = cell.state
         worst = (0.0, 0.0) if whole else (before.error, before.spread)
-        cell.state = Source(
-            operation.number,
-            max(operation.error, worst[0]),
-            max(operation.spread, worst[1]),
-            operation.nan,
-            operation.inf,
-            before.leaf,
-        )
+        error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
+        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf)
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
 
 
