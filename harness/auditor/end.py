@@ -136,8 +136,7 @@ class Ends:
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         for root in roots:
             if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
-                with unseen():
-                    self._end(Kind.LOSS, "", root)
+                self._end_of_backward(Kind.LOSS, "", root)
         return self._engine(roots, *args, **kwargs)
 
     # Parameters
@@ -168,8 +167,7 @@ class Ends:
 
     def _gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None and is_followed(parameter.grad):
-            with unseen():
-                self._end(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
+            self._end_of_backward(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
 
     def before_update(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
         """Keep a parameter as it is before it is first changed."""
@@ -179,6 +177,14 @@ class Ends:
             self._before[leaf] = Before(tensor, tensor.detach().to(shadow.dtype, copy=True), shadow.clone())
 
     # What is left behind
+
+    def _end_of_backward(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
+        """Take an end while operations are followed, where nothing is computed of it but beside a shadow."""
+        if not self._shadows.wide:
+            self._end(kind, name, tensor, leaf=leaf)
+            return
+        with unseen():
+            self._end(kind, name, tensor, leaf=leaf)
 
     def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         cell = self._shadows.cells.get(key_of(tensor))

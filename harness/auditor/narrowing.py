@@ -31,6 +31,8 @@ class Narrowing:
     def __init__(self, what_if: WhatIf | None = None) -> None:
         self.format_of = {dtype: dtype for dtype in FLOATING}
         self.is_asked = what_if is not None
+        self.rounds = False
+        """Whether results are rounded."""
         self._rounded_to: torch.dtype | None = None
         self._autocast_to: torch.dtype | None = None
         self._before: list[tuple[Tensor, Tensor]] = []
@@ -44,11 +46,7 @@ class Narrowing:
             self._autocast_to = dtype
         else:
             self._rounded_to = self.format_of[torch.float32] = dtype
-
-    @property
-    def rounds(self) -> bool:
-        """Whether results are rounded."""
-        return self._rounded_to is not None
+            self.rounds = True
 
     def context(self) -> AbstractContextManager[object]:
         """That of the step: autocast on each kind of device that there is, where that is asked."""

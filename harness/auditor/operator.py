@@ -60,14 +60,15 @@ class Operator:
         return [tensor for value in named for tensor in tensors(value) if is_followed(tensor)]
 
 
-_OPERATORS: dict[int, Operator] = {}
+OPERATORS: dict[int, Operator] = {}
+"""Those that were met, by the identities of their overloads, which they keep."""
 
 
 def operator_of(overload: Any) -> Operator:
-    """Return what the schema tells of an overload; read once, as each keeps its overload and so its identity."""
-    known = _OPERATORS.get(id(overload))
+    """Return what the schema tells of an overload, which is read once."""
+    known = OPERATORS.get(id(overload))
     if known is None:
-        known = _OPERATORS[id(overload)] = Operator(overload)
+        known = OPERATORS[id(overload)] = Operator(overload)
     return known
 
 

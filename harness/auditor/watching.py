@@ -19,6 +19,7 @@ from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import (
     INTEGERS,
     NARROW,
+    OPERATORS,
     SMALLEST,
     UNIT,
     Operator,
@@ -82,7 +83,7 @@ class Watching(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry an operation out, in the caller's own state, and look at it."""
         kwargs = kwargs or {}
-        operator = operator_of(func)
+        operator = OPERATORS.get(id(func)) or operator_of(func)
         if operator.is_ignored:
             return func(*args, **kwargs)
         every = tensors(args)
@@ -99,12 +100,15 @@ class Watching(TorchDispatchMode):
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
+        if not grad and not torch._C._is_any_autocast_enabled():  # as in backward passes and optimizers
+            given = self._given(operator, args, kwargs, read, grad=grad)
+            result = func(*args, **kwargs)
+            self._look(given, result)
+            return result
         with _Quietly():
             given = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
-            if self.narrowing.rounds:
-                self._narrow(given, result)
             self._look(given, result)
         return result
 
@@ -122,8 +126,6 @@ class Watching(TorchDispatchMode):
         result = operator.overload(*args, **kwargs)
         if given is not None:
             with _Quietly():
-                if self.narrowing.rounds:
-                    self._narrow(given, result)
                 self._look(given, result)
             return result
         for tensor in tensors(result):
@@ -160,18 +162,21 @@ class Watching(TorchDispatchMode):
         written = operator.written(args, kwargs) if operator.writes else []
         if operator.name in _UNSAID_WRITES:
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
-        keys = [key_of(tensor) for tensor in read]
         counts = self.narrowing.rounds and not grad and _is_count(operator, args, written)
-        cells = [self.shadows.cell(tensor, key, counts=counts) for tensor, key in zip(read, keys, strict=True)]
-        of_sources = cells
-        if written and (operator.overwrites or "out" in kwargs):
-            overwritten, pairs = {id(tensor) for tensor in written}, zip(read, cells, strict=True)
-            of_sources = [cell for tensor, cell in pairs if id(tensor) not in overwritten or not _is_whole(tensor)]
-        sources, unit, error, nan, inf = [], 0.0, 0.0, False, False
-        for cell in of_sources:
+        overwritten = written if operator.overwrites or (written and "out" in kwargs) else ()
+        keys, cells, sources, unit, error, nan, inf = [], [], [], 0.0, 0.0, False, False
+        for tensor in read:
+            key = key_of(tensor)
+            cell = self.shadows.cell(tensor, key, counts=counts)
+            keys.append(key)
+            cells.append(cell)
+            if overwritten and any(tensor is other for other in overwritten) and _is_whole(tensor):
+                continue
             state = cell.state
             sources.append(state)
-            unit, error = max(unit, cell.unit), max(error, state.error)
+            unit = max(unit, cell.unit)
+            if state.error > error:
+                error = state.error
             nan, inf = nan or state.nan, inf or state.inf
         states = (tuple(sources), unit, error, nan, inf)
         given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, *states)
@@ -202,8 +207,10 @@ class Watching(TorchDispatchMode):
 
     def _look(self, given: Given, result: Any) -> None:
         operator = given.operator
-        returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
-        fresh = [tensor for tensor in returned if key_of(tensor) not in given.keys]
+        if self.narrowing.rounds:
+            self._narrow(given, result)
+        returned = [result] if isinstance(result, Tensor) else tensors(result)
+        fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
         shadows = self._replayed(given, result, fresh) if self.full else None
         if given.before:
             try:
@@ -247,40 +254,32 @@ class Watching(TorchDispatchMode):
 
     def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
         """Keep an operation's result, and how far it is from the truth."""
-        actual = tensor.detach() if tensor.requires_grad else tensor
-        least, largest = extent(actual)
+        least, largest = extent(tensor)
         dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
-        operation = Operation(
-            len(self.operations),
-            given.line,
-            given.operator.name,
-            given.backward,
-            dtype,
-            tuple(tensor.shape),
-            given.sources,
-            max(UNIT[dtype], given.unit),
-            read_error=given.error,
-            largest=max(-least, largest),
-        )
+        number, name, unit = len(self.operations), given.operator.name, max(UNIT[dtype], given.unit)
+        at = (number, given.line, name, given.backward, dtype, tensor.shape)
+        operation = Operation(*at, given.sources, unit, read_error=given.error, largest=max(-least, largest))
         self.operations.append(operation)
-        if not math.isfinite(operation.largest):
-            self._note_not_finite(given, operation, actual, cell)
-        if cell.flat is not None and not (beside and given.operator.name in _NORMALIZATIONS):
-            self._measure(given, operation, actual, cell)
-        if given.operator.name in _GROWS and is_new:
-            operation.read_range = extent(given.read[0].detach())
-        if tensor.dim() == 0 and dtype in NARROW and given.operator.base == "add":
+        if not operation.largest < math.inf:
+            self._note_not_finite(given, operation, tensor, cell)
+        if cell.flat is not None and not (beside and name in _NORMALIZATIONS):
+            self._measure(given, operation, tensor, cell)
+        if name in _GROWS and is_new:
+            operation.read_range = extent(given.read[0])
+        if dtype in NARROW and tensor.dim() == 0 and given.operator.base == "add":
             operation.added = _added(given, tensor)
         self._leave(cell, operation, whole=is_new or _is_whole(tensor))
 
     def _note_not_finite(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
         sources = given.sources
-        operation.nan, operation.inf = bool(actual.isnan().any()), bool(actual.isinf().any())
-        nan_read, inf_read = given.nan, given.inf
+        operation.nan = math.isnan(operation.largest)
+        operation.inf = not operation.nan or bool(actual.isinf().any())
         from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
         infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
         operation.meant = infinity_given and from_outside
-        if not nan_read and (operation.nan or not inf_read):
+        if operation.meant and not operation.nan:
+            return  # a mask's, which nothing is led back to
+        if not given.nan and (operation.nan or not given.inf):
             shadow = cell.shadow(actual) if cell.flat is not None else None
             operation.birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
         elif operation.inf and not operation.nan and from_outside:
