@@ -124,6 +124,7 @@ class AuditRecord(BenchRecord):
     suite = "audit"
 
     dtype: str = Field(description="floating-point format")
+    calls: int = Field(gt=0, description="operations that torch dispatches in a step, views among them")
     operations: int = Field(description="operations that an audit follows")
     idle_s: Rounds = Field(description="the step under a mode that sees each operation and does nothing")
     events_s: Rounds = Field(description="the step audited for events and headroom")

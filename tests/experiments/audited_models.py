@@ -15,7 +15,7 @@ from torch import nn
 from torchvision.models import VisionTransformer, mobilenet_v3_small, resnet18
 
 import harness
-from harness.bench.suites.audited import STEPS, Audited
+from harness.bench.suites.audited import SMALL, Audited
 from harness.record.audit import WHAT_IF, AuditFinding, WhatIf
 
 
@@ -28,7 +28,7 @@ MODELS: Mapping[str, Callable[[], Audited]] = {
     "resnet18": lambda: _of_images(resnet18(), 64),
     "mobilenet_v3_small": lambda: _of_images(mobilenet_v3_small(dropout=0.0), 64),
     "vit": lambda: _of_images(VisionTransformer(32, 8, 2, 2, 32, 64), 32),
-    **STEPS,
+    **SMALL,
 }
 
 

@@ -128,6 +128,7 @@ def audit_entries() -> list[dict[str, Any]]:
             family="audit",
             style="concise",
             dtype="float32",
+            calls=200,
             operations=100,
             cold_s=1e-1,
             idle_s=rounds(1.5e-2, seed=number, spread=0.01),

@@ -1,4 +1,4 @@
-"""The training steps whose audit is timed: small ones, of which the audit's own work is most, and larger ones."""
+"""The training steps whose audit is timed: usual models on batches of 32, and small ones that are mostly Python."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer, mobilenet_v3_small, resnet18
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,26 @@ def _with_adam(model: nn.Module, X: Tensor, classes: int, *, each: bool = False)
     return Audited(model, (X, y), torch.optim.AdamW(model.parameters(), 1e-3))
 
 
+def _of_images(model: nn.Module) -> Audited:
+    """Of the size of CIFAR's."""
+    return _with_adam(model, torch.randn(32, 3, 32, 32), 10)
+
+
+def _of_sequences(layer: nn.RNNBase) -> Audited:
+    """Of a hundred positions."""
+    return _with_adam(_Recurrent(layer), torch.randn(32, 100, layer.input_size), 10)
+
+
+def _usual_encoder() -> Audited:
+    layer = nn.TransformerEncoderLayer(128, 4, 512, batch_first=True)
+    model = nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Linear(128, 10))
+    return _with_adam(model, torch.randn(32, 64, 128), 10, each=True)
+
+
+def _usual_gpt() -> Audited:
+    return _with_adam(_Generative(1000, 64, 128, 2), torch.randint(1000, (32, 64)), 1000, each=True)
+
+
 def _softmax_regression() -> Audited:
     """The chapter's."""
     model, batch = nn.Linear(784, 10), (torch.rand(256, 784), torch.randint(10, (256,)))
@@ -152,7 +173,7 @@ def _gpt() -> Audited:
     return _with_adam(_Generative(100, 64, 64, 2), torch.randint(100, (8, 64)), 100, each=True)
 
 
-STEPS: Mapping[str, Callable[[], Audited]] = {
+SMALL: Mapping[str, Callable[[], Audited]] = {
     "softmax regression": _softmax_regression,
     "mlp": _mlp,
     "rnn": _rnn,
@@ -163,7 +184,20 @@ STEPS: Mapping[str, Callable[[], Audited]] = {
 }
 """By name, each with the same weights and numbers every time."""
 
-TRANSFORMERS = {"transformer encoder", "gpt"}
+USUAL: Mapping[str, Callable[[], Audited]] = {
+    "usual resnet-18": lambda: _of_images(resnet18(num_classes=10)),
+    "usual mobilenet v3": lambda: _of_images(mobilenet_v3_small(num_classes=10)),
+    "usual vit": lambda: _of_images(VisionTransformer(32, 8, 4, 3, 192, 768, num_classes=10)),
+    "usual transformer encoder": _usual_encoder,
+    "usual gpt": _usual_gpt,
+    "usual lstm": lambda: _of_sequences(nn.LSTM(64, 256, batch_first=True)),
+    "usual rnn": lambda: _of_sequences(nn.RNN(64, 256, batch_first=True)),
+}
+"""The same of usual models: batches of 32, one of whose steps takes 30 ms to 200 ms of a core."""
+
+STEPS = {**USUAL, **SMALL}
+
+TRANSFORMERS = {"usual vit", "usual transformer encoder", "usual gpt", "transformer encoder", "gpt"}
 
 
 def audited_step(name: str) -> Audited:

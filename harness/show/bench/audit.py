@@ -24,13 +24,17 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
         What pytest-benchmark wrote of the suite ``audit``.
     """
     table = Table(Column("step", no_wrap=True))
-    for heading in ("CPU time", "operations", "seen only", "events", "full", "memory"):
+    for heading in ("CPU time", "calls", "seen only", "events", "full", "memory", "us a call"):
         table.add_column(heading, justify="right")
     table.add_column("beyond the aim")
     for audited in benchmarks(document, AuditRecord):
         record = audited.record
         idle, events, full = (_over(audited, rounds) for rounds in (record.idle_s, record.events_s, record.full_s))
         memory = record.memory(record.full_bytes)
+        plain_s = statistics.median(audited.stats.rounds_s)
+        each_us = " ".join(
+            f"{1e6 * plain_s * (ratio.point - 1.0) / record.calls:.0f}" for ratio in (idle, events, full)
+        )
         beyond = [
             f"{name} ({limit:g})"
             for name, least, limit in (
@@ -41,13 +45,14 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
             if least > limit
         ]
         table.add_row(
-            *(escape(record.case), duration(statistics.median(audited.stats.rounds_s)), f"{record.operations:,}"),
-            *(f"{idle.point:.2f}", _interval(events), _interval(full), f"{memory:.2f}", ", ".join(beyond) or "nothing"),
+            *(escape(record.case), duration(plain_s), f"{record.calls:,}", f"{idle.point:.2f}"),
+            *(_interval(events), _interval(full), f"{memory:.2f}", each_us, ", ".join(beyond) or "nothing"),
         )
     console.print(table)
     console.print(
         "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
-        "there before the step. `seen only` is a mode that does nothing.",
+        "there before the step. `seen only` is a mode that does nothing; `us a call` what it, events and full add to "
+        "each operation that torch dispatches, on average.",
         soft_wrap=True,
     )
 
