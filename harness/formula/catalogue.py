@@ -295,6 +295,18 @@ ATTENTION = (
         inputs={"x": "", "y": "", "p": "0..131072 whole constant", "f": "unit constant"},
     ),
     Entry(
+        "linear_upsampling",
+        "0.75 * a + 0.25 * b",
+        "torch.nn.functional.interpolate, twice as many, between two: the corners of the outer ones are aligned",
+        inputs={"a": "", "b": ""},
+    ),
+    Entry(
+        "cubic_upsampling",
+        "-0.10546875 * a + 0.87890625 * b + 0.26171875 * c - 0.03515625 * d",
+        "Keys (1981) with the slope -0.75 of torch.nn.functional.interpolate, a quarter of the way from b to c",
+        inputs={"a": "", "b": "", "c": "", "d": ""},
+    ),
+    Entry(
         "bilinear",
         "(1 - s) * ((1 - t) * a + t * b) + s * ((1 - t) * c + t * d)",
         "torch.nn.functional.grid_sample, between four",

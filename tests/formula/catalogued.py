@@ -206,6 +206,10 @@ CATALOGUED = {
         lambda x, y, p, f: x * torch.cos(p * f) - y * torch.sin(p * f),
         lambda x, y, p, f: x * torch.cos(p.bfloat16().to(p.dtype) * f) - y * torch.sin(p.bfloat16().to(p.dtype) * f),
     ),
+    "linear_upsampling": Catalogued(of.linear_upsampling, lambda a, b: of.linear_upsampling(a, b, corners=True)),
+    "cubic_upsampling": Catalogued(
+        of.cubic_upsampling, lambda a, b, c, d: of.cubic_upsampling(a, b, c, d, antialias=True)
+    ),
     "bilinear": Catalogued(of.bilinear, lambda a, b, c, d, s, t: of.bilinear(a, c, b, d, s, t)),
     "embedding": Catalogued(
         lambda x, t: x.gather(-1, t[:, None])[:, 0], lambda x, t: x.gather(-1, (t[:, None] - 1) % x.shape[-1])[:, 0]

@@ -194,6 +194,17 @@ def attention_over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (scores.softmax(1) * v[:, None, :]).sum(-1).diagonal()
 
 
+def linear_upsampling(a: Tensor, b: Tensor, *, corners: bool = False) -> Tensor:
+    """Torch's: the second of four that are made of two."""
+    return F.interpolate(torch.stack([a, b], -1)[:, None], 4, mode="linear", align_corners=corners)[:, 0, 1]
+
+
+def cubic_upsampling(a: Tensor, b: Tensor, c: Tensor, d: Tensor, *, antialias: bool = False) -> Tensor:
+    """Torch's: the fourth of eight that are made of four; with `antialias` by another slope, as of images elsewhere."""
+    image = torch.stack([a, b, c, d], -1)[:, None, None]
+    return F.interpolate(image, (1, 8), mode="bicubic", antialias=antialias)[:, 0, 0, 3]
+
+
 def bilinear(a: Tensor, b: Tensor, c: Tensor, d: Tensor, s: Tensor, t: Tensor) -> Tensor:
     """Of linear ones."""
     return torch.lerp(torch.lerp(a, b, t), torch.lerp(c, d, t), s)
