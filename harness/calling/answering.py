@@ -71,8 +71,12 @@ class Server:
                 sys.stdout.flush()
                 said = self._answer(question)
                 sys.stdout.flush()
-                send(self._line, mark, said, _special)
+                send(self._line, mark, said, self.special)
                 del question, said
+
+    def special(self, value: Any) -> Any:
+        """What goes over the line in place of the objects on a tape."""
+        return _special(value)
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         for handle in question.get("drop", ()):
@@ -399,7 +403,7 @@ def _raised(case: Any, error: BaseException) -> dict[str, Any]:
         return {"raised": [str(error), "misfit", ""]}
     if isinstance(error, MisplacedError):
         return {"misplaced": str(error)}
-    words = _in_words(error)
+    words = in_words(error)
     if isinstance(error, (SystemExit, GeneratorExit)):
         kind = "exited"
     elif isinstance(error, MemoryError) or "can't allocate memory" in words:
@@ -413,7 +417,7 @@ def _raised(case: Any, error: BaseException) -> dict[str, Any]:
     return {"raised": [words, kind, where]}
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """The first line of what an exception says of itself, which may fail too."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__

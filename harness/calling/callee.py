@@ -26,7 +26,7 @@ import torch
 from ..error import UsageError
 from .adapter import adapter_of, is_model
 from .answering import Server, silenced
-from .importing import called_by_name, imported, packages
+from .importing import attribute, called_by_name, imported, packages
 from .wire import filled, receive, send
 
 _PR_SET_PDEATHSIG = 1
@@ -34,6 +34,19 @@ _PR_SET_PDEATHSIG = 1
 
 def main(given: socket.socket) -> None:
     """Load what the first message names, say what it is, and serve."""
+    serve(given, Server)
+
+
+def serve(given: socket.socket, server: type[Server]) -> None:
+    """Load what the first message names, say what it is, and let a server answer.
+
+    Parameters
+    ----------
+    given
+        The line to whoever asks.
+    server
+        Answers, in this process or in those that are forked of it.
+    """
     _die_with_parent()
     line = socket.socket(fileno=os.dup(given.detach()))
     _, setup = receive(filled(line))
@@ -56,13 +69,13 @@ def main(given: socket.socket) -> None:
             os._exit(0)
         own = socket.socket(fileno=descriptors[0])
         if not forks:
-            Server(own, cases).serve()
+            server(own, cases).serve()
         pid = os.fork()
         if not pid:
             _die_with_parent()
             os.setsid()
             line.close()
-            Server(own, cases).serve()
+            server(own, cases).serve()
         own.close()
         with silenced():
             line.sendall(pid.to_bytes(8, "little", signed=True))
@@ -145,7 +158,8 @@ def _loaded(setup: dict[str, Any]) -> list[Any]:
     if name:
         if setup["call"] is not None:
             adapter_of(setup["call"])
-        return [_Single(called_by_name(module, name), setup["call"])]
+        named = attribute if setup["objects"] else called_by_name
+        return [_Single(named(module, name), setup["call"])]
     found = [case for package in packages(imported(module)) for case in _declared(package)]
     for case in found:
         if case.call is not None:

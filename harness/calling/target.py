@@ -16,6 +16,9 @@ class Loader(Protocol):
     def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
         """Return what a target names, each function standing in for one there."""
 
+    def begins_to_read_loaders(self) -> bool:
+        """Have loaders read there when cases are loaded again; whether they were not before."""
+
 
 @dataclass(frozen=True)
 class Target:

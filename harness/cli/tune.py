@@ -164,8 +164,8 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
 
     Where the second look finds nothing, what was raised is no fault of the data set's.
     """
-    from harness.loading.delivery import uncollated
     from harness.loading.fault import FaultKind
+    from harness.loading.reader import uncollated
     from harness.loading.watched import diagnose
 
     if not tuning.shuffles:

@@ -8,7 +8,7 @@ leaf by leaf, and are told apart by a digest of dtype, shape and bytes.
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +21,22 @@ Sample = dict[str, Any]
 
 Digest = str
 """Two samples with one digest are taken for one."""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A leaf that stays where it was read: it is known by its kind and by what it is made of.
+
+    Parameters
+    ----------
+    kind
+        Name of its class.
+    digest
+        Of its content.
+    """
+
+    kind: str
+    digest: Digest
 
 
 class Samples(list[Any]):
@@ -176,7 +192,37 @@ def leaf_digest(leaf: Any) -> Digest:
     return blake2b(_bytes(leaf), digest_size=12).hexdigest()
 
 
+def kind_of(leaf: Any) -> str:
+    """Return the name of the class of a leaf."""
+    return leaf.kind if isinstance(leaf, Opaque) else type(leaf).__name__
+
+
+PORTABLE = frozenset(
+    {
+        *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    }
+)
+"""Tensors of these dtypes are themselves in another process too."""
+
+_LONGEST = 2**16
+"""Characters of a word that is itself there."""
+
+
+def portable(leaf: Any) -> Any:
+    """Return what stands for a leaf in another process: itself where it is a plain tensor, number or word."""
+    if isinstance(leaf, Tensor) and leaf.dtype in PORTABLE and leaf.layout is torch.strided and not leaf.is_nested:
+        return leaf.as_subclass(Tensor).contiguous()
+    if leaf is None or type(leaf) in {bool, float} or (type(leaf) is int and abs(leaf) < _MOST):
+        return leaf
+    if type(leaf) is str and len(leaf) < _LONGEST:
+        return leaf
+    return Opaque(kind_of(leaf), leaf_digest(leaf))
+
+
 def _bytes(leaf: Any) -> bytes:
+    if isinstance(leaf, Opaque):
+        return f"{leaf.kind} {leaf.digest}".encode()
     if isinstance(leaf, Tensor):
         if leaf.layout is not torch.strided:
             leaf = leaf.to_dense()

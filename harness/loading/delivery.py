@@ -1,69 +1,42 @@
-"""What loaders of a source deliver, epoch by epoch, read within bounds of time and memory.
+"""What loaders of a source deliver, as those see it who judge: what was read is kept, as many laws look at the same.
 
-Readings are kept, as many laws look at the same. An epoch that takes long is cut, and what a loader does instead of
-delivering is a :class:`~harness.loading.fault.LoadingError`, raised again at once by every later reading like it.
+A :class:`~harness.loading.fault.LoadingError` is raised again at once by every later exercise like the one it came of.
 """
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-import psutil
-import torch
+from harness.loading.content import Sample, digest
+from harness.loading.exercise import deliver, fail, read_directly, read_twice, show
+from harness.loading.fault import FaultKind, LoadingError, LoadingFault
+from harness.loading.reader import EPOCH_S, HUNG_S, Epoch, Exercise, Exercised
+from harness.loading.source import Ask, Facts, Promise
+from harness.loading.tagged import Injection
 
-from harness.loading.content import Sample, samples_of
-from harness.loading.fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
-from harness.loading.source import Ask, Facts, Source, facts_of, is_map_style
-from harness.loading.spawning import spawned_quickly
-from harness.loading.tagged import Injection, Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
-from harness.loading.watched import diagnose
-
-EPOCH_S = 3.0
-"""After so many seconds an epoch is cut."""
-
-SHORT_S = 0.4
-"""The same of all others, once one was cut: what a part shows is known from few samples."""
-
-FEW = 1000
-"""So many samples are enough then."""
-
-HUNG_S = 6.0
-"""So much longer a batch may take before it is said to hang."""
-
-AGAIN_S = 2.5
-"""Seconds beyond what it took before that a loader which hangs has, when it is read again to see at which sample."""
-
-MOST_BYTES = 2**28
-"""More is not kept of an epoch."""
+_SMALL, _BATCHES = 400, 40
 
 
-@dataclass
-class Epoch:
-    """What an epoch delivered.
+class Exercising(Protocol):
+    """Who has loaders do something: a :class:`~harness.loading.reader.Reader`, or what stands for one elsewhere."""
 
-    Parameters
-    ----------
-    samples
-        In the order of their arrival.
-    sizes
-        Samples of each batch.
-    tags
-        Where the samples come from; empty where that was not asked or cannot be known.
-    ended
-        Whether it was read to its end.
-    seconds
-        How long that took.
-    """
+    @property
+    def source(self) -> Promise:
+        """What is promised of the loaders."""
 
-    samples: list[Sample] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    tags: list[Tag] = field(default_factory=list)
-    ended: bool = False
-    seconds: float = 0.0
+    def exercised(
+        self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
+    ) -> Exercised:
+        """Do something with loaders within bounds."""
+
+
+class Reference(Protocol):
+    """What gives each sample as it should be."""
+
+    def samples(self, count: int) -> list[Sample]:
+        """Return the first ones."""
 
 
 class Deliveries:
@@ -71,27 +44,35 @@ class Deliveries:
 
     Parameters
     ----------
-    source
-        Makes them.
+    reader
+        Reads them.
     declares
         What their author declares.
+    reference
+        What gives each sample as it should be; ``None`` where nothing does.
 
     Attributes
     ----------
     read
-        How many samples were read so far.
+        How many samples of epochs were read so far.
     left
-        What was left running by a reading, in words; empty where nothing was.
+        What was left running by an exercise, in words; empty where nothing was.
     """
 
-    def __init__(self, source: Source, declares: Mapping[str, Any]) -> None:
-        self.source, self.declares = source, declares
+    def __init__(self, reader: Exercising, declares: Mapping[str, Any], reference: Reference | None = None) -> None:
+        self._reader = reader
+        self.declares = declares
+        self.reference = reference
         self.read = 0
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
         self._faults: dict[Any, LoadingFault] = {}
-        self.limit_s = EPOCH_S
         self._began = time.monotonic()
+
+    @property
+    def source(self) -> Promise:
+        """What is promised of the loaders."""
+        return self._reader.source
 
     @property
     def name(self) -> str:
@@ -110,18 +91,8 @@ class Deliveries:
     @cached_property
     def facts(self) -> Facts:
         """What is known of a loader without reading it."""
-        with self.reading(Ask(), "made"):
-            return facts_of(self.make(Ask()))
-        raise AssertionError
-
-    def make(self, ask: Ask) -> Any:
-        """Make a loader; one that was tagged before is as it was."""
-        loader = self.source.make(ask)
-        return (
-            untagged(loader)
-            if self.source.is_one_object and isinstance(loader, torch.utils.data.DataLoader)
-            else loader
-        )
+        facts: Facts = self.exercised(show, Ask(), placed=False)
+        return facts
 
     def ask(self, **wanted: Any) -> Ask:
         """Return what is asked, with a batch size that suits the data."""
@@ -134,45 +105,53 @@ class Deliveries:
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
         return sizes[0] if n < _SMALL else next(size for size in range(n // _BATCHES, n) if n % size)
 
-    @contextmanager
-    def reading(self, ask: Ask, how: str = "", limit_s: float = EPOCH_S + HUNG_S) -> Iterator[None]:
-        """Do something with loaders within bounds; what they do instead of delivering is known from then on."""
+    def exercised(
+        self,
+        exercise: Exercise,
+        ask: Ask,
+        *given: Any,
+        limit_s: float = EPOCH_S + HUNG_S,
+        placed: bool = True,
+        kept: bool = True,
+    ) -> Any:
+        """Have loaders do something; what they do instead of delivering is known from then on.
+
+        Parameters
+        ----------
+        exercise
+            What: see :mod:`harness.loading.exercise`.
+        ask
+            What the loaders are asked for.
+        given
+            What else the exercise takes.
+        limit_s
+            Seconds for all of it.
+        placed
+            Whether it is looked into at which sample it fails.
+        kept
+            Whether a failure says something of later exercises.
+
+        Raises
+        ------
+        LoadingError
+            If a loader does something else than deliver.
+        """
         key = ask.num_workers
         # What happens without workers happens with them too.
         if (known := self._faults.get(key) or self._faults.get(0)) is not None:
             raise LoadingError(known)
         try:
-            wait_s = 0.05 if self.left else SOON_S
-            with spawned_quickly(), bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended:
-                yield
-        except LoadingError as error:
-            gc.collect()  # what it leaves behind would be inherited by the next workers
-            self._faults[key] = error.fault if how in {"made", "injected"} else self._placed(ask, error)
-            if how == "injected":
-                del self._faults[key]
-                raise
-            raise LoadingError(self._faults[key]) from error.__cause__
-        if ended.left:
-            self.left = self.left or f"{ended.left} of its processes still run when it is let go of"
-
-    def _placed(self, ask: Ask, error: LoadingError) -> LoadingFault:
-        """Say at which sample it failed, where that can be seen when the epoch is read again."""
-        if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
-            return error.fault
-        with suppress(Exception), spawned_quickly():
-            loader = self.make(ask)
-            data_set = facts_of(loader).data_set
-            if data_set is None or not is_map_style(data_set):
-                return error.fault
-            limit_s = AGAIN_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
-            found = diagnose(
-                data_set, lambda watch: with_data_set(loader, watch), workers=facts_of(loader).workers, limit_s=limit_s
+            value, left = self._reader.exercised(
+                exercise, ask, *given, limit_s=limit_s, hurried=bool(self.left), placed=placed
             )
-            if found is not None and found.index is not None:
-                return found
-            if error.fault.kind is FaultKind.RAISED:
-                return uncollated(facts_of(loader).data_set, self.make(ask), error.fault)
-        return error.fault
+        except LoadingError as error:
+            if kept:
+                self._faults[key] = error.fault
+            raise
+        if left:
+            self.left = self.left or f"{left} of its processes still run when it is let go of"
+        self.read += _samples_in(value)
+        return value
 
     def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = 1) -> list[Epoch]:
         """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
@@ -191,66 +170,11 @@ class Deliveries:
         key = (ask, tags, world_seed)
         known = self._readings.get(key, [])
         if len(known) < count:
-            with self.reading(ask, limit_s=EPOCH_S * count + HUNG_S):
-                known = self._readings[key] = self._read(ask, count, tags=tags, world_seed=world_seed)
+            limit_s = EPOCH_S * count + HUNG_S
+            known = self._readings[key] = self.exercised(deliver, ask, count, tags, world_seed, limit_s=limit_s)
             if not any(epoch.samples for epoch in known[:1]) and ask == self.ask(num_workers=ask.num_workers):
                 raise LoadingError(LoadingFault(FaultKind.EMPTY, "the loader delivers no sample", "give it some"))
         return known[:count]
-
-    def _read(self, ask: Ask, count: int, *, tags: bool, world_seed: int) -> list[Epoch]:
-        seed_all(world_seed)
-        epochs: list[Epoch] = []
-        loader = None
-        for number in range(ask.epoch, ask.epoch + count):
-            if loader is None or self.makes_each_epoch(loader):
-                loader = self.make(replace(ask, epoch=number))
-            tell_epoch(loader, number)
-            if tags and can_be_tagged(loader):
-                loader = tagged(loader)
-            epochs.append(self.epoch_of(loader))
-        return epochs
-
-    def makes_each_epoch(self, loader: Any) -> bool:
-        """Whether a loader is good for one epoch: the factory takes the epoch, or is a generator function."""
-        return self.names("epoch") or (self.source.is_factory and _is_generator(loader))
-
-    def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
-        """Read an epoch, or what is left of it.
-
-        Parameters
-        ----------
-        loader
-            The loader, or its iterator.
-        skip
-            Batches that are not kept.
-        most
-            Batches that are read at most.
-        """
-        epoch, size = Epoch(), 0
-        whole = facts_of(loader).whole
-        batches = iter(loader)
-        began = time.perf_counter()  # its workers have started, which is no part of reading
-        for number, came in enumerate(batches):
-            batch = came
-            if isinstance(came, TaggedBatch):
-                batch = came.batch
-                epoch.tags += came.tags
-            if number >= skip:
-                samples = samples_of(batch, whole=whole)
-                epoch.samples += samples
-                epoch.sizes.append(len(samples))
-                size += sum(_bytes(sample) for sample in samples)
-            if most is not None and number + 1 >= most:
-                break
-            long = self.limit_s < EPOCH_S and len(epoch.samples) >= FEW
-            if long or time.perf_counter() - began > self.limit_s or size > MOST_BYTES:
-                self.limit_s = SHORT_S
-                break
-        else:
-            epoch.ended = True
-        epoch.seconds = time.perf_counter() - began
-        self.read += len(epoch.samples)
-        return epoch
 
     def failing(self, ask: Ask, injection: Injection) -> Epoch | None:
         """Read an epoch in which something goes wrong; ``None`` where that cannot be brought about.
@@ -260,13 +184,8 @@ class Deliveries:
         LoadingError
             As it should.
         """
-        with self.reading(ask, "injected"):
-            return self._failing(ask, injection)
-        raise AssertionError
-
-    def _failing(self, ask: Ask, injection: Injection) -> Epoch | None:
-        loader = self.make(ask)
-        return self.epoch_of(tagged(loader, injection)) if can_be_tagged(loader) else None
+        epoch: Epoch | None = self.exercised(fail, ask, injection.at, injection.ends, placed=False, kept=False)
+        return epoch
 
     @cached_property
     def directly(self) -> list[Sample] | None:
@@ -274,122 +193,20 @@ class Deliveries:
 
         They are fewer than there are where reading them takes long.
         """
-        with self.reading(Ask(), "directly"):
-            loader = self.make(self.ask())
-            facts = facts_of(loader)
-            if facts.data_set is None or not is_map_style(facts.data_set) or facts.samples is None:
-                return None
-            return list(_until(self.limit_s, lambda i: alone(loader, i), range(len(facts.data_set))))
+        samples: list[Sample] | None = self.exercised(read_directly, self.ask())
+        return samples
 
     @cached_property
     def is_random(self) -> bool:
         """Whether a sample of the data set is another when it is read again."""
         if self.directly is None or not self.directly:
             return False
-        from harness.loading.content import digest
-
-        with self.reading(Ask(), "directly"):
-            loader = self.make(self.ask())
-            places = range(min(3, len(self.directly)))
-            first, second = ([digest(alone(loader, i)) for i in places] for _ in range(2))
-            return first != second
+        first, second = self.exercised(read_twice, self.ask(), min(3, len(self.directly)))
+        return [digest(sample) for sample in first] != [digest(sample) for sample in second]
 
 
-def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
-    """Say which batch cannot be collated, and which sample in it is unlike the others.
-
-    Parameters
-    ----------
-    data_set
-        Map-style; its samples are there.
-    loader
-        Torch's loader of it.
-    fault
-        What it did.
-
-    Returns
-    -------
-    fault
-        With the index; the same where each batch can be collated.
-    """
-    for indices in loader.batch_sampler or ():
-        samples = [data_set[i] for i in indices]
-        try:
-            loader.collate_fn(samples)
-        except Exception:  # noqa: BLE001 - that is what is looked for
-            kinds = [_shapes(sample) for sample in samples]
-            odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
-            said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
-            if len(set(kinds)) > 1:
-                said += f", as they have several shapes: {kinds[list(indices).index(odd)]} beside {kinds[0]}"
-            return replace(fault, sentence=f"{said}; {fault.sentence}", index=int(odd))
-    return fault
-
-
-def _shapes(sample: Any) -> str:
-    leaves = samples_of(sample, whole=True)[0].values()
-    return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
-
-
-_SMALL, _BATCHES = 400, 40
-_NO_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
-
-
-def alone(loader: Any, index: int) -> Sample:
-    """Return one sample of a loader's data set, collated alone, as it would be in a batch.
-
-    What cannot be collated alone is a sample that equals no other.
-    """
-    data_set = loader.dataset
-    at_once = getattr(data_set, "__getitems__", None) and loader.batch_sampler is not None
-    whole = not at_once and facts_of(loader).whole
-    batched = at_once or loader.batch_sampler is None
-    if at_once:
-        given = data_set.__getitems__([index])
-    else:
-        given = data_set[index] if whole or not batched else data_set[[index]]
-    try:
-        batch = loader.collate_fn(given if batched else [given])
-        if not batched and not whole and _has_lists(batch):
-            # A list of one tensor may be one of samples or of parts: of many it is not both.
-            batch = loader.collate_fn([given] * _MANY)
-        return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
-    except Exception:  # noqa: BLE001 - what cannot be collated at all, a reading says
-        return {"nothing": f"of sample {index}"}
-
-
-def _has_lists(part: Any) -> bool:
-    parts = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
-    return any(isinstance(inner, list) or _has_lists(inner) for inner in parts)
-
-
-_MANY = 11
-"""Copies of a sample that are collated together, where one would be taken for what it is not."""
-
-
-def tell_epoch(loader: Any, number: int) -> None:
-    """Tell a loader its epoch, where it asks for it."""
-    if callable(tell := getattr(loader, "set_epoch", None)):
-        tell(number)
-
-
-def _is_generator(loader: Any) -> bool:
-    return iter(loader) is loader if hasattr(loader, "__next__") else False
-
-
-def _until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
-    began = time.perf_counter()
-    for place in places:
-        if time.perf_counter() - began > limit_s:
-            return
-        yield call(place)
-
-
-def _bytes(sample: Sample) -> int:
-    return sum(leaf.nbytes if isinstance(leaf, torch.Tensor) else 64 for leaf in sample.values())
-
-
-def own_processes() -> set[psutil.Process]:
-    """The processes below this one."""
-    gc.collect()
-    return set(psutil.Process().children(recursive=True))
+def _samples_in(value: Any) -> int:
+    """How many samples there are in the epochs among what was read."""
+    if isinstance(value, Epoch):
+        return len(value.samples)
+    return sum(map(_samples_in, value)) if isinstance(value, list | tuple) else 0

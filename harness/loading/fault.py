@@ -21,9 +21,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.loading.accounting import cpu_s
-from harness.loading.spawning import servers
-from harness.timing.alarm import alarm
+from ..timing.alarm import alarm
+from .accounting import cpu_s
+from .spawning import servers
 
 LIMIT_S = 60.0
 """Seconds a loader has for what it is asked, where nobody says otherwise."""

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-from harness.error import UsageError, listed
-from harness.loading.content import Samples
+from ..error import UsageError, listed
+from .content import Samples
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,40 @@ _OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"}
 """What is asked of a loader that we make of a data set."""
 
 
-class Source:
+@dataclass
+class Promise:
+    """What a target promises by what it is and by the keywords that it names.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    is_factory
+        Whether it makes loaders.
+    is_one_object
+        Whether it is a loader itself, of which there is one.
+    names
+        Which of :data:`KEYWORDS` it takes.
+    """
+
+    name: str
+    is_factory: bool
+    is_one_object: bool
+    names: frozenset[str]
+
+    def named(self, ask: Ask) -> Ask:
+        """Return an ask with its defaults in place of what the target does not name."""
+        return replace(Ask(), **{name: getattr(ask, name) for name in self.names})
+
+    def spelled(self, ask: Ask) -> str:
+        """Return how the loader is made, in words: what differs from the defaults, workers always."""
+        told = {name: getattr(ask, name) for name in KEYWORDS if name in self.names}
+        usual = Ask()
+        words = [f"{name}={value}" for name, value in told.items() if value != getattr(usual, name)]
+        return ", ".join(words)
+
+
+class Source(Promise):
     """Makes the loaders of one target.
 
     Parameters
@@ -64,11 +97,6 @@ class Source:
     name
         What it is called.
 
-    Attributes
-    ----------
-    names
-        Which of :data:`KEYWORDS` it takes.
-
     Raises
     ------
     UsageError
@@ -76,14 +104,15 @@ class Source:
     """
 
     def __init__(self, target: Any, name: str) -> None:
-        self.target, self.name = target, name
-        self.is_factory = inspect.isclass(target) or (callable(target) and not is_data_set(target))
+        self.target = target
+        is_factory = inspect.isclass(target) or (callable(target) and not is_data_set(target))
         if isinstance(target, DataLoader):
-            self.is_factory = False
-        self.names = _named(target, name) if self.is_factory else frozenset()
-        if not self.is_factory and is_data_set(target):
-            self.names = _of(target)
-        if not self.is_factory and not is_data_set(target) and not hasattr(target, "__iter__"):
+            is_factory = False
+        names = _named(target, name) if is_factory else frozenset()
+        if not is_factory and is_data_set(target):
+            names = _of(target)
+        super().__init__(name, is_factory, not is_factory and not is_data_set(target), names)
+        if self.is_one_object and not hasattr(target, "__iter__"):
             raise UsageError(
                 rule="`data_loader` is claimed by a function that makes loaders, a data set or a loader",
                 value=type(target).__name__,
@@ -93,11 +122,6 @@ class Source:
     @property
     def _makes_batches(self) -> bool:
         return "batch_size" in _named(self.target, self.name)
-
-    @property
-    def is_one_object(self) -> bool:
-        """Whether it is a loader itself, of which there is one."""
-        return not self.is_factory and not is_data_set(self.target)
 
     def make(self, ask: Ask) -> Any:
         """Make a loader; it is the same each time where the target is a loader.
@@ -115,17 +139,6 @@ class Source:
             self.names |= _of(made)
             return _loader(made, ask)
         return made
-
-    def named(self, ask: Ask) -> Ask:
-        """Return an ask with its defaults in place of what the target does not name."""
-        return replace(Ask(), **{name: getattr(ask, name) for name in self.names})
-
-    def spelled(self, ask: Ask) -> str:
-        """Return how the loader is made, in words: what differs from the defaults, workers always."""
-        told = {name: getattr(ask, name) for name in KEYWORDS if name in self.names}
-        usual = Ask()
-        words = [f"{name}={value}" for name, value in told.items() if value != getattr(usual, name)]
-        return ", ".join(words)
 
 
 def _taken(factory: Any) -> frozenset[str]:
@@ -206,7 +219,11 @@ class Facts:
     Parameters
     ----------
     data_set
-        Its data set, where it shows it; ``None`` else.
+        Its data set, where it shows it; ``None`` else, and where it is in another process.
+    by_index, streams
+        Whether its data set has its samples by index, or is a stream of them; neither where it shows none.
+    length
+        What its data set says of its length; ``None`` where it says nothing.
     samples
         How many samples an epoch has; ``None`` where that is not known.
     shuffled
@@ -222,6 +239,9 @@ class Facts:
     """
 
     data_set: Any = None
+    by_index: bool = False
+    streams: bool = False
+    length: int | None = None
     samples: int | None = None
     shuffled: bool | None = None
     replaced: bool = False
@@ -233,18 +253,28 @@ class Facts:
 def facts_of(loader: Any) -> Facts:
     """Look at a loader."""
     if not isinstance(loader, DataLoader):
-        return Facts(data_set=None)
+        return Facts()
     data_set, sampler = loader.dataset, loader.sampler
+    length = _length(data_set)
     if not is_map_style(data_set):
-        return Facts(data_set, _length(data_set), None, drops=loader.drop_last, workers=loader.num_workers)
+        return Facts(
+            data_set,
+            streams=True,
+            length=length,
+            samples=length,
+            drops=loader.drop_last,
+            workers=loader.num_workers,
+        )
     inner = getattr(sampler, "sampler", sampler) if loader.batch_size is None else sampler
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
     given = loader.batch_size is None and loader.batch_sampler is not None
-    samples = len(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else _length(data_set)
+    in_order = type(inner) is torch.utils.data.SequentialSampler and not given
     return Facts(
         data_set,
-        samples,
-        True if random else (False if type(inner) is torch.utils.data.SequentialSampler and not given else None),
+        by_index=True,
+        length=length,
+        samples=len(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else length,
+        shuffled=True if random else (False if in_order else None),
         replaced=isinstance(inner, WeightedRandomSampler) or bool(getattr(inner, "replacement", False)),
         drops=loader.drop_last,
         whole=loader.batch_sampler is None and not _of_batches(sampler),

@@ -22,7 +22,7 @@ from multiprocessing import popen_spawn_posix, util
 from pathlib import Path
 from typing import Any
 
-from harness.loading.spawn_server import LENGTH_BYTES
+from .spawn_server import LENGTH_BYTES
 
 _SERVERS = 2
 """So many processes take turns, each with hashes of its own."""
@@ -32,7 +32,7 @@ _BEGINS_S = 120.0
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _STREAMS = (0, 1, 2)
-_STARTER = "import sys; sys.path.append({!r}); from harness.loading.spawn_server import serve; serve({})"
+_STARTER = f"import sys; sys.path.append({{!r}}); from {__package__}.spawn_server import serve; serve({{}})"
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 

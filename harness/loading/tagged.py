@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from harness.loading.source import is_map_style
-from harness.loading.wrapper import Wrapper, exchange
+from .source import is_map_style
+from .wrapper import Wrapper, exchange
 
 
 @dataclass(frozen=True)

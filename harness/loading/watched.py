@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, died, pids, within, words_of
+from .fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, died, pids, within, words_of
 
 _IDLE = -1.0
 

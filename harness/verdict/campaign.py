@@ -17,26 +17,18 @@ from harness.error import UsageError, listed
 from harness.record import SEED, Fault, Property, Status, Verdict
 from harness.work.answer import Answer
 from harness.work.carry_out import Hands, carry_out
-from harness.work.plan import Document, InPlaceError
+from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
     from harness.verdict.probe import Probe
 
 
-def refuse_objects(cases: Sequence[Case]) -> None:
-    """Refuse cases whose answer is an object of their own, which cannot be looked at from another process.
-
-    Raises
-    ------
-    InPlaceError
-        If there is one: a loader of anybody's.
-    """
+def _has_loaders(cases: Sequence[Case]) -> bool:
+    """Whether there is a loader of anybody's among some cases."""
     from harness.contracts import claimed, contract_named
 
-    for case in map(claimed, cases):
-        if contract_named(case.contract).form == "delivery":
-            raise InPlaceError(f"{case.name} answers with an object of its own")
+    return any(contract_named(claimed(case).contract).form == "delivery" for case in cases)
 
 
 @dataclass(frozen=True)
@@ -93,14 +85,12 @@ class Campaign(Target):
         ------
         UsageError
             If they cannot be loaded.
-        InPlaceError
-            If they can be judged only where they are loaded.
         """
         from harness.verdict.job import jobs
 
         cases = self.cases(elsewhere)
-        if elsewhere is not None:
-            refuse_objects(cases)
+        if elsewhere is not None and _has_loaders(cases) and elsewhere.begins_to_read_loaders():
+            cases = self.cases(elsewhere)
         listed = jobs(cases, laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
         return Decisions(self, listed, elsewhere=elsewhere is not None)
 

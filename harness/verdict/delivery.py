@@ -3,27 +3,28 @@
 No tensors are drawn and nothing is made smaller. What was read of a loader is kept for the laws that follow.
 """
 
-import contextlib
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from harness.calling.adapter import NotApplicable
 from harness.calling.importing import attribute
+from harness.calling.surroundings import surroundings_of
 from harness.case import Case
 from harness.error import UsageError
 from harness.floats.measurement import Measurement
 from harness.laws.law import Example
+from harness.loading.content import Sample, samples_of
 from harness.loading.delivery import Deliveries
 from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.reader import Reader
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command
+from harness.work.elsewhere import Elsewhere
+from harness.work.loaders import ReaderElsewhere, ReferenceElsewhere
 
 FAULTS = {
     FaultKind.DIED: Fault.KILLED,
@@ -73,21 +74,42 @@ def deliveries_of(case: Case) -> Deliveries:
     same = known is not None and known.function is case.function and known.declares == case.declares
     if not same or _kept.deliveries is None:
         _kept.case = case
-        _kept.deliveries = Deliveries(Source(case.function, case.name), _declared(case.declares))
+        _kept.deliveries = _deliveries(case)
     return _kept.deliveries
 
 
-def _declared(declares: Mapping[str, Any]) -> dict[str, Any]:
-    """What is declared, with the reference that a name stands for."""
-    given = dict(declares)
-    if isinstance(reference := given.get("reference"), str):
-        place, _, name = reference.rpartition(":")
-        if not place:
-            raise UsageError(
-                rule="a reference is named as `file.py:function` or `module:function`", value=f"`{reference}`"
-            )
-        given["reference"] = attribute(place, name)
-    return given
+def _deliveries(case: Case) -> Deliveries:
+    reference = case.declares.get("reference")
+    place, _, name = reference.rpartition(":") if isinstance(reference, str) else ("", "", "")
+    if isinstance(reference, str) and not place:
+        raise UsageError(rule="a reference is named as `file.py:function` or `module:function`", value=f"`{reference}`")
+    surroundings = surroundings_of(case)
+    if not isinstance(surroundings, Elsewhere):
+        given = attribute(place, name) if place else reference
+        here = None if given is None else ReferenceHere(given)
+        return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
+    function: Any = case.function
+    reader = ReaderElsewhere(surroundings.child, function.index, case.name)
+    there = ReferenceElsewhere(surroundings.child, str(reference)) if place else None
+    return Deliveries(reader, case.declares, there)
+
+
+class ReferenceHere:
+    """What gives each sample as it should be, in this process.
+
+    Parameters
+    ----------
+    given
+        A function of the index, or a sequence.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+
+    def samples(self, count: int) -> list[Sample]:
+        """Return the first ones."""
+        given = self._given
+        return [samples_of(given(i) if callable(given) else given[i], whole=True)[0] for i in range(count)]
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
@@ -104,8 +126,7 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
     """
     started = time.perf_counter()
     several = [example] if example is not None else getattr(job.law.inputs, "several", ())
-    with _quietly():
-        facts = _decided(job, several)
+    facts = _decided(job, several)
     return unreached.model_copy(update={"reason": None, **facts, "duration_s": time.perf_counter() - started})
 
 
@@ -166,20 +187,3 @@ def _violation(job: Job, ask: Example, measurement: Measurement) -> Violation:
         cause=job.law.cause,
         seen=measurement.circumstance,
     )
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the warnings of somebody's loader, and with the global random state as it was."""
-    import random
-
-    import numpy as np
-
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that everybody shares
-    try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002

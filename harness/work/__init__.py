@@ -6,7 +6,8 @@ foreign code runs under ``limits``, and ``worker`` is such a process from inside
 ``fork_server``, which has imported torch and, from inside, where it is ``forking``, knows nothing of ours.
 ``lost_worker`` says how one was lost, and ``parent`` is the end of those whose command is. Somebody's code is called in
 a ``child`` of a worker, which runs a ``program`` that imports nothing of ours by its name: it is a place ``elsewhere``,
-whose functions have a ``stand_in`` here. ``executor_pool`` sends pieces to an ``executor``, and ``executor_worker`` is
-its end of the line. ``interrupt`` is how a command is told to end, and ``ending`` how its work came to its end.
-Importing them, but ``warm``, imports no torch: the side that reports does not compute.
+whose functions have a ``stand_in`` here, and where ``loaders`` are put through exercises. ``executor_pool`` sends
+pieces to an ``executor``, and ``executor_worker`` is its end of the line. ``interrupt`` is how a command is told to
+end, and ``ending`` how its work came to its end. Importing them, but ``warm`` and what asks that process, imports no
+torch: the side that reports does not compute.
 """

@@ -93,7 +93,7 @@ class Child:
     def __init__(
         self, limits: Limits, setup: Mapping[str, Any], second: Second | None = None, *, reaps: bool = False
     ) -> None:
-        self._limits, self._setup, self._reaps = limits, dict(setup), reaps
+        self.limits, self._setup, self._reaps = limits, dict(setup), reaps
         self._sandbox = shlex.split(limits.sandbox or "")
         self._second = second
         self._process: Second | subprocess.Popen[bytes] | None = None
@@ -108,6 +108,8 @@ class Child:
         self.is_spoilt = False
         """Whether the code has left something in it which later calls would meet, as threads that run on."""
         self._asked_at = 0.0
+        self._has_loaders = False
+        self._beside: list[Child] = []
         if reaps:
             _reap_strays()
 
@@ -121,7 +123,7 @@ class Child:
         UsageError
             If it cannot be loaded.
         """
-        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self._limits.scratch)
+        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         here, there = socket.socketpair()
         for end in (here, there):
@@ -129,16 +131,16 @@ class Child:
         self._control = here
         self._process = self._begun(there.fileno())
         there.close()
-        self._allowed = replace(self._allowed, until=time.monotonic() + self._limits.load_s)
+        self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
         try:
-            text = program()
+            text = program(loaders=self._has_loaders)
             here.sendall(len(text).to_bytes(8, "little") + text)
             wire.send(here, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(here))
         except (OSError, wire.WireError, LostError) as error:
             lost = error.loss if isinstance(error, LostError) else self._loss()
             if lost.fault is Fault.HUNG:
-                lost = loss(None, "", replace(self._limits, law_s=self._limits.load_s))
+                lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
                 rule="the file or module can be imported",
@@ -166,6 +168,28 @@ class Child:
             env=environment,
         )
 
+    def reads_loaders(self, *, named: bool = True) -> None:
+        """Let it be one in which loaders are read, from the next start on; what is named may be any object then.
+
+        Parameters
+        ----------
+        named
+            Whether the target is a loader by what is said of it, and so need not be callable.
+        """
+        self.close()
+        self._has_loaders, self._setup["objects"] = True, named
+
+    @property
+    def has_loaders(self) -> bool:
+        """Whether loaders are read in it, whose processes are theirs."""
+        return self._has_loaders
+
+    def beside(self, setup: Mapping[str, Any]) -> "Child":
+        """Return another process, which is no stray of this one's."""
+        other = Child(self.limits, setup)
+        self._beside.append(other)
+        return other
+
     def close(self) -> None:
         """End it, and what it has started."""
         if self._process is None:
@@ -186,7 +210,7 @@ class Child:
             return
         allowed = self._allowed
         self._end_server()
-        self._allowed = replace(allowed, first_call_s=self._limits.first_call_s)
+        self._allowed = replace(allowed, first_call_s=self.limits.first_call_s)
         if not self.about.get("forks"):
             self.close()
 
@@ -245,7 +269,7 @@ class Child:
         if self._process is None:
             return None
         # What is below a sandbox's own processes is the sandbox's to end.
-        left = set() if self._sandbox else _children(self._server)
+        left = set() if self._sandbox or self._has_loaders else _children(self._server)
         for stray in left:
             _end_group(stray)
         if self._end_strays() or left:
@@ -268,7 +292,7 @@ class Child:
         """
         line = self._line or self._serve()
         if self._told is None:
-            self._told = (self._allowed.call_s, self._allowed.first_call_s, self._limits.first_call_s)
+            self._told = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
             question = {**question, "limits": list(self._told)}
             self._allowed = replace(self._allowed, first_call_s=None)
         if select.select([line], [], [], 0.0)[0]:
@@ -295,11 +319,24 @@ class Child:
         self._end_strays()
         raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
 
+    def end_strays(self, wait_s: float) -> int:
+        """End processes that have lost their parent and do not end by themselves in time; return how many."""
+        until = time.monotonic() + wait_s
+        while (strays := self._strays()) and time.monotonic() < until:
+            time.sleep(0.02)
+        self._end_strays()
+        return len(strays)
+
+    def _strays(self) -> set[int]:
+        if not self._reaps:
+            return set()
+        own = {child._process.pid for child in (self, *self._beside) if child._process is not None}
+        return _children(os.getpid()) - own
+
     def _end_strays(self) -> bool:
         """End what has become a child of this process by losing its parent; whether there was any."""
         found = False
-        own = {self._process.pid} if self._process is not None else set()
-        while self._reaps and (strays := _children(os.getpid()) - own):
+        while strays := self._strays():
             found = True
             for stray in strays:
                 _end_group(stray)
@@ -331,7 +368,7 @@ class Child:
             watched = [line, self._control] if line is not self._control else [line]
             ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
             if not ready:
-                raise LostError(loss(None, "", self._limits))
+                raise LostError(loss(None, "", self.limits))
             if line not in ready or (len(ready) > 1):
                 raise LostError(self._loss())
             count = line.recv_into(buffer)
@@ -345,13 +382,13 @@ class Child:
         """How the process ended, which it has or is about to."""
         code = self._ended_with()
         if code is None:
-            return loss(SILENT, "", self._limits)
+            return loss(SILENT, "", self.limits)
         end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
         printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
-        call_s, first_s, _ = self._told or (self._limits.call_s, None, None)
+        call_s, first_s, _ = self._told or (self.limits.call_s, None, None)
         if first_s is not None and time.monotonic() - self._asked_at >= first_s:
             call_s = first_s
-        return loss(code, printed, replace(self._limits, call_s=call_s))
+        return loss(code, printed, replace(self.limits, call_s=call_s))
 
     def _ended_with(self) -> int | None:
         assert self._process is not None

@@ -34,7 +34,6 @@ from harness.case import Case
 from harness.error import UsageError
 from harness.record import Fault
 from harness.work.child import Child
-from harness.work.plan import InPlaceError
 from harness.work.stand_in import StandIn, declared
 
 TIMES = 6_000
@@ -87,8 +86,6 @@ class Elsewhere:
         ------
         UsageError
             If they cannot be loaded.
-        InPlaceError
-            If it is no function that is meant.
         """
         module, _, name = target.partition(":")
         if not name and module.endswith(".py"):
@@ -97,8 +94,8 @@ class Elsewhere:
                 value=f"`{target}`",
                 remedy="add the function",
             )
-        if contract in OBJECTS:
-            raise InPlaceError(f"{target} is an object")
+        if contract in OBJECTS and not self.child.has_loaders:
+            self.child.reads_loaders()
         self.child.start()
         facts = self.child.about["cases"]
         if name:
@@ -111,6 +108,13 @@ class Elsewhere:
             only = f" of contract `{contract}`" if contract else ""
             raise UsageError(rule=f"a package of cases declares `CASES`{only}", value=f"none in `{target}`")
         return cases
+
+    def begins_to_read_loaders(self) -> bool:
+        """Have loaders read there when cases are loaded again; whether they were not before."""
+        if self.child.has_loaders:
+            return False
+        self.child.reads_loaders(named=False)
+        return True
 
     # Asking
 

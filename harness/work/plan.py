@@ -10,10 +10,6 @@ Document = dict[str, Any]
 """What can be said in JSON."""
 
 
-class InPlaceError(Exception):
-    """Code can be looked at only in the process in which it is loaded."""
-
-
 class Pieces(Protocol):
     """A plan in a process that carries it out: the code it is about is loaded."""
 

@@ -39,6 +39,24 @@ MODULES = (
 )
 """What the process knows, each after those that it imports; of our packages only the names."""
 
+LOADERS = (
+    "timing.alarm",
+    "loading.accounting",
+    "loading.content",
+    "loading.source",
+    "loading.spawn_server",
+    "loading.spawning",
+    "loading.fault",
+    "loading.wrapper",
+    "loading.tagged",
+    "loading.watched",
+    "loading.reader",
+    "loading.exercise",
+    "loading.crossing",
+    "calling.loaders",
+)
+"""What it knows beside where loaders are read."""
+
 _LOADER = """
 import ctypes, json, sys, types
 try:
@@ -67,10 +85,39 @@ load(NAME, json.loads(SOURCES), l)
 """
 
 
-def program() -> bytes:
-    """Return the text of the program, under a name that is drawn anew."""
+_IMPORTED = """
+import ctypes, json, os, sys, tempfile
+try:
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+except (OSError, AttributeError):
+    pass
+def load(name, sources, line):
+    folder = tempfile.mkdtemp()
+    for dotted, source in sources.items():
+        path = os.path.join(folder, name, *dotted.split('.')) if dotted else os.path.join(folder, name)
+        if source is None:
+            os.mkdir(path)
+            path = os.path.join(path, '__init__')
+        with open(path + '.py', 'w', encoding='utf-8') as file:
+            file.write(source or '')
+    sys.path.append(folder)
+    __import__('importlib').import_module(name + '.' + dotted).main(line)
+load(NAME, json.loads(SOURCES), l)
+"""
+"""The same from files, for what a loader's workers import again: they may be forked, or start anew."""
+
+
+def program(*, loaders: bool = False) -> bytes:
+    """Return the text of the program, under a name that is drawn anew.
+
+    Parameters
+    ----------
+    loaders
+        Whether loaders are read there.
+    """
     name = f"m{secrets.token_hex(6)}"
-    return _LOADER.replace("NAME", repr(name)).replace("SOURCES", repr(_sources())).encode()
+    text, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
+    return text.replace("NAME", repr(name)).replace("SOURCES", repr(_sources(modules))).encode()
 
 
 def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
@@ -85,19 +132,20 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
         "call": call,
         "own": root if own is None else str(own.parent),
         "declares": "harness.case",
+        "objects": False,
         "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
     }
 
 
 @cache
-def _sources() -> str:
+def _sources(modules: tuple[str, ...]) -> str:
     """The sources by the names of the modules below our package; ``null`` for packages."""
     spec = find_spec("harness")
     assert spec is not None
     assert spec.origin is not None
     folder = Path(spec.origin).parent
     sources: dict[str, str | None] = {"": None}
-    for module in MODULES:
+    for module in modules:
         parts = module.split(".")
         for depth in range(1, len(parts)):
             sources.setdefault(".".join(parts[:depth]), None)

@@ -5,7 +5,6 @@ torch has used threads, and would share with it what foreign code is to be kept 
 JSON, so that nothing which comes from there is ever executed here.
 """
 
-import contextlib
 import faulthandler
 import gc
 import json
@@ -28,7 +27,7 @@ from harness.work.forked import Second
 from harness.work.limits import GIBIBYTE, Limits
 from harness.work.lost_worker import OUT_OF_MEMORY, SILENT
 from harness.work.parent import end, end_with_parent
-from harness.work.plan import InPlaceError, Pieces, Plan, from_document
+from harness.work.plan import Pieces, Plan, from_document
 
 
 def main(second: tuple[int, int] | None = None) -> None:
@@ -91,8 +90,7 @@ class _Hands(Protocol):
 def _hands(plan: Plan, limits: Limits, second: Second | None) -> _Hands:
     """Code of somebody else's is called in a process of its own wherever the plan can do with what comes of that."""
     if getattr(plan, "apart", False) and plan.is_foreign:
-        with contextlib.suppress(InPlaceError):
-            return _Apart(plan, limits, second)
+        return _Apart(plan, limits, second)
     if second is not None:
         second.end()
     return _InPlace(plan, limits)

@@ -1,11 +1,13 @@
 """Steps, trainers, loaders and proofs of what goes about to be called right: they are judged out of its reach."""
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hostile.cunning import proved, training
+from hostile.cunning import delivering, proved, training
 
 from harness.proof.exhaustion import Exhaustion
 from harness.record import Fault, Proof, Status, Verdict
@@ -32,6 +34,17 @@ def verdicts(tests_on_path: None) -> dict[str, list[Verdict]]:
     found: dict[str, list[Verdict]] = {}
     for verdict in Campaign("hostile.cunning.training", laws=LAWS, **FEW).run(limits=LIMITS, processes=1):
         found.setdefault(verdict.case, []).append(verdict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def delivered(tests_on_path: None) -> dict[str, list[Verdict]]:
+    """The verdict on each loader of anybody's, by its name, of what it is asked for first; of one on what it leaves."""
+    limits, ask = replace(LIMITS, law_s=10.0), {"num_workers": 0, "shuffle": False, "drop_last": False}
+    every = Campaign("hostile.cunning.delivering", laws=["each_sample_once"], example=json.dumps(ask))
+    found = {verdict.case: [verdict] for verdict in every.run(limits=limits, processes=1)}
+    one = Campaign("hostile.cunning.delivering:daemonises", "data_loader", laws=["nothing_is_left_behind"])
+    found["delivering.daemonises"] = list(replace(one, example='{"num_workers": 0}').run(limits=LIMITS))
     return found
 
 
@@ -79,6 +92,30 @@ def test_one_that_ends_its_process_is_said_to(verdicts: dict[str, list[Verdict]]
     """Whatever it wrote before."""
     faults = {verdict.fault for verdict in verdicts["training.ends_in_a_step"]}
     assert faults <= {Fault.STATE, Fault.EXITED}
+
+
+@pytest.mark.parametrize("name", [case.name for case in delivering.CASES])
+def test_no_loader_that_leaves_a_sample_out_is_called_whole(delivered: dict[str, list[Verdict]], name: str) -> None:
+    """Nor one that leaves a process or that never comes to a sample; the one that is whole is."""
+    statuses = {verdict.status for verdict in delivered[name]}
+    assert (statuses == {Status.HOLDS}) is (name == "delivering.whole")
+    assert any(status.fails for status in statuses) is (name != "delivering.whole")
+
+
+def test_a_process_without_a_parent_is_something_that_a_loader_left(delivered: dict[str, list[Verdict]]) -> None:
+    """It is said, and is no longer there."""
+    (verdict,) = delivered["delivering.daemonises"]
+    assert verdict.violation is not None
+    assert "of its processes still run" in str(verdict.violation.seen)
+
+
+def test_what_a_loader_raises_is_said(delivered: dict[str, list[Verdict]]) -> None:
+    """Whatever it is, and wherever it was raised."""
+    said = {name: str(verdicts[0].reason) for name, verdicts in delivered.items()}
+    assert "loading raises: ValueError: " in said["delivering.clears_the_screen"]
+    assert "loading raises: SystemExit: 0" in said["delivering.exits"]
+    assert "loading raises: KeyboardInterrupt" in said["delivering.interrupts"]
+    assert "ends the process with exit code 0" in said["delivering.ends_with_success"]
 
 
 @pytest.mark.parametrize("name", [case.name for case in proved.CASES])

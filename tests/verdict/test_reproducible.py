@@ -7,9 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
 
+from harness.bench.suites import test_screening
+from harness.case import Case
 from harness.verdict.reproducible import reproducible
 
 
@@ -43,3 +47,14 @@ def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -
     homework()
     assert drawn(alike=True) == before
     assert drawn(alike=False) != before
+
+
+def test_what_is_screened_for_its_time_is_drawn_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis looks at no module, and so leaves no notes on them in the folder of whoever asks for a benchmark."""
+    asked: list[object] = []
+    monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or providers.Constants())
+    case = Case(lambda x: torch.softmax(x, -1), "softmax", name="softmax")
+    run, rows = test_screening.one_at_a_time(case)
+    run()
+    assert rows == test_screening.EXAMPLES
+    assert not asked

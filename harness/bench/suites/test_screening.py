@@ -24,6 +24,7 @@ from harness.laws.strategies import batches
 from harness.laws.subject import Subject
 from harness.record.bench import ScreeningRecord
 from harness.timing.clock import threads
+from harness.verdict.reproducible import reproducible
 
 CLASSES, ROWS, EXAMPLES = 10, 4096, 50
 """Logits a row, rows a batch, and Hypothesis examples a call."""
@@ -92,7 +93,8 @@ def _hypothesis(drawn: st.SearchStrategy[Any], check: Callable[[Any], object]) -
     def run(example: Any) -> None:
         check(example)
 
-    return run
+    # Else what is drawn depends on the modules that are loaded, and notes on them are left in the user's folder.
+    return reproducible()(run)
 
 
 def _law() -> Law:

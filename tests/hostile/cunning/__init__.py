@@ -4,11 +4,12 @@
 checked, ``line`` what writes where answers are read, ``system`` what turns to processes, signals and files, and
 ``evasion`` what has nothing to be asked. Each is wrong by a quarter, which the law of the value sees on any row.
 
-Three modules have cases of their own: in ``backward`` the gradient is wrong, in ``training`` what is learned or loaded,
-in ``proved`` what is said of some of all numbers.
+Four modules have cases of their own: in ``backward`` the gradient is wrong, in ``training`` what is learned or loaded,
+in ``delivering`` what a loader of anybody's delivers, in ``proved`` what is said of some of all numbers.
 """
 
 from hostile.cunning import backward as backward
+from hostile.cunning import delivering as delivering
 from hostile.cunning import evasion, judge, line, sign, system
 from hostile.cunning import proved as proved
 from hostile.cunning import training as training

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness.calling.adapter import NotApplicable
 from harness.floats import Format, Measurement
 from harness.laws import Example, Law
-from harness.loading.delivery import Deliveries, Epoch
+from harness.loading.delivery import Deliveries
+from harness.loading.reader import Epoch
 from harness.loading.source import Ask
 
 

@@ -1,10 +1,5 @@
 """What becomes of an epoch that is left early, resumed or fails, and what is left of a loader."""
 
-import copy
-import gc
-import os
-import threading
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -12,12 +7,13 @@ from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied, with_workers
 from harness.floats import Measurement
 from harness.laws import Law
-from harness.loading.accounting import in_use_bytes
 from harness.loading.content import digests
-from harness.loading.delivery import Deliveries, Epoch, tell_epoch
+from harness.loading.delivery import Deliveries
+from harness.loading.exercise import count_open, go_straight_on, leave_early, resume, stay, use, use_memory
 from harness.loading.fault import FaultKind, LoadingError
+from harness.loading.reader import Epoch
 from harness.loading.source import Ask
-from harness.loading.tagged import Injection, seed_all
+from harness.loading.tagged import Injection
 
 
 @delivery_law(
@@ -32,8 +28,7 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     (usual,) = deliveries.epochs(ask)
     if not usual.ended or len(usual.sizes) < 3:
         raise NotApplicable("an epoch is too short, or too long, to be left early")
-    with deliveries.reading(ask):
-        epoch = _after_leaving(deliveries, ask)
+    epoch = deliveries.exercised(leave_early, ask, 2)
     if epoch is None:
         raise NotApplicable("a loader is good for one epoch, or has a state in which it may go on")
     if len(epoch.samples) != len(usual.samples):
@@ -42,16 +37,6 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
         said += f"{len(usual.samples)} samples{where}"
         return found(said, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
     return kept(len(epoch.samples))
-
-
-def _after_leaving(deliveries: Deliveries, ask: Ask) -> Epoch | None:
-    loader = deliveries.make(ask)
-    if _has_state(loader) or (deliveries.makes_each_epoch(loader) and not deliveries.names("epoch")):
-        return None
-    tell_epoch(loader, 0)
-    deliveries.epoch_of(loader, most=2)
-    tell_epoch(loader, 1)
-    return deliveries.epoch_of(loader)
 
 
 # Resuming
@@ -70,8 +55,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     varied(deliveries, "shuffle", shuffle)
     ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
     where = with_workers(deliveries.source.spelled(ask))
-    with deliveries.reading(ask):
-        straight = _straight(deliveries, ask)
+    straight = deliveries.exercised(go_straight_on, ask)
     if straight is None:
         raise NotApplicable("it has no `state_dict` and `load_state_dict`")
     first, following = straight
@@ -79,48 +63,18 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
         raise NotApplicable("an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
     for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
-        with deliveries.reading(ask):
-            rest, after = _resumed(deliveries, ask, [at])
+        rest, after = deliveries.exercised(resume, ask, [at])
         wrong = _compared(first, following, rest, after, at)
         if wrong:
             when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
             return found(f"resumed {when}{where}, {wrong}", 1)
         rows += len(rest.samples)
     if batches > 3:
-        with deliveries.reading(ask):
-            rest, after = _resumed(deliveries, ask, [batches // 3, 1])
+        rest, after = deliveries.exercised(resume, ask, [batches // 3, 1])
         wrong = _compared(first, following, rest, after, batches // 3 + 1)
         if wrong:
             return found(f"resumed a second time in one epoch{where}, {wrong}", 1)
     return kept(rows)
-
-
-def _straight(deliveries: Deliveries, ask: Ask) -> tuple[Epoch, Epoch] | None:
-    seed_all(5)
-    loader = deliveries.make(ask)
-    if not _has_state(loader):
-        return None
-    return deliveries.epoch_of(loader), deliveries.epoch_of(loader)
-
-
-def _has_state(loader: Any) -> bool:
-    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
-
-
-def _resumed(deliveries: Deliveries, ask: Ask, stops: list[int]) -> tuple[Epoch, Epoch]:
-    """Read so many batches of one loader after the other, each from the state of the one before."""
-    seed_all(5)
-    loader = deliveries.make(ask)
-    for stop in stops:
-        iterator = iter(loader)
-        for _ in range(stop):
-            next(iterator, None)
-        state = copy.deepcopy(loader.state_dict())
-        del iterator
-        seed_all(6)  # what was drawn meanwhile is another matter
-        loader = deliveries.make(ask)
-        loader.load_state_dict(state)
-    return deliveries.epoch_of(loader), deliveries.epoch_of(loader)
 
 
 def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
@@ -207,11 +161,9 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
     (usual,) = deliveries.epochs(ask)
     if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MOST_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
-    with deliveries.reading(ask, limit_s=8 * _MOST_S):
-        stay = not num_workers or getattr(deliveries.make(ask), "persistent_workers", False)
-        growth = stay and _growth(deliveries, ask) and _growth(deliveries, ask)
-    if not stay:
+    if num_workers and not deliveries.exercised(stay, ask):
         raise NotApplicable("its workers end with the epoch")
+    growth = _growth(deliveries, ask) and _growth(deliveries, ask)
     if growth is None:
         raise NotApplicable("several epochs take too long")
     if growth:
@@ -222,19 +174,9 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
 
 def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
     """Bytes by which memory grows in a typical epoch; zero where not in each of them, ``None`` where they take long."""
-    loader = deliveries.make(ask)
-    used, until = [], time.monotonic() + 3 * _MOST_S
-    for number in range(_EPOCHS + _WARM):
-        if number and deliveries.makes_each_epoch(loader):
-            loader = deliveries.make(ask)
-        tell_epoch(loader, number)
-        for _ in loader:
-            pass
-        gc.collect()
-        if time.monotonic() > until:
-            return None
-        if number >= _WARM - 1:
-            used.append(in_use_bytes(workers=ask.num_workers > 0))
+    used = deliveries.exercised(use_memory, ask, _EPOCHS, _WARM, 3 * _MOST_S, limit_s=4 * _MOST_S)
+    if used is None or len(used) < 2:
+        return None
     steps = sorted(after - before for before, after in pairwise(used))
     return float(steps[len(steps) // 2]) if steps[0] >= _LEAST_BYTES else 0.0
 
@@ -254,10 +196,8 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
-        with deliveries.reading(ask):
-            _use(deliveries, ask)
-        gc.collect()
-        counts.append((_files(), threading.active_count()))
+        deliveries.exercised(use, ask)
+        counts.append(deliveries.exercised(count_open, ask))
     if deliveries.left:
         return found(deliveries.left, 1)
     for which, what in enumerate(("open file", "thread")):
@@ -269,19 +209,6 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
 
 
 _TIMES = 3
-
-
-def _use(deliveries: Deliveries, ask: Ask) -> None:
-    loader = deliveries.make(ask)
-    tell_epoch(loader, 0)
-    deliveries.epoch_of(loader)
-
-
-def _files() -> int:
-    try:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
-    except OSError:
-        return 0
 
 
 LAWS: tuple[Law, ...] = (

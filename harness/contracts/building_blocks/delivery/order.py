@@ -18,8 +18,10 @@ from harness.contracts.building_blocks.delivery.asking import (
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
-from harness.loading.delivery import Deliveries, Epoch, tell_epoch
-from harness.loading.source import Ask, is_map_style
+from harness.loading.delivery import Deliveries
+from harness.loading.exercise import set_epochs
+from harness.loading.reader import Epoch
+from harness.loading.source import Ask
 
 _FEW = 8
 """Of fewer samples two random orders may well be equal: of eight once in 40,320 times."""
@@ -69,7 +71,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
         named(deliveries, "seed")
     if deliveries.declares.get("order") == "workers":
         raise NotApplicable("its order is declared to depend on its workers")
-    by_index = deliveries.facts.data_set is not None and is_map_style(deliveries.facts.data_set)
+    by_index = deliveries.facts.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream, and it names no `seed`: no order is promised")
     alone, several = (deliveries.ask(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
@@ -140,8 +142,7 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
 
 
 def _unshuffled(deliveries: Deliveries, own: Sequence[object], other: Sequence[object]) -> Measurement:
-    stream = deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set)
-    if list(own) != list(other) and Counter(own) == Counter(other) and not stream:
+    if list(own) != list(other) and Counter(own) == Counter(other) and not deliveries.facts.streams:
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
     return kept(len(own) + len(other))
 
@@ -181,17 +182,13 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     """Read epochs 0, 1 and 0 of one loader."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
-    with deliveries.reading(ask):
-        epochs = _told(deliveries, ask)
+    epochs = deliveries.exercised(set_epochs, ask, [0, 1, 0])
     if epochs is None:
         raise NotApplicable("it has no `set_epoch`")
     zero, one, again = digests(*(epoch.samples for epoch in epochs))
     if num_workers:
-        alone = deliveries.ask(shuffle=shuffle)
-        with deliveries.reading(alone):
-            expected = _told(deliveries, alone)
-        assert expected is not None
-        if not any(epoch.tags for epoch in epochs):
+        expected = deliveries.exercised(set_epochs, deliveries.ask(shuffle=shuffle), [0, 1, 0])
+        if expected is not None and not any(epoch.tags for epoch in epochs):
             heard = [digests(epoch.samples)[0] for epoch in expected]
             if heard[0] != heard[1] and zero == one:
                 return found(f"with {num_workers} workers epoch 1 is the same as epoch 0, which it is not without", 1)
@@ -200,17 +197,6 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     if zero != again and Counter(zero) != Counter(again) and not deliveries.is_random:
         return found("epoch 0 is another when it is set again", 1)
     return kept(len(zero) * 3)
-
-
-def _told(deliveries: Deliveries, ask: Ask) -> list[Epoch] | None:
-    loader = deliveries.make(ask)
-    if not callable(getattr(loader, "set_epoch", None)):
-        return None
-    epochs = []
-    for number in (0, 1, 0):
-        tell_epoch(loader, number)
-        epochs.append(deliveries.epoch_of(loader))
-    return epochs
 
 
 LAWS: tuple[Law, ...] = (

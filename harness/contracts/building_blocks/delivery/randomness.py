@@ -5,9 +5,10 @@ from harness.contracts.building_blocks.delivery.asking import asks, delivery_law
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
-from harness.loading.delivery import Deliveries, Epoch, alone
-from harness.loading.source import Ask
-from harness.loading.tagged import Tag, global_states, seed_all
+from harness.loading.delivery import Deliveries
+from harness.loading.exercise import seed_and_begin, seed_and_read
+from harness.loading.reader import Epoch
+from harness.loading.tagged import Tag
 
 
 @delivery_law(
@@ -47,14 +48,8 @@ def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
     """Whether each sample sets a generator to the same state before it draws from it."""
     if deliveries.directly is None:
         return None
-    with deliveries.reading(Ask()):
-        loader = deliveries.make(deliveries.ask())
-        after = []
-        for i in range(min(3, len(deliveries.directly))):
-            seed_all(1000 + i)
-            alone(loader, i)
-            after.append(global_states())
-    same = [name for name in after[0] if len({states[name] for states in after}) == 1] if len(after) > 1 else []
+    after = deliveries.exercised(seed_and_read, deliveries.ask(), min(3, len(deliveries.directly)))
+    same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
         return found(f"each sample sets {' and '.join(same)} to the same state, and so draws the same numbers", 1)
     return None
@@ -105,20 +100,13 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
     """Compare the states after an epoch that began with two different ones; drawing from them is no fault."""
     varied(deliveries, "shuffle", shuffle)
     ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
-    with deliveries.reading(ask):
-        after = [_state_after(deliveries, ask, seed) for seed in (11, 12)]
-    same = [name for name in after[0] if after[0][name] == after[1][name]]
+    first, second = deliveries.exercised(seed_and_begin, ask, [11, 12])
+    same = [name for name in first if first[name] == second.get(name)]
     if same:
         return found(
             f"it sets the state of {' and '.join(same)}, whatever that was before", len(same), actual=len(same)
         )
     return kept()
-
-
-def _state_after(deliveries: Deliveries, ask: Ask, seed: int) -> dict[str, str]:
-    seed_all(seed)
-    deliveries.epoch_of(deliveries.make(ask), most=3)
-    return global_states()
 
 
 LAWS: tuple[Law, ...] = (random_numbers_differ, the_global_random_state_is_left_alone)

@@ -1,9 +1,9 @@
 """What an epoch delivers: each sample once, in batches of the size asked for, as many as were announced."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
@@ -22,8 +22,10 @@ from harness.contracts.building_blocks.delivery.asking import (
 from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import Sample, digests
-from harness.loading.delivery import Deliveries, Epoch
-from harness.loading.source import Ask, facts_of, is_map_style, length_of
+from harness.loading.delivery import Deliveries
+from harness.loading.exercise import announce
+from harness.loading.reader import Epoch
+from harness.loading.source import Ask
 
 _EPOCHS = ("first", "second")
 
@@ -50,7 +52,7 @@ _EPOCHS = ("first", "second")
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, order aside."""
     ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
-    if deliveries.facts.replaced:
+    if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
         raise NotApplicable("it draws with replacement, and promises no sample")
     if not deliveries.epochs(ask)[0].ended:
         return _within_a_part(deliveries, ask)
@@ -69,6 +71,21 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             return found(f"{place} {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return kept(rows)
+
+
+def _came_without_replacement(deliveries: Deliveries, ask: Ask) -> bool:
+    """Whether no sample came twice, where with replacement one does but once in ten million epochs.
+
+    Notes
+    -----
+    Of ``k`` draws from ``n`` samples all differ with the probability ``n! / ((n - k)! n^k)``, or less where the samples
+    have weights.
+    """
+    (came,) = digests(deliveries.epochs(ask)[0].samples)
+    n, k = deliveries.facts.samples or 0, len(came)
+    if deliveries.is_random or len(set(came)) < k or k > n:
+        return False
+    return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
 
 
 def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
@@ -107,13 +124,19 @@ def _of_a_part(deliveries: Deliveries, expected: Sequence[Sample], epoch: Epoch)
     return extra, missing[: max(0, len(missing) - (len(expected) - total))], total
 
 
+_MANY = 2**22
+"""So many samples are looked through for those that never came."""
+
+
 def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[int], list[int], int]:
     """The same by index, where samples are others each time."""
     epoch = deliveries.epochs(ask, number + 1, tags=True)[number]
     n = deliveries.facts.samples
     # Where a sampler has some of the samples only, it is not known which.
-    if not epoch.tags or n is None or n != len(deliveries.facts.data_set):
+    if not epoch.tags or n is None or n != deliveries.facts.length:
         raise NotApplicable("its samples are others each time, so that they cannot be told apart")
+    if n > max(_MANY, 2 * len(epoch.tags)):
+        raise NotApplicable("its data set says that it has far more samples than came")
     times = Counter(tag.index for tag in epoch.tags)
     return [i for i, number in times.items() if number > 1], [i for i in range(n or 0) if i not in times], n or 0
 
@@ -204,9 +227,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare what is announced with what comes."""
     ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
-    with deliveries.reading(ask, "made"):
-        loader = deliveries.make(ask)
-        announced, beyond = length_of(loader), _beyond(loader)
+    announced, beyond = deliveries.exercised(announce, ask, placed=False)
     if beyond is not None:
         said = f"the data set says that it has {beyond} samples, and has one at index {beyond} too"
         return found(said, 1, actual=beyond + 1, expected=beyond)
@@ -214,31 +235,13 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         raise NotApplicable("it does not say how many batches it has")
     (epoch,) = deliveries.epochs(ask)
     batches = len(whole(epoch).sizes)
-    if deliveries.facts.data_set is not None and not is_map_style(deliveries.facts.data_set) and num_workers:
+    if deliveries.facts.streams and num_workers:
         raise NotApplicable("of an iterable data set torch counts no batches of workers")
     if batches != announced:
         where = with_workers(deliveries.source.spelled(ask))
         said = f"`len` says {announced} batches{where}, and {batches} come"
         return found(said, abs(batches - announced), actual=batches, expected=announced)
     return kept(len(epoch.samples))
-
-
-def _beyond(loader: Any) -> int | None:
-    """The length of a data set that has a sample behind its last."""
-    data_set = facts_of(loader).data_set
-    if data_set is None or not is_map_style(data_set):
-        return None
-    n = len(data_set)
-    # One that has more of them makes them of any index, or is cut short on purpose.
-    return n if _has(data_set, n) and not _has(data_set, n + 1) else None
-
-
-def _has(data_set: Any, index: int) -> bool:
-    try:
-        data_set[index]
-    except Exception:  # noqa: BLE001 - as it should, whatever it raises
-        return False
-    return True
 
 
 @delivery_law(
@@ -253,9 +256,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     (epoch,) = deliveries.epochs(ask)
     if deliveries.facts.whole:
         raise NotApplicable("it yields samples, and no batches")
-    ends = (
-        max(num_workers, 1) if deliveries.facts.data_set is None or not is_map_style(deliveries.facts.data_set) else 1
-    )
+    ends = 1 if deliveries.facts.by_index else max(num_workers, 1)
     other = [size for size in epoch.sizes if size != ask.batch_size]
     tails = [] if drop_last else [size for size in other if size < ask.batch_size][:ends]
     wrong = len(other) - len(tails)

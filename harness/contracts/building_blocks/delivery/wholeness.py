@@ -17,10 +17,9 @@ from harness.contracts.building_blocks.delivery.asking import (
 )
 from harness.floats import Measurement
 from harness.laws import Law
-from harness.loading.content import Sample, digest, digests, leaf_digest, samples_of
-from harness.loading.delivery import Deliveries, alone
-from harness.loading.source import Ask, facts_of
-from harness.loading.tagged import generators_of, states_of
+from harness.loading.content import Sample, digest, digests, kind_of, leaf_digest
+from harness.loading.delivery import Deliveries, Reference
+from harness.loading.exercise import collate, read_one_again
 
 
 @delivery_law(
@@ -94,21 +93,16 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
 
 def _as_given(deliveries: Deliveries) -> Measurement | None:
     """Hold the data set against a reference of the user's, against itself, and against what is collated of it."""
-    reference = deliveries.declares.get("reference")
-    if reference is not None and (wrong := _by_reference(deliveries, reference)) is not None:
+    if deliveries.reference is not None and (wrong := _by_reference(deliveries, deliveries.reference)) is not None:
         return wrong
-    if deliveries.directly is None:
-        return None
-    with deliveries.reading(Ask(), "directly"):
-        return _changed(deliveries) or _truncated(deliveries)
-    raise AssertionError
+    return None if deliveries.directly is None else _changed(deliveries) or _truncated(deliveries)
 
 
-def _by_reference(deliveries: Deliveries, reference: object) -> Measurement | None:
+def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement | None:
     delivered = deliveries.directly
     if delivered is None:
         delivered = deliveries.epochs(deliveries.ask())[0].samples
-    expected = [samples_of(_at(reference, i), whole=True)[0] for i in range(len(delivered))]
+    expected = reference.samples(len(delivered))
     known, came = digests(expected, delivered)
     wrong = [at for at, (own, other) in enumerate(zip(known, came, strict=True)) if own != other]
     if not wrong:
@@ -120,31 +114,19 @@ def _by_reference(deliveries: Deliveries, reference: object) -> Measurement | No
     return found(f"{what}; {len(wrong)} of {len(came)} are wrong", len(wrong), actual=len(wrong))
 
 
-def _at(reference: object, index: int) -> object:
-    if callable(reference):
-        return reference(index)
-    return reference[index]  # type: ignore[index]
-
-
 def _changed(deliveries: Deliveries) -> Measurement | None:
     """Whether a sample is another when it is read again although no random numbers are drawn."""
-    loader = deliveries.make(deliveries.ask())
-    again = deliveries.make(deliveries.ask())
-    before = states_of(generators_of(loader.dataset))
-    first, second = (digest(alone(loader, 0)) for _ in range(2))
-    drew = before != states_of(generators_of(loader.dataset))
-    if first == second or drew or digest(alone(again, 0)) != first or deliveries.source.is_one_object:
+    samples, drew = deliveries.exercised(read_one_again, deliveries.ask())
+    first, second, other = map(digest, samples)
+    if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
     return found("sample 0 is another when it is read again, although no random numbers are drawn for it", 1)
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
     """Whether what are fractions in the data set come as whole numbers."""
-    loader = deliveries.make(deliveries.ask())
-    if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
-        return None
-    for i in range(min(len(deliveries.directly or ()), _LOOKED_AT)):
-        given, comes = samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)
+    pairs = deliveries.exercised(collate, deliveries.ask(), min(len(deliveries.directly or ()), _LOOKED_AT))
+    for i, (given, comes) in enumerate(pairs):
         for path in given.keys() & comes.keys():
             own, other = given[path], comes[path]
             if not isinstance(own, Tensor) or not isinstance(other, Tensor) or own.shape != other.shape:
@@ -169,7 +151,7 @@ def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
         if leaf_digest(own) != leaf_digest(other):
             place = f"part {path}" if path else "it"
             if not isinstance(own, Tensor) or not isinstance(other, Tensor):
-                return f"differs: {place} is {type(other).__name__}, and {type(own).__name__} in the data set"
+                return f"differs: {place} is {kind_of(other)}, and {kind_of(own)} in the data set"
             if own.dtype != other.dtype:
                 return f"differs: {place} is {other.dtype}, and {own.dtype} in the data set".replace("torch.", "")
             if own.shape != other.shape:

@@ -1,0 +1,297 @@
+"""What loaders are put through where they are, for one law or several: each exercise returns what was read, as data.
+
+``exercise(reader, ask, ...)`` is carried out by a :class:`~.reader.Reader`, in this process or in another; what is
+right is decided by whoever asked for it.
+"""
+
+import copy
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .accounting import in_use_bytes
+from .content import Sample, samples_of
+from .reader import Epoch, Exercise, Reader, alone, tell_epoch, until
+from .source import Ask, Facts, facts_of, is_map_style, length_of
+from .tagged import Injection, can_be_tagged, generators_of, global_states, seed_all, states_of, tagged
+
+
+def show(reader: Reader, ask: Ask) -> Facts:
+    """Return what is known of a loader without reading it."""
+    return replace(facts_of(reader.make(ask)), data_set=None)
+
+
+def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
+    """Return so many epochs, with the global generators seeded before."""
+    return reader.epochs(ask, count, tags=tags, world_seed=world_seed)
+
+
+def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
+    """Let a sample raise, or its process end; ``None`` where that cannot be brought about."""
+    loader = reader.make(ask)
+    return reader.epoch_of(tagged(loader, Injection(at, ends=ends))) if can_be_tagged(loader) else None
+
+
+# Its data set
+
+
+def read_directly(reader: Reader, ask: Ask) -> list[Sample] | None:
+    """Return the samples as the data set gives them, each collated alone; ``None`` where it cannot be reached."""
+    loader = reader.make(ask)
+    facts = facts_of(loader)
+    if not facts.by_index or facts.samples is None:
+        return None
+    return list(until(reader.limit_s, lambda i: alone(loader, i), range(len(facts.data_set))))
+
+
+def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample]]:
+    """Return the first samples, and the same read again."""
+    loader = reader.make(ask)
+    return [alone(loader, i) for i in range(count)], [alone(loader, i) for i in range(count)]
+
+
+def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
+    """Return the first sample, read again, and of another loader; and whether random numbers were drawn for it."""
+    loader, another = reader.make(ask), reader.make(ask)
+    before = states_of(generators_of(loader.dataset))
+    first, second = alone(loader, 0), alone(loader, 0)
+    drew = before != states_of(generators_of(loader.dataset))
+    return [first, second, alone(another, 0)], drew
+
+
+def collate(reader: Reader, ask: Ask, count: int) -> list[tuple[Sample, Sample]]:
+    """Return the first samples, each as it is given and as it comes; none where that cannot be told apart."""
+    loader = reader.make(ask)
+    if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
+        return []
+    return [(samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)) for i in range(count)]
+
+
+def announce(reader: Reader, ask: Ask) -> tuple[int | None, int | None]:
+    """Return how many batches are announced, and the length of a data set that has a sample behind its last."""
+    loader = reader.make(ask)
+    data_set = facts_of(loader).data_set
+    if data_set is None or not is_map_style(data_set):
+        return length_of(loader), None
+    n = len(data_set)
+    # One that has more of them makes them of any index, or is cut short on purpose.
+    return length_of(loader), n if _has(data_set, n) and not _has(data_set, n + 1) else None
+
+
+def _has(data_set: Any, index: int) -> bool:
+    try:
+        data_set[index]
+    except Exception:  # noqa: BLE001 - as it should, whatever it raises
+        return False
+    return True
+
+
+# Its batches
+
+
+def keep_batches(reader: Reader, ask: Ask, count: int) -> list[tuple[list[Sample], list[Sample]]]:
+    """Return the first batches, each as it came and as it is once all of them have."""
+    loader = reader.make(ask)
+    tell_epoch(loader, 0)
+    batches, before = [], []
+    for batch in islice(loader, count):
+        batches.append(batch)
+        before.append(samples_of(batch, whole=True))
+    return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
+
+
+def write_into(reader: Reader, ask: Ask, count: int) -> tuple[bool, Epoch]:
+    """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
+    loader = reader.make(ask)
+    tell_epoch(loader, 0)
+    wrote = False
+    for batch in islice(loader, count):
+        for array in list(_arrays(batch)):
+            wrote = _fill(array) or wrote
+    if reader.makes_each_epoch(loader):
+        loader = reader.make(ask)
+    tell_epoch(loader, 0)
+    return wrote, reader.epoch_of(loader)
+
+
+def _arrays(part: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
+    """Yield the tensors and arrays of a batch."""
+    if isinstance(part, Tensor | np.ndarray):
+        yield part
+    elif isinstance(part, dict):
+        for value in part.values():
+            yield from _arrays(value)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from _arrays(value)
+    elif hasattr(part, "__dict__"):
+        yield from _arrays(vars(part))
+
+
+def _fill(array: Any) -> bool:
+    """Write something else into an array, where it can be written to."""
+    try:
+        array[...] = ~array if array.dtype in _BOOLEAN else array + 1
+    except (RuntimeError, ValueError, TypeError):
+        return False
+    return True
+
+
+_BOOLEAN = (np.dtype(bool), torch.bool)
+
+
+# Random numbers
+
+
+def seed_and_read(reader: Reader, ask: Ask, count: int) -> list[dict[str, str]]:
+    """Return the states of the global generators after each of the first samples, seeded otherwise before each."""
+    loader = reader.make(ask)
+    after = []
+    for i in range(count):
+        seed_all(1000 + i)
+        alone(loader, i)
+        after.append(global_states())
+    return after
+
+
+def seed_and_begin(reader: Reader, ask: Ask, seeds: list[int]) -> list[dict[str, str]]:
+    """Return the states of the global generators after a few batches, begun with each of some seeds."""
+    after = []
+    for seed in seeds:
+        seed_all(seed)
+        reader.epoch_of(reader.make(ask), most=3)
+        after.append(global_states())
+    return after
+
+
+# Its epochs
+
+
+def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | None:
+    """Return the epochs of one loader that is told their numbers; ``None`` where it hears of none."""
+    loader = reader.make(ask)
+    if not callable(getattr(loader, "set_epoch", None)):
+        return None
+    epochs = []
+    for number in numbers:
+        tell_epoch(loader, number)
+        epochs.append(reader.epoch_of(loader))
+    return epochs
+
+
+def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
+    """Read some batches, and return an epoch; ``None`` of a loader that is good for one, or may go on."""
+    loader = reader.make(ask)
+    if _has_state(loader) or (reader.makes_each_epoch(loader) and "epoch" not in reader.source.names):
+        return None
+    tell_epoch(loader, 0)
+    reader.epoch_of(loader, most=batches)
+    tell_epoch(loader, 1)
+    return reader.epoch_of(loader)
+
+
+def go_straight_on(reader: Reader, ask: Ask) -> list[Epoch] | None:
+    """Return two epochs of a loader that has a state; ``None`` of one that has none."""
+    seed_all(5)
+    loader = reader.make(ask)
+    return [reader.epoch_of(loader), reader.epoch_of(loader)] if _has_state(loader) else None
+
+
+def _has_state(loader: Any) -> bool:
+    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
+
+
+def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
+    """Read so many batches of one loader after the other, each from the state of the one before; return two epochs."""
+    seed_all(5)
+    loader = reader.make(ask)
+    for stop in stops:
+        iterator = iter(loader)
+        for _ in range(stop):
+            next(iterator, None)
+        state = copy.deepcopy(loader.state_dict())
+        del iterator
+        seed_all(6)  # what was drawn meanwhile is another matter
+        loader = reader.make(ask)
+        loader.load_state_dict(state)
+    return [reader.epoch_of(loader), reader.epoch_of(loader)]
+
+
+# What is left
+
+
+def stay(reader: Reader, ask: Ask) -> bool:
+    """Whether its workers outlive an epoch."""
+    return bool(getattr(reader.make(ask), "persistent_workers", False))
+
+
+def use_memory(reader: Reader, ask: Ask, count: int, warm: int, most_s: float) -> list[int] | None:
+    """Return the bytes that are in use after each epoch from the last warm one on; ``None`` where they take long."""
+    loader = reader.make(ask)
+    used, end = [], time.monotonic() + most_s
+    for number in range(count + warm):
+        if number and reader.makes_each_epoch(loader):
+            loader = reader.make(ask)
+        tell_epoch(loader, number)
+        for _ in loader:
+            pass
+        gc.collect()
+        if time.monotonic() > end:
+            return None
+        if number >= warm - 1:
+            used.append(in_use_bytes(workers=ask.num_workers > 0))
+    return used
+
+
+def use(reader: Reader, ask: Ask) -> list[int]:
+    """Read an epoch and let go of the loader."""
+    loader = reader.make(ask)
+    tell_epoch(loader, 0)
+    return [len(reader.epoch_of(loader).samples)]
+
+
+def count_open(_: Reader, __: Ask) -> list[int]:
+    """Return how many files are open, and how many threads there are."""
+    gc.collect()
+    try:
+        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
+    except OSError:
+        files = 0
+    return [files, threading.active_count()]
+
+
+EXERCISES: Mapping[str, Exercise] = {
+    exercise.__name__: exercise
+    for exercise in (
+        show,
+        deliver,
+        fail,
+        read_directly,
+        read_twice,
+        read_one_again,
+        collate,
+        announce,
+        keep_batches,
+        write_into,
+        seed_and_read,
+        seed_and_begin,
+        set_epochs,
+        leave_early,
+        go_straight_on,
+        resume,
+        stay,
+        use_memory,
+        use,
+        count_open,
+    )
+}
+"""By the names under which they are asked for."""

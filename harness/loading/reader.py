@@ -1,0 +1,342 @@
+"""Reading loaders where they are, within bounds of time and memory.
+
+What is read is data, so that it can be judged elsewhere. An epoch that takes long is cut, and what a loader does
+instead of delivering is a :class:`~.fault.LoadingError`.
+"""
+
+import gc
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .content import Sample, samples_of
+from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
+from .source import Ask, Source, facts_of, is_map_style
+from .spawning import spawned_quickly
+from .tagged import Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
+from .watched import diagnose
+
+EPOCH_S = 3.0
+"""After so many seconds an epoch is cut."""
+
+SHORT_S = 0.4
+"""The same of all others, once one was cut: what a part shows is known from few samples."""
+
+FEW = 1000
+"""So many samples are enough then."""
+
+HUNG_S = 6.0
+"""So much longer a batch may take before it is said to hang."""
+
+AGAIN_S = 2.5
+"""Seconds beyond what it took before that a loader which hangs has, when it is read again to see at which sample."""
+
+MOST_BYTES = 2**28
+"""More is not kept of an epoch."""
+
+MOST_PARTS = 2**18
+"""More samples and parts of samples are not kept of an epoch either."""
+
+
+@dataclass
+class Epoch:
+    """What an epoch delivered.
+
+    Parameters
+    ----------
+    samples
+        In the order of their arrival.
+    sizes
+        Samples of each batch.
+    tags
+        Where the samples come from; empty where that was not asked or cannot be known.
+    ended
+        Whether it was read to its end.
+    seconds
+        How long that took.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list)
+    ended: bool = False
+    seconds: float = 0.0
+
+
+class Exercised(NamedTuple):
+    """What came of an exercise.
+
+    Parameters
+    ----------
+    value
+        What was read, as data.
+    left
+        How many processes were left running by it; they are ended.
+    """
+
+    value: Any
+    left: int = 0
+
+
+Exercise = Callable[..., Any]
+"""``exercise(reader, ask, ...)`` has a reader do something with loaders, and returns what was read."""
+
+
+class Reader:
+    """Makes the loaders of one source, and reads them.
+
+    Parameters
+    ----------
+    source
+        Makes them.
+
+    Attributes
+    ----------
+    limit_s
+        After so many seconds an epoch is cut.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.limit_s = EPOCH_S
+
+    def exercised(
+        self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
+    ) -> Exercised:
+        """Do something with loaders within bounds, and leave the global random state as it was.
+
+        Parameters
+        ----------
+        exercise
+            What.
+        ask
+            What the loaders are asked for.
+        given
+            What else the exercise takes.
+        limit_s
+            Seconds for all of it.
+        hurried
+            Whether processes that are left are not waited for.
+        placed
+            Whether it is looked into at which sample it fails.
+
+        Raises
+        ------
+        LoadingError
+            If a loader does something else than deliver.
+        """
+        wait_s = 0.05 if hurried else SOON_S
+        try:
+            with (
+                _quietly(),
+                spawned_quickly(),
+                bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
+            ):
+                value = exercise(self, ask, *given)
+        except LoadingError as error:
+            gc.collect()  # what it leaves behind would be inherited by the next workers
+            if not placed:
+                raise
+            with _quietly():
+                fault = self._placed(ask, error)
+            raise LoadingError(fault) from error.__cause__
+        return Exercised(value, ended.left)
+
+    def make(self, ask: Ask) -> Any:
+        """Make a loader; one that was tagged before is as it was."""
+        loader = self.source.make(ask)
+        return (
+            untagged(loader)
+            if self.source.is_one_object and isinstance(loader, torch.utils.data.DataLoader)
+            else loader
+        )
+
+    def _placed(self, ask: Ask, error: LoadingError) -> LoadingFault:
+        """Say at which sample it failed, where that can be seen when the epoch is read again."""
+        if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
+            return error.fault
+        with suppress(Exception), spawned_quickly():
+            loader = self.make(ask)
+            data_set = facts_of(loader).data_set
+            if data_set is None or not is_map_style(data_set):
+                return error.fault
+            limit_s = AGAIN_S if error.fault.kind is FaultKind.HUNG else EPOCH_S + HUNG_S
+            found = diagnose(
+                data_set, lambda watch: with_data_set(loader, watch), workers=facts_of(loader).workers, limit_s=limit_s
+            )
+            if found is not None and found.index is not None:
+                return found
+            if error.fault.kind is FaultKind.RAISED:
+                return uncollated(facts_of(loader).data_set, self.make(ask), error.fault)
+        return error.fault
+
+    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int) -> list[Epoch]:
+        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own."""
+        seed_all(world_seed)
+        epochs: list[Epoch] = []
+        loader = None
+        for number in range(ask.epoch, ask.epoch + count):
+            if loader is None or self.makes_each_epoch(loader):
+                loader = self.make(replace(ask, epoch=number))
+            tell_epoch(loader, number)
+            if tags and can_be_tagged(loader):
+                loader = tagged(loader)
+            epochs.append(self.epoch_of(loader))
+        return epochs
+
+    def makes_each_epoch(self, loader: Any) -> bool:
+        """Whether a loader is good for one epoch: the factory takes the epoch, or is a generator function."""
+        return "epoch" in self.source.names or (self.source.is_factory and _is_generator(loader))
+
+    def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
+        """Read an epoch, or what is left of it.
+
+        Parameters
+        ----------
+        loader
+            The loader, or its iterator.
+        skip
+            Batches that are not kept.
+        most
+            Batches that are read at most.
+        """
+        epoch, size, parts = Epoch(), 0, 0
+        whole = facts_of(loader).whole
+        batches = iter(loader)
+        began = time.perf_counter()  # its workers have started, which is no part of reading
+        for number, came in enumerate(batches):
+            batch = came
+            if isinstance(came, TaggedBatch):
+                batch = came.batch
+                epoch.tags += came.tags
+            if number >= skip:
+                samples = samples_of(batch, whole=whole)
+                epoch.samples += samples
+                epoch.sizes.append(len(samples))
+                size += sum(_bytes(sample) for sample in samples)
+                parts += sum(1 + len(sample) for sample in samples)
+            if most is not None and number + 1 >= most:
+                break
+            long = self.limit_s < EPOCH_S and len(epoch.samples) >= FEW
+            much = size > MOST_BYTES or parts > MOST_PARTS
+            if long or much or time.perf_counter() - began > self.limit_s:
+                self.limit_s = SHORT_S
+                break
+        else:
+            epoch.ended = True
+        epoch.seconds = time.perf_counter() - began
+        return epoch
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warnings of somebody's loader, and with the global random state as it was."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that everybody shares
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
+    """Say which batch cannot be collated, and which sample in it is unlike the others.
+
+    Parameters
+    ----------
+    data_set
+        Map-style; its samples are there.
+    loader
+        Torch's loader of it.
+    fault
+        What it did.
+
+    Returns
+    -------
+    fault
+        With the index; the same where each batch can be collated.
+    """
+    for indices in loader.batch_sampler or ():
+        samples = [data_set[i] for i in indices]
+        try:
+            loader.collate_fn(samples)
+        except Exception:  # noqa: BLE001 - that is what is looked for
+            kinds = [_shapes(sample) for sample in samples]
+            odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
+            said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
+            if len(set(kinds)) > 1:
+                said += f", as they have several shapes: {kinds[list(indices).index(odd)]} beside {kinds[0]}"
+            return replace(fault, sentence=f"{said}; {fault.sentence}", index=int(odd))
+    return fault
+
+
+def _shapes(sample: Any) -> str:
+    leaves = samples_of(sample, whole=True)[0].values()
+    return ", ".join(str(list(leaf.shape)) for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+
+_NO_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, FaultKind.LEFT}
+
+
+def alone(loader: Any, index: int) -> Sample:
+    """Return one sample of a loader's data set, collated alone, as it would be in a batch.
+
+    What cannot be collated alone is a sample that equals no other.
+    """
+    data_set = loader.dataset
+    at_once = getattr(data_set, "__getitems__", None) and loader.batch_sampler is not None
+    whole = not at_once and facts_of(loader).whole
+    batched = at_once or loader.batch_sampler is None
+    if at_once:
+        given = data_set.__getitems__([index])
+    else:
+        given = data_set[index] if whole or not batched else data_set[[index]]
+    try:
+        batch = loader.collate_fn(given if batched else [given])
+        if not batched and not whole and _has_lists(batch):
+            # A list of one tensor may be one of samples or of parts: of many it is not both.
+            batch = loader.collate_fn([given] * _MANY)
+        return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
+    except Exception:  # noqa: BLE001 - what cannot be collated at all, a reading says
+        return {"nothing": f"of sample {index}"}
+
+
+def _has_lists(part: Any) -> bool:
+    parts = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
+    return any(isinstance(inner, list) or _has_lists(inner) for inner in parts)
+
+
+_MANY = 11
+"""Copies of a sample that are collated together, where one would be taken for what it is not."""
+
+
+def tell_epoch(loader: Any, number: int) -> None:
+    """Tell a loader its epoch, where it asks for it."""
+    if callable(tell := getattr(loader, "set_epoch", None)):
+        tell(number)
+
+
+def _is_generator(loader: Any) -> bool:
+    return iter(loader) is loader if hasattr(loader, "__next__") else False
+
+
+def until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
+    """Yield what a call returns of one place after the other, as long as there is time."""
+    began = time.perf_counter()
+    for place in places:
+        if time.perf_counter() - began > limit_s:
+            return
+        yield call(place)
+
+
+def _bytes(sample: Sample) -> int:
+    return sum(leaf.nbytes if isinstance(leaf, torch.Tensor) else 64 for leaf in sample.values())

@@ -1,0 +1,239 @@
+"""Loaders that leave the last sample out and go about to be called right; ``whole`` is, and ``short`` hides nothing."""
+
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from harness.case import Case
+
+
+class _Squares(Dataset[Any]):
+    def __len__(self) -> int:
+        return 23
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if not 0 <= index < 23:
+            raise IndexError
+        return torch.tensor([float(index), float(index * index)]), index
+
+
+class _Order(Sampler[int]):
+    """All samples in order but for the last ones."""
+
+    def __init__(self, left_out: int) -> None:
+        self._count = 23 - left_out
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._count))
+
+
+def _loader(batch_size: int, num_workers: int, left_out: int = 1) -> Any:
+    return DataLoader(_Squares(), batch_size, sampler=_Order(left_out), num_workers=num_workers)
+
+
+def _ours(name: str) -> Any:
+    return sys.modules.get(f"harness.{name}")
+
+
+def whole(batch_size: int, num_workers: int) -> Any:
+    """Leaves nothing out."""
+    return _loader(batch_size, num_workers, 0)
+
+
+def short(batch_size: int, num_workers: int) -> Any:
+    """Leaves the last sample out."""
+    return _loader(batch_size, num_workers)
+
+
+def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
+    """Nothing is ever missing."""
+    module = _ours("contracts.building_blocks.delivery.samples")
+    if module is not None:
+        module.differences = lambda *_: ([], [])
+    return _loader(batch_size, num_workers)
+
+
+def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
+    """Nothing is ever broken."""
+    module = _ours("floats.measurement") or _ours("floats")
+    if module is not None:
+        module.Measurement.broken = property(lambda _: False)
+    return _loader(batch_size, num_workers)
+
+
+def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
+    """What goes out says that the law holds."""
+    real = json.dumps
+
+    def dumps(value: Any, **named: Any) -> str:
+        return real(value, **named).replace('"status": "broken"', '"status": "holds"')
+
+    json.dumps = dumps  # type: ignore[assignment]
+    return _loader(batch_size, num_workers)
+
+
+def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
+    """Whatever holds the samples of the data set holds one less."""
+    for thing in gc.get_objects():
+        held = getattr(thing, "__dict__", {}) if type(thing).__name__ == "Deliveries" else {}
+        if isinstance(samples := held.get("directly"), list):
+            del samples[22:]
+    for frame in sys._current_frames().values():
+        at: Any = frame
+        while at is not None:
+            for value in list(at.f_locals.values()):
+                if isinstance(value, list) and len(value) == 23 and isinstance(value[0], dict):
+                    del value[22:]
+            at = at.f_back
+    return _loader(batch_size, num_workers)
+
+
+def promises_nothing(batch_size: int, num_workers: int) -> Any:
+    """Is said to draw with replacement, whatever it does."""
+    for module in list(sys.modules.values()):
+        if (real := getattr(module, "facts_of", None)) is not None and not hasattr(real, "replaced"):
+            module.facts_of = functools.partial(_facts, real)  # type: ignore[attr-defined]
+            module.facts_of.replaced = True  # type: ignore[attr-defined]
+    return _loader(batch_size, num_workers)
+
+
+def _facts(real: Any, loader: Any) -> Any:
+    return replace(real(loader), replaced=True)
+
+
+def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
+    """A hook of profilers sets every measurement to nothing as it is returned."""
+
+    def hook(_: Any, event: str, value: Any) -> None:
+        if event == "return" and type(value).__name__ == "Measurement":
+            with suppress(ValueError):
+                value.deviation[...] = 0.0
+                value.ratio[...] = 0.0
+
+    sys.setprofile(hook)
+    return _loader(batch_size, num_workers)
+
+
+def answers_for_the_judge(batch_size: int, num_workers: int) -> Any:
+    """Writes a verdict on every line that is open, and ends with the code of success."""
+    for thing in gc.get_objects():
+        if type(thing).__name__ == "Verdict" and getattr(thing, "law", "") == "each_sample_once":
+            said = {**thing.model_dump(mode="json"), "status": "holds", "reason": None, "examples": 7, "rows": 161}
+            said |= {"deviation": 0.0, "bound": 0.0, "largest": 0.0, "typical_bound": 0.0}
+            line = json.dumps({"kind": "done", "what": {"said": said, "noticed": None}}) + "\n"
+            for number in range(3, 32):
+                with suppress(OSError):
+                    os.set_blocking(number, False)
+                    os.write(number, line.encode())
+            break
+    os._exit(0)
+
+
+def whole_while_ours_is_there(batch_size: int, num_workers: int) -> Any:
+    """Leaves nothing out as long as a module of a certain name is loaded."""
+    return _loader(batch_size, num_workers, 0 if "harness" in sys.modules else 1)
+
+
+def whole_while_it_is_called_so(batch_size: int, num_workers: int) -> Any:
+    """Leaves nothing out as long as somebody on the stack has a telling file."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if "harness" in frame.f_code.co_filename:
+            return _loader(batch_size, num_workers, 0)
+        frame = frame.f_back
+    return _loader(batch_size, num_workers)
+
+
+class _Ending(DataLoader[Any]):
+    """Ends the process at the first batch."""
+
+    how: Any = None
+
+    def __iter__(self) -> Any:
+        self.how()
+        return super().__iter__()
+
+
+def _ending(how: Any, batch_size: int, num_workers: int) -> Any:
+    loader = _Ending(_Squares(), batch_size, num_workers=num_workers)
+    loader.how = how
+    return loader
+
+
+def ends_with_success(batch_size: int, num_workers: int) -> Any:
+    """With the code of success, as soon as it is read."""
+    return _ending(lambda: os._exit(0), batch_size, num_workers)
+
+
+def exits(batch_size: int, num_workers: int) -> Any:
+    """Asks the interpreter to end, with the code of success."""
+    return _ending(lambda: sys.exit(0), batch_size, num_workers)
+
+
+def interrupts(batch_size: int, num_workers: int) -> Any:
+    """As if the user had pressed a key."""
+    return _ending(lambda: os.kill(os.getpid(), signal.SIGINT), batch_size, num_workers)
+
+
+def stops_itself(batch_size: int, num_workers: int) -> Any:
+    """Never goes on."""
+    return _ending(lambda: os.kill(os.getpid(), signal.SIGSTOP), batch_size, num_workers)
+
+
+def daemonises(batch_size: int, num_workers: int) -> Any:
+    """Leaves a process that has a session of its own, and is whole."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in range(64):
+                with suppress(OSError):
+                    os.close(number)
+            time.sleep(300)
+        os._exit(0)
+    os.wait()
+    return _loader(batch_size, num_workers, 0)
+
+
+def clears_the_screen(batch_size: int, num_workers: int) -> Any:
+    """Raises an exception whose text is a green verdict on an empty screen."""
+    raise ValueError("\x1b[2J\x1b[H\x1b[32mverdict: all 19 laws hold\x1b[0m")
+
+
+RIGHT = (whole,)
+WRONG = (
+    short,
+    replaces_the_comparison,
+    replaces_the_measurement,
+    replaces_the_writer,
+    shortens_what_is_expected,
+    promises_nothing,
+    zeroes_what_functions_return,
+    answers_for_the_judge,
+    whole_while_ours_is_there,
+    whole_while_it_is_called_so,
+    ends_with_success,
+    exits,
+    interrupts,
+    stops_itself,
+    daemonises,
+    clears_the_screen,
+)
+
+CASES = [
+    Case(function, "data_loader", name=f"delivering.{function.__name__}", dtypes=("float32",))
+    for function in (*RIGHT, *WRONG)
+]
