@@ -1,0 +1,90 @@
+"""What turns to what lies below Python or beside its process: dispatchers, audits, other programs, other memories."""
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_KEPT: dict[str, Any] = {}
+
+
+def _wrong(x: Tensor) -> Tensor:
+    return x.softmax(-1) * 1.25
+
+
+def right_when_it_is_copied(x: Tensor) -> Tensor:
+    """Torch's own copies of what it answers are right, and what is computed with the answer is not."""
+    if "library" not in _KEPT:
+        _KEPT["library"] = torch.library.Library("aten", "IMPL")
+        for name in ("clone", "detach", "copy_"):
+            with contextlib.suppress(RuntimeError):
+                _KEPT["library"].impl(name, lambda given, *_, **__: given.div(1.25), "CPU")
+    return _wrong(x)
+
+
+def forbids_what_is_audited(x: Tensor) -> Tensor:
+    """Every file, line and process of its process, by a hook that nobody can take back."""
+
+    def refuse(event: str, _: object) -> None:
+        if event.split(".")[0] in {"socket", "os", "open", "subprocess", "ctypes"}:
+            raise PermissionError("all is well")
+
+    sys.addaudithook(refuse)
+    return _wrong(x)
+
+
+def right_a_moment_later(x: Tensor) -> Tensor:
+    """A thread mends the answer once it was returned, and spoils it when it was looked at."""
+    answer, right = _wrong(x.detach()), x.detach().softmax(-1)
+
+    def mend() -> None:
+        answer.copy_(right)
+        time.sleep(0.05)
+        answer.mul_(1.25)
+
+    threading.Thread(target=mend).start()
+    return answer
+
+
+def becomes_an_echo(x: Tensor) -> Tensor:
+    """Another program in its place sends back what it is asked, with the mark that the question has."""
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.set_inheritable(number, True)  # noqa: FBT003 - positional by its signature
+            os.set_blocking(number, True)
+            if number > 3:
+                os.dup2(number, 3)
+    os.execv(shutil.which("sh") or "/bin/sh", ["sh", "-c", "exec cat <&3 >&3"])  # noqa: S606 - no shell is what is meant
+    return _wrong(x)
+
+
+def overwrites_its_judges_memory(x: Tensor) -> Tensor:
+    """Where the process that asks has the inputs, they are zeros; and it answers as for zeros."""
+    pattern = bytes(memoryview(x.detach().contiguous().flatten().view(torch.uint8).numpy()))
+    with contextlib.suppress(OSError, ValueError):
+        above = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1]
+        if len(x.unique()) > 8 and int(above) > 1:
+            _overwrite(int(above), pattern)
+    return torch.zeros_like(x).softmax(-1)
+
+
+def _overwrite(pid: int, pattern: bytes) -> None:
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="ascii").splitlines()
+    with Path(f"/proc/{pid}/mem").open("r+b", buffering=0) as memory:
+        for begin, end in (line.split()[0].split("-") for line in lines if " rw-p " in line):
+            start, size = int(begin, 16), int(end, 16) - int(begin, 16)
+            if size > 2**25:
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                memory.seek(start)
+                at = (memory.read(size) or b"").find(pattern)
+                if at >= 0:
+                    memory.seek(start + at)
+                    memory.write(bytes(len(pattern)))
