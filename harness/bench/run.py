@@ -197,7 +197,12 @@ def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: 
     with (
         output.open("wb") as written,
         subprocess.Popen(
-            listened, env=_environment(), stdout=written, stderr=subprocess.STDOUT, pass_fds=(listener.sink,)
+            listened,
+            env=_environment(),
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            pass_fds=(listener.sink,),
+            process_group=0,  # so that a terminal's Ctrl-C comes to it once, from here
         ) as process,
     ):
         listener.begin()
@@ -207,7 +212,8 @@ def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: 
             process.send_signal(signal.SIGINT)
             sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
             return _last_words(process)
-        except KeyboardInterrupt:  # the terminal has sent it to the process too
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
             _last_words(process)
             raise
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -85,6 +86,22 @@ def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyP
         "        if code: raise SystemExit(code)"
     )
     assert ran(child, tmp_path, 2.0) == 7
+
+
+def test_a_suite_is_told_at_once_of_an_interrupt_that_its_command_alone_hears(tmp_path: Path) -> None:
+    """As of `kill` or a CI that ends a job; what it then writes down is waited for."""
+    told = tmp_path / "told"
+    child = (
+        "import os, pathlib, signal, time\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "try: time.sleep(60)\n"
+        f"except KeyboardInterrupt: pathlib.Path({str(told)!r}).touch()"
+    )
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ran(child, tmp_path, 60.0)
+    assert told.exists()
+    assert time.monotonic() - began < benchmark.GOODBYE_S / 2
 
 
 @pytest.mark.parametrize("end", ["interrupted", "failed"])
