@@ -40,10 +40,11 @@ def spelled(value: Any) -> Any:
     if isinstance(value, Facts):
         return ["facts", *(getattr(value, name) for name in _FACTS)]
     if isinstance(value, Epoch):
-        draws = list(dict.fromkeys(tag.drew for tag in value.tags))
-        numbers = {drew: number for number, drew in enumerate(draws)}
-        tags = [[tag.index, tag.worker, numbers[tag.drew]] for tag in value.tags]
-        named = [[list(pair) for pair in drew] for drew in draws]
+        # Two fetches that drew the same are two all the same.
+        draws = {id(tag.drew): tag.drew for tag in value.tags}
+        numbers = {key: number for number, key in enumerate(draws)}
+        tags = [[tag.index, tag.worker, numbers[id(tag.drew)]] for tag in value.tags]
+        named = [[list(pair) for pair in drew] for drew in draws.values()]
         return ["epoch", value.samples, value.sizes, tags, named, value.ended, value.seconds]
     return None
 
