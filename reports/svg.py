@@ -39,7 +39,7 @@ _COMPACT = (
     (r"xlink:(?=href)", ""),
     (r" +(?=\")|(?<=\w) +(?=[LMz])|(?<=[LMCQ]) ", ""),
     (r" font-family: sans-serif;", ""),
-    (r"; (?=[a-z-]+: )|: (?=[#\w])", lambda gap: gap[0].strip()),
+    (r"<style[^>]*>[^<]*|<[a-z][^<>]*>", lambda at: re.sub(r"(?<=[;:]) ", "", at[0])),
 )
 """What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point."""
 

@@ -1,5 +1,6 @@
 """Where the time of a batch goes: a bar for each loader, cut into its parts, a panel for each number of workers."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -10,6 +11,7 @@ from harness.record.budget import PARTS
 from reports.figure import Figure, Panel
 from reports.figures.axis import legend_above
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.number import percent
 from reports.source import caveat_of
 from reports.svg import drawn
@@ -40,7 +42,24 @@ LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
 
 
-def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
+def narrow_panel(frame: pd.DataFrame, *, number: int) -> Panel:
+    """Return the shares of the loaders with one number of workers."""
+    svg = drawn(partial(_draw, frame=frame), name=f"budget-{number}", label=_label(frame), height_in=_height_in(frame))
+    return Panel(_title(frame), svg)
+
+
+def wide_panel(frame: pd.DataFrame, *, number: int) -> Panel:
+    """Return the same for half of a wide window, with the narrow drawing for a phone."""
+    return wide_and_narrow(
+        _title(frame),
+        partial(_draw, frame=frame),
+        name=f"budget-wide-{number}",
+        label=_label(frame),
+        height_in=_height_in(frame),
+    )
+
+
+def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[..., Panel] = narrow_panel) -> Figure:
     """Return the shares of a batch's time, with the sentence on each loader as the caption.
 
     Parameters
@@ -49,9 +68,11 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         The frame ``budgets``.
     source
         What the data are.
+    panel
+        Draws the loaders with one number of workers.
     """
     shown = frame[frame["share"] >= LEAST]
-    panels = [_panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
+    panels = [panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in _first_rows(frame).iterrows()]
     return Figure(
         name="budget-figure",
@@ -69,17 +90,18 @@ def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
-def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
-    title = count(int(frame["workers"].iloc[0]), "worker")
+def _title(frame: pd.DataFrame) -> str:
+    return count(int(frame["workers"].iloc[0]), "worker")
+
+
+def _label(frame: pd.DataFrame) -> str:
     largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
     spelled = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
-    svg = drawn(
-        partial(_draw, frame=frame),
-        name=f"budget-{number}",
-        label=f"Shares of a batch's time, {title}, the largest part of each loader: {spelled}.",
-        height_in=1.3 + LEGEND_ROW_IN * frame["part"].nunique() + 0.28 * frame["case"].nunique(),
-    )
-    return Panel(title, svg)
+    return f"Shares of a batch's time, {_title(frame)}, the largest part of each loader: {spelled}."
+
+
+def _height_in(frame: pd.DataFrame) -> float:
+    return 1.3 + LEGEND_ROW_IN * frame["part"].nunique() + 0.28 * frame["case"].nunique()
 
 
 def _draw(axes: Axes, frame: pd.DataFrame) -> None:

@@ -133,7 +133,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     rows = rows.drop_duplicates(["case", "several"])
     cases = list(dict.fromkeys(best["case"]))[: 2 * MOST_LINES]
     first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
-    names = _named(frame)
+    names = names_of(frame)
     said = (
         f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples a second at batch "
         f"{first['batch_size']:,} with {count(int(first['workers']), 'worker')}"
@@ -152,15 +152,9 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     return Figure("front-loader", "The fastest of each loader", (panel,), f"{said}.", ("loaders",), caveat, columns=1)
 
 
-def _named(frame: pd.DataFrame) -> dict[str, str]:
-    """Return short names, and of what is somebody's own the whole name."""
-    styles = dict(zip(frame["case"], frame["style"], strict=True))
-    return {case: case if styles[case] == "foreign" else name for case, name in names_of(frame).items()}
-
-
 def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
     """Draw two bars a loader, each with its rate."""
-    names = _named(rows)
+    names = names_of(rows)
     for place, case in enumerate(cases):
         for _, row in rows[rows["case"] == case].iterrows():
             at = place + (0.2 if row["several"] else -0.2)
@@ -179,7 +173,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return where the time of a batch goes, of each loader with as few workers as it was measured with."""
     fewest = budgets[budgets["workers"] == budgets["workers"].min()]
-    figure = budget.budgets(fewest, source)
+    figure = budget.budgets(fewest, source, panel=budget.wide_panel)
     return large("front-budget", figure, figure.caption)
 
 

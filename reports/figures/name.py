@@ -6,16 +6,22 @@ import pandas as pd
 
 
 def names_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the first name of each case that no other has: its style, it without its family, the whole of it."""
+    """Return the first name of each case that no other has: its style, it without its family, the whole of it.
+
+    What is somebody's own has its whole name: "foreign" says nothing of it.
+    """
     cases = frame.drop_duplicates("case")
     names = [
-        (str(case), (str(style), without_family(str(case)), str(case)))
-        for case, style in zip(cases["case"], cases["style"], strict=True)
+        (str(case), _levels(str(case), str(style))) for case, style in zip(cases["case"], cases["style"], strict=True)
     ]
     shared = [Counter(level) for level in zip(*(own for _, own in names), strict=True)]
     return {
         case: next(name for name, known in zip(own, shared, strict=True) if known[name] == 1) for case, own in names
     }
+
+
+def _levels(case: str, style: str) -> tuple[str, str, str]:
+    return (case, case, case) if style == "foreign" else (style, without_family(case), case)
 
 
 def without_family(case: str) -> str:

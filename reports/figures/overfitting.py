@@ -90,7 +90,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
     where = (lowest["epoch"], lowest["held_out_loss"])
     above.plot(*where, color=INK, marker="*", markersize=9, linestyle="none", zorder=5)
     text = f"lowest: {plain(lowest['held_out_loss'])}, epoch {lowest['epoch']:.0f}"
-    above.annotate(text, where, xytext=(6, 14), textcoords="offset points", color=INK, va="bottom")
+    above.annotate(text, where, xytext=(6, 26), textcoords="offset points", color=INK, va="bottom")
     below.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     below.set(xlabel="epoch")
 

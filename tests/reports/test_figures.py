@@ -77,6 +77,14 @@ def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apa
     assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
 
 
+def test_what_is_cut_from_a_drawing_is_no_part_of_its_texts() -> None:
+    """A colon keeps its space in a label, and loses it in a style."""
+    svg = drawn(lambda axes: axes.set_title("lowest: 0.846; fill: #1"), name="mine", label="")
+    assert "lowest: 0.846; fill: #1</text>" in svg
+    assert 'style="' in svg
+    assert not re.search(r'style="[^"]*: ', svg)
+
+
 TEXTS = {"case": "f.scratch.train", "family": "f", "style": "scratch", "experiment": "e", "data": "d"}
 
 
@@ -214,6 +222,8 @@ def test_names_are_as_short_as_tells_cases_apart() -> None:
     cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
     names = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
     assert list(names.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
+    own = pd.DataFrame({"case": ["train.py:dataset", "a.concise.linear"], "style": ["foreign", "concise"]})
+    assert list(names_of(own).values()) == ["train.py:dataset", "concise"]
 
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:

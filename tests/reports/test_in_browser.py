@@ -1,6 +1,7 @@
 """The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
 
 import io
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterator
@@ -260,6 +261,33 @@ def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: An
     view.locator("nav .back").click()
     assert view.locator(".front").is_visible()
     assert view.locator(".sheet:visible").count() == 0
+    view.close()
+
+
+def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_file: Path) -> None:
+    """Where it came from is below the pictures there, and nothing before them is left out."""
+    view = browser.new_page(viewport={"width": 390, "height": 800})
+    view.goto(page_file.as_uri())
+    tops = [
+        view.locator(f".front {each}").first.bounding_box()["y"]
+        for each in (".headline", ".verdict", "figure", ".origin", "#index")
+    ]
+    assert tops == sorted(tops)
+    assert tops[2] < 600  # a quarter of the screen at least is the picture
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    view.close()
+
+
+def test_end_tags_that_are_left_out_leave_every_cell_in_its_row(browser: Any, page_file: Path) -> None:
+    """A browser reads as many cells and rows as are written, none inside of another."""
+    text = re.sub(r"<script.*?</script>", "", page_file.read_text(), flags=re.DOTALL)
+    assert "</td><td" not in text
+    view = browser.new_page()
+    view.goto(page_file.as_uri())
+    for tag in ("td", "th", "tr"):
+        written = len(re.findall(rf"<{tag}[ >]", text))
+        assert view.evaluate(f"document.querySelectorAll('table {tag}').length") == written > 10
+    assert view.evaluate("document.querySelectorAll('td td, td th, th td, th th, tr tr').length") == 0
     view.close()
 
 
