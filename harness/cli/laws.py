@@ -35,14 +35,14 @@ def list_(
     every = not (cases or contracts or laws or formulas)
     out = console()
     if cases or every:
-        out.print(listing.case_table(load(target)))
+        out.print(listing.fitted(listing.case_table(load(target)), out.width))
     if contracts or every:
-        out.print(listing.contract_table())
+        out.print(listing.fitted(listing.contract_table(), out.width))
     if laws or every:
-        out.print(listing.law_table())
+        out.print(listing.fitted(listing.law_table(), out.width))
     if formulas:
         for table in listing.formula_tables():
-            out.print(table)
+            out.print(listing.fitted(table, out.width))
 
 
 def explain(

@@ -1,21 +1,47 @@
 """What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from harness.case import Case
 from harness.contracts import contract_named, contracts
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
+from harness.show.verdict import TABLE_WIDTH
 
 
 def _table(title: str, *headings: str, whole: int = 2) -> Table:
     """A table whose first columns stay in one piece, so that names can be copied; the others are folded."""
     columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
     return Table(*columns, title=title, title_justify="left")
+
+
+def fitted(table: Table, width: int) -> Table | Text:
+    """Return a table where there is room for it, else its rows as paragraphs: the name, then the rest.
+
+    Parameters
+    ----------
+    table
+        One of this module's.
+    width
+        Of the console, in characters.
+    """
+    if width >= TABLE_WIDTH:
+        return table
+    whole = sum(column.no_wrap for column in table.columns)
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    paragraphs = [_paragraph([Text.from_markup(str(cell)).plain for cell in row], whole, width) for row in rows]
+    return Text("\n".join([str(table.title), *paragraphs, ""]))
+
+
+def _paragraph(cells: list[str], whole: int, width: int) -> str:
+    text = f"{' '.join(cells[:whole])}  {'; '.join(cells[whole:])}"
+    return "\n".join(textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def case_table(cases: Iterable[Case]) -> Table:
@@ -83,7 +109,7 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     if not named:
         known = sorted({each.name for _, each in pairs})
         raise UsageError(
-            rule=f"a law is one of {listed(known)}",
+            rule="a law is one that a contract has",
             value=f"`{law}`",
             remedy=did_you_mean(
                 law, known, "`harness list --laws` shows those of contracts; `--formula` asks a formula's"
