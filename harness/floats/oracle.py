@@ -8,6 +8,7 @@ References
 F. Johansson (2017), "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -152,10 +153,9 @@ def _exact_input(value: Any) -> Any:
 def to_arb(values: Any) -> NDArray[np.object_]:
     """Lift float64 values to exact balls, elementwise."""
     plain = np.asarray(values, dtype=np.float64)
-    lifted = np.empty(plain.shape, dtype=object)
-    for index in np.ndindex(plain.shape):
-        lifted[index] = arb(float(plain[index]))
-    return lifted
+    lifted = np.empty(plain.size, dtype=object)
+    lifted[:] = [arb(value) for value in plain.ravel().tolist()]
+    return lifted.reshape(plain.shape)
 
 
 def _decided(value: arb) -> bool:
@@ -166,13 +166,13 @@ def _decided(value: arb) -> bool:
 
 
 def _to_double_double(values: NDArray[np.object_]) -> DoubleDouble:
-    hi, lo = np.empty(values.shape), np.empty(values.shape)
-    for index in np.ndindex(values.shape):
-        value: Any = values[index]
-        nearest = float(value.mid())
-        hi[index] = nearest
-        lo[index] = float(value.mid() - arb(nearest)) if np.isfinite(nearest) else 0.0
-    return DoubleDouble(hi, lo)
+    middles = [value.mid() for value in values.ravel()]
+    nearest = [float(middle) for middle in middles]
+    rest = [
+        float(middle - arb(value)) if math.isfinite(value) else 0.0
+        for middle, value in zip(middles, nearest, strict=True)
+    ]
+    return DoubleDouble(np.reshape(nearest, values.shape), np.reshape(rest, values.shape))
 
 
 def elementwise(name: str) -> Callable[[Any], NDArray[np.object_]]:
