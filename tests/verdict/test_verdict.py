@@ -15,7 +15,7 @@ from harness.floats.format import FORMATS, format_of, from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement, compare
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
-from harness.record import Status, Verdict, violation_block
+from harness.record import Fault, Status, Verdict, violation_block
 from harness.verdict import corpus
 from harness.verdict.decide import PATIENCE, decide
 from harness.verdict.job import Job, jobs
@@ -113,6 +113,20 @@ def test_what_is_not_found_again_is_not_passed_over() -> None:
     assert verdict.status is Status.ERROR
     assert verdict.reason is not None
     assert "another answer when it is called again" in verdict.reason
+
+
+@pytest.mark.parametrize("right", range(1, 7))
+def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> None:
+    """Whichever call it is that is answered rightly, be it the one that confirms."""
+    asked: list[int] = []
+
+    def right_once(x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return shifted(x) + (len(asked) != right)
+
+    verdict = decided(Case(right_once, "softmax", name="mine.right_once"), "value")
+    assert verdict.status in {Status.BROKEN, Status.ERROR}
+    assert verdict.fault in {None, Fault.UNREPEATABLE}
 
 
 def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
