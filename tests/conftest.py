@@ -41,6 +41,14 @@ def widely() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def hashes() -> Iterator[None]:
+    """Let processes that are started have hashes of their own, as they have for a user: tox sets the seed of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONHASHSEED", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute on one thread, and restore what was set."""

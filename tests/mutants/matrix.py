@@ -73,6 +73,8 @@ def decided(index: int) -> Verdict:
 def _prepare(start_method: str) -> None:
     """Compute on one thread, and let loaders start their workers as they do elsewhere, not as this process was."""
     torch.set_num_threads(1)
+    # tox sets it, and all processes would have one order of sets, by which a loader can be wrong.
+    os.environ.pop("PYTHONHASHSEED", None)
     multiprocessing.set_start_method(start_method, force=True)
 
 
