@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
 from harness.loading.watched import diagnose, length_fault
+from harness.work.interrupt import interruptible
 
 # A worker that is ended while it hands a tensor over leaves the other end of its socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
@@ -224,7 +225,8 @@ def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.Mo
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
     """It is nobody's fault, and no fault is made of it."""
     made = loader(2)(Squares(interrupts))
-    with pytest.raises(KeyboardInterrupt), within(30.0):
+    # It may come while something of torch's is let go, where Python drops it.
+    with pytest.raises(KeyboardInterrupt), interruptible(), within(30.0):
         list(made)
 
 

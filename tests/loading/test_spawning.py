@@ -2,41 +2,19 @@
 
 import multiprocessing
 import os
-import random
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing.queues import SimpleQueue
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
-import torch
+from samples.spawned import STATE, tell
 
 from harness.loading.fault import bounded
 from harness.loading.spawning import servers, spawned_quickly
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are spawned")
-
-STATE = ["as it is imported"]
-"""What a worker that is forked of this process would find changed."""
-
-
-def tell(answers: "SimpleQueue[Any]") -> None:
-    """Say what a worker is."""
-    drawn = (random.random(), float(np.random.random()), float(torch.rand(())))  # noqa: NPY002
-    answers.put(
-        {
-            "state": STATE[0],
-            "hash": hash("a name"),
-            "drawn": drawn,
-            "parent": os.getppid(),
-            "variable": os.environ.get("HARNESS_TEST"),
-            "folder": os.getcwd(),  # noqa: PTH109 - as the process has it
-        }
-    )
-    raise SystemExit(7)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +27,11 @@ def told() -> Iterator[list[dict[str, Any]]]:
     try:
         with spawned_quickly():
             for _ in range(2):
-                answers = context.SimpleQueue()
-                worker = context.Process(target=tell, args=(answers,))
+                answers, there = context.Pipe(duplex=False)
+                worker = context.Process(target=tell, args=(there,))
                 worker.start()
-                said.append({**answers.get(), "server": psutil.Process(worker.pid).cmdline()})
+                there.close()
+                said.append({**answers.recv(), "server": psutil.Process(worker.pid).cmdline()})
                 worker.join()
                 said[-1]["exit code"] = worker.exitcode
         yield said
