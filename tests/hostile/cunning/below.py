@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 _KEPT: dict[str, Any] = {}
 
@@ -22,7 +22,7 @@ def _wrong(x: Tensor) -> Tensor:
 def right_when_it_is_copied(x: Tensor) -> Tensor:
     """Torch's own copies of what it answers are right, and what is computed with the answer is not."""
     if "library" not in _KEPT:
-        _KEPT["library"] = torch.library.Library("aten", "IMPL")
+        _KEPT["library"] = library.Library("aten", "IMPL")
         for name in ("clone", "detach", "copy_"):
             with contextlib.suppress(RuntimeError):
                 _KEPT["library"].impl(name, lambda given, *_, **__: given.div(1.25), "CPU")
