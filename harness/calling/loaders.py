@@ -4,14 +4,14 @@ What a loader's workers have to import of ours is there under the name under whi
 """
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from ..error import UsageError
-from ..loading.content import samples_of
 from ..loading.crossing import outward, spelled
 from ..loading.exercise import EXERCISES
 from ..loading.fault import FaultKind, LoadingError
-from ..loading.reader import Reader
+from ..loading.reader import Reader, referred
 from ..loading.source import Ask, Source
 from .answering import Server, in_words
 from .callee import serve
@@ -20,7 +20,9 @@ from .callee import serve
 class LoaderServer(Server):
     """Who is asked of loaders too."""
 
-    _readers: dict[int, Reader]
+    def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
+        super().__init__(line, cases)
+        self._readers: dict[int, Reader] = {}
 
     def _promise(self, question: dict[str, Any]) -> dict[str, Any]:
         """What a loader's target promises."""
@@ -31,11 +33,10 @@ class LoaderServer(Server):
         return {"value": [source.is_factory, source.is_one_object, sorted(source.names)]}
 
     def _reader(self, question: dict[str, Any]) -> Reader:
-        readers = self.__dict__.setdefault("_readers", {})
-        if question["case"] not in readers:
-            function = self._cases[question["case"]].function
-            readers[question["case"]] = Reader(Source(function, question["name"]))
-        return readers[question["case"]]  # type: ignore[no-any-return]
+        case: int = question["case"]
+        if case not in self._readers:
+            self._readers[case] = Reader(Source(self._cases[case].function, question["name"]))
+        return self._readers[case]
 
     def _exercise(self, question: dict[str, Any]) -> dict[str, Any]:
         """Do something with loaders."""
@@ -52,10 +53,8 @@ class LoaderServer(Server):
 
     def _samples(self, question: dict[str, Any]) -> dict[str, Any]:
         """The first samples of what gives them by their index."""
-        reference = self._cases[question["case"]].function
         try:
-            given = [reference(i) if callable(reference) else reference[i] for i in range(question["count"])]
-            return {"value": outward([samples_of(one, whole=True)[0] for one in given])}
+            return {"value": outward(referred(self._cases[question["case"]].function, question["count"]))}
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(error)
 

@@ -310,6 +310,11 @@ def alone(loader: Any, index: int) -> Sample:
         return {"nothing": f"of sample {index}"}
 
 
+def referred(given: Any, count: int) -> list[Sample]:
+    """Return the first samples of what gives each as it should be, by its index: a function, or a sequence."""
+    return [samples_of(given(i) if callable(given) else given[i], whole=True)[0] for i in range(count)]
+
+
 def _has_lists(part: Any) -> bool:
     parts = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
     return any(isinstance(inner, list) or _has_lists(inner) for inner in parts)

@@ -15,10 +15,10 @@ from harness.case import Case
 from harness.error import UsageError
 from harness.floats.measurement import Measurement
 from harness.laws.law import Example
-from harness.loading.content import Sample, samples_of
+from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
 from harness.loading.fault import FaultKind, LoadingError
-from harness.loading.reader import Reader
+from harness.loading.reader import Reader, referred
 from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
@@ -108,8 +108,7 @@ class ReferenceHere:
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first ones."""
-        given = self._given
-        return [samples_of(given(i) if callable(given) else given[i], whole=True)[0] for i in range(count)]
+        return referred(self._given, count)
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
