@@ -227,8 +227,7 @@ def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = F
         return None
     violation = _violation(trials.job, example, measurement, draws)
     event = event_of(trials.job, example)
-    known = {} if event is None else {"event": event, "cause": cause_of(event)}
-    return violation.model_copy(update=known)
+    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
 
 
 def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:

@@ -108,7 +108,8 @@ class Child:
         self.is_spoilt = False
         """Whether the code has left something in it which later calls would meet, as threads that run on."""
         self._asked_at = 0.0
-        self._has_loaders = False
+        self.has_loaders = False
+        """Whether loaders are read in it, whose processes are theirs."""
         self._beside: list[Child] = []
         if reaps:
             _reap_strays()
@@ -133,7 +134,7 @@ class Child:
         there.close()
         self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
         try:
-            text = program(loaders=self._has_loaders)
+            text = program(loaders=self.has_loaders)
             here.sendall(len(text).to_bytes(8, "little") + text)
             wire.send(here, bytes(wire.MARK), self._setup)
             _, self.about = wire.receive(self._read(here))
@@ -177,12 +178,7 @@ class Child:
             Whether the target is a loader by what is said of it, and so need not be callable.
         """
         self.close()
-        self._has_loaders, self._setup["objects"] = True, named
-
-    @property
-    def has_loaders(self) -> bool:
-        """Whether loaders are read in it, whose processes are theirs."""
-        return self._has_loaders
+        self.has_loaders, self._setup["objects"] = True, named
 
     def beside(self, setup: Mapping[str, Any]) -> "Child":
         """Return another process, which is no stray of this one's."""
@@ -269,7 +265,7 @@ class Child:
         if self._process is None:
             return None
         # What is below a sandbox's own processes is the sandbox's to end.
-        left = set() if self._sandbox or self._has_loaders else _children(self._server)
+        left = set() if self._sandbox or self.has_loaders else _children(self._server)
         for stray in left:
             _end_group(stray)
         if self._end_strays() or left:

@@ -57,12 +57,16 @@ LOADERS = (
 )
 """What it knows beside where loaders are read."""
 
-_LOADER = """
-import ctypes, json, sys, types
+_ENDS_WITH_PARENT = """
+import ctypes, json, os, sys
 try:
     ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 except (OSError, AttributeError):
     pass
+"""
+
+_LOADER = """
+import types
 def load(name, sources, line):
     for dotted, source in sources.items():
         parts = dotted.split('.') if dotted else []
@@ -81,16 +85,11 @@ def load(name, sources, line):
     for full in [full for full in sys.modules if full.split('.')[0] == name]:
         del sys.modules[full]
     main(line)
-load(NAME, json.loads(SOURCES), l)
 """
 
 
 _IMPORTED = """
-import ctypes, json, os, sys, tempfile
-try:
-    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
-except (OSError, AttributeError):
-    pass
+import tempfile
 def load(name, sources, line):
     folder = tempfile.mkdtemp()
     for dotted, source in sources.items():
@@ -102,9 +101,12 @@ def load(name, sources, line):
             file.write(source or '')
     sys.path.append(folder)
     __import__('importlib').import_module(name + '.' + dotted).main(line)
-load(NAME, json.loads(SOURCES), l)
 """
 """The same from files, for what a loader's workers import again: they may be forked, or start anew."""
+
+_BEGIN = """
+load(NAME, json.loads(SOURCES), l)
+"""
 
 
 def program(*, loaders: bool = False) -> bytes:
@@ -116,7 +118,8 @@ def program(*, loaders: bool = False) -> bytes:
         Whether loaders are read there.
     """
     name = f"m{secrets.token_hex(6)}"
-    text, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
+    loader, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
+    text = f"{_ENDS_WITH_PARENT}{loader}{_BEGIN}"
     return text.replace("NAME", repr(name)).replace("SOURCES", repr(_sources(modules))).encode()
 
 
