@@ -4,6 +4,7 @@ What is forked is what a fresh interpreter would be that has imported torch: it 
 variables that it is given, and executes what that interpreter would be given on its command line.
 """
 
+import atexit
 import fcntl
 import gc
 import os
@@ -12,6 +13,7 @@ import random
 import signal
 import socket
 import sys
+from multiprocessing import util
 from typing import Any
 
 _BEYOND_ALL = 2**30
@@ -88,4 +90,16 @@ def _become(given: list[int], asked: dict[str, Any]) -> None:
     sys.modules["torch"].seed()
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
-    exec(asked["text"], {"__name__": "__main__"})  # noqa: S102 - what is on the command line of that interpreter
+    try:
+        exec(asked["text"], {"__name__": "__main__"})  # noqa: S102 - what is on the command line of that interpreter
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            _end(end.code or 0)
+        raise
+
+
+def _end(code: int) -> None:
+    """End as an interpreter does, but for letting go of all that was imported, of which each page would be copied."""
+    atexit._run_exitfuncs()
+    util._flush_std_streams()  # type: ignore[attr-defined]
+    os._exit(code)

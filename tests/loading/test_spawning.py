@@ -33,7 +33,7 @@ def told() -> Iterator[list[dict[str, Any]]]:
                 there.close()
                 said.append({**answers.recv(), "server": psutil.Process(worker.pid).cmdline()})
                 worker.join()
-                said[-1]["exit code"] = worker.exitcode
+                said[-1] |= {"exit code": worker.exitcode, "last word": answers.recv()}
         yield said
     finally:
         STATE[0] = "as it is imported"
@@ -42,10 +42,10 @@ def told() -> Iterator[list[dict[str, Any]]]:
 
 
 def test_it_is_forked_and_is_a_child_of_whoever_asked(told: list[dict[str, Any]]) -> None:
-    """So that its end is heard of, and how it ended."""
+    """So that its end is heard of, and how it ended: as an interpreter does, with what was to be done at its exit."""
     assert all("harness.loading.spawn_server" in " ".join(worker["server"]) for worker in told)
     assert [worker["parent"] for worker in told] == [os.getpid()] * 2
-    assert [worker["exit code"] for worker in told] == [7, 7]
+    assert [(worker["exit code"], worker["last word"]) for worker in told] == [(7, "goodbye")] * 2
 
 
 def test_it_inherits_variables_and_folder_and_no_state(told: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """What a worker that is spawned says of itself."""
 
+import atexit
 import os
 import random
 from multiprocessing.connection import Connection
@@ -12,7 +13,7 @@ STATE = ["as it is imported"]
 
 
 def tell(answers: Connection) -> None:
-    """Say what a worker is, and end with 7."""
+    """Say what a worker is, end with 7, and say goodbye as the interpreter does."""
     drawn = (random.random(), float(np.random.random()), float(torch.rand(())))  # noqa: NPY002
     answers.send(
         {
@@ -24,4 +25,5 @@ def tell(answers: Connection) -> None:
             "folder": os.getcwd(),  # noqa: PTH109 - as the process has it
         }
     )
+    atexit.register(answers.send, "goodbye")
     raise SystemExit(7)
