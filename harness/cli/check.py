@@ -249,7 +249,7 @@ def _show(
     say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
     for sentence in property_sentences(properties):
         say(f"property: {sentence}")
-    print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full)
+    print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts, properties, early))
         say(f"{kind}: {file}")

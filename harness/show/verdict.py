@@ -1,7 +1,7 @@
 """What a person reads in the terminal: tables of verdicts and of training, and the blocks of what was found."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -47,7 +47,9 @@ _WIDTH = 80
 """Columns within which findings are set."""
 
 
-def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: bool, verbose: bool = False) -> None:
+def print_verdicts(
+    console: Console, verdicts: Sequence[Verdict], *, single: bool, verbose: bool = False, early: str = ""
+) -> None:
     """Print what was found, and the grades of one function; on demand a table of its laws, or of a package's cases.
 
     Parameters
@@ -60,9 +62,12 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
         Whether they are on one function, whose laws are then listed one by one.
     verbose
         Whether to print the table, every finding in full, and the block of its first example.
+    early
+        How the check ended before its time, empty where it did not: no grade is made of laws that were not looked at.
     """
+    graded = {} if early else grades(verdicts)
     if verbose:
-        _print_tables(console, verdicts, single=single)
+        _print_tables(console, verdicts, graded, single=single)
     # Of a package it is said how many lose digits: which ones they are is the question of whoever asks for more.
     wrong = list(RANKS[:-1]) if single or verbose else [status for status in Status if status.fails]
     found = findings(verdicts, wrong)
@@ -78,8 +83,10 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], *, single: boo
             _print(console, f"\n{violation_block(finding.first)}\n")
     if len(found) > full + _IN_SHORT:
         console.print(f"and {count(len(found) - full - _IN_SHORT, 'further finding')}: -v shows all")
-    if single and (graded := _grades(verdicts)):
-        _print(console, graded)
+    if single and graded:
+        _print(console, _grade_line(graded))
+    elif single and early:
+        _print(console, f"grade: none, {early}")
     for line in skip_lines(verdicts):
         _print(console, line)
 
@@ -93,19 +100,21 @@ def _name(finding: Finding, *, single: bool) -> str:
     return TITLES[finding.status] if single else f"{TITLES[finding.status]}  {finding.case}"
 
 
-def _grades(verdicts: Sequence[Verdict]) -> str:
+def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:
     """Return the grades of one function, each with its dtypes."""
     dtypes_of: dict[Grade, list[str]] = {}
-    for (_, dtype), value in grades(verdicts).items():
+    for (_, dtype), value in graded.items():
         dtypes_of.setdefault(value, []).append(dtype)
     parts = [f"{value} in {', '.join(dtypes)}" for value, dtypes in dtypes_of.items()]
-    return f"grade: {'; '.join(parts)}" if parts else ""
+    return f"grade: {'; '.join(parts)}"
 
 
-def _print_tables(console: Console, verdicts: Sequence[Verdict], *, single: bool) -> None:
+def _print_tables(
+    console: Console, verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Grade], *, single: bool
+) -> None:
     """Print what the laws of one function say on each device, or the cases of a package."""
     if not single:
-        console.print(_case_table(verdicts, wide=console.width >= TABLE_WIDTH))
+        console.print(_case_table(verdicts, graded, wide=console.width >= TABLE_WIDTH))
     for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
         if device != "cpu":
             console.print(f"on {device}:")
@@ -148,8 +157,7 @@ def _worst(verdicts: Iterable[Verdict]) -> str:
     return f"{verdict.deviation:.3g} / {verdict.bound:.3g} {verdict.unit}"
 
 
-def _case_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
-    graded = grades(verdicts)
+def _case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Grade], *, wide: bool) -> Table:
     names = (Column("case", overflow="fold"), *([Column("contract", overflow="fold")] if wide else []))
     table = Table(*names, "grade")
     for heading in ("holds", "expected", "lost", "failing", *(("examples", "rows") if wide else ())):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.record import Status, finding_block, findings
+from harness.record import Status, finding_block, findings, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
 from reports.figures.law import room
 from reports.part import Block, Legend, Note, RunTally
@@ -55,7 +55,8 @@ def laws(reading: Reading) -> Iterator[PagePart]:
     if not reading.verdicts:
         return
     grades = law.graded(reading.verdicts)
-    if grades.rows:
+    # What a check that ended early did not look at may be broken.
+    if grades.rows and not unfinished(reading.head.work, "check"):
         yield grades
     yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _seen(reading)), READING)
     yield from matrices(reading.verdicts)

@@ -20,11 +20,14 @@ from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict,
 from harness.record.folder import FILES
 from harness.work.ending import Ending
 from reports.page import write_report
+from reports.reading import read as read_run
+from reports.sections.law import laws
+from reports.table import Table
 
 
 def verdicts(number: int, case: str = "m.f") -> list[Verdict]:
     """Return verdicts that hold, each on a law of its own."""
-    return [samples.run.verdict(case=case, law=f"law_{i}") for i in range(number)]
+    return [samples.run.verdict(case=case, law=f"law_{i}", group="value") for i in range(number)]
 
 
 def kept(session: Session, number: int, planned: int, how: BaseException | None = None) -> RunFolder:
@@ -41,6 +44,13 @@ def kept(session: Session, number: int, planned: int, how: BaseException | None 
     return session.folder
 
 
+def tables(run: RunFolder) -> set[str]:
+    """Return the names of what the page has of the laws of a run; a grade of laws not looked at is none."""
+    section = laws(read_run(run))
+    assert section is not None
+    return {part.name for part in section.parts if isinstance(part, Table)}
+
+
 @pytest.fixture
 def check(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be the command ``check``."""
@@ -55,10 +65,12 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     _, lines = write_report(run)
     assert lines[0].startswith("verdict: interrupted after 7 of 44 laws, the rest was not checked; no defect in 7 laws")
     assert "`harness check` was interrupted after 7 of 44 laws: the rest is not here." in lines
+    assert "grades" not in tables(run)
     with pytest.warns(UserWarning, match="it: interrupted after 7 of 44 laws"):
         reports.load("it")
     kept(Session("it"), 44, 44)
     assert early(run.head().work) == ""
+    assert "grades" in tables(run)
     assert len(run.read(Verdict)) == 44
     assert len(run.chain(Verdict).lines) == 44
     assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
