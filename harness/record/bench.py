@@ -245,6 +245,9 @@ class TunerRecord(BenchRecord):
     measured: int | None = Field(default=None, description="configurations that the tuner measured")
     notes: tuple[str, ...] = Field(default=(), description="what is to be known about the data set")
     rules: dict[str, str] = Field(default_factory=dict, description="what rules of thumb choose, by their names")
+    to_best: float | None = Field(
+        default=None, description="rate of the tuner's choice over the exhaustive best's, measured again in couples"
+    )
 
     @property
     def is_exhaustive(self) -> bool:
@@ -252,7 +255,13 @@ class TunerRecord(BenchRecord):
         return self.way == "exhaustive"
 
     def share_of_best(self, exhaustive: "TunerRecord") -> float:
-        """Return the rate of the choice over the best, both measured exhaustively; NaN where it was not measured."""
+        """Return the rate of the choice over the best, measured again in couples.
+
+        Where they were not, as by earlier versions, it is that of the exhaustive measurement; NaN where that lacks the
+        choice.
+        """
+        if self.to_best is not None:
+            return self.to_best
         rates = exhaustive.rates or {}
         return rates.get(self.choice, math.nan) / max(rates.values(), default=math.nan)
 

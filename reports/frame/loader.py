@@ -166,7 +166,7 @@ def _verdict(balance: BalanceRecord) -> str:
     *CASE,
     *columns_of(TunerRecord, "seed", "choice"),
     Column("best", TEXT, "fastest configuration when every one is measured"),
-    Column("share_of_best", REAL, "rate of the choice / rate of the best, both measured exhaustively"),
+    Column("share_of_best", REAL, "rate of the choice / rate of the exhaustive best, measured again in couples"),
     *columns_of(TunerRecord, "spent_s"),
     Column("exhaustive_s", REAL, "seconds of measuring every configuration, starting them not counted"),
     Column("share_of_time", REAL, "spent_s / exhaustive_s"),

@@ -85,6 +85,6 @@ def tuner(frame: pd.DataFrame) -> Table:
         rows=tuple(rows),
         caption=f"Both: at least {percent(NEAR)} of the best rate in at most {percent(QUICK)} of the time that "
         f"measuring every configuration takes; every run does so on {whole} of {count(len(rows), 'data set')}. The "
-        "rates are those of the exhaustive measurement, whose best is the largest of many and so biased upwards; of "
-        "its time only the slices count, of the tuner's everything.",
+        "best of many that were measured alike looks better than it is: it and the choice are measured again in "
+        "couples. Of the exhaustive time only the slices count, of the tuner's everything.",
     )

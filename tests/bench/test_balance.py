@@ -267,11 +267,13 @@ def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> 
         *(("in memory", "exhaustive"), ("in memory", "tuner"), ("cheap", "exhaustive"), ("cheap", "tuner"))
     ]
     assert len(infos[0]["rates"]) == 3
+    assert [info.get("to_best") is None for info in infos] == [True, False, True, False]
     run = RunFolder(tmp_path / "run")
     run.write_head(samples.run.head())
     found = FRAMES["tuner"](run)
     assert list(found["case"]) == ["in memory", "cheap"]
-    assert ((found["share_of_best"] > 0.0) & (found["share_of_best"] <= 1.0)).all()
+    assert list(found["share_of_best"]) == [infos[1]["to_best"], infos[3]["to_best"]]
+    assert (found["share_of_best"] > 0.0).all()
     assert (found["share_of_time"] > 0.0).all()
 
 
