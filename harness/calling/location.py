@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 _OURS = str(Path(__file__).parents[1])
 
+_ASKING = (__file__, str(Path(__file__).parent / "trace"))
+"""How the files begin that write down what is asked for; whatever else is ours calls the function."""
+
 _OTHERS = (
     "<",
     _OURS,
@@ -55,7 +58,7 @@ def line_that_asked() -> Line | None:
     The innermost frame above the call that is neither torch's nor Python's: an installed library has lines, too.
     """
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(_ASKING) and frame.f_back is not None:
         frame = frame.f_back
     while frame is not None:
         file = frame.f_code.co_filename

@@ -78,6 +78,19 @@ def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) 
     )
 
 
+def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness: Command, workplace: Path) -> None:
+    """A warning is no failure, and what calls the instrument is no place in the function."""
+    words = ("--dtypes", "float32", "--no-isolate")
+    call = "lambda var, x: var(x, -1)"
+    warned = harness("check", "torch:var", "--contract", "variance", "--call", call, *words, "--law", "value")
+    assert (warned.returncode, warned.stderr) == (0, "")
+    small = ("--law", "value", "--example", '{"x": ["-0x1.62e43p+6"]}')
+    lost = harness("check", "torch:sigmoid", "--contract", "sigmoid", *words, *small)
+    assert lost.returncode == 1
+    assert "sigmoid underflows at -88.72283935546875 in float32" in lost.stdout
+    assert ".py:" not in lost.stdout
+
+
 def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) -> None:
     """At least one example is looked at."""
     code = "import time\n\ndef softmax(x):\n    time.sleep(0.2)\n    return x.softmax(-1)\n"
