@@ -42,10 +42,15 @@ def _largest(x: Array) -> Array:
     return np.asarray(x.max(-1, keepdims=True))
 
 
-def first_largest(x: Array, *, last: bool = False) -> NDArray[np.bool_]:
-    """Where the first, or the last, of the largest entries of each row is."""
-    at = x.shape[-1] - 1 - np.flip(x, -1).argmax(-1) if last else x.argmax(-1)
-    return np.asarray(np.arange(x.shape[-1]) == at[..., None])
+def first_largest(x: Array) -> NDArray[np.bool_]:
+    """Where the first of the largest entries of each row is."""
+    return np.asarray(np.arange(x.shape[-1]) == x.argmax(-1)[..., None])
+
+
+def _other_largest(x: Array) -> NDArray[np.bool_]:
+    """Where the others of the largest are, so that each differs from the first; a single one is where it is."""
+    first, largest = first_largest(x), x == x.max(-1, keepdims=True)
+    return np.where(largest.sum(-1, keepdims=True) > 1, largest & ~first, first)
 
 
 def picked(x: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
@@ -141,7 +146,7 @@ def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool)
 SWAPPED: Mapping[str, Callable[..., Any]] = {
     "less": np.less_equal,
     "not_more": np.less,
-    "first_largest": lambda x: first_largest(x, last=True),
+    "first_largest": _other_largest,
 }
 """Operations on which a tie depends, and how each breaks it the other way."""
 

@@ -122,6 +122,9 @@ def measured_at_infinities(
         value, valued = of.value.at_infinities(arrays[:-1])
         # What has no finite value has no gradient.
         inside &= _for_entries(valued & np.isfinite(value), limit.shape)
+        if of.by_rows and value.ndim > 1:
+            # Every entry moves every value of its row: where one of those is no number, the row has no gradient.
+            inside &= (~np.isnan(value).any(-1)).reshape((len(value),) + (1,) * (limit.ndim - 1))
     if of.value is None and limit.ndim > 1:
         # Where one entry of a row is no number, as in a normalisation by infinity, what the others are is left open.
         known &= ~np.isnan(limit).any(-1, keepdims=True)

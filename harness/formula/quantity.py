@@ -36,9 +36,10 @@ FEW_NUMBERS = 32
 LONG = 1_024
 """Columns beyond which only the bound as written is formed: it counts every addition."""
 
-ENOUGH_DOUBLE = 2.0**-40
-ENOUGH_PAIRS = 2.0**-68
-"""Relative error from which on the screen is believed: far below an ulp of what is measured with it."""
+ENOUGH_NARROW = 2.0**-40
+ENOUGH_WIDE = 2.0**-68
+"""Relative error from which on the screen is believed, of formats below float64 and of it: far below an ulp of what is
+measured with it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,7 @@ class Quantity:
             some = {name: x[rows] for name, x in environment.items()}
             own, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
             hi[rows], lo[rows] = own.pair
-            enough = np.maximum((ENOUGH_PAIRS if in_pairs else ENOUGH_DOUBLE) * np.abs(own.hi), floor)
+            enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(own.hi), floor)
             rows = rows[_any_rows(~(off <= enough)) & finite[rows]]
             if not len(rows):
                 break

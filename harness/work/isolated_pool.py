@@ -12,10 +12,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from queue import SimpleQueue
 from typing import Any, Self
 
 from harness.error import UsageError
@@ -23,6 +22,7 @@ from harness.record import Fault
 from harness.work.answer import Answer
 from harness.work.fork_server import SERVER
 from harness.work.forked import Forked
+from harness.work.kindred import Waiting
 from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.plan import Document, Plan, to_document
@@ -56,9 +56,6 @@ class IsolatedPool:
     def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
         self._limits = limits
         self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
-        self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
         self._lost: Counter[str] = Counter()
         self._hung: set[str] = set()
         self.pieces: list[Document] = []
@@ -88,33 +85,43 @@ class IsolatedPool:
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield what comes of some pieces, in their order, whatever becomes of the workers."""
         until = math.inf if seconds is None else time.monotonic() + seconds
+        waiting = Waiting(indices, [self.pieces[index].get("kin") for index in indices])
         with ThreadPoolExecutor(len(self._workers)) as threads:
             try:
-                yield from threads.map(lambda index: self._answer(index, until), indices)
+                for worker, own in zip(self._workers, waiting.shares(len(self._workers)), strict=True):
+                    threads.submit(self._work, worker, waiting, own, until)
+                for future in waiting.futures:
+                    yield future.result()
             except BaseException:
                 # Nobody waits any longer.
+                waiting.clear()
                 for worker in self._workers:
                     worker.retire()
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _answer(self, index: int, until: float) -> Answer:
+    def _work(self, worker: "_Worker", waiting: Waiting, own: Sequence[Hashable], until: float) -> None:
+        """Have pieces done by a worker, its own kin first: it recalls what it worked out for them."""
+        while (piece := waiting.next(own)) is not None:
+            _, index, future = piece
+            try:
+                future.set_result(self._answer(worker, index, until))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is asked for
+                future.set_exception(error)
+
+    def _answer(self, worker: "_Worker", index: int, until: float) -> Answer:
         """Have one piece done, or say why it cannot be."""
         case = self.pieces[index]["case"]
-        worker = self._idle.get()
-        try:
-            if time.monotonic() >= until:
-                return Answer(index)
-            if self._lost[case] >= LOSSES:
-                return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
-            hurry = HURRY if case in self._hung else 1.0
-            limits = replace(
-                self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
-            )
-            started = time.perf_counter()
-            came = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
-        finally:
-            self._idle.put(worker)
+        if time.monotonic() >= until:
+            return Answer(index)
+        if self._lost[case] >= LOSSES:
+            return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
+        hurry = HURRY if case in self._hung else 1.0
+        limits = replace(
+            self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
+        )
+        started = time.perf_counter()
+        came = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
         if not isinstance(came, Loss):
             said, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])

@@ -17,6 +17,45 @@ Piece = tuple[int, int, Future[Any]]
 """Place in the order that was asked for, what it is, and what will come of it."""
 
 
+class Waiting:
+    """Pieces that nobody has begun, in the order that was asked for.
+
+    Parameters
+    ----------
+    indices
+        What each piece is.
+    kin
+        What the pieces have in common that one process is to do.
+    """
+
+    def __init__(self, indices: Sequence[int], kin: Sequence[Hashable]) -> None:
+        self.futures: list[Future[Any]] = [Future() for _ in indices]
+        self._queues: dict[Hashable, deque[Piece]] = {}
+        self._lock = Lock()
+        for place, (index, future) in enumerate(zip(indices, self.futures, strict=True)):
+            self._queues.setdefault(kin[place], deque()).append((place, index, future))
+
+    def shares(self, processes: int) -> list[tuple[Hashable, ...]]:
+        """Whose kin each of so many processes does first."""
+        several = tuple(self._queues)
+        return [several[at::processes] for at in range(processes)]
+
+    def next(self, own: Sequence[Hashable]) -> Piece | None:
+        """Take the first piece of its own kin, unless another is far behind it."""
+        with self._lock:
+            first = min((queue for queue in self._queues.values() if queue), key=_place, default=None)
+            kindred = min((self._queues[kin] for kin in own if self._queues.get(kin)), key=_place, default=None)
+            if first is None:
+                return None
+            chosen = first if kindred is None or _place(kindred) > _place(first) + AHEAD else kindred
+            return chosen.popleft()
+
+    def clear(self) -> None:
+        """Let nobody begin another."""
+        with self._lock:
+            self._queues.clear()
+
+
 class Kindred:
     """Processes that each do one piece at a time; a context, which at its end waits for what they are at.
 
@@ -30,8 +69,7 @@ class Kindred:
 
     def __init__(self, processes: int, prepare: Callable[[Any], None], argument: Any) -> None:
         self._pools = [workers(1, prepare, argument) for _ in range(processes)]
-        self._waiting: dict[Hashable, deque[Piece]] = {}
-        self._lock = Lock()
+        self._waiting = Waiting((), ())
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -42,8 +80,7 @@ class Kindred:
 
     def __exit__(self, *_: object) -> None:
         """Begin nothing more, and wait."""
-        with self._lock:
-            self._waiting.clear()
+        self._waiting.clear()
         self._stack.close()
 
     def submit(self, do: Callable[[int], Any], indices: Sequence[int], kin: Sequence[Hashable]) -> "list[Future[Any]]":
@@ -58,17 +95,14 @@ class Kindred:
         kin
             What the pieces have in common that one process is to do.
         """
-        futures: list[Future[Any]] = [Future() for _ in indices]
-        for place, (index, future) in enumerate(zip(indices, futures, strict=True)):
-            self._waiting.setdefault(kin[place], deque()).append((place, index, future))
-        several = tuple(self._waiting)
-        for at in range(len(self._pools)):
-            self._begin(do, at, several[at :: len(self._pools)])
-        return futures
+        self._waiting = Waiting(indices, kin)
+        for at, own in enumerate(self._waiting.shares(len(self._pools))):
+            self._begin(do, at, own)
+        return self._waiting.futures
 
     def _begin(self, do: Callable[[int], Any], at: int, own: Sequence[Hashable], *_: object) -> None:
         """Let a process do the next piece that nobody has cancelled, and then go on."""
-        while (piece := self._next(own)) is not None:
+        while (piece := self._waiting.next(own)) is not None:
             index, future = piece[1:]
             if future.set_running_or_notify_cancel():
                 try:
@@ -79,16 +113,6 @@ class Kindred:
                 done.add_done_callback(partial(_hand_on, future))
                 done.add_done_callback(partial(self._begin, do, at, own))
                 return
-
-    def _next(self, own: Sequence[Hashable]) -> Piece | None:
-        """The first piece of its own kin, unless another is far behind it."""
-        with self._lock:
-            first = min((queue for queue in self._waiting.values() if queue), key=_place, default=None)
-            kindred = min((self._waiting[kin] for kin in own if self._waiting.get(kin)), key=_place, default=None)
-            if first is None:
-                return None
-            chosen = first if kindred is None or _place(kindred) > _place(first) + AHEAD else kindred
-            return chosen.popleft()
 
 
 def _place(queue: deque[Piece]) -> int:

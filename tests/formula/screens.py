@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
-from harness.formula.quantity import ENOUGH_DOUBLE, ENOUGH_PAIRS, Quantity
+from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import written
 
 POSITIVE = {"log(x)", "log1p(x)", "log2(x)", "sqrt(x)"}
@@ -73,8 +73,8 @@ def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
     double, off = of.enclosed(environment, shape, in_pairs=False)
     pair, less_off = of.enclosed(environment, shape, in_pairs=True)
     with np.errstate(invalid="ignore", over="ignore"):
-        undecided = ~(off <= np.maximum(ENOUGH_DOUBLE * np.abs(double.hi), FLOOR))
-        still = undecided & ~(less_off <= np.maximum(ENOUGH_PAIRS * np.abs(pair.hi), FLOOR))
+        undecided = ~(off <= np.maximum(ENOUGH_NARROW * np.abs(double.hi), FLOOR))
+        still = undecided & ~(less_off <= np.maximum(ENOUGH_WIDE * np.abs(pair.hi), FLOOR))
         apart = np.abs((double.hi - pair.hi) - pair.lo)
         outside = np.isfinite(off) & np.isfinite(less_off) & (apart > off * (1.0 + 2.0**-20) + less_off)
     return Screened(undecided.size, int(undecided.sum()), int(still.sum()), int(outside.sum()))

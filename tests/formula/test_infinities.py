@@ -56,6 +56,14 @@ def test_what_a_row_is_beside_an_entry_that_is_no_number_is_left_open() -> None:
     assert wrong == {"value_at_infinities": Status.BROKEN}
 
 
+def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
+    """By the largest magnitude: beside infinity over infinity no entry has one; beside one infinity all have."""
+    assert not broken(lambda x: x / x.abs().amax(-1, keepdim=True), "x / max(abs(x))")
+    assert not broken(lambda x: x.log_softmax(-1), "x - log(sum(exp(x)))", "log_softmax(x)")
+    of_masked = broken(lambda x: masked_too_late(x).log(), "x - log(sum(exp(x)))", "log_softmax(x)")
+    assert of_masked["gradient_at_infinities"] is Status.BROKEN
+
+
 def test_each_law_kills_its_mutant() -> None:
     """A finite value and a gradient are defects; of infinite values it is said that they are conventions."""
     assert broken(masked_by_a_constant, "softmax(x)") == {"value_at_infinities": Status.BROKEN}

@@ -114,6 +114,17 @@ def test_every_word_is_tried() -> None:
     assert [word for word in WORDS if f"{word}(" not in tried and word not in {"stop"}] == []
 
 
+@pytest.mark.parametrize("tied", [2, 3, 5])
+def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> None:
+    """At the first, at the last and at those between; not where the largest is single, nor where it is only a shift."""
+    x = np.array([[1.5] * tied + [0.5, -2.0], [1.5, 0.25, *[0.5] * tied]])
+    ties = np.array([[True] * tied + [False] * 2, [False] * (tied + 2)])
+    of = Model(parsed(written("max(x)"))).gradients["x"]
+    np.testing.assert_array_equal(of.undefined([x, np.ones(2)]), ties)
+    shift = Model(parsed(written("m = max(x); m + log(sum(exp(x - m)))"))).gradients["x"]
+    assert not shift.undefined([x, np.ones(2)]).any()
+
+
 def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
     """In float64 a share of 1e-162 changes by 372 times a relative change of the entry that makes it small."""
     of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
