@@ -11,7 +11,15 @@ import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import logistic_function, usual_laws
-from harness.contracts.building_blocks.logistic_function import choose, sigmoid_bound, sigmoid_pullback, softplus_bound
+from harness.contracts.building_blocks.logistic_function import (
+    choose,
+    sigmoid_bound,
+    sigmoid_pullback,
+    sigmoid_slope_bound,
+    sigmoid_usual_bound,
+    sigmoid_usual_slope_bound,
+    softplus_bound,
+)
 from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
@@ -172,14 +180,17 @@ OVERFLOW = (
     "exponentiate -|x|, which cannot"
 )
 
+THROUGH_ITS_LOGARITHM = "the exponential of the logsigmoid is right as well, and its error grows with |x|"
+
 _SIGMOID = Logistic(
     "sigmoid",
     "1 / (1 + exp(-x))",
-    _exact_value(logistic_function.sigmoid_oracle, sigmoid_bound),
-    _exact_gradient(sigmoid_pullback, logistic_function.sigmoid_slope_bound),
-    sigmoid_bound,
-    bound_text="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
-    slope_bound_text="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the value's bound",
+    _exact_value(logistic_function.sigmoid_oracle, sigmoid_usual_bound),
+    _exact_gradient(sigmoid_pullback, sigmoid_usual_slope_bound),
+    sigmoid_usual_bound,
+    bound_text="y (e^R - 1) and two subnormals, R the error of min(x, 0) - L and 2 u, or digits_not_lost's where that "
+    "is larger",
+    slope_bound_text="|v| y (1 - y) (e^R - 1 + u (6 + 2 y)), or gradient_digits_not_lost's where that is larger",
     cause="exp(-x) is infinite below -ln(max), and 1 / inf loses the subnormal results: use z / (1 + z), z = exp(x); "
     "a probability formed by a subtraction from one, such as (1 + tanh(x / 2)) / 2, loses the tail",
     non_finite=f"{OVERFLOW}; inf / inf is not a number",
@@ -274,8 +285,33 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
     size = x.abs()
     smaller = to_array(sigmoid(-size))
     expected = dd.two_sum(np.ones(smaller.shape), np.where(np.isnan(smaller), 0.0, -smaller))
-    absolute = sigmoid_bound(to_array(size), sigmoid.format) + sigmoid_bound(-to_array(size), sigmoid.format)
+    x_size = to_array(size)
+    absolute = sigmoid_usual_bound(x_size, sigmoid.format) + sigmoid_usual_bound(-x_size, sigmoid.format)
     return compare(sigmoid(size), expected, in_ulp(absolute, expected, sigmoid.format), sigmoid.format)
+
+
+digits_not_lost = usual_laws.value(
+    _exact_value(logistic_function.sigmoid_oracle, sigmoid_bound),
+    "digits_not_lost",
+    "Small values of sigmoid keep the digits that a quotient of exponentials has.",
+    source="error analysis of exp and the quotient, one operation after the other",
+    bound="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
+    cause="the exponential of a logarithm, whose rounding error grows with |x|: form z / (1 + z) with z = exp(-|x|)",
+    non_finite=OVERFLOW,
+    examples=12,
+    lost_digits=THROUGH_ITS_LOGARITHM,
+)
+
+gradient_digits_not_lost = usual_laws.gradient(
+    _exact_gradient(sigmoid_pullback, sigmoid_slope_bound),
+    "gradient_digits_not_lost",
+    "The gradient of sigmoid keeps its digits where it is small.",
+    source="chain rule; the bound is that of the backward pass, one operation after the other",
+    bound="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the bound of digits_not_lost",
+    cause="the exponential of a logarithm, whose rounding error grows with |x|: form z / (1 + z) with z = exp(-|x|)",
+    examples=12,
+    lost_digits=THROUGH_ITS_LOGARITHM,
+)
 
 
 @law(
@@ -335,7 +371,13 @@ def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> C
 
 
 SIGMOID = _contract(
-    _SIGMOID, in_unit_interval, complements_add_to_one, gradient_not_lost, aliases=("logistic", "expit")
+    _SIGMOID,
+    in_unit_interval,
+    complements_add_to_one,
+    digits_not_lost,
+    gradient_not_lost,
+    gradient_digits_not_lost,
+    aliases=("logistic", "expit"),
 )
 SOFTPLUS = _contract(_SOFTPLUS, at_least_relu, difference_law(_SOFTPLUS))
 LOGSIGMOID = _contract(_LOGSIGMOID, at_most_argument, difference_law(_LOGSIGMOID), aliases=("log_expit",))

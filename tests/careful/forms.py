@@ -165,6 +165,11 @@ def sigmoid_of_two_branches(x: Tensor) -> Tensor:
     return torch.where(x >= 0, 1.0 / (1.0 + (-x.clamp(min=0.0)).exp()), e / (1.0 + e))
 
 
+def exponential_of_the_logsigmoid(x: Tensor) -> Tensor:
+    """As where the logarithm is at hand already."""
+    return functional.logsigmoid(x).exp()
+
+
 def softplus_of_clamp_and_abs(x: Tensor) -> Tensor:
     """``max(x, 0) + log1p(exp(-|x|))``."""
     return x.clamp(min=0.0) + torch.log1p(torch.exp(-x.abs()))
@@ -356,6 +361,7 @@ FORMS = (
     Form(divergence_by_where, "kl_divergence"),
     Form(divergence_by_xlogy, "kl_divergence"),
     Form(sigmoid_of_two_branches, "sigmoid"),
+    Form(exponential_of_the_logsigmoid, "sigmoid"),
     Form(softplus_of_clamp_and_abs, "softplus"),
     Form(softplus_by_logsigmoid, "softplus"),
     Form(logsigmoid_of_clamp_and_abs, "logsigmoid"),

@@ -63,6 +63,11 @@ def infinity_is_a_number(x: Tensor) -> Tensor:
     return sound.sigmoid(torch.where(x.isneginf(), -20.0, x))
 
 
+def through_the_logarithm(x: Tensor) -> Tensor:
+    """The rounding error of the logarithm grows with |x|, and becomes a relative one."""
+    return sound.logsigmoid(x).exp()
+
+
 def sigmoid_of_a_scaled_argument(x: Tensor) -> Tensor:
     """The scale of the argument is its largest element, which overflows when it is squared."""
     scale = (x * x).sqrt()
@@ -161,7 +166,9 @@ MUTANTS = [
     Mutant(falls_again, "sigmoid", "monotone"),
     Mutant(above_one, "sigmoid", "in_unit_interval"),
     Mutant(logit_is_shifted, "sigmoid", "complements_add_to_one"),
+    Mutant(through_the_logarithm, "sigmoid", "digits_not_lost"),
     Mutant(sigmoid_of_its_output, "sigmoid", "gradient_not_lost"),
+    Mutant(through_the_logarithm, "sigmoid", "gradient_digits_not_lost"),
     Mutant(detached_sigmoid, "sigmoid", "gradient"),
     Mutant(sigmoid_of_abs, "sigmoid", "gradient_at_zero"),
     Mutant(one_over_infinity, "sigmoid", "gradient_at_infinity"),

@@ -6,7 +6,10 @@ r"""The logistic family: what is exact of the sigmoid, the softplus and its mirr
 (:math:`2u`), operation by operation:
 
 * sigmoid, as :math:`1/(1+e^{-x})` or from :math:`z`: the exponential's error reaches the result as
-  :math:`2u \sigma(-x)`, the sum and the quotient add :math:`u` each: relatively :math:`T = 2u (1 + \sigma(-x))`;
+  :math:`2u \sigma(-x)`, the sum and the quotient add :math:`u` each: relatively :math:`T = 2u (1 + \sigma(-x))`. That
+  is the bound of ``digits_not_lost``. As :math:`e^l` with :math:`l = \min(x, 0) - L`, the absolute error :math:`d` of
+  :math:`l` becomes a relative one, to which the exponential adds its own: :math:`R = d + 2u`, which grows with
+  :math:`|x|`. The value's bound admits the larger of the two;
 * softplus as :math:`\mathrm{log1p}(e^x)`: :math:`2u \sigma(x)` and the logarithm's own :math:`2uy`; as
   :math:`\max(x, 0) + L`: :math:`2u \sigma(-|x|) + 2uL` and, where :math:`x > 0`, the sum's :math:`uy`. The bound is the
   larger of the two, absolute, and for the logarithm of the sigmoid that at :math:`-x`;
@@ -18,7 +21,10 @@ Derivatives, times the cotangent :math:`v`:
   :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, which is all that can be said where :math:`y` rounds to one; through
   :math:`z`, by autograd: the reciprocal squared is :math:`4 + 4 \sigma(-|x|)`, two products and the exponential with
   its product :math:`5`, where :math:`x < 0` the quotient rule's difference :math:`4 + 10z` and :math:`3` for the
-  exponential, together at most :math:`u (9 + 8z)` relatively. The bound is the larger of the two;
+  exponential, together at most :math:`u (9 + 8z)` relatively. The larger of the two is the bound of
+  ``gradient_digits_not_lost``; through the logarithm, :math:`y \sigma(-x)` of a value with the relative error
+  :math:`R` and of the softplus's derivative at :math:`-x` with :math:`u (4 + 2 \sigma(x))`, and :math:`2u` for two
+  products. The gradient's bound admits the largest of the three;
 * softplus, :math:`\sigma(x)`: :math:`e^x / (1 + e^x)` errs by :math:`u (3 + 2\sigma(-x))` with the product by
   :math:`v`; :math:`1 - z/(1 + z)`, by autograd, by :math:`u (\sigma(x) + (3 + 2\sigma(x)) \sigma(-x))` absolutely.
   Both are within :math:`u (4 + 2\sigma(-x))` relatively.
@@ -121,15 +127,41 @@ def sigmoid_bound(x: Array, format_: Format) -> Array:
     return np.asarray(sigma(x) * np.expm1(t) + 2.0 * format_.smallest)
 
 
+def _softplus_in_units(x: Array, format_: Format) -> Array:
+    """``u`` times the softplus, in float64; the unit roundoff first, since twice the largest number would overflow."""
+    return np.asarray(format_.u * np.clip(x, 0.0, format_.max) + format_.u * tail(x))
+
+
+def _error_of_two_terms(x: Array, format_: Format) -> Array:
+    """Absolute error of ``max(x, 0) + L``, to the first order and before underflow."""
+    terms = 2.0 * format_.u * (sigma(-np.abs(x)) + tail(x))
+    return np.asarray(terms + np.where(x > 0.0, _softplus_in_units(x, format_), 0.0))
+
+
 def softplus_bound(x: Array, format_: Format) -> Array:
     """The larger of the two forms' errors, and two subnormals; ``1 + 4 u`` stands for products of errors."""
-    u, positive = format_.u, np.clip(x, 0.0, format_.max)
-    # The unit roundoff first: twice the largest number would overflow.
-    log_error = 2.0 * u * tail(x)
-    y = u * positive + 0.5 * log_error
-    direct = 2.0 * u * sigma(x) + 2.0 * y
-    split = 2.0 * u * sigma(-np.abs(x)) + log_error + np.where(positive > 0.0, y, 0.0)
-    return np.asarray(np.maximum(direct, split) * (1.0 + 4.0 * u) + 2.0 * format_.smallest)
+    direct = 2.0 * format_.u * sigma(x) + 2.0 * _softplus_in_units(x, format_)
+    larger = np.maximum(direct, _error_of_two_terms(x, format_))
+    return np.asarray(larger * (1.0 + 4.0 * format_.u) + 2.0 * format_.smallest)
+
+
+def through_the_logarithm(x: Array, format_: Format) -> Array:
+    """Relative error ``e^R - 1`` of the exponential of a rounded ``min(x, 0) - L``, before underflow."""
+    with np.errstate(over="ignore"):
+        error = _error_of_two_terms(-x, format_) + 2.0 * format_.u
+        return np.asarray(np.expm1(error * (1.0 + 4.0 * format_.u)))
+
+
+def _relative_to(y: Array, error: Array) -> Array:
+    """``y`` times a relative error; where it is infinite, the value has underflowed altogether."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nan_to_num(y * error, nan=0.0))
+
+
+def sigmoid_usual_bound(x: Array, format_: Format) -> Array:
+    """The larger of the quotient's error and that of the exponential of the logarithm, and two subnormals."""
+    by_logarithm = _relative_to(sigma(x), through_the_logarithm(x, format_)) + 2.0 * format_.smallest
+    return np.asarray(np.maximum(sigmoid_bound(x, format_), by_logarithm))
 
 
 def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
@@ -138,6 +170,13 @@ def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
     e, slope = sigmoid_bound(x, format_), y * rest
     from_output = e * np.abs(y - rest) + e * e + 3.0 * format_.u * slope
     return np.asarray(np.maximum(from_output, format_.u * (9.0 + 8.0 * z) * slope) * (1.0 + 16.0 * format_.u))
+
+
+def sigmoid_usual_slope_bound(x: Array, format_: Format) -> Array:
+    """The larger of that and the absolute error of ``y sigma(-x)``, of a value through its logarithm."""
+    relative = through_the_logarithm(x, format_) + format_.u * (6.0 + 2.0 * sigma(x))
+    by_logarithm = _relative_to(sigma(x) * sigma(-x), relative * (1.0 + 8.0 * format_.u))
+    return np.asarray(np.maximum(sigmoid_slope_bound(x, format_), by_logarithm))
 
 
 def softplus_slope_bound(x: Array, format_: Format) -> Array:
