@@ -1,6 +1,5 @@
 """The first thing that a reader sees: the verdict in words, what was checked, and where it came from."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
@@ -59,15 +58,15 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
 
 def _calm(reading: Reading) -> str:
     """Say that nothing is wrong, and how much that is about."""
-    counts = Counter(verdict.status for verdict in reading.verdicts)
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
-    cases = len({verdict.case for verdict in reading.verdicts})
-    known = f" {count(counts[Status.EXPECTED], 'declared failure')} found." if counts[Status.EXPECTED] else ""
-    wrong = "No defect that is not declared" if known else "No defect"
-    lost = f" {counts[Status.LOST]:,} lose digits that careful ones lose too." if counts[Status.LOST] else ""
-    laws = f"{counts[Status.HOLDS]:,} {'law holds' if counts[Status.HOLDS] == 1 else 'laws hold'}"
-    return f"{wrong} in {count(cases, 'implementation')}: {laws}.{known}{lost}"
+    cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
+    known = any(verdict.status is Status.EXPECTED for verdict in reading.verdicts)
+    wrong = "nothing is wrong that is not declared" if known else "nothing is wrong"
+    laws = count(_ran(reading), "law")
+    if len(cases) == 1:
+        return f"{cases[0]}: {wrong} in {laws}."
+    return f"{wrong.capitalize()}: {laws} on {len(cases):,} implementations."
 
 
 def _unchecked(reading: Reading) -> str:

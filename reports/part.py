@@ -135,3 +135,8 @@ class Index:
 
     title: str
     entries: tuple[Entry, ...]
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses whose shares are drawn."""
+        return tuple(dict.fromkeys(status for entry in self.entries for status, _ in entry.shares))

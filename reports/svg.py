@@ -25,6 +25,9 @@ WIDTH_IN = 3.72
 WIDE_IN = 6.1
 """Width of a large picture, inches: half of a window of 1280 pixels; a phone is shown one of the other width."""
 
+LARGEST = 1.2
+"""How many times as large as it is drawn a drawing is shown at most: its text is then that of the page."""
+
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
 _FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
 """The page has fonts of its own."""
@@ -44,6 +47,9 @@ _COMPACT = (
 """What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point."""
 
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
+
+_ALIKE = re.compile(r'<path d="[^"]*"( [^<>]*fill:none[^<>]*)/>(?:<path d="[^"]*"\1/>)+')
+_D = re.compile(r'<path d="([^"]*)"')
 
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
 _DEFAULTS = re.compile(r'<defs><style type="text/css">(.*?)</style></defs>', re.DOTALL)
@@ -131,6 +137,11 @@ def _ungrouped(body: str) -> str:
     return "".join(kept)
 
 
+def _joined(body: str) -> str:
+    """Make one line of lines that follow each other and look alike, such as the bars of a curve."""
+    return _ALIKE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
+
+
 def apart(svg: str, name: str) -> str:
     """Return a drawing whose identifiers are of a name: the same is on one page twice."""
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
@@ -144,12 +155,13 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
-    body = _ungrouped(body)
+    body = _joined(_ungrouped(body))
     body = apart(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")
     width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', document)[0]
     pixels = f'width="{float(width) * 96 / 72:.0f}" height="{float(height) * 96 / 72:.0f}"'
+    pixels += f' style="max-width:{LARGEST * float(width) * 96 / 72:.0f}px"'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {pixels}'
     return f'{opening} font-family="sans-serif" role="img" aria-label="{escape(label)}">{body.strip()}'
 

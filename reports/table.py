@@ -1,6 +1,7 @@
 """A table of the report: text already formatted, written as HTML by the page and as Markdown here."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -17,6 +18,9 @@ LONG = 12
 
 OPEN = 30
 """More rows than these are shown when asked for."""
+
+
+_CASE = re.compile(r"\w+(\.\w+)+")
 
 
 class Header(NamedTuple):
@@ -72,6 +76,16 @@ class Table:
     def is_cut(self) -> bool:
         """Whether the page shows the first rows, and all of them when asked."""
         return len(self.rows) > OPEN
+
+    @property
+    def family(self) -> str:
+        """What the names that head all rows begin with, up to its dot: the page says it once, above them.
+
+        Empty where they are not names of cases, or of several families.
+        """
+        names = [row[0] for row in self.rows] if self.columns[0].kind == "code" else []
+        families = {name.partition(".")[0] for name in names}
+        return f"{families.pop()}." if len(families) == 1 and all(map(_CASE.fullmatch, names)) else ""
 
     def sort_key(self, cell: str) -> str:
         """Return the number by which a cell is sorted, as text; empty where it has none."""

@@ -1,20 +1,23 @@
 """Accuracy against speed: how near its bound each implementation comes, against its time, contract by contract."""
 
+from functools import partial
 from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above, legend_rows, logarithmic
+from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.number import duration, plain, times
 from reports.style import LINE, pen
-from reports.svg import drawn
-from reports.text import count, listing
+from reports.svg import told
+from reports.text import count, listing, shortened
 
-MARKERS = "os^Dv<>Pp*"
-"""Marks that tell the implementations of one style apart."""
+SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
+MARKERS = "".join(SIGNS)
+"""Marks that tell the implementations of one style apart, and the characters that look like them."""
 
 LOWEST, HIGHEST = 0.01, 1e4
 """Shares of the bound beyond these are drawn at them; at the highest a value is as good as lost."""
@@ -22,7 +25,10 @@ LOWEST, HIGHEST = 0.01, 1e4
 FEWEST = 4
 """Implementations that a panel has at least: of fewer the table says as much."""
 
-HEIGHT_IN, ROW_IN = 2.4, 0.16
+HEIGHT_IN, ROW_IN, WIDE_HEIGHT_IN = 2.4, 0.16, 2.8
+
+MOST_CHARACTERS = 24
+"""Characters of a name beside the axes."""
 
 
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
@@ -50,40 +56,54 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
         "contract has one; bars are the interquartile range of the rounds. Upwards is the largest deviation "
         "from the exact value on the inputs that were checked, as a share of its bound there: beyond 1 the law of the "
         f"value is broken; what is beyond {plain(HIGHEST)} is drawn there, where a value is as good as lost.",
+        columns=min(2, max(1, len(panels))),
     )
 
 
 def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
     names = names_of(frame)
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: Axes, *, direct: bool) -> None:
         axes.axhline(1.0, color=LINE, linewidth=0.9, linestyle="--", zorder=1)
-        marks = cycle(MARKERS)
+        marks, ends = cycle(MARKERS), []
+        logarithmic(axes.xaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
+        logarithmic(axes.yaxis, [LOWEST, HIGHEST], text=plain)
         for _, row in frame.iterrows():
             color, _, _, size, order = pen(row["style"])
             bars = [[row["median_s"] - row["q1_s"]], [row["q3_s"] - row["median_s"]]]
+            height, name, mark = min(max(row["ratio"], LOWEST), HIGHEST), names[str(row["case"])], next(marks)
             axes.errorbar(
                 [row["median_s"]],
-                [min(max(row["ratio"], LOWEST), HIGHEST)],
+                [height],
                 xerr=[[max(0.0, bar) for bar in side] for side in bars],
-                label=names[str(row["case"])],
+                label=name,
                 linestyle="",
                 color=color,
-                marker=next(marks),
+                marker=mark,
                 markersize=size + 1,
                 zorder=order,
                 elinewidth=1.0,
                 clip_on=False,
             )
-        logarithmic(axes.xaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
-        logarithmic(axes.yaxis, [LOWEST, HIGHEST], text=plain)
+            exact = f"{name}: {duration(row['median_s'])} a call, {plain(row['ratio'])} of the bound"
+            told(axes, [(row["median_s"], height, exact)])
+            ends.append((height, f"{SIGNS[mark]} {shortened(name, most=MOST_CHARACTERS)}", color))
         axes.set(xlabel="time of a call", ylabel="worst deviation / bound")
-        legend_above(axes)
+        if direct:
+            labelled(axes, ends, height_in=WIDE_HEIGHT_IN)
+        else:
+            legend_above(axes)
 
-    height = HEIGHT_IN + ROW_IN * legend_rows(list(names.values()))
     implementations = count(len(frame), "implementation")
-    label = f"Worst deviation as a share of its bound against time of a call, {contract}: {implementations}."
-    return Panel(contract, drawn(draw, name=f"accuracy-{number}", label=label, height_in=height))
+    return wide_and_narrow(
+        contract,
+        partial(draw, direct=True),
+        draw_narrow=partial(draw, direct=False),
+        name=f"accuracy-{number}",
+        label=f"Worst deviation as a share of its bound against time of a call, {contract}: {implementations}.",
+        height_in=WIDE_HEIGHT_IN,
+        narrow_height_in=HEIGHT_IN + ROW_IN * legend_rows(list(names.values())),
+    )
 
 
 def _dominated(groups: dict[str, pd.DataFrame]) -> str:

@@ -38,6 +38,9 @@ COLORS = {
 MOST_CHARACTERS, LEAST = 26, 0.005
 """Characters of a name beside a bar, and the share from which on a part is drawn."""
 
+FEW = 2
+"""Loaders whose sentences are a caption; those of more are a table."""
+
 LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
 
@@ -60,7 +63,7 @@ def wide_panel(frame: pd.DataFrame, *, number: int) -> Panel:
 
 
 def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[..., Panel] = narrow_panel) -> Figure:
-    """Return the shares of a batch's time, with the sentence on each loader as the caption.
+    """Return the shares of a batch's time; the sentence on a loader is in the caption where there are few of them.
 
     Parameters
     ----------
@@ -73,19 +76,19 @@ def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[.
     """
     shown = frame[frame["share"] >= LEAST]
     panels = [panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
-    sentences = [f"{row['case']}: {row['sentence']}." for _, row in _first_rows(frame).iterrows()]
+    sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
+    few = sentences if len(sentences) <= FEW else []
     return Figure(
         name="budget-figure",
         frames=("budgets",),
         title=f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop",
         panels=tuple(panels),
-        caption=" ".join(sentences)
-        + " The parts are disjoint and measured; what none of them covers is not attributed.",
+        caption=" ".join([*few, "The parts are disjoint and measured; what none of them covers is not attributed."]),
         caveat=caveat_of(frame, source),
     )
 
 
-def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
+def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each loader: without workers where it was measured so."""
     return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 

@@ -19,6 +19,9 @@ LOW, HIGH = -4, 4
 STEPS = 5
 """Places a decade: marks at one place are drawn once."""
 
+ROW_IN = 0.2
+"""Height of a contract in inches: three dozen of them are no taller than a screen."""
+
 LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 """Height of each style within the strip of a contract."""
 
@@ -33,7 +36,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
         lambda axes: _draw(axes, measured, contracts=contracts),
         name="laws",
         label=_sentence(measured),
-        height_in=0.9 + 0.26 * len(contracts),
+        height_in=0.9 + ROW_IN * len(contracts),
         wide_in=1.5 * WIDE_IN,
     )
     return Figure(

@@ -1,19 +1,27 @@
 """Step time against batch size: scratch beside concise, a panel for each family on the CPU and on the accelerator."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import categories, legend_above, legend_rows, logarithmic
+from reports.figures.axis import categories, labelled, legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.number import duration, times
-from reports.style import dashes_of, pen
-from reports.svg import drawn
+from reports.style import MUTED, dashes_of, pen
+from reports.svg import told
 from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
-from reports.text import count
+from reports.text import count, shortened
+
+HEIGHT_IN = 3.0
+"""Of a drawing whose curves are named at their ends."""
+
+MOST_CHARACTERS = 24
+"""Characters of such a name."""
 
 
 def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
@@ -31,21 +39,20 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
         _panel(family, device, frame[frame["family"] == family], number=number)
         for number, (family, device) in enumerate((f, d) for f in frame["family"].unique() for d in devices)
     ]
-    if len(devices) == 1:
-        panels.append(Panel("accelerator", note=_absence(accelerator)))
+    absence = f" {_absence(accelerator)}" if len(devices) == 1 else ""
     return Figure(
         name="steps-figure",
         frames=("steps",),
         title="Time of one training step against batch size",
         panels=tuple(panels),
-        caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.",
-        columns=len(devices) if len(devices) > 1 else 3,
+        caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
+        columns=len(devices),
     )
 
 
 def _absence(accelerator: str | None) -> str:
     """Return why there are no accelerator times."""
-    return f"{accelerator}: not measured in this run" if accelerator else NO_ACCELERATOR
+    return f"{accelerator}: not measured in this run." if accelerator else f"There is {NO_ACCELERATOR}."
 
 
 def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Panel:
@@ -58,13 +65,7 @@ def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Pan
     sizes = sorted(frame["batch_size"].unique())
     span = [*frame["q1_s"], *frame["q3_s"]]
     label = _label(title, here)
-    svg = drawn(
-        lambda axes: curves(axes, here, TIME, sizes=sizes, span=span),
-        name=f"step-{number}",
-        label=label,
-        height_in=height(here),
-    )
-    return Panel(title, svg)
+    return curves_panel(title, here, TIME, sizes=sizes, span=span, name=f"step-{number}", label=label)
 
 
 class Quantity(NamedTuple):
@@ -80,11 +81,65 @@ class Quantity(NamedTuple):
 TIME = Quantity("median_s", "q1_s", "q3_s", "time of one step", duration)
 
 
-def curves(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, sizes: Sequence[int], span: Sequence[float]) -> None:
+def curves_panel(
+    title: str,
+    frame: pd.DataFrame,
+    quantity: Quantity,
+    *,
+    sizes: Sequence[int],
+    span: Sequence[float],
+    name: str,
+    label: str,
+    line: float | None = None,
+) -> Panel:
+    """Return a curve for each case, named at its end, or above the axes where there is no room beside them.
+
+    Parameters
+    ----------
+    title, name, label
+        As :func:`reports.figures.panel.wide_and_narrow` takes them.
+    frame
+        With the columns of the quantity.
+    quantity
+        What is drawn against the batch size.
+    sizes
+        Batch sizes, each a place.
+    span
+        What must be seen.
+    line
+        Where a line lies across, if one does.
+    """
+
+    def draw(axes: Axes, *, direct: bool) -> None:
+        if line is not None:
+            axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
+        _curves(axes, frame, quantity, sizes=sizes, span=span, direct=direct)
+
+    return wide_and_narrow(
+        title,
+        partial(draw, direct=True),
+        draw_narrow=partial(draw, direct=False),
+        name=name,
+        label=label,
+        height_in=HEIGHT_IN,
+        narrow_height_in=2.1 + 0.17 * legend_rows([text for text, _ in _named(frame)]),
+    )
+
+
+def _curves(
+    axes: Axes,
+    frame: pd.DataFrame,
+    quantity: Quantity,
+    *,
+    sizes: Sequence[int],
+    span: Sequence[float],
+    direct: bool,
+) -> None:
     """Draw a curve with bars for each case, dtype and number of threads."""
     places = categories(axes, sizes)
-    dashes = dashes_of(frame)
-    for label, curve in _curves(frame):
+    dashes, ends = dashes_of(frame), []
+    logarithmic(axes.yaxis, span, text=quantity.text)
+    for label, curve in _named(frame):
         style = str(curve["style"].iloc[0])
         color, marker, linewidth, markersize, zorder = pen(style)
         middle = curve[quantity.middle]
@@ -101,20 +156,25 @@ def curves(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, sizes: Sequen
             markersize=markersize,
             zorder=zorder,
             markerfacecolor="none" if marker == "o" else color,
-            elinewidth=1.0,
-            capsize=2.5,
+            elinewidth=1.6,
         )
-    logarithmic(axes.yaxis, span, text=quantity.text)
+        ends.append((float(middle.iloc[-1]), shortened(label, most=MOST_CHARACTERS), color))
+        points = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
+        told(axes, [(places[size], values[0], _told(label, size, values, quantity)) for size, *values in points])
     axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
-    legend_above(axes)
+    if direct:
+        labelled(axes, ends, height_in=HEIGHT_IN)
+    else:
+        legend_above(axes)
 
 
-def height(frame: pd.DataFrame) -> float:
-    """Return the inches that a drawing of such curves needs: the axes, and a line for each row of the legend."""
-    return 2.1 + 0.17 * legend_rows([label for label, _ in _curves(frame)])
+def _told(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:
+    """Return what a point tells."""
+    value, low, high = map(quantity.text, values)
+    return f"{label}, batch {size:,}: {value} ({low} to {high})"
 
 
-def _curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _named(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     names = names_of(frame)
     for key, curve in frame.sort_values("batch_size", kind="stable").groupby(_series(frame), sort=False):
         yield ", ".join([names[str(key[0])], *(str(part) for part in key[1:])]), curve

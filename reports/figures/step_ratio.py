@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from reports.figure import Figure, Panel
 from reports.figures.axis import legend_above
 from reports.figures.name import names_of
-from reports.figures.step import Quantity, curves, height
+from reports.figures.step import Quantity, curves_panel
 from reports.number import duration, times
-from reports.style import MUTED
 from reports.svg import drawn
 from reports.text import listing, shortened
 
@@ -42,6 +41,7 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
         title="Time of a step as a multiple of the chapter's step from scratch",
         panels=_panels(beside, RATIO, name="step-ratio", with_line=True),
         caption=f"{_closed_forms(frame)} Bars are the {INTERVAL}.",
+        columns=min(2, beside["contract"].nunique()),
     )
 
 
@@ -61,6 +61,7 @@ def floor(frame: pd.DataFrame) -> Figure:
         panels=_panels(known, OVER_FLOOR, name="step-floor", with_line=False),
         caption=f"The floor is the time of the least bytes and operations at the rates measured in the same rounds. "
         f"{_nearest(known)} What is left at batch 1 is the cost of calling operators. Bars are the {INTERVAL}.",
+        columns=min(2, known["contract"].nunique()),
     )
 
 
@@ -105,22 +106,20 @@ def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bo
     """Return a panel for each contract and device."""
     panels = []
     for number, ((contract, device), group) in enumerate(frame.groupby(["contract", "device"], sort=False)):
-        svg = drawn(
-            partial(_draw, frame=group, quantity=quantity, with_line=with_line),
-            name=f"{name}-{number}",
-            label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
-            height_in=height(group),
+        span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
+        panels.append(
+            curves_panel(
+                _title(contract, device),
+                group,
+                quantity,
+                sizes=sorted(group["batch_size"].unique()),
+                span=[*span, 1.0] if with_line else span,
+                line=1.0 if with_line else None,
+                name=f"{name}-{number}",
+                label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
+            )
         )
-        panels.append(Panel(_title(contract, device), svg))
     return tuple(panels)
-
-
-def _draw(axes: Axes, frame: pd.DataFrame, quantity: Quantity, *, with_line: bool) -> None:
-    span = [*frame[quantity.low].dropna(), *frame[quantity.high].dropna(), *frame[quantity.middle]]
-    if with_line:
-        span.append(1.0)
-        axes.axhline(1, color=MUTED, linewidth=0.9, linestyle="--")
-    curves(axes, frame, quantity, sizes=sorted(frame["batch_size"].unique()), span=span)
 
 
 def _bars(axes: Axes, frame: pd.DataFrame) -> None:
@@ -161,28 +160,30 @@ def _spelled(frame: pd.DataFrame) -> str:
 
 def _closed_forms(frame: pd.DataFrame) -> str:
     """Return what the fastest step of each contract and device gains over the chapter's two, near batch 256."""
-    sentences = []
+    sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
         size = min(group["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
         here = group[group["batch_size"] == size]
         fastest = here[here["case"] != here["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
         own = here[(here["case"] == fastest) & (here["reference"] != fastest)]
         gains = [
-            f"{row['reference']} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
+            f"{names[row['reference']]} takes {1 / row['ratio']:.2f} times as long ({1 / row['high']:.2f} to "
             f"{1 / row['low']:.2f})"
             for _, row in own.iterrows()
         ]
-        sentences.append(f"{_title(contract, device)}, batch {size}: {fastest} is the fastest; {listing(gains)}.")
+        sentences.append(
+            f"{_title(contract, device)}, batch {size}: {names[fastest]} is the fastest; {listing(gains)}."
+        )
     return " ".join(sentences)
 
 
 def _nearest(frame: pd.DataFrame) -> str:
     """Return which step comes nearest to the floor."""
-    sentences = []
+    sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
         best = group.sort_values("over_floor", kind="stable").iloc[0]
         sentences.append(
-            f"{_title(contract, device)}: {best['case']} comes nearest, {times(best['over_floor'])} the floor of "
-            f"{duration(best['floor_s'])} at batch {best['batch_size']}."
+            f"{_title(contract, device)}: {names[str(best['case'])]} comes nearest, {times(best['over_floor'])} the "
+            f"floor of {duration(best['floor_s'])} at batch {best['batch_size']}."
         )
     return " ".join(sentences)

@@ -1,21 +1,26 @@
 """Training curves: loss and accuracy against epoch, scratch beside concise, one figure for each experiment."""
 
+from collections.abc import Iterator
+from functools import partial
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.record import DataSource
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above, logarithmic
+from reports.figures.axis import labelled, legend_above, logarithmic
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.number import percent, plain
 from reports.source import caveat_of
-from reports.style import pen
-from reports.svg import drawn
+from reports.style import INK, pen
 from reports.text import count, listing
 
 MEASURES = {"loss": ("train_loss", "held_out_loss"), "accuracy": ("train_accuracy", "held_out_accuracy")}
 """What is drawn: the column on the training data and the one on held-out data."""
+
+HEIGHT_IN = 2.6
 
 KINDS = {"training": "-", "held out": "--"}
 """Line style of the curve on each kind of data."""
@@ -52,24 +57,63 @@ def _panel(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> 
     """Return one measure against the epoch."""
     epochs = count(int(frame["epoch"].max()), "epoch")
     label = f"{measure.capitalize()} against epoch, {experiment}: {count(frame['case'].nunique(), 'case')}, {epochs}."
-    svg = drawn(lambda axes: _draw(axes, frame, measure=measure), name=name, label=label, height_in=2.7)
-    return Panel(measure, svg)
+    return wide_and_narrow(
+        measure,
+        partial(_draw, frame=frame, measure=measure, direct=True),
+        draw_narrow=partial(_draw, frame=frame, measure=measure, direct=False),
+        name=name,
+        label=label,
+        height_in=HEIGHT_IN,
+    )
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str, direct: bool) -> None:
     """Draw training data solid and held-out data dashed, broad scratch below narrow concise."""
-    names = names_of(frame)
-    for case, curve in frame.groupby("case", sort=False):
-        for column, kind in zip(MEASURES[measure], KINDS, strict=True):
-            if curve[column].notna().any():
-                draw_curve(axes, curve, column, label=f"{names[str(case)]}, {kind}")
+    for name, curve, column in _curves(frame, measure):
+        draw_curve(axes, curve, column, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.set(xlabel="epoch", ylabel="loss" if measure == "loss" else "accuracy")
     if measure == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     elif _spans_decades(frame):
         logarithmic(axes.yaxis, [*frame["train_loss"], *frame["held_out_loss"]], text=plain)
-    legend_above(axes)
+    if direct:
+        labelled(axes, list(_ends_named(axes, frame, measure)), height_in=HEIGHT_IN)
+    else:
+        legend_above(axes)
+
+
+def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Yield name, epochs and column of each curve."""
+    names = names_of(frame)
+    for case, curve in frame.groupby("case", sort=False):
+        for column, kind in zip(MEASURES[measure], KINDS, strict=True):
+            if curve[column].notna().any():
+                yield f"{names[str(case)]}, {kind}", curve.sort_values("epoch"), column
+
+
+def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple[float, str, str]]:
+    """Yield where curves end, their names and their colours; those that end at one place share a name."""
+    names = names_of(frame)
+    for column, kind in zip(MEASURES[measure], KINDS, strict=True):
+        together: list[tuple[float, float, list[str], str]] = []
+        for name, curve in ((names[str(case)], own) for case, own in frame.groupby("case", sort=False)):
+            seen = curve.sort_values("epoch")[column].dropna()
+            if seen.empty:
+                continue
+            last = float(seen.iloc[-1])
+            height = axes.transAxes.inverted().transform(axes.transData.transform((0, last)))[1]
+            near = next((own for own in together if abs(own[1] - height) < NEAR), None)
+            if near is None:
+                together.append((last, height, [name], pen(str(curve["style"].iloc[0])).color))
+            else:
+                near[2].append(name)
+        for last, _, own, color in together:
+            yield last, f"{listing(own, at_most=2)}, {kind}", color if len(own) == 1 else INK
+
+
+NEAR = 0.02
+"""Share of the axes within which two curves are not told apart."""
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from reports.figures.balance import waiting
-from reports.figures.budget import budgets
+from reports.figures.budget import FEW, budgets
 from reports.figures.loader import throughput
 from reports.figures.loader_scaling import scaling
 from reports.reading import Reading
@@ -33,6 +33,8 @@ def best(reading: Reading) -> Iterator[PagePart]:
     yield loader.best_loaders(frame, source)
     if len(reading.frames.budgets):
         yield budgets(reading.frames.budgets, source)
+        if reading.frames.budgets["case"].nunique() > FEW:
+            yield loader.spent(reading.frames.budgets)
     if frame["share"].notna().any():
         yield loader.shares(frame, source)
 

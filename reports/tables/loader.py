@@ -3,6 +3,7 @@
 import pandas as pd
 
 from harness.record import DataSource
+from reports.figures.budget import first_rows
 from reports.frame.loader import SETTINGS, SHOWN, Shown
 from reports.number import UNKNOWN, approximate, duration, percent, rate, times
 from reports.source import caveat_of
@@ -69,6 +70,23 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows=tuple(rows),
         caption=f"{LIMIT} A loader that starts no workers is measured once.",
         caveat=caveat_of(frame, source),
+    )
+
+
+def spent(frame: pd.DataFrame) -> Table:
+    """Return what each loader spends the time of a batch on, and what would shorten it, in words.
+
+    Parameters
+    ----------
+    frame
+        The frame ``budgets``.
+    """
+    rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
+    return Table(
+        name="budget-table",
+        title="What each loader spends its time on",
+        columns=(Header("loader", "code"), Header("workers", "number"), Header("in words", "prose")),
+        rows=tuple(rows),
     )
 
 

@@ -1,4 +1,7 @@
-"""The law matrix: one for each contract and device, cases down, laws across, a mark for each dtype in the cell."""
+"""The law matrix: one for each contract and device, laws down, cases across, a mark for each dtype in the cell.
+
+Of laws there are dozens, of cases a few: so it is as wide as a page.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -51,15 +54,24 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class CaseRow:
-    """One case: its marks, law by law and within a law dtype by dtype, and their tally in words.
+class CaseColumn:
+    """One case: its name and its tally in words.
 
-    The name leaves out the family, which heads the rows of its cases.
+    The name leaves out the family, which heads the columns of its cases.
     """
 
     name: str
-    cells: tuple[tuple[Mark, ...], ...]
     tally: str
+
+
+@dataclass(frozen=True)
+class LawRow:
+    """One law: its name, statement and source, and its marks, case by case and within a case dtype by dtype."""
+
+    law: str
+    statement: str
+    source: str
+    cells: tuple[tuple[Mark, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -72,9 +84,8 @@ class Matrix:
     contract: str
     device: str
     dtypes: tuple[str, ...]
-    laws: tuple[tuple[str, str, str], ...]
-    """Name, statement and source of each law."""
-    families: tuple[tuple[str, tuple[CaseRow, ...]], ...]
+    families: tuple[tuple[str, tuple[CaseColumn, ...]], ...]
+    rows: tuple[LawRow, ...]
 
     @property
     def short_dtypes(self) -> tuple[str, ...]:
@@ -84,20 +95,18 @@ class Matrix:
     @property
     def heading(self) -> str:
         """Contract and size in words."""
-        cases = sum(len(rows) for _, rows in self.families)
+        cases = sum(len(columns) for _, columns in self.families)
         on = "" if self.device == "cpu" else f" on {self.device}"
-        return f"{self.contract}{on}: {count(cases, 'case')}, {count(len(self.laws), 'law')}"
+        return f"{self.contract}{on}: {count(cases, 'case')}, {count(len(self.rows), 'law')}"
 
     def markdown(self) -> str:
         """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
+        cases = [f"{family}.{column.name}" for family, columns in self.families for column in columns]
         rows = [
-            [markdown_text(f"{family}.{row.name}"), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
-            for family, members in self.families
-            for row in members
+            [markdown_text(row.law), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
+            for row in self.rows
         ]
-        frame = pd.DataFrame(
-            rows, columns=[f"case ({', '.join(self.dtypes)})", *(markdown_text(law) for law, _, _ in self.laws)]
-        )
+        frame = pd.DataFrame(rows, columns=[f"law ({', '.join(self.dtypes)})", *map(markdown_text, cases)])
         return str(frame.to_markdown(index=False, disable_numparse=True))
 
 
@@ -112,32 +121,34 @@ def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
     """Lay out the verdicts of one contract on one device."""
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
-    laws = {verdict.law: (verdict.law, verdict.statement, verdict.source) for verdict in verdicts}
     dtypes = _ordered(list(dict.fromkeys(verdict.dtype for verdict in verdicts)))
-    families: dict[str, dict[str, CaseRow]] = {}
-    for verdict in verdicts:
-        rows = families.setdefault(verdict.family, {})
-        if verdict.case not in rows:
-            rows[verdict.case] = _row(verdict, laws=list(laws), dtypes=dtypes, by_place=by_place)
+    families: dict[str, list[str]] = {}
+    for case, family in dict.fromkeys((verdict.case, verdict.family) for verdict in verdicts):
+        families.setdefault(family, []).append(case)
+    cases = [case for own in families.values() for case in own]
     return Matrix(
         name=name,
         contract=verdicts[0].contract,
         device=verdicts[0].device,
         dtypes=tuple(dtypes),
-        laws=tuple(laws.values()),
-        families=tuple((family, tuple(rows.values())) for family, rows in families.items()),
+        families=tuple(
+            (family, tuple(_column(case, family, verdicts) for case in own)) for family, own in families.items()
+        ),
+        rows=tuple(
+            LawRow(
+                law.law,
+                law.statement,
+                law.source,
+                tuple(_cell([by_place.get((case, law.law, dtype)) for dtype in dtypes], dtypes) for case in cases),
+            )
+            for law in {verdict.law: verdict for verdict in verdicts}.values()
+        ),
     )
 
 
-def _row(of: Verdict, *, laws: list[str], dtypes: list[str], by_place: dict[tuple[str, str, str], Verdict]) -> CaseRow:
-    """Return the marks of the case that ``of`` belongs to."""
-    verdicts = [[by_place.get((of.case, law, dtype)) for dtype in dtypes] for law in laws]
-    cells = tuple(_cell(cell, dtypes) for cell in verdicts)
-    return CaseRow(
-        of.case.removeprefix(f"{of.family}."),
-        cells,
-        _tally([verdict for cell in verdicts for verdict in cell if verdict]),
-    )
+def _column(case: str, family: str, verdicts: Sequence[Verdict]) -> CaseColumn:
+    """Return what heads the marks of a case."""
+    return CaseColumn(case.removeprefix(f"{family}."), _tally([own for own in verdicts if own.case == case]))
 
 
 def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
 from reports.table import Header, Table
-from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
+from reports.tables.benchmark import SCATTER
 from reports.text import count, listing
 
 INTERVALS = (
@@ -20,12 +20,12 @@ INTERVALS = (
 def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
     """Return the step times, a row for each case, batch size, dtype and number of threads; CPU beside accelerator.
 
-    What does not vary stands in the caption; without an accelerator its columns shrink to one that says so.
+    What does not vary stands in the caption; an accelerator that is not there has no column.
     """
     keys = ["case", "batch_size", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
     wide = accelerator is not None or any(frame["device"] != "cpu")
     rows = [
-        (*(str(part) for part in key), *_cpu(group), *_accelerated(group)[: len(_ACCELERATED) if wide else 1])
+        (*(str(part) for part in key), *_cpu(group), *(_accelerated(group) if wide else ()))
         for key, group in frame.groupby(keys, sort=False)
     ]
     return Table(
@@ -35,7 +35,7 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
             *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
             *(Header("CPU step", "number"), Header("CPU, quartiles", "number")),
             *(Header("CPU samples/s", "number"), Header("CPU first call", "number")),
-            *(_ACCELERATED if wide else (Header(f"accelerator: {NO_ACCELERATOR}", "number"),)),
+            *(_ACCELERATED if wide else ()),
         ),
         rows=tuple(rows),
         caption=f"Forward, loss, backward and update; {_settings(frame, keys)}. {_without_graph(frame)}{SCATTER}",
