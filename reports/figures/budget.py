@@ -15,6 +15,7 @@ from reports.figures.panel import wide_and_narrow
 from reports.number import percent
 from reports.source import caveat_of
 from reports.svg import drawn
+from reports.tables.loader import first_rows
 from reports.text import count, shortened
 
 COLORS = {
@@ -86,11 +87,6 @@ def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[.
         caption=" ".join([*few, "The parts are disjoint and measured; what none of them covers is not attributed."]),
         caveat=caveat_of(frame, source),
     )
-
-
-def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each loader: without workers where it was measured so."""
-    return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
 def _title(frame: pd.DataFrame) -> str:

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from harness.record import DataSource
-from reports.figures.budget import first_rows
 from reports.frame.loader import SETTINGS, SHOWN, Shown
 from reports.number import UNKNOWN, approximate, duration, percent, rate, times
 from reports.source import caveat_of
@@ -88,6 +87,11 @@ def spent(frame: pd.DataFrame) -> Table:
         columns=(Header("loader", "code"), Header("workers", "number"), Header("in words", "prose")),
         rows=tuple(rows),
     )
+
+
+def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each loader: without workers where it was measured so."""
+    return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
 def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
