@@ -208,7 +208,8 @@ _SOFTPLUS = Logistic(
     cause="1 + exp(x) drops the digits of exp(x): use log1p; or a threshold beyond which x is returned is too low: "
     "exp(-x) counts up to (p + 1) ln 2 - ln x, 34 in float64",
     non_finite=OVERFLOW,
-    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64",
+    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64; "
+    "or the derivatives of |x| and max(x, 0) do not add up at 0",
 )
 
 
@@ -230,7 +231,8 @@ _LOGSIGMOID = Logistic(
     slope_bound_text="the softplus's at -x",
     cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
     non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
-    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid",
+    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid; or those of |x| and "
+    "min(x, 0) do not add up at 0",
 )
 
 

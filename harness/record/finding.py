@@ -16,8 +16,8 @@ from harness.record.schema import Event, EventKind, Status, TensorText, Verdict,
 RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXPECTED)
 """The status of a finding is the first of these that one of its verdicts has."""
 
-_GROUPS = ("value", "finite", "algebra", "special", "length", "gradient")
-"""Groups of laws, the ones first that say most to a reader."""
+_GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
+"""Groups of laws, the ones first that say most to a reader: what breaks on ordinary numbers too is not about infinities."""
 
 _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
 """Dtypes, the ones first that people know."""

@@ -59,6 +59,16 @@ def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
     assert sentence(one) == "exp overflows"
 
 
+def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities() -> None:
+    """A gradient that is wrong at zero breaks the law at infinity as well, in a row that has both."""
+    verdicts = [
+        broken("at_infinity", 0.0, group="special", cause="the kink"),
+        broken("gradient", 0.0, group="gradient", cause="the kink"),
+    ]
+    (one,) = findings(verdicts)
+    assert one.laws == ["gradient", "at_infinity"]
+
+
 def test_two_events_are_two_findings_on_one_example_too() -> None:
     """What nothing is known of joins the first of them."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
