@@ -231,8 +231,8 @@ _LOGSIGMOID = Logistic(
     slope_bound_text="the softplus's at -x",
     cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
     non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
-    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid; or those of |x| and "
-    "min(x, 0) do not add up at 0",
+    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid; or those of |x| "
+    "and min(x, 0) do not add up at 0",
 )
 
 

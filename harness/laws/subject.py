@@ -1,5 +1,6 @@
 """Subjects: a case as its laws see it, callable on whole batches and differentiable."""
 
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -245,9 +246,9 @@ class Subject:
         if isinstance(error, ElsewhereError):
             if error.kind == "misfit":
                 return self._unlike_the_contract(error.words)
-            return CaseError(
-                _ELSEWHERE[error.kind][1].format(what, error.words, error.place), _ELSEWHERE[error.kind][0]
-            )
+            fault, text = _ELSEWHERE[error.kind]
+            given = self._as_signed(what, error.words) if fault is Fault.RAISED else ""
+            return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault)
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the program: {words}", Fault.EXITED)
@@ -255,7 +256,12 @@ class Subject:
             return CaseError(f"{what} asks for more memory than it may have: {words}", Fault.MEMORY)
         if reason := no_numpy(self.case, error) or no_compiler(error):
             return NotApplicable(reason)
-        return CaseError(f"{what} raises {words}{_at(error)}", Fault.RAISED)
+        return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED)
+
+    def _as_signed(self, what: str, words: str) -> str:
+        """What the function is given, where it stumbles over a shape: its own convention may be another."""
+        stumbles = what == self.case.name and _OF_SHAPES.search(words) is not None
+        return f"; it is called as {self.contract.signature} says" if stumbles else ""
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""
@@ -329,6 +335,9 @@ class Subject:
 
 
 COMPLEX = "complex numbers"
+
+_OF_SHAPES = re.compile(r"\b(shapes?|sizes?|dimensions?|positional argument|broadcast)", re.IGNORECASE)
+"""Words of an exception about what was given to it."""
 
 _ELSEWHERE = {
     "exited": (Fault.EXITED, "{0} ends the program: {1}"),

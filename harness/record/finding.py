@@ -17,7 +17,7 @@ RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXP
 """The status of a finding is the first of these that one of its verdicts has."""
 
 _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
-"""Groups of laws, the ones first that say most to a reader: what breaks on ordinary numbers too is not about infinities."""
+"""Groups of laws, the ones first that say most to a reader; those of infinities last, which break with others."""
 
 _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
 """Dtypes, the ones first that people know."""

@@ -65,6 +65,23 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
     assert "(n,1) against (n,) broadcasts to (n,n): reshape the target" in verdict.violation.cause
 
 
+def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
+    """The book's weights are the transpose of torch's; an error about something else says nothing of them."""
+    asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
+    (stumbles,) = harness.check(book.linreg, "linear", **asked)
+    assert stumbles.reason is not None
+    assert stumbles.reason.endswith("it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m] says")
+    (refuses,) = harness.check(refuse, "linear", **asked)
+    assert refuses.reason is not None
+    assert "raises ValueError: not today" in refuses.reason
+    assert "it is called as" not in refuses.reason
+
+
+def refuse(*_: Any) -> None:
+    """Be unwilling."""
+    raise ValueError("not today")
+
+
 def test_a_share_in_float32_is_right_of_scores_in_float64() -> None:
     """As the book counts hits; a share that is off in float32 is wrong in both."""
     laws = ["share_of_hits", "masked_scores"]
