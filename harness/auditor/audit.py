@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 
@@ -14,7 +14,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
-from harness.record.audit import Audit, AuditFinding, Headroom, WhatIf
+from harness.record.audit import Audit, AuditFinding, Headroom, Mode, WhatIf
 from harness.record.audit_text import audit_html, audit_text
 from harness.work.logbook import notebook
 
@@ -29,7 +29,9 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
     ----------
     mode
         ``full`` carries every operation out beside a shadow in wider arithmetic; ``events`` looks for what is not
-        finite, at rules and at headroom alone, which is quick enough for whole runs.
+        finite, at rules and at headroom alone, which is quick enough for whole runs. ``balls`` has ball arithmetic
+        beside the shadow of every format, as ``full`` has beside that of float64: for small steps, and for what float64
+        has too few digits for.
     name
         What the records call the step.
     what_if
@@ -49,13 +51,12 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
     bodies add nothing up: enter a new one for each step.
     """
 
-    def __init__(
-        self, *, mode: Literal["full", "events"] = "full", name: str = "step", what_if: WhatIf | None = None
-    ) -> None:
+    def __init__(self, *, mode: Mode = "full", name: str = "step", what_if: WhatIf | None = None) -> None:
         self.name = name
-        self.mode: Literal["full", "events"] = mode
+        self.mode: Mode = mode
         self.what_if = what_if
-        self._watching = Watching(full=mode == "full", narrow_in=torch.float64, what_if=self.what_if)
+        asked = {"full": mode != "events", "balls": mode == "balls"}
+        self._watching = Watching(**asked, narrow_in=torch.float64, what_if=what_if)
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:
@@ -103,7 +104,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
             with torch._C._DisableAutocast(), torch.no_grad():
                 watching.ends.close(self._returned)
             found = Findings(watching)
-            losses = [end.state for end in watching.ends.found if end.kind is Kind.LOSS]
+            losses = [end for end in watching.ends.found if end.kind is Kind.LOSS]
             self._record = Audit(
                 case=self.name,
                 mode=self.mode,
@@ -115,7 +116,8 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                 operations=len(watching.operations),
                 ends=len(watching.ends.found),
                 errors=tuple(errors_along(watching)) if watching.full else (),
-                loss_error=_error_of(losses[-1]) if losses and watching.full else None,
+                loss_error=_error_of(losses[-1].state) if losses and watching.full else None,
+                loss_in_balls=bool(losses) and losses[-1].in_balls,
                 duration_s=time.perf_counter() - self._began,
             )
             watching.shadows.cells.clear()

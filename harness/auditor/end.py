@@ -44,12 +44,15 @@ class End:
         Who wrote it, and how wrong it is.
     unit
         The coarsest unit roundoff on the way to it.
+    in_balls
+        Whether it was held beside balls.
     """
 
     kind: Kind
     name: str
     state: Source
     unit: float
+    in_balls: bool = False
 
     def __str__(self) -> str:
         """Return it as a reader has it: ``the gradient of 0.weight``."""
@@ -192,7 +195,8 @@ class Ends:
             return
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
-        self.found.append(End(kind, name, state, max(cell.unit, self._shadows.unit(tensor))))
+        unit = max(cell.unit, self._shadows.unit(tensor))
+        self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls))
 
     def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
         actual, shadow = tensor.detach(), cell.shadow(tensor)

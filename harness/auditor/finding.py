@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import Update
 from harness.auditor.end import End, Kind
@@ -29,8 +31,12 @@ _COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
 
 
 def limit(end: End) -> float:
-    """The error from which on an end is wrong: all but a few of the digits its coarsest format carries are lost."""
-    return min(0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7, 1e4 * end.unit)
+    """The error from which on an end is wrong: all but a few of the digits its coarsest format carries are lost.
+
+    Of float64 it is all that it has beyond float32.
+    """
+    most = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
+    return min(most, max(1e4 * end.unit, UNIT[torch.float32]))
 
 
 @dataclass

@@ -6,12 +6,12 @@ Importing this module imports no torch: the side that reports does not compute.
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.discovery import is_shipped
 from harness.calling.importing import attribute
 from harness.error import UsageError
-from harness.record.audit import Audit, WhatIf
+from harness.record.audit import Audit, Mode, WhatIf
 from harness.work.plan import Document
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AuditPlan:
     """
 
     target: str
-    mode: Literal["full", "events"] = "full"
+    mode: Mode = "full"
     steps: int = 1
     sample: int | None = None
     what_if: WhatIf | None = None

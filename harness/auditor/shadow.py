@@ -11,6 +11,7 @@ from harness.auditor.measure import extent
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
+from harness.formula.ball import Balls
 
 _SELDOM, _LITTLE = 2048, 1 << 18
 """New storages, and bytes of new shadows, before which those that are gone are not looked for."""
@@ -32,6 +33,10 @@ class Cell:
         The coarsest unit roundoff on the way to it.
     flat
         The shadow of all of it, of any shape; ``None`` until it is asked for.
+    balls
+        The same in ball arithmetic, in a row; ``None`` where there is none.
+    in_balls
+        Whether all that it was made of is in balls as well.
     """
 
     alive: StorageWeakRef
@@ -39,6 +44,8 @@ class Cell:
     state: Source
     unit: float
     flat: Tensor | None = None
+    balls: Balls | None = None
+    in_balls: bool = False
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """The part of the shadow that stands for a tensor."""
@@ -115,6 +122,7 @@ class Shadows:
             cell.flat = torch.empty(0, dtype=wide, device=tensor.device)
             return
         cell.flat = torch.as_strided(tensor.detach(), (length,), (1,), 0).to(wide, copy=True)
+        cell.balls, cell.in_balls = None, False
 
     def width(self, dtype: torch.dtype) -> torch.dtype:
         """The arithmetic of the shadow of a dtype."""

@@ -11,12 +11,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.auditor.birth import birth_of
 from harness.auditor.change import Changes
 from harness.auditor.end import Ends
+from harness.auditor.exact import Exact, Values
 from harness.auditor.given import Given
 from harness.auditor.line import Lines, Pass
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import (
+    FLOATING,
     INTEGERS,
     NARROW,
     OPERATORS,
@@ -54,6 +56,8 @@ class Watching(TorchDispatchMode):
     ----------
     full
         Whether there is a shadow; else only events are looked at: what is not finite, rules, headroom.
+    balls
+        Whether every format has balls beside its shadow; else float64 alone, whose shadow is its own arithmetic.
     narrow_in
         The arithmetic of the shadows of 16-bit storages.
     what_if
@@ -61,7 +65,12 @@ class Watching(TorchDispatchMode):
     """
 
     def __init__(
-        self, *, full: bool = True, narrow_in: torch.dtype = torch.float64, what_if: WhatIf | None = None
+        self,
+        *,
+        full: bool = True,
+        balls: bool = False,
+        narrow_in: torch.dtype = torch.float64,
+        what_if: WhatIf | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.full = full
@@ -73,6 +82,7 @@ class Watching(TorchDispatchMode):
         self.rules = Rules(self.narrowing)
         self.operations: list[Operation] = []
         self.changes = Changes(self.shadows, self.ends)
+        self.exact = Exact(frozenset(FLOATING if balls else (torch.float64,)))
         self.blind: Counter[str] = Counter()
 
     @classmethod
@@ -211,17 +221,23 @@ class Watching(TorchDispatchMode):
             self._narrow(given, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
+        exact: Values = []
+        if self.full and self.exact.concerns(given):
+            exact = self._in_balls(given, result)
         shadows = self._replayed(given, result, fresh) if self.full else None
         if given.before:
             try:
                 self.changes.after(given, result, fresh)
             except FAILURES:
-                self.blind[operator.name] += 1
+                self._is_blind(given)
         if operator.name in _UNSAID_WRITES:
             for mean in tensors(given.args[_UNSAID_WRITES[operator.name] - 1]):
                 self.shadows.forget(mean)
+        values = {id(tensor): balls for tensor, balls in exact}
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
+            if id(tensor) in values:
+                self.exact.keep(given, tensor, cell, values[id(tensor)])
             if tensor.numel():
                 self._note(given, tensor, cell, is_new=True, beside=index > 0)
         if given.written:
@@ -229,7 +245,10 @@ class Watching(TorchDispatchMode):
             for tensor in given.written:
                 if id(tensor) not in seen and tensor.numel():
                     seen.add(id(tensor))
-                    self._note(given, tensor, self.shadows.cell(tensor, fill=False), is_new=False)
+                    cell = self.shadows.cell(tensor, fill=False)
+                    if id(tensor) in values:
+                        self.exact.keep(given, tensor, cell, values[id(tensor)])
+                    self._note(given, tensor, cell, is_new=False)
         if given.rebound is not None and fresh and self.full:
             self.changes.rebound(given, fresh[0])
         if fresh or given.written:
@@ -238,12 +257,26 @@ class Watching(TorchDispatchMode):
             if given.backward and operator.name == "where":
                 self.rules.clamped(given.line, operator, given.args, target)
 
+    def _in_balls(self, given: Given, result: Any) -> Values:
+        """What is true of an operation's results; balls of what it changes otherwise are no longer true."""
+        values = self.exact.values(given, result)
+        if values is None or not given.operator.writes:  # what is changed and the schema does not tell
+            for tensor in given.written:
+                self.shadows.cell(tensor, fill=False).balls = None
+        if values is None:
+            self._is_blind(given, " without balls")
+        return values or []
+
+    def _is_blind(self, given: Given, how: str = "") -> None:
+        """Count an operation that could not be followed, with its line."""
+        self.blind[f"{given.operator.name}{how} at {given.line.file}:{given.line.number}"] += 1
+
     def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """The shadows of what is new; those of what is changed are changed."""
         try:
             again = replay(given.operator, given.args, given.kwargs, given.shadow_of, result, self.shadows.width)
         except FAILURES:
-            self.blind[given.operator.name] += 1
+            self._is_blind(given)
             for tensor in given.written:
                 self.shadows.restart(self.shadows.cell(tensor), tensor)
             return None
@@ -281,7 +314,10 @@ class Watching(TorchDispatchMode):
             return  # a mask's, which nothing is led back to
         if not given.nan and (operation.nan or not given.inf):
             shadow = cell.shadow(actual) if cell.flat is not None else None
-            operation.birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
+            birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
+            if birth.again and operation.dtype is torch.float64:  # which is no wider than itself
+                birth.again = not self.exact.is_finite(given.operator, birth.operands)
+            operation.birth = birth
         elif operation.inf and not operation.nan and from_outside:
             operation.meant = True
 
@@ -293,7 +329,7 @@ class Watching(TorchDispatchMode):
         if math.isnan(measured.error):
             # A float64 zero where the run's own was none: the truth is not known there.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
-            self.blind[f"{given.operator.name}, where the shadow is not finite"] += 1
+            self._is_blind(given, ", where the shadow is not finite,")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
         if operation.error > 0.3 and finite:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from harness.work.interrupt import undivided
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.record import Audit, AuditKind
-    from harness.record.audit import WhatIf
+    from harness.record.audit import Mode, WhatIf
     from harness.work.carry_out import Hands
 
 Option = typer.Option
@@ -32,6 +32,8 @@ Examples:
     harness audit train.py:step --events --steps 5
   a hundred steps, each tenth of them in full
     harness audit train.py:step --steps 100 --sample 10
+  a small step, of which float64 may lose the digits as well
+    harness audit train.py:step --balls
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
   what would go wrong in bfloat16, and under autocast to float16
@@ -56,6 +58,9 @@ def audit(
     ],
     events: Annotated[
         bool, Option("--events", help="Look only for what is not finite, at rules and headroom: three times as quick.")
+    ] = False,
+    balls: Annotated[
+        bool, Option("--balls", help="Hold every format beside ball arithmetic, not float64: for small steps.")
     ] = False,
     steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
     sample: Annotated[
@@ -84,8 +89,10 @@ def audit(
     if events and sample is not None:
         remedy = "leave out `--events`: between the steps that are sampled it holds"
         raise UsageError(rule="`--sample` audits steps in full", value="`--events` beside it", remedy=remedy)
+    if events and balls:
+        raise UsageError(rule="one of `--events` and `--balls`", value="both", remedy="leave one out")
     of_each = (None, *_formats(what_if or []))
-    plans = [AuditPlan(target, _mode(events=events), steps, sample, as_if) for as_if in of_each]
+    plans = [AuditPlan(target, _mode(events=events, balls=balls), steps, sample, as_if) for as_if in of_each]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
     stopped: list[str] = []
@@ -135,8 +142,8 @@ def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
     return tuple(map(AuditKind, names))
 
 
-def _mode(*, events: bool) -> Literal["full", "events"]:
-    return "events" if events else "full"
+def _mode(*, events: bool, balls: bool) -> "Mode":
+    return "events" if events else "balls" if balls else "full"
 
 
 def _formats(names: list[str]) -> "list[WhatIf]":

@@ -73,7 +73,7 @@ def _elementwise(function: Callable[..., Any], arguments: int) -> Callable[..., 
     return lambda *of: np.asarray(applied(*of), dtype=object)
 
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "exp": _elementwise(_exp, 1),
     "log": _elementwise(_log, 1),
     "log1p": _elementwise(lambda x: x.log1p() if x > -1 else _UNKNOWN, 1),
@@ -101,6 +101,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
     "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
 }
+"""What operations of graphs do to object arrays of balls."""
 
 
 def _first_largest(x: Balls) -> NDArray[np.bool_]:
@@ -128,7 +129,7 @@ def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> Balls:
             case "first_largest":
                 found[one] = _first_largest(of[0])
             case _:
-                found[one] = _FUNCTIONS[one.operation](*of)
+                found[one] = FUNCTIONS[one.operation](*of)
     return np.asarray(found[nodes[-1]], dtype=object)
 
 

@@ -63,6 +63,9 @@ RANKS: tuple[AuditKind, ...] = (
 WhatIf = Literal["bfloat16", "float16", "autocast-bfloat16", "autocast-float16"]
 """A format as if in which a step in float32 is computed, wholly or as autocast has it."""
 
+Mode = Literal["full", "events", "balls"]
+"""What stands beside a step: float64, and balls beside what is in it; nothing; balls beside everything."""
+
 WHAT_IF: tuple[str, ...] = get_args(WhatIf)
 
 
@@ -141,7 +144,7 @@ class Audit(Record):
     """``file.function`` of the step."""
     step: Count = 1
     """Which call of the step it was."""
-    mode: Literal["full", "events"]
+    mode: Mode
     what_if: WhatIf | None = None
     """As if in which format the step was computed; ``None`` where it was computed as it is."""
     findings: tuple[AuditFinding, ...]
@@ -157,6 +160,8 @@ class Audit(Record):
     """Losses, gradients, updates, buffers and outputs that were looked at."""
     loss_error: float | None = None
     """Relative error of the last loss; ``None`` where there was none, or no shadow."""
+    loss_in_balls: bool = False
+    """Whether that is beside ball arithmetic, and not beside float64."""
     errors: tuple[Stretch, ...] = ()
     """How the error grows along the step, in the order of its operations; empty where there was no shadow."""
     expected: tuple[AuditKind, ...] = ()

@@ -88,7 +88,8 @@ def audit_line(audit: Audit, early: str = "") -> str:
     looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'end')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
-        agrees = f"; the loss agrees with exact arithmetic to {_digits(audit.loss_error)}"
+        beside = "exact arithmetic" if audit.loss_in_balls else "float64"
+        agrees = f"; the loss agrees with {beside} to {_digits(audit.loss_error)}"
     return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 
@@ -113,8 +114,13 @@ def blind_line(audit: Audit) -> str | None:
     """Say what could not be followed; ``None`` where everything was."""
     if not audit.blind:
         return None
-    names = ", ".join(f"{name} ({times}x)" for name, times in sorted(audit.blind.items()))
-    return f"not followed, and taken for exact: {names}"
+    return f"not followed, and taken for exact: {', '.join(map(_times, sorted(audit.blind.items())))}"
+
+
+def _times(blind: tuple[str, int]) -> str:
+    """Return ``sort at model.py:16 (2x)``."""
+    name, at, file = blind[0].partition(" at ")
+    return f"{name}{at}{near(file)} ({blind[1]}x)"
 
 
 def audit_text(audit: Audit, *, everything: bool = False) -> str:

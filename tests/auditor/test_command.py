@@ -154,6 +154,18 @@ def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None
 
 
 @pytest.mark.usefixtures("train")
+def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Command) -> None:
+    """The same line, by arithmetic that cannot overflow; events have nothing beside them."""
+    done = harness_command("audit", "train.py:sound", "--no-isolate", "--balls", "--json", "a.json")
+    assert done.returncode == 0
+    assert "; the loss agrees with exact arithmetic to" in done.stdout
+    (audit,) = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
+    assert (audit["mode"], audit["loss_in_balls"], audit["blind"]) == ("balls", True, {})
+    refused = harness_command("audit", "train.py:sound", "--events", "--balls")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.usefixtures("train")
 def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
     """In the terminal and as JSON; a test report is of what is."""
     words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")

@@ -1,0 +1,264 @@
+"""Balls beside a storage, where a shadow in float64 would be the step's own arithmetic or has too few digits itself.
+
+What balls say is written to the shadow, rounded once: whatever is measured against it is measured against the truth.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import torch
+from flint import arb, ctx
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.auditor.ball import ELEMENTWISE, MOVES, ZERO, Balls
+from harness.auditor.ball_by_rows import BY_ROWS, PRODUCTS
+from harness.auditor.given import Given
+from harness.auditor.operator import FLOATING, Operator, tensors
+from harness.auditor.replay import FAILURES
+from harness.auditor.shadow import Cell
+from harness.floats import to_arb
+
+_OPERATIONS = {**ELEMENTWISE, **PRODUCTS, **BY_ROWS}
+
+PRECISION = 256
+"""Bits that balls keep: what cancels may take two hundred of them."""
+
+MOST = 6_000_000
+"""Additions of balls that a step is worth, at a tenth of a microsecond each."""
+
+_KNOWN_BITS = 60
+_NOTHING = arb(2) ** -150
+"""A ball that is smaller is known: it is rounding of the balls themselves where it should be zero."""
+
+_COST = {**dict.fromkeys(BY_ROWS, 15), **dict.fromkeys(ELEMENTWISE, 10)}
+_CHEAP = {"add", "sub", "rsub", "mul", "neg", "square", "abs", "sum", "mean", "where", "masked_fill", "copy", "zero"}
+_MULTIPLICATIONS_FOR_AN_ADDITION = 6
+"""Of matrices, whose product is one call."""
+
+_FAILURES = (*FAILURES, KeyError, ZeroDivisionError, OverflowError)
+
+Values = list[tuple[Tensor, Balls]]
+
+
+class Exact:
+    """Carries out in balls what a step does, as far as that can be afforded.
+
+    Parameters
+    ----------
+    followed
+        The dtypes that have balls.
+    """
+
+    def __init__(self, followed: frozenset[torch.dtype]) -> None:
+        self.followed = followed
+        self.left = MOST
+
+    def concerns(self, given: Given) -> bool:
+        """Whether balls are wanted of what an operation does."""
+        return bool(given.read) and all(tensor.dtype in self.followed for tensor in given.read)
+
+    def values(self, given: Given, result: Any) -> Values | None:
+        """Return the exact values of what an operation has written; ``None`` where there is no ball of it.
+
+        Parameters
+        ----------
+        given, result
+            The operation, whose shadows are not yet those of its result, and what came of it.
+        """
+        returned = [tensor for tensor in tensors(result) if tensor.dtype in FLOATING]
+        written = given.written if given.operator.writes else returned
+        if not written:
+            return []
+        if any(tensor.dtype not in self.followed for tensor in written):
+            return None
+        cost = _cost(given, written)
+        if cost > self.left:
+            return None
+        self.left -= cost
+        try:
+            with ctx.workprec(PRECISION):
+                return list(self._carried_out(given, result, written))
+        except _FAILURES:
+            return None
+
+    def _carried_out(self, given: Given, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
+        balls = {id(t): self.of(t, cell) for t, cell in zip(given.read, given.cells, strict=True)}
+        name = given.operator.base
+        made: Any
+        if given.operator.name.startswith("_foreach_"):
+            made = _each(_of_each(name), _exchanged(given.args, balls), given.kwargs)
+        elif name in MOVES:
+            made = _moved(given.operator, given.args, given.kwargs, balls)
+        elif name in _PICKED and isinstance(result, tuple):
+            made = _picked(balls[id(given.args[0])], result[1], *given.args[1:])
+        elif name == "threshold_backward":
+            side = given.args[1].detach().numpy(force=True) > given.args[2]  # as the step has seen it
+            made = np.where(side, balls[id(given.args[0])], ZERO)
+        elif name in _PUTS:
+            made = _PUTS[name](*_exchanged(given.args, balls))
+        else:
+            named = {key: _exchanged(value, balls) for key, value in given.kwargs.items() if key not in _NOT_OURS}
+            made = _OPERATIONS[name](*_exchanged(given.args, balls), **named)
+        for tensor, values in zip(written, made if isinstance(made, list | tuple) else [made], strict=False):
+            if values is not None:
+                yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
+
+    def of(self, tensor: Tensor, cell: Cell) -> Balls:
+        """The balls that stand for a tensor: of a storage that has none what its shadow holds."""
+        if cell.balls is None:
+            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer < 0
+            self.left -= _length(tensor)
+        return _part(cell.balls, tensor)
+
+    def keep(self, given: Given, tensor: Tensor, cell: Cell, values: Balls) -> None:
+        """Write what is true of a tensor beside its storage, and to its shadow as far as it is known."""
+        cell.in_balls = all(read.in_balls for read in given.cells)
+        shadow = cell.shadow(tensor)
+        if cell.balls is None:
+            cell.balls = _lifted(tensor, cell)
+        known = np.asarray(np.frompyfunc(_is_known, 1, 1)(values), dtype=bool)
+        rough = shadow.numpy(force=True)
+        rounded = np.array(rough, dtype=np.float64)
+        rounded[known] = [float(ball.mid()) for ball in values[known]]
+        _part(cell.balls, tensor)[...] = np.where(known, values, to_arb(rough))
+        shadow.copy_(torch.from_numpy(rounded))
+
+    def is_finite(self, operator: Operator, operands: Sequence[float | None]) -> bool:
+        """Whether the exact result of an operation on such elements is a number."""
+        if operator.base not in ELEMENTWISE or None in operands:
+            return False
+        with ctx.workprec(PRECISION):
+            try:
+                value = ELEMENTWISE[operator.base](*map(to_arb, operands))
+            except (*_FAILURES, TypeError):
+                return False
+        return bool(np.asarray(value, dtype=object).item().is_finite())
+
+
+def _is_known(ball: arb) -> bool:
+    return bool(
+        ball.is_finite() and (ball.is_exact() or ball.rel_accuracy_bits() >= _KNOWN_BITS or ball.abs_upper() < _NOTHING)
+    )
+
+
+def _lifted(tensor: Tensor, cell: Cell) -> Balls:
+    """The shadow of a storage as balls, in a row."""
+    assert cell.flat is not None
+    return to_arb(torch.as_strided(cell.flat, (_length(tensor),), (1,), 0).numpy(force=True))
+
+
+def _length(tensor: Tensor) -> int:
+    return tensor.untyped_storage().nbytes() // tensor.element_size()
+
+
+def _part(flat: Balls, tensor: Tensor) -> Balls:
+    """The part of a storage that is a tensor's, as a view."""
+    strides = [stride * flat.itemsize for stride in tensor.stride()]
+    return np.lib.stride_tricks.as_strided(flat[tensor.storage_offset() :], tensor.shape, strides)
+
+
+def _of_each(name: str) -> str:
+    """What is done to each element of lists, where it is."""
+    return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
+
+
+def _cost(given: Given, written: list[Tensor]) -> int:
+    """In additions."""
+    name = _of_each(given.operator.base)
+    elements = max(sum(t.numel() for t in given.read), sum(t.numel() for t in written))
+    if name in PRODUCTS:
+        inner = given.args[-1].shape[-2] if given.args[-1].dim() > 1 else 1
+        return elements + sum(t.numel() for t in written) * inner // _MULTIPLICATIONS_FOR_AN_ADDITION
+    return elements * (1 if name in _CHEAP else _COST.get(name, 3))
+
+
+_NOT_OURS = {"dtype", "layout", "device", "pin_memory", "memory_format", "out", "non_blocking"}
+
+
+def _exchanged(value: Any, balls: Mapping[int, Balls]) -> Any:
+    """An argument with balls in place of floats, and NumPy's arrays in place of other tensors."""
+    if isinstance(value, Tensor):
+        return balls[id(value)] if id(value) in balls else value.detach().numpy(force=True)
+    return [_exchanged(inner, balls) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
+    """One operation on the elements of lists."""
+    if name == "norm":
+        name = "linalg_vector_norm"
+    columns = [argument if isinstance(argument, list) else repeat(argument) for argument in args]
+    named = {key: value for key, value in kwargs.items() if key not in _NOT_OURS}
+    if name in ("addcmul", "addcdiv") and len(columns) > 3:
+        scale = columns.pop()
+        return [_OPERATIONS[name](*row, value=value) for *row, value in zip(*columns, scale, strict=False)]
+    return [_OPERATIONS[name](*row, **named) for row in zip(*columns, strict=False)]
+
+
+def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any], balls: Mapping[int, Balls]) -> Any:
+    """What only moves numbers: torch does it with their places in a pool, of which the first is zero."""
+    pool: list[arb] = [arb(0)]
+    places: dict[int, Tensor] = {}
+    for identity, values in balls.items():
+        numbers = torch.arange(len(pool), len(pool) + values.size, dtype=torch.float64)
+        places[identity] = numbers.view(values.shape)
+        pool += list(values.flat)
+    named = {key: value for key, value in kwargs.items() if key not in _NOT_OURS}
+    with torch.no_grad():
+        moved = operator.overload(*_placed(args, places), **named)
+    lifted = np.empty(len(pool), dtype=object)
+    lifted[:] = pool
+    return [lifted[place.numpy().astype(np.int64)] for place in tensors(moved)]
+
+
+def _placed(value: Any, places: Mapping[int, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return places.get(id(value), value)
+    return [_placed(inner, places) for inner in value] if isinstance(value, list | tuple) else value
+
+
+_PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
+"""What returns the places of what it returns."""
+
+
+def _picked(x: Balls, places: Tensor, *args: Any) -> Balls:
+    at: NDArray[np.int64] = places.numpy(force=True)
+    dim = next((arg for arg in args if isinstance(arg, int) and not isinstance(arg, bool)), -1)
+    if at.ndim == x.ndim:
+        return np.take_along_axis(x, at, dim)
+    return np.take_along_axis(x, np.expand_dims(at, dim), dim).squeeze(dim)
+
+
+def _put(x: Balls, indices: list[Any], values: Balls, accumulate: int = 0) -> Balls:
+    made: Any = np.array(x, dtype=object)
+    where: Any = tuple(slice(None) if index is None else index for index in indices)
+    if accumulate:
+        np.add.at(made, where, values)
+    else:
+        made[where] = values
+    return made
+
+
+def _scatter_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
+    made: Any = np.array(x, dtype=object)
+    where: Any = [np.broadcast_to(axis, at.shape) for axis in np.ogrid[tuple(map(slice, at.shape))]]
+    where[dim] = at
+    np.add.at(made, tuple(where), values[tuple(map(slice, at.shape))])
+    return made
+
+
+def _index_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
+    made: Any = np.array(x, dtype=object)
+    np.add.at(np.moveaxis(made, dim, 0), at, np.moveaxis(values, dim, 0))
+    return made
+
+
+_PUTS: Mapping[str, Callable[..., Balls]] = {
+    "index_put": _put,
+    "_index_put_impl": _put,
+    "scatter_add": _scatter_add,
+    "index_add": _index_add,
+}
+"""What puts numbers at places, to those that are there or in their stead."""
