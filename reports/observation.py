@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from harness.error import UsageError
@@ -107,7 +108,7 @@ def _folders(run: str | Path) -> list[RunFolder]:
 
 def observed(head: Run, frames: Frames) -> pd.DataFrame:
     """Return the observations of one run."""
-    long = [_melted(name, frame) for name, frame in frames.items()]
+    long = [_melted(name, frame) for name, frame in frames.items() if len(frame)]
     rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
     facts = (head.name, pd.Timestamp(head.created), head.environment.processor, head.environment.torch)
     names = ("run", "created", "machine", "torch", "commit")
@@ -121,24 +122,26 @@ def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     measures = [column.name for column in SCHEMAS[name] if column.name not in KEYS[name] and _is_number(column)]
     known = {column.name for column in OBSERVATIONS}
     about = [column for column in frame.columns if column in known and column not in measures and column != "unit"]
-    units = frame.get("unit")
-    parts = [
-        frame[about].assign(frame=name, measure=measure, value=frame[measure].astype(float), unit=_unit(measure, units))
-        for measure in measures
-    ]
-    return pd.concat(parts, ignore_index=True).dropna(subset="value") if parts else pd.DataFrame()
+    values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
+    at, row = np.nonzero(~np.isnan(values.T))  # measure by measure
+    units = np.array([_unit(measure) for measure in measures], dtype=object)[at]
+    if "unit" in frame:
+        units = np.where(np.isin(measures, _OF_THE_FRAME)[at], frame["unit"].to_numpy(dtype=object)[row], units)
+    long = frame[about].iloc[row].assign(frame=name, measure=np.array(measures, dtype=object)[at])
+    return long.assign(value=values[row, at], unit=units)
 
 
 def _is_number(column: Column) -> bool:
     return column.dtype in {REAL, WHOLE}
 
 
-def _unit(measure: str, units: pd.Series | None) -> pd.Series | str:
-    """Return the unit that the end of a name gives, or that the frame has for its deviations."""
-    if units is not None and measure in {"deviation", "bound"}:
-        return units
+def _unit(measure: str) -> str:
+    """Return the unit that the end of a name gives."""
     return next((unit for part, unit in _UNITS if part in f"{measure}_"), "1")
 
+
+_OF_THE_FRAME = ("deviation", "bound")
+"""Measures whose unit the frame has, where it has one."""
 
 _UNITS = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
 """Parts of the name of a measure, and the unit each stands for."""

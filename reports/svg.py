@@ -7,10 +7,12 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from html import escape
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import cloudpickle
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -27,6 +29,9 @@ WIDE_IN = 6.1
 
 LARGEST = 1.2
 """How many times as large as it is drawn a drawing is shown at most: its text is then that of the page."""
+
+MOST_REMEMBERED = 512
+"""Drawings that are kept: a page of the chapter's cases has 60 to 100, of 10 to 60 kB each."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
 _FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
@@ -87,10 +92,13 @@ def drawn(
 ) -> str:
     """Draw one set of axes and return it as an ``<svg>`` element.
 
+    What was drawn lately is not drawn again: the first layer of a page repeats drawings of the second, and so do pages
+    of runs that have data in common.
+
     Parameters
     ----------
     draw
-        Draws on the axes it is given.
+        Draws on the axes it is given what it was made with; it is pickled, with all that.
     name
         Distinguishes the identifiers of this drawing from those of others on the page.
     label
@@ -100,6 +108,13 @@ def drawn(
     tells
         Whether its points tell their numbers.
     """
+    return _drawn(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
+
+
+@lru_cache(MOST_REMEMBERED)
+def _drawn(asked: bytes) -> str:
+    """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes have all of them in common."""
+    draw, name, label, height_in, width_in, tells = cloudpickle.loads(asked)
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)

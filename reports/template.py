@@ -1,6 +1,7 @@
 """The templates of the page and of what a notebook shows, and the scripts that they carry."""
 
 import re
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -17,6 +18,7 @@ def script() -> str:
     return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
+@cache
 def templates() -> Environment:
     """Return the templates' environment: HTML is escaped, an undefined name is an error."""
     environment = Environment(

@@ -25,7 +25,7 @@ from reports.figures.vectorization import ratios
 from reports.frame import FRAMES
 from reports.schema import SCHEMAS
 from reports.style import PENS, pen
-from reports.svg import drawn, styled_once
+from reports.svg import _drawn, drawn, styled_once
 
 
 def luminance(color: str) -> float:
@@ -74,7 +74,22 @@ def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apa
     assert 'role="img" aria-label="say &quot;what&quot;"' in svg
     assert "n &amp; more</text>" in svg
     assert "<metadata" not in svg
+    _drawn.cache_clear()
     assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
+
+
+def test_what_was_drawn_is_drawn_again_if_any_of_it_differs() -> None:
+    """A number of a frame, the name, the label, the size; and not if all of it is equal."""
+
+    def line(last: float = 2.0, *, name: str = "n", label: str = "l", height_in: float = 2.0) -> str:
+        frame = pd.DataFrame({"height": [0.0, last]})
+        return drawn(lambda axes: axes.plot(frame["height"]), name=name, label=label, height_in=height_in)
+
+    _drawn.cache_clear()
+    assert line() == line()
+    assert _drawn.cache_info().misses == 1
+    others = {line(), line(-2.0), line(name="m"), line(label="m"), line(height_in=3.0)}
+    assert len(others) == _drawn.cache_info().misses == 5
 
 
 def test_what_is_cut_from_a_drawing_is_no_part_of_its_texts() -> None:
