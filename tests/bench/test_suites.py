@@ -148,31 +148,52 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def test_a_wrong_step_fails_the_suite_and_its_timing_is_not_kept(run: Run) -> None:
-    """A step that skips the bias is faster and wrong: the reason is shown, the right one's rounds are kept."""
+def test_what_a_wrong_and_a_raising_step_take_is_not_kept(run: Run) -> None:
+    """One that skips the bias is faster and wrong, one that raises leaves the turns to the others: each has its reason.
+
+    The rounds of the right ones are kept.
+    """
     ran = run(
         "steps",
         'Case(made(right), "softmax_regression_step", name="mine.right"),'
         'Case(made(without_bias), "softmax_regression_step", name="mine.wrong"),'
+        'Case(raising_step, "softmax_regression_step", name="mine.raising"),'
         'Case(made(right, "linear"), "linear_regression_step", name="mine.line")',
     )
     assert ran.code == 1
     assert "mine.wrong was timed and is wrong [float32, cpu, batch 4]" in ran.output
     assert "after 64 steps weight and bias are those of gradient descent" in ran.output
+    assert "RuntimeError: not today" in ran.output
+    assert "INTERNALERROR" not in ran.output
     assert list(ran.timed) == ["mine.line-cpu-4", "mine.right-cpu-4"]
     account = ran.document["harness"]
-    assert (account["complete"], account["collected"], account["passed"]) == (False, 6, 2)
-    assert [failure["name"] for failure in account["failed"]] == ["test_training_step[mine.wrong-cpu-4]"]
+    assert (account["complete"], account["collected"], account["passed"]) == (False, 8, 2)
+    failed = [f"test_training_step[mine.{name}-cpu-4]" for name in ("wrong", "raising")]
+    assert sorted(failure["name"] for failure in account["failed"]) == sorted(failed)
     if torch.accelerator.is_available():
         return
     assert {skip["reason"] for skip in account["skipped"]} == {"no accelerator on this machine"}
-    assert len(account["skipped"]) == 3
+    assert len(account["skipped"]) == 4
 
 
-def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run) -> None:
-    """Raw rounds and every key that the report reads are in the file, and there is no other file."""
-    ran = run("steps", 'Case(made(right), "softmax_regression_step", name="mine.right", style="concise")')
+def test_a_timed_step_carries_its_rounds_and_what_it_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Raw rounds and every key that the report reads are in the file, and there is no other file.
+
+    A step beside it that needs a compiler is skipped where there is none, with a plain reason: the suite is complete.
+    """
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / ".harness" / "compiled"))
+    ran = run(
+        "steps",
+        'Case(compiled_step, "softmax_regression_step", name="mine.compiled"),'
+        'Case(made(right), "softmax_regression_step", name="mine.right", style="concise")',
+    )
     assert ran.code == 0, ran.output
+    assert list(ran.timed) == ["mine.right-cpu-4"]
+    reasons = {skip["name"]: skip["reason"] for skip in ran.document["harness"]["skipped"]}
+    assert reasons["test_training_step[mine.compiled-cpu-4]"] == NO_COMPILER
     timed = ran.timed["mine.right-cpu-4"]
     rounds, info = timed["stats"]["rounds"], timed["extra_info"]
     assert len(timed["stats"]["data"]) == rounds >= FEWEST_ROUNDS
@@ -203,36 +224,6 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run) -> None:
     assert timed["params"] == {"case": "mine.right", "device": "cpu", "batch_size": 4}
     assert ran.document["harness"]["complete"]
     assert ran.written == ["run/bench-steps.json"]
-
-
-def test_a_step_that_raises_leaves_the_turns_to_the_others(run: Run) -> None:
-    """Its own benchmark fails with what it raised; the one beside it is measured and kept."""
-    ran = run(
-        "steps",
-        'Case(raising_step, "softmax_regression_step", name="mine.raising"),'
-        'Case(made(right), "softmax_regression_step", name="mine.right")',
-    )
-    assert ran.code == 1
-    assert list(ran.timed) == ["mine.right-cpu-4"]
-    assert "RuntimeError: not today" in ran.output
-    assert "INTERNALERROR" not in ran.output
-
-
-def test_a_step_that_needs_a_compiler_is_skipped_where_there_is_none(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The reason is plain, and the suite is complete."""
-    monkeypatch.setenv("CXX", "/no/such/compiler")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / ".harness" / "compiled"))
-    ran = run(
-        "steps",
-        'Case(compiled_step, "softmax_regression_step", name="mine.compiled"),'
-        'Case(made(right), "softmax_regression_step", name="mine.right")',
-    )
-    assert ran.code == 0, ran.output
-    assert list(ran.timed) == ["mine.right-cpu-4"]
-    reasons = {skip["name"]: skip["reason"] for skip in ran.document["harness"]["skipped"]}
-    assert reasons["test_training_step[mine.compiled-cpu-4]"] == NO_COMPILER
 
 
 def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> None:
