@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import QuietOption, RunOption, progress, say, session
+from harness.cli.options import QuietOption, RunOption, console, progress, say, session
 from harness.error import UsageError, did_you_mean, listed
 from harness.work.ending import Ending
 from harness.work.interrupt import undivided
@@ -202,16 +202,17 @@ def _reason(reason: str, name: str) -> str:
 
 def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, early: str) -> None:
     from harness.record import audit_line, audit_text, telling, trend_line, trends, write_atomically
-    from harness.show.audit import AUDIT_WRITERS
+    from harness.show.audit import AUDIT_WRITERS, wrapped
 
+    width = console().width
     # A step that ended before there was anything to look at is said to have.
     looked_at = [one for one in audits if one.operations]
     for one in telling(looked_at):
-        say(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose))
+        say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
         if (steps := sum(other.title == one.title for other in audits)) > 1:
             say(f"this is step {one.step:,} of {steps:,}, {'the first' if one.findings else 'none'} with findings")
     for trend in trends(looked_at)[:TRENDS]:
-        say(trend_line(trend))
+        say(wrapped(trend_line(trend), width))
     if early:
         say(f"{early} after {len(audits):,} steps")
     for kind, file in written.items():

@@ -10,6 +10,8 @@ import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -207,14 +209,33 @@ def _memory(process: psutil.Process) -> Memory | None:
         if not psutil.LINUX:
             full = process.memory_full_info()
             return Memory(full.rss, None, getattr(full, "uss", None), None, 1)
-        maps = process.memory_maps(grouped=True)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        sums = _sums(process.pid)
+        if SHARED not in sums:  # a kernel before 5.4
+            return _mapped(process.memory_maps(grouped=True))
+    except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError, FileNotFoundError):
         return None
+    private = sums["Private_Clean"] + sums["Private_Dirty"]
+    return Memory(sums["Rss"], sums["Pss"], private, sums[SHARED], 1)
+
+
+SHARED = "Pss_Shmem"
+
+
+def _sums(pid: int) -> dict[str, int]:
+    """What the kernel adds up over all maps of a process, in bytes: a third of the time that reading each takes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+    pairs = (line.split()[:2] for line in lines)
+    return {name.removesuffix(":"): 1024 * int(kibibytes) for name, kibibytes in pairs}
+
+
+def _mapped(maps: Iterable[Any]) -> Memory:
+    """Add up the maps one by one."""
+    parts = list(maps)
     return Memory(
-        sum(part.rss for part in maps),
-        sum(part.pss for part in maps),
-        sum(part.private_clean + part.private_dirty for part in maps),
-        sum(part.pss for part in maps if part.path.startswith(SHARED_FOLDER)),
+        sum(part.rss for part in parts),
+        sum(part.pss for part in parts),
+        sum(part.private_clean + part.private_dirty for part in parts),
+        sum(part.pss for part in parts if part.path.startswith(SHARED_FOLDER)),
         1,
     )
 

@@ -1,6 +1,11 @@
-"""Audits as text for other programs: JSON, JUnit XML and Markdown. It reads records alone."""
+"""Audits as text: for a screen as wide as it is, and for other programs as JSON, JUnit XML and Markdown.
+
+It reads records alone.
+"""
 
 import io
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
 
@@ -11,6 +16,29 @@ from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Record, audit_line, finding_lines, narrowest
 from harness.record.audit_text import place
 from harness.show.document import cell
+
+_LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
+"""What stands before the text of a line: what it tells, or the headroom."""
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text of an audit in lines of a width, the further ones below the text of the first.
+
+    Parameters
+    ----------
+    text
+        Lines.
+    width
+        Columns of the screen; a word that is wider is not broken, as it may be a path.
+    """
+    return "\n".join(filled for line in text.splitlines() for filled in _filled(line, width))
+
+
+def _filled(line: str, width: int) -> list[str]:
+    label = _LABEL.match(line)
+    indent = " " * (len(label[0]) if label else 4)
+    kept = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.wrap(line, width, subsequent_indent=indent, **kept) or [""]
 
 
 class _Document(Record):

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.calling.data_set import dataset
 from harness.error import UsageError
+from harness.loading import accounting
 from harness.loading.accounting import cpu_s, memory
 from harness.loading.configuration import Configuration
 from harness.loading.fault import FaultKind, LoadingError, runs
@@ -82,6 +83,23 @@ def test_memory_counts_workers_and_shared_pages_once() -> None:
         assert found.shared_bytes is not None
         assert found.uss_bytes <= found.pss_bytes <= found.rss_bytes
         assert found.shared_bytes >= len(shared)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="the sums are the Linux kernel's")
+def test_the_kernels_sums_are_those_of_the_maps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of shared memory to the byte, of the rest within what reading allocates; an older kernel has no sums."""
+    shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
+    process = psutil.Process()
+    summed = accounting._memory(process)
+    monkeypatch.setattr(accounting, "SHARED", "not known")
+    mapped = accounting._memory(process)
+    assert summed is not None
+    assert mapped is not None
+    assert summed.shared_bytes == mapped.shared_bytes
+    assert summed.shared_bytes is not None
+    assert summed.shared_bytes >= len(shared)
+    for name in ("rss_bytes", "pss_bytes", "uss_bytes"):
+        assert getattr(summed, name) == pytest.approx(getattr(mapped, name), rel=0.1)
 
 
 def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:

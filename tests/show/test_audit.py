@@ -1,0 +1,34 @@
+"""An audit on a screen: as wide as that is, with nothing left out."""
+
+import pytest
+import samples.audit
+
+from harness.record import audit_text
+from harness.show.audit import wrapped
+
+RECORDED = """\
+train.py:3 softmax: exp(100) overflows: from 88.72283935546875 on it is inf in
+    float32 (3 of 3 rows)
+  reaches  the loss, the gradient of a tensor [4, 3]
+  remedy   subtract the row maximum first, or use torch.softmax, logsumexp or
+           F.softplus
+  law      harness explain finite_on_extreme_logits --contract softmax
+train.step: 1 finding in 26 operations, 2 ends"""
+
+
+def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
+    """A sentence goes on below itself, what follows a label below the text behind it; nothing else is moved."""
+    one_line_each = RECORDED.replace("\n    float32", " float32").replace("\n           F.softplus", " F.softplus")
+    assert wrapped(one_line_each, 80) == RECORDED
+    assert wrapped(one_line_each, 120) == one_line_each
+    assert wrapped(RECORDED, 80) == RECORDED
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(width: int) -> None:
+    """But for a word that is wider itself, which is whole."""
+    audit = samples.audit.audit("train.step", samples.audit.finding(), samples.audit.finding(line=13))
+    text = audit_text(audit, everything=True)
+    shown = wrapped(text, width)
+    assert shown.split() == text.split()
+    assert all(len(line) <= width or len(line.split()) <= 2 for line in shown.splitlines())
