@@ -37,8 +37,8 @@ def wrapped(text: str, width: int) -> str:
 def _filled(line: str, width: int) -> list[str]:
     label = _LABEL.match(line)
     indent = " " * (len(label[0]) if label else 4)
-    kept = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(line, width, subsequent_indent=indent, **kept) or [""]
+    lines = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
 
 
 class _Document(Record):
