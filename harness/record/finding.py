@@ -70,8 +70,9 @@ class Finding:
 
     @property
     def dtypes(self) -> list[str]:
-        """The dtypes, and the device where that is not the CPU."""
-        return list(dict.fromkeys(verdict.where for verdict in self.verdicts))
+        """The dtypes, and the device where that is not the CPU; of what is broken, none that it merely costs digits."""
+        milder = {Status.LOST} - {self.status}
+        return list(dict.fromkeys(verdict.where for verdict in self.verdicts if verdict.status not in milder))
 
     @property
     def is_of_roundings(self) -> bool:

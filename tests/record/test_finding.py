@@ -69,6 +69,16 @@ def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities(
     assert one.laws == ["gradient", "at_infinity"]
 
 
+def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> None:
+    """Though it follows from the same; where nothing is broken, the digits are what is told."""
+    lost = broken("on_extreme_numbers", group="special", status=Status.LOST, event=OVERFLOW)
+    narrow = OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})
+    (one,) = findings([lost, broken(dtype="float16", event=narrow)])
+    assert (one.laws, one.dtypes) == (["value", "on_extreme_numbers"], ["float16"])
+    (alone,) = findings([lost])
+    assert alone.dtypes == ["float32"]
+
+
 def test_two_events_are_two_findings_on_one_example_too() -> None:
     """What nothing is known of joins the first of them."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
