@@ -12,7 +12,7 @@ from harness.contracts import contract_named, contracts
 from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
-from harness.show.verdict import TABLE_WIDTH
+from harness.show.narrow import TABLE_WIDTH
 
 
 def _table(title: str, *headings: str, whole: int = 2) -> Table:

@@ -1,5 +1,6 @@
 """What a person reads of proofs in the terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from harness.record import (
     worst,
 )
 from harness.record.text import count
+from harness.show.narrow import print_table
 
 _MOST_BLOCKS = 5
 
@@ -28,9 +30,10 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case in dict.fromkeys(proof.case for proof in answered):
         own = [proof for proof in answered if proof.case == case]
-        console.print(_table(case, own))
+        print_table(console, _table(case, own))
         for line in _laws(own):
-            console.print(line, markup=False, soft_wrap=True)
+            for filled in textwrap.wrap(line, console.width, subsequent_indent="    ", break_on_hyphens=False):
+                console.print(filled, markup=False, soft_wrap=True)
     if answered:
         console.print("kernels:")
         for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):

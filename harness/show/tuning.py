@@ -11,6 +11,7 @@ from harness.error import printable
 from harness.record import LEVEL, Estimate
 from harness.record.budget import Budget
 from harness.show.budget import budget_lines, budget_table
+from harness.show.narrow import print_table
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.tuning import Tuning
 
@@ -18,7 +19,7 @@ from harness.tuner.tuning import Tuning
 def print_tuning(console: Console, tuning: Tuning) -> None:
     """Print what was measured, what is best and why, what to know about the data set, and the line to paste."""
     assert tuning.standing is not None
-    console.print(_table(tuning))
+    print_table(console, _table(tuning))
     for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
         console.print(printable(line), markup=False, soft_wrap=True)
     if tuning.budget is not None:

@@ -27,6 +27,7 @@ from harness.record import (
     violation_block,
 )
 from harness.record.text import count
+from harness.show.narrow import TABLE_WIDTH, print_table
 
 _STYLE = {
     Status.HOLDS: "green",
@@ -122,10 +123,6 @@ def _print_tables(
         console.print(_law_table(own, wide=console.width >= TABLE_WIDTH))
 
 
-TABLE_WIDTH = 120
-"""Columns below which a table leaves out what can be asked for otherwise."""
-
-
 def _law_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
     dtypes = [dtype for dtype in (*FLOATS, ANY) if any(verdict.dtype == dtype for verdict in verdicts)]
     headings = ["verdict" if dtype == ANY else dtype for dtype in dtypes]
@@ -197,7 +194,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
         numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
         spelled = ["–" if number is None else f"{number:.4g}" for number in numbers]
         curves.add_row(escape(epoch.case), epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
-    console.print(curves)
+    print_table(console, curves)
     estimates = Table(Column("case", overflow="fold"), "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):
         estimates.add_column(heading, justify="right")
@@ -207,4 +204,4 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
             estimates.add_row(
                 escape(row.case), escape(row.parameter), f"{row.true:g}", f"{row.learned:.5f}", f"{off:+.1f}"
             )
-    console.print(estimates)
+    print_table(console, estimates)

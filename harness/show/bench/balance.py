@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record.bench import BalanceRecord, benchmarks
+from harness.show.narrow import print_table
 
 
 def print_balance(console: Console, document: Mapping[str, Any]) -> None:
@@ -27,9 +28,9 @@ def print_balance(console: Console, document: Mapping[str, Any]) -> None:
     for balance in balances:
         place = (escape(balance.case), str(balance.batch_size), str(balance.workers))
         table.add_row(*place, _verdict(balance), *_cells(balance))
-    console.print(table)
+    print_table(console, table)
     for line in _remarks(balances):
-        console.print(escape(line), soft_wrap=True)
+        console.print(escape(line), soft_wrap=False)
 
 
 def _cells(balance: BalanceRecord) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from harness.record import share_of_best
 from harness.record.bench import ScreeningRecord, SearchRecord, benchmarks
 from harness.show.bench.name import short_names
+from harness.show.narrow import print_table
 from harness.show.number import rate, times
 
 LONGER = "longer"
@@ -40,8 +41,8 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
             quartiles = f"{rate(rows / stats.q3_s)} to {rate(rows / stats.q1_s)}"
             table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
         table.add_section()
-    console.print(table)
-    console.print("Implementation, oracle and deviation together, float32, on one core.", soft_wrap=True)
+    print_table(console, table)
+    console.print("Implementation, oracle and deviation together, float32, on one core.", soft_wrap=False)
 
 
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
@@ -54,14 +55,14 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
         table.add_column(heading, justify="right")
     for case, group in groupby(searches, key=lambda search: search.case):
         table.add_row(escape(short[case]), *_shares(list(group), ways))
-    console.print(table)
+    print_table(console, table)
     if usual:
         seeds = len({search.seed for search in usual})
         seconds = statistics.median(search.seconds for search in usual)
         console.print(
             f"Shares of the best known deviation, medians of {seeds} seeds, {seconds:g} s each on one core, float32. "
             "The best known is the largest that any way found, a longer search of our own among them.",
-            soft_wrap=True,
+            soft_wrap=False,
         )
 
 

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
 from harness.show.budget import budget_lines
+from harness.show.narrow import print_table
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
@@ -36,14 +37,14 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
     """
     loaders = [benchmark.record for benchmark in benchmarks(document, LoaderRecord)]
     if loaders:
-        console.print(_table(loaders))
+        print_table(console, _table(loaders))
         for sentence in remarks(loaders):
-            console.print(escape(sentence), soft_wrap=True)
+            console.print(escape(sentence), soft_wrap=False)
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
-            console.print(escape(remark), soft_wrap=True)
-        console.print(_WORDS + _LIMIT, soft_wrap=True)
+            console.print(escape(remark), soft_wrap=False)
+        console.print(_WORDS + _LIMIT, soft_wrap=False)
         for line in budgets(loaders):
-            console.print(escape(line), soft_wrap=True)
+            console.print(escape(line), soft_wrap=False)
 
 
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord, benchmarks
+from harness.show.narrow import print_table
 from harness.show.number import duration, times
 
 _SCATTER = "Medians and quartiles of the rounds of this process; they say how rounds scatter, not how runs differ."
@@ -28,10 +29,10 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     table = _table("contract")
     for contract, group in groupby(calls, key=lambda call: call.record.contract):
         _add(table, (escape(contract),), list(group))
-    console.print(table)
+    print_table(console, table)
     console.print(
         f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
-        soft_wrap=True,
+        soft_wrap=False,
     )
 
 
@@ -44,8 +45,8 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
     table = _table("contract", Column("n", justify="right"))
     for (contract, n), group in groupby(sorted(benchmarks(document, VectorizationRecord), key=kind), key=kind):
         _add(table, (escape(contract), f"{n:,}"), list(group))
-    console.print(table)
-    console.print(f"Float32, one thread. {_SCATTER}", soft_wrap=True)
+    print_table(console, table)
+    console.print(f"Float32, one thread. {_SCATTER}", soft_wrap=False)
 
 
 def _table(*kind: str | Column) -> Table:

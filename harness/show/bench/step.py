@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord, benchmarks
 from harness.show.bench.name import short_names
+from harness.show.narrow import print_table
 from harness.show.number import duration, rate, times
 
 Step = Benchmark[StepRecord]
@@ -29,11 +30,11 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     """
     steps = benchmarks(document, StepRecord)
     for (contract, device), own in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
-        console.print(_table(f"{contract}, {device}: one step", list(own)))
+        print_table(console, _table(f"{contract}, {device}: one step", list(own)))
     console.print(
         "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
         "bytes and operations at the rates measured in the same rounds.",
-        soft_wrap=True,
+        soft_wrap=False,
     )
 
 
@@ -50,7 +51,7 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
         interval = f"{ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
         cells = (*both, interval, str(len(ours_s)), agreement(ratio, record.tolerance))
         table.add_row(str(record.batch_size), escape(record.case), *cells)
-    console.print(table)
+    print_table(console, table)
 
 
 def agreement(ratio: Estimate, tolerance: float) -> str:

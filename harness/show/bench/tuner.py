@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.record.bench import TunerRecord, benchmarks
+from harness.show.narrow import print_table
 
 NEAR, QUICK = 0.95, 0.2
 """What the tuner is held to: this share of the best rate, in this share of the time."""
@@ -45,6 +46,6 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
     if reached:
         held = f"at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time"
         lines.append(f"{held}: {sum(reached)} of {len(reached)} data sets")
-    console.print(table)
+    print_table(console, table)
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=False)

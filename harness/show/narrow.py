@@ -1,0 +1,63 @@
+"""A table on a screen that has no room for it: a list, with the heading of each number before it."""
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.error import printable
+
+TABLE_WIDTH = 120
+"""Characters of a screen from which on a table is a table, whether its columns are folded or not."""
+
+
+_BEYOND_ALL = 10_000
+"""Wider than any table."""
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table where it fits as it is, or where there is room to fold its columns; else its rows as a list.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    table
+        What begins a row in the list is its first column that is not of numbers.
+    """
+    whole = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
+    if console.width >= TABLE_WIDTH or whole <= console.width:
+        console.print(table)
+        return
+    for line in listed(table, console.width):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def listed(table: Table, width: int) -> Iterator[str]:
+    """Yield the rows of a table as lines of a width at most, a word that is wider apart.
+
+    Parameters
+    ----------
+    table
+        Of texts.
+    width
+        Characters.
+    """
+    if table.title is not None:
+        yield _plain(table.title)
+    first = next((at for at, column in enumerate(table.columns) if column.justify != "right"), 0)
+    headings = [_plain(column.header) for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = [" ".join(_plain(cell).split()) for cell in row]
+        told = enumerate(zip(headings, cells, strict=True))
+        rest = [f"{heading} {cell}".strip() for at, (heading, cell) in told if cell and at != first]
+        text = f"{cells[first]}: {'; '.join(rest)}"
+        yield from textwrap.wrap(
+            printable(text), width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+
+
+def _plain(cell: object) -> str:
+    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain

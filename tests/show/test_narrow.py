@@ -1,0 +1,66 @@
+"""Tables on screens that have no room for them."""
+
+from io import StringIO
+
+import pytest
+import samples.benchmarks
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from harness.show.bench import print_summary
+from harness.show.narrow import listed, print_table
+
+
+def shown(table: Table, width: int) -> str:
+    """What a plain screen of some width shows of a table."""
+    stream = StringIO()
+    print_table(Console(file=stream, width=width, highlight=False), table)
+    return stream.getvalue()
+
+
+def wide() -> Table:
+    """A table of 97 characters."""
+    table = Table(Column("n", justify="right"), Column("case", overflow="fold"), title="Calls", title_justify="left")
+    for heading in ("call", "quartiles", "to the fastest", "first call"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row("10", "vectorization.scratch.add", "47.2 us", "47.0 us to 47.5 us", "34.9", "524 us")
+    table.add_row("10", Text("a[0].concise"), "1.35 us", "", "1", "–")
+    return table
+
+
+def test_a_table_is_a_list_where_it_does_not_fit() -> None:
+    """The name begins a row, each number has its heading before it, and an empty cell says nothing."""
+    assert shown(wide(), 80) == (
+        "Calls\n"
+        "vectorization.scratch.add: n 10; call 47.2 us; quartiles 47.0 us to 47.5 us; to\n"
+        "    the fastest 34.9; first call 524 us\n"
+        "a[0].concise: n 10; call 1.35 us; to the fastest 1; first call –\n"
+    )
+
+
+@pytest.mark.parametrize("width", [100, 120, 160])
+def test_a_table_is_a_table_where_there_is_room(width: int) -> None:
+    """As it is, or with its columns folded on a wide screen."""
+    assert "┃" in shown(wide(), width)
+
+
+@pytest.mark.parametrize("suite", ["steps", "vectorization"])
+@pytest.mark.parametrize("width", [60, 80])
+def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> None:
+    """Nor is a name cut into letters: each case is whole on some line."""
+    entries = {"steps": samples.benchmarks.step_entries, "vectorization": samples.benchmarks.vectorization_entries}
+    document = {"benchmarks": entries[suite](), "harness": {"skipped": []}}
+    stream = StringIO()
+    print_summary(Console(file=stream, width=width, highlight=False), suite, document)
+    lines = [line for line in stream.getvalue().splitlines() if ";" in line or "┃" in line or "│" in line]
+    assert lines
+    assert max(map(len, lines)) <= width
+    assert any("training_step" in line or "vectorization." in line for line in lines)
+
+
+def test_a_word_that_is_wider_than_the_screen_is_whole() -> None:
+    """It may be a path, or what is to be copied."""
+    table = Table("file")
+    table.add_row("/" + 90 * "x")
+    assert list(listed(table, 80)) == [f"/{90 * 'x'}:"]
