@@ -29,6 +29,12 @@ PRECISION = 256
 MOST = 6_000_000
 """Additions of balls that a step is worth, at a tenth of a microsecond each."""
 
+QUESTIONS = 50_000
+"""Operands of which balls are asked whether what lost digits beside a shadow in float64 has lost them."""
+
+_OF_SHADOW = arb(0, arb(2) ** -45)
+"""By how much of itself a number in a shadow may be off."""
+
 _KNOWN_BITS = 60
 _NOTHING = arb(2) ** -150
 """A ball that is smaller is known: it is rounding of the balls themselves where it should be zero."""
@@ -55,6 +61,7 @@ class Exact:
     def __init__(self, followed: frozenset[torch.dtype]) -> None:
         self.followed = followed
         self.left = MOST
+        self.questions = QUESTIONS
 
     def concerns(self, given: Given) -> bool:
         """Whether balls are wanted of what an operation does."""
@@ -106,6 +113,44 @@ class Exact:
             if values is not None:
                 yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
 
+    def confirm(self, given: Given, actual: Tensor, shadow: Tensor, wrong: float) -> bool | None:
+        """Say whether an element that is far from its shadow is wrong, and not the shadow; ``None`` if unknown.
+
+        Parameters
+        ----------
+        given
+            An operation that has written nothing over what it read.
+        actual, shadow
+            Its result, and the shadow of that.
+        wrong
+            The relative error from which on it is.
+
+        Notes
+        -----
+        Each operand is a ball around its shadow, wide enough for what a float64 shadow has lost on its way:
+        2^-45 of its size. Where such balls cancel they do not decide, and float64 has no digits there either.
+        """
+        off = (actual.to(torch.float64) - shadow).abs()
+        sizes = shadow.abs().clamp_min(torch.finfo(actual.dtype).smallest_normal)
+        share = (off / sizes).clamp_max(1.0)
+        at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # of the wrong ones the best known
+        index = np.unravel_index(at, actual.shape)
+        asked = _Sliced(given.shadow_of, index if given.operator.base in ELEMENTWISE else None, actual.shape)
+        args = asked.exchanged(given.args)
+        if asked.elements > self.questions or given.operator.base not in _OPERATIONS:
+            return None
+        self.questions -= asked.elements
+        named = {key: value for key, value in given.kwargs.items() if key not in _NOT_OURS}
+        try:
+            with ctx.workprec(PRECISION):
+                made = _OPERATIONS[given.operator.base](*args, **named)
+                first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
+                true = first.item() if first.size == 1 else np.broadcast_to(first, actual.shape)[index]
+                error, other = (abs(arb(float(numbers.flatten()[at])) - true) for numbers in (actual, shadow))
+                return True if error > abs(true) * arb(wrong) and error > other else False if error < other else None
+        except (*_FAILURES, TypeError, AttributeError):
+            return None
+
     def of(self, tensor: Tensor, cell: Cell) -> Balls:
         """The balls that stand for a tensor: of a storage that has none what its shadow holds."""
         if cell.balls is None:
@@ -136,6 +181,38 @@ class Exact:
             except (*_FAILURES, TypeError):
                 return False
         return bool(np.asarray(value, dtype=object).item().is_finite())
+
+
+class _Sliced:
+    """What an operation read as balls around the shadows: all of it, or what belongs to one element.
+
+    Parameters
+    ----------
+    shadow_of
+        Of the tensors, by their identities.
+    index, shape
+        Which element of which result; all where there is no index.
+    """
+
+    def __init__(self, shadow_of: Mapping[int, Tensor], index: Any, shape: Sequence[int]) -> None:
+        self.elements = 0
+        self._shadow_of, self._index, self._shape = shadow_of, index, shape
+
+    def exchanged(self, value: Any) -> Any:
+        """An argument, in this way."""
+        if isinstance(value, list | tuple):
+            return [self.exchanged(inner) for inner in value]
+        if not isinstance(value, Tensor):
+            return value
+        shadow = self._shadow_of.get(id(value))
+        numbers = (value if shadow is None else shadow).detach()
+        if self._index is not None:
+            numbers = numbers.expand(self._shape)[self._index]
+        self.elements += numbers.numel()
+        if shadow is None or self.elements > QUESTIONS:
+            return numbers.numpy(force=True)
+        exactly = to_arb(numbers.numpy(force=True))
+        return exactly + exactly * _OF_SHADOW
 
 
 def _is_known(ball: arb) -> bool:

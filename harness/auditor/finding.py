@@ -96,6 +96,9 @@ class Findings:
                 return None  # absorbed here, which the rule on updates says
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
+        if cause.operation.confirmed is False:
+            self.notes.append(f"balls contradict float64 at {cause.operation.name}, and agree with the step")
+            return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
@@ -203,7 +206,15 @@ def _of_cause(found: Found) -> AuditFinding:
         backward=operation.backward,
         law=None if operation.backward else _LAWS.get((found.kind, operation.name)),
         reaches=tuple(dict.fromkeys(found.reaches)),
+        oracle=_oracle_of(found.cause),
     )
+
+
+def _oracle_of(cause: Cause) -> str | None:
+    """By what a loss of digits is known."""
+    if cause.read is None:
+        return None
+    return "ball arithmetic" if cause.operation.confirmed else "float64 alone"
 
 
 def place(line: Line) -> dict[str, Any]:

@@ -99,6 +99,8 @@ class Operation:
         Share of the elements that underflow to zero.
     cancelled
         By how much its terms cancel; zero where that was not looked at.
+    confirmed
+        Whether balls say as well that it is wrong; ``None`` where they were not asked, or did not decide.
     """
 
     number: int
@@ -121,6 +123,7 @@ class Operation:
     birth: Birth | None = None
     vanished: float = 0.0
     cancelled: float = 0.0
+    confirmed: bool | None = None
 
     @property
     def worst(self) -> float:

@@ -38,6 +38,9 @@ from harness.record.audit import WhatIf
 _FINE = UNIT[torch.float32]
 
 _SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
+_STEEP = 100.0
+"""By how much more than what it reads a result is wrong, before balls are asked whether it is."""
+
 _GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 """What makes floats of integers, whose exact result a shadow can hold."""
@@ -332,6 +335,11 @@ class Watching(TorchDispatchMode):
             self._is_blind(given, ", where the shadow is not finite,")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
+        if cell.balls is not None:
+            operation.confirmed = True
+        elif finite and not given.written and operation.worst > _STEEP * max(given.error, operation.unit):
+            wrong = _STEEP / 10 * max(given.error, operation.unit)
+            operation.confirmed = self.exact.confirm(given, actual, shadow, wrong)
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if (

@@ -96,6 +96,8 @@ class AuditFinding(Record):
     """What it spoils: losses, gradients, updates, buffers, outputs."""
     law: str | None = None
     """What ``harness explain`` is asked, ``LAW --contract CONTRACT``, where a contract's law is about the cause."""
+    oracle: str | None = None
+    """By what it is known that digits are lost; ``None`` of what shows by itself, such as NaN."""
     times: Count = 1
 
 

@@ -46,6 +46,8 @@ def finding_lines(finding: AuditFinding) -> list[str]:
         lines.append(f"  called   {near(file)}:{line}")
     if finding.reaches:
         lines.append(f"  reaches  {_listed(finding.reaches)}")
+    if finding.oracle is not None:
+        lines.append(f"  oracle   {finding.oracle}")
     lines.append(f"  remedy   {finding.remedy}")
     if finding.law is not None:
         lines.append(f"  law      harness explain {finding.law}")

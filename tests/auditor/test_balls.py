@@ -5,6 +5,7 @@ first in 14 of 14, where none was seen without balls; of the ten steps that are 
 """
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from steps.catalogue import Step, steps_of, wrong_line
 from torch import Tensor, nn
 
 import harness
-from harness.auditor import exact
+from harness.auditor import exact, replay
 
 DOUBLE = torch.float64
 
@@ -142,3 +143,39 @@ def test_overflow_of_float64_is_an_overflow() -> None:
         w.exp().sum().backward()
     assert found.findings[0].kind == "overflow"
     assert found.findings[0].sentence.startswith("exp(711) overflows: from 709.782712893384 on it is inf in float64")
+
+
+def test_a_loss_of_digits_is_confirmed_by_balls() -> None:
+    """Of what the line read, in float32; a sum that goes wrong little by little is known from float64 alone."""
+    w = torch.tensor([1.3e-4, 2.1e-4], requires_grad=True)
+    with harness.audit() as found:
+        ((1 - w.cos()) / w.detach() ** 2).sum().backward()
+    assert [(finding.kind, finding.oracle) for finding in found.findings] == [("cancellation", "ball arithmetic")]
+    assert "\n  oracle   ball arithmetic\n" in str(found)
+    with harness.audit() as found:
+        total = torch.zeros((), dtype=torch.float16)
+        for _ in range(6_000):
+            total = total + 0.9
+        found.returned(total)
+    assert [finding.oracle for finding in found.findings] == ["float64 alone"]
+
+
+def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shadow that is wrong itself, by a hundredth, accuses nobody; without balls it does."""
+
+    def wrong(operator: Any, args: Any, _kwargs: Any, _result: Any) -> Tensor:
+        return cast("Tensor", operator.overload(args[0]) * 1.3)
+
+    monkeypatch.setitem(cast("dict[str, Any]", replay._INSTEAD), "exp", wrong)
+
+    def step() -> None:
+        torch.linspace(0.1, 0.9, 8).requires_grad_().exp().sum().backward()
+
+    with harness.audit() as found:
+        step()
+    assert found.findings == ()
+    assert found.record.notes == ("balls contradict float64 at exp, and agree with the step",)
+    monkeypatch.setattr(exact, "QUESTIONS", 0)
+    with harness.audit() as found:
+        step()
+    assert [finding.oracle for finding in found.findings] == ["float64 alone"]
