@@ -4,7 +4,7 @@ The loaders are the cases of the contract ``loader``; beside the shipped ones th
 or, for a data set of one's own, torch's ``DataLoader`` of it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, NoReturn
@@ -26,7 +26,6 @@ from harness.calling import data_set
 from harness.calling.discovery import is_shipped
 from harness.calling.own_cases import SHIPPED
 from harness.case import Case
-from harness.data.files import SETS
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
@@ -63,8 +62,9 @@ def _loaders(config: pytest.Config) -> list[str]:
     if config.getoption("harness_dataset"):
         return [config.getoption("harness_dataset")]
     if names := option(config, "data_sets", ()):
-        if unknown := [name for name in names if name not in SETS]:
-            rule = f"a data set of the loaders is one of {listed(SETS)}"
+        sets = _sets_of_files()
+        if unknown := [name for name in names if name not in sets]:
+            rule = f"a data set of the loaders is one of {listed(sets)}"
             give_up(config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
         return list(names)
     loaders = list(cases_of(config, "loader"))
@@ -150,10 +150,18 @@ def _dataset(config: pytest.Config, name: str) -> Any:
     made = config.stash.setdefault(_DATASET, {})
     if name not in made:
         try:
-            made[name] = SETS[name]() if name in SETS else data_set.dataset(name)
+            own = config.getoption("harness_dataset")
+            made[name] = data_set.dataset(name) if own else _sets_of_files()[name]()
         except UsageError as error:
             give_up(config, error)
     return made[name]
+
+
+def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
+    """The data sets that are asked for by name; torchvision reads them, and takes long to import."""
+    from harness.data.files import SETS
+
+    return SETS
 
 
 def _remark(source: Source) -> str | None:
