@@ -6,8 +6,8 @@ numbers of its own: its largest error in value and slope, relative to the truth 
 ``eps`` of float32.
 
 On the first run all wrong ones had defects and nine right ones none. The tenth, ``by_largest``, had two that were none:
-its gradient at the middle one of three equal largest entries, and beside a value that is infinity over infinity. Checks
-took 6.8 to 25.3 CPU-seconds then, 9.7 in the mean, on a machine with three times as much to do as it has processors.
+its gradient at the middle one of three equal largest entries, and beside a value that is infinity over infinity; it has
+none since. Checks took 6.8 to 25.3 CPU-seconds, 9.7 in the mean, where the machine had three times its share to do.
 """
 
 import contextlib

@@ -1,41 +1,41 @@
 """Bounds that follow from formulas against those that were derived by hand: they nearly agree, and check each other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from formula.oracles import BESIDE, FORMULAS, INFINITIES, Beside, at_infinities, error
 
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats import FORMATS, in_ulp, round_to, to_array
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
+from harness.formula.quantity import ENOUGH_NARROW
 from harness.formula.spelling import spelling
 from harness.laws import Subject
 from harness.verdict.drawn import drawn
 
-FORMULAS = {
-    "softmax": "formula(logits): exp(logits) / sum(exp(logits)) | softmax(logits)",
-    "log_softmax": "formula(logits): logits - log(sum(exp(logits))) | log_softmax(logits)",
-    "logsumexp": "formula(logits): log(sum(exp(logits))) | logsumexp(logits)",
-    "softplus": "formula(x): log(1 + exp(x)) | softplus(x)",
-    "logsigmoid": "formula(x): -log(1 + exp(-x)) | -softplus(-x)",
-    "sigmoid": "formula(x): 1 / (1 + exp(-x))",
-    "logaddexp": "formula(a, b): log(exp(a) + exp(b)) | max(a, b) + log1p(exp(-abs(a - b)))",
-    "rms_norm": "formula(x): x / sqrt(mean(x * x) + 0.00001)",
-    "layer_norm": "formula(x): (x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + 0.00001)",
-    "variance": "formula(x): mean((x - mean(x)) ** 2)",
-    "entropy": "formula(logits): l = log_softmax(logits); -sum(exp(l) * l)",
+TABLE = {
+    cells[0]: cells[1:]
+    for text in (Path(__file__).parents[2] / "docs" / "how-bounds-are-derived.md").read_text().splitlines()
+    if len(cells := [cell.strip() for cell in text.strip("|").split("|")]) == 8 and cells[1][:1].isdigit()
 }
-"""Contracts by hand, as formulas with the forms that their derivations are about."""
+"""What ``python -m formula.oracles`` measured, by the oracle's name."""
+
+ABOUT = {"softmax": "digits_not_lost", "logaddexp": "digits_not_lost", "variance": "digits_kept_at_an_offset"}
+"""Laws that are about the form alone, where the value's is about a second algorithm as well: the exponential of the
+log-softmax, ``log(1 + exp(-d))``, Welford's updates. Of those bounds the formula's is 0.76, 0.75 and 0.70."""
 
 DECLARED = {"rms_norm": {"eps": 1e-5}, "layer_norm": {"eps": 1e-5}}
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
-    """In float32 the median ratio is from two thirds to three; the oracles agree as far as the bound by hand sees."""
+    """In float32 the median ratio is from 0.8 to 3; the oracles agree as far as the bound by hand sees."""
     contract, format_ = contract_named(name), FORMATS["float32"]
     model = Model(parsed(spelling(FORMULAS[name])))
-    value = next(law for law in contract.laws if law.name == "value")
+    value = next(law for law in contract.laws if law.name == ABOUT.get(name, "value"))
     case = Case(lambda *given: round_to(model.value.oracle(*given), format_), name, declares=DECLARED.get(name, {}))
     subject, ratios = Subject(case, contract, format_), []
     for example in drawn(value.inputs or contract.inputs, format_, examples=4, seed=3):
@@ -46,7 +46,7 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
         written = in_ulp(model.value.written([to_array(x) for x in given], format_), exact, format_)
         usual = np.isfinite(written) & (by_hand.bound > 0.0) & (np.abs(exact.hi) >= format_.tiny)
         ratios.append((written / np.where(usual, by_hand.bound, 1.0))[usual])
-    assert 2.0 / 3.0 <= np.median(np.concatenate(ratios)) <= 3.0
+    assert 0.8 <= np.median(np.concatenate(ratios)) <= 3.0
 
 
 @pytest.mark.parametrize(("name", "columns"), [("softmax", 8), ("softmax", 64), ("layer_norm", 8), ("layer_norm", 64)])
@@ -56,3 +56,17 @@ def test_what_is_attainable_does_not_depend_on_a_shift_that_changes_nothing(name
     rows = np.round(np.random.default_rng(0).standard_normal((20, columns)) * 64.0) / 64.0
     near, far = (of.attainable([rows + shift], format_) for shift in (0.0, 2.0**20))
     assert (far <= 4.0 * near).all()
+
+
+def test_why_oracles_are_written_by_hand_is_in_the_table() -> None:
+    """All that could follow from a formula is there, and slower by it somewhere, or other at infinities."""
+    assert list(TABLE) == [beside.name for beside in BESIDE]
+    for cells in TABLE.values():
+        assert min(map(float, cells[:3])) < 0.9 or cells[-1] == INFINITIES[False]
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=lambda beside: beside.name)
+def test_an_oracle_by_formula_is_as_sharp_as_is_asked_for(beside: Beside) -> None:
+    """It is within what the screen is believed of the oracle by hand in balls, and at infinities as the table says."""
+    assert error(beside, "float32", examples=1, rows=4)[1] <= ENOUGH_NARROW
+    assert INFINITIES[at_infinities(beside)] == TABLE[beside.name][-1]
