@@ -188,6 +188,14 @@ def attention_of_many(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(queries, heads(k), heads(v), scale=1.0)[:, 0, :, 0].diagonal()
 
 
+def attention_of_two_features(
+    q: Tensor, r: Tensor, k: Tensor, h: Tensor, v: Tensor, *, scale: float | None = None
+) -> Tensor:
+    """Torch's, of one query a row, whose features are given one by one."""
+    query, keys = torch.stack([q, r], -1)[:, None, None], torch.stack([k, h], -1)[:, None]
+    return F.scaled_dot_product_attention(query, keys, v[:, None, :, None], scale=scale).reshape(len(q))
+
+
 def attention_over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The softmax goes along the queries, and not along the keys."""
     scores = q[None, :, None] * k[:, None, :]

@@ -1,9 +1,12 @@
-"""Attention of many queries, which share the keys of their row: the formula is that of each."""
+"""Attention of many queries, which share the keys of their row, and of two features: the formula is that of each."""
+
+import functools
 
 import pytest
-from formula.catalogued_steps import attention_of_many, attention_over_queries
+from formula.catalogued_steps import attention_of_many, attention_of_two_features, attention_over_queries
 from formula.judging import decided
 
+from harness.api import formula_contract
 from harness.case import Case
 from harness.record import Status
 from harness.verdict.job import jobs
@@ -23,3 +26,13 @@ def test_a_softmax_along_the_queries_is_seen() -> None:
     case = Case(attention_over_queries, "attention")
     (found,) = decided(jobs([case], laws=["value"], dtypes=["float32"]), examples=4)
     assert found.status is Status.BROKEN
+
+
+@pytest.mark.parametrize(("scale", "status"), [(None, Status.HOLDS), (1.0, Status.BROKEN)])
+def test_features_are_written_out(scale: float | None, status: Status) -> None:
+    """By torch's kernel; one that does not divide by their number's root is wrong, and so are its gradients."""
+    inputs = {"q": "per_row", "r": "per_row", "k": "", "h": "", "v": ""}
+    contract = formula_contract(None, "sum(softmax((q * k + r * h) / sqrt(2)) * v)", None, inputs, "rows")
+    case = Case(functools.partial(attention_of_two_features, scale=scale), contract or "", name="two features")
+    found = decided(jobs([case], laws=["value", "gradient", "gradient_in_k"], dtypes=["float32"]), examples=2)
+    assert {verdict.status for verdict in found} == {status}
