@@ -257,6 +257,30 @@ def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
     assert statuses(found, "float32") == {Status.HOLDS}
 
 
+class DecaysByConstant(torch.optim.SGD):
+    """Takes the rate times the decay off each parameter, as a library does, whatever the parameter is."""
+
+    def step(self, closure: Any = None) -> None:
+        """Step without decay, and subtract."""
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["weight_decay"] = 0.0
+        super().step(closure)
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
+            for parameter in group["params"]:
+                parameter.data.add_(decay, alpha=-group["lr"])
+
+
+def test_a_constant_in_the_place_of_tiny_numbers_is_no_flushing() -> None:
+    """Over many steps it is no subnormal number any more, and within what flushing would explain."""
+    found = harness.check(
+        DecaysByConstant, "sgd_with_momentum", laws=["value"], dtypes=["float16"], examples=8, corpora=()
+    )
+    assert not found.properties
+    assert statuses(found, "float16") == {Status.BROKEN}
+
+
 def test_a_clamp_is_no_flushing() -> None:
     """Normal numbers are lost as well."""
 
