@@ -100,6 +100,7 @@ def _page(reading: Reading) -> dict[str, Any]:
         "verdict": verdict,
         "also": [clean(line) for line in also],
         "outcome": outcome,
+        "only_measures": reading.only_measures,
         "front": front(reading, found),
         "sheets": found,
         "script": Markup(own),  # noqa: S704 - our own file

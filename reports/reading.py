@@ -133,6 +133,13 @@ class Reading:
         )
 
     @property
+    def only_measures(self) -> bool:
+        """Whether nothing was judged in the run, and how fast something is was measured."""
+        frames = self.frames
+        judged = self.verdicts or self.survey or self.proofs or self.audits or self.gate.findings
+        return not judged and bool(len(frames.loaders) or len(frames.steps))
+
+    @property
     def before(self) -> Run:
         """The head of the run that the changes are since."""
         return self.digests[-2].head

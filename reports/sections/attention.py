@@ -39,7 +39,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     further = [*_further(found[MOST_CAUSES:]), *_others(reading)]
     if len(lines) > MOST_CAUSES:
         further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'further line')} of a training step.", "audit"))
-    if further or not causes:
+    if further or (not causes and not reading.only_measures):
         yield Findings(tuple(further), _calm(reading))
 
 

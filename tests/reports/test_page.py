@@ -210,6 +210,17 @@ def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
     assert "<svg" not in html
 
 
+def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
+    """Its headline is what was measured."""
+    run = bare(tmp_path)
+    samples.benchmarks.write_suite(run, "loaders", samples.benchmarks.loader_entries())
+    html, _ = written(run)
+    assert "samples a second" in html.partition("</h1>")[0]
+    assert "no law was checked" not in html.lower()
+    assert 'id="verdict"' not in html
+    assert 'id="attention"' not in html
+
+
 KINDS = (
     "verdicts epochs estimates fits weights confusions images "
     "steps loaders balance tuner vectorization screening search survey"
