@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.auditor.operator import FLOATING, Operator
+from harness.auditor.recurrent import one_dnn_layer, one_dnn_layer_backward
 
 Instead = Callable[..., Any]
 
@@ -87,6 +88,8 @@ _INSTEAD: Mapping[str, Instead] = {
     "_log_softmax": _softmax,
     "native_dropout": _dropout,
     "_fused_dropout": _dropout,
+    "mkldnn_rnn_layer": one_dnn_layer,
+    "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }
 
 FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
