@@ -35,6 +35,27 @@ def print_table(console: Console, table: Table) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def print_sentence(console: Console, text: str) -> None:
+    """Print a sentence, broken between words on a screen on which tables are lists; elsewhere it is one line.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    text
+        One line.
+    """
+    for line in filled(text, console.width) if console.width < TABLE_WIDTH else [printable(text)]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def filled(text: str, width: int) -> list[str]:
+    """Break a text between words into lines of a width, the further ones indented; a word that is wider is whole."""
+    return textwrap.wrap(
+        printable(text), width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def listed(table: Table, width: int) -> Iterator[str]:
     """Yield the rows of a table as lines of a width at most, a word that is wider apart.
 
@@ -53,10 +74,7 @@ def listed(table: Table, width: int) -> Iterator[str]:
         cells = [" ".join(_plain(cell).split()) for cell in row]
         told = enumerate(zip(headings, cells, strict=True))
         rest = [f"{heading} {cell}".strip() for at, (heading, cell) in told if cell and at != first]
-        text = f"{cells[first]}: {'; '.join(rest)}"
-        yield from textwrap.wrap(
-            printable(text), width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
+        yield from filled(f"{cells[first]}: {'; '.join(rest)}", width)
 
 
 def _plain(cell: object) -> str:

@@ -1,6 +1,5 @@
 """What a person reads of proofs in the terminal."""
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -20,7 +19,7 @@ from harness.record import (
     worst,
 )
 from harness.record.text import count
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 
 _MOST_BLOCKS = 5
 
@@ -32,8 +31,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         own = [proof for proof in answered if proof.case == case]
         print_table(console, _table(case, own))
         for line in _laws(own):
-            for filled in textwrap.wrap(line, console.width, subsequent_indent="    ", break_on_hyphens=False):
-                console.print(filled, markup=False, soft_wrap=True)
+            print_sentence(console, line)
     if answered:
         console.print("kernels:")
         for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):

@@ -7,11 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.error import printable
 from harness.record import LEVEL, Estimate
 from harness.record.budget import Budget
+from harness.record.text import count
 from harness.show.budget import budget_lines, budget_table
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.tuning import Tuning
 
@@ -21,7 +21,7 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     assert tuning.standing is not None
     print_table(console, _table(tuning))
     for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
-        console.print(printable(line), markup=False, soft_wrap=True)
+        print_sentence(console, line)
     if tuning.budget is not None:
         console.print(budget_table(tuning.budget))
     console.print()
@@ -57,9 +57,8 @@ def _verdict(tuning: Tuning) -> list[str]:
         lines.append(f"second: {standing.second}; the choice has {ratio}")
     lines.append(f"why: {standing.reason}")
     lines += _on_step(tuning)
-    lines.append(
-        f"measured: {standing.slices} slices of {len(standing.rates)} configurations in {tuning.spent_s:.1f} s"
-    )
+    slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
+    lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
     return lines
 
 

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.show.bench import print_summary
-from harness.show.narrow import listed, print_table
+from harness.show.narrow import listed, print_sentence, print_table
 
 
 def shown(table: Table, width: int) -> str:
@@ -57,6 +57,18 @@ def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> 
     assert lines
     assert max(map(len, lines)) <= width
     assert any("training_step" in line or "vectorization." in line for line in lines)
+
+
+def test_a_sentence_is_broken_between_words_on_a_narrow_screen_alone() -> None:
+    """Its further lines are indented; where there is room, as in a pipe, it can be searched for as a whole."""
+    text = "note: " + " ".join(["the kind of loader is the problem"] * 4)
+    for width, lines in ((80, 2), (160, 1)):
+        stream = StringIO()
+        print_sentence(Console(file=stream, width=width, highlight=False), text)
+        shown_lines = stream.getvalue().splitlines()
+        assert len(shown_lines) == lines
+        assert " ".join(stream.getvalue().split()) == text
+        assert max(map(len, shown_lines)) <= width
 
 
 def test_a_word_that_is_wider_than_the_screen_is_whole() -> None:
