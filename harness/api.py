@@ -13,7 +13,7 @@ import pytest
 from harness.case import Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
-from harness.record import SEED, Property, Status, Verdict
+from harness.record import SEED, Property, Status, Verdict, property_sentences
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
 from harness.verdict.apart import Apart, campaign_of, checked
@@ -174,6 +174,10 @@ class LawBroken(Failed):
     """A law is broken: the failure of a test that a declared break expects."""
 
 
+class Undeclared(AssertionError):  # noqa: N818 - a verdict, not an error of ours
+    """What kind of thing the function is was not declared, and the user is strict: the words say what to declare."""
+
+
 @dataclass(repr=False)
 class Check:
     """One law in one dtype, which a test calls on its function.
@@ -228,6 +232,8 @@ class Check:
             If it is broken, declared or not.
         Failed
             If the function did not answer.
+        Undeclared
+            If the user is strict, and the law was judged under a property that the function has undeclared.
         """
         __tracebackhide__ = True
         if self.apart is not None:
@@ -239,6 +245,9 @@ class Check:
             raise LawBroken(verdict)
         if verdict.status is Status.ERROR:
             raise Failed(verdict)
+        undeclared = [one for one in self.properties if one.fails(strict=self.job.strict)]
+        if undeclared:
+            raise Undeclared("\n".join(property_sentences(undeclared)))
         if verdict.status is Status.SKIPPED:
             pytest.skip(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict

@@ -30,6 +30,9 @@ WIDTH = 80
 FOUND = "harness found"
 """The property under which what kind of thing the function is travels."""
 
+UNDECLARED = "harness undeclared"
+"""The property of an item that fails since what kind of thing the function is was not declared."""
+
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
 
@@ -100,7 +103,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="after S seconds a law draws no further examples; what a benchmark of the harness measures",
     )
     group.addoption("--harness-seed", metavar="N", type=int, help="seed of the draws")
-    group.addoption("--harness-strict", action="store_true", help="lost digits fail a test")
+    group.addoption("--harness-strict", action="store_true", help="lost digits and undeclared properties fail")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -150,6 +153,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 
+def _undeclared() -> type[AssertionError]:
+    from harness.api import Undeclared
+
+    return Undeclared
+
+
 def _marks(check: "Check") -> list[pytest.MarkDecorator]:
     from harness.api import LawBroken
 
@@ -165,6 +174,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     check: Any = pyfuncitem.funcargs.get("check") if pyfuncitem.get_closest_marker(MARK) else None
     try:
         result = yield
+    except AssertionError as failure:
+        if check is not None and isinstance(failure, _undeclared()):
+            pyfuncitem.user_properties.append((UNDECLARED, str(failure)))
+        raise
     finally:
         for verdict in getattr(check, "verdicts", ()):
             pyfuncitem.user_properties.append((PROPERTY, verdict.model_dump_json()))
@@ -213,9 +226,10 @@ HELD = "held back"
 
 
 def _breaks(report: object) -> bool:
-    """Whether an item fails since a law is broken, which its finding tells."""
+    """Whether an item fails for what is told once: a law that is broken, as a finding, or a property undeclared."""
     verdicts = _verdicts(report)
-    return bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
+    broken = bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
+    return broken or bool(_said(report, UNDECLARED))
 
 
 def _verdicts(report: object) -> "list[Verdict]":
@@ -231,12 +245,14 @@ def _said(report: object, of: str) -> list[str]:
     return [value for name, value in getattr(report, "user_properties", ()) if name == of]
 
 
-def _sentences(reports: Sequence[object]) -> list[str]:
-    """What kind of thing each function is, once."""
+def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
+    """What kind of thing each function is, once, and whether that fails items."""
     from harness.record import Property, property_sentences
 
     found = [Property.model_validate_json(text) for report in reports for text in _said(report, FOUND)]
-    return property_sentences({one.key: one for one in found}.values())
+    known = {one.key: one for one in found}.values()
+    failing = property_sentences(one for one in known if one.fails(strict=strict))
+    return [f"{'UNDECLARED  ' if said in failing else ''}{said}" for said in property_sentences(known)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -253,7 +269,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from harness.record import findings, verdict_line
 
     terminalreporter.section("laws")
-    for sentence in _sentences(called):
+    for sentence in _sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
         terminalreporter.write_line(printable(sentence))
     for number, finding in enumerate(findings(verdicts)):
         terminalreporter.write_line(printable(_told(finding, verdicts, first=number == 0)))

@@ -111,6 +111,40 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
     assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
 
 
+def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Pytester) -> None:
+    """Each item that was judged under it, skipped ones too; it is told once, and what is declared passes."""
+    pytester.makepyfile(
+        """
+        import harness, torch
+
+        def spread(x):
+            return x.var(-1)
+
+        FEW = {"laws": ["value", "not_negative"], "examples": 1}
+
+        @harness.parametrize_laws("variance", dtypes=["float32"], **FEW)
+        def test_undeclared(check):
+            check(spread)
+
+        @harness.parametrize_laws("variance", dtypes=["float32"], declares={"correction": 1}, **FEW)
+        def test_declared(check):
+            check(spread)
+
+        @harness.parametrize_laws("softmax", dtypes=["float64"], laws=["value"], examples=1)
+        def test_narrow(check):
+            check(lambda x: x.float().softmax(-1))
+        """
+    )
+    result = pytester.runpytest_inprocess("--harness-strict")
+    result.assert_outcomes(passed=2, failed=3)
+    output = result.stdout.str()
+    assert output.count("spread holds with `--declare correction=1`") == 1
+    result.stdout.fnmatch_lines(
+        ["UNDECLARED *spread holds with*", "UNDECLARED *computes in float32*", "verdict: no defect*"]
+    )
+    assert "api.py" not in output
+
+
 def test_lost_digits_pass_unless_the_user_is_strict(pytester: pytest.Pytester) -> None:
     """The summary says that they are lost."""
     pytester.makepyfile(

@@ -48,7 +48,7 @@ def prove(
     """
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.proving import Proving
-    from harness.record import proof_line
+    from harness.record import proof_line, property_sentences
     from harness.show.proof import print_proofs
 
     with session(run, fresh=fresh) as opened:
@@ -81,12 +81,17 @@ def prove(
                 ending.early = "not finished"
         known = [] if proving is None else proving.proofs()
         proofs = [proof for proof in known if proof.skipped is None]
+        properties = [] if proving is None else list(proving.properties.values())
         for proof in proofs:
             opened.keep(proof)
+        for one in properties:
+            opened.keep(one)
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
     say_claim(target, contract, (proof.contract for proof in known))
+    for sentence in property_sentences(properties):
+        say(f"property: {sentence}")
     print_proofs(console(), known)
     say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
     ending.settle()

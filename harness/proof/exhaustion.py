@@ -53,9 +53,11 @@ class Exhaustion(Target):
         """
         from harness.proof.shards import Shards
         from harness.proof.task import tasks_of
+        from harness.verdict.probe import Probe
 
         named = {"dtypes": self.dtypes, "layouts": self.layouts, "quantities": self.quantities}
-        return Shards(tasks_of(self.cases(elsewhere), self.target, **named), self.folder)
+        tasks = tasks_of(self.cases(elsewhere), self.target, **named)
+        return Shards(tasks, self.folder, Probe() if self.is_foreign else None)
 
     def run(self, **means: Any) -> "list[Proof]":
         """Finish every shard, and return the proofs.

@@ -1,9 +1,11 @@
 """Proving: the shards of an exhaustion are done by whatever hands, and what they say is collected on this side."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from harness.record import Proof
+from harness.record import Proof, Property
 from harness.work.carry_out import Hands
+from harness.work.plan import Document
 
 
 class Proving:
@@ -19,9 +21,10 @@ class Proving:
         self._hands = hands
         first = [piece for piece in hands.pieces if "blank" in piece]
         self._blank = [Proof.model_validate(piece["blank"]) for piece in first]
-        kept = [piece["proof"] for piece in first]
-        self._known = {i: Proof.model_validate(proof) for i, proof in enumerate(kept) if proof is not None}
         self._lost: dict[int, str] = {}
+        self.properties: dict[Any, Property] = {}
+        """What was found of the cases, by what identifies it."""
+        self._known = {i: self._proof(said) for i, piece in enumerate(first) if (said := piece["proof"]) is not None}
 
     def __len__(self) -> int:
         """How many proofs are begun."""
@@ -43,12 +46,20 @@ class Proving:
         for answer in self._hands.answers(self.remaining, seconds=seconds):
             piece = self._hands.pieces[answer.index]
             if answer.said is not None:
-                self._note(piece["task"], Proof.model_validate(answer.said))
+                self._note(piece["task"], self._proof(answer.said))
             elif answer.reason is not None:
                 self._lost.setdefault(piece["task"], answer.reason)
             else:
                 continue
             yield piece["title"]
+
+    def _proof(self, said: Document) -> Proof:
+        """The proof that is said, once what was found of its case is noted."""
+        facts = dict(said)
+        for document in facts.pop("properties", ()):
+            one = Property.model_validate(document)
+            self.properties[one.key] = one
+        return Proof.model_validate(facts)
 
     def _note(self, task: int, proof: Proof) -> None:
         """Keep what says most: answers of several workers overlap."""

@@ -23,9 +23,11 @@ from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
 from harness.record.intake import is_there, read_bytes
 from harness.timing.clock import threads
+from harness.verdict.job import Job
+from harness.verdict.probe import Probe
 from harness.work.plan import Document
 
-_VERSION = 3
+_VERSION = 4
 """Of what a shard's file holds; files of another one are made again."""
 
 
@@ -60,18 +62,19 @@ class Shards:
         The proofs.
     folder
         Where finished shards are kept.
+    probe
+        What looks at the cases first, as before their laws are judged; they are what they declare when absent.
     """
 
-    def __init__(self, tasks: Sequence[Task], folder: Path) -> None:
-        self.tasks, self.folder = tasks, folder
+    def __init__(self, tasks: Sequence[Task], folder: Path, probe: Probe | None = None) -> None:
+        self.tasks, self.folder, self.probe = tasks, folder, probe
         self.every = [Shard(i, number) for i, task in enumerate(tasks) for number in range(task.shards)]
         self._known: dict[Shard, Tally] = {}
 
     def about(self) -> list[Document]:
         """What each shard is part of, whether it is kept already, and what its proof says as yet."""
         blank = [conclude(task, Tally()).model_dump(mode="json") for task in self.tasks]
-        proofs = [self.proof(i) for i in range(len(self.tasks))]
-        so_far = [None if proof is None else proof.model_dump(mode="json") for proof in proofs]
+        so_far = [self._said(i) for i in range(len(self.tasks))]
         return [
             {
                 "case": self.tasks[shard.task].case.name,
@@ -88,14 +91,22 @@ class Shards:
         # What an implementation prints hundreds of thousands of times fills no file.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
             self.finish(self.every[index])
-        proof = self.proof(self.every[index].task)
-        assert proof is not None
-        return proof.model_dump(mode="json")
+        said = self._said(self.every[index].task)
+        assert said is not None
+        return said
+
+    def _said(self, index: int) -> Document | None:
+        """What the proof of a task says as yet, and what was found of its case."""
+        tally = self._tally(index)
+        if tally is None:
+            return None
+        properties = [one.model_dump(mode="json") for one in tally.properties]
+        return {**self._concluded(index, tally).model_dump(mode="json"), "properties": properties}
 
     def finish(self, shard: Shard) -> None:
         """Do one shard, and keep what it found."""
         task = self.tasks[shard.task]
-        kept = _Kept.of(self._fingerprints[shard.task], _visited(task, shard.number))
+        kept = _Kept.of(self._fingerprints[shard.task], _visited(task, shard.number, self.probe))
         write_atomically(self._file(shard), kept.model_dump_json())
         self._known[shard] = kept.tally
 
@@ -122,10 +133,18 @@ class Shards:
 
     def proof(self, index: int) -> Proof | None:
         """Return what the finished shards of one task say, of whichever process; ``None`` where none is finished."""
-        task = self.tasks[index]
-        tallies = [tally for number in range(task.shards) if (tally := self.kept(Shard(index, number))) is not None]
+        tally = self._tally(index)
+        return None if tally is None else self._concluded(index, tally)
+
+    def _tally(self, index: int) -> Tally | None:
+        """What was found on all that was visited for a task; ``None`` where no shard is finished."""
+        shards = (Shard(index, number) for number in range(self.tasks[index].shards))
+        tallies = [tally for shard in shards if (tally := self.kept(shard)) is not None]
+        return reduce(add, tallies) if tallies else None
+
+    def _concluded(self, index: int, tally: Tally) -> Proof:
         with threads(1):
-            return conclude(task, reduce(add, tallies)) if tallies else None
+            return conclude(self.tasks[index], tally)
 
     @cached_property
     def _fingerprints(self) -> list[str]:
@@ -142,8 +161,20 @@ class Shards:
         return self.folder / safe / f"{shard.number:04d}.json"
 
 
-def _visited(task: Task, shard: int) -> Tally:
-    """Visit the inputs of one shard; the numbers of a format are one."""
+def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
+    """Visit the inputs of one shard, the case being judged as what it is; the numbers of a format are one."""
+    if probe is None:
+        return _counted(task, shard)
+    job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
+    judged, properties = probe.looked(job)
+    if (reason := judged.unjudged) is not None:
+        tally = Tally(skipped=reason)
+    else:
+        tally = _counted(task.declaring(judged.case.declares), shard)
+    return tally.model_copy(update={"properties": tuple(properties)})
+
+
+def _counted(task: Task, shard: int) -> Tally:
     if isinstance(task, values.Values):
         return task.tally()
     assert isinstance(task, pairs.Pairs)

@@ -13,6 +13,7 @@ from harness.calling.surroundings import clock_of
 from harness.calling.watch import Trust
 from harness.calling.wire import Alien
 from harness.floats.double_double import Array
+from harness.laws.nature import as_declared
 from harness.laws.subject import CaseError, Subject
 from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
@@ -98,6 +99,7 @@ class Caller:
         if is_loss and output.shape == ():
             sentence = f"{name} returns one number for {len(argument):,} rows"
             raise CaseError(f"{sentence}, where a proof needs the loss of each: {REMEDY}")
+        output = as_declared(output, self.task.case.declares, self.task.format_)
         if output.shape != wanted or output.dtype != argument.dtype:
             expected = f"{list(wanted)} in {argument.dtype}"
             raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Self
 
-from harness.record import Record, Violation, Witness
+from harness.record import Property, Record, Violation, Witness
 
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 """Deviations in ulp beyond which inputs are counted."""
@@ -31,6 +31,8 @@ class Tally(Record):
     error: str | None = None
     skipped: str | None = None
     """Why there is nothing to prove."""
+    properties: tuple[Property, ...] = ()
+    """What kind of thing the case is, under which it was judged."""
 
     @property
     def visited(self) -> int:
@@ -52,6 +54,7 @@ class Tally(Record):
             floor_s=self.floor_s + other.floor_s,
             error=self.error or other.error,
             skipped=self.skipped or other.skipped,
+            properties=tuple(dict.fromkeys((*self.properties, *other.properties))),
         )
 
 

@@ -15,6 +15,7 @@ from harness.record import (
     Worst,
     closed_form,
     disagreeing,
+    property_sentences,
     summing,
     unanswered,
     undeclared,
@@ -36,6 +37,8 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         Whether it is about one function, whose breaking points are then all listed; of several cases those with a
         declared closed form are.
     """
+    for said in property_sentences(discoveries.properties):
+        console.print(f"property: {printable(said)}", markup=False, soft_wrap=True)
     breakings = [breaking for breaking in discoveries.breakings if single or breaking.declared]
     if any(breaking.value is not None or breaking.declared for breaking in breakings):
         _print_breakings(console, breakings, single=single)

@@ -11,9 +11,11 @@ from harness.record import (
     Breaking,
     Passage,
     Profile,
+    Property,
     Record,
     Worst,
     disagreeing,
+    property_sentences,
     survey_line,
     undeclared,
     what_happens,
@@ -34,7 +36,10 @@ class Skip(Record):
     reason: str
 
 
-Discovery = Annotated[Breaking | Worst | Profile | Passage | Accumulator | Skip, Field(discriminator="kind")]
+Kept = Breaking | Worst | Profile | Passage | Accumulator | Property
+"""What is recorded."""
+
+Discovery = Annotated[Kept | Skip, Field(discriminator="kind")]
 
 DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 """Reads what a part found."""
@@ -49,7 +54,10 @@ def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
 
 @dataclass
 class Discoveries:
-    """Breaking points, worst cases, profiles and accumulators, and what was skipped, in the order they were found."""
+    """Breaking points, worst cases, profiles and accumulators, and what was skipped, in the order they were found.
+
+    What kind of thing each case is comes with each of its parts, and is kept once.
+    """
 
     breakings: list[Breaking] = field(default_factory=list)
     worst: list[Worst] = field(default_factory=list)
@@ -57,10 +65,11 @@ class Discoveries:
     passages: list[Passage] = field(default_factory=list)
     accumulators: list[Accumulator] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
+    properties: list[Property] = field(default_factory=list)
 
-    def add(self, discoveries: Iterable[Discovery]) -> list[Breaking | Worst | Profile | Passage | Accumulator]:
+    def add(self, discoveries: Iterable[Discovery]) -> list[Kept]:
         """Sort discoveries in by kind, and return those that are kept."""
-        kept: list[Breaking | Worst | Profile | Passage | Accumulator] = []
+        kept: list[Kept] = []
         for discovery in discoveries:
             match discovery:
                 case Breaking():
@@ -77,6 +86,9 @@ class Discoveries:
                     kept.append(discovery)
                 case Accumulator():
                     self.accumulators.append(discovery)
+                    kept.append(discovery)
+                case Property() if discovery not in self.properties:
+                    self.properties.append(discovery)
                     kept.append(discovery)
                 case Skip():
                     self.skips.append(discovery)
@@ -111,7 +123,7 @@ class Discoveries:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: where it breaks in words, and the figure that moves."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
-        said = [str(self)]
+        said = [*property_sentences(self.properties), str(self)]
         card: str = notebook().survey_card(
             self._headline(), said, self.passages, self.profiles, self.breakings, broken=wrong
         )

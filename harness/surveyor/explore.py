@@ -17,6 +17,7 @@ from harness.surveyor.part import Part
 from harness.surveyor.search import Budget
 from harness.timing.clock import threads
 from harness.verdict.job import Job, jobs
+from harness.verdict.probe import Probe
 from harness.work.progress import followed
 
 
@@ -166,9 +167,9 @@ def survey(
     """
     case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
-    discoveries = Discoveries()
+    discoveries, probe = Discoveries(), Probe()
     with threads(1):
         parts = [part for exploration in listed for part in exploration.parts]
         for part in followed(parts, f"surveying {case.name}"):
-            discoveries.add(part.findings())
+            discoveries.add(part.of_probed(probe))
     return discoveries

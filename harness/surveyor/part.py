@@ -18,6 +18,7 @@ from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
 from harness.verdict.job import Job
+from harness.verdict.probe import Probe
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 """Stands for a ray in what is recorded of a search that came to nothing."""
@@ -50,14 +51,24 @@ class Part:
         return f"{self.job.case.name} [{self.job.format.name}]"
 
     def findings(self) -> list[Discovery]:
-        """Find it out."""
+        """Find it out; nothing of an implementation whose nature leaves the law nothing to say."""
+        if (reason := self.job.unjudged) is not None:
+            return [self._skip(reason)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.budget.seed)
             try:
                 return self._findings()
             except NotApplicable as reason:
-                of = self.job.identity
-                return [Skip(case=of["case"], law=of["law"], dtype=of["dtype"], reason=str(reason))]
+                return [self._skip(str(reason))]
+
+    def of_probed(self, probe: Probe) -> list[Discovery]:
+        """Find it out of the case as it is judged, after what kind of thing that is."""
+        job, properties = probe.looked(self.job)
+        return [*properties, *replace(self, job=job).findings()]
+
+    def _skip(self, reason: str) -> Skip:
+        of = self.job.identity
+        return Skip(case=of["case"], law=of["law"], dtype=of["dtype"], reason=reason)
 
     def _findings(self) -> list[Discovery]:
         if self.what == "ray":

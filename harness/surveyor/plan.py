@@ -7,6 +7,7 @@ module imports no torch: the side that reports does not compute.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Loader, Target
@@ -17,6 +18,7 @@ from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.surveyor.part import Part
+    from harness.verdict.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Survey(Target):
 
         budget = Budget(self.batches, self.seconds, seed=self.seed)
         listed = explorations(self.cases(elsewhere), budget, laws=self.laws, dtypes=self.dtypes, rays=self.rays)
-        return Parts([part for exploration in listed for part in exploration.parts])
+        return Parts([part for exploration in listed for part in exploration.parts], probed=self.is_foreign)
 
     def run(self, **means: Any) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield of each part what it is about and what is found.
@@ -86,10 +88,19 @@ class Parts:
     ----------
     parts
         In their order.
+    probed
+        Whether it is looked at first what kind of thing a case is.
     """
 
-    def __init__(self, parts: "list[Part]") -> None:
-        self.parts = parts
+    def __init__(self, parts: "list[Part]", *, probed: bool = False) -> None:
+        self.parts, self.probed = parts, probed
+
+    @cached_property
+    def probe(self) -> "Probe":
+        """What is found of the cases before they are explored, as before their laws are judged."""
+        from harness.verdict.probe import Probe
+
+        return Probe()
 
     def about(self) -> list[Document]:
         """What is recorded of each part that has no answer, and what it is about."""
@@ -104,5 +115,7 @@ class Parts:
         ]
 
     def do(self, index: int) -> Document:
-        """Find one thing out."""
-        return {"findings": [finding.model_dump(mode="json") for finding in self.parts[index].findings()]}
+        """Find one thing out, of the case as it is judged."""
+        part = self.parts[index]
+        findings = part.of_probed(self.probe) if self.probed else part.findings()
+        return {"findings": [finding.model_dump(mode="json") for finding in findings]}

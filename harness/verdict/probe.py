@@ -7,6 +7,7 @@ are float32 numbers, zeros for every subnormal number and hardly any other.
 
 import contextlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,6 +82,11 @@ class Probe:
                 declares[one.name] = one.value
         return replace(job, case=replace(job.case, declares={**job.case.declares, **declares})) if declares else job
 
+    def looked(self, job: Job) -> tuple[Job, list[Property]]:
+        """Return the job as it is judged, and what was found."""
+        properties = self.properties(job)
+        return self.judged(job), properties
+
     def _convention(self, job: Job) -> dict[str, Any]:
         """What the case does in every dtype; an eps that is the dtype's own in one is so in the others."""
         key = _key(job)
@@ -127,11 +133,13 @@ def _value(contract: Contract) -> Law | None:
 def _steady(job: Job) -> Iterator[None]:
     """Leave no trace: random numbers and all else that a call may change are as they were before it.
 
+    What an implementation warns of, as of a variance of one number, is no failure, whatever the caller makes of it.
     Shapes are not made few where each is compiled: there are hardly any, and a property is believed of many numbers.
     """
     with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
         torch.manual_seed(0)
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
 
 
 def _property(job: Job, name: str, value: str, sentence: str, *, dtype: str | None = None) -> Property:
