@@ -102,11 +102,12 @@ class Case:
 def _place(function: Any) -> tuple[str, str]:
     """The module and the name from which a function is imported; those of its kind where it has none of its own.
 
-    What is compiled may know its name alone, as the functions of ``scipy.special`` do: then it is looked for.
+    What is compiled may know its name alone, as the functions of ``scipy.special`` do and the ufuncs of JAX, and what
+    was wrapped bears the place of its wrapper, as those of ``autograd`` do: then it is looked for.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     own = getattr(function, "__name__", None)
-    if module is None and name is None and isinstance(own, str):
+    if isinstance(own, str) and (name is None or "<locals>" in str(name)):
         known = [at for at, one in list(sys.modules.items()) if getattr(one, "__dict__", {}).get(own) is function]
         public = [at for at in known if not any(part.startswith("_") for part in at.split("."))]
         if known:

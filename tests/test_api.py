@@ -83,6 +83,21 @@ class Compiled:
         return x.sigmoid()
 
 
+def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the place of its wrapper, from which nothing is imported; a function that is nowhere bears that."""
+
+    def wrapped(x: Tensor) -> Tensor:
+        return x.sigmoid()
+
+    nowhere = Case(wrapped, "sigmoid").target
+    wrapped.__name__ = "expit"
+    module = ModuleType("special")
+    vars(module)["expit"] = wrapped
+    monkeypatch.setitem(sys.modules, "special", module)
+    assert Case(wrapped, "sigmoid").target == "special:expit"
+    assert nowhere.endswith("<locals>.wrapped")
+
+
 def test_a_function_without_a_module_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a public place rather than a private one; where there is none, by its kind, as a closure of its name is."""
     expit = Compiled()

@@ -22,6 +22,8 @@ from harness.calling.importing import attribute
 from harness.record import property_sentences, sentence
 
 JAX, NUMPY = "jax(axis=-1)", "numpy(axis=-1)"
+GIVEN = "lambda f, x: f(x)"
+"""As it is: what it returns knows no gradient."""
 MADE = "lambda make, x: make(x.shape[-1]).to(x.dtype)(x)"
 """A module of the row's length, in its dtype."""
 ROWS = "lambda f, x: f(x, dim=-1)"
@@ -110,6 +112,15 @@ TABLE = [
     Row("keras", "keras.losses:kl_divergence", "kl_divergence_of_probabilities"),
     Row("autograd", "autograd.scipy.special:logsumexp", "logsumexp", NUMPY),
     Row("autograd", "autograd.numpy:logaddexp", "logaddexp", "numpy"),
+    Row("onnxruntime", "exported:softmax", "softmax", GIVEN),
+    Row("onnxruntime", "exported:log_softmax", "log_softmax", GIVEN),
+    Row("onnxruntime", "exported:layer_norm", "layer_norm", GIVEN),
+    Row("sklearn", "sklearn.utils.extmath:softmax", "softmax", "numpy"),
+    Row("sklearn", "sklearn.metrics:mean_squared_error", "squared_error", "lambda f, a, b: f(b.numpy(), a.numpy())"),
+    Row("sklearn", "sklearn.preprocessing:scale", "layer_norm", "numpy(axis=1)"),
+    Row("sklearn", "sklearn.metrics:accuracy_score", "accuracy", "lambda f, x, y: f(y.numpy(), x.argmax(-1).numpy())"),
+    Row("fvcore", "fvcore.nn:sigmoid_focal_loss", "binary_cross_entropy_with_logits",
+        "lambda f, x, y: f(x, y, alpha=-1, gamma=0, reduction='mean')", title="gamma=0"),
     Row("transformers", "transformers.models.t5.modeling_t5:T5LayerNorm", "rms_norm", MADE),
     Row("transformers", "transformers.models.llama.modeling_llama:LlamaRMSNorm", "rms_norm", MADE),
     Row("transformers", "transformers.models.gemma.modeling_gemma:GemmaRMSNorm", "rms_norm", MADE),
