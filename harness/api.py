@@ -312,5 +312,5 @@ def _check_cell(shell: Any, line: str, cell: str) -> Verdicts:
         first = cell.strip().partition("\n")[0]
         raise UsageError(rule="`%%check` checks what its cell defines", value=f"`{first}`", remedy="define a function")
     shell.run_cell(cell).raise_error()
-    words = line.split()
+    words = [word for word in line.split() if word != "--dtypes"]
     return check(shell.user_ns[defined[-1]], words[0] if words else None, dtypes=words[1:])

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from harness.record.audit import Audit, AuditFinding, Headroom, in_format
-from harness.record.card import card
+from harness.record.card import PRE, card
 from harness.record.text import count
 
 SHOWN = 10
@@ -146,7 +146,7 @@ def audit_text(audit: Audit, *, everything: bool = False) -> str:
 
 def audit_html(audit: Audit) -> str:
     """Return what a notebook shows of an audit."""
-    found = "".join(f"<pre>{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
+    found = "".join(f"{PRE}{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
     rows = "".join(
         f"<tr><td>{escape(place(room.file, room.line, room.function, room.module))}</td>"
         f"<td>{escape(room.operation)} ({escape(room.quantity)})</td><td>{escape(room.dtype)}</td>"

@@ -6,6 +6,10 @@ GOOD, BAD = "#1a7f37", "#b3261e"
 """The colours of the page, for light and dark."""
 
 
+PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere">'
+"""Begins text whose lines are kept, and broken where the notebook is no wider."""
+
+
 def card(title: str, body: str, *, good: bool) -> str:
     """Return a card as HTML.
 

@@ -17,7 +17,7 @@ from harness.record import (
     verdict_line,
     violation_block,
 )
-from harness.record.card import BAD, GOOD, card
+from harness.record.card import BAD, GOOD, PRE, card
 from harness.work.logbook import notebook
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Verdicts(list[Verdict]):
         found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         body = (
-            f"{_bars(self)}{said}{''.join(f'<pre>{text}</pre>' for text in found)}"
+            f"{_bars(self)}{said}{''.join(f'{PRE}{text}</pre>' for text in found)}"
             f"<details><summary>{len(rows)} laws</summary>{table}</details>"
         )
         return card(verdict_line(self), body, good=not self.failing)

@@ -83,7 +83,7 @@ def test_a_cell_that_defines_a_function_is_checked() -> None:
     own = shell()
     harness.load_ipython_extension(own)
     cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
-    verdicts = own.magics["check"]("softmax float32", cell)
+    verdicts = own.magics["check"]("softmax --dtypes float32", cell)
     assert {verdict.dtype for verdict in verdicts} == {"float32"}
     assert any("exp overflows" in str(finding.violation and finding.violation.cause) for finding in verdicts.findings)
 
