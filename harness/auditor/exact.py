@@ -29,8 +29,8 @@ PRECISION = 256
 MOST = 6_000_000
 """Additions of balls that a step is worth, at a tenth of a microsecond each."""
 
-QUESTIONS = 50_000
-"""Operands of which balls are asked whether what lost digits beside a shadow in float64 has lost them."""
+QUESTIONS, MOST_AT_ONCE = 6_000, 1_500
+"""Numbers that are read for all questions to balls whether what lost digits beside float64 has lost them; for one."""
 
 _OF_SHADOW = arb(0, arb(2) ** -45)
 """By how much of itself a number in a shadow may be off."""
@@ -130,20 +130,23 @@ class Exact:
         Each operand is a ball around its shadow, wide enough for what a float64 shadow has lost on its way:
         2^-45 of its size. Where such balls cancel they do not decide, and float64 has no digits there either.
         """
+        name = given.operator.base
+        if name not in _OPERATIONS or self.questions <= 0:
+            return None
         off = (actual.to(torch.float64) - shadow).abs()
         sizes = shadow.abs().clamp_min(torch.finfo(actual.dtype).smallest_normal)
         share = (off / sizes).clamp_max(1.0)
         at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # of the wrong ones the best known
-        index = np.unravel_index(at, actual.shape)
-        asked = _Sliced(given.shadow_of, index if given.operator.base in ELEMENTWISE else None, actual.shape)
-        args = asked.exchanged(given.args)
-        if asked.elements > self.questions or given.operator.base not in _OPERATIONS:
-            return None
-        self.questions -= asked.elements
-        named = {key: value for key, value in given.kwargs.items() if key not in _NOT_OURS}
+        index = tuple(int(axis) for axis in np.unravel_index(at, actual.shape))
         try:
+            args = _read_for(name, _placed(given.args, given.shadow_of), actual.shape, index)
+            elements = sum(tensor.numel() for tensor in tensors(args))
+            if elements > min(self.questions, MOST_AT_ONCE):
+                return None
+            self.questions -= elements
+            named = {} if name in _SUMS else {key: x for key, x in given.kwargs.items() if key not in _NOT_OURS}
             with ctx.workprec(PRECISION):
-                made = _OPERATIONS[given.operator.base](*args, **named)
+                made = _OPERATIONS[name](*map(_around, args), **named)
                 first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
                 true = first.item() if first.size == 1 else np.broadcast_to(first, actual.shape)[index]
                 error, other = (abs(arb(float(numbers.flatten()[at])) - true) for numbers in (actual, shadow))
@@ -183,36 +186,39 @@ class Exact:
         return bool(np.asarray(value, dtype=object).item().is_finite())
 
 
-class _Sliced:
-    """What an operation read as balls around the shadows: all of it, or what belongs to one element.
+_SUMS = ("sum", "mean")
 
-    Parameters
-    ----------
-    shadow_of
-        Of the tensors, by their identities.
-    index, shape
-        Which element of which result; all where there is no index.
-    """
 
-    def __init__(self, shadow_of: Mapping[int, Tensor], index: Any, shape: Sequence[int]) -> None:
-        self.elements = 0
-        self._shadow_of, self._index, self._shape = shadow_of, index, shape
+def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]) -> list[Any]:
+    """What an operation read for one element of its result; all of it where that is not known."""
 
-    def exchanged(self, value: Any) -> Any:
-        """An argument, in this way."""
-        if isinstance(value, list | tuple):
-            return [self.exchanged(inner) for inner in value]
-        if not isinstance(value, Tensor):
-            return value
-        shadow = self._shadow_of.get(id(value))
-        numbers = (value if shadow is None else shadow).detach()
-        if self._index is not None:
-            numbers = numbers.expand(self._shape)[self._index]
-        self.elements += numbers.numel()
-        if shadow is None or self.elements > QUESTIONS:
-            return numbers.numpy(force=True)
-        exactly = to_arb(numbers.numpy(force=True))
-        return exactly + exactly * _OF_SHADOW
+    def entry(value: Any) -> Any:
+        return value.expand(shape)[index] if isinstance(value, Tensor) else value
+
+    if name in ELEMENTWISE:
+        return [entry(value) for value in args]
+    if name in ("mm", "addmm"):
+        *before, a, b = args
+        return [*(entry(bias).view(1, 1) for bias in before), a[index[0]][None], b[:, index[1]][:, None]]
+    if name not in _SUMS:
+        return list(args)
+    x, *given = args
+    axes = range(x.dim()) if not given or not given[0] else [axis % x.dim() for axis in given[0]]
+    if len(given) < 2 or not given[1]:  # the axes that are summed over are gone
+        x = x.movedim(list(axes), list(range(-len(axes), 0)))
+        return [x[index]]
+    return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
+
+
+def _around(value: Any) -> Any:
+    """Balls around numbers of shadows."""
+    if not isinstance(value, Tensor):
+        return [_around(inner) for inner in value] if isinstance(value, list | tuple) else value
+    numbers = value.detach().numpy(force=True)
+    if not value.dtype.is_floating_point:
+        return numbers
+    exactly = to_arb(numbers)
+    return exactly + exactly * _OF_SHADOW
 
 
 def _is_known(ball: arb) -> bool:

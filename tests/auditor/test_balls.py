@@ -179,3 +179,27 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     with harness.audit() as found:
         step()
     assert [finding.oracle for finding in found.findings] == ["float64 alone"]
+
+
+@pytest.mark.parametrize(
+    "summed",
+    [
+        lambda x: x.sum(1, keepdim=True),
+        lambda x: x.sum(1),
+        lambda x: x.mean(),
+        lambda x: x @ torch.ones(700, 1),
+        lambda x: torch.addmm(torch.zeros(1), x, torch.ones(700, 1)),
+    ],
+    ids=["sum", "sum of rows", "mean", "mm", "addmm"],
+)
+def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tensor], Tensor]) -> None:
+    """There are too many numbers to ask for all of them."""
+    torch.manual_seed(0)
+    w = torch.randn(3, 300, requires_grad=True)
+    nothing = torch.zeros(3, 100)
+    with harness.audit() as found:
+        terms = torch.cat([w / 3, -(w / 3 * (1 + 3e-7)), nothing], 1)
+        summed(terms).square().sum().backward()
+    assert found.findings[0].oracle == (
+        "float64 alone" if summed(torch.ones(3, 700)).numel() == 1 else "ball arithmetic"
+    )
