@@ -48,8 +48,10 @@ _COMPACT = (
     (r" +(?=\")|(?<=\w) +(?=[LMz])|(?<=[LMCQ]) ", ""),
     (r" font-family: sans-serif;", ""),
     (r"<style[^>]*>[^<]*|<[a-z][^<>]*>", lambda at: re.sub(r"(?<=[;:]) ", "", at[0])),
+    (rf' clip-path="[^"]*"( style="fill:none;stroke:{GRID}[^"]*"/>)', r"\1"),
 )
-"""What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point."""
+"""What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point, and the limits of
+the lines of a grid, which lie within them."""
 
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
 
