@@ -171,7 +171,9 @@ def _usual_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_
     Where the cube overflows nothing is asked, which an ``eps`` prevents.
     """
     work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, declared)
-    cubed = work.smallest * np.abs(x) * (v * np.abs(x)).mean(-1, keepdims=True)
+    # Half of the exponent each: the smallest float64 times a small entry is zero, however large the others are.
+    half = np.sqrt(work.smallest)
+    cubed = (half * np.abs(x)) * (half * (v * np.abs(x)).mean(-1, keepdims=True))
     computed = gradient_bound(x, cotangent, declared, work) + cubed
     computed = np.where(moments.cube_overflows(s, work), np.inf, computed)
     if format_.u > work.u:

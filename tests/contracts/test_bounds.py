@@ -8,12 +8,14 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import mpmath
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.contracts.rms_norm import _usual_gradient_bound
 from harness.floats import format_of
 from harness.record import Status
 from harness.verdict.decide import decide
@@ -193,3 +195,16 @@ def test_the_factor_of_a_decay_may_be_rounded() -> None:
     case = Case(decayed_by_a_factor, "sgd_with_momentum")
     for job in jobs([case], laws=["decay_shrinks_geometrically"]):
         assert decide(job, examples=8, corpora=()).status is Status.HOLDS
+
+
+def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one() -> None:
+    """The smallest float64 times the small entry is zero, and torch was called wrong for the cube of its root."""
+    x = torch.tensor([[4e-12, -9.5778e107]], dtype=torch.float64, requires_grad=True)
+    cotangent = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    bound = _usual_gradient_bound(x.detach().numpy(), cotangent.numpy(), (2.0**-52, 0.0, 0.0), format_of("float64"))
+    (actual,) = torch.autograd.grad(torch.nn.functional.rms_norm(x, (2,)), x, cotangent)
+    with mpmath.workdps(40):
+        small, large = map(mpmath.mpf, x.detach()[0].tolist())
+        root = mpmath.sqrt((small**2 + large**2) / 2 + mpmath.mpf(2) ** -52)
+        off = abs(actual[0, 0].item() + small * large / root**3 / 2)
+    assert 1e-228 < off <= bound[0, 0] < 1e-226
