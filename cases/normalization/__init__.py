@@ -87,7 +87,7 @@ CASES = [
         breaks={"value_on_extreme_numbers": _SQUARES},
         breaks_at=_OVERFLOWS_IN_FLOAT32_AT,
     ),
-    Case(scratch.scaled_layer_norm, "layer_norm", attains=("value_on_extreme_numbers",)),
+    Case(scratch.scaled_layer_norm, "layer_norm", attains=("value_on_extreme_numbers", "gradient_digits_not_lost")),
     Case(
         concise.layer_norm,
         "layer_norm",

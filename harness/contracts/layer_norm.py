@@ -20,7 +20,10 @@ than :math:`|y_i| + 1` can be asked of them, and a law of its own does; in the o
 
 The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`; its bound carries
 :math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, all of them in
-the accumulator's format, and adds :math:`(d + 10) u_a` for sums and a chain of ten operations, and one rounding.
+the accumulator's format, and adds :math:`(d + 10) u_a` for sums and a chain of ten operations, and one rounding. That
+is the bound of ``gradient_digits_not_lost``. By autograd the last term is :math:`s^{-3} (x_i - m)\, \mathrm{mean}(v
+(x - m))`, with the cube of a reciprocal root, which for large :math:`s` is off by a subnormal or lost altogether: the
+gradient's bound admits the smaller of the two.
 
 References
 ----------
@@ -151,6 +154,20 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
     return np.where(np.isinf(k) | moments.cube_overflows(s, work), np.inf, total)
 
 
+def _cubed(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
+    """What is lost of the gradient where the cube of the reciprocal root underflows, and of the mean that is taken off.
+
+    A subnormal of the cube, and no more than the term that it is a factor of.
+    """
+    y, s, _ = _normalised(x, eps, work)
+    size, projected = np.abs(y), (np.abs(cotangent) * np.abs(y)).mean(-1, keepdims=True)
+    size = size + size.mean(-1, keepdims=True)
+    # Half of the exponent each: the smallest float64 times a small number is zero, however large the others are.
+    half = np.sqrt(work.smallest) * s
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.asarray(np.fmin(half * size * half * projected, size * projected / s))
+
+
 def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:
     return value_bound(to_array(x), eps, format_)
 
@@ -161,8 +178,15 @@ def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDo
     return moments.stored(computed, expected, format_)
 
 
+def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
+    """Absolute error of the gradient through a reciprocal root, stored after it was accumulated."""
+    given = to_array(x), to_array(cotangent), eps, format_.accumulator
+    return moments.stored(gradient_bound(*given) + _cubed(*given), expected, format_)
+
+
 _VALUE = Exact(("x",), layer_norm_oracle, _value_error, ("eps",), moments.compare_within)
-_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _gradient_error, ("eps",), moments.compare_within)
+_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _usual_gradient_error, ("eps",), moments.compare_within)
+_SHARP_GRADIENT = Exact(("x", "cotangent"), layer_norm_pullback, _gradient_error, ("eps",), moments.compare_within)
 
 
 def _eps(normalise: Subject) -> float:
@@ -316,9 +340,20 @@ gradient = usual_laws.gradient(
     "The gradient of layer_norm(x) . v is (v_i - mean(v) - y_i mean(v y)) / sqrt(variance + eps).",
     source="chain rule; the bound is the value's carried through it",
     bound="(k (|v| + mean|v|) + 3 k (|y| + 1) P + (E + mean E) P + (|y| + E) mean(|v| E)) / sqrt(variance + eps), "
-    "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a, all in the accumulator's format; rounded by u",
-    cause="the backward pass works with a mean or a reciprocal root that was rounded to 16 bits, or that underflows "
-    "when it is cubed; or one of the two means is a constant to it",
+    "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a, all in the accumulator's format, and a subnormal "
+    "times |x - mean| mean|v (x - mean)|, no more than |y| P / sqrt(variance + eps); rounded by u",
+    cause="the backward pass works with a mean or a reciprocal root that was rounded to 16 bits; or one of the two "
+    "means is a constant to it",
+)
+
+gradient_digits_not_lost = usual_laws.gradient(
+    _SHARP_GRADIENT,
+    "gradient_digits_not_lost",
+    "The gradient keeps its digits however far the row is spread.",
+    source="chain rule; the bound is the value's carried through it",
+    bound="the gradient's without the subnormal",
+    cause=moments.CUBED,
+    lost_digits=moments.CUBED_USUALLY,
 )
 
 
@@ -369,6 +404,7 @@ LAYER_NORM = Contract(
         doubling_at_most_doubles,
         constant_rows_become_zeros,
         gradient,
+        gradient_digits_not_lost,
         _DROWNED_ROWS_STAY_BOUNDED,
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,

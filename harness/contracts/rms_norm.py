@@ -317,8 +317,8 @@ gradient_digits_not_lost = usual_laws.gradient(
     source="chain rule; the bound is the value's carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
     "in the accumulator's format; rounded by u",
-    cause="the cube of a reciprocal root underflows in its backward pass: take the root, and divide by it",
-    lost_digits="autograd of a reciprocal root cubes it, and libraries ship the reciprocal root",
+    cause=moments.CUBED,
+    lost_digits=moments.CUBED_USUALLY,
 )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.contracts.layer_norm import _usual_gradient_error, layer_norm_pullback
 from harness.contracts.rms_norm import _usual_gradient_bound
 from harness.floats import format_of
 from harness.record import Status
@@ -208,3 +209,23 @@ def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one(
         root = mpmath.sqrt((small**2 + large**2) / 2 + mpmath.mpf(2) ** -52)
         off = abs(actual[0, 0].item() + small * large / root**3 / 2)
     assert 1e-228 < off <= bound[0, 0] < 1e-226
+
+
+def test_so_it_is_of_a_layer_norm() -> None:
+    """The reciprocal root of a row of 1e108 is cubed to zero, and the second term of the gradient with it."""
+    x = torch.tensor([[4e107, -9.6e107, 1e108]], dtype=torch.float64, requires_grad=True)
+    cotangent = torch.tensor([[0.0, 1.0, 0.5]], dtype=torch.float64)
+    centred = x - x.mean(-1, keepdim=True)
+    (actual,) = torch.autograd.grad(centred * (centred.square().mean(-1, keepdim=True) + 1e-5).rsqrt(), x, cotangent)
+    exact = layer_norm_pullback(x.detach(), cotangent, 1e-5)
+    with mpmath.workdps(40):
+        row, weights = ([mpmath.mpf(number) for number in numbers[0].tolist()] for numbers in (x.detach(), cotangent))
+        mean = sum(row) / 3
+        root = mpmath.sqrt(sum((entry - mean) ** 2 for entry in row) / 3 + mpmath.mpf(1e-5))
+        y = [(entry - mean) / root for entry in row]
+        projected = sum(v * normal for v, normal in zip(weights, y, strict=True)) / 3
+        true = [(v - sum(weights) / 3 - normal * projected) / root for v, normal in zip(weights, y, strict=True)]
+        off = np.array([float(abs(entry - at)) for entry, at in zip(actual[0].tolist(), true, strict=True)])
+    bound = _usual_gradient_error(x.detach(), cotangent, 1e-5, exact, format_of("float64"))[0]
+    assert (off > 1e-110).all()
+    assert (off <= bound).all()

@@ -95,6 +95,13 @@ def counted_in_the_dtype(x: Tensor) -> Tensor:
     return centred / (centred.square().sum(-1, keepdim=True) / count + EPS).sqrt()
 
 
+def by_the_reciprocal_root(x: Tensor) -> Tensor:
+    """The cube of the reciprocal root, which the backward pass forms, underflows."""
+    wide = x if x.itemsize >= 4 else x.float()
+    centred = wide - wide.mean(-1, keepdim=True)
+    return (centred * (centred.square().mean(-1, keepdim=True) + EPS).rsqrt()).to(x.dtype)
+
+
 MUTANTS = [
     Mutant(unbiased, "layer_norm", "value"),
     Mutant(eps_outside, "layer_norm", "value"),
@@ -110,6 +117,7 @@ MUTANTS = [
     Mutant(folded, "layer_norm", "constant_rows_become_zeros"),
     Mutant(folded, "layer_norm", "drowned_rows_stay_bounded"),
     Mutant(detached, "layer_norm", "gradient"),
+    Mutant(by_the_reciprocal_root, "layer_norm", "gradient_digits_not_lost"),
     Mutant(clipped, "layer_norm", "infinite_entry"),
     Mutant(textbook, "layer_norm", "value_on_extreme_numbers"),
     Mutant(counted_in_the_dtype, "layer_norm", "value_on_long_rows", dtype="float16"),

@@ -70,6 +70,8 @@ SQUARES_OVERFLOW = (
 )
 """Likely cause of a failure on the largest numbers."""
 
+CUBED = "the cube of a reciprocal root underflows in its backward pass: take the root, and divide by it"
+CUBED_USUALLY = "autograd of a reciprocal root cubes it, and libraries ship the reciprocal root"
 UNSCALED = "scaling a row first takes one more pass over it, and no library does"
 """Why it is no defect where the squares of a row overflow float32."""
 
