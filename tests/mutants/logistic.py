@@ -1,5 +1,6 @@
 """Deliberately wrong implementations of the sigmoid, its logarithm and the softplus."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -66,6 +67,11 @@ def infinity_is_a_number(x: Tensor) -> Tensor:
 def through_the_logarithm(x: Tensor) -> Tensor:
     """The rounding error of the logarithm grows with |x|, and becomes a relative one."""
     return sound.logsigmoid(x).exp()
+
+
+def sigmoid_of_powers_of_two(x: Tensor) -> Tensor:
+    """The logarithm is scaled to base two, which rounds it once more wherever it is large."""
+    return torch.exp2(sound.logsigmoid(x) * math.log2(math.e))
 
 
 def sigmoid_of_a_scaled_argument(x: Tensor) -> Tensor:
@@ -168,7 +174,7 @@ MUTANTS = [
     Mutant(logit_is_shifted, "sigmoid", "complements_add_to_one"),
     Mutant(through_the_logarithm, "sigmoid", "digits_not_lost"),
     Mutant(sigmoid_of_its_output, "sigmoid", "gradient_not_lost"),
-    Mutant(through_the_logarithm, "sigmoid", "gradient_digits_not_lost"),
+    Mutant(sigmoid_of_powers_of_two, "sigmoid", "gradient_digits_not_lost"),
     Mutant(detached_sigmoid, "sigmoid", "gradient"),
     Mutant(sigmoid_of_abs, "sigmoid", "gradient_at_zero"),
     Mutant(one_over_infinity, "sigmoid", "gradient_at_infinity"),
