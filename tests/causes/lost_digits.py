@@ -73,7 +73,7 @@ def shifted_logaddexp(a: Tensor, b: Tensor) -> Tensor:
     return torch.maximum(a, b) + (1 + ratio).log()  # here
 
 
-@loses("sigmoid", "value", "cancellation add", float32={"x": [-10.0]}, float64={"x": [-20.0]}, bfloat16={"x": [-4.0]})
+@loses("sigmoid", "value", "cancellation add", float32={"x": [-10.0]}, float64={"x": [-20.0]}, bfloat16={"x": [-6.0]})
 def sigmoid_by_tanh(x: Tensor) -> Tensor:
     """Near minus one, plus one."""
     t = torch.tanh(x / 2)
