@@ -163,11 +163,11 @@ class Exact:
 
     def keep(self, given: Given, tensor: Tensor, cell: Cell, values: Balls) -> None:
         """Write what is true of a tensor beside its storage, and to its shadow as far as it is known."""
-        cell.in_balls = all(read.in_balls for read in given.cells)
         shadow = cell.shadow(tensor)
         if cell.balls is None:
             cell.balls = _lifted(tensor, cell)
         known = np.asarray(np.frompyfunc(_is_known, 1, 1)(values), dtype=bool)
+        cell.in_balls = bool(known.all()) and all(read.in_balls for read in given.cells)
         rough = shadow.numpy(force=True)
         rounded = np.array(rough, dtype=np.float64)
         rounded[known] = [float(ball.mid()) for ball in values[known]]

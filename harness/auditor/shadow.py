@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from harness.auditor.ball import Balls
 from harness.auditor.measure import extent
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
-from harness.formula.ball import Balls
 
 _SELDOM, _LITTLE = 2048, 1 << 18
 """New storages, and bytes of new shadows, before which those that are gone are not looked for."""
@@ -36,7 +36,7 @@ class Cell:
     balls
         The same in ball arithmetic, in a row; ``None`` where there is none.
     in_balls
-        Whether all that it was made of is in balls as well.
+        Whether these are known, and so is all that it was made of.
     """
 
     alive: StorageWeakRef

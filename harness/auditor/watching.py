@@ -335,9 +335,14 @@ class Watching(TorchDispatchMode):
             self._is_blind(given, ", where the shadow is not finite,")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
-        if cell.balls is not None:
+        if cell.in_balls:
             operation.confirmed = True
-        elif finite and not given.written and operation.worst > _STEEP * max(given.error, operation.unit):
+        elif (
+            cell.balls is None
+            and finite
+            and not given.written
+            and operation.worst > _STEEP * max(given.error, operation.unit)
+        ):
             wrong = _STEEP / 10 * max(given.error, operation.unit)
             operation.confirmed = self.exact.confirm(given, actual, shadow, wrong)
         if operation.error > 0.3 and finite:
