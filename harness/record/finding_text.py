@@ -2,12 +2,11 @@
 
 import math
 import shlex
-import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding
 from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation
-from harness.record.text import count, nested, violation_block
+from harness.record.text import count, filled, nested, violation_block
 
 NAMED = 3
 """How many laws a finding names at most."""
@@ -295,4 +294,4 @@ def _in_short(finding: Finding) -> str:
 def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
     if not width or whole:
         return [text]
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return filled(text, width, indent)

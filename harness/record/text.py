@@ -1,5 +1,6 @@
 """What records say in words: the one place where the text of terminal, report and Markdown comes from."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,11 @@ from harness.record.schema import ANY, Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
 """How many cases, or laws, a line names."""
+
+
+def filled(text: str, width: int, indent: str) -> list[str]:
+    """Break a text between words into lines of a width, the further ones indented; a word that is wider is whole."""
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:

@@ -5,7 +5,6 @@ It reads records alone.
 
 import io
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
 
@@ -15,6 +14,7 @@ from tabulate import tabulate
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Record, audit_line, finding_lines, narrowest
 from harness.record.audit_text import place
+from harness.record.text import filled
 from harness.show.document import cell
 
 _LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
@@ -31,14 +31,13 @@ def wrapped(text: str, width: int) -> str:
     width
         Columns of the screen; a word that is wider is not broken, as it may be a path.
     """
-    return "\n".join(filled for line in text.splitlines() for filled in _filled(line, width))
+    return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
 
 
-def _filled(line: str, width: int) -> list[str]:
+def _in_lines(line: str, width: int) -> list[str]:
     label = _LABEL.match(line)
     indent = " " * (len(label[0]) if label else 4)
-    lines = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return lines or [""]
+    return filled(line, width, indent) or [""]
 
 
 class _Document(Record):

@@ -1,6 +1,5 @@
 """A table on a screen that has no room for it: a list, with the heading of each number before it."""
 
-import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -8,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.error import printable
+from harness.record.text import filled
 
 TABLE_WIDTH = 120
 """Characters of a screen from which on a table is a table, whether its columns are folded or not."""
 
-
+_INDENT = "    "
 _BEYOND_ALL = 10_000
 """Wider than any table."""
 
@@ -45,15 +45,8 @@ def print_sentence(console: Console, text: str) -> None:
     text
         One line.
     """
-    for line in filled(text, console.width) if console.width < TABLE_WIDTH else [printable(text)]:
+    for line in filled(printable(text), console.width, _INDENT) if console.width < TABLE_WIDTH else [printable(text)]:
         console.print(line, markup=False, soft_wrap=True)
-
-
-def filled(text: str, width: int) -> list[str]:
-    """Break a text between words into lines of a width, the further ones indented; a word that is wider is whole."""
-    return textwrap.wrap(
-        printable(text), width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
 
 
 def listed(table: Table, width: int) -> Iterator[str]:
@@ -74,7 +67,7 @@ def listed(table: Table, width: int) -> Iterator[str]:
         cells = [" ".join(_plain(cell).split()) for cell in row]
         told = enumerate(zip(headings, cells, strict=True))
         rest = [f"{heading} {cell}".strip() for at, (heading, cell) in told if cell and at != first]
-        yield from filled(f"{cells[first]}: {'; '.join(rest)}", width)
+        yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, _INDENT)
 
 
 def _plain(cell: object) -> str:

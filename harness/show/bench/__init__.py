@@ -60,4 +60,4 @@ def print_skips(console: Console, suite: str, document: Mapping[str, Any]) -> No
 def _print_reasons(console: Console, document: Mapping[str, Any]) -> None:
     reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
     for reason, number in reasons.items():
-        console.print(f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})", markup=False, soft_wrap=False)
+        console.print(f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})", markup=False)

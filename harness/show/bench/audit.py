@@ -54,7 +54,6 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
         "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
         "there before the step. `seen only` is a mode that does nothing; `us a call` what it, events and full add to "
         "each operation that torch dispatches, on average.",
-        soft_wrap=False,
     )
 
 

@@ -30,7 +30,7 @@ def print_balance(console: Console, document: Mapping[str, Any]) -> None:
         table.add_row(*place, _verdict(balance), *_cells(balance))
     print_table(console, table)
     for line in _remarks(balances):
-        console.print(escape(line), soft_wrap=False)
+        console.print(escape(line))
 
 
 def _cells(balance: BalanceRecord) -> tuple[str, ...]:

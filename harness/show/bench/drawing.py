@@ -42,7 +42,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
             table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
         table.add_section()
     print_table(console, table)
-    console.print("Implementation, oracle and deviation together, float32, on one core.", soft_wrap=False)
+    console.print("Implementation, oracle and deviation together, float32, on one core.")
 
 
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
@@ -62,7 +62,6 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
         console.print(
             f"Shares of the best known deviation, medians of {seeds} seeds, {seconds:g} s each on one core, float32. "
             "The best known is the largest that any way found, a longer search of our own among them.",
-            soft_wrap=False,
         )
 
 

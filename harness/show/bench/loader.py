@@ -39,12 +39,12 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
     if loaders:
         print_table(console, _table(loaders))
         for sentence in remarks(loaders):
-            console.print(escape(sentence), soft_wrap=False)
+            console.print(escape(sentence))
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
-            console.print(escape(remark), soft_wrap=False)
-        console.print(_WORDS + _LIMIT, soft_wrap=False)
+            console.print(escape(remark))
+        console.print(_WORDS + _LIMIT)
         for line in budgets(loaders):
-            console.print(escape(line), soft_wrap=False)
+            console.print(escape(line))
 
 
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:

@@ -32,7 +32,6 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     print_table(console, table)
     console.print(
         f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
-        soft_wrap=False,
     )
 
 
@@ -46,7 +45,7 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
     for (contract, n), group in groupby(sorted(benchmarks(document, VectorizationRecord), key=kind), key=kind):
         _add(table, (escape(contract), f"{n:,}"), list(group))
     print_table(console, table)
-    console.print(f"Float32, one thread. {_SCATTER}", soft_wrap=False)
+    console.print(f"Float32, one thread. {_SCATTER}")
 
 
 def _table(*kind: str | Column) -> Table:

@@ -34,7 +34,6 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     console.print(
         "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
         "bytes and operations at the rates measured in the same rounds.",
-        soft_wrap=False,
     )
 
 

@@ -48,4 +48,4 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         lines.append(f"{held}: {sum(reached)} of {len(reached)} data sets")
     print_table(console, table)
     for line in lines:
-        console.print(line, soft_wrap=False)
+        console.print(line)
