@@ -1,7 +1,7 @@
 """Conclusions: the record that a tally makes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 
@@ -59,9 +59,6 @@ class Task(Protocol):
     @property
     def following(self) -> tuple[Law, ...]:
         """The laws that follow from the value's on every input."""
-
-    def declaring(self, declares: Mapping[str, Any]) -> "Task":
-        """Return the proof of the case as it is judged, which declares what was found of it."""
 
 
 def conclude(task: Task, tally: Tally) -> Proof:

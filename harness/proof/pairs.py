@@ -17,9 +17,7 @@ each one's bound is at least what outputs within one ulp can reach. With the bou
 * an output within one ulp of a number that is not zero is finite, and has its sign or is zero where it is subnormal.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from harness.case import Case
 from harness.floats.format import Format
@@ -93,10 +91,6 @@ class Pairs:
     def reference(self) -> str:
         """The layout whose bits the output is compared with."""
         return self.operation.layouts(self.case.function)[0].name
-
-    def declaring(self, declares: Mapping[str, Any]) -> "Pairs":
-        """Return the proof of the case as it is judged, which declares what was found of it."""
-        return replace(self, case=replace(self.case, declares=declares))
 
     @property
     def laws(self) -> tuple[Law, ...]:

@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import cached_property, partial, reduce
 from operator import add
 from pathlib import Path
@@ -170,7 +171,8 @@ def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
     if (reason := judged.unjudged) is not None:
         tally = Tally(skipped=reason)
     else:
-        tally = _counted(task.declaring(judged.case.declares), shard)
+        assert isinstance(task, values.Values | pairs.Pairs)
+        tally = _counted(replace(task, case=replace(task.case, declares=judged.case.declares)), shard)
     return tally.model_copy(update={"properties": tuple(properties)})
 
 

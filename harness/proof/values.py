@@ -1,8 +1,7 @@
 """Every value of a unary operation in a 16-bit format: 65,536 bit patterns, each held against ball arithmetic."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -76,10 +75,6 @@ class Values:
         """Sums of powers of 0, 1, ..., 65,535."""
         n = 2**16
         return (n, n * (n - 1) // 2, 0, (n - 1) * n * (2 * n - 1) // 6, 0, 0)
-
-    def declaring(self, declares: Mapping[str, Any]) -> "Values":
-        """Return the proof of the case as it is judged, which declares what was found of it."""
-        return replace(self, case=replace(self.case, declares=declares))
 
     @property
     def laws(self) -> tuple[Law, ...]:
