@@ -95,7 +95,7 @@ def _cores() -> int:
 
 def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
     """Measure every choice for so many seconds, in interleaved slices."""
-    rates = _in_turns(dataset, _all(dataset, wish), seconds / PASSES, passes=PASSES)
+    rates = _in_turns(dataset, _all(dataset, wish), seconds)
     return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
@@ -103,21 +103,19 @@ def beside(dataset: Dataset[Any], choice: Choice, best: Choice, seconds: float) 
     """Measure a choice and the best again in couples, and return the ratio of their rates."""
     if choice == best:
         return 1.0
-    rates = _in_turns(dataset, (choice, best), seconds / PASSES, passes=PASSES)
+    rates = _in_turns(dataset, (choice, best), seconds)
     return mean_ratio(rates[choice], rates[best]).point
 
 
-def _in_turns(
-    dataset: Dataset[Any], choices: tuple[Choice, ...], slice_s: float, *, passes: int
-) -> dict[Choice, list[float]]:
+def _in_turns(dataset: Dataset[Any], choices: tuple[Choice, ...], seconds: float) -> dict[Choice, list[float]]:
     """Samples a second of every choice in each pass; the order is drawn for each."""
     order = random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
     live = LoaderProbe(dataset, cores=_cores(), most_workers=ALONE)
     with threads(1), without_garbage_collection(), more_workers_than_cores(), live as probe:
-        for _ in range(passes):
+        for _ in range(PASSES):
             for choice in order.sample(choices, len(choices)):
-                rates[choice].append(probe(choice, slice_s).rate)
+                rates[choice].append(probe(choice, seconds / PASSES).rate)
     return rates
 
 

@@ -72,6 +72,8 @@ SQUARES_OVERFLOW = (
 
 CUBED = "the cube of a reciprocal root underflows in its backward pass: take the root, and divide by it"
 CUBED_USUALLY = "autograd of a reciprocal root cubes it, and libraries ship the reciprocal root"
+"""Likely cause of a gradient that loses its digits on large rows, and why that is no defect."""
+
 UNSCALED = "scaling a row first takes one more pass over it, and no library does"
 """Why it is no defect where the squares of a row overflow float32."""
 
