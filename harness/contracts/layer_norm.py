@@ -354,6 +354,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     bound="the gradient's without the subnormal",
     cause=moments.CUBED,
     lost_digits=moments.CUBED_USUALLY,
+    inputs=moments.large_rows_and_cotangents,
 )
 
 

@@ -319,6 +319,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     "in the accumulator's format; rounded by u",
     cause=moments.CUBED,
     lost_digits=moments.CUBED_USUALLY,
+    inputs=moments.large_rows_and_cotangents,
 )
 
 

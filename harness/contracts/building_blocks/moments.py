@@ -204,12 +204,27 @@ def long_examples(format_: Format) -> st.SearchStrategy[Example]:
 
 def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one down to 2^-56, whose squares are normal numbers: there small epsilons differ."""
+    return _rows_of_sizes(format_, -56.0, 0.0).map(lambda x: {"x": x})
 
-    def expand(columns: int, seed: int) -> Example:
+
+def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
+    """Rows of every size from one up to the largest normalised, and weights of the outputs."""
+    rows = _rows_of_sizes(format_, 0.0, float(np.log2(largest_normalised(format_))) - 1.0)
+    return st.builds(
+        lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))},
+        rows,
+        SEEDS,
+    )
+
+
+def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:
+    """57 rows whose sizes are powers of two, from one exponent to another."""
+
+    def expand(columns: int, seed: int) -> Tensor:
         rng = np.random.default_rng(seed)
-        size = np.exp2(np.linspace(-56.0, 0.0, 57))[:, None]
+        size = np.exp2(np.linspace(first, last, 57))[:, None]
         x = torch.from_numpy(size * rng.choice([-1.0, 1.0], size=(57, columns)) * rng.uniform(1.0, 2.0, (57, columns)))
-        return {"x": x.to(format_.dtype)}
+        return x.to(format_.dtype)
 
     return st.builds(expand, st.integers(2, LONGEST), SEEDS)
 
