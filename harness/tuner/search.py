@@ -210,14 +210,14 @@ class LoaderSearch:
             if choice.workers in ends and (not choice.workers or choice.prefetch == first.prefetch)
         )
 
-    def _look(self, choice: Choice, seconds: float) -> float:
-        """Measure a slice and return its rate; the search is over where there is no time left for it."""
+    def _look(self, choice: Choice, seconds: float) -> Measured:
+        """Measure a slice; the search is over where there is no time left for it."""
         budget_s = self.settings.budget_s
         if budget_s is not None and self._slices and self.spent_s + self._foreseen_s(choice, seconds) > budget_s:
             raise _SearchEnd(Reason.BUDGET)
         measured = self._measure(choice, seconds)
         self._slices.setdefault(choice, []).append(measured)
-        return measured.rate
+        return measured
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
         """What a slice will take: as long as the last of the same choice, or the longest of the same batch size."""
@@ -232,7 +232,7 @@ class LoaderSearch:
             loads: list[float] = []
             enough = KEEPS_AHEAD if choice.workers else KEEPS_AHEAD_ALONE
             while len(loads) < most and self._share(choice, loads).point <= enough:
-                loads.append(choice.batch_size / self._look(choice, self.settings.slice_s))
+                loads.append(choice.batch_size / self._look(choice, self.settings.slice_s).rate)
                 yield
                 if self._share(choice, loads).high <= enough:
                     self._leaders = (choice,)
@@ -252,24 +252,23 @@ class LoaderSearch:
         A round has several passes, each in an order of its own, so that one noisy moment throws nobody out.
         """
         seconds, left = self.settings.slice_s, tuple(contenders)
-        rates: dict[Choice, list[float]] = {choice: [] for choice in left}
+        slices: dict[Choice, list[Measured]] = {choice: [] for choice in left}
         while True:
             for _ in range(self.settings.passes):
                 for choice in self._random.sample(left, len(left)):
-                    rates[choice].append(self._look(choice, seconds))
+                    slices[choice].append(self._look(choice, seconds))
                     yield
-                left = self._undominated({choice: rates[choice] for choice in left})
+                left = self._undominated({choice: _overall(slices[choice]) for choice in left})
             self._leaders = left = left[: max(2, math.ceil(len(left) / 2))]
             if len(left) <= 2:
                 return
             seconds *= 2
 
-    def _undominated(self, rates: Mapping[Choice, Sequence[float]]) -> tuple[Choice, ...]:
+    def _undominated(self, rates: Mapping[Choice, float]) -> tuple[Choice, ...]:
         """Those that come near the fastest, in order of their rates."""
-        values = {choice: geometric_mean(several).point for choice, several in rates.items()}
-        least = self.settings.dominated * max(values.values())
-        near = [choice for choice, value in values.items() if value >= least]
-        return tuple(sorted(near, key=lambda choice: -values[choice]))
+        least = self.settings.dominated * max(rates.values())
+        near = [choice for choice, rate in rates.items() if rate >= least]
+        return tuple(sorted(near, key=lambda choice: -rates[choice]))
 
     def _around(self, leader: Choice) -> tuple[Choice, ...]:
         """What differs from the leader in one respect, by one step, and was not measured yet."""
@@ -295,7 +294,7 @@ class LoaderSearch:
         return max(choice.workers for choice in alike if self._value(choice) >= least)
 
     def _value(self, choice: Choice) -> float:
-        return geometric_mean(_rates(self._slices[choice])).point
+        return _overall(self._slices[choice])
 
     def _couple(self) -> Iterator[None]:
         """Measure the two leaders in couples until they part, are equal, or have had their most."""
@@ -310,7 +309,7 @@ class LoaderSearch:
         rates: dict[Choice, list[float]] = {first: [], second: []}
         while len(rates[first]) < most:
             for choice in self._random.sample((first, second), 2):
-                rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s))
+                rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s).rate)
                 yield
             lead = mean_ratio(rates[first], rates[second])
             if len(rates[first]) >= fewest and (_parts(lead) or self._equal(lead.low, lead.high)):
@@ -335,6 +334,14 @@ class LoaderSearch:
 _AXES = tuple(axis.name for axis in fields(Choice))
 _LONGER = 4
 """Length of the two leaders' slices, in those of the first round."""
+
+
+def _overall(slices: Sequence[Measured]) -> float:
+    """Samples of all slices in the seconds of all.
+
+    A mean of their rates is that of the slices in which nothing was waited for, where items are uneven.
+    """
+    return sum(measured.samples for measured in slices) / math.fsum(measured.seconds for measured in slices)
 
 
 def _rates(slices: Sequence[Measured]) -> list[float]:
