@@ -314,9 +314,12 @@ def unbridged(case: Case) -> Case:
 
 
 def as_tensors(output: Any) -> Any:
-    """Turn arrays into tensors, in lists and tuples too; what is none stays."""
+    """Turn arrays into tensors, in lists and tuples too; what is none stays, and a number of NumPy's is a number."""
     if isinstance(output, (list, tuple)):
         return type(output)(map(as_tensors, output))
+    if isinstance(output, np.float64):
+        # Of all scalars this one is a Python number already, and what NumPy makes of any of those.
+        return float(output)
     if isinstance(output, (np.ndarray, np.generic)):
         return _from_numpy(np.asarray(output))
     if not isinstance(output, Tensor) and hasattr(output, "__dlpack__"):

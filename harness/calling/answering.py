@@ -256,7 +256,9 @@ class Server:
                         return
                     continue
                 output = _plainly(case, inputs, question["device"])
-                found.append(as_tensors(output) if case.call is not None else output)
+                answered = as_tensors(output) if case.call is not None else output
+                is_number = isinstance(answered, float)
+                found.append(torch.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
             self._carried_out({**question, "watch": (None, False)}, action)

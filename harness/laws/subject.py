@@ -71,10 +71,12 @@ class Subject:
         self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
         self.format = nature.format_under(self.declares, format_)
         self.device = device
-        # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self._returns_arrays = False
+        self.returns_number = False
+        """Whether the last answer was a Python number."""
         self.surroundings: Surroundings = getattr(case.function, "surroundings", HERE)
         """Where the implementation is called."""
+        # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
         self._before: Callable[[Sequence[Any]], Sequence[Any]] = list
         self._after: Callable[[Any], Any] = _same
@@ -265,7 +267,8 @@ class Subject:
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""
-        if isinstance(output, (int, float)):
+        self.returns_number = isinstance(output, (int, float))
+        if self.returns_number:
             return torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
             if isinstance(output, Alien) and output.kind == COMPLEX:

@@ -41,6 +41,8 @@ SENTENCES = {
     "(`--declare computes_in=float32` accepts it)",
     RETURNS: "{case} returns {format} for {dtypes} inputs: its values are judged rounded to these "
     "(`--declare returns={format}` accepts it)",
+    "number": "{case} returns a Python number, which is float64, for {dtypes} inputs: its values are judged rounded to "
+    "these (`--declare returns=float64` accepts it)",
     SUBNORMALS: "{case} flushes subnormal numbers to zero in {dtypes}: they are judged as zeros "
     "(`--declare subnormals=flushed` accepts it)",
     REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so that other laws are not judged; "
@@ -178,7 +180,8 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
         yield _property(job, COMPUTES_IN, format_.name, SENTENCES[sentence].replace("{format}", format_.name))
         return
     if RETURNS not in declared and (wide := look.returns_wider()):
-        yield _property(job, RETURNS, wide, SENTENCES[RETURNS].replace("{format}", wide))
+        sentence = SENTENCES["number" if look.is_number else RETURNS]
+        yield _property(job, RETURNS, wide, sentence.replace("{format}", wide))
     if SUBNORMALS not in declared and look.flushes():
         yield _property(job, SUBNORMALS, "flushed", SENTENCES[SUBNORMALS])
 
@@ -199,6 +202,7 @@ class _Look:
         self.call = self._arguments(self.drawn[-1])
         # As it comes, before anything is made of it.
         self.output = self.subject.once(*_copies(self.call))
+        self.is_number = self.subject.returns_number
         self.samples = [sampled(self.subject, value, example) for example in self.drawn]
 
     def _arguments(self, example: Example) -> tuple[Any, ...]:
@@ -253,7 +257,13 @@ class _Look:
             return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
 
     def returns_wider(self) -> str | None:
-        """The wider format in which 16-bit inputs are answered; a library may have no kernel of 16 bits."""
+        """The wider format in which inputs are answered: of 16 bits, or of whatever is answered by a number.
+
+        A library may have no kernel of 16 bits, and a Python number has no other format; a tensor of float64 for
+        float32 inputs was promoted on the way.
+        """
+        if self.is_number:
+            return "float64" if self.job.format.name != "float64" else None
         name = str(self.output.dtype).removeprefix("torch.")
         return name if self.job.format.precision < FLOAT32.precision and name in _WIDER else None
 

@@ -40,6 +40,12 @@ def statuses(found: Verdicts, dtype: str) -> set[Status]:
 # The format it computes in
 
 
+def promoted(x: Any) -> Any:
+    """A softmax in float64, of a tensor or an array."""
+    y = torch.as_tensor(x).double().softmax(-1)
+    return y if isinstance(x, Tensor) else y.numpy()
+
+
 def in_float32(logits: Tensor) -> Tensor:
     """As an array framework does that has no float64."""
     return logits.to(torch.float32).softmax(-1).to(logits.dtype if logits.dtype != torch.float64 else torch.float32)
@@ -145,13 +151,53 @@ def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
     assert "--declare returns=float64" in property_sentences(found.properties)[0]
 
 
-def test_a_promotion_to_float64_is_a_defect() -> None:
-    """A constant of another dtype makes it."""
-    found = checked(lambda x: x.double().softmax(-1), "softmax", "output_like_input", dtypes=("float32",))
+@pytest.mark.parametrize(
+    ("loss", "call"),
+    [
+        (lambda a, b: float(((a - b) ** 2).mean()), None),
+        (lambda a, b: np.mean((a - b) ** 2, dtype=np.float64), "numpy"),
+    ],
+    ids=["Python", "NumPy"],
+)
+def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., Any], call: str | None) -> None:
+    """There is no float32 among Python's numbers: one sentence for all dtypes, and nothing where it is declared."""
+    asked = {"dtypes": ("float64", "float32", "float16"), "call": call}
+    found = checked(loss, "squared_error", "value", "output_like_input", **asked)
+    assert properties(found) == {"returns": "float64"}
+    assert statuses(found, "float64") == statuses(found, "float32") == {Status.HOLDS}
+    (sentence,) = property_sentences(found.properties)
+    assert "returns a Python number, which is float64, for float32 and float16 inputs" in sentence
+    declared = checked(loss, "squared_error", "output_like_input", declares={"returns": "float64"}, **asked)
+    assert not declared.properties
+    assert not declared.failing
+
+
+def test_a_wrong_loss_is_wrong_as_a_python_number_too() -> None:
+    """Its digits are those of float32 inputs, or fewer."""
+    found = checked(
+        lambda a, b: float(((a - b) ** 2).bfloat16().float().mean()), "squared_error", "value", dtypes=("float32",)
+    )
+    assert properties(found) == {"returns": "float64"}
+    assert statuses(found, "float32") == {Status.BROKEN}
+
+
+@pytest.mark.parametrize("call", [None, "numpy"])
+def test_a_promotion_to_float64_is_a_defect(call: str | None) -> None:
+    """A constant of another dtype makes it, of an array as of a tensor."""
+    found = checked(promoted, "softmax", "output_like_input", dtypes=("float32",), call=call)
     assert not found.properties
     (verdict,) = found
     assert verdict.status is Status.BROKEN
     assert verdict.violation.cause.startswith("it returns torch.float64: ")
+
+
+def test_a_loss_of_no_dimension_that_is_promoted_is_a_defect() -> None:
+    """A tensor has a dtype of its own."""
+    found = checked(
+        lambda a, b: ((a - b) ** 2).double().mean(), "squared_error", "output_like_input", dtypes=("float32",)
+    )
+    assert not found.properties
+    assert statuses(found, "float32") == {Status.BROKEN}
 
 
 # Subnormal numbers
