@@ -4,6 +4,7 @@ A ball whose exponential overflowed is unknown, never infinity, and so is what i
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from harness.floats import elementwise
 from harness.formula.arithmetic import is_at, picked
 from harness.formula.node import Node
+from harness.formula.undefined import Flags, undefined
 
 Balls = NDArray[np.object_]
 
@@ -113,8 +115,8 @@ def _first_largest(x: Balls) -> NDArray[np.bool_]:
     return np.asarray(np.arange(x.shape[-1]) == at[..., None])
 
 
-def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> Balls:
-    """The value of the last node at the precision of the context."""
+def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> dict[Node, Any]:
+    """The values of the nodes at the precision of the context."""
     found: dict[Node, Any] = {}
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
@@ -130,7 +132,38 @@ def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> Balls:
                 found[one] = _first_largest(of[0])
             case _:
                 found[one] = FUNCTIONS[one.operation](*of)
-    return np.asarray(found[nodes[-1]], dtype=object)
+    return found
+
+
+def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:
+    applied = np.frompyfunc(says, 1, 1)
+    return lambda values: np.asarray(applied(values), dtype=bool)
+
+
+_is_zero, _is_not_zero = _each(lambda x: x.is_zero()), _each(lambda x: not x.contains(0))
+
+
+@dataclass(frozen=True)
+class _InBalls:
+    """What is certain of balls, as :class:`~harness.formula.undefined.Enclosures` has it."""
+
+    found: Mapping[Node, Any]
+
+    def is_zero(self, one: Node) -> Flags:
+        return _is_zero(self.found[one])
+
+    def is_not_zero(self, one: Node) -> Flags:
+        return _is_not_zero(self.found[one])
+
+    def is_below(self, one: Node, bound: float) -> Flags:
+        return _each(lambda x: x < bound)(self.found[one])
+
+    def is_decided(self, one: Node) -> Flags:
+        """A comparison is one of middles: of what is not exact it says nothing for sure."""
+        return np.full(np.shape(self.found[one]), one.operation in {"input", "at"})
+
+    def value(self, one: Node) -> Any:
+        return self.found[one]
 
 
 def is_known(x: arb) -> bool:
@@ -152,19 +185,30 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
 
     Returns
     -------
-    Balls that are known, see :func:`is_known`; NaN where no graph says anything.
+    Balls that are known, see :func:`is_known`; NaN where no graph says anything. What has no value is no longer asked
+    for in more digits.
     """
     result = np.full(shape, _UNKNOWN, dtype=object)
     pending = np.arange(shape[0])
     for nodes in roots:
+        rest = pending
         for precision in PRECISIONS:
-            if not len(pending):
-                return result
+            if not len(rest):
+                break
             with ctx.workprec(precision):
-                some = {name: x[pending] for name, x in environment.items()}
-                values = np.broadcast_to(_evaluated(nodes, some), (len(pending), *shape[1:]))
-            known = np.asarray(np.frompyfunc(is_known, 1, 1)(values), dtype=bool).reshape(len(pending), -1)
-            mine = result[pending]
-            result[pending] = np.where(known.reshape(values.shape), values, mine)
-            pending = pending[~known.all(-1)]
+                found = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
+                values = np.broadcast_to(np.asarray(found[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
+                known = _each(is_known)(values)
+                settled = known if known.all() else _or_nowhere(known, undefined(nodes, _InBalls(found)))
+            result[rest] = np.where(known, values, result[rest])
+            pending = np.setdiff1d(pending, rest[_whole_rows(known)])
+            rest = rest[~_whole_rows(settled)]
     return result
+
+
+def _or_nowhere(known: Flags, nowhere: Flags | None) -> Flags:
+    return known if nowhere is None else known | nowhere
+
+
+def _whole_rows(flags: Flags) -> Flags:
+    return np.asarray(flags.reshape(len(flags), -1).all(-1))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harness.floats import Format, to_array
 from harness.formula import inputs as of_inputs
+from harness.formula import nothing_kept
 from harness.formula.grammar import Formula, parsed
 from harness.formula.inputs import COTANGENT
 from harness.formula.law import Laws
@@ -149,11 +150,13 @@ def contract_of(text: str, name: str = "") -> Contract:
             value,
             *others,
             *gradients,
+            *nothing_kept.laws(model),
             *derived,
             *implementation_laws(value, rows=not model.whole, nan=_shows_nan(formula)),
         ),
         axes={**names, COTANGENT: of_inputs.cotangent_axes(model.axes(COTANGENT))},
         output=model.output,
+        conventions=nothing_kept.conventions(model),
         rays=_rays(model),
         grouped=model.whole,
         examples=EXAMPLES,
@@ -179,7 +182,8 @@ def _many(model: Model) -> Inputs:
 
         def member(name: str, x: Tensor, width: int) -> Tensor:
             rows = to_array(x).reshape(len(x), -1)
-            return of_inputs.admitted(rows, domains[name], format_, width=width).reshape(x.shape)
+            own = of_inputs.admitted(rows, domains[name], format_, width=width, by_rows=model.formula.by_rows)
+            return own.reshape(x.shape)
 
         return rows(format_).map(members)
 

@@ -61,10 +61,10 @@ def least(format_: Format) -> float:
 # Domains
 
 
-def admitted(x: Array, domain: Domain, format_: Format, *, width: int = 1) -> Tensor:
+def admitted(x: Array, domain: Domain, format_: Format, *, width: int = 1, by_rows: bool = True) -> Tensor:
     """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width."""
     if domain.kind == "mask":
-        return _mask(x, some=not domain.per_row)
+        return _mask(x, some=by_rows and not domain.per_row)
     if domain.kind == "index":
         return _place(x, width)
     numbers = _REAL[domain.kind](x, domain, format_)
@@ -347,7 +347,7 @@ def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]
         at += widths[name]
-        ready = admitted(np.array(part), domain, format_, width=max(widths.values()))
+        ready = admitted(np.array(part), domain, format_, width=max(widths.values()), by_rows=formula.by_rows)
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows

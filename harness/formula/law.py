@@ -36,7 +36,7 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 """``bound(quantity, inputs, format, exact)``"""
 
 
-def _larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
+def larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
     """Twice the larger one: who computes in another order, or forms the gradient of another value, rounds elsewhere."""
     return np.asarray(2.0 * np.maximum(of.written(given, format_), of.attainable(given, format_, exact)))
 
@@ -160,7 +160,7 @@ class Laws:
     def in_both_ways(self, subject: Subject, **given: Any) -> Measurement:
         """Whether the value is right, and whether it is finite where the form as written is not."""
         actual, inputs = subject(*given.values()), tuple(given.values())
-        seen = measured(self.model.value, _larger_bound, actual, inputs, subject.format)
+        seen = measured(self.model.value, larger_bound, actual, inputs, subject.format)
         return seen if seen.broken else measured_finite(self.model.value, actual, inputs, subject.format)
 
     def values(self) -> Iterator[Law]:
@@ -177,9 +177,7 @@ class Laws:
             return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
 
         facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
-        yield Law(
-            "value", f"It equals {self.said}.", bound=WRITTEN, cause=CAUSE, measure=within(_larger_bound), **facts
-        )
+        yield Law("value", f"It equals {self.said}.", bound=WRITTEN, cause=CAUSE, measure=within(larger_bound), **facts)
         yield Law(
             "finite",
             f"It is finite where {self.said} is.",
@@ -264,7 +262,7 @@ class Laws:
             f"The gradient in {name} is that of {self.said}.",
             bound=WRITTEN,
             cause="something is detached, or another function is differentiated",
-            measure=within(_larger_bound),
+            measure=within(larger_bound),
             **facts,
         )
         yield Law(

@@ -26,6 +26,7 @@ from harness.formula.ball import evaluated
 from harness.formula.node import ENTRY, ROW, Node, order
 from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
 from harness.formula.tangent import tangents
+from harness.formula.undefined import InDouble, undefined
 
 FEW = 16
 """Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
@@ -123,7 +124,13 @@ class Quantity:
             own, off = self.enclosed(some, (len(rows), *shape[1:]), in_pairs=in_pairs)
             hi[rows], lo[rows] = own.pair
             enough = np.maximum((ENOUGH_WIDE if wide else ENOUGH_NARROW) * np.abs(own.hi), floor)
-            rows = rows[_any_rows(~(off <= enough)) & finite[rows]]
+            left = ~(off <= enough)
+            rows, left = rows[chosen := _any_rows(left) & finite[rows]], left[chosen]
+            if len(rows) and in_pairs is wide:
+                # What has no value is not asked for in more digits.
+                nowhere = self.nowhere({name: x[rows] for name, x in environment.items()}, left.shape)
+                hi[rows], lo[rows] = np.where(nowhere, np.nan, hi[rows]), np.where(nowhere, 0.0, lo[rows])
+                rows = rows[_any_rows(left & ~nowhere)]
             if not len(rows):
                 break
         else:
@@ -151,6 +158,24 @@ class Quantity:
         off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
         return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
+
+    def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Where no graph has a value, to however many digits.
+
+        Parameters
+        ----------
+        environment
+            The inputs by name.
+        shape
+            Of the result.
+        """
+        result = np.ones(shape, dtype=bool)
+        with np.errstate(all="ignore"):
+            for nodes in self._true_orders:
+                doubles = values(nodes, environment)
+                flags = undefined(nodes, InDouble(doubles, errors(nodes, doubles, DOUBLE)))
+                result &= False if flags is None else flags
+        return result
 
     def _exact(self, *given: Any) -> NDArray[np.object_]:
         environment = self.environment([np.asarray(x) for x in given])

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array, Format
+from harness.floats.double_double import two_product
 from harness.formula.arithmetic import nearest, picked
 from harness.formula.node import REDUCTIONS, STEPS, Node
 
@@ -41,6 +42,8 @@ class Rounding:
         Largest number, and largest sum while it is in the accumulator.
     exact
         Whether a constant is represented as it is.
+    of_double
+        Whether the values at hand are those that were rounded, so that a sum or a quotient which rounded nothing shows.
     """
 
     basic: float
@@ -50,6 +53,7 @@ class Rounding:
     largest: float
     largest_sum: float
     exact: Callable[[Fraction], bool]
+    of_double: bool = False
 
 
 def rounding_of(format_: Format) -> Rounding:
@@ -65,7 +69,7 @@ def _is_in(value: Fraction, precision: int) -> bool:
     return below & (below - 1) == 0 and odd.bit_length() <= precision
 
 
-DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, math.inf, lambda c: _is_in(c, 53))
+DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, math.inf, lambda c: _is_in(c, 53), of_double=True)
 """Of float64 as NumPy and torch compute in it."""
 
 DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, math.inf, lambda c: _is_in(c, 100))
@@ -142,6 +146,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
             return _of_product(of, e, v, rounding, skips=one.operation == "chain")
         case "div":
             own = rounding.basic * np.abs(v) + rounding.smallest * ((of[0] != 0.0) | (e[0] > 0.0))
+            own = np.where(_is_whole_quotient(of, e, v), 0.0, own) if rounding.of_double else own
             return np.where(e[1] < np.abs(of[1]), (e[0] + np.abs(v) * e[1]) / (np.abs(of[1]) - e[1]), np.inf) + own
         case "larger":
             return np.maximum(*np.broadcast_arrays(*e))
@@ -182,7 +187,24 @@ def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any
         carried = magnitudes.cumsum(-1)
     else:
         carried = np.flip(np.flip(magnitudes, -1).cumsum(-1), -1)
-    return carried + rounding.basic * np.abs(v) * (k > 1)
+    error = carried + rounding.basic * np.abs(v) * (k > 1)
+    if operation == "sum" and rounding.of_double and (exact := (e == 0.0).all(-1, keepdims=True)).any():
+        error = np.where(exact & _is_whole_sum(a), 0.0, error)
+    return error
+
+
+def _is_whole_sum(a: Any) -> Any:
+    """Whether no order of adding a row rounds: all terms are multiples of a last bit that no partial sum outgrows."""
+    size = np.abs(a).sum(-1, keepdims=True)
+    unit = np.exp2(np.frexp(size)[1] - 52.0)
+    multiples = (a / unit == np.rint(a / unit)).all(-1, keepdims=True)
+    return multiples & (size < 2.0**1000) & (size > 2.0**-900)
+
+
+def _is_whole_quotient(of: list[Any], e: list[Array], v: Any) -> Any:
+    """Whether a quotient of what is exact has no rest."""
+    back = two_product(v, of[1])
+    return (e[0] == 0.0) & (e[1] == 0.0) & (back.hi == of[0]) & (back.lo == 0.0) & (np.abs(of[0]) > 2.0**-900)
 
 
 def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:

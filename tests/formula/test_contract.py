@@ -14,7 +14,7 @@ from harness.api import Check, checks, formula_contract
 from harness.contracts import contract_named
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
-from harness.formula.law import _larger_bound, measured
+from harness.formula.law import larger_bound, measured
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.laws import rays_of
@@ -165,15 +165,15 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
     rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
     of = Model(parsed(written("mean(x)"))).value
     off = torch.full((1,), 1e7, dtype=torch.float64)
-    assert not measured(of, _larger_bound, off, (rows,), FORMATS["float64"]).broken
-    assert measured(of, _larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
+    assert not measured(of, larger_bound, off, (rows,), FORMATS["float64"]).broken
+    assert measured(of, larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
 
 
 def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
     """The largest number with the other sign, without a warning of NumPy's."""
     x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
     of = Model(parsed(written("x * 1"))).value
-    assert measured(of, _larger_bound, -x, (x,), FORMATS["float64"]).broken
+    assert measured(of, larger_bound, -x, (x,), FORMATS["float64"]).broken
 
 
 def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:

@@ -1,0 +1,160 @@
+"""Rows of which a mask keeps nothing: what the formula says of them, and where it says nothing, what is declared.
+
+A sum over nothing is zero, so that many formulas have a value there. Where one divides by that sum, or takes its
+logarithm, it has none, to however many digits: what an implementation gives is the convention ``fully_masked``, and
+left open until it is declared.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.floats import Array, Format, Measurement, compare, to_array
+from harness.formula import inputs as of_inputs
+from harness.formula.grammar import Formula
+from harness.formula.inputs import COTANGENT
+from harness.formula.law import WRITTEN, larger_bound, measured
+from harness.formula.model import Model
+from harness.formula.node import ENTRY
+from harness.formula.quantity import Quantity
+from harness.laws import Example, Law, Subject
+from harness.laws.convention import Convention
+from harness.laws.derivation import worst_of
+
+CONVENTION = "fully_masked"
+OPEN = "open"
+
+SOURCE = "the formula; 0 / 0 is left open: the convention `fully_masked`"
+CAUSE = "what is divided by is zero where nothing is kept: select before the operation, and declare what is meant"
+_CONSTANT = ("zeros", "uniform")
+
+
+def _masks(formula: Formula) -> list[str]:
+    """The inputs that say which entries of a row are kept."""
+    domains = formula.domains if formula.by_rows else {}
+    return [name for name, domain in domains.items() if domain.kind == "mask" and not domain.per_row]
+
+
+def drawn(formula: Formula, format_: Format, *, cotangent: bool = False) -> st.SearchStrategy[Example]:
+    """Draw ordinary rows, in every third of which nothing is kept.
+
+    Parameters
+    ----------
+    formula, format_
+        Of which inputs.
+    cotangent
+        Whether weights of the outputs go with them.
+    """
+
+    def emptied(example: Example) -> Example:
+        masks = {name: example[name].clone() for name in _masks(formula)}
+        for keep in masks.values():
+            keep[::3] = False
+        return {**example, **masks}
+
+    return of_inputs.drawn(formula, format_, cotangent=cotangent).map(emptied)
+
+
+def conventions(model: Model) -> dict[str, Convention]:
+    """What may be declared of such rows; nothing of a formula that has none.
+
+    Parameters
+    ----------
+    model
+        The formula. Of one number an entry all may be alike, of one number a row it may be that of an empty logarithm.
+    """
+    if not _masks(model.formula):
+        return {}
+    last = "uniform" if model.extent == ENTRY else "minus_infinity"
+    return {CONVENTION: (OPEN, "nan", "zeros", last)}
+
+
+def _declared(policy: str, columns: int) -> float:
+    of: Mapping[str, float] = {"nan": math.nan, "zeros": 0.0, "uniform": 1.0 / columns, "minus_infinity": -math.inf}
+    return of[policy]
+
+
+def laws(model: Model) -> Iterator[Law]:
+    """Of the value in those rows, and of the gradient in the first input in them and beside them."""
+    if not (masks := _masks(model.formula)):
+        return
+    said = model.formula.spelling.definition
+    yield Law(
+        "fully_masked_row",
+        f"Where nothing is kept it is what {said} says, and where that has no value, what is declared.",
+        source=SOURCE,
+        bound=WRITTEN,
+        cause=CAUSE,
+        group="special",
+        reads=model.names,
+        measure=_of_value(model, masks),
+        inputs=lambda format_: drawn(model.formula, format_),
+    )
+    if not model.differentiable:
+        return
+    name = model.differentiable[0]
+    yield Law(
+        "gradient_beside_a_fully_masked_row",
+        f"A row that keeps nothing leaves the gradients in {name} of the others alone; its own is zero where its value "
+        "is a constant.",
+        source="rows are independent; a constant's derivative; under `nan` the row's own gradient is left open",
+        bound=WRITTEN,
+        cause="NaN is replaced in the output only, and stays in the backward pass: replace what leads to it",
+        group="gradient",
+        reads=(*model.names, COTANGENT),
+        measure=_of_gradient(model, masks, name),
+        inputs=lambda format_: drawn(model.formula, format_, cotangent=True),
+    )
+
+
+def _of_value(model: Model, masks: list[str]) -> Any:
+    of = model.value
+
+    def measure(subject: Subject, **given: Any) -> Measurement:
+        inputs = tuple(given.values())
+        policy = subject.declares[CONVENTION]
+        empty = _left_open(of, inputs, [given[name] for name in masks])
+        if policy == OPEN and empty.any():
+            raise NotApplicable(
+                "the formula has no value where nothing is kept: declare what is meant, `--declare fully_masked=zeros`"
+            )
+        actual = subject(*inputs)
+        seen = measured(of, larger_bound, actual, inputs, subject.format)
+        if not empty.any() or seen.broken or actual.shape != empty.shape:
+            return seen
+        values = to_array(actual)
+        columns = max(x.shape[-1] for x in given.values() if isinstance(x, Tensor) and x.ndim > 1)
+        expected = np.where(empty, _declared(policy, columns), values)
+        return worst_of(compare(values, expected, 0.5, subject.format), seen)
+
+    return measure
+
+
+def _of_gradient(model: Model, masks: list[str], name: str) -> Any:
+    of, position = model.gradients[name], model.names.index(name)
+
+    def measure(subject: Subject, **given: Any) -> Measurement:
+        inputs = tuple(given.values())
+        arguments = inputs[:-1]
+        actual = subject.gradient(arguments, given[COTANGENT], of=position)
+        seen = measured(of, larger_bound, actual, inputs, subject.format)
+        if seen.broken or subject.declares[CONVENTION] not in _CONSTANT or actual.shape != seen.actual.shape:
+            return seen
+        empty = _left_open(model.value, arguments, [given[one] for one in masks])
+        rows = empty.reshape(len(empty), -1).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
+        values = to_array(actual)
+        return worst_of(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), seen)
+
+    return measure
+
+
+def _left_open(of: Quantity, given: tuple[Any, ...], masks: list[Tensor]) -> Array:
+    """Where a row keeps nothing and the formula has no value."""
+    exact = of.oracle(*given).hi
+    nothing = np.logical_and.reduce([~keep.numpy().any(-1) for keep in masks])
+    return np.asarray(np.isnan(exact) & nothing.reshape((-1,) + (1,) * (exact.ndim - 1)))

@@ -1,0 +1,111 @@
+"""Rows of which a mask keeps nothing: the formula's own value, and the convention where it has none."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.error import UsageError
+from harness.record import Status
+
+SOFTMAX = "e = where(keep, exp(x), 0); e / sum(e)"
+STABLE = "m = stop(max(where(keep, x, min(x)))); e = where(keep, exp(where(keep, x, m) - m), 0); e / sum(e)"
+VALUE, GRADIENT = "fully_masked_row", "gradient_beside_a_fully_masked_row"
+
+
+def masked(x: Tensor, keep: Tensor) -> Tensor:
+    """NaN where nothing is kept, as 0 / 0 is: by a mask that is added, in the gradient too."""
+    return (x + torch.where(keep, 0.0, -math.inf).to(x.dtype)).softmax(-1)
+
+
+def uniform(x: Tensor, keep: Tensor) -> Tensor:
+    """A large number in place of infinity: all alike where nothing is kept."""
+    return x.masked_fill(~keep, torch.finfo(x.dtype).min).softmax(-1)
+
+
+def zeros(x: Tensor, keep: Tensor) -> Tensor:
+    """What is not kept is selected before anything is computed of it."""
+    some = keep | ~keep.any(-1, keepdim=True)
+    return torch.where(keep, x.masked_fill(~some, -math.inf).softmax(-1), 0.0)
+
+
+def zeros_too_late(x: Tensor, keep: Tensor) -> Tensor:
+    """NaN is replaced in the value, and not in the gradient."""
+    return torch.where(keep, masked(x, keep), 0.0)
+
+
+def one_too_many(x: Tensor, keep: Tensor) -> Tensor:
+    """Finite, and nobody's convention."""
+    return torch.where(keep.any(-1, keepdim=True), masked(x, keep), 1.0)
+
+
+def judged(function: Callable[..., Tensor], policy: str | None, formula: str = SOFTMAX) -> list[Status]:
+    """What is said of both laws."""
+    found = harness.check(
+        function,
+        formula=formula,
+        form=STABLE if formula == SOFTMAX else None,
+        inputs={"x": "", "keep": "mask"},
+        laws=[VALUE, GRADIENT],
+        dtypes=["float32"],
+        declares={} if policy is None else {"fully_masked": policy},
+        examples=4,
+    )
+    return [verdict.status for verdict in found]
+
+
+HOLDS, BROKEN, SKIPPED = Status.HOLDS, Status.BROKEN, Status.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("function", "policy", "said"),
+    [
+        (masked, "nan", [HOLDS, HOLDS]),
+        (uniform, "uniform", [HOLDS, HOLDS]),
+        (zeros, "zeros", [HOLDS, HOLDS]),
+        (zeros, "nan", [BROKEN, HOLDS]),
+        (masked, "zeros", [BROKEN, BROKEN]),
+        (uniform, "zeros", [BROKEN, HOLDS]),
+        (zeros_too_late, "zeros", [HOLDS, BROKEN]),
+        (one_too_many, "uniform", [BROKEN, BROKEN]),
+        (one_too_many, None, [SKIPPED, HOLDS]),
+    ],
+)
+def test_what_is_declared_is_held(function: Callable[..., Tensor], policy: str | None, said: list[Status]) -> None:
+    """And each other one is broken; where none is, nothing is said, and it is said that nothing is."""
+    assert judged(function, policy) == said
+
+
+def test_a_formula_that_has_a_value_there_needs_no_convention() -> None:
+    """A sum of nothing is zero; an implementation that counts what is not there is wrong."""
+    formula = "sum(where(keep, x, 0))"
+    assert judged(lambda x, keep: torch.where(keep, x, 0.0).sum(-1), None, formula) == [HOLDS, HOLDS]
+    first = judged(lambda x, keep: torch.where(keep | ~keep.any(-1, keepdim=True), x, 0.0).sum(-1), None, formula)
+    assert first == [BROKEN, BROKEN]
+
+
+def test_the_logarithm_of_nothing_may_be_minus_infinity() -> None:
+    """As torch's logsumexp has it; a finite number is another thing."""
+    formula = "log(sum(where(keep, exp(x), 0)))"
+    at_infinity = lambda x, keep: x.masked_fill(~keep, -math.inf).logsumexp(-1)  # noqa: E731
+    assert judged(at_infinity, "minus_infinity", formula)[0] is HOLDS
+    assert judged(lambda x, keep: x.masked_fill(~keep, -80.0).logsumexp(-1), "minus_infinity", formula)[0] is BROKEN
+
+
+def test_what_is_no_convention_is_refused() -> None:
+    """In one sentence, with those that there are; a formula without a mask has none."""
+    with pytest.raises(UsageError, match="`open`, `nan`, `zeros`, `uniform`"):
+        judged(masked, "ones")
+    with pytest.raises(UsageError, match="the conventions of `formula\\(x\\): exp\\(x\\)` are none"):
+        harness.check(torch.exp, formula="exp(x)", declares={"fully_masked": "nan"})
+
+
+def test_a_mask_of_single_numbers_drops_some_too() -> None:
+    """Where nothing is reduced there is no row of which one is to be kept."""
+    facts = {"formula": "where(keep, x, 0)", "inputs": {"x": "", "keep": "mask"}, "dtypes": ["float32"]}
+    laws = {"laws": ["value"], "examples": 2}
+    assert harness.check(lambda x, keep: torch.where(keep, x, 0.0), **facts, **laws).failing == []
+    assert harness.check(lambda x, keep: x + 0 * keep, **facts, **laws).failing != []

@@ -1,0 +1,109 @@
+"""What has no value is known from what encloses it: no ball is asked for it, and no more digits."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from flint import ctx
+
+from harness.floats import to_arb
+from harness.formula import ball, undefined
+from harness.formula.arithmetic import values
+from harness.formula.grammar import parsed
+from harness.formula.model import Model
+from harness.formula.quantity import Quantity
+from harness.formula.running_error import DOUBLE, errors
+from harness.formula.spelling import written
+
+CENTRED = "a = x - mean(x); b = y - mean(y); sum(a * b) / sqrt(sum(a * a) * sum(b * b))"
+NAN = np.nan
+
+NOWHERE: list[tuple[str, list[list[float]], list[bool]]] = [
+    ("x / max(abs(x))", [[0.0, 0.0], [0.0, 1.0]], [True, False]),
+    ("x / (x - x)", [[3.0, 0.0]], [True]),
+    ("(x - mean(x)) / norm(x - mean(x))", [[4.0] * 7, [0.125] * 7, [4.0] * 6 + [4.5]], [True, True, False]),
+    ("log(x) + 0 * sum(x)", [[0.0, -1.0]], [True]),
+    ("sum(log1p(x))", [[0.0, -1.5], [0.0, 2.0]], [True, False]),
+    ("cumsum(sqrt(x))", [[-1.0, 1.0]], [True]),
+    ("where(x < 1, x, 1 / (x - x)) + 0 * max(x)", [[0.5, 0.25], [2.0, 2.0]], [False, True]),
+    ("exp(x) + 0 * max(x)", [[900.0, 0.0]], [False]),
+    ("x / (x - mean(x)) + 0 * max(x)", [[0.1, 0.1, 0.1]], [False]),
+]
+"""A formula, rows, and whether all of a row is certain to have no value. Three tenths round in float64."""
+
+
+def value_of(formula: str) -> Quantity:
+    """The value."""
+    return Model(parsed(written(formula))).value
+
+
+@pytest.mark.parametrize(("formula", "rows", "said"), NOWHERE)
+def test_signs_say_what_has_no_value(formula: str, rows: list[list[float]], said: list[bool]) -> None:
+    """And of what has one, or may have one, they do not say that it has none; balls have none where they say so."""
+    of = value_of(formula)
+    for row, nowhere in zip(rows, said, strict=True):
+        environment = of.environment([np.array([row])])
+        flags = of.nowhere(environment, of._shape(environment))
+        assert flags.all() == nowhere
+        assert not any(x.is_finite() for x in of._balls(environment, of._shape(environment))[flags])
+
+
+@pytest.mark.parametrize("columns", [257, 2_049])
+def test_a_long_row_without_a_value_costs_no_ball(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The correlation of what does not vary; beside it a row that varies is what it is."""
+    of = value_of(CENTRED)
+    y = np.random.default_rng(columns).standard_normal((3, columns)).astype(np.float32).astype(np.float64)
+    x = np.stack([np.full(columns, 4.0), np.full(columns, -1.0), y[2]])
+    monkeypatch.setattr(Quantity, "_balls", lambda *_: pytest.fail("balls were asked"))
+    np.testing.assert_allclose(of._screen(None, x, y).hi, [NAN, NAN, 1.0])  # type: ignore[arg-type]
+
+
+def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Balls know the mean of three tenths: 0 / 0 is asked for once, and what cancels in more digits."""
+    asked: list[tuple[int, int]] = []
+    usual = ball._evaluated
+
+    def counted(nodes: Any, environment: Any) -> Any:
+        asked.append((ctx.prec, len(environment["x"])))
+        return usual(nodes, environment)
+
+    monkeypatch.setattr(ball, "_evaluated", counted)
+    of = value_of("(x - mean(x)) / norm(x - mean(x))")
+    rows = np.array([[0.1, 0.1, 0.1], [0.0, 1.0, 2.0]])
+    (balls,) = [ball.evaluated(of._true_orders, {"x": to_arb(rows)}, rows.shape)]
+    assert [x.is_finite() for x in balls[:, 0]] == [False, True]
+    assert asked == [(160, 2)]
+    asked.clear()
+    deep = value_of("exp(x) - 1 - x - x * x / 2 + 0 * max(x)")
+    ball.evaluated(deep._true_orders, {"x": to_arb(np.array([[2.0**-70, 1.0]]))}, (1, 2))
+    assert len(asked) > 1
+
+
+@pytest.mark.parametrize(
+    ("formula", "row", "exact"),
+    [
+        ("sum(x)", [4.0] * 257, True),
+        ("mean(x)", [-1.0] * 2_049, True),
+        ("sum(x)", [2.0**53, 1.0, 1.0], False),
+        ("sum(x)", [2.0**53, 1.0, -(2.0**53)], False),
+        ("sum(x)", [0.1, 0.2, 0.3], False),
+        ("mean(x)", [1.0, 1.0, 2.0], False),
+        ("sum(x)", [2.0**1023, -(2.0**1023), 2.0**1023], False),
+        ("sum(x)", [5e-324, 1.0], False),
+    ],
+)
+def test_what_rounded_nothing_is_off_by_nothing(formula: str, row: list[float], exact: bool) -> None:
+    """Sums whose last bit no partial sum outgrows, and quotients without a rest; no others."""
+    nodes = value_of(formula)._true_orders[-1]
+    found = values(nodes, {"x": np.array([row])})
+    assert (errors(nodes, found, DOUBLE)[nodes[-1]] == 0.0).all() == exact
+
+
+def test_a_sign_that_is_not_certain_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enclosure that takes what is nearly zero for zero calls a number nothing."""
+    of = value_of("x / (x - mean(x)) + 0 * max(x)")
+    environment = of.environment([np.array([[0.1, 0.1, 0.1 + 2.0**-56]])])
+    assert not of.nowhere(environment, (1, 3)).any()
+    careless = lambda own, one: np.abs(own.values[one]) <= 2.0**-50  # noqa: E731
+    monkeypatch.setattr(undefined.InDouble, "is_zero", careless)
+    assert of.nowhere(environment, (1, 3)).any()
