@@ -212,11 +212,11 @@ def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Any:
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that runs a suite briefly in a process of its own, and its document."""
 
     def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, Any]:
-        return run_apart(tmp_path, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
+        return run_apart(tmp_path, monkeypatch, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
 
     return run
 

@@ -16,6 +16,7 @@ import pytest
 import samples.benchmarks
 import torch
 from rich.console import Console
+from samples import forked_suites
 from torch import Tensor
 
 from harness.bench import run as benchmark
@@ -64,6 +65,12 @@ class Empty(Noise):
 def settings(dataset: str, **more: Any) -> Settings:
     """Small budgets, on a data set."""
     return Settings(**{"dataset": dataset, "batch_sizes": (8,), "workers": (0, 1), "seconds": 0.01, **more})
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork suites of a process that has imported what they need."""
+    monkeypatch.setattr("harness.bench.run.subprocess", forked_suites)
 
 
 @pytest.fixture

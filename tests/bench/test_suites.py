@@ -132,7 +132,7 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a suite on cases given as text, from a working directory that holds no more."""
 
     def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None) -> Ran:
@@ -140,7 +140,7 @@ def run(tmp_path: Path) -> Run:
         settings = Settings(
             batch_sizes=(4,), workers=(0, 1), sizes=(8,), data="synthetic", images=images, seconds=0.02, seeds=2
         )
-        code, output, document = run_apart(tmp_path, suite, target=target, settings=settings)
+        code, output, document = run_apart(tmp_path, monkeypatch, suite, target=target, settings=settings)
         files = (str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
         written = sorted(f for f in files if not f.startswith(("mine.py", "__pycache__", ".harness")))
         return Ran(code, output, document, written)

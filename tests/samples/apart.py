@@ -1,32 +1,31 @@
-"""A benchmark suite run from a process of its own, as a user's shell would run it."""
+"""A benchmark suite run in a folder, as a user's shell would run it; its process is forked of one that has torch."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+from samples import forked_suites
+
 from harness.bench.option import Settings
-
-PROGRAM = """
-    from pathlib import Path
-    from harness.bench.option import Settings
-    from harness.bench.run import run_suite
-    from harness.error import UsageError
-    try:
-        raise SystemExit(run_suite({suite!r}, target={target!r}, run_folder=Path("run"), settings={settings!r}))
-    except UsageError as error:
-        print(error)
-        raise SystemExit(2)
-"""
+from harness.bench.run import run_suite
+from harness.error import UsageError
 
 
-def run_apart(folder: Path, suite: str, *, target: str, settings: Settings) -> tuple[int, str, Any]:
+def run_apart(
+    folder: Path, patch: pytest.MonkeyPatch, suite: str, *, target: str, settings: Settings
+) -> tuple[int, str, Any]:
     """Return the code, what was written to the terminal, and the document; ``None`` where there is none."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", textwrap.dedent(PROGRAM).format(suite=suite, target=target, settings=settings)],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    patch.chdir(folder)
+    patch.setattr("harness.bench.run.subprocess", forked_suites)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            code = run_suite(suite, target=target, run_folder=Path("run"), settings=settings)
+        except UsageError as error:
+            print(error)  # noqa: T201 - as the command does
+            code = 2
     file = folder / "run" / f"bench-{suite}.json"
-    return done.returncode, done.stdout, json.loads(file.read_text()) if file.is_file() else None
+    return code, said.getvalue(), json.loads(file.read_text()) if file.is_file() else None
