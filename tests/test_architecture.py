@@ -109,7 +109,7 @@ def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    run = re.findall(r"^(?:folder=(\S+) )?within \w+ (.*)$", script, re.M)
+    run = re.findall(r"^ *(?:folder=(\S+) )?within \w+ (.*)$", script, re.M)
     for command in commands:
         (path,) = [folder for folder, line in run if line.startswith(command)]
         assert f"PYTHONPATH = {path}" == next(

@@ -1,13 +1,14 @@
 """The instrument does not cry wolf: correctly rounded and stable implementations keep every law, and none too easily.
 
-In a wide and a narrow dtype, on few examples; ``tox run -e mutants`` decides them in every dtype, on as many as usual.
+``tox run -e mutants`` decides all controls, and fails where one breaks a law or a bound is another than recorded; here
+are those of one contract, in a wide and a narrow dtype.
 """
 
 import numpy as np
 import pytest
 from controls.catalogue import CONTROLS
 from controls.control import undecided
-from tightness.record import DTYPES, EXAMPLES, key_of, moved, read
+from tightness.record import DTYPES, key_of, moved, read
 
 from harness.contracts import contracts
 from harness.floats import FORMATS, DoubleDouble
@@ -15,7 +16,7 @@ from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
 
-JOBS = [job for control in CONTROLS for job in control.jobs(DTYPES)]
+JOBS = [job for control in CONTROLS if control.contract == "softmax" for job in control.jobs(DTYPES)]
 
 RECORDED = read()
 
@@ -34,7 +35,7 @@ def test_every_operation_has_its_controls() -> None:
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}")
 def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
     """Whatever the group of the law; and what its bound admits is what is recorded of it."""
-    verdict = decide(job, examples=EXAMPLES)
+    verdict = decide(job)
     assert verdict.status is Status.HOLDS, verdict.reason or verdict.violation
     assert verdict.rows > 0
     assert key_of(verdict) in RECORDED, f"`python -m tightness {verdict.contract}` in tests/ records it"

@@ -6,7 +6,7 @@ import pytest
 from controls.catalogue import CONTROLS
 from samples.run import verdict
 from tightness.reasons import LAWS, WHY
-from tightness.record import DTYPES, FILE, Tightness, moved, read
+from tightness.record import DTYPES, FILE, Tightness, differing, moved, read
 
 RECORDED = read()
 
@@ -46,3 +46,23 @@ def test_what_is_correctly_rounded_comes_as_near_as_before() -> None:
     """A bound may be as large as before in the mean, and be larger where it is tight."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=6.0, deviation=0.5, bound=2.0)
     assert "reached to 0.25" in moved(now, Tightness(6.0, rounded=0.5))
+
+
+def test_a_bound_that_is_another_and_a_law_without_a_line_are_each_a_sentence() -> None:
+    """And what is as recorded, or in a dtype that is not, is none."""
+    line = RECORDED["softmax", "value", "float32"]
+    as_recorded = verdict(
+        case="rounded.softmax",
+        law="value",
+        dtype="float32",
+        typical_bound=line.bound,
+        deviation=line.rounded,
+        bound=1.0,
+    )
+    assert differing([as_recorded, as_recorded.model_copy(update={"dtype": "float64"})]) == []
+    looser = as_recorded.model_copy(update={"typical_bound": 2 * line.bound})
+    new = as_recorded.model_copy(update={"law": "new"})
+    assert [sentence[:40] for sentence in differing([looser, new])] == [
+        "the bound of softmax value float32 is " + f"{2 * line.bound:.4g}"[:2],
+        "softmax new float32 is not recorded. If "[:40],
+    ]

@@ -1,7 +1,7 @@
 """``python -m source_mutants``: change the source of bounds, oracles, formats and comparisons, and see what notices.
 
-Those that once survived are tried first, then others until ``--seconds`` are over, of a few modules that are others
-each day; ``--module`` names some, and ``--all`` tries every mutant of every module.
+Those that once survived are tried first, then others until they took ``--seconds`` of the processors, of a few modules
+that are others each day; ``--module`` names some, and ``--all`` tries every mutant of every module.
 """
 
 import argparse
@@ -10,18 +10,15 @@ import hashlib
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from itertools import chain
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
 from rich.console import Console
 from source_mutants.judged import judged
 from source_mutants.mutation import Mutation, mutations
-from source_mutants.runner import Outcome, tried
+from source_mutants.runner import Outcome, tried, unchanged
 from source_mutants.witnesses import Witnesses, witnesses
 
 A_DAY = 4
@@ -51,16 +48,18 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="try every mutant, however long it takes")
     parser.add_argument("--module", action="append", default=[], help="try those of a module; may be repeated")
     parser.add_argument("--verbose", action="store_true", help="say what noticed each")
-    parser.add_argument("--seconds", type=float, default=100.0, help="begin no further mutant after so long")
+    parser.add_argument(
+        "--seconds", type=float, default=100.0, help="of the processors, after which no mutant is begun"
+    )
     parser.add_argument("--day", default=str(datetime.datetime.now(tz=datetime.UTC).date()), help="which order")
     asked = parser.parse_args()
     out = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
-    end = math.inf if asked.all else time.monotonic() + asked.seconds
+    seconds = math.inf if asked.all else asked.seconds
     rows, unmatched = [], [one for one in judged() if not one.mutations()]
     for one in unmatched:
         out.print(f"JUDGED, AND NO MUTANT ANY MORE {one.module}\n    {one.before}\n    {one.after}")
-    others = _tried(_others(asked.module, asked.day, every=asked.all), end)
-    for row in chain(_tried(_once(asked.module), math.inf), others):
+    others = list(_others(asked.module, asked.day, every=asked.all))
+    for row in _tried(list(_once(asked.module)), others, seconds):
         rows.append(row)
         if asked.verbose or row.is_left:
             out.print(f"{'LEFT ' if row.is_left else ''}{row}")
@@ -85,32 +84,31 @@ def _others(modules: list[str], day: str, *, every: bool) -> Iterator[Mutation]:
     yield from sorted(listed, key=lambda one: hashlib.sha256(day.encode() + one.order).digest())
 
 
-def _tried(chosen: Iterator[Mutation], end: float) -> Iterator[Row]:
-    """Try mutants side by side until time is up."""
+def _tried(once: list[Mutation], others: list[Mutation], seconds: float) -> Iterator[Row]:
+    """Try mutants side by side: those that once survived, and others until their time is up."""
     processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
+    asked = dict(witnesses())
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        running = []
-        for mutation in chosen:
-            if time.monotonic() > end:
+        # What notices a change where there is none says nothing of one: it is asked first, once for all processes.
+        modules = dict.fromkeys(mutation.module for mutation in (*once, *others))
+        usual = {who: pool.submit(unchanged, who) for who in dict.fromkeys(asked[module] for module in modules)}
+        running: list[Future[Row]] = []
+        spent = 0.0
+        for place, mutation in enumerate((*once, *others)):
+            if place >= len(once) and spent > seconds:
                 break
-            running.append(pool.submit(_row, mutation))
+            who = asked[mutation.module]
+            running.append(pool.submit(_row, mutation, who, usual[who].result()))
             while len(running) >= 2 * processes:
-                yield running.pop(0).result()
+                row = running.pop(0).result()
+                spent += row.outcome.cpu_s
+                yield row
         yield from (future.result() for future in running)
 
 
-def _row(mutation: Mutation) -> Row:
+def _row(mutation: Mutation, asked: Witnesses, usual: str) -> Row:
     argued = any(one.reason and one.module == mutation.module and mutation in one.mutations() for one in judged())
-    asked = dict(witnesses())[mutation.module]
-    _must_be_silent(asked)
-    return Row(mutation, Outcome("", 0.0) if argued else tried(mutation, asked), argued)
-
-
-@cache
-def _must_be_silent(asked: Witnesses) -> None:
-    """What notices a change where there is none says nothing of one."""
-    noticed = tried(None, asked).noticed
-    assert not noticed, noticed
+    return Row(mutation, Outcome("", 0.0) if argued else tried(mutation, asked, usual), argued)
 
 
 def _print_table(out: Console, rows: list[Row]) -> None:

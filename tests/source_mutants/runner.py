@@ -7,14 +7,16 @@ is written: what is changed is compiled from memory.
 import importlib.abc
 import importlib.machinery
 import io
+import json
 import os
 import resource
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import flint  # noqa: F401 - imported once, for all that are forked
 import hypothesis.strategies  # noqa: F401
@@ -25,6 +27,9 @@ import torch
 from source_mutants.mutation import Mutation, file_of
 from source_mutants.witnesses import Witnesses
 
+if TYPE_CHECKING:
+    from harness.verdict.job import Job
+
 CPU_S = 90
 """What a mutant takes at most: one that makes a search endless is noticed by that."""
 
@@ -32,6 +37,9 @@ OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hyp
 """Of pytest, which finds the instrument and Hypothesis imported already: what their plugins are for is not needed."""
 
 TESTS = Path(__file__).parent.parent
+
+EXAMPLES = 8
+"""On which a control is decided."""
 
 
 class Outcome(NamedTuple):
@@ -58,15 +66,38 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self.code, module.__dict__)  # noqa: S102 - what is run is our own source, changed on purpose
 
 
-def tried(mutation: Mutation | None, witnesses: Witnesses) -> Outcome:
-    """Fork, change, ask; without a mutation nothing may be noticed."""
+def unchanged(witnesses: Witnesses) -> str:
+    """Return as text what each bound admits of the controls where nothing is changed, which nothing may notice."""
+    text = _forked(lambda: _unchanged(witnesses)).noticed
+    assert text.startswith("["), text
+    return text
+
+
+def tried(mutation: Mutation, witnesses: Witnesses, usual: str) -> Outcome:
+    """Fork, change, ask.
+
+    Parameters
+    ----------
+    mutation
+        The change.
+    witnesses
+        Who is asked.
+    usual
+        What :func:`unchanged` returns of them, from which a bound is to differ.
+    """
+    return _forked(lambda: _changed(mutation, witnesses, usual))
+
+
+def _forked(ask: Callable[[], str]) -> Outcome:
+    """Return the answer of a process that is forked, or how it ended."""
     assert not any(name.partition(".")[0] == "harness" for name in sys.modules), "it is to be imported changed"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     end, own_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(end)
-        os.write(own_end, _told(mutation, witnesses).encode()[:4000])
+        with os.fdopen(own_end, "wb") as answers:
+            answers.write(_answer(ask).encode())
         os._exit(0)
     os.close(own_end)
     with os.fdopen(end, "rb") as told:
@@ -77,41 +108,63 @@ def tried(mutation: Mutation | None, witnesses: Witnesses) -> Outcome:
     return Outcome(text if status == 0 else f"the process ended with {status}", spent)
 
 
-def _told(mutation: Mutation | None, witnesses: Witnesses) -> str:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    torch.set_num_threads(1)
-    if mutation is not None:
-        sys.meta_path.insert(0, _Changed(mutation.module, mutation.code()))
+def _answer(ask: Callable[[], str]) -> str:
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            return _noticed(witnesses)
+            return ask()
     except BaseException as error:  # noqa: BLE001 - whatever a change makes of an import or a law, it is noticed
         return "".join(traceback.format_exception_only(error)).strip()
 
 
-def _noticed(witnesses: Witnesses) -> str:
-    """Ask the controls, first the stable one, which owes nothing to the oracle, then the tests."""
+def _changed(mutation: Mutation, witnesses: Witnesses, usual: str) -> str:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    torch.set_num_threads(1)
+    sys.meta_path.insert(0, _Changed(mutation.module, mutation.code()))
+    return _noticed(witnesses, usual)
+
+
+def _jobs(witnesses: Witnesses) -> "list[Job]":
+    """Every law of the controls; what takes longest is asked last."""
     from controls.catalogue import MODULES
-    from tightness.record import DTYPES, EXAMPLES, key_of, moved, read
+    from tightness.record import DTYPES
+
+    controls = [control for name in witnesses.controls for control in MODULES[name].CONTROLS]
+    jobs = [job for control in controls for job in control.jobs(DTYPES)]
+    return sorted(jobs, key=lambda job: (job.law.group == "length" or job.law.of_many, DTYPES.index(job.format.name)))
+
+
+def _unchanged(witnesses: Witnesses) -> str:
+    """What each bound admits of the controls; the first that is noticed in its place."""
+    from tightness.record import told
 
     from harness.record import Status
     from harness.verdict.decide import decide
-    from harness.verdict.job import Job
 
-    recorded = read()
-    controls = [control for name in witnesses.controls for control in MODULES[name].CONTROLS]
-    jobs = [job for control in controls for job in control.jobs(DTYPES)]
-    # What takes longest is asked last.
-    jobs.sort(key=lambda job: (job.law.group == "length" or job.law.of_many, DTYPES.index(job.format.name)))
+    torch.set_num_threads(1)
+    verdicts = [decide(job, examples=EXAMPLES, minimal=False, further=0) for job in _jobs(witnesses)]
+    wrong = [f"{it.case} {it.law} is {it.status}" for it in verdicts if it.status is not Status.HOLDS]
+    noticed = next(iter(wrong), "") or _failed(witnesses)
+    return noticed or json.dumps([[*key, *line] for key, line in told(verdicts).items()])
+
+
+def _noticed(witnesses: Witnesses, usual: str) -> str:
+    """Ask the controls, first the stable one, which owes nothing to the oracle, then the tests."""
+    from tightness.record import Tightness, key_of, moved
+
+    from harness.record import Status
+    from harness.verdict.decide import decide
+
+    lines = {(contract, law, dtype): Tightness(*line) for contract, law, dtype, *line in json.loads(usual)}
+    jobs = _jobs(witnesses)
     rounded = {
         (job.contract.name, job.law.name, job.format.name): job for job in jobs if job.case.name.startswith("rounded.")
     }
 
-    def asked(job: Job) -> str:
+    def asked(job: "Job") -> str:
         verdict = decide(job, examples=EXAMPLES, minimal=False, further=0)
         if verdict.status is not Status.HOLDS:
             return f"{verdict.case} {verdict.law} is {verdict.status}: {verdict.reason or 'beyond its bound'}"
-        line = recorded[key_of(verdict)]
+        line = lines[key_of(verdict)]
         decisive = rounded.get((job.contract.name, job.law.name, job.format.name))
         if decisive is not None and decisive is not job and moved(verdict, line._replace(rounded=None)):
             # The stable one has another bound, so that it is worth asking at once whether the rounded one has, too.

@@ -1,9 +1,9 @@
 """The record of how tight each bound is, in ``tests/recorded/tightness.txt``: a line for each law and dtype.
 
 A bound that is too tight is noticed where a control breaks it. One that is too loose is kept all the more easily, so
-that what it admits is written down: the geometric mean of the bounds over the examples on which the controls are
-decided, and the largest share of its bound that each control comes to. What the correctly rounded control answers, and
-so all that is held of it, depends on the inputs alone and on no machine.
+that what it admits is written down: the geometric mean of the bounds over the examples on which ``python -m mutants``
+decides the controls, as many as usual, and the largest share of its bound that each control comes to. What the
+correctly rounded control answers, and so all that is held of it, depends on the inputs alone and on no machine.
 """
 
 import math
@@ -20,9 +20,6 @@ FILE = Path(__file__).parent.parent / "recorded" / "tightness.txt"
 
 DTYPES = ("float32", "float16")
 """A wide and a narrow one."""
-
-EXAMPLES = 8
-"""On which a control is decided."""
 
 MOVED = 1.002
 """From this factor on a bound is another: what remains below is a mean rounded to four digits."""
@@ -92,6 +89,18 @@ def moved(verdict: Verdict, line: Tightness) -> str:
     return ""
 
 
+def differing(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return a sentence for each verdict on a control, in a recorded dtype, that differs from its line or has none."""
+    recorded, sentences = read(), []
+    for verdict in verdicts:
+        line = recorded.get(key_of(verdict))
+        if line is not None:
+            sentences.append(moved(verdict, line))
+        elif verdict.dtype in DTYPES:
+            sentences.append(f"{' '.join(key_of(verdict))} is not recorded. {AGAIN}")
+    return [sentence for sentence in sentences if sentence]
+
+
 AGAIN = "If that is meant, `python -m tightness CONTRACT` in tests/ records it"
 
 
@@ -109,7 +118,7 @@ def write(lines: dict[Key, Tightness]) -> None:
     """Write the record, in order."""
     rows = [WORDS, *((*key, *map(_text, lines[key]), _why(key, lines[key])) for key in sorted(lines))]
     widths = [max(len(row[at]) for row in rows) for at in range(len(WORDS))]
-    head = f"# Draws of Hypothesis {version('hypothesis')}, {EXAMPLES} examples. See tests/tightness/record.py.\n"
+    head = f"# Draws of Hypothesis {version('hypothesis')}, as many as usual. See tests/tightness/record.py.\n"
     FILE.write_text(head + "".join(_line(row, widths, "# " if row is WORDS else "") for row in rows))
 
 

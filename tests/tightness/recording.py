@@ -1,4 +1,4 @@
-"""Recording: the controls are decided as the tests decide them, and how tight each bound is, is written down."""
+"""Recording: the controls are decided as ``python -m mutants`` does, and how tight each bound is, is written down."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import torch
 from controls.catalogue import CONTROLS
-from tightness.record import DTYPES, EXAMPLES, Key, read, told, write
+from tightness.record import DTYPES, Key, read, told, write
 
 from harness.record import Verdict
 from harness.verdict.decide import decide
@@ -23,7 +23,7 @@ def listed() -> list[Job]:
 
 def decided(index: int) -> Verdict:
     """Reach one verdict."""
-    return decide(listed()[index], examples=EXAMPLES)
+    return decide(listed()[index])
 
 
 def record(names: Sequence[str]) -> None:
