@@ -1,5 +1,8 @@
 """Running a suite of benchmarks: pytest in a process of its own, its results in the run's folder. It imports no torch.
 
+Suites are forked of a process that has imported what they import, but for those that measure memory: what is shared
+with another process would count half there.
+
 The process sees none of the user's pytest: no configuration, no conftest, no plugin but pytest-benchmark, so that
 what is measured does not depend on the folder it is started from. It writes to a temporary folder, and what it has
 finished is moved into the run as a whole.
@@ -12,22 +15,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from harness.bench.option import Settings, arguments
 from harness.calling.own_cases import SHIPPED
 from harness.error import UsageError, did_you_mean, listed, printable
 from harness.record import RunFolder
+from harness.work.fork_server import ForkServer
+from harness.work.forked import Forked
 
-USUAL = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
-"""The suites that run where none is named."""
+USUAL = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
+"""The suites that run where none is named; those that are forked follow each other: what forks them waits a minute."""
 
 SUITES = (*USUAL, "agreement", "audit", "tuner", "search")
 """The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
 
 PIECEWISE = ("tuner",)
 """The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
+
+FRESH = ("loaders", "audit", "tuner")
+"""The suites that share no page with another process: two measure memory, and one what it is to start workers."""
 
 ProgressCallback = Callable[[str, int, int], object]
 """Called with what runs, how many items are done, and how many there are."""
@@ -98,7 +107,8 @@ def run_suite(
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
         options = [*arguments("cases", target), *arguments("scratch", scratch), *(settings or Settings()).arguments()]
         try:
-            code = _run(_command(name, Path(scratch), result) + options, limit_s, output, listener)
+            words = [*_arguments(name, Path(scratch), result), *options]
+            code = _run(_SUITE.format(words=words), limit_s, output, listener, fresh=name in FRESH)
         except KeyboardInterrupt:
             interrupted = True
             raise
@@ -114,13 +124,27 @@ def run_suite(
     return 1 if code == _FAILED else 2
 
 
-def _command(name: str, scratch: Path, result: Path) -> list[str]:
-    """Pytest on one suite; ``-P`` keeps the working directory from standing in for what is installed."""
+_FORKING = ForkServer("pytest", "harness.bench.suites.selection", "harness.data.images", "scipy.stats", "torchvision")
+"""What all suites and the chapter's cases import, and what is measured imports only when it is called."""
+
+_SUITE = """
+import gc, os, sys
+gc.enable()
+progress = os.dup(1)
+os.dup2(2, 1)
+import pytest
+sys.exit(pytest.main([*{words!r}, f"--harness-progress={{progress}}"]))
+"""
+"""Pytest in a process whose output is how far it is, and which writes its words where errors are written."""
+
+
+def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
+    """What pytest is told of one suite."""
     settings = scratch / "pytest.ini"
     # Torch's compiler uses what torch itself says is on its way out.
     settings.write_text("[pytest]\nfilterwarnings =\n    ignore:.*torch.jit:DeprecationWarning\n", encoding="utf-8")
     return [
-        *(sys.executable, "-P", "-m", "pytest", "--pyargs", f"harness.bench.suites.test_{name}"),
+        *("--pyargs", f"harness.bench.suites.test_{name}"),
         *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
         *(
             "--noconftest",
@@ -146,7 +170,7 @@ def _environment() -> dict[str, str]:
 
 
 class _Listener:
-    """Reads what the suite says through a pipe: how far it is, or why it measures nothing.
+    """Reads what the suite says: how far it is, or why it measures nothing.
 
     Parameters
     ----------
@@ -155,31 +179,28 @@ class _Listener:
 
     Attributes
     ----------
-    sink
-        The end of the pipe that the suite writes to.
     refused
         Why nothing is measured, where the suite said so.
     """
 
     def __init__(self, watch: ProgressCallback) -> None:
         self._watch = watch
-        source, self.sink = os.pipe()
-        self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)
+        self._thread: threading.Thread | None = None
         self.refused: UsageError | None = None
 
-    def begin(self) -> None:
-        """Listen, and close this end of what the suite writes to, so that its end is the end."""
-        os.close(self.sink)
+    def begin(self, source: IO[bytes]) -> None:
+        """Listen to what the suite writes, to its end."""
+        self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
         """Take what is still in the pipe."""
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join(1.0)
 
-    def _listen(self, source: int) -> None:
+    def _listen(self, source: IO[bytes]) -> None:
         total, done, running = 0, 0, ""
-        with os.fdopen(source, encoding="utf-8") as lines:
+        with source as lines:
             for line in lines:
                 message = json.loads(line)
                 if refused := message.get("refused"):
@@ -191,34 +212,47 @@ class _Listener:
                 self._watch(running, done, total)
 
 
-def _run(command: Sequence[str], limit_s: float | None, output: Path, listener: _Listener) -> int:
-    """Run to the end, to the limit or to an interrupt; in each case the process is given time to write."""
-    listened = [*command, *arguments("progress", listener.sink)]
-    with (
-        output.open("wb") as written,
-        subprocess.Popen(
-            listened,
-            env=_environment(),
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            pass_fds=(listener.sink,),
-            process_group=0,  # so that a terminal's Ctrl-C comes to it once, from here
-        ) as process,
-    ):
-        listener.begin()
-        try:
-            return process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
-            return _last_words(process)
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            _last_words(process)
-            raise
+def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *, fresh: bool = True) -> int:
+    """Run Python to its end, to the limit or to an interrupt; in each case the process is given time to write."""
+    with output.open("wb") as written:
+        process = _begun(text, written, fresh=fresh)
+    assert process.stdout is not None
+    listener.begin(process.stdout)
+    try:
+        return process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
+        return _last_words(process)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        _last_words(process)
+        raise
+    finally:
+        if isinstance(process, Forked):
+            process.close()
 
 
-def _last_words(process: subprocess.Popen[bytes]) -> int:
+def _begun(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess.Popen[bytes]:
+    """Begin a process that leads its own group, so that a terminal's Ctrl-C comes to it once, from here."""
+    forked = None
+    if not fresh:
+        forked = _FORKING.forked(text, written, folder=None, in_pairs=False, environment=_environment())
+    if forked is not None:
+        forked.stdin.close()
+        return forked
+    return subprocess.Popen(
+        # Without the working directory on the path, so that no file in it stands in for what is installed.
+        [sys.executable, "-P", "-c", text],
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=written,
+        process_group=0,
+    )
+
+
+def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
     for _ in range(2):
         try:
             return process.wait(GOODBYE_S / 2)

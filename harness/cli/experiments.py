@@ -93,7 +93,7 @@ def bench(
     suites: Annotated[
         list[str] | None,
         typer.Argument(
-            help="steps, loaders, balance, operations, vectorization, screening (all when absent); "
+            help="loaders, steps, balance, operations, vectorization, screening (all when absent); "
             "agreement, audit, tuner, search."
         ),
     ] = None,

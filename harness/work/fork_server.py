@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -49,12 +50,18 @@ def surroundings() -> dict[str, str]:
 class ForkServer:
     """The process, started when it is first needed and anew where the variables have changed.
 
+    Parameters
+    ----------
+    modules
+        What it has imported beside torch; what foreign code is forked of has nothing more.
+
     Notes
     -----
     It ends with this process, or when nobody has asked it for a minute and nothing that it forked is left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
@@ -67,7 +74,15 @@ class ForkServer:
         """Its number, where there is one."""
         return None if self._process is None else self._process.pid
 
-    def forked(self, text: str, printed: IO[bytes], *, folder: str | None, in_pairs: bool) -> Forked | None:
+    def forked(
+        self,
+        text: str,
+        printed: IO[bytes],
+        *,
+        folder: str | None,
+        in_pairs: bool,
+        environment: Mapping[str, str] | None = None,
+    ) -> Forked | None:
         """Fork a process that executes a text, or say that it cannot be.
 
         Parameters
@@ -80,18 +95,23 @@ class ForkServer:
             Its working directory; this process's where absent.
         in_pairs
             Whether there is to be a second process, of which it is the parent and which has imported nothing but torch.
+        environment
+            Its variables; this process's where absent.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
+        variables = dict(os.environ if environment is None else environment)
+        told = {"text": text, "folder": folder or str(Path.cwd()), "environment": variables}
+        document = json.dumps(told).encode()
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
-                    return self._ask(text, printed, folder or str(Path.cwd()), in_pairs=in_pairs)
+                    return self._ask(document, printed, in_pairs=in_pairs)
                 # It has ended for want of questions, or was ended by somebody.
                 self._leave()
         return None
 
-    def _ask(self, text: str, printed: IO[bytes], folder: str, *, in_pairs: bool) -> Forked:
+    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool) -> Forked:
         begun = os.getpid(), surroundings()
         if self._begun != begun:
             self._leave()
@@ -114,7 +134,6 @@ class ForkServer:
                 os.close(end)
             ended.close()
         process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
-        document = json.dumps({"text": text, "folder": folder, "environment": dict(os.environ)}).encode()
         # One that is lost already says so by its answer.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(len(document).to_bytes(CODE, "little") + document)
@@ -133,7 +152,8 @@ class ForkServer:
                 env=begun[1],
             )
         self._line, self._begun = here, begun
-        text = f"exec((lambda m: (exec({_source()!r}, m), m['serve'](l.detach()))[1])({{'__name__': 'm'}}))".encode()
+        serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
+        text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
         try:
             here.sendall(len(text).to_bytes(CODE, "little") + text)
             if here.recv(1) != b"\1":

@@ -20,8 +20,11 @@ _PR_SET_PDEATHSIG = 1
 _MANY = 2**30
 
 
-def serve(descriptor: int) -> str:
-    """Fork for each question on a line; return, in what was forked, the text that it is to execute."""
+def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
+    """Fork for each question on a line; return, in what was forked, the text that it is to execute.
+
+    Modules that are not there are left to whoever misses them.
+    """
     line = socket.socket(fileno=os.dup(descriptor))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, descriptor)
@@ -33,6 +36,9 @@ def serve(descriptor: int) -> str:
     # What the first backward pass imports, and every process that is forked would again.
     with contextlib.suppress(ImportError):
         import torch.fx.experimental.symbolic_shapes
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            __import__(name)
 
     torch.set_num_threads(1)
     gc.collect()

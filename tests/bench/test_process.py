@@ -20,7 +20,7 @@ from harness.error import UsageError
 def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
     """Run a program in place of a suite, and return its code."""
     listener = benchmark._Listener(lambda *_: None)
-    return benchmark._run([sys.executable, "-S", "-c", child], limit_s, folder / "output.txt", listener)
+    return benchmark._run(f"import os; os.dup2(2, 1)\n{child}", limit_s, folder / "output.txt", listener)
 
 
 def test_only_what_is_set_is_handed_on() -> None:
@@ -110,7 +110,7 @@ def test_pytests_words_are_shown_where_something_went_wrong(
 ) -> None:
     """Not to who interrupts, who knows what happened."""
 
-    def run(_: object, __: object, output: Path, ___: object) -> int:
+    def run(_: object, __: object, output: Path, ___: object, *, fresh: bool) -> int:
         output.write_text("!!!!! the words of pytest !!!!!", encoding="utf-8")
         if end == "interrupted":
             raise KeyboardInterrupt
@@ -129,8 +129,9 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     """What runs, how many are done, and how many there are, until the suite closes its end."""
     seen: list[tuple[str, int, int]] = []
     listener = benchmark._Listener(lambda *told: seen.append(told))
-    telling = Progress(os.dup(listener.sink))
-    listener.begin()
+    source, sink = os.pipe()
+    telling = Progress(sink)
+    listener.begin(os.fdopen(source, "rb"))
     telling._tell(total=2)
     for nodeid in ("suite.py::test_it[a]", "suite.py::test_it[b]"):
         telling.pytest_runtest_logstart(nodeid)
@@ -151,8 +152,9 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
 def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
     """As the error it was, whole; what leaves the suite without work is told apart."""
     listener = benchmark._Listener(lambda *_: None)
-    telling = Progress(os.dup(listener.sink))
-    listener.begin()
+    source, sink = os.pipe()
+    telling = Progress(sink)
+    listener.begin(os.fdopen(source, "rb"))
     error = UsageError(rule="a rule", value="a value", place="a place", remedy="a way out")
     telling.refuse(error, idle=idle)
     telling._stream.close()
@@ -173,11 +175,12 @@ def test_what_pytest_writes_is_shown_unless_all_went_well(
     """That nothing was measured has its reason there too; the end of the suite does not wait for its progress."""
     document = json.dumps({"benchmarks": [{}] * kept})
 
-    def command(name: str, scratch: Path, result: Path) -> list[str]:
-        child = f"print('a long story'); open({str(result)!r}, 'w').write({document!r}); raise SystemExit({code})"
-        return [sys.executable, "-S", "-c", child]
+    def run(_: object, __: object, output: Path, ___: object, *, fresh: bool) -> int:
+        output.write_text("a long story", encoding="utf-8")
+        (output.parent / "result.json").write_text(document, encoding="utf-8")
+        return code
 
-    monkeypatch.setattr(benchmark, "_command", command)
+    monkeypatch.setattr(benchmark, "_run", run)
     assert run_suite("steps", run_folder=tmp_path) == (code if kept else 2)
     assert ("a long story" in capfd.readouterr().out) is shown
 
@@ -189,6 +192,16 @@ def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
     file.write_text("before")
     assert benchmark._keep(result, file) == 0
     assert file.read_text() == "before"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_suite_is_forked_unless_it_measures_memory(tmp_path: Path, fresh: bool) -> None:
+    """Both have their words and their code; what was forked has the modules of all suites already."""
+    output, listener = tmp_path / "output.txt", benchmark._Listener(lambda *_: None)
+    child = "import os, sys; os.dup2(2, 1); print('harness.contracts' in sys.modules, flush=True); sys.exit(3)"
+    assert benchmark._run(child, 60.0, output, listener, fresh=fresh) == 3
+    listener.finish()
+    assert output.read_text() == f"{not fresh}\n"
 
 
 def test_starting_a_suite_imports_no_torch() -> None:

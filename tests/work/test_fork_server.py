@@ -175,7 +175,7 @@ def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would import torch to its end for nobody."""
-    monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(line): time.sleep(60)")
+    monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(*_): time.sleep(60)")
     server = ForkServer()
 
     def interrupt(*_: object) -> None:

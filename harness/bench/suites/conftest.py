@@ -1,6 +1,5 @@
 """What the suites share: their options, the data set, and that only what was right is kept."""
 
-import gc
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from harness.bench.suites.progress import NAME, Progress
 from harness.bench.suites.selection import give_up, give_up_if_idle
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
+from harness.timing.clock import set_aside
 from harness.work.parent import end_with_reader
 
 
@@ -49,8 +49,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     A full collection of torch, the oracles and the laws takes a fifth of a second, as long as many a benchmark.
     """
     give_up_if_idle(session)
-    gc.collect()
-    gc.freeze()
+    set_aside()
 
 
 @pytest.hookimpl(wrapper=True)
