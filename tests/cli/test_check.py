@@ -1,7 +1,6 @@
 """The options of ``harness check``: what is claimed, the limits, the output, and watching a file."""
 
 import json
-import os
 import re
 import shlex
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
+from harness.cli import app
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
@@ -214,20 +214,18 @@ def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
     assert "2  the question could not be answered" in done.stdout
 
 
-def test_the_shell_completes_contracts_and_laws() -> None:
+def test_the_shell_completes_contracts_and_laws(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Through the protocol that typer's completion scripts speak."""
     assert {"softmax", "softplus"} <= set(complete_contract("soft"))
     assert complete_contract("") == list(contracts())
-    words = {"COMP_WORDS": "harness check --contract masked_s"}
-    command = [sys.executable, "-c", "from harness.cli import app; app(prog_name='harness')"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **words, "_HARNESS_COMPLETE": "complete_bash", "COMP_CWORD": "3"},
-    )
-    assert done.stdout.split() == ["masked_softmax"]
+    words = {"COMP_WORDS": "harness check --contract masked_s", "COMP_CWORD": "3"}
+    for name, value in {**words, "_HARNESS_COMPLETE": "complete_bash"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        app(prog_name="harness")
+    assert capsys.readouterr().out.split() == ["masked_softmax"]
 
 
 def test_laws_are_completed_for_the_contract_that_is_given() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samples.command import Command
 
 from harness.bench.workload import is_timed, standard_inputs, workload
 from harness.calling.discovery import load
@@ -113,25 +114,25 @@ def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path) -> 
     assert "no_such_module" in text
 
 
-def test_an_unknown_commit_is_one_plain_message(repository: Path) -> None:
+def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_command: Command) -> None:
     """Exit code 2, and no traceback."""
-    code, text = gate("--against", "no-such-branch")
-    assert code == 2
-    assert text.startswith("harness: the base is a commit of this git repository")
-    assert "Traceback" not in text
+    done = harness_command("gate", "--against", "no-such-branch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("harness: the base is a commit of this git repository")
+    assert "Traceback" not in done.stderr
 
 
-def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path) -> None:
+def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path, harness_command: Command) -> None:
     """Exit code 2."""
-    code, text = gate("--against", "HEAD")
-    assert code == 2
-    assert "not a git repository" in text
+    done = harness_command("gate", "--against", "HEAD")
+    assert done.returncode == 2
+    assert "not a git repository" in done.stderr
 
 
-def test_the_gate_is_told_what_to_compare(workplace: Path) -> None:
+def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Command) -> None:
     """Neither a run nor a commit, or an update of nothing."""
-    assert gate()[0] == 2
-    assert "add `--run RUN`" in gate("--update")[1]
+    assert harness_command("gate").returncode == 2
+    assert "add `--run RUN`" in harness_command("gate", "--update").stderr
 
 
 def test_a_budget_of_a_second_says_what_would_do(repository: Path) -> None:
