@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import VisionTransformer, mobilenet_v3_small, resnet18
 
 import harness
@@ -24,7 +24,31 @@ def _of_images(model: nn.Module, size: int) -> Audited:
     return Audited(model, batch, torch.optim.AdamW(model.parameters(), 1e-3))
 
 
+class _Translating(nn.Module):
+    """``torch.nn.Transformer``, which is given its target shifted by one, as a sequence to follow from the source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(50, 64)
+        self.layers = nn.Transformer(64, 4, 2, 2, 128, batch_first=True)
+        self.head = nn.Linear(64, 50)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the numbers of words."""
+        embedded = self.words(x)
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=embedded.dtype)
+        logits: Tensor = self.head(self.layers(embedded, embedded.roll(1, 1), tgt_mask=mask, tgt_is_causal=True))
+        return logits
+
+
+def _translating() -> Audited:
+    model = _Translating()
+    batch = torch.randint(50, (4, 20)), torch.randint(50, (4, 20))
+    return Audited(model, batch, torch.optim.AdamW(model.parameters(), 1e-3))
+
+
 MODELS: Mapping[str, Callable[[], Audited]] = {
+    "transformer": _translating,
     "resnet18": lambda: _of_images(resnet18(), 64),
     "mobilenet_v3_small": lambda: _of_images(mobilenet_v3_small(dropout=0.0), 64),
     "vit": lambda: _of_images(VisionTransformer(32, 8, 2, 2, 32, 64), 32),
