@@ -145,8 +145,8 @@ class Ends:
     # Parameters
 
     def meet(self, tensor: Tensor) -> None:
-        """Take note of a tensor that is about to be read: parameters are listened to."""
-        if not tensor.is_leaf or not is_followed(tensor):
+        """Take note of a leaf that is about to be read: parameters are listened to."""
+        if not is_followed(tensor):
             return
         # What the backward pass has saved of a parameter is another object of the same numbers.
         part = (key_of(tensor), int(tensor.storage_offset()), tensor.numel())

@@ -47,6 +47,8 @@ _MULTIPLICATIONS_FOR_AN_ADDITION = 6
 _FAILURES = (*FAILURES, KeyError, ZeroDivisionError, OverflowError)
 
 Values = list[tuple[Tensor, Balls]]
+Question = Callable[[], bool | None]
+"""Put to balls; ``None`` where they do not decide."""
 
 
 class Exact:
@@ -65,7 +67,12 @@ class Exact:
 
     def concerns(self, given: Given) -> bool:
         """Whether balls are wanted of what an operation does."""
-        return bool(given.read) and all(tensor.dtype in self.followed for tensor in given.read)
+        if not given.read:
+            return False
+        for tensor in given.read:  # most often float32, and it ends at the first
+            if tensor.dtype not in self.followed:
+                return False
+        return True
 
     def values(self, given: Given, result: Any) -> Values | None:
         """Return the exact values of what an operation has written; ``None`` where there is no ball of it.
@@ -113,8 +120,10 @@ class Exact:
             if values is not None:
                 yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
 
-    def confirm(self, given: Given, actual: Tensor, shadow: Tensor, wrong: float) -> bool | None:
-        """Say whether an element that is far from its shadow is wrong, and not the shadow; ``None`` if unknown.
+    def question(self, given: Given, actual: Tensor, shadow: Tensor, wrong: float) -> Question | None:
+        """Return the question whether an element that is far from its shadow is wrong, and not the shadow.
+
+        It keeps what it needs, and is put where the operation is to blame; ``None`` where balls have no answer to it.
 
         Parameters
         ----------
@@ -144,15 +153,27 @@ class Exact:
             if elements > min(self.questions, MOST_AT_ONCE):
                 return None
             self.questions -= elements
-            named = {} if name in _SUMS else {key: x for key, x in given.kwargs.items() if key not in _NOT_OURS}
-            with ctx.workprec(PRECISION):
-                made = _OPERATIONS[name](*map(_around, args), **named)
-                first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
-                true = first.item() if first.size == 1 else np.broadcast_to(first, actual.shape)[index]
-                error, other = (abs(arb(float(numbers.flatten()[at])) - true) for numbers in (actual, shadow))
-                return True if error > abs(true) * arb(wrong) and error > other else False if error < other else None
         except (*_FAILURES, TypeError, AttributeError):
             return None
+        named = {} if name in _SUMS else {key: x for key, x in given.kwargs.items() if key not in _NOT_OURS}
+        kept = _kept(args)  # a step may write over it before the question is put
+        numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
+        shape = actual.shape
+
+        def answer() -> bool | None:
+            try:
+                with ctx.workprec(PRECISION):
+                    made = _OPERATIONS[name](*map(_around, kept), **named)
+                    first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
+                    true = first.item() if first.size == 1 else np.broadcast_to(first, shape)[index]
+                    error, other = (abs(arb(number) - true) for number in numbers)
+                    if error > abs(true) * arb(wrong) and error > other:
+                        return True
+                    return False if error < other else None
+            except (*_FAILURES, TypeError, AttributeError):
+                return None
+
+        return answer
 
     def of(self, tensor: Tensor, cell: Cell) -> Balls:
         """The balls that stand for a tensor: of a storage that has none what its shadow holds."""
@@ -208,6 +229,13 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
         x = x.movedim(list(axes), list(range(-len(axes), 0)))
         return [x[index]]
     return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
+
+
+def _kept(value: Any) -> Any:
+    """The same, of tensors copies."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return [_kept(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _around(value: Any) -> Any:

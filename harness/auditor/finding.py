@@ -96,7 +96,7 @@ class Findings:
                 return None  # absorbed here, which the rule on updates says
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
-        if cause.operation.confirmed is False:
+        if cause.operation.is_confirmed() is False:
             self.notes.append(f"balls contradict float64 at {cause.operation.name}, and agree with the step")
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
@@ -214,7 +214,7 @@ def _oracle_of(cause: Cause) -> str | None:
     """By what a loss of digits is known."""
     if cause.read is None:
         return None
-    return "ball arithmetic" if cause.operation.confirmed else "float64 alone"
+    return "ball arithmetic" if cause.operation.is_confirmed() else "float64 alone"
 
 
 def place(line: Line) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What an audit keeps of an operation: enough to go back from a wrong end to the line that made it so."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -101,6 +102,8 @@ class Operation:
         By how much its terms cancel; zero where that was not looked at.
     confirmed
         Whether balls say as well that it is wrong; ``None`` where they were not asked, or did not decide.
+    question
+        What asks them, while they were not.
     """
 
     number: int
@@ -124,6 +127,13 @@ class Operation:
     vanished: float = 0.0
     cancelled: float = 0.0
     confirmed: bool | None = None
+    question: Callable[[], bool | None] | None = None
+
+    def is_confirmed(self) -> bool | None:
+        """Ask balls whether it is wrong, once."""
+        if self.question is not None:
+            self.confirmed, self.question = self.question(), None
+        return self.confirmed
 
     @property
     def worst(self) -> float:

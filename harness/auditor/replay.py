@@ -38,8 +38,11 @@ def replay(
     RuntimeError, NotImplementedError, TypeError, IndexError
         If the operator is not there in wider arithmetic.
     """
-    wide_args = _widened(args, shadow_of, width)
-    wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()}
+    wide_args = [
+        shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widened(value, shadow_of, width)
+        for value in args
+    ]
+    wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()} if kwargs else {}
     if (kink := _KINKED.get(operator.name)) is not None:
         wide_args[kink] = args[kink].to(wide_args[kink].dtype)
     instead = _INSTEAD.get(operator.name)
@@ -49,6 +52,8 @@ def replay(
 
 
 def _widened(value: Any, shadow_of: Mapping[int, Tensor], width: Callable[[torch.dtype], torch.dtype]) -> Any:
+    if isinstance(value, int | float):
+        return value
     if isinstance(value, Tensor):
         return shadow_of.get(id(value), value)
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
 
-_SELDOM, _LITTLE = 2048, 1 << 18
+_SELDOM, _LITTLE = 2048, 1 << 20
 """New storages, and bytes of new shadows, before which those that are gone are not looked for."""
 
 
@@ -31,8 +31,8 @@ class Cell:
         Who wrote it, and how wrong it is.
     unit
         The coarsest unit roundoff on the way to it.
-    flat
-        The shadow of all of it, of any shape; ``None`` until it is asked for.
+    flat, length
+        The shadow of all of it, of any shape, and how many elements that has; ``None`` until it is asked for.
     balls
         The same in ball arithmetic, in a row; ``None`` where there is none.
     in_balls
@@ -44,6 +44,7 @@ class Cell:
     state: Source
     unit: float
     flat: Tensor | None = None
+    length: int = 0
     balls: Balls | None = None
     in_balls: bool = False
 
@@ -95,7 +96,7 @@ class Shadows:
         if key is None:
             key = key_of(tensor)
         cell = self.cells.get(key)
-        if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell.flat, tensor)):
+        if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell, tensor)):
             state = Source(-1, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
@@ -119,9 +120,10 @@ class Shadows:
         wide = self.width(tensor.dtype)
         self._made_bytes += length * wide.itemsize
         if not length:
-            cell.flat = torch.empty(0, dtype=wide, device=tensor.device)
+            cell.flat, cell.length = torch.empty(0, dtype=wide, device=tensor.device), 0
             return
         cell.flat = torch.as_strided(tensor.detach(), (length,), (1,), 0).to(wide, copy=True)
+        cell.length = length
         cell.balls, cell.in_balls = None, False
 
     def width(self, dtype: torch.dtype) -> torch.dtype:
@@ -141,6 +143,7 @@ class Shadows:
             return cell
         length, wide = storage.nbytes() // tensor.element_size(), self.width(tensor.dtype)
         self._made_bytes += length * wide.itemsize
+        cell.length = length
         if _is_laid_out_as(values, tensor, length, wide):
             cell.flat = values if values.numel() == length else torch.as_strided(values, (length,), (1,), 0)
         else:
@@ -165,8 +168,8 @@ class Shadows:
         self._made, self._made_bytes, self._bearable = 0, 0, max(_LITTLE, needed // 4)
 
 
-def _fits(flat: Tensor, tensor: Tensor) -> bool:
-    return flat.numel() == tensor.untyped_storage().nbytes() // tensor.element_size()
+def _fits(cell: Cell, tensor: Tensor) -> bool:
+    return cell.length == tensor.untyped_storage().nbytes() // tensor.element_size()
 
 
 def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int, wide: torch.dtype) -> bool:

@@ -103,7 +103,7 @@ class Watching(TorchDispatchMode):
         if kwargs:
             every += tensors(list(kwargs.values()))
         for tensor in every:
-            if tensor.requires_grad:
+            if tensor.requires_grad and tensor.is_leaf:
                 self.ends.meet(tensor)
         if operator.is_view:
             return func(*args, **kwargs)
@@ -196,9 +196,7 @@ class Watching(TorchDispatchMode):
         given.as_it_is = counts or (operator.base in _SUMS and "dtype" in kwargs)
         if self.full:
             given.shadow_of = {
-                id(tensor): cell.shadow(tensor)
-                for tensor, cell in zip(read, cells, strict=True)
-                if cell.flat is not None
+                id(tensor): cell.shadow(tensor) for tensor, cell in zip(read, cells, strict=True) if cell.flat is not None
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
@@ -344,7 +342,7 @@ class Watching(TorchDispatchMode):
             and operation.worst > _STEEP * max(given.error, operation.unit)
         ):
             wrong = _STEEP / 10 * max(given.error, operation.unit)
-            operation.confirmed = self.exact.confirm(given, actual, shadow, wrong)
+            operation.question = self.exact.question(given, actual, shadow, wrong)
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if (
