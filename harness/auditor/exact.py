@@ -3,7 +3,7 @@
 What balls say is written to the shadow, rounded once: whatever is measured against it is measured against the truth.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -28,6 +28,9 @@ PRECISION = 256
 
 MOST = 6_000_000
 """Additions of balls that a step is worth, at a tenth of a microsecond each."""
+
+FEW, WORTH, EACH = 256, 300_000, 200
+"""Numbers in a storage up to which a step has balls in every format; additions that are worth it, and of each call."""
 
 QUESTIONS, MOST_AT_ONCE = 6_000, 1_500
 """Numbers that are read for all questions to balls whether what lost digits beside float64 has lost them; for one."""
@@ -58,21 +61,44 @@ class Exact:
     ----------
     followed
         The dtypes that have balls.
+    when_few
+        Whether the others have them too, as long as the step's storages are small.
     """
 
-    def __init__(self, followed: frozenset[torch.dtype]) -> None:
-        self.followed = followed
+    def __init__(self, followed: frozenset[torch.dtype], *, when_few: bool = False) -> None:
+        self.when_few = when_few
+        self._however_many = followed
+        self.followed = frozenset(FLOATING) if when_few else followed
         self.left = MOST
+        self._left_for_few = WORTH
         self.questions = QUESTIONS
+
+    def are_few(self, given: Given, result: Any) -> bool:
+        """Whether a step still is so small that it has balls in every format, with this operation."""
+        self._left_for_few -= EACH + sum(cell.length for cell in given.cells)
+        is_small = all(cell.length <= FEW for cell in given.cells)
+        return is_small and self._left_for_few > 0 and all(tensor.numel() <= FEW for tensor in tensors(result))
+
+    def follow_no_more(self, cells: Iterable[Cell]) -> None:
+        """Let go of the balls of formats that have them in small steps alone.
+
+        Parameters
+        ----------
+        cells
+            The storages of the step.
+        """
+        self.when_few, self.followed = False, self._however_many
+        for cell in cells:
+            if cell.dtype not in self.followed:
+                cell.balls, cell.in_balls = None, False
+
+    def must_know(self, given: Given) -> bool:
+        """Whether it is to be said where there is no ball of what an operation does."""
+        return all(tensor.dtype in self._however_many for tensor in given.read)
 
     def concerns(self, given: Given) -> bool:
         """Whether balls are wanted of what an operation does."""
-        if not given.read:
-            return False
-        for tensor in given.read:  # most often float32, and it ends at the first
-            if tensor.dtype not in self.followed:
-                return False
-        return True
+        return bool(given.read) and all(tensor.dtype in self.followed for tensor in given.read)
 
     def values(self, given: Given, result: Any) -> Values | None:
         """Return the exact values of what an operation has written; ``None`` where there is no ball of it.

@@ -60,7 +60,8 @@ class Watching(TorchDispatchMode):
     full
         Whether there is a shadow; else only events are looked at: what is not finite, rules, headroom.
     balls
-        Whether every format has balls beside its shadow; else float64 alone, whose shadow is its own arithmetic.
+        Whether every format has balls beside its shadow; else float64 alone, whose shadow is its own arithmetic, and
+        the others as long as the step is small.
     narrow_in
         The arithmetic of the shadows of 16-bit storages.
     what_if
@@ -85,7 +86,8 @@ class Watching(TorchDispatchMode):
         self.rules = Rules(self.narrowing)
         self.operations: list[Operation] = []
         self.changes = Changes(self.shadows, self.ends)
-        self.exact = Exact(frozenset(FLOATING if balls else (torch.float64,)))
+        followed = frozenset(FLOATING if balls else (torch.float64,))
+        self.exact = Exact(followed, when_few=full and not balls and what_if is None)
         self.blind: Counter[str] = Counter()
 
     @classmethod
@@ -196,7 +198,9 @@ class Watching(TorchDispatchMode):
         given.as_it_is = counts or (operator.base in _SUMS and "dtype" in kwargs)
         if self.full:
             given.shadow_of = {
-                id(tensor): cell.shadow(tensor) for tensor, cell in zip(read, cells, strict=True) if cell.flat is not None
+                id(tensor): cell.shadow(tensor)
+                for tensor, cell in zip(read, cells, strict=True)
+                if cell.flat is not None
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
@@ -223,6 +227,8 @@ class Watching(TorchDispatchMode):
         returned = [result] if isinstance(result, Tensor) else tensors(result)
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
         exact: Values = []
+        if self.exact.when_few and not self.exact.are_few(given, result):
+            self.exact.follow_no_more(self.shadows.cells.values())
         if self.full and self.exact.concerns(given):
             exact = self._in_balls(given, result)
         shadows = self._replayed(given, result, fresh) if self.full else None
@@ -264,7 +270,7 @@ class Watching(TorchDispatchMode):
         if values is None or not given.operator.writes:  # what is changed and the schema does not tell
             for tensor in given.written:
                 self.shadows.cell(tensor, fill=False).balls = None
-        if values is None:
+        if values is None and self.exact.must_know(given):
             self._is_blind(given, " without balls")
         return values or []
 
@@ -336,7 +342,7 @@ class Watching(TorchDispatchMode):
         if cell.in_balls:
             operation.confirmed = True
         elif (
-            cell.balls is None
+            (cell.balls is None or operation.dtype is not torch.float64)
             and finite
             and not given.written
             and operation.worst > _STEEP * max(given.error, operation.unit)

@@ -108,11 +108,10 @@ def _of_overflow(operation: Operation, birth: Birth) -> Said:
     if limit is not None and operand is not None:
         sentence = f"{name}({operand:.5g}) overflows: from {limit!r} on it is inf in {dtype} ({_how_many(birth)})"
         return AuditKind.OVERFLOW, sentence, _REMEDY["exp"]
-    exact = "" if birth.exact is None or not math.isfinite(birth.exact) else f" is {birth.exact:.4g}, which"
-    sentence = (
-        f"{name} overflows: its result{exact or ' is larger than'} {'is above ' if exact else ''}"
-        f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number ({_how_many(birth)})"
-    )
+    is_known = birth.exact is not None and math.isfinite(birth.exact)
+    result = f"its result {birth.exact:.4g} is" if is_known else "its result is"
+    largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
+    sentence = f"{name} overflows: {result} above {largest} ({_how_many(birth)})"
     return AuditKind.OVERFLOW, sentence, _REMEDY["power" if name in {"pow", "square", "prod"} else "overflow"]
 
 

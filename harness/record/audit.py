@@ -123,6 +123,11 @@ class Headroom(Record):
         """File and line."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def breaks_from(self) -> str:
+        """Where it breaks, as a reader has it: an input to its last digit, as it may be tried; else five digits."""
+        return repr(self.breaks_at) if self.quantity == "input" else f"{self.breaks_at:.5g}"
+
 
 class Stretch(Record):
     """Operations in a row that belong to one line, and the largest error of what they gave."""

@@ -66,7 +66,7 @@ def headroom_line(room: Headroom) -> str:
     verb = "shrink" if room.quantity in {"update", "term"} else "grow"
     what = f"{room.operation}'s {room.quantity} {room.value:.4g} may {verb} {factor(room.factor)}"
     bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "no bit"
-    return f"{bits:>9}  {at}{backward}: {what}, to {room.breaks_at!r} in {room.dtype}"
+    return f"{bits:>9}  {at}{backward}: {what}, to {room.breaks_from} in {room.dtype}"
 
 
 def factor(value: float) -> str:
@@ -150,7 +150,7 @@ def audit_html(audit: Audit) -> str:
     rows = "".join(
         f"<tr><td>{escape(place(room.file, room.line, room.function, room.module))}</td>"
         f"<td>{escape(room.operation)} ({escape(room.quantity)})</td><td>{escape(room.dtype)}</td>"
-        f"<td>{room.value:.4g}</td><td>{room.breaks_at:.6g}</td><td>{room.factor:.3g}</td></tr>"
+        f"<td>{room.value:.4g}</td><td>{room.breaks_from}</td><td>{room.factor:.3g}</td></tr>"
         for room in narrowest(audit, len(audit.headroom))
     )
     head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))

@@ -27,17 +27,19 @@ def findings(audit: Audit) -> Table:
                 Header("what happens", "prose"),
                 Header("what mends it", "prose"),
             ),
-            *(Header("reaches"), Header("dtype", "code"), Header("times", "number")),
+            *(Header("reaches"), Header("dtype", "code"), Header("known from"), Header("times", "number")),
         ),
         rows=tuple(
             (
                 *(place(found), found.kind.value, found.sentence, found.remedy),
-                *(listing([*found.reaches], at_most=3) or "–", found.dtype, f"{found.times:,}"),
+                *(listing([*found.reaches], at_most=3) or "–", found.dtype, found.oracle or "the step itself"),
+                f"{found.times:,}",
             )
             for found in audit.findings
         ),
         caption=f"{audit.operations:,} operations and {audit.ends:,} losses, gradients, updates, buffers and outputs "
-        "were looked at.",
+        "were looked at. What loses digits is known from ball arithmetic, or from a float64 shadow alone; what is not "
+        "finite, or moves nothing, shows in the step itself.",
     )
 
 
@@ -54,7 +56,7 @@ def headroom(audit: Audit) -> Table:
         rows=tuple(
             (
                 *(place(room), room.operation, room.quantity),
-                *(plain(room.value, digits=4), repr(room.breaks_at), plain(room.factor)),
+                *(plain(room.value, digits=4), room.breaks_from, plain(room.factor)),
                 room.dtype,
             )
             for room in audit.headroom

@@ -39,11 +39,14 @@ def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", steps_of(wide), ids=lambda step: step.__name__)
-def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step) -> None:
-    """The step is in float32, and a shadow in float64 agrees with it to all digits."""
-    with harness.audit(mode="balls") as found:
-        found.returned(step())
-    assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
+def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is in float32, and a shadow in float64 agrees with it to all digits: small ones have balls unasked."""
+    for mode in ("balls", "full"):
+        with harness.audit(mode=mode) as found:
+            found.returned(step())
+        assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
+        assert found.findings[0].oracle == "ball arithmetic"
+    monkeypatch.setattr(exact, "FEW", 0)
     with harness.audit() as beside_float64:
         beside_float64.returned(step())
     assert beside_float64.findings == ()
@@ -136,6 +139,26 @@ def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert "the loss agrees with float64 to" in str(found)
 
 
+@pytest.mark.parametrize("large", ["tensor", "loop"])
+def test_a_step_that_becomes_large_lets_go_of_its_balls(large: str) -> None:
+    """Nothing is exact from there on, and nothing is blind for it; what is in float64 keeps its own."""
+    w, double = torch.rand(8, requires_grad=True), torch.rand(8, dtype=DOUBLE, requires_grad=True)
+    with harness.audit() as found:
+        total = (w * 3).sum()
+        if large == "tensor":
+            total = total + (w[:, None] * torch.ones(8, 40)).sum()
+        else:
+            for _ in range(2_000):
+                total = total + w[0]
+        total.backward()
+    assert (found.findings, found.record.blind) == ((), {})
+    assert not found.record.loss_in_balls
+    with harness.audit() as found:
+        (w[:, None] * torch.ones(8, 40)).sum().backward()
+        (double * 3).sum().backward()
+    assert found.record.loss_in_balls
+
+
 def test_overflow_of_float64_is_an_overflow() -> None:
     """What float64 cannot hold either is known to be a number."""
     w = torch.tensor([3.0, 711.0], dtype=DOUBLE, requires_grad=True)
@@ -167,6 +190,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
         return cast("Tensor", operator.overload(args[0]) * 1.3)
 
     monkeypatch.setitem(cast("dict[str, Any]", replay._INSTEAD), "exp", wrong)
+    monkeypatch.setattr(exact, "FEW", 0)  # else the shadow is that of balls
 
     def step() -> None:
         torch.linspace(0.1, 0.9, 8).requires_grad_().exp().sum().backward()

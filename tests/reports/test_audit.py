@@ -67,6 +67,17 @@ def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Pat
     assert len(tables.headroom(step()).rows) == 2
 
 
+def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
+    """Of an overflow nobody need be asked; where an input breaks has all its digits, the largest number five."""
+    lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
+    table = tables.findings(step(WRONG, lost))
+    at = [header.name for header in table.columns].index("known from")
+    assert [row[at] for row in table.rows] == ["the step itself", "ball arithmetic"]
+    result = room(2.0, 9).model_copy(update={"quantity": "result", "breaks_at": 3.4028234663852886e38})
+    shown = tables.headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
+    assert [row[4] for row in shown.rows] == ["88.72283935546875", "3.4028e+38"]
+
+
 def test_without_headroom_there_is_no_picture() -> None:
     """Nor of what is broken already, or nowhere near it."""
     assert headroom(step().model_copy(update={"headroom": ()})) is None
