@@ -71,7 +71,7 @@ def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
     """Of an overflow nobody need be asked; where an input breaks has all its digits, the largest number five."""
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     table = tables.findings(step(WRONG, lost))
-    at = [header.name for header in table.columns].index("known from")
+    at = [header.heading for header in table.columns].index("known from")
     assert [row[at] for row in table.rows] == ["the step itself", "ball arithmetic"]
     result = room(2.0, 9).model_copy(update={"quantity": "result", "breaks_at": 3.4028234663852886e38})
     shown = tables.headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
