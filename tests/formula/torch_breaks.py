@@ -1,0 +1,147 @@
+"""What torch's own functions are known to break, each with evidence that needs nothing of the instrument.
+
+They were found by formulas that nobody had tuned to them. Which of them a processor shows depends on its kernels, so
+that each is asked of torch first, on one input.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from formula.catalogued import CATALOGUED
+from torch import Tensor
+from torch.nn import functional as F
+
+from harness.api import formula_contract
+from harness.record import Status
+
+
+class TorchBreak(NamedTuple):
+    """One break.
+
+    Parameters
+    ----------
+    contract
+        The catalogue's name of it, or a formula.
+    dtype, law, status
+        Where it is found, and as what.
+    function
+        As torch has it.
+    shows
+        Whether it is so here, of one input.
+    why
+        What is wrong.
+    """
+
+    contract: str
+    dtype: str
+    law: str
+    status: Status
+    function: Callable[..., Tensor]
+    shows: Callable[[], bool]
+    why: str
+
+
+def _slope(function: Callable[[Tensor], Tensor], *at: float) -> Tensor:
+    x = torch.tensor(at, requires_grad=True)
+    function(x).sum().backward()
+    assert x.grad is not None
+    return x.grad
+
+
+def _zeros(*shape: int) -> Tensor:
+    return torch.zeros(shape, dtype=torch.float16)
+
+
+def group_norm(x: Tensor) -> Tensor:
+    """Of one group, which has every entry twice: torch takes no group of a single number."""
+    return F.group_norm(torch.cat([x, x], -1)[:, None], 1)[:, 0, : x.shape[-1]]
+
+
+def _smoothed(logit: float) -> Tensor:
+    logits = torch.tensor([[logit, 0.0, 0.0, 0.0]], dtype=torch.float16)
+    return F.cross_entropy(logits, torch.tensor([2]), label_smoothing=0.1)
+
+
+def _of_the_catalogue(
+    name: str, dtype: str, law: str, status: Status, shows: Callable[[], bool], why: str
+) -> TorchBreak:
+    return TorchBreak(name, dtype, law, status, CATALOGUED[name].torch, shows, why)
+
+
+TORCH_BREAKS = {
+    "logcumsumexp": _of_the_catalogue(
+        "logcumsumexp",
+        "float32",
+        "gradient",
+        Status.BROKEN,
+        lambda: bool((_slope(lambda x: x.logcumsumexp(0), 1e8, 1e8, 1e8) == torch.tensor([0.0, 0.0, 1.0])).any()),
+        "its gradient is formed of the difference of logarithms, which cancels",
+    ),
+    "group_norm": TorchBreak(
+        formula_contract(None, "d = x - mean(x); d / sqrt(mean(d ** 2) + 0.00001)", None, None, "rows") or "",
+        "float32",
+        "value_on_extreme_numbers",
+        Status.LOST,
+        group_norm,
+        lambda: bool(F.group_norm(torch.full((1, 1, 4), -1.75e37), 1).isnan().any()),
+        "the sum of squares of a constant row leaves the range, and infinity less infinity is taken for its variance",
+    ),
+    "normalize": _of_the_catalogue(
+        "normalize",
+        "float16",
+        "finite",
+        Status.BROKEN,
+        lambda: bool(F.normalize(_zeros(1, 3)).isnan().any()),
+        "its eps rounds to zero: 0 / 0 of a vector of zeros",
+    ),
+    "cosine_similarity": _of_the_catalogue(
+        "cosine_similarity",
+        "float16",
+        "value",
+        Status.BROKEN,
+        lambda: bool(F.cosine_similarity(_zeros(1, 3), _zeros(1, 3)).isnan().any()),
+        "its eps rounds to zero: 0 / 0 of a vector of zeros",
+    ),
+    "gelu": _of_the_catalogue(
+        "gelu",
+        "float32",
+        "value",
+        Status.BROKEN,
+        lambda: bool((F.gelu(torch.full((32,), -6.0)) == 0.0).any()),
+        "one plus an error function that is minus one: 0 for -5.9e-9",
+    ),
+    "tanh": _of_the_catalogue(
+        "tanh",
+        "float32",
+        "gradient_digits_not_lost",
+        Status.LOST,
+        lambda: float(_slope(torch.tanh, -10.6)) == 0.0,
+        "one less the square of an output that was rounded: zero for 2.5e-9",
+    ),
+    "label smoothing": _of_the_catalogue(
+        "smoothed_cross_entropy",
+        "float16",
+        "value_on_extreme_numbers",
+        Status.LOST,
+        lambda: bool(_smoothed(42_130.0).isinf()),
+        "the sum of all logarithms is kept in float16, and overflows",
+    ),
+    "hyperbolic sine": _of_the_catalogue(
+        "sinh",
+        "float32",
+        "finite",
+        Status.BROKEN,
+        lambda: bool(torch.sinh(torch.full((32,), 89.0)).isinf().any()),
+        "the vector kernel overflows from 88.72 where the truth does from 89.42",
+    ),
+    "soft margin": _of_the_catalogue(
+        "soft_margin",
+        "float32",
+        "finite",
+        Status.BROKEN,
+        lambda: bool(F.soft_margin_loss(torch.tensor([-100.0]), torch.tensor([1.0])).isinf()),
+        "log(1 + exp) is computed as it is written: exp overflows at 88.72",
+    ),
+}
+"""By what is called."""
