@@ -91,20 +91,23 @@ def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding
     found: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
         for one in nodes:
-            found[one] = _settled(one, _error(one, values, found, rounding), values, rounding)
-            if np.isinf(values[one]).any():
-                found[one] = np.where(_is_infinite(one, values, found), 0.0, found[one])
+            error = _error(one, values, found, rounding)
+            known = _is_known(one, error, values[one], rounding)
+            if not known.all():
+                # Where nothing is known it is infinite, but of an infinity that the inputs have made.
+                unknown = np.where(_is_infinite(one, values, found), 0.0, np.inf)
+                error = np.where(known, error, unknown)
+            found[one] = np.asarray(error)
     return found
 
 
-def _settled(one: Node, error: Any, values: Mapping[Node, Any], rounding: Rounding) -> Array:
-    """Infinite where nothing is known."""
-    v = values[one]
+def _is_known(one: Node, error: Any, v: Any, rounding: Rounding) -> Any:
+    """Whether a value is a number, with its error within the range; a condition is what it is."""
     if v.dtype == np.bool_:
-        return np.asarray(error)
+        return np.True_
+    farthest = np.abs(v) + error
     largest = rounding.largest_sum if one.operation in STEPS else rounding.largest
-    known = np.isfinite(v) & (np.abs(v) + error <= largest)
-    return np.where(known & ~np.isnan(error), error, np.inf)
+    return farthest < largest if math.isinf(largest) else farthest <= largest
 
 
 def _is_infinite(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array]) -> Any:
