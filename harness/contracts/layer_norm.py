@@ -165,7 +165,9 @@ def _cubed(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
     # Half of the exponent each: the smallest float64 times a small number is zero, however large the others are.
     half = np.sqrt(work.smallest) * s
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.asarray(np.fmin(half * size * half * projected, size * projected / s))
+        lost = np.fmin(half * size * half * projected, size * projected / s)
+    # Without eps a constant row has no root, and nothing is asked of it: its bound is infinite without this.
+    return np.where(s > 0.0, lost, 0.0)
 
 
 def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Array:

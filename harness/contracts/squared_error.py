@@ -16,6 +16,7 @@ N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,10 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     bound="the value's bound; an error or a warning says as much",
     cause="(n,1) against (n,) broadcasts to (n,n): reshape the target to the prediction, or refuse it",
     group="implementation",
+    inputs=predictions.whole_pairs,
     examples=6,
+    shows_worst=False,
+    of_whole_numbers=True,
 )
 def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
     """Compare what is answered with the loss of the rows, or the numbers of losses; what is refused is as good."""
@@ -180,9 +184,29 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
     given = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
     wanted = np.array([np.size(y) for y in rows])
     if (given != wanted).any():
-        return Measurement(np.where(given == wanted, 0.0, np.inf), np.zeros(len(rows)), given * 1.0, wanted * 1.0)
+        differing = np.where(given == wanted, 0.0, np.inf)
+        n, number = target.shape[-1], int(given[int(differing.argmax())])
+        said = f"{_beside(n)} gives {number} losses"
+        return Measurement(differing, np.zeros(len(rows)), given * 1.0, wanted * 1.0, said)
     actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
-    return within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
+    measured = within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
+    return (
+        replace(measured, circumstance=_of_pairs(loss, measured, prediction, target)) if measured.broken else measured
+    )
+
+
+def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: Tensor) -> str:
+    """What was answered, where that is the loss of all pairs of a prediction and a target; empty elsewhere."""
+    at, n = measured.worst[0], target.shape[-1]
+    pairs = _VALUE.value(loss, prediction[at : at + 1].repeat_interleave(n, -1), target[at : at + 1].repeat(1, n))
+    reduction, answer = loss.declares["reduction"], measured.actual[at : at + 1]
+    if reduction == "none" or within(answer, pairs, _loss_error(pairs, n * n, loss.format), loss.format).broken:
+        return ""
+    return f"{_beside(n)} gives the {reduction} of {n} x {n} losses"
+
+
+def _beside(n: int) -> str:
+    return f"a column [{n},1] of predictions beside {n} targets"
 
 
 def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:

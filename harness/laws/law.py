@@ -81,6 +81,8 @@ class Law:
         Whether it is about many rows at once, so that none of them shows what breaks it and examples stay as they are.
     shows_worst
         Whether the worst example is looked for beside the smallest, which costs as much again.
+    of_whole_numbers
+        Whether its examples are whole numbers, and stay so as they are made smaller: it is about no threshold.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Law:
     every_row: bool = True
     of_many: bool = False
     shows_worst: bool = True
+    of_whole_numbers: bool = False
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

@@ -98,7 +98,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
         if finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
             shown.append(("look at", violation.cause))
-    verb = {Status.BROKEN: "breaks", Status.LOST: "loses", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
+    verb = {Status.BROKEN: "breaks", Status.LOST: "not kept", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
         shown.append(("again", again(violation.replay) if options_only else violation.replay))

@@ -199,7 +199,7 @@ def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline,
 
 def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     """Make a failing example minimal, on the screen first."""
-    axes, format_ = trials.job.axes, trials.job.format
+    axes, format_, whole = trials.job.axes, trials.job.format, trials.job.law.of_whole_numbers
 
     def fails(smaller: Example) -> bool:
         return not deadline.is_up and trials.breaks(smaller)
@@ -208,12 +208,12 @@ def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
         with confirming():
             return fails(smaller)
 
-    minimal = minimise(example, axes, format_, fails)
+    minimal = minimise(example, axes, format_, fails, whole=whole)
     with confirming():
         if trials.breaks(minimal):
             return minimal
     # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
-    return minimise(example, axes, format_, fails_exactly)
+    return minimise(example, axes, format_, fails_exactly, whole=whole)
 
 
 def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:

@@ -44,6 +44,8 @@ class _Trial:
     fails: Callable[[Example], bool]
     exact: bool = True
     """Whether the last step goes to the last number that fails, or near it."""
+    whole: bool = False
+    """Whether numbers are whole, and stay so."""
     holding: set[Hashable] = field(default_factory=set)
     """What was tried and did not fail: the second pass comes to most of it again."""
 
@@ -56,6 +58,8 @@ class _Trial:
         if candidate is None or member is None:
             return None
         if at is not None and not is_same(float(member[at[0]][at[1]]), float(candidate[at[0]][at[1]])):
+            return None
+        if self.whole and not all(map(_is_whole, member.values())):
             return None
         return member if self._fails(member) else None
 
@@ -76,6 +80,7 @@ def minimise(
     fails: Callable[[Example], bool],
     *,
     exact: bool = True,
+    whole: bool = False,
 ) -> Example:
     """Return the simplest example found that still fails.
 
@@ -92,10 +97,16 @@ def minimise(
     exact
         Whether the largest entry is taken to the last number that fails; else to within a 256th of it, in a third of
         the questions.
+    whole
+        Whether its numbers are whole, and stay so.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact)
+    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     return _pass(_pass(example, trial), trial, again=True)
+
+
+def _is_whole(value: object) -> bool:
+    return not isinstance(value, Tensor) or bool((value == value.round()).all())
 
 
 def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:

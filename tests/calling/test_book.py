@@ -63,6 +63,21 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
     )
     assert verdict.violation is not None
     assert "(n,1) against (n,) broadcasts to (n,n): reshape the target" in verdict.violation.cause
+    assert verdict.violation.cause.startswith("a column [2,1] of predictions beside 2 targets gives the mean of 2 x 2")
+
+
+def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
+    """Two rows of zeros and ones, and no number that barely fails."""
+    asked = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
+    (mean,) = harness.check(book.mean_loss_that_broadcasts, "squared_error", declares=HALF, **asked)
+    (rows,) = harness.check(book.squared_loss_that_broadcasts, "squared_error", declares=ROWS, **asked)
+    for verdict in (mean, rows):
+        assert verdict.violation is not None
+        shown = [float.fromhex(x) for name in ("prediction", "target") for x in verdict.violation.example[name].values]
+        assert len(shown) == 4
+        assert set(shown) <= {-1.0, 0.0, 1.0}
+        assert verdict.violation.worst is None
+    assert rows.violation.cause.startswith("a column [2,1] of predictions beside 2 targets gives 4 losses: ")
 
 
 def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:

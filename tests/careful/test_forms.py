@@ -3,7 +3,7 @@
 import mpmath
 import pytest
 import torch
-from careful.forms import DEFECTS, FORMS, Form, layer_norm_through_its_maximum
+from careful.forms import DEFECTS, FORMS, Form, layer_norm_through_its_maximum, layer_norm_without_eps
 
 from harness.case import Case
 from harness.record import Status, Verdict
@@ -71,6 +71,23 @@ def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread
         exact = [(w - sum(weights) / 7) / scale - d * along / scale**3 for w, d in zip(weights, centred, strict=True)]
         off = max(abs(g - e) for g, e in zip(gradient[0].tolist(), exact, strict=True))
         assert off <= 16 * 2.0**-53 * max(map(abs, weights)) / scale
+
+
+@pytest.mark.parametrize("cotangent", [[0.0, 0.0, 0.0], [1.0, 0.0, 2.0]])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: str, cotangent: list[float]) -> None:
+    """It is 0 / 0, or of whatever the rounding of the mean has left of the row; a row that has a spread is judged."""
+    case = Case(layer_norm_without_eps, "layer_norm", declares={"eps": 0.0})
+    doubled = Case(lambda x: 2.0 * layer_norm_without_eps(x), "layer_norm", declares={"eps": 0.0})
+    weights = torch.tensor([cotangent], dtype=getattr(torch, dtype))
+    # In neither format is a third of the sum the entry itself.
+    constant = torch.full((1, 3), float.fromhex("0x1.f0d064p+0"), dtype=weights.dtype)
+    spread = constant * torch.tensor([1.0, 2.0, 4.0], dtype=weights.dtype)
+    (job,) = jobs([case], laws=["gradient"], dtypes=[dtype])
+    assert decide(job, example={"x": constant, "cotangent": weights}).status is Status.HOLDS
+    (wrong,) = jobs([doubled], laws=["gradient"], dtypes=[dtype])
+    expected = Status.BROKEN if any(cotangent) else Status.HOLDS
+    assert decide(wrong, example={"x": spread, "cotangent": weights}).status is expected
 
 
 def test_a_maximum_that_the_eps_is_not_divided_by_is_found() -> None:

@@ -3,8 +3,9 @@
 ``python tests/experiments/strangers.py [PACKAGE ...]`` checks each function of the table as its users would, each in a
 process of its own, and prints what kind of thing it is and every finding in one sentence. Nothing here judges the
 instrument: each defect is to be held against an independent calculation by whoever reads it.
-``--dtypes float32,float16`` and ``--examples N`` make it shorter, and a row that takes longer than ``--bound`` of a
-processor's seconds is given up, and said to be. JAX without ``JAX_ENABLE_X64=1`` is what users have.
+``--dtypes float32,float16``, ``--examples N`` and ``--seconds N``, of a law, make it shorter, and a row that takes
+longer than ``--bound`` of a processor's seconds is given up, and said to be. JAX without ``JAX_ENABLE_X64=1`` is what
+users have.
 """
 
 import argparse
@@ -81,12 +82,17 @@ TABLE = [
     Row("jax", "jax.nn:log_softmax", "log_softmax", JAX),
     Row("jax", "jax.nn:logsumexp", "logsumexp", JAX),
     Row("jax", "jax.nn:sigmoid", "sigmoid", "jax"),
+    Row("jax", "jax.nn:gelu", "gelu_tanh", "jax"),
+    Row("jax", "jax.nn:gelu", "gelu", "jax(approximate=False)", title="exact"),
     Row("jax", "jax.nn:log_sigmoid", "logsigmoid", "jax"),
     Row("jax", "jax.nn:softplus", "softplus", "jax"),
     Row("jax", "jax.numpy:logaddexp", "logaddexp", "jax"),
     Row("jax", "jax.numpy:var", "variance", JAX),
     Row("jax", "jax.nn:standardize", "layer_norm", JAX),
     Row("optax", "optax:softmax_cross_entropy_with_integer_labels", "cross_entropy", "jax"),
+    Row("optax", "optax:softmax_cross_entropy", "cross_entropy",
+        "lambda f, x, y: (lambda z: f(z, jax.nn.one_hot(jnp.from_dlpack(y), z.shape[-1], dtype=z.dtype)))"
+        "(jnp.from_dlpack(x.detach().contiguous()))"),
     Row("optax", "optax:sigmoid_binary_cross_entropy", "binary_cross_entropy_with_logits", "jax"),
     Row("optax", "optax:l2_loss", "squared_error", "jax"),
     Row("optax", "optax:squared_error", "squared_error", "jax"),
@@ -184,6 +190,9 @@ TABLE = [
         "lambda make, x: make(x.shape[-1], eps=1e-6, elementwise_affine=False)(x)"),
     Row("diffusers", "diffusers.models.normalization:FP32LayerNorm", "layer_norm",
         "lambda make, x: make(x.shape[-1], elementwise_affine=False)(x)"),
+    Row("tinygrad", "tinygrad:Tensor", "softmax", "lambda f, x: f(x.numpy()).softmax().numpy()"),
+    Row("tinygrad", "tinygrad:Tensor", "log_softmax", "lambda f, x: f(x.numpy()).log_softmax().numpy()"),
+    Row("tinygrad", "tinygrad:Tensor", "sigmoid", "lambda f, x: f(x.numpy()).sigmoid().numpy()"),
     Row("pytorch_optimizer", "pytorch_optimizer:SGDW", "sgd_with_momentum"),
     Row("pytorch_optimizer", "pytorch_optimizer:BCELoss", "binary_cross_entropy_with_logits",
         "lambda make, x, y: make(label_smooth=0.0, eps=0.0)(x.sigmoid(), y)", title="of a sigmoid"),
@@ -232,14 +241,17 @@ def main() -> int:
     parser.add_argument("packages", nargs="*", default=list(dict.fromkeys(row.package for row in TABLE)))
     parser.add_argument("--dtypes", default="")
     parser.add_argument("--examples", type=int)
+    parser.add_argument("--seconds", type=float, help="after which no law draws further examples")
     parser.add_argument("--bound", type=int, default=240, help="of the seconds of a processor that a row may take")
     parser.add_argument("--row", type=int, help="of the table, checked in this process")
     asked = parser.parse_args()
-    options = {"dtypes": [name for name in asked.dtypes.split(",") if name], "examples": asked.examples}
+    options = {"dtypes": [name for name in asked.dtypes.split(",") if name]}
+    options |= {"examples": asked.examples, "seconds": asked.seconds}
     if asked.row is not None:
         _checked(TABLE[asked.row], options)
         return 0
-    rest = [f"--dtypes={asked.dtypes}", *([f"--examples={asked.examples}"] if asked.examples else [])]
+    rest = [f"--dtypes={asked.dtypes}"]
+    rest += [f"--{name}={getattr(asked, name)}" for name in ("examples", "seconds") if getattr(asked, name)]
     for package in asked.packages:
         if importlib.util.find_spec(package) is None:
             print(f"{package}: not installed", flush=True)

@@ -11,6 +11,7 @@ WHY = {
     "format": "the exact answer is a number of the format, and sound implementations return it",
     "quotient": "the error of a difference quotient, at the best step: a smooth operation is far below",
     "mean": "the mean of thousands of roundings is nearly nothing; half of what truncation does is admitted",
+    "whole": "the inputs are whole numbers, which are added without a rounding; the bound is that of any numbers",
     "signs": "the errors of several terms are admitted all with one sign, and roundings have either",
 }
 """The reasons, by the words that stand in the record."""
@@ -41,6 +42,7 @@ LAWS = {
     ),
     "second_derivative": "quotient",
     "no_drift": "mean",
+    "column_of_predictions": "whole",
     **dict.fromkeys(
         (
             *("any_cotangent", "value", "gradient", "impossible_classes_are_ignored", "value_on_extreme_numbers"),

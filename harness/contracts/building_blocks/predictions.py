@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.floats import Format, to_array
+from harness.laws import Example
 from harness.laws.strategies import SEEDS, batches, companions
 
 LONGEST_GROUP = 32
@@ -25,6 +26,17 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
         return prediction, prediction.new_tensor(target)
 
     return st.builds(expand, batches(format_, largest=largest, rows=(4, 64), columns=(1, LONGEST_GROUP)), SEEDS)
+
+
+def whole_pairs(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups ``[g, n]`` of whole numbers from -8 to 8, whose squares and sums every format has."""
+
+    def expand(shape: tuple[int, int], seed: int) -> Example:
+        drawn = np.random.default_rng(seed).integers(-8, 9, size=(2, *shape))
+        prediction, target = torch.from_numpy(drawn).to(format_.dtype)
+        return {"prediction": prediction, "target": target}
+
+    return st.builds(expand, st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)), SEEDS)
 
 
 def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
