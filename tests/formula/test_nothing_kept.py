@@ -5,11 +5,15 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from formula.catalogued import CATALOGUED
+from formula.judging import decided
 from torch import Tensor
 
 import harness
+from harness.case import Case
 from harness.error import UsageError
 from harness.record import Status
+from harness.verdict.job import jobs
 
 SOFTMAX = "e = where(keep, exp(x), 0); e / sum(e)"
 STABLE = "m = stop(max(where(keep, x, min(x)))); e = where(keep, exp(where(keep, x, m) - m), 0); e / sum(e)"
@@ -109,3 +113,11 @@ def test_a_mask_of_single_numbers_drops_some_too() -> None:
     laws = {"laws": ["value"], "examples": 2}
     assert harness.check(lambda x, keep: torch.where(keep, x, 0.0), **facts, **laws).failing == []
     assert harness.check(lambda x, keep: x + 0 * keep, **facts, **laws).failing != []
+
+
+@pytest.mark.parametrize(("policy", "said"), [("zeros", [HOLDS, HOLDS]), ("nan", [BROKEN, HOLDS])])
+def test_torch_attention_gives_zeros_where_no_key_is_kept(policy: str, said: list[Status]) -> None:
+    """And a finite gradient there and beside it."""
+    case = Case(CATALOGUED["masked_attention"].torch, "masked_attention", declares={"fully_masked": policy})
+    listed = jobs([case], laws=[VALUE, GRADIENT], dtypes=["float32"])
+    assert [verdict.status for verdict in decided(listed, examples=4)] == said
