@@ -24,6 +24,8 @@ class Source:
         Whether it holds any.
     leaf
         Identity of the parameter it is; ``None`` where it is none.
+    largest
+        Largest absolute element that was written.
     """
 
     writer: int
@@ -32,6 +34,7 @@ class Source:
     nan: bool = False
     inf: bool = False
     leaf: int | None = None
+    largest: float = 0.0
 
     @property
     def worst(self) -> float:
@@ -98,6 +101,8 @@ class Operation:
         Where it is the first that is not finite.
     vanished
         Share of the elements that underflow to zero.
+    absorbs
+        Whether a term is so small beside the other that float64 keeps nothing of it either.
     cancelled
         By how much its terms cancel; zero where that was not looked at.
     confirmed
@@ -125,6 +130,7 @@ class Operation:
     meant: bool = False
     birth: Birth | None = None
     vanished: float = 0.0
+    absorbs: bool = False
     cancelled: float = 0.0
     confirmed: bool | None = None
     question: Callable[[], bool | None] | None = None

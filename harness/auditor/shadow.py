@@ -104,8 +104,8 @@ class Shadows:
                 if not counts:
                     self.narrowing.begin_from(tensor)
                 least, largest = extent(tensor.detach())
-                state.nan = math.isnan(largest)
-                state.inf = bool(tensor.isinf().any()) if state.nan else max(-least, largest) == math.inf
+                state.nan, state.largest = math.isnan(largest), max(-least, largest)
+                state.inf = bool(tensor.isinf().any()) if state.nan else state.largest == math.inf
         if fill and cell.flat is None and self.wide:
             self.restart(cell, tensor)
         return cell

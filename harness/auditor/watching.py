@@ -41,6 +41,10 @@ _SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0
 """By how much more than what it reads a result is wrong, before balls are asked whether it is."""
 
+_OF_TWO_TERMS = {"add", "sub", "rsub"}
+_ABSORBED, _CANCELLED = 2.0**-50, 2.0**-40
+"""Sizes beside the larger term: of one that float64 absorbs, and of a difference of what it had absorbed."""
+
 _GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 """What makes floats of integers, whose exact result a shadow can hold."""
@@ -339,6 +343,8 @@ class Watching(TorchDispatchMode):
             self._is_blind(given, ", where the shadow is not finite,")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
+        if finite and given.operator.base in _OF_TWO_TERMS and not cell.in_balls:
+            self._absorb(given, operation)
         if cell.in_balls:
             operation.confirmed = True
         elif (
@@ -358,6 +364,17 @@ class Watching(TorchDispatchMode):
         ):
             operation.cancelled = self._cancellation(given)
 
+    def _absorb(self, given: Given, operation: Operation) -> None:
+        """Take note of a term that float64 absorbs as well; a difference of that has no shadow worth the name."""
+        sizes = [source.largest for source in given.sources]
+        sizes += [abs(float(x)) for x in given.args[:2] if isinstance(x, int | float)]
+        most = max(sizes)
+        operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * most
+        if operation.largest <= _CANCELLED * most and any(
+            source.writer >= 0 and self.operations[source.writer].absorbs for source in given.sources
+        ):
+            self._is_blind(given, ", of which float64 keeps no digits either,")
+
     def _cancellation(self, given: Given) -> float:
         """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""
         sizes = {identity: shadow.abs() for identity, shadow in given.shadow_of.items()}
@@ -376,7 +393,8 @@ class Watching(TorchDispatchMode):
         before = cell.state
         worst = (0.0, 0.0) if whole else (before.error, before.spread)
         error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
-        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf)
+        largest = operation.largest if whole else max(operation.largest, before.largest)
+        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf, largest)
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
 
 

@@ -139,6 +139,17 @@ def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert "the loss agrees with float64 to" in str(found)
 
 
+@pytest.mark.parametrize("constant", [1e20, 2.0**70, torch.tensor(1e20), 1e3])
+def test_what_float64_absorbs_as_well_is_said_not_to_be_followed(constant: Any) -> None:
+    """Of a step with more numbers than have balls; a thousand takes no digit of a number of ordinary size from it."""
+    w = torch.linspace(-1, 1, 400, requires_grad=True)
+    with harness.audit() as found:
+        ((w + constant - constant) * w).sum().backward()
+    line = test_what_float64_absorbs_as_well_is_said_not_to_be_followed.__code__.co_firstlineno + 5
+    said = {f"sub, of which float64 keeps no digits either, at {__file__}:{line}": 1}
+    assert found.record.blind == ({} if constant == 1e3 else said)
+
+
 @pytest.mark.parametrize("large", ["tensor", "loop"])
 def test_a_step_that_becomes_large_lets_go_of_its_balls(large: str) -> None:
     """Nothing is exact from there on, and nothing is blind for it; what is in float64 keeps its own."""
