@@ -17,6 +17,7 @@ from harness.auditor.operator import SMALLEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe
 from harness.record.audit import RANKS, AuditFinding, AuditKind
+from harness.record.cell import cell
 
 STILL = 0.5
 """Share of an update that is lost, of its elements and of its norm, from which on it is said."""
@@ -219,9 +220,9 @@ def _oracle_of(cause: Cause) -> str | None:
 
 def place(line: Line) -> dict[str, Any]:
     """The fields of a record that say where something is."""
-    caller = None if line.caller is None else f"{line.caller[0]}:{line.caller[1]}"
+    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
     return {
-        "file": line.file,
+        "file": cell(line.file),
         "line": line.number,
         "function": line.function,
         "module": line.module,

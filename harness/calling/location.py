@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.record.cell import cell
+
 _OURS = str(Path(__file__).parents[1])
 
 _ASKING = (__file__, str(Path(__file__).parent / "trace"))
@@ -33,7 +35,7 @@ def place(frames: Iterable[tuple[str, int | None]]) -> str:
     """
     own = ((file, line) for file, line in frames if not file.startswith(_OTHERS))
     for file, line in own:
-        return f" ({Path(file).name}, line {line})"
+        return f" ({Path(cell(file)).name}, line {line})"
     return ""
 
 
@@ -65,7 +67,7 @@ def line_that_asked() -> Line | None:
         if file.startswith(_OURS):
             return None
         if _has_lines_of_its_own(file):
-            return Line(f"{Path(file).name}:{frame.f_lineno}", frame.f_lasti)
+            return Line(f"{Path(cell(file)).name}:{frame.f_lineno}", frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None
 

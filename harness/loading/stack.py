@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from harness.record.budget import DECODE, FETCH, READ, TRANSFORM, WAIT
+from harness.record.cell import cell
 from harness.timing.looking import Looking
 
 
@@ -60,7 +61,7 @@ def _look(innermost: FrameType) -> Look | None:
     part = next((part for place in stack if (part := _part(*place))), FETCH)
     code, at = next((place for place in stack if not _is_library(place[0].co_filename)), stack[-1])
     line, call = _call(code, at)
-    return Look(part, code.co_filename, line, call)
+    return Look(part, cell(code.co_filename), line, call)
 
 
 def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:

@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -169,3 +170,24 @@ def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.M
     with progress.Sign("tuning") as sign:
         sign.show("best <b>")
     assert shown == ["tuning: best &lt;b&gt;", ""]
+
+
+def test_a_line_of_a_cell_is_one_of_the_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Not of the temporary file under whose name the kernel compiles it; a file stays a file."""
+    file = str(tmp_path / "2557337985.py")
+    text = "def softmax(X):\n    return X.exp() / X.exp().sum(-1, keepdim=True)\n"
+    names: dict[str, Any] = {}
+    exec(compile(text, file, "exec"), names)  # noqa: S102 - the cell of the test
+    cells = SimpleNamespace(format_code_name=lambda name: ("Cell", "In[3]") if name == file else None)
+    places = {}
+    for known in (False, True):
+        if known:
+            kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(compile=cells), version_info=(9, 0))
+            monkeypatch.setitem(sys.modules, "IPython", kernel)
+        with harness.audit() as found:
+            names["softmax"](torch.full((2, 3), 100.0, requires_grad=True)).sum().backward()
+        verdicts = harness.check(names["softmax"], "softmax", laws=["value"], dtypes=["float32"], examples=1)
+        (finding,) = verdicts.findings
+        places[known] = (found.findings[0].file, finding.event and finding.event.place)
+    assert places == {False: (file, "2557337985.py:2"), True: ("cell 3", "cell 3:2")}
+    assert "cell 3:2 softmax: exp(100) overflows" in found._repr_html_()
