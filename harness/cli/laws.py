@@ -58,7 +58,7 @@ def explain(
     """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
     from harness.show import listing
 
-    say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)))
+    say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)).fitted(console().width))
 
 
 def freeze(

@@ -12,7 +12,8 @@ from harness.contracts import contract_named, contracts
 from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
-from harness.show.narrow import TABLE_WIDTH
+from harness.record.text import filled
+from harness.show.narrow import is_folded_between_words
 
 
 def _table(title: str, *headings: str, whole: int = 2) -> Table:
@@ -22,7 +23,7 @@ def _table(title: str, *headings: str, whole: int = 2) -> Table:
 
 
 def fitted(table: Table, width: int) -> Table | Text:
-    """Return a table where there is room for it, else its rows as paragraphs: the name, then the rest.
+    """Return a table where there is room for its words, else its rows as paragraphs: the name, then the rest.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def fitted(table: Table, width: int) -> Table | Text:
     width
         Of the console, in characters.
     """
-    if width >= TABLE_WIDTH:
+    if is_folded_between_words(table, width):
         return table
     whole = sum(column.no_wrap for column in table.columns)
     rows = zip(*(column.cells for column in table.columns), strict=True)
@@ -81,11 +82,19 @@ def law_table() -> Table:
     return table
 
 
+_LABEL = 14
+"""Characters before a fact."""
+
+
 class Explanation(str):
     """A text of several lines, which a notebook and a prompt show as such."""
 
     __slots__ = ()
     __repr__ = str.__str__
+
+    def fitted(self, width: int) -> str:
+        """Return it in lines of a width, the further ones of a fact below its beginning."""
+        return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:

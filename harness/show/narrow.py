@@ -1,5 +1,6 @@
 """A table on a screen that has no room for it: a list, with the heading of each number before it."""
 
+import io
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from harness.error import printable
 from harness.record.text import filled
 
 TABLE_WIDTH = 120
-"""Characters of a screen from which on a table is a table, whether its columns are folded or not."""
+"""Characters of a screen from which on a table is a table if its columns can be folded between words."""
 
 _INDENT = "    "
 _BEYOND_ALL = 10_000
@@ -18,7 +19,7 @@ _BEYOND_ALL = 10_000
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table where it fits as it is, or where there is room to fold its columns; else its rows as a list.
+    """Print a table where it fits as it is, or can be folded between words; else its rows as a list.
 
     Parameters
     ----------
@@ -28,11 +29,30 @@ def print_table(console: Console, table: Table) -> None:
         What begins a row in the list is its first column that is not of numbers.
     """
     whole = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
-    if console.width >= TABLE_WIDTH or whole <= console.width:
+    if whole <= console.width or is_folded_between_words(table, console.width):
         console.print(table)
         return
     for line in listed(table, console.width):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def is_folded_between_words(table: Table, width: int) -> bool:
+    """Whether a screen is wide enough for tables, and each word of this one is whole on it.
+
+    Parameters
+    ----------
+    table
+        Of texts.
+    width
+        Characters.
+    """
+    if width < TABLE_WIDTH:
+        return False
+    plain = Console(file=io.StringIO(), width=width, color_system=None)
+    with plain.capture() as seen:
+        plain.print(table)
+    cells = (cell for column in table.columns for cell in (column.header, *column.cells))
+    return {word for cell in cells for word in _plain(cell).split()} <= set(seen.get().split())
 
 
 def print_sentence(console: Console, text: str) -> None:

@@ -6,10 +6,19 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from harness.case import Case
 from harness.contracts import contracts
 from harness.laws.law import Contract, Law
-from harness.show.listing import contract_table, explain, fitted, law_table
+from harness.show.listing import case_table, contract_table, explain, fitted, law_table
 
+CASES = [
+    Case(
+        explain,
+        "binary_cross_entropy_with_logits",
+        breaks={"gradient_at_infinity": "a reason"},
+        name="fashion_mnist.concise." + 30 * "n",
+    )
+]
 LAWS = [(contract, law) for contract in contracts().values() for law in contract.laws]
 
 
@@ -21,14 +30,28 @@ def test_every_law_is_explained(contract: Contract, law: Law) -> None:
         assert fact in text
 
 
-@pytest.mark.parametrize("table", [contract_table, law_table])
-def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[], Table]) -> None:
-    """Nothing is wider than the screen and nothing is left out; where there is room it is a table."""
-    narrow = fitted(table(), 80)
+@pytest.mark.parametrize(
+    ("table", "width"),
+    [(contract_table, 80), (law_table, 80), (law_table, 120), (lambda: case_table(CASES), 80)]
+    + [(lambda: case_table(CASES), 120)],
+)
+def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[], Table], width: int) -> None:
+    """Nothing is wider than the screen and nothing is left out; where there is room for words it is a table."""
+    narrow = fitted(table(), width)
     assert isinstance(narrow, Text)
-    assert max(map(len, narrow.plain.splitlines())) <= 80
+    assert max(map(len, narrow.plain.splitlines())) <= width
     squeezed = "".join(narrow.plain.split())
     for column in table().columns:
         for cell in column.cells:
             assert "".join(Text.from_markup(str(cell)).plain.split()) in squeezed
-    assert isinstance(fitted(table(), 120), Table)
+    assert isinstance(fitted(table(), 240), Table)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_explanation_is_as_wide_as_the_screen(width: int) -> None:
+    """What goes on in the next line stands below the beginning of its fact, and no word is lost."""
+    whole = explain("value", "softmax")
+    lines = whole.fitted(width).splitlines()
+    assert max(map(len, lines)) <= width < max(map(len, whole.splitlines()))
+    assert " ".join(whole.split()) == " ".join(" ".join(lines).split())
+    assert all(line.startswith(" " * 14) or line[:1] != " " or line[2:13].strip() for line in lines)

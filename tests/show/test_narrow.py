@@ -45,8 +45,17 @@ def test_a_table_is_a_table_where_there_is_room(width: int) -> None:
     assert "┃" in shown(wide(), width)
 
 
+def test_a_wide_screen_gets_a_list_where_words_would_be_torn() -> None:
+    """As a name in a column that has no room beside numbers that are not folded."""
+    table = wide()
+    table.add_row("10", "vectorization.scratch." + "a_name_of_many_words" * 2, *["47.0 us to 47.5 us"] * 4)
+    assert "┃" not in shown(table, 120)
+    assert "a_name_of_many_words" * 2 in shown(table, 120)
+    assert "┃" in shown(table, 200)
+
+
 @pytest.mark.parametrize("suite", ["steps", "vectorization"])
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> None:
     """Nor is a name cut into letters: each case is whole on some line."""
     entries = {"steps": samples.benchmarks.step_entries, "vectorization": samples.benchmarks.vectorization_entries}
