@@ -32,8 +32,7 @@ def test_every_law_is_explained(contract: Contract, law: Law) -> None:
 
 @pytest.mark.parametrize(
     ("table", "width"),
-    [(contract_table, 80), (law_table, 80), (law_table, 120), (lambda: case_table(CASES), 80)]
-    + [(lambda: case_table(CASES), 120)],
+    [(contract_table, 80), (law_table, 80), (law_table, 120), *((lambda: case_table(CASES), at) for at in (80, 120))],
 )
 def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[], Table], width: int) -> None:
     """Nothing is wider than the screen and nothing is left out; where there is room for words it is a table."""
