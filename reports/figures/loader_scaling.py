@@ -7,12 +7,14 @@ from matplotlib.axes import Axes
 
 from harness.record import DataSource
 from reports.figure import Figure, Panel
-from reports.figures.axis import categories, legend_above, logarithmic
+from reports.figures.axis import categories, labelled, logarithmic
 from reports.number import percent, rate
 from reports.source import caveat_of
-from reports.style import DASHES, MUTED, pen
+from reports.style import DASHES, INK, MUTED, pen
 from reports.svg import drawn
 from reports.text import count, listing
+
+HEIGHT_IN = 2.5
 
 
 def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -43,14 +45,17 @@ def _panel(case: str, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
         f"with {count(int(best['workers']), 'worker')}."
     )
     svg = drawn(
-        lambda axes: _draw(axes, frame, workers=workers, span=span), name=f"loader-scaling-{number}", label=label
+        lambda axes: _draw(axes, frame, workers=workers, span=span),
+        name=f"loader-scaling-{number}",
+        label=label,
+        height_in=HEIGHT_IN,
     )
     return Panel(case, svg)
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequence[float]) -> None:
-    """Draw a line with bars for each batch size, and a faint one at the limit of the largest rate."""
-    places = categories(axes, workers)
+    """Draw a line with bars for each batch size, named at its end."""
+    places, ends = categories(axes, workers), []
     color, marker, linewidth, markersize, zorder = pen(str(frame["style"].iloc[0]))
     for index, (batch_size, line) in enumerate(frame.groupby("batch_size")):
         best = line.sort_values("samples_per_s", ascending=False, kind="stable").drop_duplicates("workers")
@@ -59,7 +64,6 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
             [places[number] for number in best["workers"]],
             best["samples_per_s"],
             yerr=_bars(best),
-            label=f"batch {batch_size}",
             linestyle=DASHES[index % len(DASHES)],
             color=color if index < len(DASHES) else MUTED,
             marker=marker,
@@ -69,9 +73,10 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
             elinewidth=1.0,
             capsize=2.5,
         )
+        ends.append((float(best["samples_per_s"].iloc[-1]), f"batch {batch_size:,}", INK))
     logarithmic(axes.yaxis, span, text=rate)
     axes.set(xlabel="workers (processes)", ylabel="samples/s")
-    legend_above(axes)
+    labelled(axes, ends, height_in=HEIGHT_IN)
 
 
 def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
