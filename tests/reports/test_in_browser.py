@@ -244,6 +244,8 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
     assert len(folded) > 0
     assert [text for text in (*titles, *folded) if "".join(text.split()) not in squeezed] == []
     assert not any("Filter" in text for text in texts)
+    view.emulate_media(media="print")  # bars are all background, which paper leaves out unless it is asked for
+    assert view.evaluate("getComputedStyle(document.querySelector('.shares i')).printColorAdjust") == "exact"
     view.close()
 
 
