@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import samples.benchmarks
 import samples.run
 from samples.report import Report, reported
 
-from harness.record import RunFolder
+from harness.record import RunFolder, Status, Verdict
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,17 @@ def report(full: RunFolder) -> Iterator[Report]:
     before = _digests(report.page.parent)
     yield report
     assert before == _digests(report.page.parent), "a test has written into the report that all tests read"
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Return the report of a run with every kind of record on the stand-in, failures and an accelerator included."""
+    environment = samples.run.environment(accelerator="NVIDIA H100")
+    run = samples.run.full_run(tmp_path_factory.mktemp("elsewhere"), genuine=False, environment=environment)
+    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))
+    failing = [samples.run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
+    run.write(Verdict, [*samples.run.verdicts(), *failing])
+    return reported(run)
 
 
 def _digests(folder: Path) -> dict[Path, str]:

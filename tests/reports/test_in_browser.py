@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import samples.benchmarks
-import samples.run
 from samples.attacked import attacked_run
+from samples.report import Report
 
-from harness.record import Status, Verdict
 from reports.page import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -76,15 +74,10 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def page_file(elsewhere: Report) -> Path:
     """Return the page of a run with every kind of record, failures and an accelerator included."""
-    environment = samples.run.environment(accelerator="NVIDIA H100")
-    run = samples.run.full_run(tmp_path_factory.mktemp("run"), genuine=False, environment=environment)
-    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))
-    failing = [samples.run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
-    run.write(Verdict, [*samples.run.verdicts(), *failing])
-    return write_report(run)[0]
+    return elsewhere.page
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)

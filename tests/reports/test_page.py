@@ -324,9 +324,9 @@ def test_a_huge_error_is_cut(tmp_path: Path) -> None:
 STAND_IN = "made from the synthetic stand-in, not from the published data set"
 
 
-def test_everything_made_from_the_stand_in_says_so(tmp_path: Path) -> None:
+def test_everything_made_from_the_stand_in_says_so(elsewhere: Report) -> None:
     """Heat map, loader tables, training curves and their table, image grid, data table; nothing else."""
-    html, markdown = written(samples.run.full_run(tmp_path, genuine=False))
+    html, markdown = elsewhere.html, elsewhere.markdown
     labelled = [
         name
         for name, body in re.findall(r'class="part" id="([\w-]+)"(.*?)(?=class="part"|</section>)', html, re.DOTALL)
@@ -357,17 +357,16 @@ def test_genuine_data_carries_no_label(report: Report) -> None:
     assert "stand-in" not in report.html + report.markdown
 
 
-def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(report: Report, tmp_path: Path) -> None:
+def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
+    report: Report, elsewhere: Report
+) -> None:
     """The column is there in both; the sentence only where there is no accelerator."""
     sentence = "no accelerator on this machine"
     assert report.html.count(sentence) >= 3
     assert sentence in report.markdown
-    run = samples.run.full_run(tmp_path / "with", environment=samples.run.environment(accelerator="NVIDIA H100"))
-    samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))
-    html, _ = written(run)
-    assert sentence not in html
-    assert "softmax_regression, cuda" in unbroken(html)
-    assert "On cuda at batch 1024" in html
+    assert sentence not in elsewhere.html
+    assert "softmax_regression, cuda" in unbroken(elsewhere.html)
+    assert "On cuda at batch 1024" in elsewhere.html
 
 
 def test_captions_are_computed_from_the_run(report: Report) -> None:
