@@ -5,7 +5,8 @@ exponentials, logarithms and roots rather than by a derivative, and each operati
 result, twice that of a transcendental function, ``(k - 1) u_a`` of the sum of magnitudes for a sum of ``k`` terms in an
 accumulator, and the smallest subnormal for what can underflow. Where a comparison is not decided by more than its
 arguments are wrong by, both branches are admitted. Where a value leaves the range, or is drowned by its error, nothing
-is known: the error is infinite.
+is known: the error is infinite. Of the float64 values at hand it shows where a sum or a quotient has rounded nothing:
+then it errs by nothing.
 
 References
 ----------
