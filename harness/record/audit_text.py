@@ -155,4 +155,6 @@ def audit_html(audit: Audit) -> str:
     )
     head = "".join(f"<th>{name}</th>" for name in ("line", "operation", "dtype", "value", "breaks at", "factor"))
     table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
-    return card(audit_line(audit), f"{found}{table}", good=not (audit.unexpected or audit.missing))
+    blind = blind_line(audit)
+    unseen = "" if blind is None else f"<p>{escape(blind)}</p>"
+    return card(audit_line(audit), f"{found}{unseen}{table}", good=not (audit.unexpected or audit.missing))

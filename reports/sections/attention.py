@@ -70,7 +70,11 @@ def _cause(finding: Finding, reading: Reading) -> Cause:
 
 def _line(finding: AuditFinding) -> Cause:
     """Return a line of a training step as a finding."""
-    shown = [("reaches", listing([*finding.reaches], at_most=4)), ("remedy", finding.remedy)]
+    shown = [
+        ("reaches", listing([*finding.reaches], at_most=4)),
+        ("oracle", finding.oracle),
+        ("remedy", finding.remedy),
+    ]
     return Cause(
         place(finding),
         finding.kind.value.upper(),

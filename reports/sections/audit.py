@@ -14,12 +14,14 @@ from reports.tables import audit as tables
 
 @section("A training step, line by line")
 def audits(reading: Reading) -> Iterator[PagePart]:
-    """Yield the lines that go wrong, and how far others are from it."""
+    """Yield the lines that go wrong, what was not followed, and how far others are from going wrong."""
     for number, audit in enumerate(reading.audits, 1):
         # Several steps stand on one page: the first has the plain names.
         ending = "" if number == 1 else f"-{number}"
         if audit.findings:
             yield _named(tables.findings(audit), ending)
+        if audit.blind:
+            yield _named(tables.blind(audit), ending)
         grown = errors(audit)
         if grown is not None:
             yield _named(grown, ending)

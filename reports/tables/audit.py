@@ -43,6 +43,20 @@ def findings(audit: Audit) -> Table:
     )
 
 
+def blind(audit: Audit) -> Table:
+    """Return what could not be followed, and is taken for exact."""
+    rows = []
+    for said, times in sorted(audit.blind.items()):
+        what, _, at = said.rpartition(" at ")
+        rows.append((PurePath(at).name, what.strip(", "), f"{times:,}"))
+    return Table(
+        name="audit-blind",
+        title=f"What was not followed in {audit.title}, and taken for exact",
+        columns=(Header("line", "code"), Header("operation", "prose"), Header("times", "number")),
+        rows=tuple(rows),
+    )
+
+
 def headroom(audit: Audit) -> Table:
     """Return how far operations are from their breaking points on this batch, the narrowest first."""
     return Table(

@@ -5,7 +5,7 @@ from pathlib import Path
 import samples.run
 from samples.report import reported
 
-from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder, Stretch
+from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder, Stretch, audit_html
 from reports.figures.audit import errors, headroom
 from reports.tables import audit as tables
 
@@ -76,6 +76,20 @@ def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
     result = room(2.0, 9).model_copy(update={"quantity": "result", "breaks_at": 3.4028234663852886e38})
     shown = tables.headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
     assert [row[4] for row in shown.rows] == ["88.72283935546875", "3.4028e+38"]
+
+
+def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> None:
+    """Where nothing is found as well: it is taken for exact. The card of what loses digits says how that is known."""
+    unseen = step().model_copy(update={"blind": {"sort at /home/somebody/train.py:16": 2}})
+    html = reported(of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
+    assert "What was not followed in train.step, and taken for exact" in html
+    assert tables.blind(unseen).rows == (("train.py:16", "sort", "2"),)
+    assert "not followed, and taken for exact: sort at" in audit_html(unseen)
+    lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
+    html = reported(of(tmp_path / "lost", step(lost))).html
+    assert "ball arithmetic" in html[html.index("What needs attention") :]
+    assert "not followed" not in html
+    assert "not followed" not in audit_html(step(lost))
 
 
 def test_without_headroom_there_is_no_picture() -> None:
