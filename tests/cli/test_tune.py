@@ -101,6 +101,19 @@ def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -
     assert "95% interval" in out
 
 
+def test_on_80_columns_nothing_is_wider_but_what_is_pasted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of line is there, in its order, and goes on below its beginning."""
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "0.5", "--workers", "0")
+    assert code == 0
+    *lines, gap, _imports, _paste = out.splitlines()
+    assert gap == ""
+    assert max(map(len, lines)) <= 80
+    labels = dict.fromkeys(line.partition(":")[0] for line in lines)
+    assert [label for label in labels if label.isalpha()] == ["choice", "why", "measured", "time", "note"]
+    assert any(line.startswith("    ") for line in lines)
+
+
 def test_items_that_wait_are_given_workers(command: Command) -> None:
     """A data set of a millisecond an item is loaded twice as fast by two workers as by none."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "20", "--seconds", "6", "--workers", "0,2")
