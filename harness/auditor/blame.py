@@ -39,8 +39,16 @@ class Cause:
     is_data: bool = False
 
 
-def blame_not_finite(operations: Sequence[Operation], operation: Operation) -> Cause:
-    """Go back to the first operation that read finite numbers only; infinities that a mask put there are meant."""
+def blame_not_finite(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool = True) -> Cause:
+    """Go back to the first operation that read finite numbers only; infinities that a mask put there are meant.
+
+    Parameters
+    ----------
+    operations, operation
+        All, and the one that wrote what is not finite.
+    beyond_poles
+        Whether a pole is blamed on what made its operands wrong, where that is known.
+    """
     while True:
         sources = operation.sources
         found = (
@@ -50,7 +58,7 @@ def blame_not_finite(operations: Sequence[Operation], operation: Operation) -> C
         )
         made = [source.writer for source in found if source.writer >= 0]
         if not made:
-            return _born(operations, operation)
+            return _born(operations, operation, beyond_poles=beyond_poles)
         operation = operations[min(made)]
 
 
@@ -58,11 +66,11 @@ def _is_meant(operations: Sequence[Operation], source: Source) -> bool:
     return source.writer < 0 or operations[source.writer].meant
 
 
-def _born(operations: Sequence[Operation], operation: Operation) -> Cause:
+def _born(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool) -> Cause:
     sources, birth = operation.sources, operation.birth
     if any(s.writer < 0 and (s.nan or (s.inf and not operation.nan)) for s in sources):
         return Cause(operation, is_data=True)
-    if birth is None or not birth.again:
+    if birth is None or not birth.again or not beyond_poles:
         return Cause(operation)
     # A pole, of operands that are none in truth: whoever made them wrong is to blame.
     wrong = [source for source in sources if source.writer >= 0 and source.worst >= UPSTREAM]

@@ -82,7 +82,9 @@ class Findings:
         if state.nan or state.inf or math.isinf(state.error):
             if operation.meant and not state.nan:
                 return
-            self._add(blame_not_finite(self.operations, operation), str(end))
+            # Of a gradient that is rounding it is no fault: what an optimizer made of it is.
+            is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
+            self._add(blame_not_finite(self.operations, operation, beyond_poles=not is_rounding), str(end))
         elif self.watching.full and state.error > limit(end):
             cause = self._cause_of_error(end, operation)
             if cause is not None:

@@ -238,3 +238,25 @@ def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tens
     assert found.findings[0].oracle == (
         "float64 alone" if summed(torch.ones(3, 700)).numel() == 1 else "ball arithmetic"
     )
+
+
+def test_an_update_of_a_gradient_that_is_rounding_is_blamed_on_the_update() -> None:
+    """A bias before a batch norm has no gradient in truth; in float16 Adam divides what there is of it by zero."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 4)
+    model = nn.Sequential(*layers).half()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    X = torch.randn(8, 3, 16, 16).half()
+    with harness.audit() as found:
+        F.cross_entropy(model(X), torch.arange(8) % 4).backward()
+        optimizer.step()
+    of_bias = [finding for finding in found.findings if "the update of 0.bias" in finding.reaches]
+    assert any(finding.kind == "pole" for finding in of_bias)
+    assert all(
+        finding.function == "test_an_update_of_a_gradient_that_is_rounding_is_blamed_on_the_update"
+        and not finding.backward
+        for finding in of_bias
+    )
+    assert any(
+        note.startswith("the gradient of 0.bias is rounding") or "0.bias is zero" in note for note in found.record.notes
+    )
