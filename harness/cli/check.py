@@ -240,15 +240,14 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, property_sentences, verdict_line, write_atomically
+    from harness.record import census_line, verdict_line, write_atomically
     from harness.show.document import WRITERS
-    from harness.show.verdict import print_verdicts
+    from harness.show.verdict import print_properties, print_verdicts
 
     # A replay is asked for what the record says of its one example.
     in_full = verbose or campaign.example is not None
     say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
-    for sentence in property_sentences(properties):
-        say(f"property: {sentence}")
+    print_properties(console(), properties)
     print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
     for kind, file in written.items():
         write_atomically(file, WRITERS[kind](verdicts, properties, early))

@@ -48,8 +48,9 @@ def prove(
     """
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.proving import Proving
-    from harness.record import proof_line, property_sentences
+    from harness.record import proof_line
     from harness.show.proof import print_proofs
+    from harness.show.verdict import print_properties
 
     with session(run, fresh=fresh) as opened:
         shards = opened.folder.path / "shards"
@@ -90,8 +91,7 @@ def prove(
     for remark in opened.remarks:
         say(f"run: {remark}")
     say_claim(target, contract, (proof.contract for proof in known))
-    for sentence in property_sentences(properties):
-        say(f"property: {sentence}")
+    print_properties(console(), properties)
     print_proofs(console(), known)
     say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))
     ending.settle()

@@ -13,13 +13,17 @@ from harness.proof import pairs, values
 from harness.proof.conclusion import Task
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
-from harness.proof.sweep import REMEDY, ROW_BY_ROW
+from harness.proof.sweep import ROW_BY_ROW
 from harness.record.binary_format import PARAMETERS
 
 DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)
 """The formats whose inputs can be exhausted."""
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
+
+
+_ROWS = "return one number a row and say `--declare reduction=none`, or let `--call` ask for that"
+"""What is to be done about a loss that only gives the mean or the sum of many."""
 
 
 def tasks_of(
@@ -59,7 +63,7 @@ def tasks_of(
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
         value = f"`{target}`, which takes no `reduction`"
-        raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=REMEDY)
+        raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=_ROWS)
     if not tasks:
         raise UsageError(
             rule=f"the contracts whose inputs can be exhausted are {listed(CONTRACTS)}",

@@ -15,12 +15,12 @@ from harness.record import (
     Worst,
     closed_form,
     disagreeing,
-    property_sentences,
     summing,
     unanswered,
     undeclared,
     what_happens,
 )
+from harness.show.verdict import print_properties
 from harness.surveyor.discovery import Discoveries
 
 
@@ -37,8 +37,7 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         Whether it is about one function, whose breaking points are then all listed; of several cases those with a
         declared closed form are.
     """
-    for said in property_sentences(discoveries.properties):
-        console.print(f"property: {printable(said)}", markup=False, soft_wrap=True)
+    print_properties(console, discoveries.properties)
     breakings = [breaking for breaking in discoveries.breakings if single or breaking.declared]
     if any(breaking.value is not None or breaking.declared for breaking in breakings):
         _print_breakings(console, breakings, single=single)

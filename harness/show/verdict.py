@@ -17,16 +17,18 @@ from harness.record import (
     Finding,
     Grade,
     LearnedParameter,
+    Property,
     Status,
     Verdict,
     finding_block,
     finding_in_short,
     findings,
     grades,
+    property_sentences,
     skip_lines,
     violation_block,
 )
-from harness.record.text import count
+from harness.record.text import count, filled
 from harness.show.narrow import TABLE_WIDTH, print_table
 
 _STYLE = {
@@ -90,6 +92,12 @@ def print_verdicts(
         _print(console, f"grade: none, {early}")
     for line in skip_lines(verdicts):
         _print(console, line)
+
+
+def print_properties(console: Console, properties: Iterable[Property]) -> None:
+    """Print what kind of thing each case is, in sentences broken between words."""
+    for said in property_sentences(properties):
+        _print(console, "\n".join(filled(f"property: {said}", min(console.width, _WIDTH), indent="  ")))
 
 
 def _print(console: Console, text: str) -> None:

@@ -35,7 +35,7 @@ from harness.work.program import program
 UNASKED = "writes into files that it has not opened"
 """What is said of whoever answers without being asked."""
 
-STRAYS = "starts a process and leaves it to itself"
+STRAYS = "starts a process and leaves it to itself (`--no-isolate` checks what keeps one on purpose, as compilers are)"
 """What is said of whoever leaves processes."""
 
 _GRACE_S = 1.0

@@ -23,7 +23,10 @@ SAID = {
     "line.talks_json": (Fault.STATE, "writes into files that it has not opened"),
     "line.repeats_an_old_answer": (Fault.STATE, "writes into files that it has not opened"),
     "line.floods": (Fault.STATE, "writes into files that it has not opened"),
-    "system.daemonises": (Fault.STATE, "starts a process and leaves it to itself"),
+    "system.daemonises": (
+        Fault.STATE,
+        "starts a process and leaves it to itself (`--no-isolate` checks what keeps one",
+    ),
     "system.starts_a_helper": (Fault.STATE, "starts a process and leaves it to itself"),
     "system.leaves_its_place_to_a_fork": (Fault.EXITED, "ends the process with exit code 0"),
     "system.stops_itself": (Fault.HUNG, "does not come to an end"),

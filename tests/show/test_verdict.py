@@ -8,8 +8,8 @@ from rich.console import Console
 from torch import Tensor
 
 import harness
-from harness.record import Status
-from harness.show.verdict import print_verdicts
+from harness.record import Status, property_sentences
+from harness.show.verdict import print_properties, print_verdicts
 
 
 def naive_softmax(x: Tensor) -> Tensor:
@@ -31,6 +31,20 @@ def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 WIDTH = 80
+
+
+def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
+    """Broken between words, with nothing left out."""
+    found = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"], examples=2)
+    said = io.StringIO()
+    print_properties(Console(file=said, width=WIDTH), found.properties)
+    lines = said.getvalue().splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= WIDTH
+    (sentence,) = property_sentences(found.properties)
+    assert " ".join(line.strip() for line in lines) == f"property: {sentence}"
+
+
 AROUND = 3
 """Lines of the command around the findings: what was checked as what, how much of it, and the verdict."""
 
