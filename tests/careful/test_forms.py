@@ -1,5 +1,7 @@
 """No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
 
+import math
+
 import mpmath
 import pytest
 import torch
@@ -54,6 +56,73 @@ def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
 def test_what_is_wrong_with_a_careful_form_is_found(job: Job) -> None:
     """However careful the rest of it is."""
     assert decided(job).status is Status.BROKEN
+
+
+OF_ZEROS = {
+    "softmax": 2.0**-16,
+    "log_softmax": -math.log(65_536),
+    **dict.fromkeys(("logsumexp", "cross_entropy", "entropy"), math.log(65_536)),
+    "masked_softmax": 2.0**-16,
+}
+"""What each operation is of 65,536 zeros."""
+
+ADDED_IN_FLOAT16 = [
+    *("shifted_softmax", "exponential_of_the_log_softmax", "shifted_log_softmax", "logsumexp_of_a_constant_maximum"),
+    *("logsumexp_with_its_own_backward", "cross_entropy_of_shifted_logits", "cross_entropy_by_logsumexp"),
+    *("entropy_without_log1p", "entropy_of_shifted_logits", "masked_softmax_with_zeros"),
+]
+"""Forms of which all examples show one law to be broken beside the kinks: `value_on_long_rows` in float16."""
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.name in ADDED_IN_FLOAT16], ids=lambda form: form.name)
+def test_a_sum_of_65536_exponentials_is_no_number_of_float16(form: Form) -> None:
+    """Its largest is 65,504: the answer is zero or infinite, where float32 has nearly all digits of it."""
+    beside = {
+        "cross_entropy": (torch.zeros(1, dtype=torch.int64),),
+        "masked_softmax": (torch.ones(1, 65_536, dtype=torch.bool),),
+    }.get(form.contract, ())
+    narrow, wide = (
+        float(form.function(torch.zeros(1, 65_536, dtype=dtype), *beside).flatten()[0])
+        for dtype in (torch.float16, torch.float32)
+    )
+    exact = OF_ZEROS[form.contract]
+    assert narrow == 0.0 or math.isinf(narrow)
+    assert wide == pytest.approx(exact, rel=1e-4)
+
+
+def test_an_infinite_loss_is_nan_where_zero_is_multiplied_by_infinity() -> None:
+    """The sample is certain, and wrong; the other of the two infinities has the limit, whichever form it is."""
+    of_products, of_logsigmoid = (
+        next(form for form in FORMS if form.name == name).function
+        for name in ("bce_of_clamp_and_abs", "bce_by_logsigmoid")
+    )
+    plus, minus = (torch.tensor([x]) for x in (torch.inf, -torch.inf))
+    assert of_products(plus, torch.zeros(1)).isnan()
+    assert of_products(minus, torch.ones(1)) == torch.inf
+    assert of_logsigmoid(minus, torch.ones(1)).isnan()
+    assert of_logsigmoid(plus, torch.zeros(1)) == torch.inf
+
+
+def test_a_row_that_drowns_is_divided_by_the_root_of_eps() -> None:
+    """Two neighbouring numbers have a variance, which torch's rounding of their mean leaves nothing of."""
+    numbers = [float.fromhex(f"-0x1.7cc7efb2d21a{digit}p+362") for digit in (3, 2)]
+    x = torch.tensor([numbers], dtype=torch.float64)
+    (form,) = (form for form in FORMS if form.name == "layer_norm_by_division")
+    with mpmath.workdps(200):
+        row = [mpmath.mpf(number) for number in x[0].tolist()]
+        deviation = row[0] - sum(row) / 2
+        exact = deviation / mpmath.sqrt(deviation**2 + mpmath.mpf(1e-5))
+    assert abs(exact + 1) < 1e-30
+    assert form.function(x).abs().max() > 1e90
+
+
+@pytest.mark.parametrize("name", ["mean_of_squares", "squares_by_pairwise_sums"])
+def test_a_column_of_predictions_meets_every_target(name: str) -> None:
+    """The loss of what was predicted exactly is not zero."""
+    (form,) = (form for form in FORMS if form.name == name)
+    target = torch.tensor([0.0, 1.0])
+    assert form.function(target, target) == 0.0
+    assert (form.function(target[:, None], target) > 0.0).any()
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1.0, 1e4])
