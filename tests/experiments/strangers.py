@@ -91,7 +91,7 @@ TABLE = [
     Row("jax", "jax.nn:standardize", "layer_norm", JAX),
     Row("optax", "optax:softmax_cross_entropy_with_integer_labels", "cross_entropy", "jax"),
     Row("optax", "optax:softmax_cross_entropy", "cross_entropy",
-        "lambda f, x, y: (lambda z: f(z, jax.nn.one_hot(jnp.from_dlpack(y), z.shape[-1], dtype=z.dtype)))"
+        "lambda f, x, y: (lambda z: f(z, jax.nn.one_hot(jnp.from_dlpack(y.contiguous()), z.shape[-1], dtype=z.dtype)))"
         "(jnp.from_dlpack(x.detach().contiguous()))"),
     Row("optax", "optax:sigmoid_binary_cross_entropy", "binary_cross_entropy_with_logits", "jax"),
     Row("optax", "optax:l2_loss", "squared_error", "jax"),
