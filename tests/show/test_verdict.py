@@ -33,9 +33,14 @@ def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
 WIDTH = 80
 
 
+def spread(x: Tensor) -> Tensor:
+    """By n - 1."""
+    return x.var(-1)
+
+
 def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
     """Broken between words, with nothing left out."""
-    found = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"], examples=2)
+    found = harness.check(spread, "variance", laws=["value"], dtypes=["float32"], examples=2)
     said = io.StringIO()
     print_properties(Console(file=said, width=WIDTH), found.properties)
     lines = said.getvalue().splitlines()
