@@ -2,18 +2,27 @@
 
 They were found by formulas that nobody had tuned to them. Which of them a processor shows depends on its kernels, so
 that each is asked of torch first, on one input.
+
+``python -m formula.torch_breaks`` in tests/ checks all of the catalogue in the other three formats, in some minutes of
+a processor, and prints what breaks there and is not declared in :data:`ELSEWHERE`; further words are dtypes.
 """
 
+import sys
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import typer
 from formula.catalogued import CATALOGUED
+from formula.judging import decided
 from torch import Tensor
 from torch.nn import functional as F
 
 from harness.api import formula_contract
+from harness.case import Case
 from harness.record import Status
+from harness.verdict.job import jobs
 
 
 class TorchBreak(NamedTuple):
@@ -42,8 +51,8 @@ class TorchBreak(NamedTuple):
     why: str
 
 
-def _slope(function: Callable[[Tensor], Tensor], *at: float) -> Tensor:
-    x = torch.tensor(at, requires_grad=True)
+def _slope(function: Callable[[Tensor], Tensor], *at: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    x = torch.tensor(at, dtype=dtype, requires_grad=True)
     function(x).sum().backward()
     assert x.grad is not None
     return x.grad
@@ -127,6 +136,22 @@ TORCH_BREAKS = {
         lambda: bool(_smoothed(42_130.0).isinf()),
         "the sum of all logarithms is kept in float16, and overflows",
     ),
+    "hardsigmoid": _of_the_catalogue(
+        "hardsigmoid",
+        "float64",
+        "gradient",
+        Status.BROKEN,
+        lambda: float(_slope(F.hardsigmoid, 0.5, dtype=torch.float64)) == float(torch.tensor(1 / 6)),
+        "a sixth is float32's in the backward pass of float64",
+    ),
+    "adam": _of_the_catalogue(
+        "adam_steps",
+        "float16",
+        "finite",
+        Status.BROKEN,
+        lambda: bool((_zeros(1) / (_zeros(1) + 1e-8)).isnan().any()),
+        "its eps rounds to zero: 0 / 0 of a gradient of zero",
+    ),
     "hyperbolic sine": _of_the_catalogue(
         "sinh",
         "float32",
@@ -145,3 +170,49 @@ TORCH_BREAKS = {
     ),
 }
 """By what is called."""
+
+LAWS = ("value", "finite", "gradient", "gradient_finite")
+"""Those whose breach is a defect, of the first input."""
+
+_EPS = "its eps rounds to zero, and 0 / 0 is no number"
+_EARLY = "it overflows where exp does, and the truth by a factor of two later"
+_WRITTEN = "log(1 + exp) is computed as it is written: exp overflows"
+_LOGARITHMS = "it is formed of the difference of logarithms, which cancels"
+
+ELSEWHERE = {
+    ("normalize", "float16"): _EPS,
+    ("cosine_similarity", "float16"): _EPS,
+    ("adam_steps", "float16"): _EPS,
+    ("adam_steps_with_decay", "float16"): _EPS,
+    ("adamw_steps", "float16"): _EPS,
+    ("clip_by_norm", "float16"): "one by the eps alone overflows, and its slope is multiplied by zero",
+    ("normal_log_prob", "float16"): "the square overflows before it is halved",
+    ("logcumsumexp", "float16"): _LOGARITHMS,
+    ("logcumsumexp", "bfloat16"): _LOGARITHMS,
+    ("logcumsumexp", "float64"): _LOGARITHMS,
+    ("logmeanexp", "float64"): "the gradient is formed of the output, and shows how that was rounded",
+    ("soft_margin", "float16"): _WRITTEN,
+    ("soft_margin", "bfloat16"): _WRITTEN,
+    ("soft_margin", "float64"): _WRITTEN,
+    ("sinh", "bfloat16"): _EARLY,
+    ("cosh", "bfloat16"): _EARLY,
+    ("sinh", "float64"): _EARLY,
+    ("hardsigmoid", "float64"): "a sixth is float32's in the backward pass",
+}
+"""What torch's own, or what one writes in torch, breaks beside float32, which :mod:`formula.catalogued` has."""
+
+
+def main(*dtypes: str) -> None:
+    """Print what breaks, and is not declared."""
+    warnings.simplefilter("ignore", UserWarning)
+    for name, one in CATALOGUED.items():
+        listed = jobs([Case(one.torch, name)], dtypes=dtypes or ("float64", "bfloat16", "float16"))
+        for found in decided([job for job in listed if job.law.name in LAWS], examples=6):
+            if found.status is not Status.HOLDS and (name, found.dtype) not in ELSEWHERE:
+                typer.echo(
+                    f"{name} {found.law} [{found.dtype}] {found.status.value}: {found.reason or found.violation}"
+                )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
