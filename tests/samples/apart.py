@@ -1,4 +1,4 @@
-"""A benchmark suite run in a folder, as a user's shell would run it; its process is forked of one that has torch."""
+"""A benchmark suite run in a folder, as a user's shell would run it; its process is forked, whichever it is."""
 
 import contextlib
 import io
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import forked_suites
 
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
@@ -19,7 +18,7 @@ def run_apart(
 ) -> tuple[int, str, Any]:
     """Return the code, what was written to the terminal, and the document; ``None`` where there is none."""
     patch.chdir(folder)
-    patch.setattr("harness.bench.run.subprocess", forked_suites)
+    patch.setattr("harness.bench.run.FRESH", ())
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
