@@ -373,7 +373,7 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
 
 def test_there_are_ten_suites_and_no_other() -> None:
     """A name that is none is refused with those there are; those on the instrument itself are only made on request."""
-    usual = ("steps", "loaders", "balance", "operations", "vectorization", "screening")
+    usual = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
     assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (USUAL, SUITES)
-    with pytest.raises(UsageError, match=r"a suite is `steps`, `loaders`, .*`tuner`, `search`, got `step`"):
+    with pytest.raises(UsageError, match=r"a suite is `loaders`, `steps`, .*`tuner`, `search`, got `step`"):
         run_suite("step", run_folder=Path("run"))
