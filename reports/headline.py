@@ -53,7 +53,11 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
     if causes + others:
         return f"{count(causes + others, 'further finding')} below."
     failed, ran = len(failing(reading.verdicts)), _ran(reading)
-    return "Everything else holds." if ran > failed else "Nothing that was checked holds."
+    lost = sum(verdict.status is Status.LOST for verdict in reading.verdicts)
+    if ran <= failed + lost:
+        return "Nothing that was checked holds."
+    digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits, everything" if lost else "Everything"
+    return f"{digits} else holds."
 
 
 def _calm(reading: Reading) -> str:

@@ -13,6 +13,7 @@ from harness.show.bench.loader import print_loaders
 from harness.show.bench.operation import print_operations, print_vectorization
 from harness.show.bench.step import print_agreement, print_steps
 from harness.show.bench.tuner import print_tuner
+from harness.show.narrow import print_sentence
 
 _SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
     "steps": print_steps,
@@ -60,4 +61,4 @@ def print_skips(console: Console, suite: str, document: Mapping[str, Any]) -> No
 def _print_reasons(console: Console, document: Mapping[str, Any]) -> None:
     reasons = Counter(skip["reason"] for skip in document.get("harness", {}).get("skipped", ()))
     for reason, number in reasons.items():
-        console.print(f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})", markup=False)
+        print_sentence(console, f"skipped: {reason} ({number} benchmark{'s' * (number != 1)})")

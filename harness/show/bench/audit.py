@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from harness.record import Estimate, median_ratio
 from harness.record.bench import AuditRecord, Benchmark, benchmarks
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration
 
 
@@ -50,7 +50,8 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
             *(_interval(events), _interval(full), f"{memory:.2f}", each_us, ", ".join(beyond) or "nothing"),
         )
     print_table(console, table)
-    console.print(
+    print_sentence(
+        console,
         "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
         "there before the step. `seen only` is a mode that does nothing; `us a call` what it, events and full add to "
         "each operation that torch dispatches, on average.",

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record.bench import BalanceRecord, benchmarks
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 
 
 def print_balance(console: Console, document: Mapping[str, Any]) -> None:
@@ -30,7 +30,7 @@ def print_balance(console: Console, document: Mapping[str, Any]) -> None:
         table.add_row(*place, _verdict(balance), *_cells(balance))
     print_table(console, table)
     for line in _remarks(balances):
-        console.print(escape(line))
+        print_sentence(console, line)
 
 
 def _cells(balance: BalanceRecord) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from harness.record import share_of_best
 from harness.record.bench import ScreeningRecord, SearchRecord, benchmarks
 from harness.show.bench.name import short_names
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate, times
 
 LONGER = "longer"
@@ -42,7 +42,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
             table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
         table.add_section()
     print_table(console, table)
-    console.print("Implementation, oracle and deviation together, float32, on one core.")
+    print_sentence(console, "Implementation, oracle and deviation together, float32, on one core.")
 
 
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
@@ -59,7 +59,8 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
     if usual:
         seeds = len({search.seed for search in usual})
         seconds = statistics.median(search.seconds for search in usual)
-        console.print(
+        print_sentence(
+            console,
             f"Shares of the best known deviation, medians of {seeds} seeds, {seconds:g} s each on one core, float32. "
             "The best known is the largest that any way found, a longer search of our own among them.",
         )

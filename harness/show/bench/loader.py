@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
 from harness.show.budget import budget_lines
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
@@ -39,12 +39,12 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
     if loaders:
         print_table(console, _table(loaders))
         for sentence in remarks(loaders):
-            console.print(escape(sentence))
+            print_sentence(console, sentence)
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
-            console.print(escape(remark))
-        console.print(_WORDS + _LIMIT)
+            print_sentence(console, remark)
+        print_sentence(console, _WORDS + _LIMIT)
         for line in budgets(loaders):
-            console.print(escape(line))
+            print_sentence(console, line)
 
 
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:

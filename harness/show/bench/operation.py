@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord, benchmarks
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration, times
 
 _SCATTER = "Medians and quartiles of the rounds of this process; they say how rounds scatter, not how runs differ."
@@ -30,7 +30,8 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     for contract, group in groupby(calls, key=lambda call: call.record.contract):
         _add(table, (escape(contract),), list(group))
     print_table(console, table)
-    console.print(
+    print_sentence(
+        console,
         f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
     )
 
@@ -45,7 +46,7 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
     for (contract, n), group in groupby(sorted(benchmarks(document, VectorizationRecord), key=kind), key=kind):
         _add(table, (escape(contract), f"{n:,}"), list(group))
     print_table(console, table)
-    console.print(f"Float32, one thread. {_SCATTER}")
+    print_sentence(console, f"Float32, one thread. {_SCATTER}")
 
 
 def _table(*kind: str | Column) -> Table:

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord, benchmarks
 from harness.show.bench.name import short_names
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration, rate, times
 
 Step = Benchmark[StepRecord]
@@ -31,7 +31,8 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
     steps = benchmarks(document, StepRecord)
     for (contract, device), own in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
         print_table(console, _table(f"{contract}, {device}: one step", list(own)))
-    console.print(
+    print_sentence(
+        console,
         "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
         "bytes and operations at the rates measured in the same rounds.",
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.record.bench import TunerRecord, benchmarks
-from harness.show.narrow import print_table
+from harness.show.narrow import print_sentence, print_table
 
 NEAR, QUICK = 0.95, 0.2
 """What the tuner is held to: this share of the best rate, in this share of the time."""
@@ -48,4 +48,4 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         lines.append(f"{held}: {sum(reached)} of {len(reached)} data sets")
     print_table(console, table)
     for line in lines:
-        console.print(line)
+        print_sentence(console, line)
