@@ -76,6 +76,8 @@ class Case:
 
     def __post_init__(self) -> None:
         """Derive style, name and target from where the function is defined."""
+        if self.style and self.target and self.name:
+            return
         module, function = _place(self.function)
         parts = module.split(".")
         if not self.style:

@@ -78,6 +78,7 @@ class Subject:
         """Where the implementation is called."""
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
+        self._agreed: dict[tuple[torch.Size | None, ...], tuple[int, ...] | None] = {}
         self._before: Callable[[Sequence[Any]], Sequence[Any]] = list
         self._after: Callable[[Any], Any] = _same
 
@@ -152,7 +153,8 @@ class Subject:
         CaseError
             If it raises, returns no tensor, or one of another shape or on another device.
         """
-        agreed, shapes = self._shape(inputs), _shapes(inputs)
+        shapes = _shapes(inputs)
+        agreed = self._shape(shapes)
         return self._held(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
 
     def each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
@@ -177,24 +179,29 @@ class Subject:
         if self.surroundings is HERE or not calls:
             return [self.once(*inputs) for inputs in calls]
         outputs = self.attempt(self.case.name, called)
-        return [
-            self._held(self._tensor(output), inputs, self._shape(tuple(inputs)), _shapes(inputs))
-            for output, inputs in zip(outputs, calls, strict=True)
-        ]
+        held = []
+        for output, inputs in zip(outputs, calls, strict=True):
+            shapes = _shapes(inputs)
+            held.append(self._held(self._tensor(output), inputs, self._shape(shapes), shapes))
+        return held
 
     def _held(
-        self, output: Tensor, inputs: Sequence[Any], agreed: tuple[int, ...] | None, shapes: list[list[int]]
+        self,
+        output: Tensor,
+        inputs: Sequence[Any],
+        agreed: tuple[int, ...] | None,
+        shapes: tuple[torch.Size | None, ...],
     ) -> Tensor:
         """Hold an output against what was to come, and the inputs against what they were."""
-        given = [value for value in inputs if isinstance(value, Tensor)]
-        if shapes != [list(value.shape) for value in given]:
+        if shapes != _shapes(inputs):
             raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
-        if given and output.device != given[0].device:
+        given = next((value for value in inputs if isinstance(value, Tensor)), None)
+        if given is not None and output.device != given.device:
             raise CaseError(
-                f"{self.case.name} returns a tensor on {output.device} for inputs on {given[0].device}", Fault.DEVICE
+                f"{self.case.name} returns a tensor on {output.device} for inputs on {given.device}", Fault.DEVICE
             )
-        if agreed is not None and tuple(output.shape) != agreed:
-            of_inputs = ", ".join(map(str, shapes))
+        if agreed is not None and output.shape != agreed:
+            of_inputs = ", ".join(str(list(shape)) for shape in shapes if shape is not None)
             raise CaseError(
                 f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {of_inputs}, "
                 f"where the contract says {self.contract.signature}, that is {list(agreed)}",
@@ -290,15 +297,20 @@ class Subject:
         """Names of the axes of one call's output; ``None`` where the contract leaves them to its laws."""
         return ("n",) if self.declares.get("reduction") == "none" else self.contract.output
 
-    def _shape(self, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
+    def _shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
         """The shape the contract asks for; ``None`` where it leaves that to its laws."""
+        if shapes not in self._agreed:
+            self._agreed[shapes] = self._shape_asked_for(shapes)
+        return self._agreed[shapes]
+
+    def _shape_asked_for(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
         names = self.output_axes
         if names is None:
             return None
         lengths: dict[str, int] = {}
-        for value, input_axes in zip(inputs, self.contract.axes.values(), strict=False):
-            if isinstance(value, Tensor):
-                lengths.update(zip(input_axes.names[self.contract.grouped :], value.shape, strict=True))
+        for shape, input_axes in zip(shapes, self.contract.axes.values(), strict=False):
+            if shape is not None:
+                lengths.update(zip(input_axes.names[self.contract.grouped :], shape, strict=True))
         return tuple(lengths[name] for name in names) if lengths.keys() >= set(names) else None
 
     def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
@@ -350,8 +362,9 @@ _ELSEWHERE = {
 """What is said of exceptions of each kind that were raised in another process."""
 
 
-def _shapes(inputs: Sequence[Any]) -> list[list[int]]:
-    return [list(value.shape) for value in inputs if isinstance(value, Tensor)]
+def _shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:
+    """Those of the tensors, ``None`` for what is none."""
+    return tuple(value.shape if isinstance(value, Tensor) else None for value in inputs)
 
 
 def _at(error: BaseException) -> str:

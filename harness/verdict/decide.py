@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.watch import Trust
@@ -204,11 +206,14 @@ def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     def fails(smaller: Example) -> bool:
         return not deadline.is_up and trials.breaks(smaller)
 
+    def broken_rows(together: Example) -> NDArray[np.bool_] | None:
+        return None if deadline.is_up else trials.broken_rows(together)
+
     def fails_exactly(smaller: Example) -> bool:
         with confirming():
             return fails(smaller)
 
-    minimal = minimise(example, axes, format_, fails, whole=whole)
+    minimal = minimise(example, axes, format_, fails, whole=whole, broken_rows=broken_rows)
     with confirming():
         if trials.breaks(minimal):
             return minimal

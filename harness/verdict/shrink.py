@@ -5,11 +5,12 @@ reached to the exact float. What becomes smaller stays a member of the inputs th
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
@@ -26,6 +27,9 @@ _LONG = 1024
 
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
+
+_LEVELS = 4
+"""So many levels of a bisection are asked about in one question, as rows of one example."""
 
 _NEAR_BITS = 9
 """Leading bits to which a number is found that need not be found exactly."""
@@ -46,6 +50,8 @@ class _Trial:
     """Whether the last step goes to the last number that fails, or near it."""
     whole: bool = False
     """Whether numbers are whole, and stay so."""
+    broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None
+    """Which positions along the leading axis break the law; asked where many rows are quicker than many questions."""
     holding: set[Hashable] = field(default_factory=set)
     """What was tried and did not fail: the second pass comes to most of it again."""
 
@@ -54,6 +60,11 @@ class _Trial:
 
         Nearest is what gives a row of probabilities its sum again; where that undoes the step, the step is refused.
         """
+        member = self.member(candidate, at=at)
+        return member if member is not None and self._fails(member) else None
+
+    def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
+        """The member nearest to a candidate; ``None`` where the step is refused."""
         member = None if candidate is None else self.members.nearest(candidate)
         if candidate is None or member is None:
             return None
@@ -61,7 +72,22 @@ class _Trial:
             return None
         if self.whole and not all(map(_is_whole, member.values())):
             return None
-        return member if self._fails(member) else None
+        return member
+
+    def failing(self, members: Sequence[Example | None]) -> list[bool] | None:
+        """Which of some members fail, each a row of one example; ``None`` where that is no way to ask.
+
+        It is none where they are no single rows, or what breaks the law is not told row by row.
+        """
+        there = [member for member in members if member is not None]
+        if self.broken_rows is None or not there:
+            return None
+        together = _stacked(there, self.axes)
+        broken = None if together is None else self.broken_rows(together)
+        if broken is None or len(broken) != len(there):
+            return None
+        answers = iter(broken.tolist())
+        return [member is not None and next(answers) for member in members]
 
     def _fails(self, member: Example) -> bool:
         said = tuple(map(content_of, member.values()))
@@ -81,6 +107,7 @@ def minimise(
     *,
     exact: bool = True,
     whole: bool = False,
+    broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None,
 ) -> Example:
     """Return the simplest example found that still fails.
 
@@ -99,8 +126,11 @@ def minimise(
         the questions.
     whole
         Whether its numbers are whole, and stay so.
+    broken_rows
+        Which rows of an example break the law, ``None`` where that is not told row by row: with it the largest entry
+        takes a fourth of the questions.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole)
+    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole, broken_rows)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     return _pass(_pass(example, trial), trial, again=True)
 
@@ -276,25 +306,89 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     failing, passing = int(to_ordinal(tensor)[position]), 1 if trial.axes[name].positive else 0
     sign = math.copysign(1.0, float(tensor[position]))
 
-    def with_ordinal(ordinal: int) -> Example | None:
+    def member(ordinal: int) -> Example | None:
         # Ordinal 0 is both zeros; the entry's own sign is the one that failed.
         value = abs(float(from_ordinal(np.array(ordinal), trial.format)))
-        smaller = trial.attempt(_replaced(example, name, position, sign * value), at=(name, position))
+        smaller = trial.member(_replaced(example, name, position, sign * value), at=(name, position))
         # Where another entry takes what this one leaves, the two would only change places.
         moved = smaller is not None and trial.axes[name].restore is not None and _largest(smaller[name]) != position
         return None if moved else smaller
 
-    smallest = example
-    if abs(failing) > passing and (nearest := with_ordinal(passing)) is not None:
-        return nearest
+    def fails(ordinal: int) -> bool:
+        return trial.attempt(member(ordinal)) is not None
+
+    if abs(failing) > passing and fails(passing):
+        return member(passing) or example
     apart = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
-    while abs(failing - passing) > apart:
-        middle = (failing + passing) // 2
-        if (smaller := with_ordinal(middle)) is not None:
-            smallest, failing = smaller, middle
-        else:
-            passing = middle
-    return smallest
+    between = _Interval(passing, failing, apart)
+    last = between.halved(fails) if trial.broken_rows is None else between.halved_by_levels(member, trial, fails)
+    return example if last == failing else member(last) or example
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """Ordinals between one that passes and one that fails."""
+
+    passing: int
+    failing: int
+    apart: int
+    """So near they may come to each other."""
+
+    def halved(self, fails: Callable[[int], bool]) -> int:
+        """The last ordinal that fails, by one question for each bit."""
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.apart:
+            middle = (failing + passing) // 2
+            passing, failing = (passing, middle) if fails(middle) else (middle, failing)
+        return failing
+
+    def halved_by_levels(
+        self, member: Callable[[int], Example | None], trial: _Trial, fails: Callable[[int], bool]
+    ) -> int:
+        """The same, asking at once for all that the next few questions could be, each a row of one example.
+
+        Rows may be no strangers to each other: where an end answers otherwise alone, the questions are asked one by one.
+        """
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.apart:
+            ordinals = _middles(passing, failing, self.apart, _LEVELS)
+            answers = trial.failing([member(ordinal) for ordinal in ordinals])
+            if answers is None:
+                return self.halved(fails)
+            is_failing = dict(zip(ordinals, answers, strict=True))
+            while abs(failing - passing) > self.apart and (middle := (failing + passing) // 2) in is_failing:
+                passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
+        alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
+        return failing if alone else self.halved(fails)
+
+
+def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
+    """All middles that so many halvings may ask for."""
+    if not levels or abs(failing - passing) <= apart:
+        return []
+    middle = (failing + passing) // 2
+    return [
+        middle,
+        *_middles(passing, middle, apart, levels - 1),
+        *_middles(middle, failing, apart, levels - 1),
+    ]
+
+
+def _stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
+    """One example of some that have one row each; ``None`` where they are none, or share no leading axis."""
+    leading = next((input_axes.names[0] for input_axes in axes.values() if input_axes.names), None)
+    stacked = dict(rows[0])
+    for name, input_axes in axes.items():
+        if input_axes.index_of == leading or leading in input_axes.names[1:]:
+            return None
+        values = [row[name] for row in rows]
+        if input_axes.names[:1] == (leading,):
+            if len(values[0]) != 1:
+                return None
+            stacked[name] = torch.cat(values)
+        elif not all(torch.equal(value, values[0]) for value in values):
+            return None
+    return None if leading is None else stacked
 
 
 def _largest(tensor: Tensor) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.calling.adapter import NotApplicable
 from harness.floats.measurement import Measurement
@@ -152,6 +153,11 @@ class Trials:
     def breaks(self, example: Example) -> bool:
         """Whether an example breaks the law, on the tier of the oracle that is in force."""
         return self.measure(example).broken
+
+    def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
+        """Which rows break the law; ``None`` where it does not measure row by row."""
+        ratio = self.measure(example).ratio
+        return (ratio > 1.0).reshape(len(ratio), -1).any(-1) if ratio.ndim else None
 
     def shows_each_time(self, example: Example) -> bool:
         """Whether what breaks the law does so whenever it is measured."""

@@ -209,3 +209,28 @@ def test_what_need_not_be_exact_is_near_in_a_third_of_the_questions(exact: bool)
     found = float(minimise(start, {"x": Axes(("n",))}, FORMATS["float64"], fails, exact=exact)["x"])
     assert found == math.pi if exact else math.pi <= found <= math.pi * (1.0 + 2.0**-8)
     assert len(asked) <= (80 if exact else 36)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("together", [False, True], ids=["each row by itself", "rows that know of each other"])
+def test_many_rows_at_once_come_to_what_one_question_for_each_comes_to(dtype: str, together: bool) -> None:
+    """In fewer questions; where rows change each other's answers, they are asked one by one after all."""
+    format_, axes = FORMATS[dtype], {"x": Axes(("n", "k"))}
+    start = {"x": torch.tensor([[97.3, 2.0], [1.0, 1.0]], dtype=format_.dtype)}
+    asked: list[int] = []
+
+    def fails(candidate: Example) -> bool:
+        asked.append(1)
+        return bool((candidate["x"] > 77.7).any())
+
+    def broken_rows(candidate: Example) -> np.ndarray:
+        broken = (candidate["x"] > (1e-3 if together and len(candidate["x"]) > 1 else 77.7)).any(-1)
+        asked.append(1)
+        return broken.numpy()
+
+    by_one = minimise(start, axes, format_, fails)
+    questions = len(asked)
+    asked.clear()
+    at_once = minimise(start, axes, format_, fails, broken_rows=broken_rows)
+    assert torch.equal(by_one["x"], at_once["x"])
+    assert (len(asked) < questions) or together or dtype == "bfloat16"
