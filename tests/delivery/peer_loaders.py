@@ -159,7 +159,9 @@ def spdl_in_place_of_torch(
     """``get_pytorch_dataloader``, which takes the arguments of torch's and has a worker at least."""
     from spdl.dataloader import get_pytorch_dataloader
 
-    return get_pytorch_dataloader(Squares(), batch_size, shuffle, num_workers=max(1, num_workers), in_order=True)
+    return get_pytorch_dataloader(
+        Squares(), batch_size, shuffle, num_workers=max(1, num_workers), drop_last=drop_last, in_order=True
+    )
 
 
 # Tensors in memory
