@@ -347,7 +347,7 @@ class _Interval:
     ) -> int:
         """The same, asking at once for all that the next few questions could be, each a row of one example.
 
-        Rows may be no strangers to each other: where an end answers otherwise alone, the questions are asked one by one.
+        Rows may know of each other: where an end answers otherwise alone, one question is asked for each bit.
         """
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.apart:
