@@ -157,7 +157,7 @@ class Trials:
     def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
         """Which rows break the law; ``None`` where it does not measure row by row."""
         ratio = self.measure(example).ratio
-        return np.asarray((ratio > 1.0).reshape(len(ratio), -1).any(-1)) if ratio.size else None
+        return np.asarray((ratio > 1.0).reshape(len(ratio), -1).any(-1)) if ratio.ndim and ratio.size else None
 
     def shows_each_time(self, example: Example) -> bool:
         """Whether what breaks the law does so whenever it is measured."""
