@@ -1,0 +1,38 @@
+"""Policies of rows that have no value: an implementation keeps its own and breaks each other."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+OF_NOTHING: dict[str, Callable[[int], float]] = {
+    "nan": lambda _: math.nan,
+    "zeros": lambda _: -math.inf,
+    "uniform": lambda columns: -math.log(columns),
+}
+"""What each policy gives for the logarithms of a row of nothing but -inf."""
+
+
+def log_softmax_with(policy: str) -> Callable[[Tensor], Tensor]:
+    """torch's, and a policy where that has no value."""
+
+    def log_softmax(x: Tensor) -> Tensor:
+        nothing = x.isneginf().all(-1, keepdim=True)
+        return x.log_softmax(-1).where(~nothing, OF_NOTHING[policy](x.shape[-1]))
+
+    return log_softmax
+
+
+@pytest.mark.parametrize("declared", OF_NOTHING)
+@pytest.mark.parametrize("policy", OF_NOTHING)
+def test_logarithms_of_nothing_are_those_that_are_declared(policy: str, declared: str) -> None:
+    """And no others, by their sign too."""
+    case = Case(log_softmax_with(policy), "log_softmax", declares={"fully_masked": declared}, name="mine.log_softmax")
+    (job,) = jobs([case], laws=["fully_masked_row"], dtypes=["float32"])
+    assert decide(job, examples=8, corpora=()).status is (Status.HOLDS if policy == declared else Status.BROKEN)
