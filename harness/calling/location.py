@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.record.cell import cell
+from ..record.cell import cell
 
 _OURS = str(Path(__file__).parents[1])
 

@@ -420,6 +420,7 @@ LAYER_NORM = Contract(
     output=("n", "d"),
     rays=(
         moments.sized("size", lambda _: 0.0, moments.largest_normalised),
+        moments.sized("large size", lambda _: 1.0, moments.largest_normalised, gradient_digits_not_lost),
         moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
         moments.moved(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED, gradient),
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),

@@ -373,6 +373,7 @@ RMS_NORM = Contract(
     output=("n", "d"),
     rays=(
         moments.sized("size", lambda _: 0.0, moments.largest_normalised),
+        moments.sized("large size", lambda _: 1.0, moments.largest_normalised, gradient_digits_not_lost),
         moments.sized("extreme size", lambda _: 1.0, lambda format_: format_.max, _VALUE_ON_EXTREME_NUMBERS),
     ),
     conventions={

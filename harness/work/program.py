@@ -18,6 +18,7 @@ from harness.work.limits import GIBIBYTE, Limits
 MODULES = (
     "error",
     "case",
+    "record.cell",
     "record.fault",
     "calling.importing",
     "calling.model",
