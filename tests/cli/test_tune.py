@@ -137,7 +137,7 @@ def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> Non
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
     """The search ends at once with the cheapest, and the training loop is run with it."""
-    code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "400", "--seconds", "6")
+    code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "100", "--seconds", "15")
     assert code == 0
     assert "why: it keeps ahead of the step" in out
     assert "training loop: loading keeps ahead: a step takes" in out
