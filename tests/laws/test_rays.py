@@ -183,7 +183,8 @@ def test_a_ray_leads_to_the_number_from_which_an_implementation_fails(
     assert record.reason is None
     assert (record.value, record.confirmed) == (beyond, True)
     assert record.actual is not None
-    assert math.isnan(record.actual)
+    # A number that stands for nothing depends on nothing.
+    assert record.actual == 0.0 if "gradient" in law else math.isnan(record.actual)
     assert not record.expected_break
 
 
