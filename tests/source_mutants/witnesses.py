@@ -20,8 +20,9 @@ class Witnesses(NamedTuple):
 
 FORMATS = ("tests/floats/test_format.py", "tests/floats/test_measurement.py")
 
-TIERS = ("tests/floats/test_oracle.py",)
-"""The two tiers of each oracle are held against each other: the exact one is asked of the controls where they break."""
+TIERS = ("tests/floats/test_oracle.py", "tests/contracts/test_policies.py")
+"""The two tiers of each oracle are held against each other: the exact one is asked of the controls where they break.
+And what is declared of rows that have no value is held against each declaration."""
 
 SHARED = {
     "harness.floats.format": Witnesses(("softmax", "variance"), FORMATS),
