@@ -61,7 +61,7 @@ class _Trial:
         Nearest is what gives a row of probabilities its sum again; where that undoes the step, the step is refused.
         """
         member = self.member(candidate, at=at)
-        return member if member is not None and self._fails(member) else None
+        return member if member is not None and self.still_fails(member) else None
 
     def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
         """The member nearest to a candidate; ``None`` where the step is refused."""
@@ -89,7 +89,8 @@ class _Trial:
         answers = iter(broken.tolist())
         return [member is not None and next(answers) for member in members]
 
-    def _fails(self, member: Example) -> bool:
+    def still_fails(self, member: Example) -> bool:
+        """Whether a member fails; what did not once is not asked again."""
         said = tuple(map(content_of, member.values()))
         if said in self.holding:
             return False
@@ -315,13 +316,13 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
         return None if moved else smaller
 
     def fails(ordinal: int) -> bool:
-        return trial.attempt(member(ordinal)) is not None
+        smaller = member(ordinal)
+        return smaller is not None and trial.still_fails(smaller)
 
     if abs(failing) > passing and fails(passing):
         return member(passing) or example
     apart = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
-    between = _Interval(passing, failing, apart)
-    last = between.halved(fails) if trial.broken_rows is None else between.halved_by_levels(member, trial, fails)
+    last = _Interval(passing, failing, apart).halved_by_levels(member, trial, fails)
     return example if last == failing else member(last) or example
 
 
