@@ -190,9 +190,9 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
         return Measurement(differing, np.zeros(len(rows)), given * 1.0, wanted * 1.0, said)
     actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
     measured = within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
-    return (
-        replace(measured, circumstance=_of_pairs(loss, measured, prediction, target)) if measured.broken else measured
-    )
+    if not measured.broken:
+        return measured
+    return replace(measured, circumstance=_of_pairs(loss, measured, prediction, target))
 
 
 def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: Tensor) -> str:
