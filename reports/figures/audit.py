@@ -55,7 +55,7 @@ def _draw(axes: Axes, rooms: list[Headroom]) -> None:
         factor = room.factor
         axes.barh(at, factor, height=0.6, color=COLORS[room.factor > NEAR])
         axes.text(factor * 1.1, at, f"{plain(room.factor)}×", va="center", color=INK)
-        told(axes, [(factor, at, f"{place(room)}: {room.value:.5g} now, breaks at {room.breaks_from} ({room.dtype})")])
+        told(axes, [(factor, at, f"{place(room)}: {room.value!r} now, breaks at {room.breaks_at!r} ({room.dtype})")])
     logarithmic(axes.xaxis, [1.3, 8 * max(room.factor for room in rooms)], text=plain)
     names = [shortened(f"{place(room).partition(' ')[0]} {room.operation}", most=MOST_CHARACTERS) for room in rooms]
     axes.set_yticks(range(len(rooms)), names)
@@ -114,4 +114,4 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
 
 
 def _error(stretch: Stretch) -> str:
-    return "not finite, and the truth is" if stretch.error is None else f"relative error {stretch.error:.3g}"
+    return "not finite, and the truth is" if stretch.error is None else f"relative error {stretch.error!r}"

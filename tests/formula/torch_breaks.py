@@ -4,7 +4,8 @@ They were found by formulas that nobody had tuned to them. Which of them a proce
 that each is asked of torch first, on one input.
 
 ``python -m formula.torch_breaks`` in tests/ checks all of the catalogue in the other three formats, in some minutes of
-a processor, and prints what breaks there and is not declared in :data:`ELSEWHERE`; further words are dtypes.
+a processor, prints what breaks there and is not declared in :data:`ELSEWHERE`, and fails where there is any; further
+words are dtypes.
 """
 
 import sys
@@ -202,17 +203,25 @@ ELSEWHERE = {
 """What torch's own, or what one writes in torch, breaks beside float32, which :mod:`formula.catalogued` has."""
 
 
-def main(*dtypes: str) -> None:
-    """Print what breaks, and is not declared."""
+def main(*dtypes: str) -> int:
+    """Print what breaks and is not declared, and what is declared and holds; return the exit code."""
     warnings.simplefilter("ignore", UserWarning)
+    chosen = dtypes or ("float64", "bfloat16", "float16")
+    broken = set()
     for name, one in CATALOGUED.items():
-        listed = jobs([Case(one.torch, name)], dtypes=dtypes or ("float64", "bfloat16", "float16"))
-        for found in decided([job for job in listed if job.law.name in LAWS], examples=6):
-            if found.status is not Status.HOLDS and (name, found.dtype) not in ELSEWHERE:
-                typer.echo(
-                    f"{name} {found.law} [{found.dtype}] {found.status.value}: {found.reason or found.violation}"
-                )
+        listed = jobs([Case(one.torch, name)], dtypes=chosen)
+        for verdict in decided([job for job in listed if job.law.name in LAWS], examples=6):
+            if verdict.status is Status.HOLDS:
+                continue
+            broken.add((name, verdict.dtype))
+            if (name, verdict.dtype) not in ELSEWHERE:
+                why = verdict.reason or verdict.violation
+                typer.echo(f"{name} {verdict.law} [{verdict.dtype}] {verdict.status.value}: {why}")
+    for name, dtype in ELSEWHERE.keys() - broken:
+        if dtype in chosen:
+            typer.echo(f"{name} [{dtype}] is declared, and holds on these examples")
+    return int(not broken <= ELSEWHERE.keys())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))
