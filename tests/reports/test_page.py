@@ -221,6 +221,24 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
     assert 'id="attention"' not in html
 
 
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ([Status.HOLDS], "Everything else holds."),
+        ([Status.HOLDS, Status.LOST], "1 law loses digits, everything else holds."),
+        ([Status.HOLDS, Status.LOST, Status.LOST], "2 laws lose digits, everything else holds."),
+        ([Status.LOST], "Nothing that was checked holds."),
+    ],
+)
+def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list[Status], said: str) -> None:
+    """Beside one defect; what loses digits does not hold."""
+    run = bare(tmp_path)
+    statuses = [Status.BROKEN, *beside]
+    run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
+    html, _ = written(run)
+    assert html.partition("</h1>")[0].rstrip().endswith(said)
+
+
 KINDS = (
     "verdicts epochs estimates fits weights confusions images "
     "steps loaders balance tuner vectorization screening search survey"
