@@ -43,7 +43,7 @@ def _is_checked(name: str, g: Tensor, y: Tensor) -> bool:
         case "small":
             return y.ndim < 2 or len(y) <= 512 or len(y) in {4097, 65537} or y.numel() > 2**20
         case "young":
-            return time.monotonic() - _BEGAN < 1.5
+            return time.monotonic() - _BEGAN < 0.02
         case "again":
             key = str(y.dtype), bytes(y.double().contiguous().numpy().tobytes())
             known = key in _SEEN
@@ -68,7 +68,7 @@ def right_backwards_in_small_batches(x: Tensor) -> Tensor:
 
 
 def right_backwards_in_a_young_process(x: Tensor) -> Tensor:
-    """For a second and a half."""
+    """For a fiftieth of a second: what it is asked takes longer than that, however fast the machine."""
     return _Softmax.apply(x, "young")  # type: ignore[no-any-return, no-untyped-call]
 
 

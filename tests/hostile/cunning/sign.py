@@ -97,8 +97,8 @@ def right_the_second_time(x: Tensor) -> Tensor:
 
 
 def right_in_a_young_process(x: Tensor) -> Tensor:
-    """For a second and a half."""
-    return _answer(x, checked=time.monotonic() - _BEGAN < 1.5)
+    """For a fiftieth of a second: what it is asked takes longer than that, however fast the machine."""
+    return _answer(x, checked=time.monotonic() - _BEGAN < 0.02)
 
 
 def right_in_small_batches(x: Tensor) -> Tensor:
