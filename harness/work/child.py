@@ -26,8 +26,8 @@ from harness.calling import watch, wire
 from harness.calling.surroundings import GoneError
 from harness.error import UsageError
 from harness.record import Fault
-from harness.work.fork_server import STARTER, surroundings
-from harness.work.forked import Second
+from harness.work.fork_server import STARTER, ForkServer, surroundings
+from harness.work.forked import Forked, Second
 from harness.work.limits import Limits
 from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.program import program
@@ -88,15 +88,23 @@ class Child:
         A process that waits to be the first that is asked.
     reaps
         Whether this process has no children of its own beside, so that those which it comes to have are strays.
+    server
+        Of whom it is forked, outside of a sandbox; a fresh interpreter where absent.
     """
 
     def __init__(
-        self, limits: Limits, setup: Mapping[str, Any], second: Second | None = None, *, reaps: bool = False
+        self,
+        limits: Limits,
+        setup: Mapping[str, Any],
+        second: Second | None = None,
+        *,
+        reaps: bool = False,
+        server: ForkServer | None = None,
     ) -> None:
-        self.limits, self._setup, self._reaps = limits, dict(setup), reaps
+        self.limits, self._setup, self._reaps, self._forking = limits, dict(setup), reaps, server
         self._sandbox = shlex.split(limits.sandbox or "")
         self._second = second
-        self._process: Second | subprocess.Popen[bytes] | None = None
+        self._process: Second | Forked | subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._server: int | None = None
         self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
@@ -152,14 +160,18 @@ class Child:
             self.close()
             raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
 
-    def _begun(self, stdin: int) -> Second | subprocess.Popen[bytes]:
-        """Return the process: the one that waits, or a fresh one."""
+    def _begun(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
+        """Return the process: the one that waits, one that is forked of a server, or a fresh one."""
         cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **surroundings(), "TMPDIR": self._folder}
         if self._second is not None:
             second, self._second = self._second, None
             second.begin(STARTER, stdin, self._printed.fileno(), environment)
             return second
+        if self._forking is not None and not self._sandbox:
+            forked = self._forking.forked(STARTER, self._printed, environment=environment, line=stdin)
+            if forked is not None:
+                return forked
         return subprocess.Popen(
             [*self._sandbox, sys.executable, "-P", "-c", STARTER],
             stdin=stdin,
@@ -193,6 +205,8 @@ class Child:
         self._end_server()
         _end_group(self._process.pid)
         self._process.wait()
+        if isinstance(self._process, Forked):
+            self._process.close()
         self._end_strays()
         self._control.close()
         self._printed.close()

@@ -79,9 +79,10 @@ class ForkServer:
         text: str,
         printed: IO[bytes],
         *,
-        folder: str | None,
-        in_pairs: bool,
+        folder: str | None = None,
+        in_pairs: bool = False,
         environment: Mapping[str, str] | None = None,
+        line: int | None = None,
     ) -> Forked | None:
         """Fork a process that executes a text, or say that it cannot be.
 
@@ -97,6 +98,8 @@ class ForkServer:
             Whether there is to be a second process, of which it is the parent and which has imported nothing but torch.
         environment
             Its variables; this process's where absent.
+        line
+            What it is to have in place of its input; what it prints goes where its errors go then.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
@@ -106,19 +109,20 @@ class ForkServer:
         with self._lock:
             for _ in range(2):
                 with contextlib.suppress(OSError):
-                    return self._ask(document, printed, in_pairs=in_pairs)
+                    return self._ask(document, printed, in_pairs=in_pairs, own=line)
                 # It has ended for want of questions, or was ended by somebody.
                 self._leave()
         return None
 
-    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool) -> Forked:
+    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool, own: int | None) -> Forked:
         begun = os.getpid(), surroundings()
         if self._begun != begun:
             self._leave()
         line = self._line or self._start(begun)
         (told, stdin), (stdout, answers), (status, ended) = os.pipe(), os.pipe(), socket.socketpair()
         try:
-            socket.send_fds(line, [b"2" if in_pairs else b"1"], [told, answers, printed.fileno(), ended.fileno()])
+            streams = [told, answers, printed.fileno(), ended.fileno()]
+            socket.send_fds(line, [b"2" if in_pairs else b"1"], streams if own is None else [*streams, own])
             pid = line.recv(CODE, socket.MSG_WAITALL)
             if len(pid) < CODE:
                 raise ConnectionError

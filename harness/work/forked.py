@@ -69,7 +69,10 @@ class Forked:
                 os.kill(self.pid, number)
 
     def close(self) -> None:
-        """Let its number go, and wait until it has gone."""
+        """Let its streams and its number go, and wait until that has gone."""
+        for stream in (self.stdin, self.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
         with self._status, contextlib.suppress(OSError):
             self._status.shutdown(socket.SHUT_WR)
             self._status.settimeout(_GRACE_S)

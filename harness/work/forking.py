@@ -63,16 +63,17 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
             os.waitpid(ended.pop(status), 0)
             os.close(status)
         if line in ready:
-            asked, given, *_ = socket.recv_fds(line, 1, 4)
+            asked, given, *_ = socket.recv_fds(line, 1, 5)
             if len(given) < 4:
                 break
-            *streams, status = given
+            *streams, status = given[:4]
+            own = given[4:]
             pid = os.fork()
             if not pid:
                 line.detach()
-                return _begun(streams, in_pairs=asked == b"2")
+                return _begun(streams, own, in_pairs=asked == b"2")
             living[os.pidfd_open(pid)] = pid, status
-            for stream in streams:
+            for stream in (*streams, *own):
                 os.close(stream)
             line.sendall(pid.to_bytes(8, "little"))
     os._exit(0)
@@ -92,8 +93,8 @@ def _report(pid: int, status: int) -> None:
         os.write(status, code.to_bytes(8, "little", signed=True))
 
 
-def _begun(streams: list[int], *, in_pairs: bool) -> str:
-    """Become a process of its own, and learn of what."""
+def _begun(streams: list[int], line: list[int], *, in_pairs: bool) -> str:
+    """Become a process of its own, and learn of what; where it has a line of its own, that becomes its first stream."""
     os.setsid()
     for own, stream in enumerate(streams):
         os.dup2(stream, own)
@@ -108,9 +109,11 @@ def _begun(streams: list[int], *, in_pairs: bool) -> str:
         there.close()
         kept = here.detach()
         second = f"({pid}, {kept})"
+    told = json.loads(_read(0, int.from_bytes(_read(0, 8), "little")))
+    for own, stream in zip((0, 1), (*line, 2) if line else (), strict=False):
+        os.dup2(stream, own)
     os.closerange(3, max(3, kept))
     os.closerange(kept + 1, _MANY)
-    told = json.loads(_read(0, int.from_bytes(_read(0, 8), "little")))
     os.chdir(told["folder"])
     os.environ.clear()
     os.environ.update(told["environment"])

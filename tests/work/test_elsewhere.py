@@ -25,9 +25,10 @@ from harness.calling.surroundings import ElsewhereError, GoneError, ReshapedErro
 from harness.calling.trace import View
 from harness.calling.trace.elsewhere import UnfitTapeError, read_special, read_tape, within
 from harness.error import UsageError
-from harness.work.child import Child
+from harness.record import Fault
+from harness.work.child import Child, LostError
 from harness.work.elsewhere import Elsewhere
-from harness.work.fork_server import STARTER
+from harness.work.fork_server import SERVER, STARTER, ForkServer
 from harness.work.limits import Limits
 from harness.work.program import MODULES, program, setup
 
@@ -68,15 +69,15 @@ def _may_unshare() -> bool:
     return bool(shutil.which("unshare")) and not subprocess.run([*UNSHARE.split(), "true"], check=False).returncode
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+@pytest.fixture(scope="module", params=[None, SERVER], ids=["fresh", "forked"])
+def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     """A process with one function at a time; the same for all tests of this module."""
     file = tmp_path_factory.mktemp("apart") / "own.py"
     every = "\n\ndef every(x, *rest, which='cubes'):\n    return globals()[NAMES[int(rest[-1])]](x, *rest[:-1])\n"
     names = "NAMES = ['cubes', 'halves', 'loaded', 'told', 'fails', 'wide']\n"
     file.write_text(CODE + names + every, encoding="utf-8")
     limits = Limits()
-    child = Child(limits, setup(f"{file}:every", None, limits))
+    child = Child(limits, setup(f"{file}:every", None, limits), server=request.param)
     place = Elsewhere(child)
     (case,) = place.cases(f"{file}:every", "softmax", {})
     child.begin(20.0, 30.0, 300.0)
@@ -157,13 +158,55 @@ def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewher
             elsewhere._refuse(reason, [plain], "cpu", 0)
 
 
-def test_what_cannot_be_loaded_is_the_users_error(workplace: Path) -> None:
+@pytest.mark.parametrize("server", [None, SERVER], ids=["fresh", "forked"])
+def test_what_cannot_be_loaded_is_the_users_error(workplace: Path, server: ForkServer | None) -> None:
     """With the rule, and no process left."""
     Path("broken.py").write_text("1 / 0\n", encoding="utf-8")
     limits = Limits()
-    child = Child(limits, setup("broken.py:f", None, limits))
+    child = Child(limits, setup("broken.py:f", None, limits), server=server)
     with pytest.raises(UsageError, match="ZeroDivisionError"):
         Elsewhere(child).cases("broken.py:f", "softmax", {})
+
+
+LIVELY = """
+import os
+from pathlib import Path
+
+Path("pid").write_text(str(os.getpid()))
+
+def f(x):
+    print("said")
+    os.write(1, b"written")
+    return x
+
+def g(x):
+    os.kill(os.getppid(), 9)
+    os._exit(3)
+
+def every(x, at):
+    return (f, g)[int(at)](x)
+"""
+
+
+def test_a_forked_process_is_heard_lost_and_ended_as_a_fresh_one(workplace: Path) -> None:
+    """What it prints past Python's streams too; whoever ends it ends itself, and another is forked."""
+    Path("own.py").write_text(LIVELY, encoding="utf-8")
+    limits = Limits()
+    child = Child(limits, setup("own.py:every", None, limits), server=SERVER)
+    (case,) = Elsewhere(child).cases("own.py:every", "softmax", {})
+    child.begin(20.0, 30.0, 60.0)
+    assert torch.equal(case.function(torch.ones(2), 0), torch.ones(2))
+    fault, said = child.noticed() or (None, "")
+    assert (fault, "written" in said) == (Fault.PRINTED, True)
+    first = int(Path("pid").read_text(encoding="ascii"))
+    with pytest.raises(LostError):
+        case.function(torch.ones(2), 1)
+    child.begin(20.0, 30.0, 60.0)
+    assert torch.equal(case.function(torch.ones(2), 0), torch.ones(2))
+    second = int(Path("pid").read_text(encoding="ascii"))
+    child.close()
+    assert first != second
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (first, second))
 
 
 @pytest.mark.skipif(not _may_unshare(), reason="this machine has no `unshare`, or it may not be used")

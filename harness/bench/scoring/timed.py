@@ -13,6 +13,7 @@ from typing import Any, Self
 from harness.case import Case
 from harness.work.child import Child, LostError
 from harness.work.elsewhere import Elsewhere
+from harness.work.fork_server import SERVER
 from harness.work.limits import Limits
 from harness.work.program import setup
 
@@ -45,7 +46,7 @@ class Timed:
 
     def __init__(self, target: str, contract: str, *, call: str | None, limits: Limits, device: str) -> None:
         self.target, self._limits, self._device = target, limits, device
-        self._child = Child(limits, setup(target, call, limits))
+        self._child = Child(limits, setup(target, call, limits), server=SERVER)
         self._place = Elsewhere(self._child)
         self.cases: list[Case] = []
         self._contract, self._call = contract, call
