@@ -1,9 +1,11 @@
 """What torch's own functions break is found unprompted, where the machine shows it."""
 
 import pytest
+from formula import torch_breaks
 from formula.catalogued import CATALOGUED
 from formula.judging import decided
-from formula.torch_breaks import ELSEWHERE, LAWS, TORCH_BREAKS
+from formula.torch_breaks import LAWS, TORCH_BREAKS, declared
+from torch.nn import functional as F
 
 from harness.case import Case
 from harness.record import Status
@@ -20,8 +22,30 @@ def test_a_break_of_torch_is_found_where_it_is(name: str) -> None:
     assert found.status is (one.status if one.shows() else Status.HOLDS), one.why
 
 
-def test_what_is_declared_elsewhere_is_of_the_catalogue() -> None:
-    """With a reason each; and what is asked of it are laws that it has."""
-    assert {name for name, _ in ELSEWHERE} <= set(CATALOGUED)
-    assert all(ELSEWHERE.values())
+def test_what_is_declared_is_of_the_catalogue() -> None:
+    """With a reason for each law, and of laws that are asked of it."""
+    assert {name for name, _, _ in declared()} <= set(CATALOGUED)
+    assert {law for _, _, law in declared()} == set(LAWS)
+    assert all(declared().values())
     assert {job.law.name for job in jobs([Case(CATALOGUED["exp"].torch, "exp")])} >= set(LAWS)
+
+
+def test_a_law_that_is_not_declared_beside_others_of_its_operation_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``normalize`` is declared not to be finite in float16: that does not excuse its value, nor another dtype."""
+    wrong = CATALOGUED["normalize"]._replace(torch=lambda x: 2.0 * F.normalize(x))
+    monkeypatch.setattr(torch_breaks, "CATALOGUED", {"normalize": wrong})
+    assert torch_breaks.main("float16") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("normalize value [float16] broken") for line in lines)
+    assert not [line for line in lines if line.startswith("normalize finite [float16]")]
+
+
+def test_what_is_declared_alone_does_not_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And is not printed."""
+    monkeypatch.setattr(torch_breaks, "CATALOGUED", {"normalize": CATALOGUED["normalize"]})
+    assert torch_breaks.main("float16") == 0
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("normalize")]
