@@ -90,3 +90,19 @@ SPELLED = {
     "variance": Spelled("sum((x - mean(x)) ** 2) / (count(x) - {correction})", conventions={"correction": 0}),
 }
 """By the contract's name."""
+
+
+APART = {
+    ("kl_divergence_of_probabilities", "normalised"): Spelled(
+        "s = p / sum(p); r = q / sum(q); sum(where(p > 0, s * log(s / r), 0))",
+        inputs={"p": "distribution", "q": "distribution"},
+    ),
+    ("rms_norm", "floor"): Spelled("x / max(sqrt(mean(x * x)), {floor})"),
+    ("rms_norm", "norm_floor"): Spelled("x / max(sqrt(mean(x * x)), {norm_floor} / sqrt(count(x)))"),
+}
+"""By the contract's name and a convention that is declared, under which it is another formula."""
+
+
+def formula_of(contract: str, declares: Mapping[str, Any]) -> Spelled | None:
+    """The formula of what declares some conventions; ``None`` for a contract of which no formula says anything."""
+    return next((APART[contract, name] for name in declares if (contract, name) in APART), SPELLED.get(contract))

@@ -1,8 +1,10 @@
 """Patterns of bug reports, judged by a formula alone; ``python -m formula`` judges mutants and controls too."""
 
 import pytest
+from careful.forms import FORMS
 from formula.judging import judged
-from formula.patterns import NOT_SAID, controls, mutants, patterns
+from formula.patterns import NOT_SAID, careful, controls, mutants, patterns
+from formula.spelled import SPELLED
 
 PATTERNS = {trial.case.name: trial for trial in patterns()}
 
@@ -28,3 +30,20 @@ def test_a_control_is_not_flagged(name: str) -> None:
 def test_what_no_formula_says_is_named_by_laws_that_there_are() -> None:
     """Each of them has a mutant among those that are judged."""
     assert set(NOT_SAID) <= {trial.says for trial in mutants()}
+
+
+def test_every_set_can_be_judged() -> None:
+    """A contract or a convention that is new to the careful forms, mutants or controls ends none of them."""
+    judged_of = {trial.says for trial in careful()}
+    assert judged_of == {form.contract for form in FORMS} - {"sgd_with_momentum"}
+    assert {trial.says for trial in controls()} == set(SPELLED)
+
+
+@pytest.mark.parametrize(
+    "name", ["kl_of_what_is_normalised", "rms_norm_of_a_floored_norm", "rms_norm_of_a_floored_root"]
+)
+def test_a_convention_has_its_own_formula(name: str) -> None:
+    """Under which the careful form of it holds."""
+    (trial,) = (trial for trial in careful() if trial.case.name == f"careful.{name}")
+    outcome = judged(trial._replace(dtypes=("float32",)), wrong=False, examples=4)
+    assert outcome.as_it_is, outcome.text
