@@ -139,8 +139,8 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; of those that float32 mends there is one."""
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _groups(verdicts):
-        if all(verdict.violation is not None and verdict.violation.mended_wider for verdict in group):
+    for group in _with_what_follows(list(_groups(verdicts))):
+        if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
         else:
@@ -148,6 +148,41 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     for groups in narrow.values():
         joined = [verdict for group in groups for verdict in group]
         yield Finding(tuple(sorted(joined, key=_telling)), is_of_narrowness=len(groups) > 1)
+
+
+def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
+    """Whether float32 mends all of it, but for roundings that two runs have otherwise, which are not tried in it."""
+    untried = [verdict for verdict in group if verdict.group == "implementation" and _rounds(verdict)]
+    tried = [verdict for verdict in group if verdict not in untried]
+    return bool(tried) and all(verdict.violation is not None and verdict.violation.mended_wider for verdict in tried)
+
+
+def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
+    """Join what says nothing beside the finding of a value or a gradient to that.
+
+    Where the operation is known at which either happened, that says more, and has joined or parted them. What is not
+    finite is no more of the digits that a value is off by: a mask that a NaN gets through is another fault.
+    """
+    groups = list(groups)
+    for group in list(groups):
+        owners = [_followed(verdict, groups) for verdict in group]
+        if (own := owners[0]) is not None and own is not group and all(owner is not None for owner in owners):
+            own.extend(group)
+            groups = [other for other in groups if other is not group]
+    return groups
+
+
+def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
+    """The group of what a verdict follows from in its dtype; ``None`` where it says something of its own."""
+    own = verdict.violation
+    for group in groups:
+        for other in group:
+            if own is None or other.violation is None or (other.law, other.dtype) != (own.follows, verdict.dtype):
+                continue
+            events = own.event is not None or other.violation.event is not None
+            alike = math.isfinite(own.actual) == math.isfinite(other.violation.actual)
+            return group if alike and not events else None
+    return None
 
 
 def _telling(verdict: Verdict) -> tuple[int, ...]:

@@ -212,6 +212,8 @@ class Violation(Record):
     """The worst example found; ``None`` where the minimal one is as bad."""
     mended_wider: bool = False
     """Whether the law holds where the same code computes in float32 and rounds once, as far as that was tried."""
+    follows: str = ""
+    """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
 
 
 class Counterexample(Record):

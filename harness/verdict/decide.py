@@ -24,12 +24,13 @@ from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.remedy import cause_of
 from harness.verdict import corpus
 from harness.verdict.cause import event_of
+from harness.verdict.consequence import followed
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
-from harness.verdict.replay import replay_command, to_text
+from harness.verdict.replay import replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.wider import is_mended_wider
@@ -105,7 +106,10 @@ def decide(
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
                     if not declared:
                         mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
-                        violation = violation.model_copy(update={"mended_wider": mended})
+                        shown = [failing, *spelled_out(violation.example)]
+                        # What is known to have happened says more.
+                        follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
+                        violation = violation.model_copy(update={"mended_wider": mended, "follows": follows})
                 elif late is not None and is_asked_late(job):
                     violation = _asked_late(trials, late, deadline)
                 searches = minimal and further and job.law.shows_worst and not declared

@@ -29,6 +29,13 @@ def from_text(example: Mapping[str, Any]) -> Example:
     return {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
 
 
+def spelled_out(example: Mapping[str, Any]) -> list[Example]:
+    """The example again, if its values are there: none of a larger one."""
+    tensors = (value for value in example.values() if isinstance(value, TensorText))
+    whole = all(len(text.values) == math.prod(text.shape) for text in tensors)
+    return [from_text(example)] if whole else []
+
+
 def _tensor(text: TensorText) -> Tensor:
     dtype = getattr(torch, text.dtype)
     if dtype.is_floating_point:

@@ -127,6 +127,36 @@ def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
     assert sentence(alone) == "exp overflows"
 
 
+def test_what_follows_from_the_value_is_told_with_it() -> None:
+    """In its dtype, unless an operation is known at which it happened, or one of the two is not finite."""
+    value = broken("value", 1.0, cause="x")
+    follows: dict[str, Any] = {"group": "algebra", "cause": "y", "follows": "value"}
+    (one,) = findings([value, broken("sums", 2.0, **follows)])
+    assert one.laws == ["value", "sums"]
+    others = [
+        broken("sums", 2.0, **follows, dtype="float64"),
+        broken("sums", 2.0, **follows, event=OVERFLOW),
+        broken("sums", 2.0, **follows, actual=0.5, expected=1.25),
+        broken("sums", 2.0, **follows | {"follows": "gradient"}),
+    ]
+    finite = broken("value", 1.0, cause="x", actual=0.5, expected=0.75)
+    parted = [len(findings([finite if other is others[2] else value, other])) for other in others]
+    assert parted == [2, 2, 1, 2]
+    assert len(findings([value, others[2]])) == 2
+
+
+def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
+    """They are not tried in float32, where both runs round to the same; alone, they are roundings and no more."""
+    off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
+    runs = broken("any_position", 1.0, group="implementation", cause="y", **off)
+    mended = [
+        broken("a", 2.0, cause="x", **off, mended_wider=True),
+        broken("b", 3.0, event=OVERFLOW, dtype="float16", mended_wider=True),
+    ]
+    assert [len(one.verdicts) for one in findings([*mended, runs])] == [3]
+    assert len(findings([mended[1], runs])) == 2
+
+
 def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
     """And lost digits, which fail nothing, are no finding together with a defect."""
     narrow = {"dtype": "bfloat16", "mended_wider": True}
