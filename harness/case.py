@@ -54,7 +54,7 @@ class Case:
     style
         ``scratch`` or ``concise``; taken from the module's name when absent, ``foreign`` where that says nothing.
     name
-        Identifier in every output; ``family.module.function`` when absent.
+        Identifier in every output; ``family.module.function`` when absent, the function alone in a notebook.
     target
         How the command line names it: ``module:function`` when absent.
     call
@@ -85,7 +85,9 @@ class Case:
         if not self.target:
             object.__setattr__(self, "target", f"{module}:{function}")
         if not self.name:
-            object.__setattr__(self, "name", ".".join([*parts[-2:], function]))
+            # What a notebook or a program defines has no module that a reader would know it by.
+            home = [] if module == "__main__" else parts[-2:]
+            object.__setattr__(self, "name", ".".join([*home, function]))
 
     @property
     def family(self) -> str:

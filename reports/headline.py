@@ -8,7 +8,7 @@ from reports.number import rate
 from reports.reading import Reading
 from reports.summary import FAILING, further, refuted, since
 from reports.tables.audit import place
-from reports.text import clean, count, cut, listing
+from reports.text import clean, count, cut, listing, workers_in_words
 
 MOST_COMMANDS = 2
 """That are named."""
@@ -94,7 +94,7 @@ def _measured(reading: Reading) -> str:
     budgets, loaders = reading.frames.budgets, reading.frames.loaders
     if len(loaders):
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-        workers = count(int(fastest["workers"]), "worker")
+        workers = workers_in_words(int(fastest["workers"]))
         said = f"{fastest['case']} delivers {rate(fastest['samples_per_s'])} samples a second with {workers} at best"
         own = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
         what, *further = str(own["sentence"].iloc[0]).split("; ") if len(own) else [""]

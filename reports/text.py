@@ -4,12 +4,17 @@ import re
 
 from harness.error import printable as clean
 
-__all__ = ["clean", "count", "cut", "fenced", "listing", "markdown_text", "shortened"]
+__all__ = ["clean", "count", "cut", "fenced", "listing", "markdown_text", "shortened", "workers_in_words"]
 
 
 def count(number: int, noun: str, *, plural: str = "") -> str:
     """Return ``3 laws`` or ``1 law``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def workers_in_words(number: int) -> str:
+    """Return ``no workers``, ``1 worker`` or ``2 workers``."""
+    return count(number, "worker") if number else "no workers"
 
 
 def listing(names: list[str], *, at_most: int = 0) -> str:

@@ -35,12 +35,10 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     if answered:
         console.print("kernels:")
         for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):
-            console.print(f"  {layout}: {kernel}", markup=False, soft_wrap=True)
+            print_sentence(console, f"  {layout}: {kernel}")
         first = answered[0]
-        console.print(
-            f"on: torch {first.torch}, {first.cpu_capability}, one thread a process", markup=False, soft_wrap=True
-        )
-        console.print(_time(answered), markup=False, soft_wrap=True)
+        print_sentence(console, f"on: torch {first.torch}, {first.cpu_capability}, one thread a process")
+        print_sentence(console, _time(answered))
     for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
     blocks = broken_blocks(answered)

@@ -69,11 +69,15 @@ def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> N
         console.print(_worst_table(worst, single=single))
         return
     console.print("Worst found")
-    for record in worst:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for objectives, record in _worst_rows(worst):
         name = record.law if single else f"{record.case} {record.law}"
-        text = f"{name} [{record.dtype}]: {record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
+        text = f"{record.deviation:.6g} {record.unit}, bound {record.bound:.6g}"
         sure = record.evidence if record.evidence == "proved" else "a lower bound"
-        _print_filled(console, f"{text} ({record.rows:,} rows, {sure})")
+        largest = "" if "deviation" in objectives else f"largest {_LARGEST['ratio']}; "
+        alike.setdefault((name, f"{text} ({largest}{record.rows:,} rows, {sure})"), []).append(record.dtype)
+    for (name, text), dtypes in alike.items():
+        _print_filled(console, f"{name} [{', '.join(dtypes)}]: {text}")
 
 
 TABLE_WIDTH = 150
@@ -120,10 +124,15 @@ def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -
 
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
     """Return how each case sums, a line each."""
-    texts_by_case: dict[str, list[str]] = {}
+    dtypes_by_case: dict[str, dict[str, list[str]]] = {}
     for accumulator in accumulators:
-        texts_by_case.setdefault(accumulator.case, []).append(f"{accumulator.dtype} {summing(accumulator)}")
-    return [f"{case} sums: {'; '.join(texts)}" for case, texts in texts_by_case.items()]
+        texts = dtypes_by_case.setdefault(accumulator.case, {})
+        texts.setdefault(summing(accumulator), []).append(accumulator.dtype)
+    lines = []
+    for case, texts in dtypes_by_case.items():
+        phrases = [f"{', '.join(dtypes)} {text}" for text, dtypes in texts.items()]
+        lines.append(f"{case} sums: {'; '.join(phrases)}")
+    return lines
 
 
 def _skips(discoveries: Discoveries) -> list[str]:
@@ -227,6 +236,20 @@ def _held(breakings: Sequence[Breaking]) -> list[str]:
     return [f"{law} holds to the end of: {', '.join(rays)}" for law, rays in rays_by_law.items()]
 
 
+_LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
+"""What a search looked for."""
+
+
+def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:
+    """Yield what is worst, with what it is the largest of: two searches that end at the same numbers are one row."""
+    rows: dict[tuple[object, ...], tuple[list[str], Worst]] = {}
+    for record in worst:
+        numbers = (record.deviation, record.bound, record.rows, record.evidence)
+        objectives, _ = rows.setdefault((record.case, record.law, record.dtype, *numbers), ([], record))
+        objectives.append(record.objective)
+    yield from rows.values()
+
+
 def _worst_table(worst: Sequence[Worst], *, single: bool) -> Table:
     """The largest deviations, and the largest shares of the bound."""
     columns = ("law", "dtype") if single else ("case", "law", "dtype")
@@ -234,12 +257,12 @@ def _worst_table(worst: Sequence[Worst], *, single: bool) -> Table:
     for heading in ("largest", "deviation", "bound", "share", "rows"):
         table.add_column(heading, justify="left" if heading == "largest" else "right")
     table.add_column("evidence")
-    for record in worst:
+    for objectives, record in _worst_rows(worst):
         share = record.deviation / record.bound if record.bound else float("inf" if record.deviation else 0.0)
         names = (record.law, record.dtype) if single else (record.case, record.law, record.dtype)
         table.add_row(
             *map(escape, names),
-            {"deviation": "deviation", "ratio": "share of its bound"}[record.objective],
+            " and ".join(_LARGEST[objective] for objective in objectives),
             f"{record.deviation:.6g} {record.unit}",
             f"{record.bound:.6g}",
             f"{share:.3g}",

@@ -200,9 +200,10 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     last = {(row.case, row.experiment): row for row in rows if isinstance(row, Epoch)}
     for epoch in last.values():
         numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
-        spelled = ["–" if number is None else f"{number:.4g}" for number in numbers]
-        curves.add_row(escape(epoch.case), epoch.experiment, epoch.data, str(epoch.epoch), *spelled)
-    print_table(console, curves)
+        # What an experiment has none of is left empty; its title mostly names its data.
+        spelled = ["" if number is None else f"{number:.4g}" for number in numbers]
+        data = "" if epoch.data in epoch.experiment else epoch.data
+        curves.add_row(escape(epoch.case), escape(epoch.experiment), escape(data), str(epoch.epoch), *spelled)
     estimates = Table(Column("case", overflow="fold"), "parameter", title="Learned parameters", title_justify="left")
     for heading in ("true", "learned", "off by (standard errors)"):
         estimates.add_column(heading, justify="right")
@@ -212,4 +213,6 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
             estimates.add_row(
                 escape(row.case), escape(row.parameter), f"{row.true:g}", f"{row.learned:.5f}", f"{off:+.1f}"
             )
-    print_table(console, estimates)
+    for table in (curves, estimates):
+        if table.row_count:
+            print_table(console, table)

@@ -11,7 +11,7 @@ from reports.source import caveat_of
 from reports.style import INK, MUTED, pen
 from reports.svg import drawn
 from reports.tables.balance import cheapest
-from reports.text import count
+from reports.text import count, workers_in_words
 
 
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -32,22 +32,23 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 
 
 def _starving(frame: pd.DataFrame) -> str:
-    """Return by how much the loaders without workers starve the step that do."""
+    """Return how many loaders starve the step without workers, and by how much the least and the most do."""
     starving = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
-    names = names_of(frame)
-    phrases = [f"{names[str(case)]} {_ratios(rows)}" for case, rows in starving.groupby("case", sort=False)]
-    return f"Without workers a batch takes longer than a step: {'; '.join(phrases)}." if phrases else ""
-
-
-def _ratios(rows: pd.DataFrame) -> str:
-    rows = rows.sort_values("batch_size")
-    pairs = zip(rows["load_to_step"], rows["batch_size"], strict=True)
-    return ", ".join(f"{times(ratio)} at batch {size:,}" for ratio, size in pairs)
+    if starving.empty:
+        return ""
+    names, rows = names_of(frame), starving.sort_values("load_to_step", kind="stable")
+    least, most = (
+        f"{times(row['load_to_step'])} in {names[str(row['case'])]} at batch {row['batch_size']:,}"
+        for row in (rows.iloc[0], rows.iloc[-1])
+    )
+    loaders = count(starving["case"].nunique(), "loader")
+    span = f"from {least} to {most}" if len(rows) > 1 else most
+    return f"Without workers a batch of {loaders} takes longer than a step: {span}."
 
 
 def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
     first = frame.iloc[0]
-    title = f"batch {first['batch_size']}, {count(int(first['workers']), 'worker')}"
+    title = f"batch {first['batch_size']}, {workers_in_words(int(first['workers']))}"
     low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
     label = f"Share of the training loop that waits, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
     svg = drawn(

@@ -16,7 +16,7 @@ from reports.number import percent
 from reports.source import caveat_of
 from reports.svg import drawn
 from reports.tables.loader import first_rows
-from reports.text import count, shortened
+from reports.text import shortened, workers_in_words
 
 COLORS = {
     "index": "#999999",
@@ -90,7 +90,7 @@ def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[.
 
 
 def _title(frame: pd.DataFrame) -> str:
-    return count(int(frame["workers"].iloc[0]), "worker")
+    return workers_in_words(int(frame["workers"].iloc[0]))
 
 
 def _label(frame: pd.DataFrame) -> str:

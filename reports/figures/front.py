@@ -16,7 +16,7 @@ from reports.number import duration, rate, times
 from reports.source import caveat_of
 from reports.style import INK, pen
 from reports.svg import apart, told
-from reports.text import count, shortened
+from reports.text import shortened, workers_in_words
 
 MOST_LINES = 6
 MOST_CHARACTERS = 24
@@ -136,7 +136,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     names = names_of(frame)
     said = (
         f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples a second at batch "
-        f"{first['batch_size']:,} with {count(int(first['workers']), 'worker')}"
+        f"{first['batch_size']:,} with {workers_in_words(int(first['workers']))}"
     )
     if len(cases) > 1:
         ratio = times(first["samples_per_s"] / last["samples_per_s"])
@@ -160,8 +160,8 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
             at = place + (0.2 if row["several"] else -0.2)
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
             axes.barh(at, value, height=0.36, color=color, alpha=0.55 if row["several"] else 1.0)
-            workers = count(int(row["workers"]), "worker")
-            axes.text(value * 1.06, at, f"{rate(value)}  {workers}", va="center", color=INK, fontsize=9.2)
+            workers = workers_in_words(int(row["workers"]))
+            axes.text(value * 1.06, at, f"{rate(value)}, {workers}", va="center", color=INK, fontsize=9.2)
             told(axes, [(value, at, f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s")])
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)

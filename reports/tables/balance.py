@@ -8,7 +8,7 @@ from harness.record import DataSource
 from reports.number import duration, percent, plain, times
 from reports.source import caveat_of
 from reports.table import Header, Table
-from reports.text import count
+from reports.text import count, workers_in_words
 
 NEAR, QUICK = 0.95, 0.25
 """What the tuner is held to: this share of the best rate, in this share of the exhaustive time."""
@@ -54,7 +54,7 @@ def cheapest(frame: pd.DataFrame) -> str:
     if ahead.empty:
         return "None of these keeps ahead."
     row = ahead.sort_values(["workers", "batch_size", "wait_share"], kind="stable").iloc[0]
-    place = f"{row['case']} at batch {row['batch_size']} with {count(int(row['workers']), 'worker')}"
+    place = f"{row['case']} at batch {row['batch_size']} with {workers_in_words(int(row['workers']))}"
     return f"The cheapest that keeps ahead is {place}: the loop waits {percent(row['wait_share'])} of its time."
 
 

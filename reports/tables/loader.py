@@ -8,7 +8,7 @@ from reports.number import UNKNOWN, approximate, duration, percent, rate, times
 from reports.source import caveat_of
 from reports.table import Header, Table
 from reports.tables.benchmark import SCATTER
-from reports.text import count
+from reports.text import workers_in_words
 
 INTERVALS = (
     "Medians of slices of the steady state with 95 % intervals over the slices of one process: how well this process "
@@ -63,7 +63,7 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         title="Samples a second and share of the limit, batch size × workers",
         columns=(
             *(Header("loader", "code"), Header("batch size", "number")),
-            *(Header(count(number, "worker") if number else "no workers", "number") for number in workers),
+            *(Header(workers_in_words(number), "number") for number in workers),
             Header("the limit", "number"),
         ),
         rows=tuple(rows),

@@ -329,7 +329,7 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
-    assert "The cheapest that keeps ahead is fashion_mnist.scratch.slices at batch 256 with 0 workers" in table.caption
+    assert "The cheapest that keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers" in table.caption
     cells = dict(zip([column.heading for column in table.columns], table.rows[0], strict=True))
     assert cells["loop waits"] == "95.8 % (91.0 – 100)"
     assert cells["batch / step"] == "23.0× (21.8 – 24.2)"
@@ -352,7 +352,7 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
     """With its factor; a loader that keeps ahead is not among them."""
     found = waiting(FRAMES["balance"](run), None)
     assert found.caption.startswith(
-        "Without workers a batch takes longer than a step: concise.torchvision 23.0× at batch 256. The"
+        "Without workers a batch of 1 loader takes longer than a step: 23.0× in concise.torchvision at batch 256. The"
     )
 
 

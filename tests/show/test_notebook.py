@@ -68,7 +68,7 @@ def test_verdicts_have_a_bar_for_each_dtype() -> None:
 
 def shell() -> Any:
     """Return what a cell magic needs of IPython, which runs a cell as it is."""
-    own = SimpleNamespace(magics={}, user_ns={})
+    own = SimpleNamespace(magics={}, user_ns={"__name__": "__main__"})
     own.register_magic_function = lambda function, _kind, name: own.magics.update({name: function})
 
     def run_cell(cell: str) -> Any:
@@ -80,12 +80,12 @@ def shell() -> Any:
 
 
 def test_a_cell_that_defines_a_function_is_checked() -> None:
-    """By the contract and the dtypes of its line; its last function is meant."""
+    """By the contract and the dtypes of its line; its last function is meant, and goes by its own name."""
     own = shell()
     harness.load_ipython_extension(own)
     cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
     verdicts = own.magics["check"]("softmax --dtypes float32", cell)
-    assert {verdict.dtype for verdict in verdicts} == {"float32"}
+    assert {(verdict.case, verdict.dtype) for verdict in verdicts} == {("mine", "float32")}
     assert any("exp overflows" in str(finding.violation and finding.violation.cause) for finding in verdicts.findings)
 
 

@@ -7,7 +7,7 @@ import samples.survey
 from rich.console import Console
 
 from harness.cli import options
-from harness.record import Breaking
+from harness.record import Breaking, Worst
 from harness.show.survey import print_survey
 from harness.surveyor.discovery import Discoveries
 
@@ -45,6 +45,28 @@ def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
     assert any("float32 88.72283935546875" in line for line in printed(80, single=True))
     assert not any("│" in line for line in printed(80, single=True))
     assert any("│" in line for line in printed(180, single=True))
+
+
+@pytest.mark.parametrize(("width", "row"), [(80, "value [float32]: "), (180, "deviation and share of its bound")])
+def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: str) -> None:
+    """Of another share of the bound there is a row of its own, which says so."""
+    known = next(record for record in samples.survey.worst() if record.dtype == "float32")
+    again = known.model_copy(update={"objective": "ratio"})
+    lines = worst_lines([known, again], width)
+    assert sum("float32" in line for line in lines) == 1
+    assert any(row in line for line in lines)
+    apart = worst_lines([known, again.model_copy(update={"bound": known.bound / 2})], width)
+    assert sum("float32" in line for line in apart) == 2
+    assert sum("share of its bound" in line for line in apart) == 1
+
+
+def worst_lines(records: list[Worst], width: int) -> list[str]:
+    """What a survey of one function that found these prints of them."""
+    stream, found = io.StringIO(), Discoveries()
+    found.add(records)
+    print_survey(Console(file=stream, width=width, soft_wrap=True, highlight=False), found, single=True)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    return [line for line in lines[lines.index("Worst found") :] if " breaks " not in line]
 
 
 @pytest.mark.parametrize(("columns", "width"), [("80", 80), ("200", 200), ("7", 160), ("many", 160), ("", 160)])

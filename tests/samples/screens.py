@@ -1,0 +1,47 @@
+"""What commands print of made-up records at 80 and at 120 columns, as it was recorded.
+
+After an output was changed on purpose, ``python -m samples.screens`` in the folder ``tests`` records anew.
+"""
+
+from io import StringIO
+from pathlib import Path
+
+import samples.run
+import samples.survey
+from rich.console import Console
+
+from harness.show.proof import print_proofs
+from harness.show.survey import print_survey
+from harness.show.verdict import print_training
+from harness.surveyor.discovery import Discoveries
+
+RECORDED = Path(__file__).parents[1] / "recorded" / "screens.txt"
+WIDTHS = (80, 120)
+
+
+def screens() -> str:
+    """Return what ``train``, ``prove`` and ``survey`` print, each at each width under a heading."""
+    return "".join(
+        f"==== {command}, {width} columns\n{screen(command, width)}"
+        for command in ("train", "prove", "survey")
+        for width in WIDTHS
+    )
+
+
+def screen(command: str, width: int) -> str:
+    """Return what a command prints on a plain screen, or into a pipe of that width."""
+    stream = StringIO()
+    console = Console(file=stream, width=width, soft_wrap=True, highlight=False)
+    if command == "train":
+        print_training(console, [*samples.run.epochs(), *samples.run.estimates()])
+    elif command == "prove":
+        print_proofs(console, samples.run.proofs())
+    else:
+        found = Discoveries()
+        found.add([*samples.survey.breakings(), *samples.survey.worst(), *samples.survey.accumulators()])
+        print_survey(console, found, single=False)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+if __name__ == "__main__":
+    RECORDED.write_text(screens(), encoding="utf-8")
