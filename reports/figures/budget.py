@@ -1,6 +1,5 @@
 """Where the time of a batch goes: a bar for each loader, cut into its parts, a panel for each number of workers."""
 
-from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -14,7 +13,6 @@ from reports.figures.name import names_of
 from reports.figures.panel import wide_and_narrow
 from reports.number import percent
 from reports.source import caveat_of
-from reports.svg import drawn
 from reports.tables.loader import first_rows
 from reports.text import shortened, workers_in_words
 
@@ -37,7 +35,10 @@ COLORS = {
 """Colours of the parts, which stand in this order; each is named in the legend."""
 
 MOST_CHARACTERS, LEAST = 26, 0.005
-"""Characters of a name beside a bar, and the share from which on a part is drawn."""
+"""Characters of a name beside a bar on a phone, and the share from which on a part is drawn."""
+
+MOST_CHARACTERS_WIDE = 36
+"""Characters of a name where there is room."""
 
 FEW = 2
 """Loaders whose sentences are a caption; those of more are a table."""
@@ -46,24 +47,22 @@ LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
 
 
-def narrow_panel(frame: pd.DataFrame, *, number: int) -> Panel:
-    """Return the shares of the loaders with one number of workers."""
-    svg = drawn(partial(_draw, frame=frame), name=f"budget-{number}", label=_label(frame), height_in=_height_in(frame))
-    return Panel(_title(frame), svg)
-
-
-def wide_panel(frame: pd.DataFrame, *, number: int) -> Panel:
-    """Return the same for half of a wide window, with the narrow drawing for a phone."""
+def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
+    """Return the shares of the loaders with one number of workers; the parts are named beside many of them."""
+    legend_in, bars_in = LEGEND_ROW_IN * frame["part"].nunique(), 0.28 * frame["case"].nunique()
+    beside = bars_in >= legend_in
     return wide_and_narrow(
         _title(frame),
-        partial(_draw, frame=frame),
-        name=f"budget-wide-{number}",
+        partial(_draw, frame=frame, most=MOST_CHARACTERS_WIDE, beside=beside),
+        draw_narrow=partial(_draw, frame=frame, most=MOST_CHARACTERS, beside=False),
+        name=f"budget-{number}",
         label=_label(frame),
-        height_in=_height_in(frame),
+        height_in=0.8 + bars_in + (0.0 if beside else 0.5 + legend_in),
+        narrow_height_in=1.3 + legend_in + bars_in,
     )
 
 
-def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[..., Panel] = narrow_panel) -> Figure:
+def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return the shares of a batch's time; the sentence on a loader is in the caption where there are few of them.
 
     Parameters
@@ -72,11 +71,9 @@ def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[.
         The frame ``budgets``.
     source
         What the data are.
-    panel
-        Draws the loaders with one number of workers.
     """
     shown = frame[frame["share"] >= LEAST]
-    panels = [panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
+    panels = [_panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     few = sentences if len(sentences) <= FEW else []
     return Figure(
@@ -86,6 +83,7 @@ def budgets(frame: pd.DataFrame, source: DataSource | None, *, panel: Callable[.
         panels=tuple(panels),
         caption=" ".join([*few, "The parts are disjoint and measured; what none of them covers is not attributed."]),
         caveat=caveat_of(frame, source),
+        columns=1,
     )
 
 
@@ -99,12 +97,8 @@ def _label(frame: pd.DataFrame) -> str:
     return f"Shares of a batch's time, {_title(frame)}, the largest part of each loader: {spelled}."
 
 
-def _height_in(frame: pd.DataFrame) -> float:
-    return 1.3 + LEGEND_ROW_IN * frame["part"].nunique() + 0.28 * frame["case"].nunique()
-
-
-def _draw(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw the parts of each loader end to end."""
+def _draw(axes: Axes, frame: pd.DataFrame, *, most: int, beside: bool) -> None:
+    """Draw the parts of each loader end to end, and name them beside or above."""
     names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
     begun = pd.Series(0.0, index=cases)
     for part in PARTS:
@@ -112,8 +106,10 @@ def _draw(axes: Axes, frame: pd.DataFrame) -> None:
         if shares.max() > 0:
             axes.barh(range(len(cases)), shares, left=begun, color=COLORS[part], height=0.62, label=part)
         begun = begun + shares
-    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    axes.set_yticks(range(len(cases)), [shortened(names[case], most=most) for case in cases])
     axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
-    # Beside the names there is room for one column.
-    legend_above(axes, columns=1)
+    if beside:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=1)
+    else:  # beside the names there is room for one column
+        legend_above(axes, columns=1)

@@ -173,7 +173,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return where the time of a batch goes, of each loader with as few workers as it was measured with."""
     fewest = budgets[budgets["workers"] == budgets["workers"].min()]
-    figure = budget.budgets(fewest, source, panel=budget.wide_panel)
+    figure = budget.budgets(fewest, source)
     return large("front-budget", figure, figure.caption)
 
 

@@ -12,7 +12,7 @@ from reports.figures.name import without_family
 from reports.figures.panel import wide_and_narrow
 from reports.number import percent, plain
 from reports.style import MUTED, dashes_of, pen
-from reports.svg import drawn, told
+from reports.svg import told
 from reports.text import count, listing
 
 DTYPE = "float32"
@@ -147,7 +147,7 @@ def histogram(histograms: pd.DataFrame) -> Figure:
         panels=tuple(panels),
         caption=f"{DTYPE}; share of the outputs' elements on {count(len(own['case'].unique()), 'case')}, rows drawn "
         "from all rays over all magnitudes. Up to half an ulp is correctly rounded; the last place is infinite.",
-        columns=2,
+        columns=1,
     )
 
 
@@ -156,21 +156,23 @@ def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
         f"{without_family(str(case))} {percent(float(own['share'].iloc[0]))}"
         for case, own in group.groupby("case", sort=False)
     ]
-    svg = drawn(
-        lambda axes: _bars(axes, group),
+    return wide_and_narrow(
+        contract,
+        lambda axes: _bars(axes, group, direct=True),
+        draw_narrow=lambda axes: _bars(axes, group, direct=False),
         name=f"histogram-{number}",
         label=f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}.",
-        height_in=_height(group),
+        height_in=HEIGHT_IN,
+        narrow_height_in=_height(group),
     )
-    return Panel(contract, svg)
 
 
-def _bars(axes: Axes, group: pd.DataFrame) -> None:
+def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
     """Draw the shares of each case as steps over the classes."""
     edges = sorted(set(group["up_to"]))
-    dashes = dashes_of(group)
+    dashes, ends = dashes_of(group), []
     for case, own in group.groupby("case", sort=False):
-        style = str(own["style"].iloc[0])
+        style, name = str(own["style"].iloc[0]), without_family(str(case))
         shares = own.groupby("up_to")["share"].mean().clip(lower=1e-5)
         axes.step(
             range(len(edges)),
@@ -180,14 +182,18 @@ def _bars(axes: Axes, group: pd.DataFrame) -> None:
             linewidth=1.3,
             linestyle=next(dashes[style]),
             zorder=pen(style).zorder,
-            label=without_family(str(case)),
+            label=name,
         )
+        ends.append((float(shares.iloc[-1]), name, pen(style).color))
     places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
     axes.set(xlabel="deviation up to, ulp", ylabel="share of elements")
-    legend_above(axes)
+    if direct:
+        labelled(axes, ends, height_in=HEIGHT_IN)
+    else:
+        legend_above(axes)
 
 
 def _height(group: pd.DataFrame) -> float:

@@ -1,14 +1,16 @@
 """The trend over runs: verdicts that fail, step times and loader rates, run by run, oldest first."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above, legend_rows, logarithmic
+from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
 from reports.figures.name import names_of
+from reports.figures.panel import wide_and_narrow
 from reports.frame.column import REAL, TEXT, Column
 from reports.history import BATCH, Digest
 from reports.number import duration, rate, times
@@ -25,6 +27,8 @@ MOST_MARKERS = 30
 HEIGHT_IN, ROW_IN = 2.5, 0.16
 """Height of a panel, and of each row of its legend beyond the first, inches."""
 
+WIDE_HEIGHT_IN = 3.2
+"""Height where lines are named at their ends."""
 
 MEASURES = {"step_times": f"step at batch {BATCH}, s", "best_rates": "best samples/s"}
 """Frames of a digest whose values are drawn, and what the values are."""
@@ -71,6 +75,7 @@ def trend(digests: Sequence[Digest]) -> Figure:
         title="Trend over runs",
         panels=tuple(panels),
         caption=f"{count(len(digests), 'run')}, oldest first.{_moved(steps)}{left_out}",
+        columns=2,
     )
 
 
@@ -105,8 +110,8 @@ def _panel(
     """Return one line for each case of a family, on a logarithmic scale."""
     names = names_of(frame)
 
-    def draw(axes: Axes) -> None:
-        dashes = dashes_of(frame)
+    def draw(axes: Axes, *, direct: bool) -> None:
+        dashes, ends = dashes_of(frame), []
         for case, line in frame.groupby("case", sort=False):
             style = str(line["style"].iloc[0])
             color, marker, width, _, order = pen(style)
@@ -121,13 +126,24 @@ def _panel(
                 linewidth=width,
                 zorder=order,
             )
+            ends.append((float(line["value"].iloc[-1]), names[str(case)], color))
         logarithmic(axes.yaxis, list(frame["value"]), text=text)
-        legend_above(axes)
         _named(axes, digests)
+        if direct:
+            labelled(axes, ends, height_in=WIDE_HEIGHT_IN)
+        else:
+            legend_above(axes)
 
-    height = HEIGHT_IN + ROW_IN * legend_rows(list(names.values()))
     label = f"{title}, over {count(len(digests), 'run')}: {count(len(names), 'case')}."
-    return Panel(title, drawn(draw, name=f"trend-{number}", label=label, height_in=height))
+    return wide_and_narrow(
+        title,
+        partial(draw, direct=True),
+        draw_narrow=partial(draw, direct=False),
+        name=f"trend-{number}",
+        label=label,
+        height_in=WIDE_HEIGHT_IN,
+        narrow_height_in=HEIGHT_IN + ROW_IN * legend_rows(list(names.values())),
+    )
 
 
 def _marker(marker: str, runs: int) -> str:
