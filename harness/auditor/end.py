@@ -97,6 +97,8 @@ class Ends:
         """Parameters that had none when they were first read."""
         self._shadows, self._lines = shadows, lines
         self._leaves: dict[int, Tensor] = {}
+        self._met: dict[int, int] = {}
+        """Storages of parameters, by the identities of those that are kept."""
         self._parts: set[tuple[int, int, int]] = set()
         self._names: dict[int, str] = {}
         self._buffers: dict[str, Tensor] = {}
@@ -144,6 +146,11 @@ class Ends:
 
     # Parameters
 
+    def is_met(self, tensor: Tensor) -> bool:
+        """Whether a leaf is a parameter that is listened to, and has the storage that it was met with."""
+        storage = self._met.get(id(tensor))
+        return storage is not None and storage == tensor.untyped_storage()._cdata
+
     def meet(self, tensor: Tensor) -> None:
         """Take note of a leaf that is about to be read: parameters are listened to."""
         if not is_followed(tensor):
@@ -161,6 +168,7 @@ class Ends:
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
+        self._met[id(tensor)] = part[0]
 
     def name(self, leaf: int) -> str:
         """Return what a parameter is called."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from flint import arb, ctx
-from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.auditor.ball import ELEMENTWISE, MOVES, ZERO, Balls
+from harness.auditor.ball_by_place import PICKED, PUTS, picked
 from harness.auditor.ball_by_rows import BY_ROWS, PRODUCTS
 from harness.auditor.given import Given
 from harness.auditor.operator import FLOATING, Operator, tensors
@@ -132,13 +132,13 @@ class Exact:
             made = _each(_of_each(name), _exchanged(given.args, balls), given.kwargs)
         elif name in MOVES:
             made = _moved(given.operator, given.args, given.kwargs, balls)
-        elif name in _PICKED and isinstance(result, tuple):
-            made = _picked(balls[id(given.args[0])], result[1], *given.args[1:])
+        elif name in PICKED and isinstance(result, tuple):
+            made = picked(balls[id(given.args[0])], result[1], *given.args[1:])
         elif name == "threshold_backward":
             side = given.args[1].detach().numpy(force=True) > given.args[2]  # as the step has seen it
             made = np.where(side, balls[id(given.args[0])], ZERO)
-        elif name in _PUTS:
-            made = _PUTS[name](*_exchanged(given.args, balls))
+        elif name in PUTS:
+            made = PUTS[name](*_exchanged(given.args, balls))
         else:
             named = {key: _exchanged(value, balls) for key, value in given.kwargs.items() if key not in _NOT_OURS}
             made = _OPERATIONS[name](*_exchanged(given.args, balls), **named)
@@ -354,48 +354,3 @@ def _placed(value: Any, places: Mapping[int, Tensor]) -> Any:
     if isinstance(value, Tensor):
         return places.get(id(value), value)
     return [_placed(inner, places) for inner in value] if isinstance(value, list | tuple) else value
-
-
-_PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
-"""What returns the places of what it returns."""
-
-
-def _picked(x: Balls, places: Tensor, *args: Any) -> Balls:
-    at: NDArray[np.int64] = places.numpy(force=True)
-    dim = next((arg for arg in args if isinstance(arg, int) and not isinstance(arg, bool)), -1)
-    if at.ndim == x.ndim:
-        return np.take_along_axis(x, at, dim)
-    return np.take_along_axis(x, np.expand_dims(at, dim), dim).squeeze(dim)
-
-
-def _put(x: Balls, indices: list[Any], values: Balls, accumulate: int = 0) -> Balls:
-    made: Any = np.array(x, dtype=object)
-    where: Any = tuple(slice(None) if index is None else index for index in indices)
-    if accumulate:
-        np.add.at(made, where, values)
-    else:
-        made[where] = values
-    return made
-
-
-def _scatter_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
-    made: Any = np.array(x, dtype=object)
-    where: Any = [np.broadcast_to(axis, at.shape) for axis in np.ogrid[tuple(map(slice, at.shape))]]
-    where[dim] = at
-    np.add.at(made, tuple(where), values[tuple(map(slice, at.shape))])
-    return made
-
-
-def _index_add(x: Balls, dim: int, at: NDArray[np.int64], values: Balls) -> Balls:
-    made: Any = np.array(x, dtype=object)
-    np.add.at(np.moveaxis(made, dim, 0), at, np.moveaxis(values, dim, 0))
-    return made
-
-
-_PUTS: Mapping[str, Callable[..., Balls]] = {
-    "index_put": _put,
-    "_index_put_impl": _put,
-    "scatter_add": _scatter_add,
-    "index_add": _index_add,
-}
-"""What puts numbers at places, to those that are there or in their stead."""

@@ -56,8 +56,12 @@ class Operator:
 
     def written(self, args: Any, kwargs: Any) -> list[Tensor]:
         """The floating-point tensors that a call of it changes."""
-        named = (args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes)
-        return [tensor for value in named for tensor in tensors(value) if is_followed(tensor)]
+        written: list[Tensor] = []
+        for index, name in self.writes:
+            value = args[index] if index < len(args) else kwargs.get(name)
+            if value is not None:
+                written += [tensor for tensor in tensors(value) if is_followed(tensor)]
+        return written
 
 
 OPERATORS: dict[int, Operator] = {}

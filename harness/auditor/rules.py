@@ -16,7 +16,9 @@ EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
 _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach_clamp_min", "_foreach_maximum"}
 _WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
 _SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
-_LOOKED_AT = {"binary_cross_entropy", "arange", *_PROTECTING, *_SOFTMAX}
+ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
+"""What has a rule in every format; what else has one has it in 16 bits."""
+_LOOKED_AT = {"arange", *_PROTECTING, *ALWAYS}
 _OPEN = -9e3
 """Below this a logit was put there by a mask."""
 

@@ -151,6 +151,11 @@ class Shadows:
             cell.shadow(tensor).copy_(values)
         return cell
 
+    def bare(self, storage: torch.UntypedStorage, dtype: torch.dtype, state: Source, unit: float) -> None:
+        """Take note of a new storage that has no shadow, and of the state in which it was written."""
+        self.cells[storage._cdata] = Cell(StorageWeakRef(storage), dtype, state, unit)
+        self._made += 1
+
     def forget(self, tensor: Tensor) -> None:
         """Forget what a storage was: it was written anew."""
         self.cells.pop(key_of(tensor), None)

@@ -1,28 +1,23 @@
 """The mode that sees every operation of a step: it lets torch carry it out, then does the same on the shadows."""
 
-import math
-from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.auditor.birth import birth_of
 from harness.auditor.change import Changes
 from harness.auditor.end import Ends
 from harness.auditor.exact import Exact, Values
 from harness.auditor.given import Given
 from harness.auditor.line import Lines, Pass
-from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operation import Operation, Source
+from harness.auditor.noting import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
 from harness.auditor.operator import (
     FLOATING,
     INTEGERS,
     NARROW,
     OPERATORS,
-    SMALLEST,
     UNIT,
     Operator,
     is_followed,
@@ -31,29 +26,20 @@ from harness.auditor.operator import (
     tensors,
 )
 from harness.auditor.replay import FAILURES, replay
-from harness.auditor.rules import Rules
-from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.rules import ALWAYS, Rules
+from harness.auditor.shadow import Shadows
 from harness.record.audit import WhatIf
 
 _FINE = UNIT[torch.float32]
 
-_SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
-_STEEP = 100.0
-"""By how much more than what it reads a result is wrong, before balls are asked whether it is."""
-
-_OF_TWO_TERMS = {"add", "sub", "rsub"}
-_ABSORBED, _CANCELLED = 2.0**-50, 2.0**-40
-"""Sizes beside the larger term: of one that float64 absorbs, and of a difference of what it had absorbed."""
-
-_GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 """What makes floats of integers, whose exact result a shadow can hold."""
 
-_NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm"}
-"""What returns the mean beside its result: zero up to rounding in many networks, and harmless beside the deviation."""
-
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
+
+_SPECIAL = {"where", *_UNSAID_WRITES, *GROWS, *ALWAYS}
+"""What is looked at in ways of its own, in formats that are not narrow as well."""
 
 
 class Watching(TorchDispatchMode):
@@ -88,11 +74,11 @@ class Watching(TorchDispatchMode):
         self.lines = Lines()
         self.ends = Ends(self.shadows, self.lines)
         self.rules = Rules(self.narrowing)
-        self.operations: list[Operation] = []
         self.changes = Changes(self.shadows, self.ends)
         followed = frozenset(FLOATING if balls else (torch.float64,))
         self.exact = Exact(followed, when_few=full and not balls and what_if is None)
-        self.blind: Counter[str] = Counter()
+        self._notes = Notes(self.narrowing, self.exact, self.shadows.width)
+        self.operations, self.blind = self._notes.operations, self._notes.blind
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -105,15 +91,24 @@ class Watching(TorchDispatchMode):
         operator = OPERATORS.get(id(func)) or operator_of(func)
         if operator.is_ignored:
             return func(*args, **kwargs)
+        is_met = self.ends.is_met
+        # Most of what is called makes a view, and most of what is read is no leaf.
+        if operator.is_view and isinstance(args[0], Tensor):
+            tensor = args[0]
+            if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
+                self.ends.meet(tensor)
+            return func(*args, **kwargs)
         every = tensors(args)
         if kwargs:
             every += tensors(list(kwargs.values()))
+        read = []
         for tensor in every:
-            if tensor.requires_grad and tensor.is_leaf:
+            if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
                 self.ends.meet(tensor)
+            if is_followed(tensor):
+                read.append(tensor)
         if operator.is_view:
             return func(*args, **kwargs)
-        read = [tensor for tensor in every if is_followed(tensor)]
         if operator.is_constant or operator.draws:
             return self._new_numbers(operator, args, kwargs, read)
         if not read and not (self.full and operator.name in _IN_WIDTH):
@@ -183,23 +178,27 @@ class Watching(TorchDispatchMode):
             written += [tensor for tensor in tensors(args[_UNSAID_WRITES[operator.name]]) if is_followed(tensor)]
         counts = self.narrowing.rounds and not grad and _is_count(operator, args, written)
         overwritten = written if operator.overwrites or (written and "out" in kwargs) else ()
-        keys, cells, sources, unit, error, nan, inf = [], [], [], 0.0, 0.0, False, False
+        known, keys, cells, sources, unit, error, nan, inf = self.shadows.cells, [], [], [], 0.0, 0.0, False, False
         for tensor in read:
-            key = key_of(tensor)
-            cell = self.shadows.cell(tensor, key, counts=counts)
+            key = tensor.untyped_storage()._cdata
+            cell = known.get(key)
+            # A call for each tensor would cost more than what it does, where there is no shadow.
+            if cell is None or self.full or cell.dtype is not tensor.dtype:
+                cell = self.shadows.cell(tensor, key, counts=counts)
             keys.append(key)
             cells.append(cell)
-            if overwritten and any(tensor is other for other in overwritten) and _is_whole(tensor):
+            if overwritten and any(tensor is other for other in overwritten) and is_whole(tensor):
                 continue
             state = cell.state
             sources.append(state)
-            unit = max(unit, cell.unit)
+            if cell.unit > unit:
+                unit = cell.unit
             if state.error > error:
                 error = state.error
             nan, inf = nan or state.nan, inf or state.inf
         states = (tuple(sources), unit, error, nan, inf)
         given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, *states)
-        given.as_it_is = counts or (operator.base in _SUMS and "dtype" in kwargs)
+        given.as_it_is = counts or ("dtype" in kwargs and operator.base in SUMS)
         if self.full:
             given.shadow_of = {
                 id(tensor): cell.shadow(tensor)
@@ -219,7 +218,7 @@ class Watching(TorchDispatchMode):
         if given.as_it_is:
             return
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
-        if given.operator.name in _NORMALIZATIONS:
+        if given.operator.name in NORMALIZATIONS:
             del returned[1:]  # mean and deviation are kept in float32 by whoever normalizes 16 bits
         for tensor in {id(tensor): tensor for tensor in [*returned, *given.written]}.values():
             self.narrowing.round(tensor)
@@ -229,6 +228,8 @@ class Watching(TorchDispatchMode):
         if self.narrowing.rounds:
             self._narrow(given, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
+        if not self.full and given.unit <= _FINE and operator.name not in _SPECIAL and self._glance(given, returned):
+            return
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
         exact: Values = []
         if self.exact.when_few and not self.exact.are_few(given, result):
@@ -240,7 +241,7 @@ class Watching(TorchDispatchMode):
             try:
                 self.changes.after(given, result, fresh)
             except FAILURES:
-                self._is_blind(given)
+                self._notes.is_blind(given)
         if operator.name in _UNSAID_WRITES:
             for mean in tensors(given.args[_UNSAID_WRITES[operator.name] - 1]):
                 self.shadows.forget(mean)
@@ -250,7 +251,7 @@ class Watching(TorchDispatchMode):
             if id(tensor) in values:
                 self.exact.keep(given, tensor, cell, values[id(tensor)])
             if tensor.numel():
-                self._note(given, tensor, cell, is_new=True, beside=index > 0)
+                self._notes.note(given, tensor, cell, is_new=True, beside=index > 0)
         if given.written:
             seen = {id(tensor) for tensor in fresh}
             for tensor in given.written:
@@ -259,7 +260,7 @@ class Watching(TorchDispatchMode):
                     cell = self.shadows.cell(tensor, fill=False)
                     if id(tensor) in values:
                         self.exact.keep(given, tensor, cell, values[id(tensor)])
-                    self._note(given, tensor, cell, is_new=False)
+                    self._notes.note(given, tensor, cell, is_new=False)
         if given.rebound is not None and fresh and self.full:
             self.changes.rebound(given, fresh[0])
         if fresh or given.written:
@@ -268,6 +269,30 @@ class Watching(TorchDispatchMode):
             if given.backward and operator.name == "where":
                 self.rules.clamped(given.line, operator, given.args, target)
 
+    def _glance(self, given: Given, returned: list[Tensor]) -> bool:
+        """Look as briefly as can be at what has neither a shadow nor a rule; return whether that was enough."""
+        followed = [tensor for tensor in returned if is_followed(tensor)]
+        for tensor in followed:
+            if self._format_of[tensor.dtype] in NARROW:
+                return False
+        keys, written, brief = given.keys, given.written, self._notes.brief
+        for tensor in followed:
+            storage = tensor.untyped_storage()
+            if storage._cdata in keys:
+                continue
+            if tensor.numel():
+                self.shadows.bare(storage, tensor.dtype, *brief(given, tensor))
+            else:
+                self.shadows.new(tensor, None)
+        for index, tensor in enumerate(written):
+            if tensor.numel() and not any(tensor is other for other in written[:index]):
+                cell = self.shadows.cell(tensor, fill=False)
+                if is_whole(tensor):
+                    cell.state, cell.unit = brief(given, tensor, cell.state.leaf)
+                else:
+                    self._notes.note(given, tensor, cell, is_new=False)
+        return True
+
     def _in_balls(self, given: Given, result: Any) -> Values:
         """What is true of an operation's results; balls of what it changes otherwise are no longer true."""
         values = self.exact.values(given, result)
@@ -275,19 +300,15 @@ class Watching(TorchDispatchMode):
             for tensor in given.written:
                 self.shadows.cell(tensor, fill=False).balls = None
         if values is None and self.exact.must_know(given):
-            self._is_blind(given, " without balls")
+            self._notes.is_blind(given, " without balls")
         return values or []
-
-    def _is_blind(self, given: Given, how: str = "") -> None:
-        """Count an operation that could not be followed, with its line."""
-        self.blind[f"{given.operator.name}{how} at {given.line.file}:{given.line.number}"] += 1
 
     def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """The shadows of what is new; those of what is changed are changed."""
         try:
             again = replay(given.operator, given.args, given.kwargs, given.shadow_of, result, self.shadows.width)
         except FAILURES:
-            self._is_blind(given)
+            self._notes.is_blind(given)
             for tensor in given.written:
                 self.shadows.restart(self.shadows.cell(tensor), tensor)
             return None
@@ -296,107 +317,6 @@ class Watching(TorchDispatchMode):
         made = {id(tensor): shadow for shadow, tensor in pairs if id(tensor) in is_new}
         return [made.get(id(tensor)) for tensor in fresh]
 
-    def _note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
-        """Keep an operation's result, and how far it is from the truth."""
-        least, largest = extent(tensor)
-        dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
-        number, name, unit = len(self.operations), given.operator.name, max(UNIT[dtype], given.unit)
-        at = (number, given.line, name, given.backward, dtype, tensor.shape)
-        operation = Operation(*at, given.sources, unit, read_error=given.error, largest=max(-least, largest))
-        self.operations.append(operation)
-        if not operation.largest < math.inf:
-            self._note_not_finite(given, operation, tensor, cell)
-        if cell.flat is not None and not (beside and name in _NORMALIZATIONS):
-            self._measure(given, operation, tensor, cell)
-        if name in _GROWS and is_new:
-            operation.read_range = extent(given.read[0])
-        if dtype in NARROW and tensor.dim() == 0 and given.operator.base == "add":
-            operation.added = _added(given, tensor)
-        self._leave(cell, operation, whole=is_new or _is_whole(tensor))
-
-    def _note_not_finite(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
-        sources = given.sources
-        operation.nan = math.isnan(operation.largest)
-        operation.inf = not operation.nan or bool(actual.isinf().any())
-        from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
-        infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
-        operation.meant = infinity_given and from_outside
-        if operation.meant and not operation.nan:
-            return  # a mask's, which nothing is led back to
-        if not given.nan and (operation.nan or not given.inf):
-            shadow = cell.shadow(actual) if cell.flat is not None else None
-            birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
-            if birth.again and operation.dtype is torch.float64:  # which is no wider than itself
-                birth.again = not self.exact.is_finite(given.operator, birth.operands)
-            operation.birth = birth
-        elif operation.inf and not operation.nan and from_outside:
-            operation.meant = True
-
-    def _measure(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
-        shadow = cell.shadow(actual)
-        finite = not (operation.nan or operation.inf)
-        measure = distance if finite else distance_where_finite
-        measured: Distance = measure(actual, shadow, operation.dtype)
-        if math.isnan(measured.error):
-            # A float64 zero where the run's own was none: the truth is not known there.
-            shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
-            self._is_blind(given, ", where the shadow is not finite,")
-            measured = distance(actual, shadow, operation.dtype)
-        operation.error, operation.spread = measured
-        if finite and given.operator.base in _OF_TWO_TERMS and not cell.in_balls:
-            self._absorb(given, operation)
-        if cell.in_balls:
-            operation.confirmed = True
-        elif (
-            (cell.balls is None or operation.dtype is not torch.float64)
-            and finite
-            and not given.written
-            and operation.worst > _STEEP * max(given.error, operation.unit)
-        ):
-            wrong = _STEEP / 10 * max(given.error, operation.unit)
-            operation.question = self.exact.question(given, actual, shadow, wrong)
-        if operation.error > 0.3 and finite:
-            operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
-        if (
-            finite
-            and given.operator.base in _SUMS
-            and operation.error > 100 * max(operation.read_error, operation.unit)
-        ):
-            operation.cancelled = self._cancellation(given)
-
-    def _absorb(self, given: Given, operation: Operation) -> None:
-        """Take note of a term that float64 absorbs as well; a difference of that has no shadow worth the name."""
-        sizes = [source.largest for source in given.sources]
-        sizes += [abs(float(x)) for x in given.args[:2] if isinstance(x, int | float)]
-        most = max(sizes)
-        operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * most
-        if operation.largest <= _CANCELLED * most and any(
-            source.writer >= 0 and self.operations[source.writer].absorbs for source in given.sources
-        ):
-            self._is_blind(given, ", of which float64 keeps no digits either,")
-
-    def _cancellation(self, given: Given) -> float:
-        """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""
-        sizes = {identity: shadow.abs() for identity, shadow in given.shadow_of.items()}
-        args = (given.operator, given.args, given.kwargs)
-        try:
-            above = replay(*args, sizes, None, self.shadows.width)
-            below = replay(*args, given.shadow_of, None, self.shadows.width)
-        except FAILURES:
-            return 0.0
-        size = float(torch.linalg.vector_norm(below))
-        return float(torch.linalg.vector_norm(above)) / size if size > 0.0 else math.inf
-
-    @staticmethod
-    def _leave(cell: Cell, operation: Operation, *, whole: bool) -> None:
-        """Leave a storage in the state in which the operation wrote it."""
-        before = cell.state
-        worst = (0.0, 0.0) if whole else (before.error, before.spread)
-        error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
-        largest = operation.largest if whole else max(operation.largest, before.largest)
-        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf, largest)
-        cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
-
 
 def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
     """Whether one is added to scalars in place, as an optimizer does to the numbers of its steps, which are float32."""
@@ -404,15 +324,6 @@ def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
         return False
     addend = args[1]
     return not isinstance(addend, list) and bool(addend == 1)
-
-
-def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
-    """The sizes of a term that is added to a scalar, and of the scalar."""
-    size = abs(float(total))
-    term = given.args[1] if len(given.args) > 1 else None
-    if term is None or not math.isfinite(size):
-        return None
-    return abs(float(term)), size
 
 
 class _Quietly:
@@ -431,7 +342,3 @@ class _Quietly:
             self._guard.__exit__(*raised)
         if self._grad:
             torch._C._set_grad_enabled(True)  # noqa: FBT003 - as torch has it
-
-
-def _is_whole(tensor: Tensor) -> bool:
-    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()

@@ -1,0 +1,184 @@
+"""What is kept of each result: how large it is, whether it is finite, and how far it is from its shadow."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from harness.auditor.birth import birth_of
+from harness.auditor.exact import Exact
+from harness.auditor.given import Given
+from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
+from harness.auditor.narrowing import Narrowing
+from harness.auditor.operation import Operation, Source
+from harness.auditor.operator import NARROW, SMALLEST, UNIT
+from harness.auditor.replay import FAILURES, replay
+from harness.auditor.shadow import Cell
+
+SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
+_STEEP = 100.0
+"""By how much more than what it reads a result is wrong, before balls are asked whether it is."""
+
+_OF_TWO_TERMS = {"add", "sub", "rsub"}
+_ABSORBED, _CANCELLED = 2.0**-50, 2.0**-40
+"""Sizes beside the larger term: of one that float64 absorbs, and of a difference of what it had absorbed."""
+
+GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
+
+NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm"}
+"""What returns the mean beside its result: zero up to rounding in many networks, and harmless beside the deviation."""
+
+
+class Notes:
+    """Keeps the results of a step in the order in which they came.
+
+    Parameters
+    ----------
+    narrowing
+        For which formats the tensors stand.
+    exact
+        Balls, where there are any.
+    width
+        The arithmetic of the shadow of a dtype.
+    """
+
+    def __init__(self, narrowing: Narrowing, exact: Exact, width: Callable[[torch.dtype], torch.dtype]) -> None:
+        self.operations: list[Operation] = []
+        self.blind: Counter[str] = Counter()
+        """What could not be followed, by its name and line."""
+        self._format_of = narrowing.format_of
+        self._exact, self._width = exact, width
+
+    def is_blind(self, given: Given, how: str = "") -> None:
+        """Count an operation that could not be followed, with its line."""
+        self.blind[f"{given.operator.name}{how} at {given.line.file}:{given.line.number}"] += 1
+
+    def note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
+        """Keep an operation's result, and how far it is from the truth."""
+        least, largest = extent(tensor)
+        dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
+        number, name, unit = len(self.operations), given.operator.name, max(UNIT[dtype], given.unit)
+        at = (number, given.line, name, given.backward, dtype, tensor.shape)
+        operation = Operation(*at, given.sources, unit, read_error=given.error, largest=max(-least, largest))
+        self.operations.append(operation)
+        if not operation.largest < math.inf:
+            self._note_not_finite(given, operation, tensor, cell)
+        if cell.flat is not None and not (beside and name in NORMALIZATIONS):
+            self._measure(given, operation, tensor, cell)
+        if name in GROWS and is_new:
+            operation.read_range = extent(given.read[0])
+        if dtype in NARROW and tensor.dim() == 0 and given.operator.base == "add":
+            operation.added = _added(given, tensor)
+        self._leave(cell, operation, whole=is_new or is_whole(tensor))
+
+    def brief(self, given: Given, tensor: Tensor, leaf: int | None = None) -> tuple[Source, float]:
+        """Keep a result that has neither a shadow nor a rule; return the state in which it is, and its unit roundoff.
+
+        The same as :meth:`note` comes to of all that a storage holds, in a third of the time.
+        """
+        least, largest = extent(tensor)
+        largest = max(-least, largest)
+        dtype = tensor.dtype
+        unit = max(UNIT[dtype], given.unit)
+        number = len(self.operations)
+        at = (number, given.line, given.operator.name, given.backward, dtype, tensor.shape)
+        operation = Operation(*at, given.sources, unit, 0.0, 0.0, False, False, 0.0, largest)  # noqa: FBT003 - by place, as it is quicker
+        self.operations.append(operation)
+        if not largest < math.inf:
+            self._note_not_finite(given, operation, tensor, None)
+        return Source(number, 0.0, 0.0, operation.nan, operation.inf, leaf, largest), unit
+
+    def _note_not_finite(self, given: Given, operation: Operation, actual: Tensor, cell: Cell | None) -> None:
+        sources = given.sources
+        operation.nan = math.isnan(operation.largest)
+        operation.inf = not operation.nan or bool(actual.isinf().any())
+        from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
+        infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
+        operation.meant = infinity_given and from_outside
+        if operation.meant and not operation.nan:
+            return  # a mask's, which nothing is led back to
+        if not given.nan and (operation.nan or not given.inf):
+            shadow = cell.shadow(actual) if cell is not None and cell.flat is not None else None
+            birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
+            if birth.again and operation.dtype is torch.float64:  # which is no wider than itself
+                birth.again = not self._exact.is_finite(given.operator, birth.operands)
+            operation.birth = birth
+        elif operation.inf and not operation.nan and from_outside:
+            operation.meant = True
+
+    def _measure(self, given: Given, operation: Operation, actual: Tensor, cell: Cell) -> None:
+        shadow = cell.shadow(actual)
+        finite = not (operation.nan or operation.inf)
+        measure = distance if finite else distance_where_finite
+        measured: Distance = measure(actual, shadow, operation.dtype)
+        if math.isnan(measured.error):
+            # A float64 zero where the run's own was none: the truth is not known there.
+            shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
+            self.is_blind(given, ", where the shadow is not finite,")
+            measured = distance(actual, shadow, operation.dtype)
+        operation.error, operation.spread = measured
+        if finite and given.operator.base in _OF_TWO_TERMS and not cell.in_balls:
+            self._absorb(given, operation)
+        if cell.in_balls:
+            operation.confirmed = True
+        elif (
+            (cell.balls is None or operation.dtype is not torch.float64)
+            and finite
+            and not given.written
+            and operation.worst > _STEEP * max(given.error, operation.unit)
+        ):
+            wrong = _STEEP / 10 * max(given.error, operation.unit)
+            operation.question = self._exact.question(given, actual, shadow, wrong)
+        if operation.error > 0.3 and finite:
+            operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
+        if finite and given.operator.base in SUMS and operation.error > 100 * max(operation.read_error, operation.unit):
+            operation.cancelled = self._cancellation(given)
+
+    def _absorb(self, given: Given, operation: Operation) -> None:
+        """Take note of a term that float64 absorbs as well; a difference of that has no shadow worth the name."""
+        sizes = [source.largest for source in given.sources]
+        sizes += [abs(float(x)) for x in given.args[:2] if isinstance(x, int | float)]
+        most = max(sizes)
+        operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * most
+        if operation.largest <= _CANCELLED * most and any(
+            source.writer >= 0 and self.operations[source.writer].absorbs for source in given.sources
+        ):
+            self.is_blind(given, ", of which float64 keeps no digits either,")
+
+    def _cancellation(self, given: Given) -> float:
+        """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""
+        sizes = {identity: shadow.abs() for identity, shadow in given.shadow_of.items()}
+        args = (given.operator, given.args, given.kwargs)
+        try:
+            above = replay(*args, sizes, None, self._width)
+            below = replay(*args, given.shadow_of, None, self._width)
+        except FAILURES:
+            return 0.0
+        size = float(torch.linalg.vector_norm(below))
+        return float(torch.linalg.vector_norm(above)) / size if size > 0.0 else math.inf
+
+    @staticmethod
+    def _leave(cell: Cell, operation: Operation, *, whole: bool) -> None:
+        """Leave a storage in the state in which the operation wrote it."""
+        before = cell.state
+        worst = (0.0, 0.0) if whole else (before.error, before.spread)
+        error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
+        largest = operation.largest if whole else max(operation.largest, before.largest)
+        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf, largest)
+        cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
+
+
+def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
+    """The sizes of a term that is added to a scalar, and of the scalar."""
+    size = abs(float(total))
+    term = given.args[1] if len(given.args) > 1 else None
+    if term is None or not math.isfinite(size):
+        return None
+    return abs(float(term)), size
+
+
+def is_whole(tensor: Tensor) -> bool:
+    """Whether a tensor is all that lies in its storage."""
+    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
