@@ -199,6 +199,8 @@ def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], s
                 found = _evaluated(nodes, {name: x[rest] for name, x in environment.items()})
                 values = np.broadcast_to(np.asarray(found[nodes[-1]], dtype=object), (len(rest), *shape[1:]))
                 known = _each(is_known)(values)
+                if len(rest) == len(result) and known.all():
+                    return np.array(values)
                 settled = known if known.all() else _or_nowhere(known, undefined(nodes, _InBalls(found)))
             result[rest] = np.where(known, values, result[rest])
             pending = np.setdiff1d(pending, rest[_whole_rows(known)])

@@ -38,7 +38,7 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 
 def larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
     """Twice the larger one: who computes in another order, or forms the gradient of another value, rounds elsewhere."""
-    return np.asarray(2.0 * np.maximum(of.written(given, format_), of.attainable(given, format_, exact)))
+    return np.asarray(2.0 * np.maximum(*of.bounds(given, format_, exact)))
 
 
 def _attainable(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:

@@ -88,6 +88,10 @@ class Quantity:
     def _computed_order(self) -> list[Node]:
         return order(self.computed)
 
+    @cached_property
+    def _both_order(self) -> list[Node]:
+        return order(self._true_orders[-1][-1], self.computed)
+
     # What goes in and out
 
     def environment(self, given: Sequence[Any]) -> dict[str, NDArray[Any]]:
@@ -200,9 +204,11 @@ class Quantity:
             The format.
         """
         environment = self.environment(given)
-        nodes = self._computed_order
-        found = errors(nodes, values(nodes, environment), rounding_of(format_))[self.computed]
-        return np.array(self._out(found, self._shape(environment)))
+        return self._written(values(self._computed_order, environment), self._shape(environment), format_)
+
+    def _written(self, found: dict[Node, Any], shape: tuple[int, ...], format_: Format) -> Array:
+        error = errors(self._computed_order, found, rounding_of(format_))[self.computed]
+        return np.array(self._out(error, shape))
 
     def overflows(self, given: Sequence[Any], format_: Format) -> NDArray[np.bool_]:
         """Where the form leaves the range of the format on its way, and would keep digits if that had no end."""
@@ -257,9 +263,24 @@ class Quantity:
             The exact value, where it is known; float64 may keep nothing of it.
         """
         environment = self.environment(given)
+        found = values(self._true_orders[-1], environment)
+        return self._attainable(found, environment, self._shape(environment), format_, exact)
+
+    def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
+        """Both, :meth:`written` and :meth:`attainable`: what one computes has most of its nodes in what is true."""
+        environment = self.environment(given)
+        shape, found = self._shape(environment), values(self._both_order, environment)
+        return self._written(found, shape, format_), self._attainable(found, environment, shape, format_, exact)
+
+    def _attainable(
+        self,
+        found: dict[Node, Any],
+        environment: Environment,
+        shape: tuple[int, ...],
+        format_: Format,
+        exact: Array | None,
+    ) -> Array:
         nodes = self._true_orders[-1]
-        found = values(nodes, environment)
-        shape = self._shape(environment)
         k = environment[self.names[0]].shape[-1] if self.by_rows else 1
         with np.errstate(all="ignore"):
             moved, slopes = self._conditioning(nodes, found, environment, shape)

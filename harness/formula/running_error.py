@@ -17,13 +17,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from harness.floats import Array, Format
 from harness.floats.double_double import two_product
-from harness.formula.arithmetic import nearest, picked
+from harness.formula.arithmetic import nearest, picked, widened
 from harness.formula.node import REDUCTIONS, STEPS, Node
 
 
@@ -57,6 +58,7 @@ class Rounding:
     of_double: bool = False
 
 
+@cache
 def rounding_of(format_: Format) -> Rounding:
     """The roundings of an implementation that computes in a format, and adds in its accumulator."""
     u, sums = format_.u, format_.accumulator
@@ -133,7 +135,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "input":
             return np.zeros(v.shape)
         case "number":
-            return 0.0 if rounding.exact(Fraction(one.value or 0)) else rounding.basic * abs(nearest(one.value))
+            return _of_number(Fraction(one.value or 0), rounding)
         case "pi":
             return rounding.basic * math.pi
         case "neg" | "stop" | "abs":
@@ -141,9 +143,9 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "count" | "at":
             return 0.0
         case "pick":
-            return picked(np.broadcast_to(e[0], of[0].shape), of[1])
+            return picked(widened(e[0], of[0].shape), of[1])
         case "spread":
-            return np.broadcast_to(e[0], v.shape)
+            return widened(e[0], v.shape)
         case "add" | "sub":
             return e[0] + e[1] + rounding.basic * np.abs(v)
         case "mul" | "chain":
@@ -173,6 +175,11 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
     return _GROWTH[one.operation](of[0], v, e[0]) + _own(one.operation, of[0], v, rounding)
 
 
+@cache
+def _of_number(value: Fraction, rounding: Rounding) -> float:
+    return 0.0 if rounding.exact(value) else rounding.basic * abs(nearest(value))
+
+
 def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
     a, b = map(np.abs, of)
     size = a * e[1] + b * e[0] + e[0] * e[1] + rounding.basic * np.abs(v)
@@ -184,7 +191,7 @@ def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, sk
 
 def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any:
     k = a.shape[-1]
-    magnitudes = np.broadcast_to(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
+    magnitudes = widened(e, a.shape) + (k - 1) * rounding.accumulated * np.abs(a)
     if operation == "sum":
         carried = magnitudes.sum(-1, keepdims=True)
     elif operation == "cumsum":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.floats import Array
-from harness.formula.arithmetic import picked
+from harness.formula.arithmetic import picked, widened
 from harness.formula.node import Node
 
 Tangent = Array | None
@@ -76,7 +76,7 @@ def _selected(condition: Any, yes: Tangent, no: Tangent) -> Array:
 def _of_largest(_: Any, a: list[Any], of: list[Tangent]) -> Array:
     assert of[0] is not None
     at = np.expand_dims(a[0].argmax(-1), -1)
-    tangent = np.broadcast_to(of[0], (len(of[0]), *a[0].shape))
+    tangent = _wide(of[0], a[0])
     return np.take_along_axis(tangent, np.broadcast_to(at, (len(of[0]), *at.shape)), -1)
 
 
@@ -86,7 +86,7 @@ def _of_pick(_: Any, a: list[Any], of: list[Tangent]) -> Array:
 
 def _wide(tangent: Tangent, like: Any) -> Array:
     assert tangent is not None
-    return np.broadcast_to(tangent, (len(tangent), *like.shape))
+    return np.asarray(widened(tangent, (len(tangent), *like.shape)))
 
 
 _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {

@@ -88,11 +88,7 @@ def rates(formula: str, columns: int, rows: int = 4096) -> tuple[float, float]:
     of, format_ = model.value, FORMATS["float32"]
     exact, arrays = of.oracle(given).hi, [given.double().numpy()]
 
-    def of_bounds() -> None:
-        of.written(arrays, format_)
-        of.attainable(arrays, format_, exact)
-
-    return _rate(lambda: of.oracle(given), rows), _rate(of_bounds, rows)
+    return _rate(lambda: of.oracle(given), rows), _rate(lambda: of.bounds(arrays, format_, exact), rows)
 
 
 def _rate(work: Callable[[], object], rows: int) -> float:

@@ -108,6 +108,18 @@ def test_a_gradient_is_the_derivative(formula: str) -> None:
         assert float((found * step).sum()) == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+@pytest.mark.parametrize("formula", [*ROWS, *TWO, "x ** 3 - x / (1 + x * x)"])
+def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
+    """What they share is evaluated once, for value and gradient."""
+    model, given = rows(formula, dtype)
+    of, format_ = model.gradients[model.names[0]], FORMATS[dtype]
+    for quantity, inputs in ((model.value, given[:-1]), (of, given)):
+        alone = quantity.written(inputs, format_), quantity.attainable(inputs, format_)
+        for together, apart in zip(quantity.bounds(inputs, format_), alone, strict=True):
+            np.testing.assert_array_equal(together, apart)
+
+
 def test_every_word_is_tried() -> None:
     """What is added to the grammar is added here."""
     tried = " ".join(FORMULAS)
