@@ -56,6 +56,9 @@ the lines of a grid, which lie within them."""
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
 
 _ALIKE = re.compile(r'<path d="[^"]*"( [^<>]*fill:none[^<>]*)/>(?:<path d="[^"]*"\1/>)+')
+_MARKS = re.compile(
+    r'<g( clip-path="[^"]*")?>((?:<use (?:[^<>]*? )?style="([^"]*)"/>)(?:<use [^<>]* style="\3"/>)+)</g>'
+)
 _D = re.compile(r'<path d="([^"]*)"')
 
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
@@ -159,6 +162,16 @@ def _joined(body: str) -> str:
     return _ALIKE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
 
 
+def _marked(body: str) -> str:
+    """Say once how the marks of a curve look, at their group: they take it from there."""
+
+    def said_once(group: re.Match[str]) -> str:
+        clip, marks, style = group.groups(default="")
+        return f'<g{clip} style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
+
+    return _MARKS.sub(said_once, body)
+
+
 def apart(svg: str, name: str) -> str:
     """Return a drawing whose identifiers are of a name: the same is on one page twice."""
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
@@ -172,7 +185,7 @@ def _inlined(document: str, *, name: str, label: str) -> str:
     body = re.sub(r"> <", "><", _FONTS.sub("sans-serif", body))
     for pattern, short in _COMPACT:
         body = re.sub(pattern, short, body)
-    body = _joined(_ungrouped(body))
+    body = _marked(_joined(_ungrouped(body)))
     body = apart(body, name)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")

@@ -47,14 +47,14 @@ LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
 
 
-def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
+def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
     """Return the shares of the loaders with one number of workers; the parts are named beside many of them."""
     legend_in, bars_in = LEGEND_ROW_IN * frame["part"].nunique(), 0.28 * frame["case"].nunique()
     beside = bars_in >= legend_in
     return wide_and_narrow(
         _title(frame),
-        partial(_draw, frame=frame, most=MOST_CHARACTERS_WIDE, beside=beside),
-        draw_narrow=partial(_draw, frame=frame, most=MOST_CHARACTERS, beside=False),
+        partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS_WIDE, beside=beside),
+        draw_narrow=partial(_draw, frame=frame, names=names, most=MOST_CHARACTERS, beside=False),
         name=f"budget-{number}",
         label=_label(frame),
         height_in=0.8 + bars_in + (0.0 if beside else 0.5 + legend_in),
@@ -72,8 +72,10 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     source
         What the data are.
     """
-    shown = frame[frame["share"] >= LEAST]
-    panels = [_panel(group, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))]
+    shown, names = frame[frame["share"] >= LEAST], names_of(frame)
+    panels = [
+        _panel(group, names, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))
+    ]
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     few = sentences if len(sentences) <= FEW else []
     return Figure(
@@ -97,14 +99,16 @@ def _label(frame: pd.DataFrame) -> str:
     return f"Shares of a batch's time, {_title(frame)}, the largest part of each loader: {spelled}."
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, most: int, beside: bool) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:
     """Draw the parts of each loader end to end, and name them beside or above."""
-    names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
+    cases = list(dict.fromkeys(frame["case"]))
     begun = pd.Series(0.0, index=cases)
     for part in PARTS:
         shares = 100 * frame[frame["part"] == part].groupby("case")["share"].first().reindex(cases).fillna(0.0)
-        if shares.max() > 0:
-            axes.barh(range(len(cases)), shares, left=begun, color=COLORS[part], height=0.62, label=part)
+        places = [place for place, share in enumerate(shares) if share > 0]
+        if places:
+            own, left = shares.iloc[places], begun.iloc[places]
+            axes.barh(places, own, left=left, color=COLORS[part], height=0.62, label=part)
         begun = begun + shares
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=most) for case in cases])
     axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
