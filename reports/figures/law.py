@@ -19,8 +19,17 @@ LOW, HIGH = -4, 4
 STEPS = 5
 """Places a decade: marks at one place are drawn once."""
 
-ROW_IN = 0.2
+ROW_IN = 0.18
 """Height of a contract in inches: three dozen of them are no taller than a screen."""
+
+SHAPES = {Status.HOLDS.value: "o", Status.EXPECTED.value: "D", Status.LOST.value: "s"}
+"""Marks of what does not make a run fail."""
+
+HOLLOW = "Ds"
+"""Marks of which the rim alone is drawn."""
+
+MOST_CHARACTERS, MOST_CHARACTERS_WIDE = 24, 40
+"""Characters of a contract's name on a phone, and where there is room."""
 
 LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 """Height of each style within the strip of a contract."""
@@ -33,7 +42,8 @@ def room(verdicts: pd.DataFrame) -> Figure:
 
     panel = wide_and_narrow(
         "one mark for each case, law and dtype",
-        lambda axes: _draw(axes, measured, contracts=contracts),
+        lambda axes: _draw(axes, measured, contracts=contracts, most=MOST_CHARACTERS_WIDE),
+        draw_narrow=lambda axes: _draw(axes, measured, contracts=contracts, most=MOST_CHARACTERS),
         name="laws",
         label=_sentence(measured),
         height_in=0.9 + ROW_IN * len(contracts),
@@ -45,12 +55,13 @@ def room(verdicts: pd.DataFrame) -> Figure:
         title="Worst deviation as a share of its bound",
         panels=(panel,),
         caption=f"{_sentence(measured)} Right of the line a law is broken. Circles are laws that hold, diamonds "
-        "declared failures, crosses what makes the run fail; marks at the edges lie at or beyond them.",
+        "declared failures, squares digits that a better algorithm keeps, crosses what makes the run fail; marks at "
+        "the edges lie at or beyond them.",
         columns=1,
     )
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str]) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -> None:
     """Draw a strip for each contract, named at the left, under the scale."""
     axes.axvline(0, color=MUTED, linewidth=0.9, linestyle="--")
     places = frame["contract"].map({contract: place for place, contract in enumerate(contracts)})
@@ -58,14 +69,16 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str]) -> None:
     marks = frame.assign(at=frame["ratio"].map(_position), height=places + lanes)
     for (style, status), own in marks.groupby(["style", "status"], sort=False):
         color, seen = pen(str(style)).color, own.drop_duplicates(["at", "height"])
-        shape = {Status.HOLDS.value: "o", Status.EXPECTED.value: "D"}.get(str(status), "X")
-        face = "none" if shape == "D" else color
+        shape = SHAPES.get(str(status), "X")
+        face = "none" if shape in HOLLOW else color
         axes.plot(seen["at"], seen["height"], shape, color=color, markerfacecolor=face, markersize=3.4, alpha=0.8)
     for style in dict.fromkeys(frame["style"]):
         axes.plot([], [], marker="o", linestyle="none", markersize=4, color=pen(style).color, label=style)
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
-    axes.set_yticks([place + 0.5 for place in range(len(contracts))], [shortened(name, most=24) for name in contracts])
+    axes.set_yticks(
+        [place + 0.5 for place in range(len(contracts))], [shortened(name, most=most) for name in contracts]
+    )
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.01), ncols=3)

@@ -11,10 +11,11 @@ import pytest
 import samples.benchmarks
 import samples.run
 import samples.survey
+from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
-from harness.record import Breaking, DataSource, Profile, RunFolder
-from reports.figures import accuracy
+from harness.record import Breaking, DataSource, Profile, RunFolder, Status
+from reports.figures import accuracy, law
 from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.image import png
 from reports.figures.name import names_of
@@ -33,6 +34,29 @@ def luminance(color: str) -> float:
     parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: Path) -> None:
+    """On the picture of all laws each kind of outcome has a mark of its own; crosses are failures alone."""
+    names = {Status.HOLDS: "o", Status.EXPECTED: "D", Status.LOST: "s", Status.BROKEN: "X", Status.ERROR: "X"}
+    known = samples.run.full_run(tmp_path / "run")
+    row = FRAMES["verdicts"](known).dropna(subset=["ratio"]).iloc[[0]]
+    for status, mark in names.items():
+        axes = DrawnFigure().add_subplot()
+        law._draw(axes, row.assign(status=status.value), contracts=list(row["contract"]), most=9)
+        assert mark in {line.get_marker() for line in axes.lines if len(line.get_xdata())}
+        assert status.fails is (mark == "X")
+
+
+def test_marks_that_look_alike_say_so_once() -> None:
+    """At the group that the limits of the axes make of them; marks of two looks keep theirs."""
+    svg = drawn(lambda axes: axes.plot([0, 1, 3], "o"), name="alike", label="three")
+    (group,) = re.findall(r'<g clip-path="[^"]*" style="([^"]*)">((?:<use [^<>]*/>)+)</g>', svg)
+    assert "fill:#" in group[0]
+    assert group[1].count("<use ") == 3
+    assert "style" not in group[1]
+    apart = drawn(lambda axes: axes.scatter([0, 1], [0, 1], c=["red", "blue"]), name="apart", label="two")
+    assert len(re.findall(r'<use [^<>]*style="fill:#(?:ff0000|0000ff)', apart)) == 2
 
 
 @pytest.mark.parametrize("style", PENS)
