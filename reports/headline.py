@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
 from reports.figures import front as figures
-from reports.number import rate
+from reports.figures.audit import NEAR
+from reports.number import plain, rate
 from reports.reading import Reading
 from reports.summary import FAILING, further, refuted, since
 from reports.tables.audit import place
@@ -31,8 +32,9 @@ def headline(reading: Reading) -> str:
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
-        what = f"{first.case}: {cut(sentence(first).splitlines()[0].rstrip('.'), most=MOST_CHARACTERS)}."
-        return f"{what} {_rest(reading, len(found) - 1, len(others) + len(audited))}"
+        said = cut(sentence(first).splitlines()[0].rstrip("."), most=MOST_CHARACTERS)
+        named = said if said.startswith(first.case) else f"{first.case}: {said}"
+        return f"{named}. {_rest(reading, len(found) - 1, len(others) + len(audited))}"
     if audited:
         first_line = audited[0]
         said = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
@@ -83,10 +85,23 @@ def _unchecked(reading: Reading) -> str:
     if reading.audits:
         steps = [audit for audit in reading.audits if audit.what_if is None]
         operations = sum(audit.operations for audit in steps)
-        return f"{count(len(steps), 'training step')} audited: no line of {operations:,} operations goes wrong."
+        calm = f"{count(len(steps), 'training step')} audited: no line of {operations:,} operations goes wrong"
+        return f"{calm}{_nearest(steps)}."
     if reading.proofs:
         return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
     return _measured(reading) or "No law was checked in this run."
+
+
+def _nearest(audits: Iterable[Audit]) -> str:
+    """Say which line is about to break, if one is."""
+    near = [room for audit in audits for room in audit.headroom if 1.0 <= room.factor < NEAR]
+    if not near:
+        return ""
+    first = min(near, key=lambda room: room.factor)
+    return (
+        f", but {place(first)} is near: {first.operation}'s {first.quantity} is within "
+        f"{plain(first.factor)} times of where it breaks"
+    )
 
 
 def _measured(reading: Reading) -> str:

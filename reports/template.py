@@ -41,6 +41,7 @@ def templates() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped text whose names may break after a dot and after an underscore."""
-    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])", ".<wbr>", str(escape(clean(text))))
-    return Markup(re.sub(r"_(?=\w)", "_<wbr>", dotted))  # noqa: S704 - escaped on the line above
+    """Return escaped text whose names may break after a dot and after an underscore; no arrow and no file does."""
+    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])(?!py\b)", ".<wbr>", str(escape(clean(text))))
+    whole = dotted.replace("-&gt;", '<span class="whole">-&gt;</span>')
+    return Markup(re.sub(r"_(?=\w)", "_<wbr>", whole))  # noqa: S704 - escaped two lines above

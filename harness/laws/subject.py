@@ -270,7 +270,7 @@ class Subject:
     def _as_signed(self, what: str, words: str) -> str:
         """What the function is given, where it stumbles over a shape: its own convention may be another."""
         stumbles = what == self.case.name and _OF_SHAPES.search(words) is not None
-        return f"; it is called as {self.contract.signature} says" if stumbles else ""
+        return f"; it is called as {self.contract.signature}, unless `--call` says otherwise" if stumbles else ""
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""

@@ -85,7 +85,9 @@ def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> 
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
     (stumbles,) = harness.check(book.linreg, "linear", **asked)
     assert stumbles.reason is not None
-    assert stumbles.reason.endswith("it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m] says")
+    assert stumbles.reason.endswith(
+        "it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m], unless `--call` says otherwise"
+    )
     (refuses,) = harness.check(refuse, "linear", **asked)
     assert refuses.reason is not None
     assert "raises ValueError: not today" in refuses.reason

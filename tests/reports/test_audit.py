@@ -1,5 +1,6 @@
 """A training step on the page: the line that goes wrong, and how far the others are from it."""
 
+from html import unescape
 from pathlib import Path
 
 import samples.run
@@ -59,9 +60,12 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
 
 
 def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
-    """The nearest line is in the caption of the picture; the table has all."""
+    """A line that is about to break is in the headline, the nearest in the caption of the picture; the table has all."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
-    assert "1 training step audited: no line of 120 operations goes wrong." in html
+    calm = "1 training step audited: no line of 120 operations goes wrong"
+    assert f"{calm}, but train.py:9 step is near: exp's input is within 1.50 times of where it breaks." in unescape(html)
+    far = step().model_copy(update={"headroom": (room(64.0, 11),)})
+    assert f"{calm}." in reported(of(tmp_path / "far", far)).html
     assert 'id="front-headroom"' in html
     assert "breaks at 88.72283935546875 in float32, 1.50 times as far" in html
     assert len(tables.headroom(step()).rows) == 2
