@@ -41,7 +41,7 @@ def templates() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped text whose names may break after a dot and after an underscore; no arrow and no file does."""
+    """Return escaped text whose names may break after a dot and after an underscore; no arrow, file or minus does."""
     dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])(?!py\b)", ".<wbr>", str(escape(clean(text))))
-    whole = dotted.replace("-&gt;", '<span class="whole">-&gt;</span>')
+    whole = re.sub(r"-&gt;|\w*\(-[^\s()<>]{1,12}\)", r'<span class="whole">\g<0></span>', dotted)
     return Markup(re.sub(r"_(?=\w)", "_<wbr>", whole))  # noqa: S704 - escaped two lines above

@@ -60,10 +60,12 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
 
 
 def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
-    """A line that is about to break is in the headline, the nearest in the caption of the picture; the table has all."""
+    """A line that is about to break is in the headline, the nearest in the caption; the table has all."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
     calm = "1 training step audited: no line of 120 operations goes wrong"
-    assert f"{calm}, but train.py:9 step is near: exp's input is within 1.50 times of where it breaks." in unescape(html)
+    assert f"{calm}, but train.py:9 step is near: exp's input is within 1.50 times of where it breaks." in unescape(
+        html
+    )
     far = step().model_copy(update={"headroom": (room(64.0, 11),)})
     assert f"{calm}." in reported(of(tmp_path / "far", far)).html
     assert 'id="front-headroom"' in html
