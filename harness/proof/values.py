@@ -23,7 +23,8 @@ from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
 from harness.verdict.replay import to_text
-from harness.verdict.shrink import minimise, worst_row
+from harness.verdict.rows import worst_row
+from harness.verdict.shrink import minimise
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
 """Contracts of one number whose every value can be visited."""

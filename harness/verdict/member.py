@@ -38,6 +38,8 @@ class Members:
         self._kinds = {name: _kinds(example[name], axes[name]) for name in axes}
         # A law about other inputs than the contract's may have some that are no distribution, say, to begin with.
         self._restored = [name for name in axes if self._is_whole(example[name], axes[name])]
+        self._last = {name: example[name] for name in axes}
+        """The tensors that were found to be members last: most candidates have all but one of them."""
 
     def _is_whole(self, value: Any, axes: Axes) -> bool:
         if axes.restore is None:
@@ -49,10 +51,13 @@ class Members:
         """Return what a candidate becomes as a member; ``None`` where it becomes none."""
         member = dict(candidate)
         for name, axes in self.axes.items():
+            if member[name] is self._last[name]:
+                continue
             if axes.restore is not None and name in self._restored:
                 member[name] = axes.restore(member[name], self.format)
             if member[name] is None or not self._is_like(name, member[name]):
                 return None
+            self._last[name] = member[name]
         return member
 
     def _is_like(self, name: str, value: Tensor) -> bool:
@@ -64,6 +69,8 @@ def _kinds(value: Tensor, axes: Axes) -> Kinds:
     peculiar = is_peculiar(value, axes)
     if peculiar is None:
         return set()
+    if not peculiar.any():
+        return {(True, False)}
     rows = peculiar.reshape(-1, peculiar.shape[-1] if peculiar.ndim else 1)
     return set(zip((~rows).any(-1).tolist(), rows.any(-1).tolist(), strict=True))
 

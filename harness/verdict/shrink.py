@@ -5,8 +5,10 @@ reached to the exact float. What becomes smaller stays a member of the inputs th
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
-from harness.floats.measurement import Measurement
 from harness.floats.memory import content_of
 from harness.laws.law import Axes, Example
-from harness.verdict.member import Members, is_same, peculiar_rows
+from harness.verdict.member import Members, is_same
+from harness.verdict.rows import length, stacked, take
 
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
@@ -28,8 +30,14 @@ _LONG = 1024
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
 
-_LEVELS = 4
+_LEVELS = 5
 """So many levels of a bisection are asked about in one question, as rows of one example."""
+
+_AT_ONCE = 8
+"""So many steps are tried in one question, and twice as many in each that follows one at which none helped."""
+
+_ELEMENTS = 4096
+"""Elements of the largest input that one question has at most."""
 
 _NEAR_BITS = 9
 """Leading bits to which a number is found that need not be found exactly."""
@@ -39,6 +47,15 @@ Place = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
+class _Step:
+    """An example that may be simpler than another."""
+
+    candidate: Example | None
+    at: Place | None = None
+    """The entry that has to stay as the candidate has it."""
+
+
+@dataclass
 class _Trial:
     """What may take an example's place: a member that still fails."""
 
@@ -55,16 +72,41 @@ class _Trial:
     holding: set[Hashable] = field(default_factory=set)
     """What was tried and did not fail: the second pass comes to most of it again."""
 
-    def attempt(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
-        """Return the member nearest to a candidate if that still fails; with the entry ``at`` as the candidate has it.
+    def attempt(self, candidate: Example | None) -> Example | None:
+        """Return the member nearest to a candidate if that still fails."""
+        member = self.member(candidate)
+        return member if member is not None and self.still_fails(member) else None
+
+    def first(self, steps: Iterable[_Step]) -> tuple[_Step, Example] | None:
+        """Return the first step whose member still fails, and the member; ``None`` where none does.
+
+        Where the law is told row by row, many steps are one question, a row each.
+        """
+        left, many = iter(steps), _AT_ONCE
+        while some := list(islice(left, many if self.broken_rows is not None else 1)):
+            members = [self.member(step.candidate, at=step.at) for step in some]
+            for step, member, fails in zip(some, members, self._each_fails(members), strict=True):
+                if member is not None and fails():
+                    return step, member
+            many = min(2 * many, max(1, _ELEMENTS // max(map(_size, filter(None, members)), default=1)))
+        return None
+
+    def _each_fails(self, members: Sequence[Example | None]) -> list[Callable[[], bool]]:
+        """Whether each of some members fails, to be asked in turn; at once where that is a way to ask."""
+        new = [member if member is not None and not self._is_known_to_hold(member) else None for member in members]
+        answers = self.failing(new) if len(new) - new.count(None) > 1 else None
+        if answers is None:
+            return [partial(self.still_fails, member or {}) for member in members]
+        for member, fails in zip(new, answers, strict=True):
+            if member is not None and not fails:
+                self._note_as_holding(member)
+        return [partial(bool, fails) for fails in answers]
+
+    def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
+        """The member nearest to a candidate; ``None`` where the step is refused.
 
         Nearest is what gives a row of probabilities its sum again; where that undoes the step, the step is refused.
         """
-        member = self.member(candidate, at=at)
-        return member if member is not None and self.still_fails(member) else None
-
-    def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
-        """The member nearest to a candidate; ``None`` where the step is refused."""
         member = None if candidate is None else self.members.nearest(candidate)
         if candidate is None or member is None:
             return None
@@ -80,24 +122,32 @@ class _Trial:
         It is none where they are no single rows, or what breaks the law is not told row by row.
         """
         there = [member for member in members if member is not None]
-        if self.broken_rows is None or not there:
+        together = stacked(there, self.axes) if self.broken_rows is not None and there else None
+        if self.broken_rows is None or together is None:
             return None
-        together = _stacked(there, self.axes)
-        broken = None if together is None else self.broken_rows(together)
+        broken = self.broken_rows(together)
         if broken is None or len(broken) != len(there):
+            self.broken_rows = None
             return None
         answers = iter(broken.tolist())
         return [member is not None and next(answers) for member in members]
 
     def still_fails(self, member: Example) -> bool:
         """Whether a member fails; what did not once is not asked again."""
-        said = tuple(map(content_of, member.values()))
-        if said in self.holding:
+        if self._is_known_to_hold(member):
             return False
         fails = self.fails(member)
-        if not fails and None not in said:
-            self.holding.add(said)
+        if not fails:
+            self._note_as_holding(member)
         return fails
+
+    def _is_known_to_hold(self, member: Example) -> bool:
+        return tuple(map(content_of, member.values())) in self.holding
+
+    def _note_as_holding(self, member: Example) -> None:
+        said = tuple(map(content_of, member.values()))
+        if None not in said:
+            self.holding.add(said)
 
 
 def minimise(
@@ -128,12 +178,16 @@ def minimise(
     whole
         Whether its numbers are whole, and stay so.
     broken_rows
-        Which rows of an example break the law, ``None`` where that is not told row by row: with it the largest entry
-        takes a fourth of the questions.
+        Which rows of an example break the law, ``None`` where that is not told row by row: with it many steps are one
+        question.
     """
     trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole, broken_rows)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
-    return _pass(_pass(example, trial), trial, again=True)
+    minimal = _pass(_pass(example, trial), trial, again=True)
+    if broken_rows is None or fails(minimal):
+        return minimal
+    # Rows knew of each other: what fails beside others need not alone.
+    return minimise(example, axes, format_, fails, exact=exact, whole=whole)
 
 
 def _is_whole(value: object) -> bool:
@@ -162,87 +216,40 @@ def _has_values(axes: Axes, value: Tensor) -> bool:
     return axes.index_of is None and not axes.kept and value.dtype != torch.bool
 
 
-def worst_row(
-    example: Example,
-    axes: Mapping[str, Axes],
-    measurement: Measurement,
-    fails: Callable[[Example], bool],
-    *,
-    peculiar: bool = False,
-) -> Example:
-    """Return the row of the largest ratio alone where it fails alone, the whole example where it does not.
-
-    Parameters
-    ----------
-    example, axes, measurement
-        The rows, how they are taken, and how far each deviates.
-    fails
-        Whether an example fails.
-    peculiar
-        Whether the law is about peculiar entries, such as masked ones: then a row with one is preferred, and where only
-        others fail, one that has some stays beside it.
-    """
-    leading = next((input_axes.names[0] for input_axes in axes.values()), None)
-    if leading is None or not measurement.worst or len(measurement.ratio) != _length(example, axes, leading):
-        return example
-    rows = [measurement.worst[0]]
-    special = peculiar_rows(example, axes, leading) if peculiar else np.array([])
-    if special.any() and not special[rows[0]]:
-        ratios = measurement.ratio.reshape(len(special), -1).max(-1)
-        first = int(np.where(special, ratios, -1.0).argmax())
-        rows = [first] if ratios[first] > 1.0 else [rows[0], first]
-    row = take(example, axes, leading, rows)
-    return row if row is not None and fails(row) else example
-
-
-def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int]) -> Example | None:
-    """Keep the given positions of one axis in every input; ``None`` where an index refers to a dropped one."""
-    taken = dict(example)
-    for key, input_axes in axes.items():
-        value: Tensor = taken[key]
-        if input_axes.index_of == name:
-            if not set(value.flatten().tolist()) <= set(kept):
-                return None
-            renumbered = {old: new for new, old in enumerate(kept)}
-            value = value.clone().apply_(lambda old, to=renumbered: to[old])
-        for position, axis_name in enumerate(input_axes.names):
-            if axis_name == name:
-                value = value.index_select(position, torch.tensor(kept, dtype=torch.long))
-        taken[key] = value
-    return taken
-
-
-def _length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
-    key, input_axes = next((key, input_axes) for key, input_axes in axes.items() if name in input_axes.names)
-    return len(example[key].movedim(input_axes.names.index(name), 0))
-
-
 def _shorten(example: Example, name: str, trial: _Trial) -> Example:
     """Drop runs of positions along one axis, longest runs first, as long as the example still fails."""
     axes = trial.axes
     example = _shortest_prefix(example, name, trial)
-    if _length(example, axes, name) > _LONG:
+    if length(example, axes, name) > _LONG:
         return example
-    run = max(1, _length(example, axes, name) // 2)
+    run = max(1, length(example, axes, name) // 2)
     while True:
-        length = _length(example, axes, name)
+        before = length(example, axes, name)
         # Long axes: a few places only, since a drop that helps usually helps anywhere.
-        starts = range(0, length, max(run, -(-length // _PLACES)))
-        for start in starts:
-            kept = [i for i in range(length) if not start <= i < start + run]
-            shorter = trial.attempt(take(example, axes, name, kept) if kept else None)
-            if shorter is not None:
-                example = shorter
-                break
+        starts = range(0, before, max(run, -(-before // _PLACES)))
+        runs = [range(start, min(start + run, before)) for start in starts]
+        # A last run is shorter: what it leaves is not of the length that the others leave, to lie beside it.
+        shorter = _first_without(example, name, [it for it in runs if len(it) == run], trial)
+        shorter = shorter or _first_without(example, name, [it for it in runs if len(it) < run], trial)
+        if shorter is not None:
+            example = shorter
+        elif run <= max(1, before // _PLACES):
+            return example
         else:
-            if run <= max(1, length // _PLACES):
-                return example
             run //= 2
+
+
+def _first_without(example: Example, name: str, runs: Sequence[range], trial: _Trial) -> Example | None:
+    """Without the first of some runs of positions that can be dropped."""
+    every = range(length(example, trial.axes, name))
+    kept = ([i for i in every if i not in run] for run in runs)
+    left = trial.first(_Step(take(example, trial.axes, name, some) if some else None) for some in kept)
+    return None if left is None else left[1]
 
 
 def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
     """Bisect a long axis for the length from which the example fails, as it does where only the length matters."""
-    failing, passing = _length(example, trial.axes, name), 0
+    failing, passing = length(example, trial.axes, name), 0
     if failing <= _MANY:
         return example
     while failing - passing > 1:
@@ -261,27 +268,32 @@ def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: 
     The largest one may be kept from growing: once it has been bisected, it would be again, and come to the same.
     """
     bisected = _largest(example[name]) if kept_from_growing else None
-    positive = trial.axes[name].positive
-    largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
-    for index in np.ndindex(tuple(example[name].shape)):
-        current = float(example[name][index])
-        if not np.isfinite(current) or (positive and current == 0.0):
-            continue
-        for candidate in _simpler(current):
-            if index == bisected and abs(candidate) > abs(current):
-                continue
-            if abs(candidate) > largest:  # the largest number rounded to fewer digits is none of the format
-                continue
-            changed = _replaced(example, name, index, candidate)
-            if is_same(float(changed[name][index]), current):
-                break
-            if positive and not float(changed[name][index]) > 0.0:
-                continue
-            simpler = trial.attempt(changed, at=(name, index))
-            if simpler is not None:
-                example = simpler
-                break
+    left = list(np.ndindex(tuple(example[name].shape)))
+    while left:
+        steps = (step for index in left for step in _simpler_at(example, name, index, trial, kept=index == bisected))
+        simpler = trial.first(steps)
+        if simpler is None:
+            break
+        step, example = simpler
+        left = left[left.index(step.at[1]) + 1 :] if step.at is not None else []
     return example
+
+
+def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Trial, *, kept: bool) -> Iterator[_Step]:
+    """What one entry may become: simplest first; where it is kept from growing, nothing larger."""
+    current, positive = float(example[name][index]), trial.axes[name].positive
+    largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
+    if not np.isfinite(current) or (positive and current == 0.0):
+        return
+    for simple in _simpler(current):
+        # The largest number rounded to fewer digits is none of the format.
+        if abs(simple) > (abs(current) if kept else largest):
+            continue
+        changed = _replaced(example, name, index, simple)
+        if is_same(float(changed[name][index]), current):
+            return
+        if not positive or float(changed[name][index]) > 0.0:
+            yield _Step(changed, at=(name, index))
 
 
 def _simpler(value: float) -> Iterator[float]:
@@ -375,21 +387,8 @@ def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
     ]
 
 
-def _stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
-    """One example of some that have one row each; ``None`` where they are none, or share no leading axis."""
-    leading = next((input_axes.names[0] for input_axes in axes.values() if input_axes.names), None)
-    stacked = dict(rows[0])
-    for name, input_axes in axes.items():
-        if input_axes.index_of == leading or leading in input_axes.names[1:]:
-            return None
-        values = [row[name] for row in rows]
-        if input_axes.names[:1] == (leading,):
-            if len(values[0]) != 1:
-                return None
-            stacked[name] = torch.cat(values)
-        elif not all(torch.equal(value, values[0]) for value in values):
-            return None
-    return None if leading is None else stacked
+def _size(example: Example) -> int:
+    return max((value.numel() for value in example.values() if isinstance(value, Tensor)), default=1)
 
 
 def _largest(tensor: Tensor) -> tuple[int, ...]:

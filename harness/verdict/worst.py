@@ -4,6 +4,7 @@ import contextlib
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
@@ -78,8 +79,13 @@ def _as_bad(trials: Trials, worst: Example, deadline: Deadline) -> Example:
     def is_as_bad(smaller: Example) -> bool:
         return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
 
+    def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+        severity = None if deadline.is_up else trials.severity_of_rows(together)
+        return None if severity is None else severity >= as_found
+
     # No threshold is looked for: that is what the smallest example shows.
-    return minimise(worst, trials.job.axes, trials.job.format, is_as_bad, exact=False)
+    axes, format_ = trials.job.axes, trials.job.format
+    return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
 
 
 def _recorded(trials: Trials, example: Example) -> WorstExample | None:

@@ -11,7 +11,8 @@ from harness.floats.format import FORMATS
 from harness.floats.measurement import Measurement
 from harness.laws.law import Axes, Example
 from harness.laws.strategies import masked
-from harness.verdict.shrink import minimise, take, worst_row
+from harness.verdict.rows import take, worst_row
+from harness.verdict.shrink import minimise
 
 FLOAT32 = FORMATS["float32"]
 AXES = {"logits": Axes(("n", "k")), "labels": Axes(("n",), index_of="k")}
