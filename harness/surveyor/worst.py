@@ -1,6 +1,7 @@
 """The worst that a search found: made minimal, measured by ball arithmetic, and recorded with its replay."""
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.double_double import Array
@@ -11,6 +12,7 @@ from harness.record import Worst
 from harness.surveyor.search import Objective, SearchResult
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
+from harness.verdict.rows import of_rows
 from harness.verdict.shrink import minimise
 
 _SLACK = 1e-9
@@ -23,10 +25,14 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
     target = _size(job.subject.measure(job.law, example), objective)
 
     def as_bad(candidate: Example) -> bool:
-        inside = _inside(job, candidate)
+        inside = bool(np.all(_inside(job, candidate)))
         return inside and _size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
 
-    example = minimise(example, job.axes, job.format, as_bad)
+    def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+        sizes = of_rows(_values(job.subject.measure(job.law, together), objective))
+        return None if sizes is None else _inside(job, together) & (sizes >= target * (1 - _SLACK))
+
+    example = minimise(example, job.axes, job.format, as_bad, broken_rows=as_bad_rows)
     with confirming():
         measurement = job.subject.measure(job.law, example)
     values = _values(measurement, objective)
@@ -57,9 +63,13 @@ def _size(measurement: Measurement, objective: Objective) -> float:
     return float(_values(measurement, objective).max(initial=0.0))
 
 
-def _inside(job: Job, example: Example) -> bool:
-    """Whether every number is within the contract's domain."""
+def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
+    """Of which rows every number is within the contract's domain; of an input that has none, all or no rows."""
+    inside = np.array([True])
+    leading = next((axes.names[:1] for axes in job.axes.values()), ())
     for name, axes in job.axes.items():
-        if axes.largest is not None and float(example[name].double().abs().max()) > axes.largest(job.format):
-            return False
-    return True
+        if axes.largest is not None:
+            magnitudes = example[name].double().abs().numpy()
+            rows = len(magnitudes) if leading and axes.names[:1] == leading else 1
+            inside = inside & (np.fmax.reduce(magnitudes.reshape(rows, -1), axis=-1) <= axes.largest(job.format))
+    return inside

@@ -18,8 +18,9 @@ from torch import Tensor
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.memory import content_of
 from harness.laws.law import Axes, Example
+from harness.verdict.bisection import Interval
 from harness.verdict.member import Members, is_same
-from harness.verdict.rows import length, stacked, take
+from harness.verdict.rows import length, row_of_each, stacked, take
 
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
@@ -29,9 +30,6 @@ _LONG = 1024
 
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
-
-_LEVELS = 5
-"""So many levels of a bisection are asked about in one question, as rows of one example."""
 
 _AT_ONCE = 8
 """So many steps are tried in one question, and twice as many in each that follows one at which none helped."""
@@ -122,15 +120,21 @@ class _Trial:
         It is none where they are no single rows, or what breaks the law is not told row by row.
         """
         there = [member for member in members if member is not None]
-        together = stacked(there, self.axes) if self.broken_rows is not None and there else None
+        broken = self.broken(stacked(there, self.axes), len(there)) if there else None
+        if broken is None:
+            return None
+        answers = iter(broken)
+        return [member is not None and next(answers) for member in members]
+
+    def broken(self, together: Example | None, rows: int) -> list[bool] | None:
+        """Which rows of an example break the law; ``None`` where that is not told, and then it is not asked again."""
         if self.broken_rows is None or together is None:
             return None
         broken = self.broken_rows(together)
-        if broken is None or len(broken) != len(there):
+        if broken is None or len(broken) != rows:
             self.broken_rows = None
             return None
-        answers = iter(broken.tolist())
-        return [member is not None and next(answers) for member in members]
+        return list(map(bool, broken))
 
     def still_fails(self, member: Example) -> bool:
         """Whether a member fails; what did not once is not asked again."""
@@ -327,6 +331,12 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
         moved = smaller is not None and trial.axes[name].restore is not None and _largest(smaller[name]) != position
         return None if moved else smaller
 
+    def each_fails(ordinals: list[int]) -> list[bool] | None:
+        if trial.axes[name].restore is not None or trial.whole:
+            return trial.failing([member(ordinal) for ordinal in ordinals])
+        values = from_ordinal(np.abs(ordinals), trial.format).copysign(tensor[position])
+        return trial.broken(row_of_each(example, trial.axes, name, position, values), len(ordinals))
+
     def fails(ordinal: int) -> bool:
         smaller = member(ordinal)
         return smaller is not None and trial.still_fails(smaller)
@@ -334,57 +344,8 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     if abs(failing) > passing and fails(passing):
         return member(passing) or example
     apart = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
-    last = _Interval(passing, failing, apart).halved_by_levels(member, trial, fails)
+    last = Interval(passing, failing, apart).halved_by_levels(each_fails, fails)
     return example if last == failing else member(last) or example
-
-
-@dataclass(frozen=True)
-class _Interval:
-    """Ordinals between one that passes and one that fails."""
-
-    passing: int
-    failing: int
-    apart: int
-    """So near they may come to each other."""
-
-    def halved(self, fails: Callable[[int], bool]) -> int:
-        """The last ordinal that fails, by one question for each bit."""
-        passing, failing = self.passing, self.failing
-        while abs(failing - passing) > self.apart:
-            middle = (failing + passing) // 2
-            passing, failing = (passing, middle) if fails(middle) else (middle, failing)
-        return failing
-
-    def halved_by_levels(
-        self, member: Callable[[int], Example | None], trial: _Trial, fails: Callable[[int], bool]
-    ) -> int:
-        """The same, asking at once for all that the next few questions could be, each a row of one example.
-
-        Rows may know of each other: where an end answers otherwise alone, one question is asked for each bit.
-        """
-        passing, failing = self.passing, self.failing
-        while abs(failing - passing) > self.apart:
-            ordinals = _middles(passing, failing, self.apart, _LEVELS)
-            answers = trial.failing([member(ordinal) for ordinal in ordinals])
-            if answers is None:
-                return self.halved(fails)
-            is_failing = dict(zip(ordinals, answers, strict=True))
-            while abs(failing - passing) > self.apart and (middle := (failing + passing) // 2) in is_failing:
-                passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
-        alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
-        return failing if alone else self.halved(fails)
-
-
-def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
-    """All middles that so many halvings may ask for."""
-    if not levels or abs(failing - passing) <= apart:
-        return []
-    middle = (failing + passing) // 2
-    return [
-        middle,
-        *_middles(passing, middle, apart, levels - 1),
-        *_middles(middle, failing, apart, levels - 1),
-    ]
 
 
 def _size(example: Example) -> int:

@@ -14,7 +14,7 @@ from harness.laws.subject import CaseError, Subject
 from harness.record import Fault
 from harness.verdict.job import Job
 from harness.verdict.replay import to_json
-from harness.verdict.rows import worst_row
+from harness.verdict.rows import of_rows, worst_row
 
 ATTEMPTS = 16
 """So often a law that broke is measured again at most, where what breaks it need not show each time."""
@@ -156,12 +156,12 @@ class Trials:
 
     def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
         """Which rows break the law; ``None`` where it does not measure row by row."""
-        ratio = _of_rows(self.measure(example).ratio)
+        ratio = of_rows(self.measure(example).ratio)
         return None if ratio is None else ratio > 1.0
 
     def severity_of_rows(self, example: Example) -> NDArray[np.float64] | None:
         """How far beyond its bound each row is; ``None`` where it does not measure row by row."""
-        return _of_rows(self.measure(example).severity)
+        return of_rows(self.measure(example).severity)
 
     def shows_each_time(self, example: Example) -> bool:
         """Whether what breaks the law does so whenever it is measured."""
@@ -193,8 +193,3 @@ class Trials:
                 f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
                 Fault.ORACLE,
             )
-
-
-def _of_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The largest of each row; what is not a number is none."""
-    return np.fmax.reduce(values.reshape(len(values), -1), axis=-1) if values.ndim and values.size else None

@@ -235,3 +235,45 @@ def test_many_rows_at_once_come_to_what_one_question_for_each_comes_to(dtype: st
     at_once = minimise(start, axes, format_, fails, broken_rows=broken_rows)
     assert torch.equal(by_one["x"], at_once["x"])
     assert (len(asked) < questions) or together or dtype == "bfloat16"
+
+
+def _breaks(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Rows that are no simpler than that they need two entries of one input, and one of the other beside them."""
+    return ((x > 1.7).sum(-1) >= 2) & ((y < -3.3) & x.isfinite()).any(-1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_tried_at_once_are_taken_as_those_tried_in_turn(seed: int) -> None:
+    """In a third of the questions, or less: rows with as many columns as the steps find no use for."""
+    numbers = np.random.default_rng(seed)
+    x, y = (torch.from_numpy(numbers.normal(scale=4.0, size=(1, 12))).float() for _ in range(2))
+    start = {"x": x.abs() + 2.0, "y": -y.abs() - 4.0}
+    axes, asked = {"x": Axes(("n", "k")), "y": Axes(("n", "k"))}, [0, 0]
+
+    def fails(candidate: Example) -> bool:
+        asked[0] += 1
+        return bool(_breaks(**candidate).any())
+
+    def broken_rows(candidate: Example) -> np.ndarray:
+        asked[1] += 1
+        return _breaks(**candidate).numpy()
+
+    in_turn = minimise(start, axes, FLOAT32, fails)
+    questions, asked[:] = asked[0], [0, 0]
+    at_once = minimise(start, axes, FLOAT32, fails, broken_rows=broken_rows)
+    assert all(torch.equal(in_turn[name], at_once[name]) for name in axes)
+    assert in_turn["x"].shape == (1, 2)
+    assert sum(asked) <= questions / 3
+
+
+def test_what_fails_beside_others_alone_is_made_smaller_in_turn() -> None:
+    """Rows that fail wherever there is another one come to nothing by themselves."""
+    start = {"x": torch.tensor([[9.0, 3.0, 5.0]])}
+
+    def broken_rows(candidate: Example) -> np.ndarray:
+        return np.full(len(candidate["x"]), fill_value=len(candidate["x"]) > 1 or bool((candidate["x"] > 7.5).any()))
+
+    minimal = minimise(
+        start, {"x": Axes(("n", "k"))}, FLOAT32, lambda e: bool((e["x"] > 7.5).any()), broken_rows=broken_rows
+    )
+    assert minimal["x"].tolist() == [[float(np.nextafter(np.float32(7.5), np.float32(8.0)))]]

@@ -1,0 +1,56 @@
+"""Bisection over the representable numbers: from one that passes and one that fails to the last that fails."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_LEVELS = 6
+"""So many levels of a bisection are asked about in one question, as rows of one example."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Ordinals between one that passes and one that fails."""
+
+    passing: int
+    failing: int
+    apart: int
+    """So near they may come to each other."""
+
+    def halved(self, fails: Callable[[int], bool]) -> int:
+        """The last ordinal that fails, by one question for each bit."""
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.apart:
+            middle = (failing + passing) // 2
+            passing, failing = (passing, middle) if fails(middle) else (middle, failing)
+        return failing
+
+    def halved_by_levels(
+        self, each_fails: Callable[[list[int]], list[bool] | None], fails: Callable[[int], bool]
+    ) -> int:
+        """The same, asking at once for all that the next few questions could be, each a row of one example.
+
+        Rows may know of each other: where an end answers otherwise alone, one question is asked for each bit.
+        """
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.apart:
+            ordinals = _middles(passing, failing, self.apart, _LEVELS)
+            answers = each_fails(ordinals)
+            if answers is None:
+                return self.halved(fails)
+            is_failing = dict(zip(ordinals, answers, strict=True))
+            while abs(failing - passing) > self.apart and (middle := (failing + passing) // 2) in is_failing:
+                passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
+        alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
+        return failing if alone else self.halved(fails)
+
+
+def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
+    """All middles that so many halvings may ask for."""
+    if not levels or abs(failing - passing) <= apart:
+        return []
+    middle = (failing + passing) // 2
+    return [
+        middle,
+        *_middles(passing, middle, apart, levels - 1),
+        *_middles(middle, failing, apart, levels - 1),
+    ]
