@@ -152,6 +152,19 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
     )
     for sentence_ in since(reading):
         yield "Changed", sentence_, "runs"
+    if words := list(_words(reading)):
+        yield "Words", "; ".join(words), ""
+
+
+def _words(reading: Reading) -> Iterator[str]:
+    """Yield what the words mean that the lines above use, which a stranger does not know."""
+    statuses = {verdict.status for verdict in reading.verdicts}
+    if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
+        yield "an expected failure is declared beside the code, with its reason"
+    if Status.LOST in statuses:
+        yield "what loses digits is as exact as careful code mostly is, and a better algorithm exists"
+    if reading.survey and reading.survey.breakings:
+        yield "a ray is inputs that one number t moves, as (t, 0, ..., 0)"
 
 
 def _outermost(places: Iterable[str]) -> list[str]:

@@ -44,7 +44,7 @@ def to_error(number: float, error: float) -> str:
 
 def tick(text: str) -> str:
     """Return the text of a number without the zeros that end its decimals: what stands at a tick is exact."""
-    return re.sub(r"\.(\d*?)0+(?=\D*$)", lambda decimals: f".{decimals[1]}" if decimals[1] else "", text)
+    return re.sub(r"\.(\d*?)0+(?=(?:e[+-]\d+)?\D*$)", lambda decimals: f".{decimals[1]}" if decimals[1] else "", text)
 
 
 def duration(value_s: float | None) -> str:

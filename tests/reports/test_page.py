@@ -252,6 +252,29 @@ def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> N
     assert [">-&gt;<" in heading, ">sigmoid(-x)<" in heading] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        ([Status.HOLDS], []),
+        ([Status.HOLDS, Status.EXPECTED], ["expected failure"]),
+        ([Status.EXPECTED, Status.LOST], ["expected failure", "loses digits"]),
+    ],
+)
+def test_the_first_screen_explains_the_words_that_it_uses(
+    tmp_path: Path, statuses: list[Status], words: list[str]
+) -> None:
+    """And no others: what a run has none of is not explained; of a survey it says what a ray is."""
+    run = bare(tmp_path)
+    run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
+    explained = written(run)[0].partition("<dt>Words</dt>")[2].partition("</dd>")[0]
+    assert [word in explained for word in ("expected failure", "loses digits", "a ray is")] == [
+        *(word in words for word in ("expected failure", "loses digits")),
+        False,
+    ]
+    run.write(Breaking, samples.survey.breakings())
+    assert "a ray is" in written(run)[0].partition("<dt>Words</dt>")[2].partition("</dd>")[0]
+
+
 KINDS = (
     "verdicts epochs estimates fits weights confusions images "
     "steps loaders balance tuner vectorization screening search survey"

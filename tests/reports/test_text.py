@@ -40,6 +40,8 @@ from reports.table import Header, Table
         (number.tick("0.000100"), "0.0001"),
         (number.tick("100 µs"), "100 µs"),
         (number.tick("1.50 ms"), "1.5 ms"),
+        (number.tick("1.00e-06"), "1e-06"),
+        (number.tick("3.20e+100"), "3.2e+100"),
         (text.count(1, "law"), "1 law"),
         (text.count(0, "law"), "0 laws"),
         (text.listing(["a", "b", "c"]), "a, b and c"),
