@@ -41,7 +41,8 @@ class Drawing:
     """
 
     def __init__(self, svg: str) -> None:
-        self.svg = svg.replace("<svg ", f'<svg style="{_COLORS}" ', 1)
+        # An element has one style: with two, a file of it is no XML, and a notebook may take either.
+        self.svg = svg.replace(' style="', f' style="{_COLORS};', 1)
 
     def _repr_svg_(self) -> str:
         """Return what a notebook shows."""

@@ -7,7 +7,7 @@ from typing import Any
 from harness.error import UsageError
 from harness.loading.fault import LoadingError, within
 from harness.record import Estimate
-from harness.record.card import card
+from harness.record.card import PRE, card
 from harness.show.budget import budget_lines
 from harness.tuner.configuration import Choice, worker_counts
 from harness.tuner.search import SearchState
@@ -122,7 +122,7 @@ class Tuned:
         """Return what a notebook shows: the outcome, the line to paste, how fast the others are, and why."""
         drawing = self.plot()
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
-        body = f'<pre style="user-select:all">{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul>'
+        body = f"{PRE}{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul>"
         return card(self._headline(), body, good=True)
 
     def plot(self) -> Any:

@@ -139,6 +139,9 @@ def replay_command(
 ) -> str:
     """Return the command that measures one law of one case on one example.
 
+    Of what a notebook or a program defines, which no command can import, it is the call that checks the law again: the
+    draws are those of the same seed.
+
     Parameters
     ----------
     case, contract, law, format_
@@ -150,6 +153,11 @@ def replay_command(
     device
         Where it computes.
     """
+    home, _, function = case.target.partition(":")
+    if home == "__main__":
+        said = {"laws": [law], "dtypes": [format_.name]} | ({"declares": dict(case.declares)} if case.declares else {})
+        options = "".join(f", {name}={value!r}" for name, value in said.items())
+        return f"harness.check({function}, {contract.name!r}{options})"
     words = ["harness", "check", case.target, "--contract", contract.name, "--law", law]
     if contract.form != "delivery":
         words += ["--dtypes", format_.name]

@@ -3,6 +3,7 @@
 import html
 import re
 import sys
+import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,7 +54,9 @@ def test_a_survey_and_verdicts_are_drawn_and_kept(found: Discoveries, tmp_path: 
     """As SVG with the colours of paper; nothing measured is no drawing."""
     for drawing in (found.plot(), Verdicts(samples.run.verdicts()).plot()):
         assert drawing is not None
-        assert drawing._repr_svg_().startswith('<svg style="--ink:#1f2328')
+        root = ElementTree.fromstring(drawing._repr_svg_())  # noqa: S314 - our own
+        assert root.attrib["style"].startswith("--ink:#1f2328;")
+        assert "max-width:" in root.attrib["style"]
         assert drawing.save(tmp_path / "drawing.svg").read_text(encoding="utf-8") == drawing.svg
     assert Discoveries().plot() is None
 
@@ -86,7 +89,15 @@ def test_a_cell_that_defines_a_function_is_checked() -> None:
     cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
     verdicts = own.magics["check"]("softmax --dtypes float32", cell)
     assert {(verdict.case, verdict.dtype) for verdict in verdicts} == {("mine", "float32")}
-    assert any("exp overflows" in str(finding.violation and finding.violation.cause) for finding in verdicts.findings)
+    (overflow,) = (
+        finding.violation
+        for finding in verdicts.findings
+        if finding.violation is not None and "exp overflows" in finding.violation.cause
+    )
+    # No command can import what a cell defines: what is to be run again is a call.
+    assert overflow.replay == "harness.check(mine, 'softmax', laws=['value'], dtypes=['float32'])"
+    (again,) = eval(overflow.replay, {**own.user_ns, "harness": harness})  # noqa: S307 - what is pasted
+    assert again.status is Status.BROKEN
 
 
 def test_a_cell_that_defines_nothing_is_refused() -> None:
