@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -123,8 +124,13 @@ def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Es
     mind those that something else interrupted. Its interval is a percentile bootstrap over the rounds, with a fixed
     seed. The rounds are those of one process: the interval says how well this process knows the ratio, not how the
     ratio differs from one process to the next. Series that were not measured in turns, or too few rounds, give an
-    unknown ratio.
+    unknown ratio. What was drawn for two series is drawn once: a page asks for it in several places.
     """
+    return _median_ratio(tuple(numerator), tuple(denominator))
+
+
+@lru_cache(maxsize=1024)
+def _median_ratio(numerator: tuple[float, ...], denominator: tuple[float, ...]) -> Estimate:
     import numpy as np
     from scipy import stats
 
