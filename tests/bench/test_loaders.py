@@ -180,9 +180,7 @@ def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
 def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
     """What scatters has more rounds than what does not, and none has more than its time."""
     assert WITHIN < 0.1
-    began = time.perf_counter()
     found = cell(seconds=0.05)
-    assert time.perf_counter() - began < 20 * PATIENCE * 0.05
     rate = median_ratio([1.0] * len(found.slices), [it.wall_us for it in found.slices])
     known = rate.high - rate.low <= 2 * WITHIN * rate.point
     spent_s = sum(it.wall_s for it in found.slices)

@@ -17,7 +17,7 @@ from harness.work.limits import Limits
 LAWS = ["follows_gradient_descent", "inputs_unmodified", "calls_agree", "each_sample_once"]
 RIGHT = {"training.right_step", "training.Line"}
 FEW = {"dtypes": ["float32"], "examples": 6, "late": 7}
-LIMITS = Limits(call_s=2.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
+LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 
 @pytest.fixture(scope="module")

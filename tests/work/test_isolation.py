@@ -112,16 +112,16 @@ def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> N
 def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) -> None:
     """It is bounded apart, once for each of what a compiler compiles anew; every later call is held to the limit."""
     sleeps = "import time\ncalls = []\n\ndef f(x):\n    calls.append(x)\n    time.sleep({})\n    return x.softmax(-1)\n"
-    Path("early.py").write_text(sleeps.format("1.0 if len(calls) == 1 else 0.0"), encoding="utf-8")
-    Path("late.py").write_text(sleeps.format("1.0 if len(calls) == 2 else 0.0"), encoding="utf-8")
+    Path("early.py").write_text(sleeps.format("2.5 if len(calls) == 1 else 0.0"), encoding="utf-8")
+    Path("late.py").write_text(sleeps.format("2.5 if len(calls) == 2 else 0.0"), encoding="utf-8")
     facts = {"laws": ["rows_sum_to_one"], "dtypes": ["float32"]}
     found = {
-        file: next(iter(Campaign(f"{file}.py:f", "softmax", **facts).run(limits=Limits(call_s=0.5))))
+        file: next(iter(Campaign(f"{file}.py:f", "softmax", **facts).run(limits=Limits(call_s=1.5))))
         for file in ("early", "late")
     }
     assert found["early"].status is Status.HOLDS
     assert found["late"].fault is Fault.HUNG
-    assert "a call did not return within 0.5 s" in str(found["late"].reason)
+    assert "a call did not return within 1.5 s" in str(found["late"].reason)
 
 
 COMPILED = """
@@ -129,7 +129,7 @@ import logging, time, torch
 
 def backend(graph, inputs):
     logging.warning("another shape")
-    time.sleep(0.8)
+    time.sleep(1.6)
     return graph.forward
 
 @torch.compile(backend=backend)
@@ -142,7 +142,7 @@ def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace
     """And what it logs is no printing."""
     Path("compiled.py").write_text(COMPILED, encoding="utf-8")
     campaign = Campaign("compiled.py:f", "softmax", laws=["rows_sum_to_one"], dtypes=["float32"], examples=4)
-    (verdict,) = campaign.run(limits=Limits(call_s=0.5))
+    (verdict,) = campaign.run(limits=Limits(call_s=1.2))
     assert (verdict.status, verdict.reason) == (Status.HOLDS, None)
 
 
