@@ -6,7 +6,7 @@ nothing is said.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -103,10 +103,16 @@ def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_:
     return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
 
 
+Limits = Literal["finite", "infinite", "nan"]
+"""Which limits: those that are finite, those that are not, and those that are not where the answer is NaN.
+
+Whether it is an infinity or a large number that is answered is a convention; NaN says that there is no answer."""
+
+
 def measured_at_infinities(
-    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, finite: bool
+    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, limits: Limits
 ) -> Measurement:
-    """Compare with the limit that the formula has by the rules of IEEE 754: where it is finite, or where it is not."""
+    """Compare with the limit that the formula has by the rules of IEEE 754, in some of the places where it has one."""
     arrays = _arrays(given)
     limit, known = of.at_infinities(arrays)
     values = to_array(actual)
@@ -128,9 +134,22 @@ def measured_at_infinities(
     if of.value is None and limit.ndim > 1:
         # Where one entry of a row is no number, as in a normalisation by infinity, what the others are is left open.
         known &= ~np.isnan(limit).any(-1, keepdims=True)
-    known = known & _has_infinity(arrays, limit.shape) & ~of.undefined(arrays) & (inside if finite else np.isinf(limit))
+    chosen = inside
+    if limits != "finite":
+        chosen = np.isinf(limit) & (np.isnan(values) == (limits == "nan"))
+    if limits == "nan":
+        chosen &= _is_firm(of, arrays, limit, format_)
+    known = known & _has_infinity(arrays, limit.shape) & ~of.undefined(arrays) & chosen
     reference = lift(np.where(known, limit, values))
     return compare(values, reference, in_ulp(np.where(inside & known, error, 0.0), reference, format_), format_)
+
+
+def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) -> Any:
+    """Whether the infinity is the same beside: where a rounding on the way has its sign, digits alone are lost."""
+    others = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        beside = [of.at_infinities(other) for other in others]
+    return np.logical_and.reduce([known & (own == limit) for own, known in beside])
 
 
 def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -209,10 +228,10 @@ class Laws:
         if not of_inputs.infinite_names(self.model.formula):
             return
 
-        def at_infinities(*, finite: bool) -> Callable[..., Measurement]:
+        def at_infinities(limits: Limits) -> Callable[..., Measurement]:
             def measure(subject: Subject, **given: Any) -> Measurement:
                 actual, inputs = subject(*given.values()), tuple(given.values())
-                return measured_at_infinities(of, actual, inputs, subject.format, finite=finite)
+                return measured_at_infinities(of, actual, inputs, subject.format, limits=limits)
 
             return measure
 
@@ -221,15 +240,22 @@ class Laws:
             "value_at_infinities",
             f"Where inputs are infinite and {self.said} is finite by the rules of IEEE 754, it is that.",
             bound=WRITTEN,
-            measure=at_infinities(finite=True),
+            measure=at_infinities("finite"),
             **special,
         )
         yield Law(
             "infinite_values",
             f"Where inputs are infinite and {self.said} is by the rules of IEEE 754, it is that infinity.",
             bound="none",
-            measure=at_infinities(finite=False),
+            measure=at_infinities("infinite"),
             lost_digits="what an infinite input gives, where that is infinite too, is a convention",
+            **special,
+        )
+        yield Law(
+            "not_nan_where_infinite",
+            f"Where inputs are infinite and {self.said} is infinite by the rules of IEEE 754, it is not NaN.",
+            bound="none",
+            measure=at_infinities("nan"),
             **special,
         )
 
@@ -287,7 +313,7 @@ class Laws:
 
             def at_infinities(subject: Subject, **given: Any) -> Measurement:
                 inputs = tuple(given.values())
-                return measured_at_infinities(of, actual(subject, given), inputs, subject.format, finite=True)
+                return measured_at_infinities(of, actual(subject, given), inputs, subject.format, limits="finite")
 
             yield Law(
                 "gradient_at_infinities",

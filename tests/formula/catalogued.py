@@ -61,7 +61,12 @@ def label_smoothing(x: Tensor, p: Tensor) -> Tensor:
     return -(0.9 * (p * logs).sum(-1) + 0.1 * logs.mean(-1))
 
 
-ERF = {"value": "the vector kernel's error function errs by 15 roundings of one, on AVX-512"}
+ERF = {
+    "value": "the vector kernel's error function errs by 15 roundings of one, on AVX-512",
+    "not_nan_where_infinite": "the vector kernel's error function is NaN at infinity",
+}
+NOTHING_TIMES = {"not_nan_where_infinite": "a weight of zero is multiplied by infinity"}
+LESS = {"not_nan_where_infinite": "infinity is taken off infinity, in an order of the sum that finite numbers allow"}
 EARLY = {
     "finite": "the vector kernel overflows from 88.72 where the truth does from 89.42",
     "gradient_finite": "the vector kernel overflows from 88.72 where the truth does from 89.42",
@@ -114,7 +119,7 @@ CATALOGUED = {
     "atan": Catalogued(torch.atan, lambda x: torch.asin(x / (1 + x * x))),
     "sinh": Catalogued(torch.sinh, lambda x: (x.exp() - (-x).exp()) / 2, EARLY),
     "cosh": Catalogued(torch.cosh, lambda x: x.abs().exp() / 2, EARLY),
-    "lerp": Catalogued(torch.lerp, lambda x, y, t: y + t * (x - y)),
+    "lerp": Catalogued(torch.lerp, lambda x, y, t: y + t * (x - y), NOTHING_TIMES),
     "normal_cdf": Catalogued(lambda x: torch.erfc(-x / math.sqrt(2)) / 2, torch.special.ndtr),
     "mean": Catalogued(lambda x: x.mean(-1), lambda x: x.sum(-1) / (x.shape[-1] + 1)),
     "dot": Catalogued(lambda x, y: (x * y).sum(-1), lambda x, y: (x * y.abs()).sum(-1)),
@@ -153,7 +158,7 @@ CATALOGUED = {
     "poisson_nll": Catalogued(
         lambda x, y: F.poisson_nll_loss(x, y, reduction="none"), lambda x, y: x.exp() - y * (x + 0.1)
     ),
-    "focal": Catalogued(focal, focal_with_eps),
+    "focal": Catalogued(focal, focal_with_eps, NOTHING_TIMES),
     "laplace_nll": Catalogued(
         lambda x, y, s: (2 * s).log() + (x - y).abs() / s, lambda x, y, s: s.log() + (x - y).abs() / s
     ),
@@ -180,7 +185,7 @@ CATALOGUED = {
         lambda x, m, s: -(((x - m) / s) ** 2) / 2 - s.log() - math.log(2 * math.pi) / 2,
         lambda x, m, s: -(((x - m) / s) ** 2) / 2 - math.log(2 * math.pi) / 2,
     ),
-    "adam": Catalogued(adam, adam_without_correction),
+    "adam": Catalogued(adam, adam_without_correction, LESS),
     "adam_steps": Catalogued(of.steps_of(torch.optim.Adam), of.steps_of(torch.optim.Adam, betas=(0.9, 0.99))),
     "adam_steps_with_decay": Catalogued(
         of.steps_of(torch.optim.Adam, weight_decay=0.01), of.steps_of(torch.optim.AdamW, weight_decay=0.01)
@@ -194,7 +199,7 @@ CATALOGUED = {
     "rms_norm_with_weight": Catalogued(of.rms_norm, of.rms_norm_of_one_more),
     "batch_norm": Catalogued(of.batch_norm, of.batch_norm_of_the_sample),
     "batch_norm_in_evaluation": Catalogued(
-        of.batch_norm_in_evaluation, lambda x, m, v, w, b: (x - m) / (v.sqrt() + 1e-5) * w + b
+        of.batch_norm_in_evaluation, lambda x, m, v, w, b: (x - m) / (v.sqrt() + 1e-5) * w + b, LESS
     ),
     "running_mean": Catalogued(of.running_mean, lambda m, x: 0.1 * m + 0.9 * x.mean(-1)),
     "running_variance": Catalogued(of.running_variance, lambda v, x: 0.9 * v + 0.1 * x.var(-1, correction=0)),
@@ -208,9 +213,9 @@ CATALOGUED = {
     ),
     "linear_upsampling": Catalogued(of.linear_upsampling, lambda a, b: of.linear_upsampling(a, b, corners=True)),
     "cubic_upsampling": Catalogued(
-        of.cubic_upsampling, lambda a, b, c, d: of.cubic_upsampling(a, b, c, d, antialias=True)
+        of.cubic_upsampling, lambda a, b, c, d: of.cubic_upsampling(a, b, c, d, antialias=True), NOTHING_TIMES
     ),
-    "bilinear": Catalogued(of.bilinear, lambda a, b, c, d, s, t: of.bilinear(a, c, b, d, s, t)),
+    "bilinear": Catalogued(of.bilinear, lambda a, b, c, d, s, t: of.bilinear(a, c, b, d, s, t), NOTHING_TIMES),
     "embedding": Catalogued(
         lambda x, t: x.gather(-1, t[:, None])[:, 0], lambda x, t: x.gather(-1, (t[:, None] - 1) % x.shape[-1])[:, 0]
     ),

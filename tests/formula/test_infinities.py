@@ -1,18 +1,24 @@
 """What a formula says where inputs are infinite: by the rules of IEEE 754, where definition and form agree."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import harness
+from harness.api import formula_contract
+from harness.case import Case
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
 from harness.formula.spelling import written
 from harness.record import Status
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
 
-LAWS = ["value_at_infinities", "infinite_values", "gradient_at_infinities"]
+LAWS = ["value_at_infinities", "infinite_values", "not_nan_where_infinite", "gradient_at_infinities"]
 
 
 def broken(function: object, formula: str, form: str | None = None) -> dict[str, Status]:
@@ -64,11 +70,49 @@ def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
     assert of_masked["gradient_at_infinities"] is Status.BROKEN
 
 
+def largest_for_infinity(x: Tensor) -> Tensor:
+    """The largest number where there is none that is larger."""
+    return x.logsumexp(-1).nan_to_num(posinf=torch.finfo(x.dtype).max)
+
+
+def log_cosh(x: Tensor) -> Tensor:
+    """As it is shifted in several libraries: minus infinity and infinity at minus infinity."""
+    return x + torch.nn.functional.softplus(-2.0 * x) - math.log(2.0)
+
+
+def log_cosh_of_a_magnitude(x: Tensor) -> Tensor:
+    """The same of |x|."""
+    return log_cosh(x.abs())
+
+
 def test_each_law_kills_its_mutant() -> None:
-    """A finite value and a gradient are defects; of infinite values it is said that they are conventions."""
+    """A finite value, NaN and a gradient are defects; which number stands for infinity is a convention."""
     assert broken(masked_by_a_constant, "softmax(x)") == {"value_at_infinities": Status.BROKEN}
     assert broken(masked_too_late, "softmax(x)") == {"gradient_at_infinities": Status.BROKEN}
-    assert broken(of_nothing, "log(sum(exp(x)))") == {"infinite_values": Status.LOST}
+    assert broken(of_nothing, "log(sum(exp(x)))") == {"not_nan_where_infinite": Status.BROKEN}
+    assert broken(largest_for_infinity, "log(sum(exp(x)))") == {"infinite_values": Status.LOST}
+
+
+def test_nan_is_a_defect_where_the_formula_is_infinite() -> None:
+    """And so it is where a loss is what its digits are lost of; the form that selects before it adds is sound."""
+    assert broken(log_cosh, "log(cosh(x))")["not_nan_where_infinite"] is Status.BROKEN
+    assert "not_nan_where_infinite" not in broken(log_cosh_of_a_magnitude, "log(cosh(x))")
+
+
+def test_an_infinity_whose_sign_a_rounding_decides_is_left_open() -> None:
+    """A product by the cosine of a large angle: in bfloat16 the angle has no digits of which its sign could come."""
+
+    def rotated(x: Tensor, t: Tensor) -> Tensor:
+        return x * torch.cos(t) + (x - x)
+
+    def judged(angle: float) -> Status:
+        contract = formula_contract(None, "x * cos(t)", None, None, "rows")
+        (job,) = jobs([Case(rotated, contract or "")], laws=["not_nan_where_infinite"], dtypes=["bfloat16"])
+        infinite, of_angle = (torch.tensor([at], dtype=torch.bfloat16) for at in (torch.inf, angle))
+        return decide(job, example={"x": infinite, "t": of_angle}).status
+
+    assert judged(1.0) is Status.BROKEN
+    assert judged(12608.0) is Status.HOLDS
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,9 @@ TORCH_BREAKS = {
 LAWS = ("value", "finite", "gradient", "gradient_finite")
 """Those whose breach is a defect, of the first input."""
 
+NAN = "not_nan_where_infinite"
+"""The law at infinities whose breach is one."""
+
 _ZERO = "its eps rounds to zero, and 0 / 0 is no number"
 _FINITE = ("finite", "gradient_finite")
 _EARLY = dict.fromkeys(_FINITE, "it overflows where exp does, and the truth by a factor of two later")
@@ -184,7 +187,7 @@ _LOGARITHMS = {"gradient": "it is formed of the difference of logarithms, which 
 ELSEWHERE: dict[tuple[str, str], dict[str, str]] = {
     ("normalize", "float16"): {"finite": _ZERO},
     ("cosine_similarity", "float16"): dict.fromkeys(LAWS, _ZERO),
-    ("adam_steps", "float16"): {"finite": _ZERO},
+    ("adam_steps", "float16"): {"finite": _ZERO, NAN: _ZERO},
     ("adam_steps_with_decay", "float16"): {"finite": _ZERO},
     ("adamw_steps", "float16"): {"finite": _ZERO},
     ("clip_by_norm", "float16"): {
@@ -200,10 +203,21 @@ ELSEWHERE: dict[tuple[str, str], dict[str, str]] = {
 """The laws that torch's own, or what one writes in torch, breaks beside float32, by name and dtype, with the reason."""
 
 
+OF_FLOAT32_AND_BFLOAT16 = {"gelu", "geglu"}
+"""What breaks at infinities in the vector kernel of float32 alone, which bfloat16 has too."""
+
+
 def declared() -> dict[tuple[str, str, str], str]:
     """The reason of each break by name, dtype and law: those in float32 are declared in :mod:`formula.catalogued`."""
     in_float32 = {(name, "float32"): entry.breaks for name, entry in CATALOGUED.items()}
-    return {(*at, law): why for at, laws in (in_float32 | ELSEWHERE).items() for law, why in laws.items()}
+    at_infinities = {
+        (name, dtype, NAN): entry.breaks[NAN]
+        for name, entry in CATALOGUED.items()
+        for dtype in (("bfloat16",) if name in OF_FLOAT32_AND_BFLOAT16 else ("float64", "bfloat16", "float16"))
+        if NAN in entry.breaks
+    }
+    own = {(*at, law): why for at, laws in (in_float32 | ELSEWHERE).items() for law, why in laws.items()}
+    return own | at_infinities
 
 
 def main(*dtypes: str) -> int:
@@ -213,7 +227,7 @@ def main(*dtypes: str) -> int:
     reasons, broken = declared(), set()
     for name, entry in CATALOGUED.items():
         listed = jobs([Case(entry.torch, name)], dtypes=chosen)
-        for verdict in decided([job for job in listed if job.law.name in LAWS], examples=6):
+        for verdict in decided([job for job in listed if job.law.name in {*LAWS, NAN}], examples=6):
             if verdict.status is Status.HOLDS:
                 continue
             at = (name, verdict.dtype, verdict.law)
