@@ -321,7 +321,7 @@ class _Reader:
         if value is not None and value.denominator == 1 and abs(value) <= 64:
             result = _whole_power(base, abs(int(value)))
             return result if value >= 0 else 1 / result
-        return of.exp(exponent * of.log(base))
+        return _fractional_power(base, exponent, value)
 
     def _refuse(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
         at = getattr(tree, "col_offset", 0)
@@ -349,6 +349,16 @@ def _constant(exponent: Node) -> Fraction | None:
         top, bottom = map(_constant, exponent.arguments)
         return top / bottom if top is not None and bottom else None
     return exponent.value if isinstance(exponent.value, Fraction) else None
+
+
+def _fractional_power(base: Node, exponent: Node, value: Fraction | None) -> Node:
+    """By the logarithm; of a positive number it is zero at zero, with no slope where that is above one."""
+    logarithm = of.log(base)
+    power = of.exp(exponent * logarithm)
+    if value is None or value <= 0:
+        return power
+    at_zero = of.where(of.less(base, 0), logarithm, 0) if value > 1 else of.sqrt(base)
+    return of.where(of.less(0, base), power, at_zero)
 
 
 def _whole_power(base: Node, exponent: int) -> Node:

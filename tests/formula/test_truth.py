@@ -137,6 +137,20 @@ def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> 
     assert not shift.undefined([x, np.ones(2)]).any()
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_power_is_known_at_zero(dtype: str) -> None:
+    """Zero, where its exponent is positive; its slope too above one, below one it has none. Less than zero has none."""
+    x = torch.tensor([0.0, -1.0, 0.25], dtype=getattr(torch, dtype))
+    steep, flat, inverse = (Model(parsed(written(f"x ** {power}"))) for power in ("(1 / 4)", "1.5", "-0.5"))
+    weight = torch.ones_like(x)
+    np.testing.assert_array_equal(flat.value.oracle(x).hi, [0.0, np.nan, 0.125])
+    np.testing.assert_array_equal(flat.gradients["x"].oracle(x, weight).hi[[0, 2]], [0.0, 0.75])
+    assert np.isfinite(flat.value.bounds([to_array(x)], FORMATS[dtype]))[:, 0].all()
+    np.testing.assert_allclose(steep.value.oracle(x).hi, [0.0, np.nan, 0.5**0.5], rtol=2.0**-52)
+    assert not np.isfinite(steep.gradients["x"].oracle(x, weight).hi[0])
+    np.testing.assert_array_equal(inverse.value.oracle(x).hi, [np.nan, np.nan, 2.0])
+
+
 def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
     """In float64 a share of 1e-162 changes by 372 times a relative change of the entry that makes it small."""
     of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]

@@ -1,9 +1,13 @@
 """Operations that no catalogue has: the right implementations keep their formula's laws, the wrong ones do not."""
 
+from collections.abc import Callable
+
 import pytest
 from formula.further import FURTHER
 from formula.judging import decided
-from formula.unseen import UNSEEN
+from formula.latest import LATEST
+from formula.unseen import UNSEEN, Unseen
+from torch import Tensor
 
 from harness.api import formula_contract
 from harness.case import Case
@@ -11,16 +15,20 @@ from harness.formula.spelling import stated_inputs
 from harness.record import Status, Verdict
 from harness.verdict.job import jobs
 
-OPERATIONS = {**UNSEEN, **FURTHER}
+OPERATIONS = {**UNSEEN, **FURTHER, **LATEST}
 
 LAWS = {"value", "finite", "gradient", "gradient_finite"}
 
 
 def verdicts(name: str, which: str) -> list[Verdict]:
     """Those of the laws that a defect breaks."""
-    operation = OPERATIONS[name]
+    return verdicts_of(OPERATIONS[name], getattr(OPERATIONS[name], which))
+
+
+def verdicts_of(operation: Unseen, function: Callable[..., Tensor]) -> list[Verdict]:
+    """Of another function for the same operation."""
     contract = formula_contract(None, operation.formula, operation.form, stated_inputs(operation.inputs), "rows")
-    case = Case(getattr(operation, which), contract or "")
+    case = Case(function, contract or "")
     listed = jobs([case], laws=sorted(LAWS), dtypes=["float32"])
     return decided(listed, examples=12)
 
@@ -38,3 +46,9 @@ def test_a_wrong_implementation_has_one(name: str) -> None:
     broken = [verdict for verdict in verdicts(name, "wrong") if verdict.status is Status.BROKEN]
     assert broken
     assert all(verdict.violation is not None for verdict in broken)
+
+
+def test_a_power_that_is_nan_at_zero_is_a_defect() -> None:
+    """The entropy of what is certain: of a formula in which zero to the 3/2 was unknown, it held."""
+    found = verdicts_of(LATEST["tsallis_entropy"], lambda p: 2 * (1 - (p * p / p.sqrt()).sum(-1)))
+    assert "value" in {verdict.law for verdict in found if verdict.status is Status.BROKEN}
