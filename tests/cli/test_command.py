@@ -30,8 +30,8 @@ stable_softmax = recipe = stable
 constant = 3
 """
 
-LAWS = 4 * len(contract_named("softmax").laws)
-"""Verdicts on a softmax: its laws in four dtypes."""
+LAWS = len(contract_named("softmax").laws)
+"""Verdicts on a softmax in one dtype."""
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, ha
 
 
 def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
-    """Exit code 0 in all dtypes, and the run is on disk."""
-    done = harness("check", "homework.py:stable", "--contract", "softmax", "--run", "mine")
+    """Exit code 0, and the run is on disk; `docs/check-your-own-function.md` has another in all dtypes."""
+    done = harness("check", "homework.py:stable", "--contract", "softmax", "--dtypes", "float32", "--run", "mine")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == f"verdict: no defect in {LAWS} laws ({LAWS} hold)"
     assert len(RunFolder(Path(".harness/runs/mine")).read(Verdict)) == LAWS
