@@ -355,13 +355,13 @@ def hostile(path: Path) -> RunFolder:
 
 def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
     """No markup, control or bidirectional character of a record reaches the pages or the terminal as such."""
-    html, markdown = written(hostile(tmp_path))
-    outline = Outline(html)
+    report = reported(hostile(tmp_path))
+    outline = Outline(report.html)
     assert outline.open == []
-    assert "<img src=x" not in html
-    outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    assert "<img src=x" not in report.html
+    outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", report.markdown, flags=re.MULTILINE | re.DOTALL)
     assert "<img" not in outside
-    for text in (html, markdown, *write_report(RunFolder(tmp_path))[1]):
+    for text in (report.html, report.markdown, *report.lines):
         assert not {"\x1b", "\u202e"} & set(text)
 
 
