@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._dynamo.testing import CompileCounter
 from torch.utils.checkpoint import checkpoint
 
 import harness
@@ -133,6 +132,9 @@ def test_a_step_that_is_audited_is_the_same_bit_for_bit(model: str, optimizer: s
 
 def test_what_is_compiled_is_compiled_afterwards() -> None:
     """And runs uncompiled in the body, where its operations are seen."""
+    # Where it is first needed: it takes a second and a half, in every process that collects the tests.
+    from torch._dynamo.testing import CompileCounter
+
     counter = CompileCounter()
     compiled = torch.compile(nn.Sequential(nn.Linear(8, 8), nn.GELU()), backend=counter)
     x = torch.ones(2, 8)

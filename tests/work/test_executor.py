@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import LocalCluster
 from samples.command import Command
 
 from harness.error import UsageError
@@ -141,6 +140,8 @@ def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
     """The address of a Dask cluster with a worker."""
+    from distributed import LocalCluster
+
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address.removeprefix("tcp://")
 
