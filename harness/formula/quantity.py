@@ -26,7 +26,7 @@ from harness.formula.ball import evaluated
 from harness.formula.node import ENTRY, ROW, Node, order
 from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
 from harness.formula.tangent import tangents
-from harness.formula.undefined import InDouble, undefined
+from harness.formula.undefined import InDouble, undefined, zero_by_infinity
 
 FEW = 16
 """Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
@@ -237,11 +237,16 @@ class Quantity:
         return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
 
     def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
-        """Where it depends on how a tie is broken: a gradient at a kink."""
+        """Where it depends on how a tie is broken: a gradient at a kink; or is zero times an infinite slope."""
         environment = self.environment(given)
+        shape = self._shape(environment)
+        flags = np.asarray(self._tied(environment)) | self._is_zero_by_infinity(environment)
+        return np.array(self._out(flags, shape))
+
+    def _tied(self, environment: Environment) -> Any:
         nodes = self._true_orders[-1]
         if not any(node.operation in SWAPPED for node in nodes):
-            return np.zeros(self._out(np.zeros(()), self._shape(environment)).shape, dtype=bool)
+            return False
         one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
         with np.errstate(all="ignore"):
             near = np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))
@@ -250,7 +255,16 @@ class Quantity:
             if self.value is None:
                 # A value behind a comparison is the branch's; a slope there is nobody's.
                 same |= np.isfinite(one) & ~np.isfinite(other)
-        return np.array(self._out(~same, self._shape(environment)))
+        return ~same
+
+    def _is_zero_by_infinity(self, environment: Environment) -> Any:
+        if self.value is None:
+            return False
+        flags: Any = False
+        for nodes in self._true_orders:
+            found = zero_by_infinity(nodes, values(nodes, environment), self.names[-1])
+            flags = flags if found is None else flags | found
+        return flags
 
     def attainable(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
         """The bound that the problem's own conditioning leaves; see the module's notes.

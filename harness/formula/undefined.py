@@ -89,6 +89,66 @@ def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
     return found[nodes[-1]]
 
 
+def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> Flags | None:
+    """Return where a gradient is zero times an infinite slope, and that zero is no branch's; ``None`` if nowhere.
+
+    The chain rule takes such a product for zero: what a branch that was not taken would give. But ``sqrt(p) - sqrt(q)``
+    is zero at zero and zero, and its square has a slope there.
+
+    Parameters
+    ----------
+    nodes
+        In order, the gradient the last.
+    values
+        Their float64 values.
+    weight
+        The input that the gradient is linear in: where it is zero, so is what is multiplied by it.
+    """
+    own: dict[Node, Flags] = {}
+    for one in nodes:
+        if one.operation == "chain":
+            outer, slope = (values[argument] for argument in one.arguments)
+            meets = (outer == 0.0) & ~np.isfinite(slope)
+            if meets.any():
+                own[one] = meets
+    if not own:
+        return None
+    of_branches = _of_branches(nodes, values, weight)
+    known = InDouble(values, dict.fromkeys(nodes, np.zeros(())))
+    found: dict[Node, Flags | None] = {}
+    for one in nodes:
+        carried = _carried(one, [found[argument] for argument in one.arguments], known)
+        flags = own[one] & ~of_branches[one.arguments[0]] if one in own else None
+        found[one] = _either(carried, flags)
+    return found[nodes[-1]]
+
+
+def _of_branches(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:
+    """Where a node is zero whatever is computed: in a branch that was not taken, and where it has no weight."""
+    found: dict[Node, Any] = {}
+    for one in nodes:
+        of = [found[argument] for argument in one.arguments]
+        match one.operation:
+            case "input":
+                own = (values[one] == 0.0) & (one.value == weight)
+            case "number":
+                own = np.asarray(one.value == 0)
+            case "where":
+                own = np.where(values[one.arguments[0]], of[1], of[2])
+            case "mul" | "chain":
+                own = of[0] | of[1]
+            case "add" | "sub":
+                own = of[0] & of[1]
+            case "div" | "neg" | "stop" | "spread":
+                own = of[0]
+            case "sum":
+                own = np.broadcast_to(of[0], np.shape(values[one.arguments[0]])).all(-1, keepdims=True)
+            case _:
+                own = np.False_
+        found[one] = own
+    return found
+
+
 def _either(a: Flags | None, b: Flags | None) -> Flags | None:
     if a is None or b is None:
         return a if b is None else b

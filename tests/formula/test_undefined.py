@@ -107,3 +107,15 @@ def test_a_sign_that_is_not_certain_is_not_believed(monkeypatch: pytest.MonkeyPa
     careless = lambda own, one: np.abs(own.values[one]) <= 2.0**-50  # noqa: E731
     monkeypatch.setattr(undefined.InDouble, "is_zero", careless)
     assert of.nowhere(environment, (1, 3)).any()
+
+
+def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
+    """The distance of two roots has a slope where both are zero; what is not taken or has no weight has none."""
+    p, q = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
+    distance = Model(parsed(written("norm(sqrt(p) - sqrt(q))"))).gradients["p"]
+    assert distance.undefined([p, q, np.ones(1)])[0, 2]
+    assert not distance.undefined([p + 0.5, q, np.ones(1)]).any()
+    taken = Model(parsed(written("sum(where(q > 0.5, log(p), 0))"))).gradients["p"]
+    assert not taken.undefined([p, np.zeros((1, 3)), np.ones(1)]).any()
+    root = Model(parsed(written("sqrt(p) * sqrt(p)"))).gradients["p"]
+    np.testing.assert_array_equal(root.undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
