@@ -103,9 +103,14 @@ class Course:
 
     def place(self, value: float) -> int:
         """The place of a parameter, rounded to the format."""
-        given = _parameters(self.ray, self.job, [value])
-        integer = int(given) if self.ray.whole else int(to_ordinal(given)[0])
-        return abs(integer - self.ends[0]) if (integer < self.ends[0]) == self.falling else -1
+        return self.places([value])[0]
+
+    def places(self, values: list[float]) -> list[int]:
+        """The places of parameters, each rounded to the format; -1 of one before the ray's start."""
+        given = _parameters(self.ray, self.job, values)
+        integers = given.tolist() if self.ray.whole else to_ordinal(given).tolist()
+        start = self.ends[0]
+        return [abs(integer - start) if (integer < start) == self.falling else -1 for integer in integers]
 
     def example(self, places: Places) -> Example:
         """The inputs at some places."""
@@ -137,10 +142,10 @@ class Course:
         if self.ray.whole:
             wide = self.job.format.precision > _COUNTED
             lengths = (256, 2048, 65_520, 65_536) if wide else (*(2**i for i in range(1, 17)), 65_520)
-            return [self.place(n + step) for n in lengths for step in (0, 1)]
+            return self.places([n + step for n in lengths for step in (0, 1)])
         many = 128 if self.job.contract.grouped else 512
         spread = [self.length * i // many for i in range(many)]
-        return spread + [self.place(2.0 ** (i / (many // 8))) for i in range(-6 * many // 8, 11 * many // 8)]
+        return spread + self.places([2.0 ** (i / (many // 8)) for i in range(-6 * many // 8, 11 * many // 8)])
 
 
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:

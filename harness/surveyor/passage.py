@@ -4,7 +4,7 @@ Every station is a call of the implementation itself, in its own dtype, beside t
 spread to half as far again as the breaking point, and are neighbouring floats around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from harness.calling.device import CPU
 from harness.calling.trace.rules import MOVES
 from harness.calling.trace.step import Step
 from harness.floats import Array
+from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Example, Ray
 from harness.laws.standard_rays import rays_of
@@ -74,7 +75,7 @@ def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
 def _places(course: Course, breaks_at: float | None) -> list[int]:
     """Places of the stations, in order."""
     reach = min(_BEYOND * (breaks_at or course.job.format.log_max), course.ray.end(course.job.format))
-    places = {course.place(reach * (step / SPREAD) ** _CLOSER) for step in range(SPREAD + 1)}
+    places = set(course.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
     places |= {course.place(BOOK)} if reach >= BOOK else set()
     if breaks_at is not None:
         first = course.place(breaks_at)
@@ -85,8 +86,7 @@ def _places(course: Course, breaks_at: float | None) -> list[int]:
 def _station(course: Course, place: int) -> Station:
     job, t = course.job, course.value(place)
     example = course.example(np.array([place], dtype=np.int64))
-    with confirming():
-        measurement = job.subject.measure(job.law, example)
+    measurement, steps = _recorded(job, example)
     at = measurement.worst
     given = next(value for value in example.values() if isinstance(value, Tensor))
     actual = _entries(measurement.actual)
@@ -94,7 +94,7 @@ def _station(course: Course, place: int) -> Station:
         t=t,
         t_hex=hexadecimal(t),
         given=_entries(given.double().numpy()),
-        stages=_stages(job, example, actual),
+        stages=_stages(steps, actual),
         actual=actual,
         expected=_entries(measurement.expected),
         deviation=float(measurement.deviation[at]),
@@ -106,16 +106,21 @@ def _entries(values: Array) -> tuple[float, ...]:
     return tuple(np.asarray(values, dtype=np.float64).reshape(-1)[:COLUMNS].tolist())
 
 
-def _stages(job: Job, example: Example, actual: tuple[float, ...]) -> tuple[Stage, ...]:
-    """What each operation of one call returned, the answer itself left out."""
+def _recorded(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
+    """Measure one call by ball arithmetic, and record its operations; none of a call that is too long for that."""
     watched = _Watched(job)
-    try:
-        watched.measure(job.law, example)
-    except CaseError:
-        return ()  # it was called before without any: the call is too long to be recorded
+    with confirming():
+        try:
+            return watched.measure(job.law, example), watched.steps
+        except CaseError:
+            return job.subject.measure(job.law, example), ()
+
+
+def _stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stage, ...]:
+    """What each operation of one call returned, the answer itself left out."""
     stages = [
         Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
-        for step in watched.steps
+        for step in steps
         if step.name not in _QUIET and 0 < step.values[0].numel() <= COLUMNS
     ]
     return tuple(stages[:-1] if stages and _same(stages[-1].values, actual) else stages)
