@@ -143,7 +143,8 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         said += f", {ratio} what {names[str(last['case'])]} does at best"
     panel = wide_and_narrow(
         "",
-        lambda axes: _bars(axes, rows, cases),
+        lambda axes: _bars(axes, rows, cases, in_words=True),
+        draw_narrow=lambda axes: _bars(axes, rows, cases, in_words=False),
         name="front-loader",
         label=f"{said}.",
         height_in=0.75 + 0.36 * len(cases),
@@ -152,8 +153,8 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     return Figure("front-loader", "The fastest of each loader", (panel,), f"{said}.", ("loaders",), caveat, columns=1)
 
 
-def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
-    """Draw two bars a loader, each with its rate."""
+def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
+    """Draw two bars a loader, each with its rate and, where there is room for the words, with how many workers."""
     names = names_of(rows)
     for place, case in enumerate(cases):
         for _, row in rows[rows["case"] == case].iterrows():
@@ -161,12 +162,13 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str]) -> None:
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
             axes.barh(at, value, height=0.36, color=color, alpha=0.55 if row["several"] else 1.0)
             workers = workers_in_words(int(row["workers"]))
-            axes.text(value * 1.06, at, f"{rate(value)}, {workers}", va="center", color=INK, fontsize=9.2)
+            text = f"{rate(value)}, {workers}" if in_words else rate(value)
+            axes.text(value * 1.06, at, text, va="center", color=INK, fontsize=9.2)
             told(axes, [(value, at, f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s")])
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
-    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s")
+    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s, pale with workers")
     axes.grid(visible=False, axis="y")
 
 
