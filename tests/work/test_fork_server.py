@@ -142,10 +142,25 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
     }
 
 
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """A server that has not even torch, which takes two seconds to import."""
+    absent = "from types import SimpleNamespace\n\n    torch = SimpleNamespace(set_num_threads=lambda _: None)\n"
+    source = fork_server._source()
+    for imported, instead in (("import torch\n", absent), ("import torch.fx.experimental.symbolic_shapes\n", "pass\n")):
+        assert source.count(imported) == 1
+        source = source.replace(imported, instead)
+    monkeypatch.setattr(fork_server, "_source", lambda: source)
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables(
-    own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    light: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the former had forked lives on, and is said to be killed where nobody knows how it ended."""
+    own = light
     ended(forked(own, AS_TOLD, tmp_path))
     first, process = own.pid, forked(own, "import time; time.sleep(60)", tmp_path)
     monkeypatch.setenv("OF_SOMEBODY", "1")
