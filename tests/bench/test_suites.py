@@ -100,6 +100,13 @@ def raising(a, b):
 """
 
 
+WITHOUT_COMPILER = """
+import torch._inductor.config
+torch._inductor.config.cpp.cxx = (None, os.environ["CXX"])
+"""
+"""What names the compiler has read its variable where it was imported, which may be before a process is forked."""
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a suite left behind.
@@ -135,8 +142,8 @@ Run = Callable[..., Ran]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a suite on cases given as text, from a working directory that holds no more."""
 
-    def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None) -> Ran:
-        (tmp_path / "mine.py").write_text(SPECIMENS + f"\nCASES = [{cases}]\n")
+    def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None, first: str = "") -> Ran:
+        (tmp_path / "mine.py").write_text(f"{SPECIMENS}\n{first}\nCASES = [{cases}]\n")
         settings = Settings(
             batch_sizes=(4,), workers=(0, 1), sizes=(8,), data="synthetic", images=images, seconds=0.02, seeds=2
         )
@@ -176,19 +183,18 @@ def test_what_a_wrong_and_a_raising_step_take_is_not_kept(run: Run) -> None:
     assert len(account["skipped"]) == 4
 
 
-def test_a_timed_step_carries_its_rounds_and_what_it_is(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path) -> None:
     """Raw rounds and every key that the report reads are in the file, and there is no other file.
 
     A step beside it that needs a compiler is skipped where there is none, with a plain reason: the suite is complete.
     """
-    monkeypatch.setenv("CXX", "/no/such/compiler")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / ".harness" / "compiled"))
+    # Variables of this process would be ones that whoever forks the suites does not have: another would be started.
+    variables = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / ".harness" / "compiled")}
     ran = run(
         "steps",
         'Case(compiled_step, "softmax_regression_step", name="mine.compiled"),'
         'Case(made(right), "softmax_regression_step", name="mine.right", style="concise")',
+        first=f"os.environ.update({variables!r})\n{WITHOUT_COMPILER}",
     )
     assert ran.code == 0, ran.output
     assert list(ran.timed) == ["mine.right-cpu-4"]
