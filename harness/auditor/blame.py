@@ -121,7 +121,7 @@ def blame_error(operations: Sequence[Operation], operation: Operation) -> Cause:
 
 
 def _grown(operation: Operation, read: float) -> float:
-    """Decimal digits that are lost from what is read to what is written."""
+    """Decimal digits that are lost from what is read to what is written; where none are left, none can be lost."""
     if math.isinf(read):
         return 0.0
-    return math.log10(max(min(operation.worst, 1e6), operation.unit) / max(read, operation.unit))
+    return math.log10(max(min(operation.worst, 1.0), operation.unit) / max(min(read, 1.0), operation.unit))

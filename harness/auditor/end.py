@@ -224,6 +224,7 @@ class Ends:
         """
         for leaf, before in self._before.items():
             self._update(leaf, before)
+        self._ruin()
         for name, buffer in self._buffers.items():
             self._end(Kind.BUFFER, name, buffer)
         output = returned if returned is not None else self._output
@@ -246,6 +247,19 @@ class Ends:
         if cell is None or cell.flat is None or cell.state.writer < 0:
             return
         self.update(leaf, before.parameter, cell, before.actual, before.shadow)
+
+    def _ruin(self) -> None:
+        """Take the parameters that are no longer finite of finite gradients, as where a clipping divides by zero."""
+        said = {
+            end.state.leaf
+            for end in self.found
+            if end.kind is Kind.UPDATE or (end.kind is Kind.GRADIENT and (end.state.nan or end.state.inf))
+        }
+        for leaf, parameter in self._leaves.items():
+            cell = self._shadows.cells.get(key_of(parameter))
+            is_trained = parameter.grad is not None and leaf not in said
+            if is_trained and cell is not None and (cell.state.nan or cell.state.inf):
+                self._end(Kind.UPDATE, self.name(leaf), parameter, leaf=leaf)
 
     def update(self, leaf: int, tensor: Tensor, cell: Cell, actual: Tensor, shadow: Tensor) -> None:
         """Compare how a parameter moved with how it should have.

@@ -15,7 +15,7 @@ from harness.auditor.line import Line
 from harness.auditor.operation import Operation
 from harness.auditor.operator import SMALLEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
-from harness.auditor.wording import describe
+from harness.auditor.wording import describe, stalled
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
@@ -84,7 +84,8 @@ class Findings:
                 return
             # Of a gradient that is rounding it is no fault: what an optimizer made of it is.
             is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
-            self._add(blame_not_finite(self.operations, operation, beyond_poles=not is_rounding), str(end))
+            first = blame_not_finite(self.operations, operation, beyond_poles=not is_rounding)
+            self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
         elif self.watching.full and state.error > limit(end):
             cause = self._cause_of_error(end, operation)
             if cause is not None:
@@ -128,8 +129,12 @@ class Findings:
             return True
         return cancels
 
-    def _add(self, cause: Cause, reaches: str) -> None:
+    def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
         kind, sentence, remedy = describe(cause, self.watching.ends.name)
+        if kind is AuditKind.ACCUMULATION:
+            sentence += stalled(self.operations, cause.operation)
+        if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
+            remedy = "scale the loss by less, or let torch.amp.GradScaler choose: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
@@ -232,11 +237,17 @@ def place(line: Line) -> dict[str, Any]:
     }
 
 
+_NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.MASKED}
+
+
 def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
-    """One finding for each line and kind, forward and backward."""
+    """One finding for each line and kind, forward and backward; what is not finite in both is one, too."""
     by_key: dict[tuple[str, int, AuditKind, str], AuditFinding] = {}
-    for finding in findings:
+    forward = {(f.file, f.line): f.kind for f in reversed(findings) if f.kind in _NOT_FINITE and not f.backward}
+    for finding in sorted(findings, key=lambda finding: finding.backward):
         key = (finding.file, finding.line, finding.kind, finding.operation if finding.kind is AuditKind.UPDATE else "")
+        if finding.backward and finding.kind in _NOT_FINITE:
+            key = (*key[:2], forward.get(key[:2], finding.kind), "")
         if key in by_key:
             first = by_key[key]
             reaches = tuple(dict.fromkeys((*first.reaches, *finding.reaches)))

@@ -1,7 +1,7 @@
 """What is said of a cause, and what is to be done: one sentence each."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.auditor.blame import Cause
 from harness.auditor.breaking import overflows_from
@@ -120,7 +120,8 @@ def _of_pole(operation: Operation, birth: Birth) -> Said:
     first, second = (*birth.operands, None, None)[:2]
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
     if name in _DIVISIONS and (second == 0 or name == "reciprocal"):
-        return kind, _division(operation, birth, first), _REMEDY["slope" if _is_slope(operation, first) else "div"]
+        numerator = 1.0 if name == "reciprocal" else first
+        return kind, _division(operation, birth, numerator), _REMEDY["slope" if _is_slope(operation, first) else "div"]
     if name in _LOGARITHMS and first is not None:
         return kind, f"{name}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(birth)}", _REMEDY["log"]
     if name in _ROOTS and first is not None:
@@ -180,6 +181,30 @@ def _kind_of_loss(operation: Operation, read: float, wrote: float) -> tuple[Audi
 
 
 CREPT = 0.01
+
+
+def stalled(operations: Sequence[Operation], last: Operation) -> str:
+    """Say from which term on a sum in 16 bits no longer grows by most of its terms; nothing where it always does.
+
+    Parameters
+    ----------
+    operations, last
+        All, and one of the additions of the sum.
+    """
+    sums = [one.added for one in operations if one.line == last.line and one.name == last.name and one.added]
+    before = [0.0, *(total for _, total in sums)]
+    lost = [term > 0.0 and total == was for (term, total), was in zip(sums, before, strict=False)]
+    # From the end back, as long as at least half of the terms are lost.
+    start, kept = len(lost), 0
+    for index in reversed(range(len(lost))):
+        kept += 1 if lost[index] else -1
+        if kept >= 0 and lost[index]:
+            start = index
+        elif kept < 0:
+            break
+    if len(lost) - start < 2:
+        return ""
+    return f"; it stalls at {sums[start][1]:.5g}, from term {start + 1:,} of {len(sums):,} on"
 
 
 def digits(error: float, operation: Operation) -> str:

@@ -1,6 +1,7 @@
 """The command `harness bench`: what it hands on to the suites, and how it ends."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,16 @@ def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of the samples the second is beyond it in time and memory."""
-    lines = bench(monkeypatch, tmp_path, Suites(), "audit").output.splitlines()
+    output = bench(monkeypatch, tmp_path, Suites(), "audit").output
+    lines = output.splitlines()
     first, second = (next(line for line in lines if name in line) for name in ("step 0", "step 1"))
     assert "nothing" in first
     assert "events (3), full (8), memory (5)" in second
+    floors = re.findall(r"(step \d): of the 3 times .*? leaves (\d+) us .*? took (\d+)", " ".join(output.split()))
+    assert [name for name, *_ in floors] == ["step 1"]
+    left_us, taken_us = map(int, floors[0][1:])
+    assert abs(left_us - 75) <= 3  # 3 less 1.5 steps of 10 ms, over 200 calls
+    assert abs(taken_us - 325) <= 10
 
 
 def test_an_interrupt_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

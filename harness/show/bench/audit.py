@@ -25,6 +25,7 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
         What pytest-benchmark wrote of the suite ``audit``.
     """
     table = Table(Column("step", no_wrap=True))
+    floors: list[str] = []
     for heading in ("CPU time", "calls", "seen only", "events", "full", "memory", "us a call"):
         table.add_column(heading, justify="right")
     table.add_column("beyond the aim")
@@ -45,6 +46,14 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
             )
             if least > limit
         ]
+        if events.low > record.events_limit:
+            left_us, taken_us = (
+                1e6 * plain_s * (ratio - idle.point) / record.calls for ratio in (record.events_limit, events.point)
+            )
+            floors.append(
+                f"{record.case}: of the {record.events_limit:g} times that events may take, a mode that does nothing "
+                f"takes {idle.point:.2f}, which leaves {left_us:.0f} us for an operation: it took {taken_us:.0f}."
+            )
         table.add_row(
             *(escape(record.case), duration(plain_s), f"{record.calls:,}", f"{idle.point:.2f}"),
             *(_interval(events), _interval(full), f"{memory:.2f}", each_us, ", ".join(beyond) or "nothing"),
@@ -56,6 +65,8 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
         "there before the step. `seen only` is a mode that does nothing; `us a call` what it, events and full add to "
         "each operation that torch dispatches, on average.",
     )
+    for floor in floors:
+        print_sentence(console, floor)
 
 
 def _over(audited: Benchmark[AuditRecord], rounds: tuple[float, ...]) -> Estimate:

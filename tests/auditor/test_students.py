@@ -1,0 +1,53 @@
+"""What a student reads of a step that goes wrong: the line, what happens there, and what to do.
+
+On their first run three of the five had their line named first: the clipping was not seen at all, as the shadow of a
+parameter that becomes NaN is NaN as well, and the sum was led one line too far. Two remedies were beside the point.
+"""
+
+import pytest
+import torch
+from steps import students
+from steps.catalogue import wrong_line
+
+import harness
+
+SAID = {
+    "logarithm_of_probabilities": ("log(0) is -inf", "work with logits"),
+    "mean_of_half_precision": ("it stalls at ", "sum in float32"),
+    "adam_whose_eps_is_zero": ("0 / 0 in bfloat16", "make the divisor safe"),
+    "clipping_of_no_gradient": ("a division by 0", "make the divisor safe"),
+    "loss_scaled_too_far": ("mul overflows", "scale the loss by less"),
+}
+"""How a sentence begins or what is in it, and how the remedy begins."""
+
+UNSEEN_BY_EVENTS = {"mean_of_half_precision"}
+"""What loses digits alone."""
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("mode", ["full", "events"])
+def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) -> None:
+    """In the first finding; nothing else is said to be wrong in another line."""
+    step = getattr(students, name)
+    with harness.audit(mode=mode) as found:
+        found.returned(step())
+    if mode == "events" and name in UNSEEN_BY_EVENTS:
+        assert not found.findings
+        return
+    first, (sentence, remedy) = found.findings[0], SAID[name]
+    assert {(finding.file, finding.line) for finding in found.findings} == {wrong_line(step)}
+    assert sentence.removesuffix(" in bfloat16" if mode == "events" else "") in first.sentence
+    assert first.remedy.startswith(remedy)
+
+
+def test_a_sum_says_where_it_stalls() -> None:
+    """Ones in bfloat16 are no longer added from 256 on."""
+    with harness.audit() as found:
+        total = torch.zeros((), dtype=torch.bfloat16)
+        ones = torch.ones(400, dtype=torch.bfloat16, requires_grad=True)
+        for one in ones:
+            total = total + one
+        total.backward()
+    assert [finding.sentence.rpartition("; ")[2] for finding in found.findings] == [
+        "it stalls at 256, from term 257 of 400 on"
+    ]
