@@ -1,8 +1,8 @@
 """What the audit says of models: in float32, in 16 bits and under autocast, and what is forecast of each from float32.
 
 ``python tests/experiments/audited_models.py [MODEL ...]`` prints a line for each model and format, with its findings
-below it, and whether the forecast named the same lines for the same reasons. Each takes one step from its initial
-weights; all of them take a few minutes.
+below it, and whether the forecast named the same lines for the same reasons; it says where an audit changed a bit of
+the step, or of the one after it. Each takes one step from its initial weights; all of them take a few minutes.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from torchvision.models import VisionTransformer, mobilenet_v3_small, resnet18
 
 import harness
 from harness.bench.suites.audited import SMALL, Audited
-from harness.record.audit import WHAT_IF, AuditFinding, WhatIf
+from harness.record.audit import WHAT_IF, AuditFinding, Mode, WhatIf
 
 
 def _of_images(model: nn.Module, size: int) -> Audited:
@@ -56,22 +56,55 @@ MODELS: Mapping[str, Callable[[], Audited]] = {
 }
 
 
+def made(name: str, what_if: WhatIf | None) -> tuple[Audited, contextlib.AbstractContextManager[object]]:
+    """Make the step of a model in a format, and the context in which it is taken."""
+    torch.manual_seed(0)
+    step = MODELS[name]()
+    if what_if is None:
+        return step, contextlib.nullcontext()
+    dtype = getattr(torch, what_if.removeprefix("autocast-"))
+    if what_if.startswith("autocast-"):
+        return step, torch.autocast("cpu", dtype)
+    step.model.to(dtype)
+    X, y = step.batch
+    batch = X.to(dtype) if X.is_floating_point() else X, y
+    return Audited(step.model, batch, step.optimizer), contextlib.nullcontext()
+
+
 def audited(name: str, what_if: WhatIf | None) -> tuple[AuditFinding, ...]:
     """Take the step of a model in a format, and return the findings."""
-    torch.manual_seed(0)
-    step, autocast = MODELS[name](), contextlib.nullcontext()
-    if what_if is not None:
-        dtype = getattr(torch, what_if.removeprefix("autocast-"))
-        if what_if.startswith("autocast-"):
-            autocast = torch.autocast("cpu", dtype)  # type: ignore[assignment]
-        else:
-            step.model.to(dtype)
-            X, y = step.batch
-            step = Audited(step.model, (X.to(dtype) if X.is_floating_point() else X, y), step.optimizer)
+    step, autocast = made(name, what_if)
     torch.manual_seed(1)
     with harness.audit() as found, autocast:
         step()
     return found.findings
+
+
+def left_behind(name: str, what_if: WhatIf | None, mode: Mode | None) -> list[Tensor]:
+    """Take two steps, the first of them audited, and return all that is there then, and what is drawn next."""
+    step, autocast = made(name, what_if)
+    torch.manual_seed(1)
+    with contextlib.nullcontext() if mode is None else harness.audit(mode=mode), autocast:
+        step()
+    with autocast:
+        step()
+    state = [value for values in step.optimizer.state.values() for value in values.values()]
+    gradients = [parameter.grad for parameter in step.model.parameters()]
+    return [x for x in (*step.model.state_dict().values(), *gradients, *state, torch.rand(4)) if isinstance(x, Tensor)]
+
+
+def is_unchanged(name: str, what_if: WhatIf | None) -> bool:
+    """Whether an audit changes no bit of a step, nor of the one after it; NaNs are as they were, too."""
+    plain = left_behind(name, what_if, None)
+    for mode in ("full", "events"):
+        after = left_behind(name, what_if, mode)
+        if len(plain) != len(after) or not all(map(_are_same, plain, after)):
+            return False
+    return True
+
+
+def _are_same(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and torch.equal(a.view(-1).view(torch.uint8), b.view(-1).view(torch.uint8))
 
 
 def forecast(name: str, what_if: WhatIf) -> tuple[AuditFinding, ...]:
@@ -92,7 +125,7 @@ def named(findings: tuple[AuditFinding, ...]) -> list[tuple[str, int, str]]:
 def main(names: list[str]) -> None:
     """Print what is said of each model."""
     warnings.simplefilter("ignore")
-    agreed = total = 0
+    agreed = total = same = steps = 0
     for name in names or MODELS:
         for what_if in (None, *WHAT_IF):
             try:
@@ -100,15 +133,17 @@ def main(names: list[str]) -> None:
             except RuntimeError as error:  # torch has no such kernel on this device
                 print(f"{name:20} {what_if:18} torch refuses: {str(error).partition(chr(10))[0][:80]}")
                 continue
-            verdict = ""
+            unchanged = is_unchanged(name, what_if)  # type: ignore[arg-type]
+            same, steps = same + unchanged, steps + 1
+            verdict = "" if unchanged else ", CHANGED by the audit"
             if what_if is not None:
                 agrees = named(forecast(name, what_if)) == named(findings)  # type: ignore[arg-type]
                 agreed, total = agreed + agrees, total + 1
-                verdict = ", forecast" if agrees else ", NOT as forecast"
+                verdict += ", forecast" if agrees else ", NOT as forecast"
             print(f"{name:20} {what_if or 'float32':18} {len(findings)} findings{verdict}")
             for finding in findings:
                 print(f"    {finding.file.rpartition('/')[2]}:{finding.line} {finding.kind.value}: {finding.sentence}")
-    print(f"forecast as it came: {agreed} of {total}")
+    print(f"forecast as it came: {agreed} of {total}; unchanged bit for bit, in full and for events: {same} of {steps}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""Models of the usual kinds beside float32: an audit changes no bit of their step, nor of the one after it."""
+
+import pytest
+import torch
+from experiments.audited_models import is_unchanged
+
+from harness.auditor.audit import audit
+
+SETTINGS = [
+    ("rnn", "float16"),
+    ("lstm", "bfloat16"),
+    ("gpt", "autocast-float16"),
+    ("residual network", "float16"),
+    ("residual network", "autocast-bfloat16"),
+    ("transformer", "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("model", "format_"), SETTINGS)
+def test_the_step_of_a_model_is_the_same_bit_for_bit(model: str, format_: str) -> None:
+    """Weights, gradients, buffers, the optimizer's state, and what is drawn, in full and for events."""
+    assert is_unchanged(model, format_)  # type: ignore[arg-type]
+
+
+def test_an_audit_that_draws_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison fails where a single random number is taken."""
+    enter = audit.__enter__
+
+    def drawing(self: audit) -> audit:
+        torch.rand(1)
+        return enter(self)
+
+    monkeypatch.setattr(audit, "__enter__", drawing)
+    assert not is_unchanged("rnn", None)
