@@ -8,7 +8,9 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.record import Passage
+from harness.surveyor.breaking import breaking
 from harness.surveyor.explore import explorations
+from harness.surveyor.passage import passage
 from harness.surveyor.search import Budget
 
 
@@ -68,3 +70,19 @@ def test_what_is_too_long_to_be_recorded_is_followed_without_stages() -> None:
     (passage,) = passages(python)
     assert not any(station.stages for station in passage.stations)
     assert all(len(station.actual) == 8 for station in passage.stations)
+
+
+def test_a_station_is_one_call() -> None:
+    """It is recorded while it is measured."""
+    calls = 0
+
+    def counted(logits: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return naive(logits)
+
+    (listed,) = explorations([Case(counted, "softmax")], Budget(0), laws=["value"], dtypes=["float32"], rays=["spike"])
+    (part,) = (part for part in listed.parts if part.what == "ray")
+    point = breaking(part.job, part.ray)
+    calls = 0
+    assert len(passage(part.job, part.ray, point).stations) == calls
