@@ -24,15 +24,15 @@ COLORS = {
     "fetch": "#7fc9a8",
     "collate": "#e69f00",
     "hand-over": "#d55e00",
-    "pin": "#8c4a00",
+    "pin": "#a85d0c",
     "around": "#f0e442",
-    "DataLoader": "#882255",
+    "DataLoader": "#c0427e",
     "wait": "#cc79a7",
-    "epoch": "#5d5d5d",
-    "step": "#332288",
+    "epoch": "#6e6e6e",
+    "step": "#6f5fd0",
     "not attributed": "#dddddd",
 }
-"""Colours of the parts, which stand in this order; each is named in the legend."""
+"""Colours of the parts, which stand in this order; each is named in the legend, and none is lost on dark paper."""
 
 MOST_CHARACTERS, LEAST = 26, 0.005
 """Characters of a name beside a bar on a phone, and the share from which on a part is drawn."""

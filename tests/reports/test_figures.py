@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
 from harness.record import Breaking, DataSource, Profile, RunFolder, Status
-from reports.figures import accuracy, law
+from reports.figures import accuracy, budget, law
 from reports.figures.accuracy import accuracy_against_speed
 from reports.figures.image import png
 from reports.figures.name import names_of
@@ -65,6 +65,12 @@ def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str)
     """A contrast of 3 to 1, what WCAG asks of graphics."""
     low, high = sorted([luminance(pen(style).color), luminance(paper)])
     assert (high + 0.05) / (low + 0.05) >= 3
+
+
+@pytest.mark.parametrize("part", budget.COLORS)
+def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
+    """The step was indigo on black, and seemed to be missing."""
+    assert (luminance(budget.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
 
 
 def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
