@@ -34,7 +34,7 @@ def train(
         opened.note_data(prepared.source)
         opened.anew(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
         with Ending(rows) as ending, progress() as bar, threads(1):
-            task = bar.add_task("training", total=None)
+            task = bar.add_task("training", total=TRAININGS)
             for made in (
                 experiment.linear_regression(cases),
                 experiment.softmax_regression(cases, prepared),
@@ -43,8 +43,9 @@ def train(
                 for row in made:
                     rows.append(row)
                     opened.keep(row)
-                    bar.update(task, advance=1, description=getattr(row, "case", "samples"))
+                    bar.update(task, description=getattr(row, "case", "samples"))
                 opened.done += 1
+                bar.update(task, advance=1)
         opened.end(ending)
     if not quiet:
         print_training(console(), rows)
