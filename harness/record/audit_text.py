@@ -63,15 +63,15 @@ def headroom_line(room: Headroom) -> str:
     """How far a line is from its breaking point: as a factor and in bits."""
     at = place(room.file, room.line, room.function, room.module)
     backward = ", backward" if room.backward else ""
-    verb = "shrink" if room.quantity in {"update", "term"} else "grow"
-    what = f"{room.operation}'s {room.quantity} {room.value:.4g} may {verb} {factor(room.factor)}"
+    shrinks = room.quantity in {"update", "term"}
+    what = f"{room.operation}'s {room.quantity} {room.value:.4g}"
+    end = f"{room.breaks_from} in {room.dtype}"
+    if room.factor < 1:
+        what += f" is lost already, below {end}" if shrinks else f" is beyond {end} already"
+    else:
+        what += f" may {'shrink' if shrinks else 'grow'} {room.factor:.3g}-fold, to {end}"
     bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "no bit"
-    return f"{bits:>9}  {at}{backward}: {what}, to {room.breaks_from} in {room.dtype}"
-
-
-def factor(value: float) -> str:
-    """Return ``1.3-fold``; of a factor below one that it has already happened."""
-    return f"{value:.3g}-fold" if value >= 1 else "no further"
+    return f"{bits:>9}  {at}{backward}: {what}"
 
 
 def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:

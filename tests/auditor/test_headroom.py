@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.record.audit_text import WARNS
+from harness.record.audit_text import WARNS, headroom_line
 
 Story = Callable[[int], object]
 
@@ -117,3 +117,12 @@ def test_the_error_along_a_step_is_that_of_each_line_in_its_order() -> None:
     with harness.audit(mode="events") as seen:
         (grown((8,)) * 2).sum().backward()
     assert seen.record.errors == ()
+
+
+def test_a_term_that_is_lost_is_said_to_be() -> None:
+    """It may not shrink: it is below what the sum resolves already."""
+    with harness.audit() as found:
+        total, one = torch.tensor(4096.0, dtype=torch.float16), torch.ones((), dtype=torch.float16, requires_grad=True)
+        (total + one).backward()
+    (room,) = [room for room in found.headroom if room.quantity == "term"]
+    assert headroom_line(room).endswith("add's term 1 is lost already, below 2 in float16")
