@@ -6,7 +6,7 @@ GOOD, BAD = "#1a7f37", "#b3261e"
 """The colours of the page, for light and dark."""
 
 
-PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace">'
+PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;font-family:monospace">'
 """Begins text whose lines are kept, and broken where the notebook is no wider."""
 
 

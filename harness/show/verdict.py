@@ -192,9 +192,9 @@ def _worst_grade(values: Sequence[Grade]) -> str:
 
 def print_training(console: Console, rows: Sequence[object]) -> None:
     """Print the last epoch of every training and the learned parameters beside the true ones."""
-    curves = Table(
-        Column("case", overflow="fold"), "experiment", "data", title="After the last epoch", title_justify="left"
-    )
+    # An experiment names its data, which must be read in one piece where they are a stand-in.
+    named = (Column("case", overflow="fold"), Column("experiment", no_wrap=True), "data")
+    curves = Table(*named, title="After the last epoch", title_justify="left")
     for heading in ("epochs", "train loss", "held-out loss", "train accuracy", "held-out accuracy"):
         curves.add_column(heading, justify="right")
     last = {(row.case, row.experiment): row for row in rows if isinstance(row, Epoch)}
