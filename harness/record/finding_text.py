@@ -206,16 +206,16 @@ def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
 def again(replay: str) -> str:
     """Return what is added to the command to see the example again: the replay from its law on.
 
-    What a shell would not read is returned as it is, and so is what has no law or no example.
+    What a shell would not read is returned as it is, and so is what has no law.
     """
     try:
         words = shlex.split(replay)
     except ValueError:
         return replay
-    if not {"--law", "--example"} <= set(words):
+    if "--law" not in words:
         return replay
     options = shlex.join(words[words.index("--law") :]).replace(f" --seed {SEED}", "")
-    if len(options) <= PASTED:
+    if len(options) <= PASTED or "--example" not in words:
         return options
     return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v spells the example out)"
 

@@ -264,6 +264,22 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
     assert len(short.splitlines()) <= 3
 
 
+@pytest.mark.parametrize(
+    ("replay", "added"),
+    [
+        ("harness check f.py:g --law value --seed 20240229 --examples 24", "--law value --examples 24"),
+        ("harness check f.py:g --law value --seed 7 --examples 24", "--law value --seed 7 --examples 24"),
+        ("harness check f.py:g --seed 7", "harness check f.py:g --seed 7"),
+        ("harness check f.py:g --law value '", "harness check f.py:g --law value '"),
+    ],
+)
+def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
+    """It is drawn again from its seed, which is not said where it is the usual one."""
+    (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
+    assert dict(facts(finding, options_only=True))["again"] == added
+    assert dict(facts(finding))["again"] == replay
+
+
 def test_every_failing_verdict_has_its_finding() -> None:
     """By its key."""
     verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
