@@ -164,7 +164,11 @@ class Findings:
         first = updates[0]
         share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
         whose = "weights" if is_parameter else "entries of the optimizer's state"
-        sentence = f"{100 * share:.0f} % of the {whose} do not move: {_why_still(max(updates, key=lambda u: u.still))}"
+        still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
+        where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
+        sentence = (
+            f"{100 * share:.0f} % of the {whose}{where} do not move: {_why_still(max(updates, key=lambda u: u.still))}"
+        )
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),

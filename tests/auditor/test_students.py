@@ -51,3 +51,16 @@ def test_a_sum_says_where_it_stalls() -> None:
     assert [finding.sentence.rpartition("; ")[2] for finding in found.findings] == [
         "it stalls at 256, from term 257 of 400 on"
     ]
+
+
+def test_weights_that_do_not_move_are_told_with_the_tensors_that_they_are_in() -> None:
+    """Ones in bfloat16 resolve no step of a thousandth; weights near zero do."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.LayerNorm(16)).bfloat16()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    with harness.audit() as found:
+        model(torch.randn(8, 16).bfloat16()).square().sum().backward()
+        optimizer.step()
+    (finding,) = [finding for finding in found.findings if finding.kind == "update lost"]
+    assert finding.reaches == ("the update of 1.weight",)
+    assert finding.sentence.startswith("100 % of the weights in 1 of 4 tensors do not move: ")
