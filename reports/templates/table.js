@@ -3,6 +3,7 @@ for (const table of document.querySelectorAll("table.long")) {
   const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
   const box = table.parentElement, label = document.createElement("label");
   const field = document.createElement("input"), shown = document.createElement("output");
+  const all = box.parentElement.querySelector(":scope > .all");
   label.className = "filter";
   field.type = "search";
   label.append("Filter ", field, shown);
@@ -10,6 +11,7 @@ for (const table of document.querySelectorAll("table.long")) {
   const texts = rows.map(row => row.textContent.toLowerCase());
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/);
+    if (all && field.value) all.open = true; // what is looked for may be among the rows that were not shown
     rows.forEach((row, i) => { row.hidden = !words.every(word => texts[i].includes(word)); });
     const left = rows.filter(row => !row.hidden).length;
     shown.textContent = field.value ? ` ${left} of ${rows.length} rows` : "";

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples.run
 from samples.attacked import attacked_run
-from samples.report import Report
+from samples.report import Report, reported
 
+from harness.record import RunFolder, Status, Verdict
 from reports.page import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -141,6 +143,24 @@ def test_the_page_has_no_known_barrier(browser: Any, page_file: Path, scheme: st
         found = axe.Axe().run(view).response["violations"]
         assert [(it["id"], it["nodes"][0]["html"]) for it in found] == []
     context.close()
+
+
+def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, tmp_path: Path) -> None:
+    """It may be in a row beyond them; then all are open."""
+    run, known = RunFolder(tmp_path), samples.run.verdict(Status.HOLDS)
+    run.write_head(samples.run.head())
+    names = [f"operation_{number}" for number in range(40)]
+    run.write(Verdict, [known.model_copy(update={"contract": name, "case": f"own.scratch.{name}"}) for name in names])
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(f"{reported(run).page.as_uri()}#laws")
+    part = view.locator(":has(> .all):visible").last
+    rows, field = part.locator("tbody tr:visible"), part.locator(".filter input")
+    assert rows.count() == 30
+    field.fill("operation_39")
+    assert rows.all_text_contents()[0].startswith("operation_39")
+    field.fill("")
+    assert rows.count() == 40
+    view.close()
 
 
 def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
