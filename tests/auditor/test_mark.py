@@ -1,6 +1,7 @@
 """A test that is marked fails where a line of its body goes wrong, and where there was nothing to look at."""
 
 import pytest
+import torch._dynamo  # noqa: F401 - pytester forgets what its tests import, and torch's compiler is imported only once
 
 import harness
 
