@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness.floats import Array
 from harness.formula.arithmetic import picked
 from harness.formula.node import Node
+from harness.formula.running_error import DOUBLE, errors
 
 Flags = NDArray[np.bool_]
 
@@ -104,23 +105,26 @@ def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: 
     weight
         The input that the gradient is linear in: where it is zero, so is what is multiplied by it.
     """
-    own: dict[Node, Flags] = {}
-    for one in nodes:
-        if one.operation == "chain":
-            outer, slope = (values[argument] for argument in one.arguments)
-            meets = (outer == 0.0) & ~np.isfinite(slope)
-            if meets.any():
-                own[one] = meets
-    if not own:
+    if not any(_meets_infinity(one, values) for one in nodes):
         return None
     of_branches = _of_branches(nodes, values, weight)
-    known = InDouble(values, dict.fromkeys(nodes, np.zeros(())))
+    # What only overflows in float64 is not infinite.
+    known = InDouble(values, errors(nodes, values, DOUBLE))
     found: dict[Node, Flags | None] = {}
     for one in nodes:
-        carried = _carried(one, [found[argument] for argument in one.arguments], known)
-        flags = own[one] & ~of_branches[one.arguments[0]] if one in own else None
-        found[one] = _either(carried, flags)
+        of = [found[argument] for argument in one.arguments]
+        flags = _either(_carried(one, of, known), _own(one, known))
+        if one.operation == "chain" and of[1] is not None:
+            flags = _either(flags, np.asarray(of[1] & ~of_branches[one.arguments[0]]))
+        found[one] = flags
     return found[nodes[-1]]
+
+
+def _meets_infinity(one: Node, values: Mapping[Node, Any]) -> bool:
+    if one.operation != "chain":
+        return False
+    outer, slope = (values[argument] for argument in one.arguments)
+    return bool(((outer == 0.0) & ~np.isfinite(slope)).any())
 
 
 def _of_branches(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:

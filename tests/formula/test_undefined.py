@@ -116,6 +116,12 @@ def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
     assert distance.undefined([p, q, np.ones(1)])[0, 2]
     assert not distance.undefined([p + 0.5, q, np.ones(1)]).any()
     taken = Model(parsed(written("sum(where(q > 0.5, log(p), 0))"))).gradients["p"]
-    assert not taken.undefined([p, np.zeros((1, 3)), np.ones(1)]).any()
+    assert not taken.undefined([np.zeros((1, 3)), p, np.ones(1)]).any()
     root = Model(parsed(written("sqrt(p) * sqrt(p)"))).gradients["p"]
     np.testing.assert_array_equal(root.undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
+
+
+def test_what_overflows_in_float64_is_no_infinite_slope() -> None:
+    """The gradient of a softplus as it is written is judged where its exponential has overflowed."""
+    of = Model(parsed(written("log(1 + exp(-x * y))"))).gradients["x"]
+    assert not of.undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()
