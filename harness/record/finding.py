@@ -151,9 +151,13 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
 
 
 def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
-    """Whether float32 mends all of it, but for roundings that two runs have otherwise, which are not tried in it."""
+    """Whether float32 mends all of it, but for roundings that two runs have otherwise, which are not tried in it.
+
+    Of a defect that is asked, and not of the digits that are lost beside it.
+    """
+    worst = min((verdict.status for verdict in group), key=RANKS.index)
     untried = [verdict for verdict in group if verdict.group == "implementation" and _rounds(verdict)]
-    tried = [verdict for verdict in group if verdict not in untried]
+    tried = [verdict for verdict in group if verdict not in untried and verdict.status is worst]
     return bool(tried) and all(verdict.violation is not None and verdict.violation.mended_wider for verdict in tried)
 
 

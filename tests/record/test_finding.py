@@ -154,6 +154,8 @@ def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
         broken("b", 3.0, event=OVERFLOW, dtype="float16", mended_wider=True),
     ]
     assert [len(one.verdicts) for one in findings([*mended, runs])] == [3]
+    lost = broken("c", 3.0, event=OVERFLOW, dtype="float16", status=Status.LOST)
+    assert [len(one.verdicts) for one in findings([*mended, runs, lost])] == [4]
     assert len(findings([mended[1], runs])) == 2
 
 
