@@ -18,8 +18,8 @@ from harness.contracts.building_blocks import log_domain, logit_rows, usual_laws
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
     OVERFLOW,
+    Weighed,
     exact_shift,
-    gap_and_mean,
     softmax_oracle,
     softmax_relative_bound,
 )
@@ -56,9 +56,10 @@ def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_:
 
 def _through_logarithm(x: Array, format_: Format) -> Array:
     """Relative error of the exponential of the log-softmax, and of its product with the cotangent."""
-    g, _, log_total = gap_and_mean(x)
+    rows = Weighed.of(x)
     with np.errstate(over="ignore", invalid="ignore"):
-        exponent = format_.u * (2.0 * g + log_total + 3.0) + log_domain.log_total_error(x, format_)[..., None]
+        in_u = format_.u * (2.0 * rows.g + np.log(rows.total) + 3.0)
+        exponent = in_u + log_domain.log_total_error(rows, format_)[..., None]
         return np.asarray(np.expm1(exponent * (1.0 + 2.0 * format_.u)))
 
 

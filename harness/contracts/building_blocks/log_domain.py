@@ -31,7 +31,7 @@ import numpy as np
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.contracts.building_blocks.softmax_function import gap_and_mean, gaps, softmax_absolute_bound, sum_of_others
+from harness.contracts.building_blocks.softmax_function import Weighed, absolute_by_gap, gaps, sum_of_others
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, elementwise, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
@@ -80,38 +80,38 @@ log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
 # Bounds
 
 
-def log_total_error(x: Array, format_: Format) -> Array:
+def log_total_error(rows: Weighed, format_: Format) -> Array:
     """``E`` of the module's notes, row by row."""
-    g, _, log_total = gap_and_mean(x)
-    weights = np.exp(-g)
+    g, weights, total = rows
     stretched = weights * np.expm1(format_.u * np.where(weights > 0.0, g, 0.0))
-    spread = np.log1p(stretched.sum(-1) / weights.sum(-1))
+    spread = np.log1p(stretched.sum(-1) / total[..., 0])
     subnormals = ((weights < format_.tiny) & np.isfinite(g)).sum(-1) * format_.smallest
-    in_u = 3.0 * format_.u + (x.shape[-1] - 1) * format_.u_accumulator
-    return np.asarray((2.0 * format_.u * log_total[..., 0] + in_u + spread) * (1.0 + 4.0 * format_.u) + subnormals)
+    in_u = 3.0 * format_.u + (g.shape[-1] - 1) * format_.u_accumulator
+    of_total = 2.0 * format_.u * np.log(total[..., 0])
+    return np.asarray((of_total + in_u + spread) * (1.0 + 4.0 * format_.u) + subnormals)
 
 
 def logsumexp_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u |y| + E``; nothing where the exact value is infinite."""
-    absolute = format_.u * np.abs(expected.hi) + log_total_error(to_array(logits), format_)
+    absolute = format_.u * np.abs(expected.hi) + log_total_error(Weighed.of(to_array(logits)), format_)
     return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
 def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u (|y| + g) + E``; nothing where the exact value is infinite."""
-    x = to_array(logits)
-    g, _, _ = gap_and_mean(x)
-    differences = (format_.u * np.abs(expected.hi) + format_.u * g) * (1.0 + 2.0 * format_.u)
-    absolute = differences + log_total_error(x, format_)[..., None]
+    rows = Weighed.of(to_array(logits))
+    differences = (format_.u * np.abs(expected.hi) + format_.u * rows.g) * (1.0 + 2.0 * format_.u)
+    absolute = differences + log_total_error(rows, format_)[..., None]
     return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
 def softmax_usual_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """The larger of the errors of the shifted softmax and of the exponential of the log-softmax."""
-    shifted, x = softmax_absolute_bound(logits, expected, format_), to_array(logits)
+    rows = Weighed.of(to_array(logits))
+    shifted = absolute_by_gap(rows.g, expected, format_)
     with np.errstate(over="ignore", invalid="ignore"):
-        g, _, log_total = gap_and_mean(x)
-        of_logarithm = format_.u * (2.0 * g + log_total + 2.0) + log_total_error(x, format_)[..., None]
+        in_u = format_.u * (2.0 * rows.g + np.log(rows.total) + 2.0)
+        of_logarithm = in_u + log_total_error(rows, format_)[..., None]
         through_logarithm = expected.hi * np.expm1(of_logarithm * (1.0 + 4.0 * format_.u))
     return np.maximum(shifted, np.nan_to_num(through_logarithm, nan=0.0) + 2.0 * format_.smallest)
 

@@ -21,7 +21,7 @@ IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constant
 derived here.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -88,29 +88,52 @@ softmax_pullback = Oracle(_pullback_screen, _pullback_exact)
 # Bounds
 
 
-def gap_and_mean(x: Array) -> tuple[Array, Array, Array]:
-    """``g``, ``G`` and ``ln sum(exp(-g))`` of the module's notes, in float64; the latter two keep the last axis."""
+class Weighed(NamedTuple):
+    """Rows by their gaps to the largest entry, of which most bounds are made."""
+
+    g: Array
+    """``g`` of the module's notes."""
+    weights: Array
+    """``exp(-g)``."""
+    total: Array
+    """Sums of the weights; the last axis is kept."""
+
+    @classmethod
+    def of(cls, x: Array) -> "Weighed":
+        """Weigh rows, in float64."""
+        g = gap(x)
+        weights = np.exp(-g)
+        return cls(g, weights, weights.sum(-1, keepdims=True))
+
+
+def gap(x: Array) -> Array:
+    """``g`` of the module's notes: how far each entry is below the largest of its row, in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        g = x.max(-1, keepdims=True) - x
-    weights = np.exp(-g)
-    total = weights.sum(-1, keepdims=True)
-    mean = (weights * np.where(weights > 0, g, 0.0)).sum(-1, keepdims=True) / total
-    return g, mean, np.log(total)
+        return np.asarray(x.max(-1, keepdims=True) - x)
 
 
 def softmax_relative_bound(x: Array, format_: Format) -> Array:
     """``e^T - 1``: the relative error of the shifted softmax before underflow, entry by entry."""
-    k = x.shape[-1]
+    return relative_by_gap(gap(x), format_)
+
+
+def relative_by_gap(g: Array, format_: Format) -> Array:
+    """The same of rows whose gaps are known."""
+    k = g.shape[-1]
     with np.errstate(over="ignore"):
-        g = x.max(-1, keepdims=True) - x
         t = format_.u * (g + np.log(k) + 6.0) + (k - 1) * format_.u_accumulator
         return np.asarray(np.expm1(t * (1.0 + 2.0 * format_.u)))
 
 
 def softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the shifted softmax: the relative bound on the exact value, and two underflows."""
+    return absolute_by_gap(gap(to_array(logits)), expected, format_)
+
+
+def absolute_by_gap(g: Array, expected: DoubleDouble, format_: Format) -> Array:
+    """The same of rows whose gaps are known."""
     with np.errstate(invalid="ignore"):
-        relative = expected.hi * softmax_relative_bound(to_array(logits), format_)
+        relative = expected.hi * relative_by_gap(g, format_)
     # 0 * inf: the value has underflowed altogether, and the subnormals below are all there is.
     return np.nan_to_num(relative, nan=0.0) + 2.0 * format_.smallest
 
