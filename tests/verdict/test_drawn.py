@@ -16,6 +16,14 @@ from harness.verdict.job import jobs
 FLOAT32 = FORMATS["float32"]
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """Lengths depend on torch's seed, which is otherwise that of whatever ran before in this process."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.fixture
 def counted() -> list[float]:
     """What Hypothesis drew."""
