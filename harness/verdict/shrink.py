@@ -7,7 +7,6 @@ reached to the exact float. What becomes smaller stays a member of the inputs th
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -83,22 +82,21 @@ class _Trial:
         left, many = iter(steps), _AT_ONCE
         while some := list(islice(left, many if self.broken_rows is not None else 1)):
             members = [self.member(step.candidate, at=step.at) for step in some]
-            for step, member, fails in zip(some, members, self._each_fails(members), strict=True):
-                if member is not None and fails():
+            answers = self._at_once(members)
+            for position, (step, member) in enumerate(zip(some, members, strict=True)):
+                if member is not None and (self.still_fails(member) if answers is None else answers[position]):
                     return step, member
             many = min(2 * many, max(1, _ELEMENTS // max(map(_size, filter(None, members)), default=1)))
         return None
 
-    def _each_fails(self, members: Sequence[Example | None]) -> list[Callable[[], bool]]:
-        """Whether each of some members fails, to be asked in turn; at once where that is a way to ask."""
+    def _at_once(self, members: Sequence[Example | None]) -> list[bool] | None:
+        """Which of some members fail, in one question; ``None`` where they are to be asked in turn."""
         new = [member if member is not None and not self._is_known_to_hold(member) else None for member in members]
         answers = self.failing(new) if len(new) - new.count(None) > 1 else None
-        if answers is None:
-            return [partial(self.still_fails, member or {}) for member in members]
-        for member, fails in zip(new, answers, strict=True):
+        for member, fails in zip(new, answers or (), strict=False):
             if member is not None and not fails:
                 self._note_as_holding(member)
-        return [partial(bool, fails) for fails in answers]
+        return answers
 
     def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
         """The member nearest to a candidate; ``None`` where the step is refused.
