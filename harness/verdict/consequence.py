@@ -22,6 +22,7 @@ from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
+from harness.verdict.rows import of_rows
 from harness.verdict.trial import Trials
 
 EXAMPLES = 16
@@ -140,5 +141,5 @@ class _LeftOut(Subject):
 
 def _broken_rows(measured: Measurement) -> NDArray[np.bool_]:
     """Which rows are broken; one for all of what has no rows."""
-    over = measured.ratio > 1.0
-    return np.asarray(over.reshape(len(over), -1).any(-1) if over.ndim and over.size else [bool(over.any())])
+    ratio = of_rows(measured.ratio)
+    return np.array([measured.broken]) if ratio is None else ratio > 1.0
