@@ -2,9 +2,10 @@
 
 On the first run, of all laws in two dtypes, nine right ones had no defect, and nine wrong ones had some. The right
 ``hellinger`` of distributions had a gradient of NaN where both have a zero, which is true; its entries are above zero
-now. The wrong ``log_cauchy`` took the logarithm of the square of a density, which leaves the range beyond 1e17: that
-was said of extreme numbers, as lost digits; it has another fault now. And a right ``tsallis_entropy`` of
-``p * sqrt(p)`` had no defect only since the formula knew nothing of zero to the 3/2: its gradient is NaN there.
+now, and its wrong one has another fault. The wrong ``log_cauchy`` took the logarithm of the square of a density, which
+leaves the range beyond 1e17: that was said of extreme numbers, as lost digits; it has another fault now. And a right
+``tsallis_entropy`` of ``p * sqrt(p)`` had no defect only since the formula knew nothing of zero to the 3/2: its
+gradient is NaN there.
 
 Each entry of :data:`LATEST` has the formula, the options beside it, and what the wrong one does.
 """
