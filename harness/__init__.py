@@ -12,17 +12,30 @@ from harness.case import Break, Case
 if TYPE_CHECKING:
     from harness.api import check
     from harness.auditor.audit import audit
+    from harness.auditor.run import audit_run
     from harness.plugin import parametrize_laws
     from harness.show.listing import explain
     from harness.show.tuned import tune
     from harness.surveyor.explore import survey
 
-__all__ = ["Break", "Case", "__version__", "audit", "check", "explain", "parametrize_laws", "survey", "tune"]
+__all__ = [
+    "Break",
+    "Case",
+    "__version__",
+    "audit",
+    "audit_run",
+    "check",
+    "explain",
+    "parametrize_laws",
+    "survey",
+    "tune",
+]
 
 __version__ = version("stability-harness")
 
 _HOMES = {
     "audit": "harness.auditor.audit",
+    "audit_run": "harness.auditor.run",
     "check": "harness.api",
     "explain": "harness.show.listing",
     "load_ipython_extension": "harness.api",

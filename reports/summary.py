@@ -12,6 +12,7 @@ from harness.record import (
     Work,
     disagreeing,
     findings,
+    ruin_line,
     sentence,
     unanswered,
     undeclared,
@@ -78,14 +79,19 @@ def refuted(proof: Proof) -> list[str]:
 
 
 def further(reading: Reading) -> list[str]:
-    """Return what a survey says that no verdict does: a law that is broken is said once."""
+    """Return what a survey says that no verdict does, and of which steps no audit knows why they went wrong."""
     known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
     survey = reading.survey
     new = Surveyed(
         tuple(record for record in survey.breakings if (record.case, record.law, record.dtype) not in known),
         tuple(record for record in survey.worst if (record.case, record.law, record.dtype) not in known),
     )
-    return surveyed(new)
+    unseen = [
+        f"{audit.title}: {ruin_line(audit.run)}."
+        for audit in reading.audits
+        if audit.run is not None and audit.run.is_open
+    ]
+    return [*surveyed(new), *unseen]
 
 
 def surveyed(survey: Surveyed) -> list[str]:

@@ -124,6 +124,11 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         return self._record
 
     @property
+    def left(self) -> list[tuple[str, torch.Tensor]]:
+        """Parameters and buffers with their names, when the step is over."""
+        return self._watching.ends.left
+
+    @property
     def record(self) -> Audit:
         """Everything that was found, as it is kept in a run."""
         return self.close()

@@ -18,7 +18,7 @@ from harness.auditor.operation import Source
 from harness.auditor.operator import is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
 
-_ENGINE = "_engine_run_backward"
+ENGINE = "_engine_run_backward"
 """What ``backward`` and ``grad`` call: the only place that sees every root."""
 
 
@@ -93,6 +93,8 @@ class Ends:
         self.updated: set[int] = set()
         self.compensated: set[int] = set()
         """Parameters the remainder of whose update is kept."""
+        self.left: list[tuple[str, Tensor]] = []
+        """When the step is over, the parameters that were met, and the buffers of the models that were called."""
         self.without_gradient: list[Tensor] = []
         """Parameters that had none when they were first read."""
         self._shadows, self._lines = shadows, lines
@@ -105,7 +107,7 @@ class Ends:
         self._before: dict[int, Before] = {}
         self._handles: list[Any] = []
         self._output: Any = None
-        self._engine: Callable[..., Any] = getattr(torch.autograd, _ENGINE)
+        self._engine: Callable[..., Any] = getattr(torch.autograd, ENGINE)
 
     # Listening
 
@@ -115,11 +117,12 @@ class Ends:
             all_modules.register_module_forward_pre_hook(self._enter_module),
             all_modules.register_module_forward_hook(self._leave_module, always_call=True),
         ]
-        setattr(torch.autograd, _ENGINE, self._backward)
+        self._engine = getattr(torch.autograd, ENGINE)  # or whoever listens already
+        setattr(torch.autograd, ENGINE, self._backward)
 
     def stop(self) -> None:
         """Put everything back."""
-        setattr(torch.autograd, _ENGINE, self._engine)
+        setattr(torch.autograd, ENGINE, self._engine)
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -234,6 +237,8 @@ class Ends:
                 if not is_wrapped(tensor) and is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
                     self._end(Kind.OUTPUT, "", tensor)
         self._output = None
+        self.left = [(self.name(leaf), parameter) for leaf, parameter in self._leaves.items()]
+        self.left += self._buffers.items()
         self._before.clear()
         self._buffers.clear()
 

@@ -12,6 +12,7 @@ from harness.calling.discovery import is_shipped
 from harness.calling.importing import attribute
 from harness.error import UsageError
 from harness.record.audit import Audit, Mode, WhatIf
+from harness.record.audit_run import AuditRun
 from harness.work.plan import Document
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class AuditPlan:
         absent all are alike.
     what_if
         As if in which format float32 is computed.
+    within
+        How many times the CPU time of the steps as they are they may all take; those that are audited are chosen by
+        that, and each is where it is absent.
+    at
+        The only steps that are audited, counted from one; where absent they are chosen.
     """
 
     target: str
@@ -42,6 +48,8 @@ class AuditPlan:
     steps: int = 1
     sample: int | None = None
     what_if: WhatIf | None = None
+    within: float | None = None
+    at: tuple[int, ...] = ()
 
     pays_from: ClassVar[int] = 1
 
@@ -83,7 +91,7 @@ class AuditPlan:
                 place=f"`{self.target}`",
                 remedy="name a function that makes its batch itself, or put `with harness.audit():` around your call",
             )
-        return AuditPieces(self, step)
+        return AuditPieces(self, step) if self.within is None else SampledPieces(self, step)
 
 
 class AuditPieces:
@@ -121,6 +129,35 @@ class AuditPieces:
         return {"audit": record.model_dump(mode="json"), "raised": raised}
 
 
+class SampledPieces(AuditPieces):
+    """The calls of a step of which as many are audited as may be."""
+
+    def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
+        from harness.auditor.run import audit_run
+
+        super().__init__(plan, step)
+        assert plan.within is not None
+        self._run = audit_run(mode=plan.mode, within=plan.within, steps=plan.steps, at=plan.at, name=plan.name)
+
+    def do(self, _index: int) -> Document:
+        """Call the step once, and say what was found, if it was audited; how the run went so far, and the losses."""
+        from harness.calling.watch import Trust
+
+        raised = None
+        run = self._run
+        with run.step() as auditing:
+            try:
+                run.returned(Trust().call(self._step), auditing)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before
+                raised = _told(error)
+        return {
+            "audit": None if run.last is None else run.last.model_dump(mode="json"),
+            "raised": raised,
+            "run": run.record.model_dump(mode="json"),
+            "losses": [loss.hex() for loss in run.losses],
+        }
+
+
 def _needed(step: "Callable[..., Any]") -> list[str]:
     """The arguments without which a function cannot be called."""
     try:
@@ -145,6 +182,11 @@ def _told(error: BaseException) -> str:
     return f"raises {type(error).__name__}: {error}{place(reversed(frames))}"
 
 
-def audit_of(said: Document) -> Audit:
-    """Read what a piece has said."""
-    return Audit.model_validate(said["audit"])
+def audit_of(said: Document) -> Audit | None:
+    """Read what a piece has said of its step; ``None`` where that was not audited."""
+    return None if said["audit"] is None else Audit.model_validate(said["audit"])
+
+
+def run_of(said: Document) -> AuditRun | None:
+    """Read what it has said of the steps so far; ``None`` where each is audited."""
+    return AuditRun.model_validate(said["run"]) if "run" in said else None

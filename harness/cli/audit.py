@@ -1,6 +1,6 @@
 """The command ``audit``: which line of a training step goes numerically wrong, and how far the others are from it."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
@@ -14,11 +14,15 @@ from harness.work.interrupt import undivided
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
+    from harness.cli.session import Session
     from harness.record import Audit, AuditKind
     from harness.record.audit import Mode, WhatIf
-    from harness.work.carry_out import Hands
+    from harness.record.audit_run import AuditRun
 
 Option = typer.Option
+SHORT = 20
+"""Steps up to which each is audited, where nobody says how many are to be."""
+
 TRENDS = 3
 """Lines that come nearer to breaking, of which it is said when they would be there."""
 
@@ -30,6 +34,9 @@ Examples:
   five steps, of which only what is not finite, rules and headroom
   are looked at
     harness audit train.py:step --events --steps 5
+  a hundred steps, as many of which are audited as keep their CPU time
+  within five times what it is without
+    harness audit train.py:step --events --steps 100 --within 5
   a hundred steps, each tenth of them in full
     harness audit train.py:step --steps 100 --sample 10
   a small step, of which float64 may lose the digits as well
@@ -66,6 +73,10 @@ def audit(
     sample: Annotated[
         int | None, Option(min=1, help="Audit in full each so-manyth of the steps, and the others as with --events.")
     ] = None,
+    within: Annotated[
+        float | None,
+        Option(min=1.0, help="How many times the CPU time of the steps all may take; of 20 steps and more, 3."),
+    ] = None,
     what_if: Annotated[
         list[str] | None,
         Option(help="Say as well what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16."),
@@ -85,42 +96,74 @@ def audit(
 ) -> None:
     """Follow a training step operation by operation, and name the lines at which it goes numerically wrong."""
     from harness.auditor.plan import AuditPlan
+    from harness.cli.auditing import Auditing
 
     if events and sample is not None:
         remedy = "leave out `--events`: between the steps that are sampled it holds"
         raise UsageError(rule="`--sample` audits steps in full", value="`--events` beside it", remedy=remedy)
     if events and balls:
         raise UsageError(rule="one of `--events` and `--balls`", value="both", remedy="leave one out")
-    of_each = (None, *_formats(what_if or []))
-    plans = [AuditPlan(target, _mode(events=events, balls=balls), steps, sample, as_if) for as_if in of_each]
+    plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
+    plans = [replace(plan, within=_within(plan, within, means))]
+    plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
-    stopped: list[str] = []
-    would_stop: list[str] = []
+    auditing = Auditing(plans, means)
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, progress() as bar:
             opened.plan(plans[0], steps, "step")
             task = bar.add_task("auditing", total=len(plans) * steps)
-            for called in _audited(plans, means, stopped, would_stop):
-                found = called.model_copy(update={"expected": expected})
+            for called in auditing.audits():
                 with undivided():
-                    audits.append(found)
-                    opened.keep(found)
-                    opened.done += found.what_if is None
+                    if called is not None:
+                        audits.append(found := called.model_copy(update={"expected": expected}))
+                        opened.keep(found)
+                    opened.done = auditing.taken
                 bar.update(task, advance=1)
+        _tell_run(audits, auditing.run, opened)
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
     written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
-    _show(audits, written, shown=_Shown(verbose=verbose, quiet=quiet), early=ending.early)
-    for line in would_stop:
+    early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
+    _show(audits, written, shown=_Shown(verbose=verbose, quiet=quiet), early=early)
+    for line in auditing.would_stop:
         say(line)
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
-    for reason in stopped:
+    for reason in auditing.stopped:
         raise UsageError(rule="a step returns", value=f"one that {reason}", place=f"`{target}`")
-    raise typer.Exit(int(any(one.unexpected or one.missing for one in audits)))
+    is_open = auditing.run is not None and auditing.run.is_open
+    raise typer.Exit(int(is_open or any(one.unexpected or one.missing for one in audits)))
+
+
+def _within(plan: "AuditPlan", asked: float | None, means: Means) -> float | None:
+    """How many times their own CPU time the steps may take; ``None`` where each is audited, or how many is said."""
+    is_one_process = means.jobs in (None, 1) and means.executor is None
+    if asked is None:
+        from harness.auditor.sampling import WITHIN
+
+        return WITHIN if plan.steps >= SHORT and plan.sample is None and is_one_process else None
+    if plan.sample is not None:
+        raise UsageError(rule="one of `--sample` and `--within`", value="both", remedy="leave one out")
+    if not is_one_process:
+        remedy = "leave out `--jobs` and `--executor`"
+        raise UsageError(rule="`--within` follows steps in one process", value="several", remedy=remedy)
+    return asked
+
+
+def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
+    """Say with the step that tells most how many were looked at."""
+    from harness.record import telling
+
+    if run is None:
+        return
+    audits.sort(key=lambda audit: (audit.what_if is not None, audit.step))
+    for told in telling([audit for audit in audits if audit.what_if is None]):
+        index = audits.index(told)
+        audits[index] = told.model_copy(update={"run": run})
+        opened.keep(audits[index])
 
 
 class _Shown(NamedTuple):
@@ -157,51 +200,8 @@ def _formats(names: list[str]) -> "list[WhatIf]":
     return cast("list[WhatIf]", list(dict.fromkeys(names)))
 
 
-def _audited(plans: "list[AuditPlan]", means: Means, stopped: list[str], would_stop: list[str]) -> "Iterator[Audit]":
-    """Yield what each call came to; what ended the step, or would, is the last that is said."""
-    from harness.record.audit import in_format
-
-    for planned in plans:
-        ended: list[str] = []
-        # Each is a process of its own: what one call has done to the weights is not what the next begins from.
-        with means.hands(planned) as hands:
-            yield from _called(planned, hands, ended)
-        if planned.what_if is not None:
-            would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in ended]
-        elif ended:
-            stopped += ended
-            return
-
-
-def _called(planned: "AuditPlan", hands: "Hands", stopped: list[str]) -> "Iterator[Audit]":
-    from harness.auditor.plan import audit_of
-
-    for answer in hands.answers(range(len(hands.pieces))):
-        if answer.said is None:
-            stopped.append(_reason(str(answer.reason), planned.name))
-            return
-        found = audit_of(answer.said)
-        if answer.said["raised"] is not None:
-            stopped.append(answer.said["raised"])
-        elif not found.ends:
-            raise UsageError(
-                rule="a step ends in a loss, gradients, an update or a tensor that it returns",
-                value=f"none of these in {found.operations:,} operations",
-                place=f"`{planned.target}`",
-                remedy="call backward in it, or return what is to be looked at",
-            )
-        yield found
-        if stopped:
-            return
-
-
-def _reason(reason: str, name: str) -> str:
-    said = reason.removeprefix(f"{name} ")
-    return f"{said}; `--first-call-seconds` gives it longer" if said.startswith("hangs") else said
-
-
 def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, early: str) -> None:
-    from harness.record import audit_line, audit_text, telling, trend_line, trends, write_atomically
+    from harness.record import audit_line, audit_text, run_lines, telling, trend_line, trends, write_atomically
     from harness.show.audit import AUDIT_WRITERS, wrapped
 
     width = console().width
@@ -209,12 +209,15 @@ def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, ear
     looked_at = [one for one in audits if one.operations]
     for one in telling(looked_at):
         say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
-        if (steps := sum(other.title == one.title for other in audits)) > 1:
+        steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
+        if steps > 1:
             say(f"this is step {one.step:,} of {steps:,}, {'the first' if one.findings else 'none'} with findings")
+        for line in () if one.run is None else run_lines(one.run):
+            say(wrapped(line, width))
     for trend in trends(looked_at)[:TRENDS]:
         say(wrapped(trend_line(trend), width))
     if early:
-        say(f"{early} after {len(audits):,} steps")
+        say(early)
     for kind, file in written.items():
         write_atomically(file, AUDIT_WRITERS[kind](audits))
         say(f"{kind}: {file}")

@@ -31,6 +31,7 @@ This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, Headroom, Stretch
+from harness.record.audit_run import AuditRun, ruin_line, run_lines
 from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest, telling
 from harness.record.audit_trend import Trend, trend_line, trends
 from harness.record.estimate import (
@@ -118,6 +119,7 @@ __all__ = [
     "Audit",
     "AuditFinding",
     "AuditKind",
+    "AuditRun",
     "Breaking",
     "ClassWeights",
     "Comparison",
@@ -200,6 +202,8 @@ __all__ = [
     "one_sided_reach",
     "proof_line",
     "property_sentences",
+    "ruin_line",
+    "run_lines",
     "sentence",
     "share_of_best",
     "skip_lines",

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
+from harness.record.audit_run import AuditRun
 from harness.record.schema import Count, Record, Size
 
 
@@ -171,6 +172,8 @@ class Audit(Record):
     """Whether that is beside ball arithmetic, and not beside float64."""
     errors: tuple[Stretch, ...] = ()
     """How the error grows along the step, in the order of its operations; empty where there was no shadow."""
+    run: AuditRun | None = None
+    """The run of which it is the step that tells most, where not every step was audited."""
     expected: tuple[AuditKind, ...] = ()
     """What the step is there to show."""
     duration_s: Size

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from harness.record.audit import Audit, AuditFinding, Headroom, in_format
+from harness.record.audit_run import run_lines
 from harness.record.card import PRE, card
 from harness.record.text import count
 
@@ -157,4 +158,7 @@ def audit_html(audit: Audit) -> str:
     table = f"<details><summary>headroom</summary><table><tr>{head}</tr>{rows}</table></details>" if rows else ""
     blind = blind_line(audit)
     unseen = "" if blind is None else f"<p>{escape(blind)}</p>"
-    return card(audit_line(audit), f"{found}{unseen}{table}", good=not (audit.unexpected or audit.missing))
+    run = "" if audit.run is None else "".join(f"<p>{escape(line)}</p>" for line in run_lines(audit.run))
+    is_open = audit.run is not None and audit.run.is_open
+    good = not (audit.unexpected or audit.missing or is_open)
+    return card(audit_line(audit), f"{run}{found}{unseen}{table}", good=good)

@@ -12,7 +12,7 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from tabulate import tabulate
 
 from harness.error import printable
-from harness.record import SCHEMA, Audit, AuditFinding, Record, audit_line, finding_lines, narrowest
+from harness.record import SCHEMA, Audit, AuditFinding, Record, audit_line, finding_lines, narrowest, run_lines
 from harness.record.audit_text import place
 from harness.record.text import filled
 from harness.show.document import cell
@@ -58,6 +58,8 @@ def audits_to_junit(audits: Sequence[Audit]) -> str:
     for audit in (audit for audit in audits if audit.what_if is None):  # a test is of what is
         suite = TestSuite(audit.case)
         tests = [_test_case(audit, finding) for finding in audit.findings]
+        if audit.run is not None and audit.run.is_open:
+            tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
         suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
         document.add_testsuite(suite)
     written = io.BytesIO()
@@ -66,9 +68,15 @@ def audits_to_junit(audits: Sequence[Audit]) -> str:
 
 
 def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
-    test = TestCase(f"{place(finding.file, finding.line)} {finding.kind}", classname=audit.case)
-    failure = Failure(printable(finding.sentence), finding.kind.value)
-    failure.text = printable("\n".join(finding_lines(finding)))
+    name = f"{place(finding.file, finding.line)} {finding.kind}"
+    return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding)])
+
+
+def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
+    """A test that fails: for what is the first line, in full the others."""
+    test = TestCase(name, classname=audit.case)
+    failure = Failure(printable(lines[0]), kind)
+    failure.text = printable("\n".join(lines[1:]))
     test.result = [failure]
     return test
 
@@ -78,6 +86,7 @@ def audits_to_markdown(audits: Sequence[Audit]) -> str:
     parts: list[str] = []
     for audit in audits:
         parts.append(f"**{cell(audit_line(audit))}**")
+        parts += [cell(line) for line in (() if audit.run is None else run_lines(audit.run))]
         rows = [
             [cell(place(one.file, one.line, one.function)), one.kind.value, cell(one.sentence), cell(one.remedy)]
             for one in audit.findings

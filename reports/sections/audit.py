@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from harness.record import run_lines
 from reports.figure import Figure
 from reports.figures.audit import errors, headroom
+from reports.part import Note
 from reports.reading import Reading
 from reports.section import PagePart, section
 from reports.table import Table
@@ -18,6 +20,8 @@ def audits(reading: Reading) -> Iterator[PagePart]:
     for number, audit in enumerate(reading.audits, 1):
         # Several steps stand on one page: the first has the plain names.
         ending = "" if number == 1 else f"-{number}"
+        if audit.run is not None:
+            yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.")
         if audit.findings:
             yield _named(tables.findings(audit), ending)
         if audit.blind:

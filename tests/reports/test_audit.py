@@ -6,7 +6,8 @@ from pathlib import Path
 import samples.run
 from samples.report import reported
 
-from harness.record import Audit, AuditFinding, AuditKind, Headroom, RunFolder, Stretch, audit_html
+from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch, audit_html
+from harness.record.audit_run import Ruin
 from reports.figures.audit import errors, headroom
 from reports.tables import audit as tables
 
@@ -71,6 +72,19 @@ def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Pat
     assert 'id="front-headroom"' in html
     assert "breaks at 88.72283935546875 in float32, 1.50 times as far" in html
     assert len(tables.headroom(step()).rows) == 2
+
+
+def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wrong_unseen(tmp_path: Path) -> None:
+    """What was looked at in a second run is a finding like others; what could not be is one of its own."""
+    calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
+    html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
+    assert "looked at 12 of 100 steps: a step of 1.8 ms takes 7.9 times as long under the audit" in html
+    assert 'class="headline bad"' not in html
+    ruined = calm.model_copy(update={"ruins": (Ruin(step=57, what="the loss"),), "again": "another", "differs_at": 3})
+    html = unescape(reported(of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
+    headline = html[html.index("<h1") : html.index("</h1>")]
+    assert "the loss is not finite after step 57, where no audit looked" in headline
+    assert "Nothing: no defect was found" not in html
 
 
 def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:

@@ -1,0 +1,162 @@
+"""``harness.audit_run()``: a loop of which as many steps are audited as its cost allows, and the others glanced at."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from harness.auditor.audit import audit
+from harness.auditor.glance import Glance
+from harness.auditor.sampling import WITHIN, Sampling
+from harness.record.audit import Audit, AuditFinding, Mode
+from harness.record.audit_run import AuditRun, Ruin, run_lines
+from harness.record.audit_text import audit_text
+from harness.record.audit_trend import Trend, trend_line
+
+TRENDS = 3
+"""Lines that come nearer to breaking, of which it is said when they would be there."""
+
+RUINS = 5
+"""Steps that came to what is not finite, of which it is kept which they are."""
+
+
+class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
+    """Audit as many steps of a loop as keep its cost within a bound; ``with run.step():`` is around each.
+
+    Parameters
+    ----------
+    mode
+        As :class:`harness.audit` takes it.
+    within
+        How many times the CPU time of its steps as they are the loop may take.
+    steps
+        How many there will be, where that is known: the last is looked at, if it can be.
+    at
+        Numbers of the steps that are audited instead, counted from one.
+    name
+        What the records call the step.
+    clock
+        Seconds; those of the process where absent.
+
+    Attributes
+    ----------
+    last
+        What the audit of the last step found; ``None`` where it was not audited.
+    losses
+        Of the last step.
+
+    Notes
+    -----
+    Of a step that is not audited the loss is looked at, and after it each weight and buffer that the last audit has
+    met: whether they are finite. No bit of any step is changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: Mode = "events",
+        within: float = WITHIN,
+        steps: int | None = None,
+        at: Sequence[int] = (),
+        name: str = "step",
+        clock: Callable[[], float] = time.process_time,
+    ) -> None:
+        self.name, self.mode = name, mode
+        self.sampling = Sampling(within, steps=steps, at=at)
+        self.last: Audit | None = None
+        self.losses: tuple[float, ...] = ()
+        self._clock, self._glance = clock, Glance()
+        self._telling: Audit | None = None
+        self._ruins: list[Ruin] = []
+        self._spoiled = 0
+        self._was_finite = True
+        self._warm()
+
+    def _warm(self) -> None:
+        """Import what torch imports for a first audit, a second's worth, before steps are timed."""
+        with audit(mode="events"):
+            pass
+
+    @contextmanager
+    def step(self) -> Iterator[audit | None]:
+        """Enter the next step; what it yields is its audit, or nothing."""
+        began = self._clock()
+        auditing = audit(mode=self.mode, name=self.name) if self.sampling.is_due() else None
+        taken_s = 0.0
+        try:
+            with self._glance:
+                body_began = self._clock()
+                try:
+                    if auditing is None:
+                        yield None
+                    else:
+                        with auditing:
+                            yield auditing
+                finally:
+                    taken_s = self._clock() - body_began
+        finally:
+            self._look(auditing)
+            step_s, all_s = taken_s, self._clock() - began
+            loss = self.losses[-1] if self.losses else None
+            self.sampling.took(step_s, all_s, loss=loss, audit=self.last)
+
+    def returned(self, value: Any, auditing: audit | None = None) -> None:
+        """Take what the step returned for one of its ends."""
+        self._glance.returned(value)
+        if auditing is not None:
+            auditing.returned(value)
+
+    def _look(self, auditing: audit | None) -> None:
+        """Take what is known of the step that is over."""
+        number = self.sampling.done + 1
+        self.losses = self._glance.losses()
+        self.last = None
+        what = self._not_finite()
+        if auditing is not None:
+            self.last = auditing.record.model_copy(update={"step": number})
+            self._glance.follow(auditing.left)
+            if self._telling is None or not self._telling.findings:
+                self._telling = self.last
+        elif what:
+            self._spoiled += 1
+            if self._was_finite and len(self._ruins) < RUINS:
+                self._ruins.append(Ruin(step=number, what=what))
+        self._was_finite = not what
+
+    def _not_finite(self) -> str:
+        if not all(map(math.isfinite, self.losses)):
+            return "the loss"
+        name = self._glance.ruined()
+        return "" if name is None else f"the weight {name}"
+
+    @property
+    def record(self) -> AuditRun:
+        """How many steps were looked at, at what cost, and what the others came to."""
+        sampling = self.sampling
+        return AuditRun(
+            steps=sampling.done,
+            audited=len(sampling.audited),
+            within=None if sampling.at else sampling.within,
+            cpu_s=sampling.cpu_s,
+            step_s=sampling.step_s,
+            audited_s=sampling.audited_s if sampling.audited else None,
+            ruins=tuple(self._ruins),
+            spoiled=self._spoiled,
+        )
+
+    @property
+    def findings(self) -> tuple[AuditFinding, ...]:
+        """The lines that go wrong in the first audited step with any, the worst first."""
+        return () if self._telling is None else self._telling.findings
+
+    @property
+    def trends(self) -> list[Trend]:
+        """The lines that come nearer to breaking, the first to be there first."""
+        return self.sampling.trends
+
+    def __str__(self) -> str:
+        """Return what a person reads of it."""
+        told = [] if self._telling is None else [audit_text(self._telling)]
+        told += [trend_line(trend) for trend in self.trends[:TRENDS]]
+        return "\n".join([*told, *run_lines(self.record)])

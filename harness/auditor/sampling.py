@@ -1,0 +1,144 @@
+"""Which steps of a run are audited, so that the run costs no more than so many times what it would.
+
+What a call of an operation costs in Python cannot be made less than it is, and of a small step that is several times
+the step: a bound can hold of a run, by leaving steps out. Plain and audited steps are timed in the run itself, in
+turns, and a step is audited as soon as what the others have left of the bound pays for it: evenly, as a bucket fills.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from statistics import fmean, median, stdev
+
+from harness.record.audit import Audit
+from harness.record.audit_trend import Trend, trends
+
+WITHIN = 3.0
+"""How many times the CPU time of its steps as they are a run may take, where nobody says otherwise."""
+
+RECENT = 20
+"""Changes of the loss, audited steps and their costs by which the next is judged."""
+
+SUDDEN = 8.0
+"""How many times the usual change of the loss is a sudden one."""
+
+LEAST = 4
+"""Changes of the loss from which on there is a usual one, and plain steps from which on it is known what one takes."""
+
+SELDOM = 10
+"""At least each so-manyth step is not audited, though all could be: by it the others are held."""
+
+
+class Sampling:
+    """Chooses steps as they come.
+
+    Parameters
+    ----------
+    within
+        How many times the CPU time of the steps as they are all of them may take.
+    steps
+        How many there will be; ``None`` where nobody knows.
+    at
+        Steps that are audited in any case, counted from one.
+
+    Attributes
+    ----------
+    done
+        Steps that were taken.
+    audited
+        Which of them were audited.
+    cpu_s
+        Seconds that they took, with all that was done about them.
+    trends
+        The lines that come nearer to breaking in the last audited steps, the first to be there first.
+
+    Notes
+    -----
+    The first step is audited whatever it costs; after it no step with which the run would be beyond the bound. Regular
+    ones leave enough for one that is wanted at once: after a sudden change of the loss, before a line would be at its
+    breaking point, and at the end.
+    """
+
+    def __init__(self, within: float = WITHIN, *, steps: int | None = None, at: Sequence[int] = ()) -> None:
+        self.within, self.steps, self.at = within, steps, frozenset(at)
+        self.done = 0
+        self.audited: list[int] = []
+        self.cpu_s = 0.0
+        self._plain_s: list[float] = []
+        self._audited_s: deque[float] = deque(maxlen=RECENT)
+        self._changes: deque[float] = deque(maxlen=RECENT)
+        self._loss: float | None = None
+        self._is_sudden = False
+        self._recent: deque[Audit] = deque(maxlen=RECENT)
+        self.trends: list[Trend] = []
+
+    @property
+    def step_s(self) -> float | None:
+        """Mean CPU time of a step that was not audited; ``None`` where there was none."""
+        return fmean(self._plain_s) if self._plain_s else None
+
+    @property
+    def audited_s(self) -> float:
+        """Mean CPU time of the last audited steps, without the first where there are others."""
+        return fmean(self._audited_s)
+
+    def is_due(self) -> bool:
+        """Whether the next step is to be audited."""
+        number = self.done + 1
+        if number in self.at or not self.done:
+            return number in self.at or not self.at
+        if self.at or self._is_plain_needed():
+            return False
+        plain_s = self._least_s()
+        left_s = self.within * plain_s * number - self.cpu_s - self.audited_s
+        kept_s = 0.0 if self._is_wanted(number) else max(0.0, self.audited_s - self.within * plain_s)
+        return left_s >= kept_s
+
+    def _is_plain_needed(self) -> bool:
+        """Whether what a step takes is to be known better: each second tells at first, each tenth later on."""
+        many = len(self._plain_s)
+        return many < min(LEAST, self.done // 2) or many < self.done // SELDOM or not many
+
+    def _least_s(self) -> float:
+        """The mean of the plain steps, by its standard error less: where they are few and unlike it may be that."""
+        mean_s, many = fmean(self._plain_s), len(self._plain_s)
+        return mean_s - (stdev(self._plain_s, mean_s) / math.sqrt(many) if many > 1 else 0.0)
+
+    def _is_wanted(self, number: int) -> bool:
+        return self._is_sudden or number == self.steps or any(number >= trend.gone_at - 1 for trend in self.trends[:1])
+
+    def took(self, step_s: float, all_s: float, *, loss: float | None, audit: Audit | None) -> None:
+        """Take note of a step.
+
+        Parameters
+        ----------
+        step_s, all_s
+            CPU time of the step, and with what was done about it.
+        loss
+            Its last loss; ``None`` where it has none.
+        audit
+            What its audit found; ``None`` where there was none.
+        """
+        self.done += 1
+        self.cpu_s += all_s
+        if audit is None:
+            self._plain_s.append(step_s)
+        else:
+            if len(self.audited) == 1:
+                self._audited_s.clear()  # the first also made what the others find there
+            self.audited.append(self.done)
+            self._audited_s.append(all_s)
+            self._recent.append(audit)
+            self.trends = trends(self._recent)
+        self._look_at(loss)
+
+    def _look_at(self, loss: float | None) -> None:
+        """Whether the loss has changed suddenly."""
+        change = math.nan if loss is None or self._loss is None else abs(loss - self._loss)
+        self._loss = loss
+        if not math.isfinite(change):
+            self._is_sudden = False
+            return
+        usual = median(self._changes) if len(self._changes) >= LEAST else math.inf
+        self._is_sudden = change > SUDDEN * usual
+        self._changes.append(change)

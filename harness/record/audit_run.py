@@ -1,0 +1,87 @@
+"""A run of steps of which some were audited: how many, at what cost, and what the others came to."""
+
+from typing import Literal
+
+from harness.record.schema import Count, Record, Size
+from harness.record.text import count
+
+Again = Literal["", "the same", "another"]
+"""What came of taking the steps once more: not done; the same losses bit for bit; others."""
+
+
+class Ruin(Record):
+    """A step that was not audited, and came to what is not finite, where the one before it did not."""
+
+    step: Count
+    what: str
+    """The loss, or a weight."""
+
+
+class AuditRun(Record):
+    """A run of which not every step was audited."""
+
+    steps: Count
+    audited: Count
+    """How many of them were."""
+    within: Size | None = None
+    """How many times the CPU time of its steps as they are it may take; ``None`` where the steps were named."""
+    cpu_s: Size
+    """CPU time of all steps, with what was done about them."""
+    step_s: Size | None = None
+    """Mean CPU time of a step as it is; ``None`` where each was audited."""
+    audited_s: Size | None = None
+    """Mean CPU time of a step that is audited."""
+    ruins: tuple[Ruin, ...] = ()
+    """The first steps that were not audited and came to what is not finite."""
+    spoiled: Count = 0
+    """All steps that were not audited and came to what is not finite."""
+    again: Again = ""
+    """What came of taking the steps once more, up to those."""
+    differs_at: Count | None = None
+    """The step from which on those were others."""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the CPU time of its steps as they are it took."""
+        return None if not self.step_s else self.cpu_s / (self.steps * self.step_s)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a step went wrong that no audit has seen."""
+        return bool(self.ruins) and self.again != "the same"
+
+
+def run_line(run: AuditRun) -> str:
+    """Say how many steps were looked at, and why not all."""
+    line = f"looked at {run.audited:,} of {count(run.steps, 'step')}"
+    if not run.step_s or run.audited_s is None or run.within is None:
+        return line
+    times = f"a step of {_duration(run.step_s)} takes {run.audited_s / run.step_s:.2g} times as long under the audit"
+    return f"{line}: {times}, and the run may take {run.within:g} times (it took {run.ratio:.1f})"
+
+
+def run_lines(run: AuditRun) -> list[str]:
+    """Say how many steps were looked at, and what the others came to."""
+    return [line for line in (run_line(run), ruin_line(run)) if line is not None]
+
+
+def ruin_line(run: AuditRun) -> str | None:
+    """Say which step that was not looked at went wrong, and what came of it; ``None`` where none did."""
+    if not run.ruins:
+        others = run.steps - run.audited
+        if run.spoiled:
+            return f"{run.spoiled:,} of the other {others:,} come to what is not finite, after one that was looked at"
+        return "loss and weights of the other steps are finite" if others else None
+    numbers = [ruin.step for ruin in run.ruins]
+    which = f"step{'s' * (len(numbers) > 1)} {', '.join(f'{number:,}' for number in numbers)}"
+    what = f"{run.ruins[0].what} is not finite after {which}, where no audit looked"
+    if run.again == "the same":
+        return f"{what}: the steps were taken once more, the same bit for bit, with one there"
+    if run.again == "another":
+        remedy = "seed what they draw, or look at every step with `--sample 1` or a larger `--within`"
+        return f"{what}, and taken once more the steps are others from step {run.differs_at:,} on: {remedy}"
+    return f"{what}: in a second run that is the same `harness.audit_run(at={numbers})` does"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1e3 * seconds:.3g} ms"
