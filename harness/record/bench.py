@@ -136,6 +136,17 @@ class AuditRecord(BenchRecord):
     events_limit: float = Field(description="how many times the step such an audit may take")
     full_limit: float = Field(description="how many times the step such an audit may take")
     memory_limit: float = Field(description="how many times the memory an audit may take")
+    run_steps: int | None = Field(default=None, description="steps of a run that was audited for events within a bound")
+    run_audited: int | None = Field(default=None, description="of these, those that were audited")
+    run_s: float | None = Field(default=None, description="CPU time of the run")
+    run_step_s: float | None = Field(default=None, description="mean CPU time of its other steps")
+
+    @property
+    def run(self) -> float | None:
+        """The CPU time of the run as a multiple of that of its steps as they are."""
+        if self.run_steps is None or self.run_s is None or not self.run_step_s:
+            return None
+        return self.run_s / (self.run_steps * self.run_step_s)
 
     def memory(self, held: int) -> float:
         """Return the memory of an audit as a multiple of the step's, with what is there before it."""

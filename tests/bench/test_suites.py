@@ -14,7 +14,7 @@ from harness.bench.run import SUITES, USUAL, run_suite
 from harness.bench.suites.audited import audited_step
 from harness.bench.suites.loader_cell import FEWEST, MOST
 from harness.bench.suites.test_audit import WAYS as AUDITED
-from harness.bench.suites.test_audit import peak_bytes
+from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
 from harness.calling.compiler import NO_COMPILER
 from harness.error import UsageError
@@ -246,6 +246,16 @@ def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:
     step = audited_step("softmax regression")
     plain, full = (peak_bytes(lambda way=way: way(step)) for way in (AUDITED["plain"], AUDITED["full"]))
     assert 0 < plain < full < 10 * (plain + step.state_bytes)
+
+
+def test_a_run_stays_within_its_bound_where_a_step_does_not() -> None:
+    """By the clock of the process, from outside; of a step that takes several times as long under an audit."""
+    run, run_s = within_bound(audited_step("rnn"), 30)
+    assert run.step_s is not None
+    assert run.audited_s is not None
+    assert run.audited_s > 3.0 * run.step_s
+    assert 2 <= run.audited < 20
+    assert run.cpu_s == pytest.approx(run_s, rel=0.1)
 
 
 def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:

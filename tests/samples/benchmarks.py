@@ -141,6 +141,10 @@ def audit_entries() -> list[dict[str, Any]]:
             events_limit=3.0,
             full_limit=8.0,
             memory_limit=5.0,
+            run_steps=100,
+            run_audited=40,
+            run_s=2.5 * factor,
+            run_step_s=1e-2,
         )
         entry["stats"]["data"] = rounds(1e-2, seed=number + 10, spread=0.01)
         entries.append(entry)

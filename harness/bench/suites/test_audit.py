@@ -10,10 +10,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.auditor.audit import audit
+from harness.auditor.run import audit_run
 from harness.bench.suites.audited import STEPS, TRANSFORMERS, Audited, audited_step
 from harness.bench.suites.fixture import keep
 from harness.bench.suites.selection import DTYPE, option
 from harness.bench.suites.tape import Tape
+from harness.record.audit_run import AuditRun
 from harness.record.bench import AuditRecord
 from harness.timing.clock import threads, warm, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
@@ -23,6 +25,9 @@ SECONDS = 0.5
 
 EVENTS_LIMIT, TRANSFORMER_LIMIT, FULL_LIMIT, MEMORY_LIMIT = 3.0, 8.0, 12.0, 5.0
 """Multiples of the plain step that an audit is meant to stay within."""
+
+RUN_STEPS = 100
+"""Steps of the run that is audited within as many times its own as an audit for events may take."""
 
 TAPE = Tape()
 
@@ -73,6 +78,7 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
     step = audited_step(case)
     with threads(1), without_garbage_collection():
         ways = {name: partial(way, step) for name, way in WAYS.items()}
+        run, run_s = within_bound(step, RUN_STEPS)
         warmed = {name: warm(way, calls=1) for name, way in ways.items()}
         arms = {
             name: Arm(whole(way, time.process_time), calls_within(SLICE_S, warmed[name].warm_s))
@@ -105,8 +111,22 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
         events_limit=EVENTS_LIMIT,
         full_limit=TRANSFORMER_LIMIT if case in TRANSFORMERS else FULL_LIMIT,
         memory_limit=MEMORY_LIMIT,
+        run_steps=run.steps,
+        run_audited=run.audited,
+        run_s=run_s,
+        run_step_s=run.step_s,
     )
     keep(benchmark, record)
+
+
+def within_bound(step: Callable[[], object], steps: int) -> tuple[AuditRun, float]:
+    """Audit a run of a step for events within the bound; return what became of it, and its CPU time from outside."""
+    run = audit_run(mode="events", within=EVENTS_LIMIT, steps=steps)
+    began = time.process_time()
+    for _ in range(steps):
+        with run.step():
+            step()
+    return run.record, time.process_time() - began
 
 
 def peak_bytes(call: Callable[[], object]) -> int:

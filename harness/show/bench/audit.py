@@ -26,7 +26,7 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
     """
     table = Table(Column("step", no_wrap=True))
     floors: list[str] = []
-    for heading in ("CPU time", "calls", "seen only", "events", "full", "memory", "us a call"):
+    for heading in ("CPU time", "calls", "seen only", "events", "full", "run", "memory", "us a call"):
         table.add_column(heading, justify="right")
     table.add_column("beyond the aim")
     for audited in benchmarks(document, AuditRecord):
@@ -42,6 +42,7 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
             for name, least, limit in (
                 ("events", events.low, record.events_limit),
                 ("full", full.low, record.full_limit),
+                ("run", record.run or 0.0, record.events_limit),
                 ("memory", memory, record.memory_limit),
             )
             if least > limit
@@ -56,17 +57,29 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
             )
         table.add_row(
             *(escape(record.case), duration(plain_s), f"{record.calls:,}", f"{idle.point:.2f}"),
-            *(_interval(events), _interval(full), f"{memory:.2f}", each_us, ", ".join(beyond) or "nothing"),
+            *(
+                _interval(events),
+                _interval(full),
+                _run(record),
+                f"{memory:.2f}",
+                each_us,
+                ", ".join(beyond) or "nothing",
+            ),
         )
     print_table(console, table)
     print_sentence(
         console,
         "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
-        "there before the step. `seen only` is a mode that does nothing; `us a call` what it, events and full add to "
-        "each operation that torch dispatches, on average.",
+        "there before the step. `run` is one of 100 steps, audited for events within the bound, with how many of them "
+        "were. `seen only` is a mode that does nothing; `us a call` what it, events and full add to each operation "
+        "that torch dispatches, on average.",
     )
     for floor in floors:
         print_sentence(console, floor)
+
+
+def _run(record: AuditRecord) -> str:
+    return "" if record.run is None else f"{record.run:.2f} ({record.run_audited})"
 
 
 def _over(audited: Benchmark[AuditRecord], rounds: tuple[float, ...]) -> Estimate:
