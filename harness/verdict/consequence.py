@@ -4,6 +4,10 @@ A law of answers is measured on the same implementation, of which the answers th
 put right. Where it holds then, on the examples that broke it and on others, whatever is wrong with it is wrong with the
 value. A gradient cannot be put right: rows whose value is wrong are left out, and it follows from the value where it is
 right in others. So does another law of the gradient from the first of them.
+
+A law of two runs, such as that a row alone gives what it gives in a batch, is broken where digits cancel and the runs
+add in other orders. It follows from the value where the rows that break it are wrong alone as well, with no other row
+beside them: what only happens in company, in a place or beyond a number of rows is another fault.
 """
 
 from collections.abc import Sequence
@@ -18,11 +22,12 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Measurement
+from harness.laws.derivation import between, rows_of
 from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
-from harness.verdict.rows import of_rows
+from harness.verdict.rows import of_rows, take
 from harness.verdict.trial import Trials
 
 EXAMPLES = 16
@@ -30,6 +35,19 @@ EXAMPLES = 16
 
 _OF_ANSWERS = {"algebra", "finite", "gradient"}
 """Groups of laws about what is answered; those of special numbers, of lengths and of any implementation stand alone."""
+
+_OF_TWO_RUNS = {"row_alone", "any_position", "any_layout", "any_rank", "value_on_many_rows"}
+"""Laws that compare the answers of a row in two runs."""
+
+ALONE = 16
+"""Rows of an example that are called alone: the first and the last of those that break such a law, and some between."""
+
+BESIDE = (8, 8, 16, 32)
+"""Calls of each of them, the first on the row and the others a few ulp beside it, until one is wrong.
+
+Where digits cancel, one order of a sum may hit the truth by chance: in a sixth of the calls it is off by more than the
+bound where another order barely is.
+"""
 
 BASES = ("value", "gradient")
 """The laws that others may follow from."""
@@ -48,6 +66,8 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
         Of the examples that are drawn beside them, and until when.
     """
     law = job.law
+    if law.name in _OF_TWO_RUNS:
+        return _followed_alone(job, examples, seed=seed, deadline=deadline)
     if law.group not in _OF_ANSWERS or law.intermittent or law.lost_digits or law.of_many:
         return ""
     for base in (other for other in job.contract.laws if other.name in BASES and other is not law):
@@ -61,6 +81,19 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
             failing = first_failing(Trials(job, subject), examples, examples=EXAMPLES, seed=seed, deadline=deadline)
             if failing is None and subject.is_evident:
                 return base.name
+    return ""
+
+
+def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
+    """As :func:`followed` has it, of a law of two runs; on no more examples than the law has, which may be large."""
+    value = next((law for law in job.contract.laws if law.name == "value"), None)
+    if value is None or job.contract.grouped or (job.contract.output or ())[:1] != ("n",):
+        return ""
+    subject = _RightAlone(job, value)
+    few = min(EXAMPLES, job.examples)
+    with suppress(CaseError, NotApplicable):
+        if first_failing(Trials(job, subject), examples, examples=few, seed=seed, deadline=deadline) is None:
+            return value.name if subject.is_evident else ""
     return ""
 
 
@@ -137,6 +170,71 @@ class _LeftOut(Subject):
         self._kept += int((~wrong).sum())
         apart = wrong.reshape(-1, *(1,) * (measured.ratio.ndim - 1)) if measured.ratio.ndim else wrong[0]
         return replace(measured, deviation=np.where(apart, 0.0, measured.deviation))
+
+
+class _RightAlone(Subject):
+    """A subject of which the rows are left out that are wrong alone as well.
+
+    Parameters
+    ----------
+    job
+        What is decided.
+    value
+        The law of its value.
+    """
+
+    def __init__(self, job: Job, value: Law) -> None:
+        super().__init__(job.case, job.contract, job.format, device=job.device)
+        self._axes = job.axes
+        self._leading = next(axes.names[0] for axes in job.axes.values() if axes.names)
+        self._value = value
+        self.is_evident = False
+        """Whether anything was left out."""
+
+    def measure(self, law: Law, example: Example) -> Measurement:
+        """Measure in the rows that are right alone, as far as that was tried."""
+        measured = super().measure(law, example)
+        broken = np.flatnonzero(_broken_rows(measured))
+        tried = broken[np.linspace(0, len(broken) - 1, min(len(broken), ALONE)).astype(int)]
+        if not measured.ratio.ndim or not len(tried) or not self._wrong_alone(example, tried).all():
+            return measured
+        self.is_evident = True
+        deviation = measured.deviation.copy()
+        deviation[broken] = 0.0
+        return replace(measured, deviation=deviation)
+
+    def _wrong_alone(self, example: Example, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of some rows are wrong as batches of one, or are where they are moved by a few ulp."""
+        wrong = np.zeros(len(rows), dtype=bool)
+        for turn, times in enumerate(BESIDE):
+            left = np.flatnonzero(~wrong)
+            together = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
+            if not len(left) or together is None:
+                break
+            moved = self._moved(together, np.random.default_rng(turn), times if turn == 0 else 0)
+            alone = _broken_rows(self.calling(self._one_by_one).measure(self._value, moved))
+            wrong[left] = alone.reshape(len(left), times).any(-1)
+        return wrong
+
+    def _one_by_one(self, *arguments: Any) -> Tensor:
+        places, _ = rows_of(self, self._value)
+        n = next(x.shape[at] for x, at in zip(arguments, places, strict=True) if at is not None)
+        return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
+
+    def _moved(self, together: Example, rng: np.random.Generator, kept: int) -> Example:
+        """Move the numbers of rows by up to three units towards zero, but in the first of so many each."""
+        moved = dict(together)
+        for name, axes in self._axes.items():
+            x = together[name]
+            if not x.is_floating_point() or axes.names[:1] != (self._leading,):
+                continue
+            units = rng.integers(0, 4, size=tuple(x.shape))
+            if kept:
+                units[::kept] = 0
+            nearer = (x.double() * torch.from_numpy(1.0 - units * 2.0 * self.format.u)).to(x.dtype)
+            restored = nearer if axes.restore is None else axes.restore(nearer, self.format)
+            moved[name] = x if restored is None else torch.where(x.isfinite(), restored, x)
+        return moved
 
 
 def _broken_rows(measured: Measurement) -> NDArray[np.bool_]:

@@ -1,0 +1,151 @@
+"""What is wrong in a row that is alone is wrong with the value; what only happens in company is another defect."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import harness
+from harness.case import Case
+from harness.record import Status, findings
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
+
+Rows = NDArray[np.float32]
+
+EPS = 1e-5
+
+OF_ROWS = ["row_alone", "any_position", "value_on_many_rows"]
+"""Laws of two runs, one of which has other rows beside a row, or in other places."""
+
+
+def total(x: Rows) -> Rows:
+    """Sums of rows, of which each fourth begins at another entry: in which order depends on the place of a row."""
+    sums = np.empty((len(x), 1), x.dtype)
+    for lane in range(4):
+        sums[lane::4] = np.roll(x[lane::4], lane, -1).cumsum(-1)[:, -1:]
+    return sums
+
+
+def by_squares(x: Rows) -> Rows:
+    """A layer norm whose variance is E[x^2] - E[x]^2."""
+    rows = x.reshape(-1, x.shape[-1])
+    mean, square = (total(y) / x.shape[-1] for y in (rows, rows * rows))
+    with np.errstate(all="ignore"):
+        return ((rows - mean) / np.sqrt(np.maximum(square - mean * mean, 0.0) + x.dtype.type(EPS))).reshape(x.shape)
+
+
+def standardized(x: Tensor) -> Tensor:
+    """The same in torch."""
+    mean = x.mean(-1, keepdim=True)
+    return (x - mean) * (x.square().mean(-1, keepdim=True) - mean.square() + EPS).rsqrt()
+
+
+def over_the_batch(x: Rows) -> Rows:
+    """Divides by what is largest in the batch beside."""
+    y = by_squares(x)
+    return y / np.maximum(np.abs(y).max(initial=0.0), 1.0) * np.maximum(np.abs(y[:1]).max(initial=0.0), 1.0)
+
+
+def leaking(x: Rows) -> Rows:
+    """A thousandth of a row is in the next one."""
+    y = by_squares(x)
+    y[1:] += y[:-1] / 1024
+    return y
+
+
+def ending(x: Rows) -> Rows:
+    """Rows from 4,096 on are taken as they are."""
+    y = by_squares(x)
+    y[4096:] = x[4096:]
+    return y
+
+
+def last_apart(x: Rows) -> Rows:
+    """The last row of several is a thousandth smaller."""
+    y = by_squares(x)
+    if len(x) > 1:
+        y[-1] *= 1023 / 1024
+    return y
+
+
+def right(x: Rows) -> Rows:
+    """The deviations themselves are squared."""
+    deviation = x - x.mean(-1, keepdims=True)
+    return deviation / np.sqrt((deviation * deviation).mean(-1, keepdims=True) + x.dtype.type(EPS))
+
+
+def base_of(function: Callable[..., Any], law: str) -> str:
+    """The law that another follows from, which is broken."""
+    case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
+    (job,) = jobs([case], laws=[law], dtypes=["float32"])
+    violation = decide(job, examples=8, corpora=(), minimal=False, further=0, watched=False).violation
+    assert violation is not None
+    return violation.follows
+
+
+@pytest.mark.parametrize("law", OF_ROWS)
+def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(law: str) -> None:
+    """Two orders of a sum that cancels differ by any number of digits, and either may hit the right one by chance."""
+    assert base_of(by_squares, law) == "value"
+
+
+@pytest.mark.parametrize(
+    ("function", "law"),
+    [
+        (over_the_batch, "row_alone"),
+        (leaking, "row_alone"),
+        (leaking, "any_position"),
+        (leaking, "value_on_many_rows"),
+        (ending, "value_on_many_rows"),
+        (last_apart, "row_alone"),
+        (last_apart, "any_position"),
+    ],
+)
+def test_what_happens_in_company_alone_follows_from_nothing(function: Callable[..., Any], law: str) -> None:
+    """Whatever is wrong in rows alone as well."""
+    assert not base_of(function, law)
+
+
+def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -> list[list[str]]:
+    """The laws of each defect of a layer norm in float32."""
+    facts = {"dtypes": ["float32"], "declares": {"eps": EPS}, "examples": 8, "call": call}
+    verdicts = harness.check(function, "layer_norm", laws=["value", *laws], **facts)
+    return sorted(sorted(finding.laws) for finding in findings(verdicts) if finding.status is Status.BROKEN)
+
+
+def test_one_cause_is_one_defect() -> None:
+    """In NumPy, where nothing is known of operations, and in torch, where the one is named that loses the digits."""
+    assert defects(by_squares, "row_alone", "any_position", call="numpy") == [["any_position", "row_alone", "value"]]
+    assert len(defects(standardized, *OF_ROWS)) == 1
+
+
+class WrongBelowZero(torch.autograd.Function):
+    """A layer norm by E[x^2] whose backward pass is off by a thousandth in rows that begin below zero."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: D102
+        ctx.save_for_backward(x)
+        return standardized(x)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Tensor:  # noqa: D102
+        (x,) = ctx.saved_tensors
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(torch.nn.functional.layer_norm(x, x.shape[-1:], eps=EPS), x, *cotangents)
+        return torch.where(x[:, :1] < 0.0, gradient * (1023 / 1024), gradient)
+
+
+def test_a_gradient_that_is_wrong_in_some_rows_is_a_defect_beside_the_value() -> None:
+    """It is wrong where the value is right."""
+    assert defects(WrongBelowZero.apply, "gradient") == [["gradient"], ["value"]]
+
+
+def test_a_right_one_has_no_defect() -> None:
+    """The control."""
+    assert not defects(right, *OF_ROWS, call="numpy")
