@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +105,10 @@ def check(
     known = SEED if seed is None else seed
     listed, probe = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict), Probe()
     with _quietly():
+        verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
+        verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         properties = {one.key: one for job in listed for one in probe.properties(job)}
-        return Verdicts(
-            (
-                decide(probe.judged(job), examples=examples, seed=known, seconds=seconds, corpora=corpora)
-                for job in followed(listed, f"checking {case.name}")
-            ),
-            properties.values(),
-        )
+        return Verdicts(verdicts, properties.values())
 
 
 def formula_contract(
@@ -257,8 +254,9 @@ class Check:
         case = replace(own, function=function, name=at.name, target=at.target)
         with _quietly():
             job = replace(self.job, case=case)
+            verdict = self.probe.decided(job, partial(decide, **self.settings))
             self.properties = self.probe.properties(job)
-            return decide(self.probe.judged(job), **self.settings)
+            return verdict
 
 
 def checks(

@@ -1,10 +1,10 @@
 """What kind of thing an implementation is: properties that any case may declare, and what its laws then expect.
 
 They are no conventions of a contract, since they are about the platform: the format it computes in, the dtype it
-returns, what becomes of subnormal numbers, whether it draws random numbers.
+returns, what becomes of subnormal numbers, whether it draws random numbers, what it refuses by raising.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from harness.case import FLOATS
 from harness.floats import FORMATS, Format
-from harness.record.property import COMPUTES_IN, REPEATABLE, RETURNS, SUBNORMALS
+from harness.record.property import COMPUTES_IN, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 
 NATURE: Mapping[str, tuple[str, ...]] = {
     COMPUTES_IN: FLOATS,
     RETURNS: FLOATS,
     SUBNORMALS: ("kept", "flushed"),
     REPEATABLE: ("yes", "no"),
+    REFUSES: ("nothing", "nan", "inf", "non_finite"),
 }
 """Each property with the values that may be declared."""
 
@@ -35,6 +36,18 @@ def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | No
     if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
         return "it draws random numbers, so that no two calls agree"
     return None
+
+
+REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"}
+"""What is refused, in words."""
+
+
+def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
+    """Return that such an implementation refuses what is among some inputs; nothing where it does not."""
+    what = declares.get(REFUSES, "nothing")
+    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
+    numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+    return f"it refuses {REFUSED[what]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
 
 
 def format_under(declares: Mapping[str, Any], format_: Format) -> Format:

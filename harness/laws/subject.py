@@ -2,7 +2,8 @@
 
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -38,10 +39,13 @@ class CaseError(Exception):
         What it did.
     fault
         Of which kind that is.
+    raised
+        What it raised, in its own words; empty where it did not.
     """
 
-    def __init__(self, sentence: str, fault: Fault = Fault.TYPE) -> None:
+    def __init__(self, sentence: str, fault: Fault = Fault.TYPE, raised: str = "") -> None:
         self.fault = fault
+        self.raised = raised
         super().__init__(sentence)
 
 
@@ -132,9 +136,20 @@ class Subject:
         CaseError
             If it raises, or ends the program.
         NotApplicable
-            If its adapter says that there is nothing to check.
+            If its adapter says that there is nothing to check, or it refuses such inputs as it declares.
         """
-        return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
+        with self._refusing(inputs):
+            return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
+
+    @contextmanager
+    def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
+        """Whoever declares that NaN is refused is not judged where a call with one raises."""
+        try:
+            yield
+        except CaseError as error:
+            if error.fault is Fault.RAISED and (reason := nature.refusal(self.declares, inputs)):
+                raise NotApplicable(reason) from None
+            raise
 
     def _called(self, inputs: tuple[Any, ...], sequence: str | None) -> Any:
         try:
@@ -178,7 +193,8 @@ class Subject:
 
         if self.surroundings is HERE or not calls:
             return [self.once(*inputs) for inputs in calls]
-        outputs = self.attempt(self.case.name, called)
+        with self._refusing(x for inputs in calls for x in inputs):
+            outputs = self.attempt(self.case.name, called)
         held = []
         for output, inputs in zip(outputs, calls, strict=True):
             shapes = _shapes(inputs)
@@ -257,7 +273,8 @@ class Subject:
                 return self._unlike_the_contract(error.words)
             fault, text = _ELSEWHERE[error.kind]
             given = self._as_signed(what, error.words) if fault is Fault.RAISED else ""
-            return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault)
+            raised = error.words if fault is Fault.RAISED else ""
+            return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
             return CaseError(f"{what} ends the program: {words}", Fault.EXITED)
@@ -265,7 +282,7 @@ class Subject:
             return CaseError(f"{what} asks for more memory than it may have: {words}", Fault.MEMORY)
         if reason := no_numpy(self.case, error) or no_compiler(error):
             return NotApplicable(reason)
-        return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED)
+        return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED, words)
 
     def _as_signed(self, what: str, words: str) -> str:
         """What the function is given, where it stumbles over a shape: its own convention may be another."""

@@ -1,6 +1,7 @@
 """Properties: what a platform or an implementation does everywhere and may mean to, apart from the laws it keeps.
 
-Each is found before any law is judged, sets what the laws expect, and can be declared; then it is silent.
+Each is found before any law is judged, or what is refused where a law meets it, sets what the laws expect, and can be
+declared; then it is silent.
 """
 
 from collections.abc import Iterable
@@ -8,11 +9,12 @@ from typing import Literal
 
 from harness.record.schema import Record, Verdict
 
-COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, CONVENTION, OPERATION = (
+COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, REFUSES, CONVENTION, OPERATION = (
     "computes_in",
     "returns",
     "subnormals",
     "repeatable",
+    "refuses",
     "convention",
     "operation",
 )
@@ -26,12 +28,12 @@ class Property(Record):
     kind: Literal["property"] = "property"
     case: str
     name: str
-    """``computes_in``, ``returns``, ``subnormals``, ``repeatable``, ``convention`` or ``operation``."""
+    """``computes_in``, ``returns``, ``subnormals``, ``repeatable``, ``refuses``, ``convention`` or ``operation``."""
     dtype: str
     """Dtype of the inputs; empty where it is the same in all."""
     device: str = "cpu"
     value: str
-    """What it is: ``float32``, ``flushed``, ``no``, or ``factor=0.5 reduction=none``."""
+    """What it is: ``float32``, ``flushed``, ``no``, ``nan``, or ``factor=0.5 reduction=none``."""
     sentence: str
     """What a person reads, with ``{case}`` and ``{dtypes}`` left open, as several dtypes share a sentence."""
 

@@ -7,7 +7,7 @@ no torch, so that a process which only reports what others decide starts at once
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -194,8 +194,8 @@ class Decisions:
         job = self.jobs[index]
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
+        verdict = self.probe.decided(job, partial(self.campaign.decide, elsewhere=self.elsewhere))
         properties = self.probe.properties(job)
-        verdict = self.campaign.decide(self.probe.judged(job), elsewhere=self.elsewhere)
         return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
 
 

@@ -8,7 +8,7 @@ are float32 numbers, zeros for every subnormal number and hardly any other.
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError, Subject
-from harness.record import Property
-from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REPEATABLE, RETURNS, SUBNORMALS
+from harness.record import Fault, Property, Verdict
+from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.convention import convention_of, own_eps
 from harness.verdict.job import Job
 from harness.verdict.ordinary import HALF, NEARLY_ALL, Sample, examples, sampled, share
+from harness.verdict.refusal import refusals
 
 ENOUGH = 8
 """Numbers that have to be seen before a property of all numbers is believed."""
@@ -57,6 +58,15 @@ class Probe:
     def __init__(self) -> None:
         self._conventions: dict[Any, dict[str, Any]] = {}
         self._natures: dict[Any, list[Property]] = {}
+        self._refusals: dict[Any, list[Property]] = {}
+
+    def decided(self, job: Job, decide: Callable[[Job], Verdict]) -> Verdict:
+        """Decide the job as it is judged; where it raises, under what it turns out to refuse."""
+        judged = self.judged(job)
+        verdict = decide(judged)
+        refused = self._refused(judged, job) if verdict.fault is Fault.RAISED else []
+        declares = {**judged.case.declares, **{one.name: one.value for one in refused}}
+        return decide(replace(judged, case=replace(judged.case, declares=declares))) if refused else verdict
 
     def properties(self, job: Job) -> list[Property]:
         """Return what was found of the job's case in its dtype."""
@@ -67,7 +77,7 @@ class Probe:
             said = _holds_with(convention, where=f" in {{dtypes}}, whose own {own[0]} it is" if own else "")
             declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
             found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
-        return self._remark(job) + found + self._nature(job, convention)
+        return self._remark(job) + found + self._nature(job, convention) + self._refusals.get(_key_in(job), [])
 
     @staticmethod
     def _remark(job: Job) -> list[Property]:
@@ -103,17 +113,33 @@ class Probe:
         return {name: own.get(value, value) for name, value in self._conventions[key].items()}
 
     def _nature(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
-        key = (*_key(job), job.format.name)
+        key = _key_in(job)
         if key not in self._natures:
             case = replace(job.case, declares={**job.case.declares, **convention})
             with _steady(job):
                 self._natures[key] = _look(replace(job, case=case)) if _is_probed(job) else []
         return self._natures[key]
 
+    def _refused(self, judged: Job, job: Job) -> list[Property]:
+        """Look for what is refused, once in a dtype."""
+        key = _key_in(job)
+        if key not in self._refusals:
+            self._refusals[key] = []
+            value = _value(job.contract) if _is_probed(job) and REFUSES not in job.case.declares else None
+            if value is not None:
+                with _steady(job), contextlib.suppress(CaseError, NotApplicable):
+                    self._refusals[key] = refusals(judged, value)
+        return self._refusals[key]
+
 
 def _key(job: Job) -> tuple[Any, ...]:
     # With the function itself: what lives has an identity of its own.
     return job.case.name, id(job.case.function), str(sorted(job.case.declares.items())), job.contract.name, job.device
+
+
+def _key_in(job: Job) -> tuple[Any, ...]:
+    """In the job's dtype."""
+    return *_key(job), job.format.name
 
 
 def _is_probed(job: Job) -> bool:

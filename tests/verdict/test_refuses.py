@@ -1,0 +1,122 @@
+"""What raises where it is given NaN or an infinity, and answers numbers, refuses them: a property, and no error.
+
+What raises on numbers is an error, whatever else it refuses.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from samples.command import Command
+from torch import Tensor
+
+import harness
+from harness.record import Fault, Status, property_sentences
+from harness.show.notebook import Verdicts
+
+LAWS = ("value", "finite_on_extreme_logits", "fully_masked_row", "nan_stays_in_its_row")
+"""Of numbers, of large numbers, of infinities and of NaN."""
+
+
+def refusing(is_refused: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A softmax that looks at its input first, as torch.distributions and scikit-learn do."""
+
+    def softmax(logits: Tensor) -> Tensor:
+        if is_refused(logits).any():
+            raise ValueError(f"Tensor of shape {tuple(logits.shape)} has invalid values")
+        return logits.softmax(-1)
+
+    return softmax
+
+
+def checked(function: Callable[..., Any], **facts: Any) -> Verdicts:
+    """Check a softmax in float32, on a few examples."""
+    return harness.check(function, "softmax", laws=LAWS, dtypes=["float32"], examples=4, **facts)
+
+
+def statuses(verdicts: Verdicts) -> dict[str, Status]:
+    """Of each law."""
+    return {verdict.law: verdict.status for verdict in verdicts}
+
+
+def refused(verdicts: Verdicts) -> list[str]:
+    """What was found to be refused."""
+    return [one.value for one in verdicts.properties if one.name == "refuses"]
+
+
+def test_what_refuses_nan_has_one_sentence_and_no_error() -> None:
+    """The law about NaN claims nothing, and the others are judged."""
+    verdicts = checked(refusing(torch.isnan))
+    assert refused(verdicts) == ["nan"]
+    assert statuses(verdicts) == dict.fromkeys(LAWS[:3], Status.HOLDS) | {LAWS[3]: Status.SKIPPED}
+    (sentence,) = property_sentences(verdicts.properties)
+    assert "refuses NaN in float32" in sentence
+    assert "(ValueError: Tensor of shape ...)" in sentence
+    assert "--declare refuses=nan" in sentence
+    assert "--call" not in sentence
+    (skipped,) = (verdict for verdict in verdicts if verdict.status is Status.SKIPPED)
+    assert skipped.reason == "it refuses NaN"
+    assert skipped.rows == 0
+    assert all(one.fails(strict=True) and not one.fails(strict=False) for one in verdicts.properties)
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "value", "skipped"),
+    [
+        (torch.isinf, "inf", {"fully_masked_row"}),
+        (lambda x: ~x.isfinite(), "non_finite", {"fully_masked_row", "nan_stays_in_its_row"}),
+    ],
+)
+def test_infinities_are_refused_too(is_refused: Callable[[Tensor], Tensor], value: str, skipped: set[str]) -> None:
+    """Or they alone."""
+    verdicts = checked(refusing(is_refused))
+    assert refused(verdicts) == [value]
+    assert {law for law, status in statuses(verdicts).items() if status is Status.SKIPPED} == skipped
+    assert not {verdict.law for verdict in verdicts if verdict.status is Status.ERROR}
+
+
+def test_a_declared_refusal_is_silent() -> None:
+    """And judged as one."""
+    verdicts = checked(refusing(torch.isnan), declares={"refuses": "nan"})
+    assert not verdicts.properties
+    assert statuses(verdicts)["nan_stays_in_its_row"] is Status.SKIPPED
+
+
+def test_what_is_declared_to_refuse_nan_and_answers_it_is_judged() -> None:
+    """A declaration hides nothing that is answered wrongly."""
+    verdicts = checked(lambda x: x.nan_to_num(nan=0.0).softmax(-1), declares={"refuses": "non_finite"})
+    assert statuses(verdicts)["nan_stays_in_its_row"] is Status.BROKEN
+
+
+@pytest.mark.parametrize(
+    "is_refused",
+    [lambda x: x < torch.inf, lambda x: (x.abs() > 1e4) & x.isfinite(), lambda x: x.isnan() | (x == 0.0)],
+)
+def test_what_raises_on_numbers_is_an_error(is_refused: Callable[[Tensor], Tensor]) -> None:
+    """On all, on large ones, or on one beside NaN."""
+    verdicts = checked(refusing(is_refused))
+    raised = {verdict.law for verdict in verdicts if verdict.fault is Fault.RAISED}
+    assert raised & {"value", "finite_on_extreme_logits"}
+    reasons = {verdict.reason for verdict in verdicts if verdict.fault is Fault.RAISED}
+    assert all("raises ValueError" in str(reason) for reason in reasons)
+
+
+def test_what_raises_on_all_numbers_refuses_nothing() -> None:
+    """It is an error on NaN, too."""
+    verdicts = checked(refusing(lambda x: torch.ones_like(x)))
+    assert not refused(verdicts)
+    assert set(statuses(verdicts).values()) == {Status.ERROR}
+
+
+def test_strict_makes_it_fail(harness_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As each other property."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "def softmax(x):\n    if x.isnan().any():\n        raise ValueError('no NaN')\n    return x.softmax(-1)\n"
+    )
+    few = "check mine.py:softmax --law value --law nan_stays_in_its_row --dtypes float32 --examples 2 --no-isolate"
+    lenient = harness_command(*few.split())
+    assert "mine.softmax refuses NaN in float32 (ValueError: no NaN)" in " ".join(lenient.stdout.split())
+    assert (lenient.returncode, harness_command(*few.split(), "--strict").returncode) == (0, 1)
