@@ -175,9 +175,11 @@ class Ends:
 
     def name(self, leaf: int) -> str:
         """Return what a parameter is called."""
+        known = self._names.get(leaf)
+        if known:
+            return known
         parameter = self._leaves.get(leaf)
-        shape = "" if parameter is None else f" {list(parameter.shape)}"
-        return self._names.get(leaf) or f"a tensor{shape}"
+        return "a tensor" if parameter is None else f"a tensor {list(parameter.shape)}"
 
     def _gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None and is_followed(parameter.grad):

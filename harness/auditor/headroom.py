@@ -68,20 +68,24 @@ def _record(room: Room) -> Headroom:
 
 
 def _rooms(watching: Watching) -> Iterator[Room]:
+    """Yield what may be the narrowest of its line: of its results those that are larger than the ones before."""
+    largest: dict[tuple[int, torch.dtype], float] = {}
     for operation in watching.operations:
         if operation.meant or operation.name in _HARMLESS:
             continue
         if operation.read_range is not None:
             yield from _of_input(operation)
         elif 0.0 < operation.largest < math.inf:
-            limit = LARGEST[operation.dtype]
-            yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
+            at = (id(operation.line), operation.dtype)
+            if operation.largest > largest.get(at, 0.0):
+                largest[at], limit = operation.largest, LARGEST[operation.dtype]
+                yield _room(operation, "result", operation.largest, limit, limit / operation.largest)
         if operation.added is not None:
             yield from _of_term(operation, *operation.added)
     for update in watching.changes.updates:
         if update.leaf is not None:
-            at = (update.line, update.operation, update.dtype, False)
-            yield Room(*at, "update", update.ratio, UNIT[update.dtype], update.headroom)
+            whose = (update.line, update.operation, update.dtype, False)
+            yield Room(*whose, "update", update.ratio, UNIT[update.dtype], update.headroom)
 
 
 _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}

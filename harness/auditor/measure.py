@@ -41,10 +41,12 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
     whole
         Whether every element is looked at.
     """
-    row = flat if whole or actual.numel() <= SAMPLE else _sampled
     # On some thousand numbers a call of NumPy costs a third of one of torch's, and each result is measured.
-    # A sample lies far apart, and what is computed of it is read again and again: it is brought together once.
-    true, got = np.ascontiguousarray(_numbers(row(shadow))), _numbers(row(actual))
+    if whole or actual.numel() <= SAMPLE:
+        true, got = _numbers(shadow), _numbers(actual)
+    else:
+        # A sample lies far apart, and what is computed of it is read again and again: it is brought together once.
+        true, got = np.ascontiguousarray(_numbers(_sampled(shadow))), _numbers(_sampled(actual))
     with np.errstate(all="ignore"):
         difference = np.subtract(got, true, dtype=np.float64)
         off = _norm(difference)
@@ -61,16 +63,18 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
         return Distance(off / size if size > 0.0 else 1.0, float(np.add.reduce(scale)) / scale.size)
 
 
-def _numbers(row: Tensor) -> np.ndarray[Any, Any]:
-    """As NumPy has them."""
-    if row.dtype not in _OF_NUMPY:
-        row = row.to(torch.float64)
-    return row.numpy(force=True)
+def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """All elements in a row, as NumPy has them, without a copy where they lie in one."""
+    if tensor.dtype not in _OF_NUMPY:
+        tensor = tensor.to(torch.float64)
+    if not tensor.is_contiguous():
+        tensor = flat(tensor)
+    return tensor.numpy(force=True).reshape(-1)
 
 
 def _norm(row: np.ndarray[Any, Any]) -> float:
-    """The Euclidean one; a product of vectors would start the threads of a library."""
-    square = float(np.add.reduce(row * row))
+    """The Euclidean one; of long rows a product of vectors would start the threads of a library."""
+    square = float(row.dot(row)) if row.size <= SAMPLE else float(np.add.reduce(row * row))
     # Squares leave the range of float64 where numbers do not.
     return math.sqrt(square) if 1e-200 < square < 1e200 else float(torch.linalg.vector_norm(torch.from_numpy(row)))
 
