@@ -165,7 +165,8 @@ def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
     """Join what says nothing beside the finding of a value or a gradient to that.
 
     Where the operation is known at which either happened, that says more, and has joined or parted them. What is not
-    finite is no more of the digits that a value is off by: a mask that a NaN gets through is another fault.
+    finite is no more of the digits that a value is off by, unless its worst example is not finite either: a mask that a
+    NaN gets through is another fault.
     """
     groups = list(groups)
     for group in list(groups):
@@ -184,7 +185,8 @@ def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict
             if own is None or other.violation is None or (other.law, other.dtype) != (own.follows, verdict.dtype):
                 continue
             events = own.event is not None or other.violation.event is not None
-            alike = math.isfinite(own.actual) == math.isfinite(other.violation.actual)
+            seen = [shown.actual for shown in (other.violation, other.violation.worst) if shown is not None]
+            alike = math.isfinite(own.actual) in map(math.isfinite, seen)
             return group if alike and not events else None
     return None
 

@@ -143,6 +143,10 @@ def test_what_follows_from_the_value_is_told_with_it() -> None:
     parted = [len(findings([finite if other is others[2] else value, other])) for other in others]
     assert parted == [2, 2, 1, 2]
     assert len(findings([value, others[2]])) == 2
+    nan = WorstExample(actual=math.nan, expected=0.75, deviation=math.inf, bound=1.0, example=logits(2.0), replay="")
+    off = broken("value", 1.0, cause="x", actual=0.5, expected=0.75, worst=nan)
+    (one,) = findings([off, broken("sums", 2.0, **follows)])
+    assert one.laws == ["value", "sums"]
 
 
 def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
