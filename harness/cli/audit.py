@@ -1,5 +1,6 @@
 """The command ``audit``: which line of a training step goes numerically wrong, and how far the others are from it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
@@ -37,6 +38,8 @@ Examples:
   a hundred steps, as many of which are audited as keep their CPU time
   within five times what it is without
     harness audit train.py:step --events --steps 100 --within 5
+  the 57th step in full, and those before it as they are
+    harness audit train.py:step --at 57
   a hundred steps, each tenth of them in full
     harness audit train.py:step --steps 100 --sample 10
   a small step, of which float64 may lose the digits as well
@@ -77,6 +80,9 @@ def audit(
         float | None,
         Option(min=1.0, help="How many times the CPU time of the steps all may take; of 20 steps and more, 3."),
     ] = None,
+    at: Annotated[
+        list[int] | None, Option(min=1, help="Audit this step alone, and take those before it as they are.")
+    ] = None,
     what_if: Annotated[
         list[str] | None,
         Option(help="Say as well what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16."),
@@ -103,8 +109,11 @@ def audit(
         raise UsageError(rule="`--sample` audits steps in full", value="`--events` beside it", remedy=remedy)
     if events and balls:
         raise UsageError(rule="one of `--events` and `--balls`", value="both", remedy="leave one out")
+    numbers = tuple(sorted(set(at or ())))
+    steps = max(steps, *numbers, 1)
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
-    plans = [replace(plan, within=_within(plan, within, means))]
+    asked = {"--sample": sample, "--within": within, "--at": at}
+    plans = [replace(plan, within=_within(plan, asked, means), at=numbers)]
     plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
@@ -138,19 +147,22 @@ def audit(
     raise typer.Exit(int(is_open or any(one.unexpected or one.missing for one in audits)))
 
 
-def _within(plan: "AuditPlan", asked: float | None, means: Means) -> float | None:
-    """How many times their own CPU time the steps may take; ``None`` where each is audited, or how many is said."""
-    is_one_process = means.jobs in (None, 1) and means.executor is None
-    if asked is None:
-        from harness.auditor.sampling import WITHIN
+def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> float | None:
+    """How many times their own CPU time the steps may take; ``None`` where each is audited, or each so-manyth."""
+    from harness.auditor.sampling import WITHIN
 
-        return WITHIN if plan.steps >= SHORT and plan.sample is None and is_one_process else None
-    if plan.sample is not None:
-        raise UsageError(rule="one of `--sample` and `--within`", value="both", remedy="leave one out")
-    if not is_one_process:
+    names = [f"`{name}`" for name, value in asked.items() if value]
+    is_one_process = means.jobs in (None, 1) and means.executor is None
+    if len(names) > 1:
+        rule = f"one of {listed(list(asked))}"
+        raise UsageError(rule=rule, value=" and ".join(names), remedy="leave out all but one")
+    if names and plan.sample is None and not is_one_process:
         remedy = "leave out `--jobs` and `--executor`"
-        raise UsageError(rule="`--within` follows steps in one process", value="several", remedy=remedy)
-    return asked
+        raise UsageError(rule=f"{names[0]} follows steps in one process", value="several", remedy=remedy)
+    if within := cast("float | None", asked["--within"]):
+        return within
+    is_long = plan.steps >= SHORT and plan.sample is None and is_one_process
+    return WITHIN if is_long or asked["--at"] else None
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:

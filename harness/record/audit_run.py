@@ -80,7 +80,8 @@ def ruin_line(run: AuditRun) -> str | None:
     if run.again == "another":
         remedy = "seed what they draw, or look at every step with `--sample 1` or a larger `--within`"
         return f"{what}, and taken once more the steps are others from step {run.differs_at:,} on: {remedy}"
-    return f"{what}: in a second run that is the same `harness.audit_run(at={numbers})` does"
+    remedy = f"`--at {numbers[0]}`, or `harness.audit_run(at={numbers})`"
+    return f"{what}: {remedy} audits it in another run that is the same"
 
 
 def _duration(seconds: float) -> str:

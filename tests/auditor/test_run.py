@@ -404,7 +404,8 @@ def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--sample", "2", "--within", "3"), "one of `--sample` and `--within`, got both; leave one out"),
+        (("--sample", "2", "--within", "3"), "`--sample`, `--within`, `--at`, got `--sample` and `--within`; leave"),
+        (("--at", "2", "--within", "3"), "one of `--sample`, `--within`, `--at`, got `--within` and `--at`; leave"),
         (("--jobs", "2", "--within", "3"), "`--within` follows steps in one process, got several"),
     ],
 )
@@ -413,6 +414,16 @@ def test_what_cannot_be_chosen_is_one_sentence(words: tuple[str, ...], said: str
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--steps", "30", *words)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert said in done.stderr
+
+
+@pytest.mark.usefixtures("train")
+def test_a_step_is_looked_at_by_its_number(harness_command: Command) -> None:
+    """Those before it are taken as they are, none after it."""
+    done = harness_command("audit", "train.py:breaks", "--no-isolate", "--at", "12")
+    assert done.returncode == 1
+    assert "train.py:18 breaks: exp(9" in done.stdout
+    assert "this is step 12 of 12, the first with findings" in done.stdout
+    assert "looked at 1 of 12 steps\n" in done.stdout
 
 
 @pytest.mark.usefixtures("train")
