@@ -46,7 +46,7 @@ from harness.record.estimate import (
     standard_error,
 )
 from harness.record.fault import Fault
-from harness.record.finding import RANKS, Finding, by_verdict, findings
+from harness.record.finding import RANKS, Finding, by_verdict, findings, mark_of
 from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
@@ -195,6 +195,7 @@ __all__ = [
     "grades",
     "how_sure",
     "laws_held",
+    "mark_of",
     "mean_ratio",
     "median_ratio",
     "narrowest",

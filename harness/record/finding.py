@@ -2,7 +2,8 @@
 
 Verdicts are many and causes are few: an exponential that overflows breaks every law in every dtype. Violations of which
 it is known what happened in the computation are of one finding where the same happened at the same place; the others
-where they were found on the same example, or are explained by the same sentence.
+where they were found on the same example, or are explained by the same sentence. A law that is broken by several causes
+is of the finding of each.
 """
 
 import math
@@ -84,10 +85,16 @@ class Finding:
         """The verdict with the worst example; ``None`` where the smallest one shows as much."""
         if self.violation is None or math.isinf(self.violation.deviation):
             return None
-        seen = [verdict for verdict in self.verdicts if verdict.violation is not None]
-        worst = max(seen, key=_excess)
+        # Under a sentence about one operation stands what that operation did.
+        any_cause = self.is_of_narrowness or self.event is None
+        seen = [verdict for verdict in self.verdicts if any_cause or _step(_event(verdict)) == _step(self.event)]
+        worst = max((verdict for verdict in seen if verdict.violation is not None), key=_excess)
         clearly = _excess(worst) >= _CLEARLY * _ratio(self.violation)
         return worst if clearly and _answer(worst) != _answer(self.first, smallest=True) else None
+
+
+def _step(event: Event | None) -> Hashable:
+    return None if event is None else (event.kind, event.operation, event.backward, event.place)
 
 
 _CLEARLY = 2.0
@@ -139,15 +146,33 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; of those that float32 mends there is one."""
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _with_what_follows(list(_groups(verdicts))):
+    for group in _with_what_follows(list(_groups([*verdicts, *_beside(verdicts)]))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
         else:
-            yield Finding(tuple(sorted(group, key=_telling)))
+            yield _of_group(group)
     for groups in narrow.values():
         joined = [verdict for group in groups for verdict in group]
-        yield Finding(tuple(sorted(joined, key=_telling)), is_of_narrowness=len(groups) > 1)
+        yield _of_group(joined, is_of_narrowness=len(groups) > 1)
+
+
+def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Yield each verdict again with every other cause that its law is broken by."""
+    for verdict in verdicts:
+        for violation in verdict.violation.beside if verdict.violation is not None else ():
+            yield verdict.model_copy(update={"violation": violation})
+
+
+def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Finding:
+    """A finding; of two examples of one verdict the one is told first that makes no number of a number."""
+    infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
+
+    def telling(verdict: Verdict) -> tuple[int, ...]:
+        milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
+        return (int(milder and verdict.key in infinite), *_telling(verdict))
+
+    return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
 
 
 def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
@@ -211,9 +236,17 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     groups: list[list[Verdict]] = []
     found: dict[Hashable, list[Verdict]] = {}
     wide = {verdict.law for verdict in verdicts if verdict.dtype not in _NARROW}
+    marks_beside: dict[Hashable, list[Hashable]] = {}
+    for verdict in verdicts:
+        if (event := _event(verdict)) is not None:
+            marks_beside.setdefault(verdict.key, []).append(mark_of(event))
     for verdict in sorted(verdicts, key=lambda verdict: _event(verdict) is None):
         marks = _marks(verdict, wide)
         known = [group for mark in marks if (group := found.get(mark)) is not None]
+        if _event(verdict) is None:
+            # Of what else breaks the same law it is known to be apart.
+            others = [found.get(mark) for mark in marks_beside.get(verdict.key, ())]
+            known = [group for group in known if not any(group is other for other in others)]
         group = known[0] if known else []
         if not known:
             groups.append(group)
@@ -247,13 +280,24 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     if verdict.violation.seen:
         return [("law", verdict.law)]
     if (event := _event(verdict)) is not None:
-        too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
-        if event.kind in _OF_RANGE and not too_long and event.place is not None:
-            return [("range", event.place)]
-        return [("event", event.kind, event.operation, event.backward, event.place)]
+        return [mark_of(event)]
     if _rounds(verdict) and verdict.law not in wide:
         return [_ROUNDINGS]
     return [*_example(verdict), *_numbers(verdict), ("cause", verdict.violation.cause), ("law", verdict.law)]
+
+
+def mark_of(event: Event) -> Hashable:
+    """Return what events have in common that are one cause.
+
+    Leaving the range on a line of code is one, and so is cancelling on one, in its backward pass too; else it is the
+    same step.
+    """
+    too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
+    if event.kind in _OF_RANGE and not too_long and event.place is not None:
+        return ("range", event.place)
+    if event.kind is EventKind.CANCELLATION and event.place is not None:
+        return (event.kind, event.place)
+    return ("event", event.kind, event.operation, event.backward, event.place)
 
 
 _NUMBER = re.compile(r"\d+")
@@ -311,5 +355,10 @@ def _numbers(verdict: Verdict) -> list[Hashable]:
 
 
 def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
-    """Return the finding of each verdict, by the verdict's key."""
-    return {verdict.key: finding for finding in found for verdict in finding.verdicts}
+    """Return the finding of each verdict, by the verdict's key: that of what was met first, where there are several."""
+    of_key: dict[tuple[str, str, str, str], Finding] = {}
+    for finding in found:
+        for verdict in finding.verdicts:
+            if verdict.key not in of_key or (verdict.violation is not None and verdict.violation.beside):
+                of_key[verdict.key] = finding
+    return of_key

@@ -11,6 +11,9 @@ from harness.record.text import count, filled, nested, violation_block
 NAMED = 3
 """How many laws a finding names at most."""
 
+SEEN = 2
+"""Lines of code, and operations on each, that are named where a format is too narrow for what several do."""
+
 SPELLED_OUT = 8
 """Tensors with more elements are named by their shape."""
 
@@ -109,11 +112,18 @@ def _happened(finding: Finding) -> str:
     """Name what happened to the verdicts of a finding, each once, with the line of code behind the last one on it."""
     events = [verdict.violation.event for verdict in finding.verdicts if verdict.violation is not None]
     known = [event for event in events if event is not None]
-    of_place: dict[str | None, dict[str, None]] = {}
+    of_place: dict[str | None, dict[str, dict[str, None]]] = {}
     for event in known:
-        operation = f"the backward pass of {event.operation}" if event.backward else event.operation
-        of_place.setdefault(event.place, {})[f"{operation} {_VERBS[event.kind]}"] = None
-    lines = [f"{' and '.join(ways)}{f' ({place})' if place else ''}" for place, ways in of_place.items()]
+        operation = f"backward {event.operation}" if event.backward else event.operation
+        of_place.setdefault(event.place, {}).setdefault(operation, {})[_VERBS[event.kind]] = None
+    lines, file = [], ""
+    for place, ways in list(of_place.items())[:SEEN]:
+        happened = " and ".join(f"{operation} {' and '.join(verbs)}" for operation, verbs in list(ways.items())[:SEEN])
+        shown = (place or "").removeprefix(file)
+        file = (place or "").rpartition(":")[0] or file
+        lines.append(f"{happened} ({shown})" if shown else happened)
+    many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
+    lines += ["among others"] if many else []
     return ", ".join([*lines, *(["roundings that add up"] if len(known) < len(events) else [])])
 
 
@@ -174,7 +184,7 @@ def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Name the first few laws, and say in which dtypes."""
     names = finding.laws
     every, where = _every(finding, checked), _where(finding, checked)
-    if len(every) == len(finding.verdicts) > NAMED:
+    if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
         return f"every law that was checked{f', in {where}' if where else ''}"
     spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
     return next((text for text in spelt if len(text) <= _LINE), spelt[-1])

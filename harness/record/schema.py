@@ -214,6 +214,8 @@ class Violation(Record):
     """Whether the law holds where the same code computes in float32 and rounds once, as far as that was tried."""
     follows: str = ""
     """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
+    beside: tuple["Violation", ...] = ()
+    """How the law fails from other causes, each on an example of its own, as far as some were met."""
 
 
 class Counterexample(Record):

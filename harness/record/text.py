@@ -89,7 +89,7 @@ def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
     phrases = []
     for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
         own = [finding for finding in found if finding.status is status]
-        laws = sum(verdict.status is status for finding in found for verdict in finding.verdicts)
+        laws = len({verdict.key for finding in found for verdict in finding.verdicts if verdict.status is status})
         if own:
             not_found = " not found" if status is Status.UNEXPECTED else ""
             where = _named(list(dict.fromkeys(finding.case for finding in own)))

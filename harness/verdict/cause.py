@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,8 +33,31 @@ MOST_BALLS = 4096
 """Elements of all results beyond which balls would take too long."""
 
 
+_AS_WRONG = 0.5
+"""The share of a deviation that is left where nothing is rounded, from which on no rounding is to blame."""
+
+
+class Cause(NamedTuple):
+    """Why a law breaks on an example, as far as that can be followed."""
+
+    event: Event | None = None
+    """The first operation that loses the truth; ``None`` where none does, or none can be named."""
+    is_exact: bool = False
+    """Whether it is none: the answer is as wrong where nothing is rounded."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of it."""
+        return self.event is not None or self.is_exact
+
+
 def event_of(job: Job, example: Example) -> Event | None:
-    """Name the first operation that loses the truth on an example that breaks a law.
+    """Name the first operation that loses the truth on an example that breaks a law, as :func:`traced` finds it."""
+    return traced(job, example).event
+
+
+def traced(job: Job, example: Example) -> Cause:
+    """Find out why an example breaks a law.
 
     Parameters
     ----------
@@ -45,44 +68,55 @@ def event_of(job: Job, example: Example) -> Event | None:
 
     Returns
     -------
-    The event; ``None`` where nothing can be followed: on an accelerator, in what is not torch, in a call that is too
-    long, or where the law does not break each time.
+    The cause, of which nothing is known where nothing can be followed: on an accelerator, in what is not torch, in a
+    call that is too long, or where the law does not break each time.
     """
     size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
     if job.device != CPU or job.law.intermittent or size > MOST:
-        return None
+        return Cause()
     try:
         with confirming() if size <= CONFIRMED else nullcontext(), remembering():
             return _traced(job, example)
     except Exception:  # noqa: BLE001 - an implementation may do anything where it is watched: then nothing is said
-        return None
+        return Cause()
 
 
-def _traced(job: Job, example: Example) -> Event | None:
+def _traced(job: Job, example: Example) -> Cause:
     recording = _Recording(job)
     measurement = recording.measure(job.law, example)
     if not measurement.broken:
-        return None
+        return Cause()
     place, shape = measurement.worst, measurement.ratio.shape
 
     def excess(replay: Replay) -> float:
         again = _Replaying(job, recording.answers, replay).measure(job.law, example)
         return float(again.ratio[place]) if again.ratio.shape == shape else math.inf
 
-    event = _first_loss(recording.tape(), job, excess)
+    def stays_wrong(replay: Replay) -> bool:
+        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        if again.ratio.shape != shape or not np.isfinite(again.actual[place]):
+            # An arithmetic that has no number there says nothing.
+            return False
+        return bool(again.ratio[place] > 1.0 and again.deviation[place] > _AS_WRONG * measurement.deviation[place])
+
+    cause = _first_loss(recording.tape(), job, excess, stays_wrong)
     # Where a finite answer is wrong, what is not finite on the way, or beside it, is not why.
-    unrelated = event is not None and event.kind is EventKind.INVALID and bool(np.isfinite(measurement.actual[place]))
-    return None if unrelated else event
+    invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
+    return Cause() if invalid and bool(np.isfinite(measurement.actual[place])) else cause
 
 
-def _first_loss(tape: Tape, job: Job, excess: Callable[[Replay], float]) -> Event | None:
+def _first_loss(
+    tape: Tape, job: Job, excess: Callable[[Replay], float], stays_wrong: Callable[[Replay], bool]
+) -> Cause:
     """In float64 where that is wider and its range suffices, else with balls."""
     if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
-        return first_loss(tape, Doubles(), excess)
+        return Cause(first_loss(tape, Doubles(), excess))
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
     if few:
-        return first_loss(tape, Balls(), excess)
-    return None if job.format.name == "float64" else first_loss(tape, Doubles(), excess)
+        event = first_loss(tape, Balls(), excess)
+        return Cause(event, is_exact=event is None and stays_wrong(Replay(tape, Balls(), 0)))
+    # Whether what is still wrong in float64 is wrong by more than its range is not known.
+    return Cause(None if job.format.name == "float64" else first_loss(tape, Doubles(), excess))
 
 
 class _Recording(Subject):

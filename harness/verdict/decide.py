@@ -16,25 +16,20 @@ from numpy.typing import NDArray
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.watch import Trust
-from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
-from harness.record.remedy import cause_of
 from harness.verdict import corpus
-from harness.verdict.cause import event_of
-from harness.verdict.consequence import followed
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
-from harness.verdict.replay import replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.wider import is_mended_wider
-from harness.verdict.worst import with_worst
+from harness.verdict.violation import measured, related, violation_of
+from harness.verdict.worst import Search
 
 PATIENCE = 16
 """A declared failure is looked for in this many times the examples before its declaration is called wrong."""
@@ -99,22 +94,19 @@ def decide(
     with torch.random.fork_rng(devices=[]), _seeded(seed), trials.subject.watch.law(), recalling(), job.drawing():
         try:
             if example is not None:
-                violation = _measured(trials, example, draws, counted=True)
+                violation = measured(trials, example, draws, counted=True)
             else:
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
                     if not declared:
-                        mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
-                        shown = [failing, *spelled_out(violation.example)]
-                        # What is known to have happened says more.
-                        follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
-                        violation = violation.model_copy(update={"mended_wider": mended, "follows": follows})
+                        violation = related(job, violation, failing, seed=seed, deadline=deadline)
                 elif late is not None and is_asked_late(job):
                     violation = _asked_late(trials, late, deadline)
                 searches = minimal and further and job.law.shows_worst and not declared
                 if violation is not None and failing is not None and searches:
-                    violation = with_worst(trials, violation, failing, examples=further, seed=seed, deadline=deadline)
+                    search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
+                    violation = search.beside(violation, failing)
         except (CaseError, NotApplicable) as error:
             trouble = error
     if violation is None and trouble is None:
@@ -194,9 +186,9 @@ def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline,
     """Return the violation of an example that failed, made minimal where it shows each time."""
     if minimal and trials.shows_each_time(failing):
         failing = _minimal(trials, failing, deadline)
-    violation = _measured(trials, failing, draws)
+    violation = measured(trials, failing, draws)
     if violation is None and trials.census.witness is not None:
-        violation = _violation(trials.job, *trials.census.witness, draws)
+        violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
         raise CaseError(f"{name} breaks the law, and no longer where it is called again", Fault.UNREPEATABLE)
@@ -223,47 +215,3 @@ def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
             return minimal
     # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
     return minimise(example, axes, format_, fails_exactly, whole=whole)
-
-
-def _measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:
-    """Measure with ball arithmetic; ``None`` where the law holds on the example."""
-    with confirming():
-        measurement = trials.measure_until_broken(example)
-    if counted:
-        trials.census.count(measurement)
-        trials.census.note(measurement)
-    if not measurement.broken:
-        return None
-    violation = _violation(trials.job, example, measurement, draws)
-    event = event_of(trials.job, example)
-    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
-
-
-def _violation(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
-    place = measurement.worst
-    read = {name: example[name] for name in job.law.reads}
-    return Violation(
-        place=place,
-        actual=float(measurement.actual[place]),
-        expected=float(measurement.expected[place]),
-        deviation=float(measurement.deviation[place]),
-        bound=measurement.admitted(place),
-        over=measurement.over,
-        of=measurement.ratio.size,
-        magnitude=_magnitude(read),
-        example=to_text(read),
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
-        cause=_cause(job, measurement),
-    )
-
-
-def _cause(job: Job, measurement: Measurement) -> str:
-    """What to look at, and how the case was called where the law calls in several ways."""
-    cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
-    return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
-
-
-def _magnitude(example: Example) -> float:
-    """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
-    tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
-    return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)

@@ -1,7 +1,6 @@
 """Drawing: examples of a law, those that were found before first, until one breaks it or time is up."""
 
 import contextlib
-import math
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -76,8 +75,10 @@ def first_failing(
     return None
 
 
-def worst_beside(trials: Trials, failing: Example, *, examples: int, seed: int, deadline: Deadline) -> Example:
-    """Draw further examples, and return the failing row that deviates most: an unconfirmed find of the screen.
+def failing_rows(
+    trials: Trials, failing: Example, *, examples: int, seed: int, deadline: Deadline, unlike: bool = False
+) -> list[tuple[Example, float]]:
+    """Draw further examples, and return failing rows: unconfirmed finds of the screen.
 
     Parameters
     ----------
@@ -86,23 +87,27 @@ def worst_beside(trials: Trials, failing: Example, *, examples: int, seed: int, 
     failing
         A row that fails.
     examples
-        How many to draw.
+        How many to draw; there may be none.
     seed
         Seed of the draws.
     deadline
         Until when.
+    unlike
+        Whether there are several of an example, as :meth:`~harness.verdict.trial.Trials.failing_rows` has them.
+
+    Returns
+    -------
+    The one first that deviates most.
     """
-    worst, ratio = failing, trials.measure(failing).most_severe
+    rows = [(failing, trials.measure(failing).most_severe)]
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
         # Other draws than those that led to the failing one.
-        for example in _drawn(trials, examples=examples, seed=seed + 1):
-            if deadline.is_up or math.isinf(ratio):
+        for example in _drawn(trials, examples=examples, seed=seed + 1) if examples else ():
+            if deadline.is_up:
                 break
-            row, of_row = trials.worst_row(example)
-            if of_row > ratio:
-                worst, ratio = row, of_row
-    return worst
+            rows += trials.failing_rows(example, unlike=unlike)
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Example]:

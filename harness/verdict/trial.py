@@ -1,7 +1,8 @@
 """Trials: a law measured on examples, what breaks it confirmed by ball arithmetic, and what was seen counted."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,13 +116,25 @@ class Trials:
         self.census.note(measurement)
         return None
 
-    def worst_row(self, example: Example) -> tuple[Example, float]:
-        """Return the worst row of an example and how far beyond its bound it is, as the screen sees it."""
+    def failing_rows(self, example: Example, *, unlike: bool) -> list[tuple[Example, float]]:
+        """Return failing rows of an example, each with how far beyond its bound it is, as the screen sees it.
+
+        Parameters
+        ----------
+        example
+            The example.
+        unlike
+            Whether there are, beside the worst one, the worst of those that are finitely wrong and the one in the
+            middle of these: what is wrong with each may be something else.
+        """
         measurement = self.measure(example)
-        if not measurement.broken:
-            return example, measurement.most_severe
-        row = self._worst_row(example, measurement)
-        return row, self.measure(row).most_severe
+        rows = [self._worst_row(example, measurement)] if measurement.broken else []
+        if unlike and (finite := _without(measurement, np.isinf)).broken:
+            severity = _of_broken_rows(finite)
+            if not math.isfinite(measurement.most_severe):
+                rows.append(self._worst_row(example, finite))
+            rows.append(self._worst_row(example, _without(finite, lambda rows: rows > np.median(severity))))
+        return [(row, self.measure(row).most_severe) for row in rows]
 
     def _worst_row(self, example: Example, measurement: Measurement) -> Example:
         peculiar = self.job.law.inputs is not None
@@ -193,3 +206,17 @@ class Trials:
                 f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
                 Fault.ORACLE,
             )
+
+
+def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
+    """How far beyond its bound each broken row is."""
+    severity, ratio = of_rows(measurement.severity), of_rows(measurement.ratio)
+    return np.array([measurement.most_severe]) if severity is None or ratio is None else severity[ratio > 1.0]
+
+
+def _without(measurement: Measurement, apart: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
+    """The same without the rows that are so far beyond their bounds."""
+    severity = of_rows(measurement.severity)
+    rows = apart(np.array([measurement.most_severe]) if severity is None else severity)
+    left_out = rows.reshape(-1, *(1,) * (measurement.ratio.ndim - 1)) if severity is not None else rows[0]
+    return replace(measurement, deviation=np.where(left_out, 0.0, measurement.deviation))

@@ -1,7 +1,14 @@
-"""The worst beside the smallest: a minimal example barely fails by construction, and alone looks like a false alarm."""
+"""What is seen beside the smallest example: the worst of the same cause, and other causes that break the same law.
+
+A minimal example barely fails by construction, and alone looks like a false alarm. The worst is of the same cause: the
+NaN of an overflow says nothing of a mean that underflows. What is of another cause is a violation of its own, so that
+nothing that was seen is lost where one law breaks in two ways.
+"""
 
 import contextlib
 import math
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,99 +18,230 @@ from harness.calling.adapter import NotApplicable
 from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
-from harness.record import Violation, WorstExample
+from harness.record import EventKind, Violation, WorstExample, mark_of
 from harness.record.remedy import cause_of
-from harness.verdict.cause import event_of
-from harness.verdict.draw import Deadline, worst_beside
-from harness.verdict.replay import MOST, replay_command, to_text
+from harness.verdict.cause import Cause, traced
+from harness.verdict.consequence import BASES
+from harness.verdict.draw import Deadline, failing_rows
+from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
+from harness.verdict.violation import measured, related
 
 CLEARLY = 2.0
 """How many times farther beyond its bound the worst example is than the smallest, where it is worth a line."""
 
+TRACED = 2
+"""Rows that are traced to a cause at most, to find one of the cause that is known."""
+
 _SLACK = 1e-9
 """By how much the screen may see less in a simpler example that is as bad."""
 
+_OF_ROUNDINGS = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION}
+"""What barely shows in an example that barely fails, where it has a name in one that fails by far."""
 
-def with_worst(
-    trials: Trials, violation: Violation, failing: Example, *, examples: int, seed: int, deadline: Deadline
-) -> Violation:
-    """Return the violation with the worst example found, where that is clearly worse than the one it shows.
+
+@dataclass(frozen=True)
+class Search:
+    """A look at what else breaks a law.
 
     Parameters
     ----------
     trials
         The law, on a subject.
-    violation
-        The law's, on its smallest example.
-    failing
-        The row that was found first.
     examples, seed, deadline
         How many further examples are drawn, from which seed, and until when.
+    draws
+        Options with which an example that is too large to be spelled out is drawn again.
     """
-    if trials.job.law.intermittent or math.isinf(violation.deviation):
+
+    trials: Trials
+    examples: int
+    seed: int
+    deadline: Deadline
+    draws: str
+
+    def beside(self, violation: Violation, failing: Example) -> Violation:
+        """Return the violation with the worst example of its cause, where that is clearly worse, and with other causes.
+
+        Parameters
+        ----------
+        violation
+            The law's, on its smallest example.
+        failing
+            The row that was found first.
+        """
+        if self.trials.job.law.intermittent:
+            return violation
+        # The law is broken, whatever else the implementation does where it is called again.
+        with contextlib.suppress(CaseError, NotApplicable):
+            return self._beside(violation, failing)
         return violation
-    # The law is broken, whatever else the implementation does where it is called again.
-    with contextlib.suppress(CaseError, NotApplicable):
-        return _with_worst(trials, violation, failing, examples=examples, seed=seed, deadline=deadline)
-    return violation
+
+    def _beside(self, violation: Violation, failing: Example) -> Violation:
+        finite, base = not math.isinf(violation.deviation), self.trials.job.law.name in BASES
+        # Nothing is worse than what is infinitely wrong; what else breaks a law that others follow from is looked for.
+        examples = self.examples if finite or base else 0
+        rows = failing_rows(
+            self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
+        )
+        telling = self._telling(rows, violation, failing)
+        least, own = CLEARLY * _severity(violation), self._cause_of(violation) if telling else Cause()
+        worst, sought = None, not finite
+        others: dict[Hashable, Violation] = {}
+        for row, severity in telling:
+            if self.deadline.is_up:
+                break
+            if sought and not base and row is not failing:
+                continue
+            seeks = not sought and severity >= least
+            for example in [self._as_bad(row), row] if seeks else [row]:
+                cause = traced(self.trials.job, example)
+                if _is_of(cause, own):
+                    if seeks:
+                        worst, sought = self._recorded(example, cause, least), True
+                    break
+                if _is_apart(cause, own, is_worse=finite and math.isinf(severity)):
+                    self._note(others, example, cause, own)
+        return _with(violation, worst, list(others.values()))
+
+    def _telling(
+        self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
+    ) -> list[tuple[Example, float]]:
+        """The rows that may be traced: the worst first, then the one that was met first, then some unlike these.
+
+        The smallest example was made of the one that was met first: it is of the same cause, unless what was answered
+        is of another kind.
+        """
+        answered = self.trials.measure(failing)
+        became = _kind(float(answered.actual[answered.worst])) == _kind(violation.actual)
+        met = [] if became else [row for row in rows if row[0] is failing]
+        if self.trials.job.law.name not in BASES:
+            return [*([] if math.isinf(violation.deviation) else rows[:1]), *met, *rows[1:TRACED]]
+        infinite = [row for row in rows if math.isinf(row[1])]
+        finite = rows[len(infinite) :]
+        return [*infinite[:1], *finite[:1], *met, *infinite[1:][-1:], *finite[1:][len(finite) // 2 :][:1]]
+
+    def _cause_of(self, violation: Violation) -> Cause:
+        if violation.event is not None:
+            return Cause(violation.event)
+        return next((traced(self.trials.job, example) for example in spelled_out(violation.example)), Cause())
+
+    def _as_bad(self, worst: Example) -> Example:
+        """Make it smaller and simpler where it stays as bad."""
+        trials, deadline = self.trials, self.deadline
+        as_found = trials.measure(worst).most_severe * (1.0 - _SLACK)
+
+        def is_as_bad(smaller: Example) -> bool:
+            return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
+
+        def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+            severity = None if deadline.is_up else trials.severity_of_rows(together)
+            return None if severity is None else severity >= as_found
+
+        # No threshold is looked for: that is what the smallest example shows.
+        axes, format_ = trials.job.axes, trials.job.format
+        return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
+
+    def _recorded(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
+        """Measure by ball arithmetic; ``None`` where it is not bad enough, or too large to be spelled out."""
+        job = self.trials.job
+        read = {name: example[name] for name in job.law.reads}
+        if self._is_large(example):
+            return None
+        with confirming():
+            measurement = self.trials.measure(example)
+        if not measurement.broken:
+            return None
+        place = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
+        recorded = WorstExample(
+            actual=float(measurement.actual[place]),
+            expected=float(measurement.expected[place]),
+            deviation=float(measurement.deviation[place]),
+            bound=measurement.admitted(place),
+            example=to_text(read),
+            replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
+        )
+        return _Worst(recorded, cause) if _severity(recorded) >= least else None
+
+    def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, own: Cause) -> None:
+        """Add the violation of another cause, on the smallest example that it has, unless it is noted or that is large.
+
+        What it becomes on the way may be of a third cause, which is noted too.
+        """
+        for candidate in (self._smallest(example), example) if _mark(cause) not in others else ():
+            violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
+            if violation is None:
+                continue
+            found = self._cause_of(violation)
+            if found.is_known and not _is_of(found, own) and _mark(found) not in others:
+                others[_mark(found)] = related(
+                    self.trials.job, violation, candidate, seed=self.seed, deadline=self.deadline
+                )
+            if found.is_known and _is_of(found, cause):
+                break
+
+    def _smallest(self, example: Example) -> Example:
+        """Make it minimal where it stays wrong, and infinitely or finitely so."""
+        trials, job = self.trials, self.trials.job
+        infinite = math.isinf(trials.measure(example).most_severe)
+
+        def is_alike(smaller: Example) -> bool:
+            measurement = trials.measure(smaller)
+            return not self.deadline.is_up and measurement.broken and math.isinf(measurement.most_severe) == infinite
+
+        return minimise(example, job.axes, job.format, is_alike, whole=job.law.of_whole_numbers)
+
+    def _is_large(self, example: Example) -> bool:
+        read = (example[name] for name in self.trials.job.law.reads)
+        return any(isinstance(value, Tensor) and value.numel() > MOST for value in read)
 
 
-def _with_worst(
-    trials: Trials, violation: Violation, failing: Example, *, examples: int, seed: int, deadline: Deadline
-) -> Violation:
-    least = CLEARLY * _severity(violation)
-    worst = worst_beside(trials, failing, examples=examples, seed=seed, deadline=deadline)
-    if trials.measure(worst).most_severe < least:
-        return violation
-    worst = _as_bad(trials, worst, deadline)
-    recorded = _recorded(trials, worst)
-    if recorded is None or _severity(recorded) < least:
-        return violation
-    # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
-    event = event_of(trials.job, worst) if violation.event is None else None
-    known = {} if event is None else {"event": event, "cause": cause_of(event)}
-    return violation.model_copy(update={"worst": recorded, **known})
+@dataclass(frozen=True)
+class _Worst:
+    """The worst example, and its cause."""
+
+    example: WorstExample
+    cause: Cause
+
+
+def _is_of(cause: Cause, own: Cause) -> bool:
+    """Whether an example is of a cause; of what cannot be followed it is not said that it is of another."""
+    if not cause.is_known:
+        return True
+    if own.is_known:
+        return _step(cause) == _step(own)
+    return cause.is_exact or (cause.event is not None and cause.event.kind in _OF_ROUNDINGS)
+
+
+def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:
+    """Whether another cause is told apart: it is another finding, or the same with no number in place of one."""
+    return is_worse or _mark(cause) != _mark(own)
+
+
+def _kind(answer: float) -> str:
+    return "finite" if math.isfinite(answer) else str(abs(answer))
+
+
+def _step(cause: Cause) -> Hashable:
+    event = cause.event
+    return None if event is None else (event.kind, event.operation, event.backward, event.place)
+
+
+def _mark(cause: Cause) -> Hashable:
+    return None if cause.event is None else mark_of(cause.event)
+
+
+def _with(violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
+    found: dict[str, object] = {"beside": tuple(others)} if others else {}
+    if worst is not None:
+        found["worst"] = worst.example
+        # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
+        if violation.event is None and worst.cause.event is not None:
+            found |= {"event": worst.cause.event, "cause": cause_of(worst.cause.event)}
+    return violation.model_copy(update=found)
 
 
 def _severity(found: Violation | WorstExample) -> float:
     """How far beyond its bound, as :attr:`~harness.floats.measurement.Measurement.severity` has it."""
     return found.deviation / max(found.bound, 0.5)
-
-
-def _as_bad(trials: Trials, worst: Example, deadline: Deadline) -> Example:
-    """Make it smaller and simpler where it stays as bad."""
-    as_found = trials.measure(worst).most_severe * (1.0 - _SLACK)
-
-    def is_as_bad(smaller: Example) -> bool:
-        return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
-
-    def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
-        severity = None if deadline.is_up else trials.severity_of_rows(together)
-        return None if severity is None else severity >= as_found
-
-    # No threshold is looked for: that is what the smallest example shows.
-    axes, format_ = trials.job.axes, trials.job.format
-    return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
-
-
-def _recorded(trials: Trials, example: Example) -> WorstExample | None:
-    """Measure by ball arithmetic; ``None`` where the law holds on it, or it is too large to be spelled out."""
-    job = trials.job
-    read = {name: example[name] for name in job.law.reads}
-    if any(isinstance(value, Tensor) and value.numel() > MOST for value in read.values()):
-        return None
-    with confirming():
-        measurement = trials.measure(example)
-    if not measurement.broken:
-        return None
-    place = np.unravel_index(int(measurement.severity.argmax()), measurement.severity.shape)
-    return WorstExample(
-        actual=float(measurement.actual[place]),
-        expected=float(measurement.expected[place]),
-        deviation=float(measurement.deviation[place]),
-        bound=measurement.admitted(place),
-        example=to_text(read),
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
-    )

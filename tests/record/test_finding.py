@@ -169,7 +169,7 @@ def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
     backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
     off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
     (one,) = findings([broken("b", 2.0, event=backward, **narrow), off])
-    seen = "the backward pass of exp underflows (homework.py:3), roundings that add up"
+    seen = "backward exp underflows (homework.py:3), roundings that add up"
     assert ("seen as", seen) in facts(one)
     lost = broken("c", 3.0, event=OVERFLOW, status=Status.LOST, **narrow)
     assert [one.status for one in findings([off, lost])] == [Status.BROKEN, Status.LOST]

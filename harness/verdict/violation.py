@@ -1,0 +1,101 @@
+"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and what it is related to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
+from harness.laws.law import Example
+from harness.record import Violation
+from harness.record.remedy import cause_of
+from harness.verdict.cause import event_of
+from harness.verdict.consequence import followed
+from harness.verdict.draw import Deadline
+from harness.verdict.job import Job
+from harness.verdict.replay import replay_command, spelled_out, to_text
+from harness.verdict.trial import Trials
+from harness.verdict.wider import is_mended_wider
+
+
+def measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:
+    """Measure an example with ball arithmetic, and name what happened.
+
+    Parameters
+    ----------
+    trials
+        The law, on a subject.
+    example
+        The example.
+    draws
+        Options with which an example that is too large to be spelled out is drawn again.
+    counted
+        Whether it is part of the census.
+
+    Returns
+    -------
+    The violation; ``None`` where the law holds.
+    """
+    with confirming():
+        measurement = trials.measure_until_broken(example)
+    if counted:
+        trials.census.count(measurement)
+        trials.census.note(measurement)
+    if not measurement.broken:
+        return None
+    violation = violation_of(trials.job, example, measurement, draws)
+    event = event_of(trials.job, example)
+    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
+
+
+def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
+    """Return the violation that was measured on an example."""
+    place = measurement.worst
+    read = {name: example[name] for name in job.law.reads}
+    return Violation(
+        place=place,
+        actual=float(measurement.actual[place]),
+        expected=float(measurement.expected[place]),
+        deviation=float(measurement.deviation[place]),
+        bound=measurement.admitted(place),
+        over=measurement.over,
+        of=measurement.ratio.size,
+        magnitude=_magnitude(read),
+        example=to_text(read),
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
+        cause=_cause(job, measurement),
+    )
+
+
+def related(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:
+    """Return the violation with what mends it and what it follows from, as far as that is tried.
+
+    Parameters
+    ----------
+    job
+        The law, of a case in a dtype.
+    violation
+        The law's, on its smallest example.
+    failing
+        The row that was met.
+    seed, deadline
+        Of the examples that are drawn beside it, and until when.
+    """
+    mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
+    shown = [failing, *spelled_out(violation.example)]
+    # What is known to have happened says more.
+    follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
+    return violation.model_copy(update={"mended_wider": mended, "follows": follows})
+
+
+def _cause(job: Job, measurement: Measurement) -> str:
+    """What to look at, and how the case was called where the law calls in several ways."""
+    cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
+    return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
+
+
+def _magnitude(example: Mapping[str, Any]) -> float:
+    """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
+    tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
+    return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)

@@ -1,0 +1,149 @@
+"""A law that is broken by two causes: each stands on its own, with an example of its own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.case import Case
+from harness.record import Event, EventKind, Finding, Status, Verdict, findings
+from harness.verdict.cause import event_of
+from harness.verdict.decide import decide
+from harness.verdict.job import Job, jobs
+from harness.verdict.replay import from_text
+
+
+def norm_of_moments(x: Tensor) -> Tensor:
+    """A layer norm: squares overflow at 256 in float16 and near numbers cancel on one line, a small mean on another."""
+    mean = x.mean(-1, keepdim=True)
+    variance = (x * x).mean(-1, keepdim=True) - mean * mean
+    return (x - mean) / torch.sqrt(variance + 1e-5)
+
+
+def sigmoid_with_a_floor(x: Tensor) -> Tensor:
+    """NaN for large numbers, and the wrong value for others, in whatever arithmetic."""
+    power = torch.exp(x)
+    return torch.where(x < -2.0, 0.125, power / (1.0 + power))
+
+
+def logarithm_of_shares(logits: Tensor) -> Tensor:
+    """Powers overflow where a row is wide, and shares underflow before their logarithm."""
+    powers = torch.exp(logits - logits.mean(-1, keepdim=True))
+    shares = powers / powers.sum(-1, keepdim=True)
+    return torch.log(shares)
+
+
+def variance_of_samples(x: Tensor) -> Tensor:
+    """Near numbers cancel, and rows that begin below zero are half as large again."""
+    mean = x.mean(-1)
+    variance = (x * x).mean(-1) - mean * mean
+    return torch.where(x[..., 0] < 0.0, 1.5, 1.0) * variance
+
+
+def entropy_in_bits(logits: Tensor) -> Tensor:
+    """NaN where a probability is zero, and bits for nats in rows that begin below zero."""
+    p = torch.softmax(logits, -1)
+    nats = -(p * p.log()).sum(-1)
+    return torch.where(logits[..., 0] < 0.0, 1.4426950408889634, 1.0) * nats
+
+
+def logsumexp_without_shift(logits: Tensor) -> Tensor:
+    """Powers overflow for large numbers and underflow for small ones, on one line."""
+    return torch.log(torch.exp(logits).sum(-1))
+
+
+@dataclass(frozen=True)
+class Twofold:
+    """A function that breaks a law by two causes.
+
+    Parameters
+    ----------
+    function, contract, dtype
+        What, and where.
+    causes
+        Kind and operation of each; no event where it is wrong in exact arithmetic too.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    contract: str
+    dtype: str
+    causes: set[tuple[EventKind, str] | None]
+
+    @property
+    def job(self) -> Job:
+        """The law of its value."""
+        case = Case(self.function, self.contract, name=self.function.__name__)
+        (job,) = jobs([case], laws=["value"], dtypes=[self.dtype])
+        return job
+
+
+OVERFLOWS = (EventKind.OVERFLOW, "exp")
+CANCELS = (EventKind.CANCELLATION, "sub")
+TWOFOLD = [
+    Twofold(norm_of_moments, "layer_norm", "float16", {(EventKind.OVERFLOW, "mul"), CANCELS}),
+    Twofold(sigmoid_with_a_floor, "sigmoid", "float32", {OVERFLOWS, None}),
+    Twofold(logarithm_of_shares, "log_softmax", "float32", {OVERFLOWS, (EventKind.UNDERFLOW, "div")}),
+    Twofold(variance_of_samples, "variance", "float64", {CANCELS, None}),
+    Twofold(entropy_in_bits, "entropy", "float32", {(EventKind.INVALID, "mul"), None}),
+]
+ON_A_LINE = Twofold(logsumexp_without_shift, "logsumexp", "float32", {OVERFLOWS})
+
+
+def told(event: Event | None) -> tuple[EventKind, str] | None:
+    """Kind and operation of an event."""
+    return None if event is None else (event.kind, event.operation)
+
+
+def shown(finding: Finding) -> list[Any]:
+    """The examples of a finding: its smallest, and the worst that is shown beside it."""
+    violation = finding.violation
+    assert violation is not None
+    worst = [] if violation.worst is None else [violation.worst.example]
+    return [violation.example, *worst]
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    """The verdict on each of them, on a fixed seed."""
+    return {twofold.function.__name__: decide(twofold.job, corpora=()) for twofold in [*TWOFOLD, ON_A_LINE]}
+
+
+@pytest.mark.parametrize("twofold", TWOFOLD, ids=lambda twofold: twofold.function.__name__)
+def test_each_cause_is_a_finding(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
+    """Whichever of them was met first."""
+    found = findings([verdicts[twofold.function.__name__]], list(Status))
+    causes = [told(finding.event) for finding in found]
+    assert twofold.causes <= set(causes)
+    assert len(set(causes)) == len(causes)
+
+
+@pytest.mark.parametrize("twofold", [*TWOFOLD, ON_A_LINE], ids=lambda twofold: twofold.function.__name__)
+def test_every_example_is_of_the_cause_that_it_is_shown_under(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
+    """Traced anew: the smallest and the worst."""
+    for finding in findings([verdicts[twofold.function.__name__]], list(Status)):
+        for example in shown(finding):
+            assert told(event_of(twofold.job, from_text(example))) == told(finding.event)
+
+
+def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict[str, Verdict]) -> None:
+    """They are one finding, since one change mends both."""
+    found = findings([verdicts["logsumexp_without_shift"]], list(Status))
+    of_exp = [finding for finding in found if finding.event is not None and finding.event.operation == "exp"]
+    assert [told(finding.event) for finding in of_exp] == [OVERFLOWS]
+    assert of_exp[0].violation is not None
+    assert not math.isfinite(of_exp[0].violation.deviation)
+
+
+def test_what_has_one_cause_has_one_finding() -> None:
+    """An overflow and nothing else, a difference and nothing else."""
+    softmax = Twofold(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax", "float32", set())
+    moments = Twofold(lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "variance", "float64", set())
+    for single in (softmax, moments):
+        verdict = decide(single.job, corpora=())
+        assert verdict.violation is not None
+        assert verdict.violation.beside == ()
+        assert len(findings([verdict])) == 1
