@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.error import UsageError, did_you_mean, listed
+from harness.formula.catalogue import catalogue
 from harness.formula.grammar import WORDS, parsed
 from harness.formula.spelling import spelling
 
@@ -36,6 +37,12 @@ def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True)
     if set(names) <= takes.keys() and set(needed) <= set(names):
         inputs = dict(spelled.inputs)
         return replace(spelled, inputs=tuple((name, inputs[name]) for name in takes if name in inputs)).text
+    if [spelled.definition] == names and names[0] in catalogue():
+        raise UsageError(
+            rule="a formula is mathematics",
+            value=f"`{names[0]}`, the name of a formula of the catalogue",
+            remedy=f"check it against that by `--contract {names[0]}`",
+        )
     if len(needed) == len(names) == 1:
         return spelled.text
     near = next((did_you_mean(name, WORDS) for name in names if name not in takes), None)

@@ -292,7 +292,7 @@ def mark_of(event: Event) -> Hashable:
     Leaving the range on a line of code is one, and so is cancelling on one, in its backward pass too; else it is the
     same step.
     """
-    too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS
+    too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS and event.input is None
     if event.kind in _OF_RANGE and not too_long and event.place is not None:
         return ("range", event.place)
     if event.kind is EventKind.CANCELLATION and event.place is not None:
@@ -336,7 +336,10 @@ _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
 
 
 _SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot"}
-"""Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does."""
+"""Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does.
+
+Where a term is nearly as large as the largest number, which is then the event's input, it is one of size.
+"""
 
 
 def _example(verdict: Verdict) -> list[Hashable]:

@@ -29,10 +29,19 @@ def cause_of(event: Event) -> str:
     One sentence without a full stop, such as ``log of a number near one shows how float32 rounded it (loss.py:3): take
     log1p of its distance from one, or use log_softmax or logsigmoid``.
     """
-    advice = _ADVICE[event.kind].get(event.operation) or _ADVICE[event.kind][""]
+    advice = _advice(event)
     operation = f"the backward pass of {event.operation}" if event.backward else event.operation
     what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
     return f"{what}{f' ({event.place})' if event.place else ''}: {advice.remedy}"
+
+
+def _advice(event: Event) -> _Advice:
+    """By kind, operation and direction."""
+    known = _ADVICE[event.kind]
+    if event.kind is EventKind.OVERFLOW and event.operation in _TERMS and event.input is not None:
+        return _LARGE_TERMS
+    of_any = _IN_A_GRADIENT if event.kind is EventKind.CANCELLATION and event.backward else known[""]
+    return known.get(event.operation, of_any)
 
 
 def _at(event: Event) -> str:
@@ -93,12 +102,24 @@ _CANCELS = "{op} cancels nearly equal numbers, which {dtype} has rounded before"
 _ABSORBS = "{op} rounds a small term away in {dtype}, and what follows needs it"
 _ADDS_UP = "a long sum is kept in {dtype}, in which small terms are lost"
 
+_TERMS = ("sum", "mean", "cumsum", "mm", "dot", "mv")
+
+_LARGE_TERMS = _Advice(
+    "the {op} of terms that are large themselves overflows in {dtype}{limit}",
+    "subtract the row maximum before exp, or scale first",
+)
+
+_IN_A_GRADIENT = _Advice(
+    "{op} cancels nearly equal terms, which {dtype} has rounded before",
+    "centre or scale in the forward pass, so that the terms stay small, or compute in a wider format",
+)
+
 _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     EventKind.OVERFLOW: {
         "": _Advice(_OVERFLOW, _SCALE),
         **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, _SHIFT)),
         **dict.fromkeys(
-            ("sum", "mean", "cumsum", "mm", "dot", "mv"),
+            _TERMS,
             _Advice("the {op} of finite terms overflows in {dtype}{limit}", "add up in a wider format, or scale first"),
         ),
         **dict.fromkeys(

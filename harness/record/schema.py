@@ -173,7 +173,10 @@ class Event(Record):
     place: str | None = None
     """File and line of the implementation that asked for it; ``None`` where that is unknown."""
     input: float | None = None
-    """The input of the operation at the element where it happened; ``None`` where there is none or several."""
+    """The input of the operation at the element where it happened; ``None`` where there is none or several.
+
+    Of a sum that overflows its largest term, where that comes near the largest number itself.
+    """
 
 
 class WorstExample(Record):

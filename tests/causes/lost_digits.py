@@ -40,6 +40,13 @@ def shifted_logsumexp(x: Tensor) -> Tensor:
     return largest[..., 0] + total.log()
 
 
+@loses("logsumexp", "at_least_the_maximum", "cancellation log", float32={"logits": [[-3e-8]]})
+def logsumexp_of_a_single_number(x: Tensor) -> Tensor:
+    """A sum of one term loses none: its exponential was rounded to a number near one."""
+    total = x.exp().sum(-1)
+    return total.log()  # here
+
+
 @loses("softplus", "tail_not_lost", "absorption add", float32={"x": [-20.0]}, float64={"x": [-40.0]})
 @loses("softplus", "value", "absorption add", float32={"x": [-10.0]}, bfloat16={"x": [-4.0]}, float64={"x": [-20.0]})
 def softplus_of_one_plus(x: Tensor) -> Tensor:

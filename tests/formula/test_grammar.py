@@ -1,6 +1,8 @@
 """The grammar: what is a formula, and what is said of what is none."""
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +96,14 @@ def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
         in_order_of(lambda a, b: a - b, "formula: x - y")
     with pytest.raises(UsageError, match="did you mean `tanh`"):
         in_order_of(lambda x: x, "formula: x * tnh")
+
+
+@pytest.mark.parametrize("function", [lambda x: x, lambda x, y: x * y])
+def test_the_name_of_a_formula_of_the_catalogue_is_none(function: Callable[..., Any]) -> None:
+    """Nothing but a name is the identity: a GELU was told that -1.1e-13 is not -2.3e-13."""
+    with pytest.raises(UsageError, match="check it against that by `--contract gelu`"):
+        in_order_of(function, "formula: gelu")
+    assert in_order_of(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
 
 
 def test_a_definition_and_a_form_that_disagree_are_told_with_the_point() -> None:

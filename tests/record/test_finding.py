@@ -20,6 +20,7 @@ from harness.record import (
     finding_in_short,
     findings,
     sentence,
+    verdict_line,
 )
 
 OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", place="homework.py:3", input=88.75)
@@ -89,9 +90,52 @@ def test_two_events_are_two_findings_on_one_example_too() -> None:
 def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
     """A quotient of infinities and a backward pass follow; a sum that is too long for its format does not."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "div", "backward": True})
-    total = OVERFLOW.model_copy(update={"operation": "sum"})
+    total = OVERFLOW.model_copy(update={"operation": "sum", "input": None})
+    large = total.model_copy(update={"input": 3e38})
     verdicts = [broken(event=OVERFLOW), broken("masked", event=invalid), broken("long", event=total)]
     assert [one.laws for one in findings(verdicts)] == [["value", "masked"], ["long"]]
+    (one,) = findings([broken(event=OVERFLOW), broken("sums", event=large)])
+    assert one.laws == ["value", "sums"]
+
+
+def test_what_cancels_on_one_line_is_one_finding() -> None:
+    """In its backward pass too; on another line it is another."""
+    forward = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
+    backward = forward.model_copy(update={"operation": "mul", "backward": True})
+    elsewhere = backward.model_copy(update={"place": "homework.py:4"})
+    verdicts = [broken(event=forward), broken("gradient", event=backward), broken("third", event=elsewhere)]
+    assert [one.laws for one in findings(verdicts)] == [["value", "gradient"], ["third"]]
+
+
+def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
+    """It is counted once; the worst example under a sentence is one of that operation."""
+    cancels = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub", "place": "homework.py:4"})
+    second = broken(event=cancels, actual=0.5, deviation=8.0, bound=2.0, cause="sub cancels").violation
+    assert second is not None
+    both = broken(event=OVERFLOW, beside=(second,))
+    found = findings([both])
+    assert [sentence(one) for one in found] == ["exp overflows", "sub cancels"]
+    assert "1 of 1 law" in verdict_line([both])
+    told = broken("gradient", group="gradient", event=cancels, deviation=4.0, bound=2.0)
+    joined = findings([both, told])
+    assert [one.laws for one in joined] == [["value"], ["value", "gradient"]]
+    assert by_verdict(joined)[both.key] is joined[0]
+    # A law of the same finding that is worse by another operation is no example of this one.
+    far = broken("far", event=OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW}), deviation=1e9, bound=2.0)
+    (one,) = findings([broken(event=OVERFLOW, deviation=4.0, bound=2.0), far])
+    assert one.worst is None
+
+
+def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_beside_it() -> None:
+    """Though both are the same law in another format, too."""
+    overflow = broken(event=OVERFLOW).violation
+    assert overflow is not None
+    wrong = broken(actual=0.5, deviation=8.0, bound=2.0, cause="a wrong formula", beside=(overflow,))
+    elsewhere = broken(event=OVERFLOW.model_copy(update={"dtype": "float64"}), dtype="float64")
+    assert [[one.event is None, one.dtypes] for one in findings([elsewhere, wrong])] == [
+        [False, ["float32", "float64"]],
+        [True, ["float32"]],
+    ]
 
 
 def test_without_an_event_one_example_or_one_explanation_joins() -> None:

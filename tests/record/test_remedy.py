@@ -36,6 +36,7 @@ def test_a_backward_pass_is_named_as_one() -> None:
         (EventKind.INVALID, "layer_norm", False, "layer_norm makes NaN of squares that overflow in float32"),
         (EventKind.CANCELLATION, "logsumexp", True, "the backward pass of logsumexp shows how float32 rounded"),
         (EventKind.CANCELLATION, "var", False, "var shows how float32 rounded the mean: take the mean first"),
+        (EventKind.CANCELLATION, "mul", True, "the backward pass of mul cancels nearly equal terms, which float32 has"),
     ],
 )
 def test_what_one_operation_does_within_is_said(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:

@@ -146,7 +146,7 @@ class _Fault:
         if math.isnan(loss.actual):
             return self._named(EventKind.INVALID, loss)
         if not math.isfinite(loss.actual):
-            return self._below_before() or self._named(EventKind.OVERFLOW, loss)
+            return self._below_before() or self._beyond(loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
         # What is zero in truth has not fallen below anything.
         small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
@@ -157,6 +157,15 @@ class _Fault:
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
             return invalid if product else self._named(EventKind.UNDERFLOW, loss)
         return None
+
+    def _beyond(self, loss: Loss) -> Event:
+        """An overflow; of a sum with a term that comes near the largest number itself, the term is its input."""
+        event = self._named(EventKind.OVERFLOW, loss)
+        if self.step.name not in SUMS or len(self.step.given) != 1 or self.step.node is not None:
+            return event
+        term = float(self.step.given[0].abs().max())
+        near = LONG * term >= torch.finfo(self.step.results[loss.output].dtype).max
+        return event.model_copy(update={"input": term}) if near and math.isfinite(term) else event
 
     def _below_before(self) -> Event | None:
         """What fell below the normal numbers in the forward pass, where the backward pass divides by it."""
@@ -215,8 +224,9 @@ class _Fault:
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
             made = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
-            if made and made[-1].name in _ADDITIONS | {"sum"}:
-                return event_of(made[-1], EventKind.ABSORPTION)
+            # A number near one that was rounded before it was added up is no term that a sum lost.
+            if made and made[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
+                return event_of(self.step, EventKind.ABSORPTION)
         return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
 
     def _amplifies(self, at: int) -> bool:
