@@ -4,6 +4,7 @@ Run by ``tox run -e mutants``. Fails below a kill rate of 100 %, above no false 
 less of a control than is recorded in ``tests/recorded/tightness.txt``.
 """
 
+import argparse
 import multiprocessing
 import os
 import sys
@@ -63,14 +64,20 @@ def cells() -> list[Cell]:
     return to_reach
 
 
-def shares() -> list[list[int]]:
+def shares(*, own: bool) -> list[list[int]]:
     """Indices of the cells that one process decides together: those of the mutants of a contract, or of its controls.
 
     Their examples are drawn, and rounded, once. What takes longest is begun first.
+
+    Parameters
+    ----------
+    own
+        Whether a mutant is asked for the law alone that it is made for, which decides; the others are to look at.
     """
     together = defaultdict(list)
     for index, cell in enumerate(cells()):
-        together[cell.job.contract.name, cell.row < 0].append(index)
+        if cell.row < 0 or not own or _is_own(cell):
+            together[cell.job.contract.name, cell.row < 0].append(index)
     return sorted(together.values(), key=lambda share: (cells()[share[0]].job.contract.form != "delivery", -len(share)))
 
 
@@ -101,16 +108,19 @@ def _prepare(start_method: str) -> None:
 
 def main() -> int:
     """Print the matrices and the rates; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
+    parser.add_argument("--own", action="store_true", help="ask a mutant for the law alone that it is made for")
+    to_reach = shares(own=parser.parse_args().own)
     out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     listed = cells()
     processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
     context = get_context("spawn")
     usual = multiprocessing.get_start_method()
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(usual,)) as pool:
-        arriving = zip(shares(), pool.map(decided_together, shares()), strict=True)
-        shown = track(arriving, "deciding", len(shares()), console=Console(stderr=True), transient=True)
+        arriving = zip(to_reach, pool.map(decided_together, to_reach), strict=True)
+        shown = track(arriving, "deciding", len(to_reach), console=Console(stderr=True), transient=True)
         reached = {index: verdict for share, several in shown for index, verdict in zip(share, several, strict=True)}
-    verdicts = [(cell, reached[index]) for index, cell in enumerate(listed)]
+    verdicts = [(listed[index], reached[index]) for index in sorted(reached)]
     for name in contracts():
         _print_matrix(out, name, verdicts)
     alarms = _print_controls(out, verdicts)
