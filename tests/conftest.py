@@ -1,6 +1,7 @@
 """Shared by all tests: the mutants' folder is importable, one thread, no state left in the working directory."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,18 @@ def hashes() -> Iterator[None]:
     """Let processes that are started have hashes of their own, as they have for a user: tox sets the seed of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONHASHSEED", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def importable() -> Iterator[None]:
+    """Let every process that is started find what is here, as this one does.
+
+    For all tests alike: what processes are forked of is started anew where a variable has changed.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        here = str(Path(__file__).parent)
+        patch.setenv("PYTHONPATH", os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]))
         yield
 
 

@@ -1,6 +1,5 @@
 """Implementations that go about to be called right: none is, none ends the command, none leaves anything behind."""
 
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -52,25 +51,21 @@ def left() -> set[str]:
 def found(left: set[str]) -> dict[str, list[Verdict]]:
     """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
     verdicts: dict[str, list[Verdict]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
-        every = Campaign("hostile.cunning", laws=["value"], **FEW)
-        for verdict in every.run(processes=2, limits=LIMITS):
-            verdicts.setdefault(verdict.case, []).append(verdict)
-        for name in sorted(PATIENT):
-            target = f"hostile.cunning.sign:{name}"
-            laws = ["calls_agree", "any_mode"] if name == "right_without_gradients" else ["calls_agree"]
-            for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
-                verdicts[f"sign.{name}"].append(verdict)
-        patient = replace(LIMITS, call_s=20.0, first_call_s=20.0, law_s=60.0)
-        for name in sorted(FORKING):
-            (verdict,) = Campaign(f"hostile.cunning.system:{name}", "softmax", laws=["value"], **FEW).run(
-                limits=patient
-            )
-            verdicts[f"system.{name}"] = [verdict]
-        of_gradients = Campaign("hostile.cunning.backward", laws=["gradient", "calls_agree"], **FEW)
-        for verdict in of_gradients.run(processes=2, limits=replace(LIMITS, law_s=60.0)):
-            verdicts.setdefault(verdict.case, []).append(verdict)
+    every = Campaign("hostile.cunning", laws=["value"], **FEW)
+    for verdict in every.run(processes=2, limits=LIMITS):
+        verdicts.setdefault(verdict.case, []).append(verdict)
+    for name in sorted(PATIENT):
+        target = f"hostile.cunning.sign:{name}"
+        laws = ["calls_agree", "any_mode"] if name == "right_without_gradients" else ["calls_agree"]
+        for verdict in Campaign(target, "softmax", laws=laws, **FEW).run(limits=LIMITS):
+            verdicts[f"sign.{name}"].append(verdict)
+    patient = replace(LIMITS, call_s=20.0, first_call_s=20.0, law_s=60.0)
+    for name in sorted(FORKING):
+        (verdict,) = Campaign(f"hostile.cunning.system:{name}", "softmax", laws=["value"], **FEW).run(limits=patient)
+        verdicts[f"system.{name}"] = [verdict]
+    of_gradients = Campaign("hostile.cunning.backward", laws=["gradient", "calls_agree"], **FEW)
+    for verdict in of_gradients.run(processes=2, limits=replace(LIMITS, law_s=60.0)):
+        verdicts.setdefault(verdict.case, []).append(verdict)
     return verdicts
 
 

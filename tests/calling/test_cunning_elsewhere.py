@@ -1,10 +1,7 @@
 """Steps, trainers, loaders and proofs of what goes about to be called right: they are judged out of its reach."""
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hostile.cunning import delivering, proved, training
@@ -21,15 +18,7 @@ LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 
 @pytest.fixture(scope="module")
-def tests_on_path() -> Iterator[None]:
-    """Let other processes import what is hostile."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
-        yield
-
-
-@pytest.fixture(scope="module")
-def verdicts(tests_on_path: None) -> dict[str, list[Verdict]]:
+def verdicts() -> dict[str, list[Verdict]]:
     """The verdicts on each step, trainer and loader, by its name."""
     found: dict[str, list[Verdict]] = {}
     # A busy machine may take long over what torch imports when it is first used.
@@ -40,7 +29,7 @@ def verdicts(tests_on_path: None) -> dict[str, list[Verdict]]:
 
 
 @pytest.fixture(scope="module")
-def delivered(tests_on_path: None) -> dict[str, list[Verdict]]:
+def delivered() -> dict[str, list[Verdict]]:
     """The verdict on each loader of anybody's, by its name, of what it is asked for first; of one on what it leaves."""
     limits, ask = replace(LIMITS, law_s=10.0), {"num_workers": 0, "shuffle": False, "drop_last": False}
     every = Campaign("hostile.cunning.delivering", laws=["each_sample_once"], example=json.dumps(ask))
@@ -51,7 +40,7 @@ def delivered(tests_on_path: None) -> dict[str, list[Verdict]]:
 
 
 @pytest.fixture(scope="module")
-def proofs(tests_on_path: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
+def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
     """The proof of each sigmoid, by its name."""
     folder = tmp_path_factory.mktemp("shards")
     only = {"dtypes": ["float16"], "layouts": ["contiguous"], "quantities": ["value"]}

@@ -1,8 +1,6 @@
 """Hostile implementations: each gets its own verdict, none passes, none ends the run."""
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -106,15 +104,7 @@ def by_case(campaign: Campaign, limits: Limits) -> dict[str, list[Verdict]]:
 
 
 @pytest.fixture(scope="module")
-def path() -> pytest.MonkeyPatch:
-    """Let the workers find the hostile modules."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def deadly(path: pytest.MonkeyPatch) -> dict[str, list[Verdict]]:
+def deadly() -> dict[str, list[Verdict]]:
     """Verdicts on one law, which a worker may not survive."""
     campaign = Campaign("hostile.deadly", laws=["gradient"], dtypes=["float32"])
     started = time.monotonic()
@@ -127,7 +117,7 @@ def deadly(path: pytest.MonkeyPatch) -> dict[str, list[Verdict]]:
 
 
 @pytest.fixture(scope="module")
-def rude(path: pytest.MonkeyPatch) -> dict[str, list[Verdict]]:
+def rude() -> dict[str, list[Verdict]]:
     """Verdicts on several laws."""
     return by_case(Campaign("hostile.rude", laws=LAWS, dtypes=["float32"]), Limits(call_s=10.0, memory_gib=1.0))
 
@@ -165,7 +155,7 @@ def test_the_tables_name_every_hostile_implementation(
     assert len(DEADLY) + len(RUDE) > 60
 
 
-def test_an_implementation_that_hangs_is_given_up_soon(path: pytest.MonkeyPatch) -> None:
+def test_an_implementation_that_hangs_is_given_up_soon() -> None:
     """The time for a call is waited for once, then little is left; after three calls the other laws are skipped."""
     campaign = Campaign("hostile.deadly:loops", "softmax", dtypes=["float32"])
     started = time.monotonic()

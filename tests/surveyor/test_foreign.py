@@ -61,10 +61,9 @@ def f(x):
 
 
 @pytest.fixture
-def command(workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(workplace: Path, harness_command: Command) -> Command:
     """Run the command, in a folder with hostile code, which its workers find."""
     (workplace / "hostile_mine.py").write_text(HOSTILE, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     return harness_command
 
 

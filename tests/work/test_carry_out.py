@@ -18,12 +18,6 @@ from harness.work.plan import from_document, to_document
 MEANS = ("here", "processes", "isolated", "executor")
 
 
-@pytest.fixture(autouse=True)
-def samples_on_the_path(monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
-    """Other processes find the plan."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-
-
 @pytest.fixture
 def threads() -> Iterator[Executor]:
     """An executor of one thread."""
