@@ -1,9 +1,16 @@
 """The time gate on live processes: a small repository of cases, and what is done to it."""
 
+import gc
+import multiprocessing
+import os
 import subprocess
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +84,33 @@ def gate(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+class ArmThread(threading.Thread):
+    """An arm in this process, where what is looked for comes before a measurement: it imports the cases anew."""
+
+    def __init__(self, target: Any, args: tuple[Connection, CaseSource], *, daemon: bool) -> None:
+        # Whoever starts it closes its own end of the connection.
+        own = Connection(os.dup(args[0].fileno()))
+        super().__init__(target=target, args=(own, args[1]), daemon=daemon)
+
+    def start(self) -> None:
+        """Leave no other tree's cases to it."""
+        sys.modules.pop("kernels", None)
+        super().start()
+
+
+@pytest.fixture
+def arms_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Arms that import no torch, as each process would; one at a time, since they share what is imported."""
+    here = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=ArmThread)
+    monkeypatch.setattr("harness.gate.arm.multiprocessing", SimpleNamespace(get_context=lambda _: here))
+    monkeypatch.setattr("harness.gate.trial.warm_parent", lambda *_: None)
+    monkeypatch.setattr(sys, "pycache_prefix", sys.pycache_prefix)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    yield
+    sys.modules.pop("kernels", None)
+    gc.enable()
+
+
 def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
     """Live: exit code 1, one sentence, and records that say what it rests on."""
     change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
@@ -95,20 +129,22 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
     assert not list(Path().glob(".git/worktrees/*")), "the base's worktree is removed"
 
 
-def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path) -> None:
-    """Live: exit code 2, both in a sentence."""
+@pytest.mark.usefixtures("arms_here")
+def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path, harness_command: Command) -> None:
+    """Exit code 2, both in a sentence."""
     change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
     change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
-    code, text = gate("--against", "HEAD", "--budget", "300")
+    code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
     assert code == 2, text
     assert "kernels.entropy is gone; if it is kernels.shannon now, say so under `renamed`" in text
     assert "kernels.softmax cannot be timed in the candidate, it raises ValueError: not today." in text
 
 
-def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path) -> None:
-    """Live: exit code 2, with the reason."""
+@pytest.mark.usefixtures("arms_here")
+def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, harness_command: Command) -> None:
+    """Exit code 2, with the reason."""
     change(repository, "import torch\n", "import no_such_module\n")
-    code, text = gate("--against", "HEAD", "--budget", "300")
+    code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
     assert code == 2
     assert "The cases cannot be loaded" in text
     assert "no_such_module" in text
@@ -135,9 +171,10 @@ def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Comm
     assert "add `--run RUN`" in harness_command("gate", "--update").stderr
 
 
-def test_a_budget_of_a_second_says_what_would_do(repository: Path) -> None:
-    """It is spent before the first call."""
-    code, text = gate("--against", "HEAD", "--budget", "1", "--allow-noise")
+@pytest.mark.usefixtures("arms_here")
+def test_a_budget_of_a_second_says_what_would_do(repository: Path, harness_command: Command) -> None:
+    """It is too little for two blocks of couples."""
+    code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "1", "--allow-noise")
     assert code == 2, text
     assert "None of 2 cases was reached within the budget: the quickest takes about `--budget " in text
 
