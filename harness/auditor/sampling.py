@@ -8,7 +8,7 @@ turns, and a step is audited as soon as what the others have left of the bound p
 import math
 from collections import deque
 from collections.abc import Sequence
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 from harness.record.audit import Audit
 from harness.record.audit_trend import Trend, trends
@@ -64,7 +64,7 @@ class Sampling:
         self.done = 0
         self.audited: list[int] = []
         self.cpu_s = 0.0
-        self._plain_s: list[float] = []
+        self._plain, self._mean_s, self._squares = 0, 0.0, 0.0
         self._audited_s: deque[float] = deque(maxlen=RECENT)
         self._changes: deque[float] = deque(maxlen=RECENT)
         self._loss: float | None = None
@@ -75,7 +75,7 @@ class Sampling:
     @property
     def step_s(self) -> float | None:
         """Mean CPU time of a step that was not audited; ``None`` where there was none."""
-        return fmean(self._plain_s) if self._plain_s else None
+        return self._mean_s if self._plain else None
 
     @property
     def audited_s(self) -> float:
@@ -96,13 +96,20 @@ class Sampling:
 
     def _is_plain_needed(self) -> bool:
         """Whether what a step takes is to be known better: each second tells at first, each tenth later on."""
-        many = len(self._plain_s)
+        many = self._plain
         return many < min(LEAST, self.done // 2) or many < self.done // SELDOM or not many
 
     def _least_s(self) -> float:
         """The mean of the plain steps, by its standard error less: where they are few and unlike it may be that."""
-        mean_s, many = fmean(self._plain_s), len(self._plain_s)
-        return mean_s - (stdev(self._plain_s, mean_s) / math.sqrt(many) if many > 1 else 0.0)
+        many = self._plain
+        return self._mean_s - (math.sqrt(self._squares / (many - 1) / many) if many > 1 else 0.0)
+
+    def _time_plain(self, step_s: float) -> None:
+        """Welford's update of a mean and a sum of squares about it: a run may have millions of steps."""
+        self._plain += 1
+        apart_s = step_s - self._mean_s
+        self._mean_s += apart_s / self._plain
+        self._squares += apart_s * (step_s - self._mean_s)
 
     def _is_wanted(self, number: int) -> bool:
         return self._is_sudden or number == self.steps or any(number >= trend.gone_at - 1 for trend in self.trends[:1])
@@ -122,7 +129,7 @@ class Sampling:
         self.done += 1
         self.cpu_s += all_s
         if audit is None:
-            self._plain_s.append(step_s)
+            self._time_plain(step_s)
         else:
             if len(self.audited) == 1:
                 self._audited_s.clear()  # the first also made what the others find there
