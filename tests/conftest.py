@@ -23,6 +23,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def imported_since() -> Iterator[None]:
+    """Leave out what a module's tests have imported too: laws of loaders search for garbage after each epoch."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interrupts() -> Iterator[None]:
     """Let SIGINT interrupt, here and in the processes that are started from here, which inherit it if it is ignored.
