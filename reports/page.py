@@ -85,12 +85,12 @@ def _page(reading: Reading) -> dict[str, Any]:
     lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not others else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
     # What goes as it should is on its own sheet, where there is more to say first.
-    lines += [audit_line(audit) for audit in reading.audits if audit.unexpected or audit.missing or not lines]
+    lines += [audit_line(audit) for audit in reading.audits if audit.fails or not lines]
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
     verdict = clean("; ".join(lines))
     fails = bool(failing(reading.verdicts) or surveyed(survey)) or any(proof.fails for proof in reading.proofs)
-    fails = fails or any(audit.unexpected or audit.missing for audit in reading.audits)
+    fails = fails or any(audit.fails for audit in reading.audits)
     fails = fails or any(finding.outcome in FAILING for finding in reading.gate.findings)
     is_open = verdict.startswith("verdict: none") or early(reading.head.work)
     outcome = "bad" if fails else "none" if is_open else "good"

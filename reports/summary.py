@@ -87,7 +87,7 @@ def further(reading: Reading) -> list[str]:
         tuple(record for record in survey.worst if (record.case, record.law, record.dtype) not in known),
     )
     unseen = [
-        f"{audit.title}: {ruin_line(audit.run)}."
+        f"{audit.title}: {ruin_line(audit.run)}.".replace("`", "")
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]

@@ -44,6 +44,7 @@ class Auditing:
         self.stopped: list[str] = []
         self.would_stop: list[str] = []
         self._losses: list[list[str]] = []
+        self._was_seen = True
 
     def audits(self) -> "Iterator[Audit | None]":
         """Yield what each call came to; ``None`` of one that was not audited."""
@@ -91,8 +92,6 @@ class Auditing:
         if run is not None:
             self.run = run
             self._losses.append(said["losses"])
-
-    _was_seen = True
 
     def _once_more(self, planned: "AuditPlan", *, raised: bool) -> "Iterator[Audit | None]":
         """Take the steps up to those that went wrong unseen once more, and audit these until one tells why.

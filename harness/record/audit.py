@@ -199,6 +199,11 @@ class Audit(Record):
         return tuple(kind for kind in self.expected if kind not in kinds)
 
     @property
+    def fails(self) -> bool:
+        """Whether it goes otherwise than expected, or its run has a step that went wrong and no audit has seen."""
+        return bool(self.unexpected or self.missing) or (self.run is not None and self.run.is_open)
+
+    @property
     def key(self) -> tuple[str, int, str]:
         """What identifies the audit within a run."""
         return (self.case, self.step, self.what_if or "")

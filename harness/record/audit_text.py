@@ -159,6 +159,4 @@ def audit_html(audit: Audit) -> str:
     blind = blind_line(audit)
     unseen = "" if blind is None else f"<p>{escape(blind)}</p>"
     run = "" if audit.run is None else "".join(f"<p>{escape(line)}</p>" for line in run_lines(audit.run))
-    is_open = audit.run is not None and audit.run.is_open
-    good = not (audit.unexpected or audit.missing or is_open)
-    return card(audit_line(audit), f"{run}{found}{unseen}{table}", good=good)
+    return card(audit_line(audit), f"{run}{found}{unseen}{table}", good=not audit.fails)

@@ -21,7 +21,7 @@ def audits(reading: Reading) -> Iterator[PagePart]:
         # Several steps stand on one page: the first has the plain names.
         ending = "" if number == 1 else f"-{number}"
         if audit.run is not None:
-            yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.")
+            yield Note(f"{audit.title}: {'; '.join(run_lines(audit.run))}.".replace("`", ""))
         if audit.findings:
             yield _named(tables.findings(audit), ending)
         if audit.blind:

@@ -84,6 +84,8 @@ def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wr
     html = unescape(reported(of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
     headline = html[html.index("<h1") : html.index("</h1>")]
     assert "the loss is not finite after step 57, where no audit looked" in headline
+    assert 'class="headline bad"' in headline
+    assert "`" not in headline
     assert "Nothing: no defect was found" not in html
 
 
