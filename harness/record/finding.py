@@ -126,7 +126,7 @@ def _excess(verdict: Verdict) -> float:
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1]) -> list[Finding]:
-    """Group verdicts by what makes them what they are, the worst first.
+    """Group verdicts by what makes them what they are, the worst first, and of those what makes values wrong.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
     grouped = [finding for own in by_case.values() for finding in _of_case(own)]
-    return sorted(grouped, key=lambda finding: RANKS.index(finding.status))
+    return sorted(grouped, key=lambda finding: (RANKS.index(finding.status), finding.first.group != "value"))
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
@@ -290,10 +290,11 @@ def mark_of(event: Event) -> Hashable:
     """Return what events have in common that are one cause.
 
     Leaving the range on a line of code is one, and so is cancelling on one, in its backward pass too; else it is the
-    same step.
+    same step, as where zero is multiplied by infinity, which no scaling mends.
     """
     too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS and event.input is None
-    if event.kind in _OF_RANGE and not too_long and event.place is not None:
+    zero_times_infinity = event.kind is EventKind.INVALID and event.operation == "mul" and not event.backward
+    if event.kind in _OF_RANGE and not too_long and not zero_times_infinity and event.place is not None:
         return ("range", event.place)
     if event.kind is EventKind.CANCELLATION and event.place is not None:
         return (event.kind, event.place)
@@ -338,7 +339,7 @@ _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
 _SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot"}
 """Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does.
 
-Where a term is nearly as large as the largest number, which is then the event's input, it is one of size.
+Where the terms are large rather than many, of which the largest is then the event's input, it is one of size.
 """
 
 

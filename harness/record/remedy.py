@@ -106,7 +106,7 @@ _TERMS = ("sum", "mean", "cumsum", "mm", "dot", "mv")
 
 _LARGE_TERMS = _Advice(
     "the {op} of terms that are large themselves overflows in {dtype}{limit}",
-    "subtract the row maximum before exp, or scale first",
+    "scale them first; where they are exponentials, subtract the row maximum before",
 )
 
 _IN_A_GRADIENT = _Advice(

@@ -175,7 +175,7 @@ class Event(Record):
     input: float | None = None
     """The input of the operation at the element where it happened; ``None`` where there is none or several.
 
-    Of a sum that overflows its largest term, where that comes near the largest number itself.
+    Of a sum that overflows its largest term, where the terms are large rather than many.
     """
 
 

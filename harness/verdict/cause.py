@@ -43,7 +43,7 @@ class Cause(NamedTuple):
     event: Event | None = None
     """The first operation that loses the truth; ``None`` where none does, or none can be named."""
     is_exact: bool = False
-    """Whether it is none: the answer is as wrong where nothing is rounded."""
+    """Whether it is none: the answer is as wrong where nothing is rounded. It is not asked in float64."""
 
     @property
     def is_known(self) -> bool:
@@ -114,7 +114,9 @@ def _first_loss(
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
     if few:
         event = first_loss(tape, Balls(), excess)
-        return Cause(event, is_exact=event is None and stays_wrong(Replay(tape, Balls(), 0)))
+        # Balls are kept as two numbers of float64, whose own range may be what is left.
+        exact = event is None and job.format.name != "float64" and stays_wrong(Replay(tape, Balls(), 0))
+        return Cause(event, is_exact=exact)
     # Whether what is still wrong in float64 is wrong by more than its range is not known.
     return Cause(None if job.format.name == "float64" else first_loss(tape, Doubles(), excess))
 

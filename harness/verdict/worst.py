@@ -37,7 +37,7 @@ TRACED = 2
 _SLACK = 1e-9
 """By how much the screen may see less in a simpler example that is as bad."""
 
-_OF_ROUNDINGS = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION}
+_GRADUAL = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION, EventKind.UNDERFLOW}
 """What barely shows in an example that barely fails, where it has a name in one that fails by far."""
 
 
@@ -100,6 +100,7 @@ class Search:
                 if _is_of(cause, own):
                     if seeks:
                         worst, sought = self._recorded(example, cause, least), True
+                        own = own if own.is_known or worst is None else cause
                     break
                 if _is_apart(cause, own, is_worse=finite and math.isinf(severity)):
                     self._note(others, example, cause, own)
@@ -211,7 +212,7 @@ def _is_of(cause: Cause, own: Cause) -> bool:
         return True
     if own.is_known:
         return _step(cause) == _step(own)
-    return cause.is_exact or (cause.event is not None and cause.event.kind in _OF_ROUNDINGS)
+    return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)
 
 
 def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:

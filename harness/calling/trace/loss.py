@@ -159,13 +159,14 @@ class _Fault:
         return None
 
     def _beyond(self, loss: Loss) -> Event:
-        """An overflow; of a sum with a term that comes near the largest number itself, the term is its input."""
+        """An overflow; of a sum whose terms are large rather than many, the largest is its input."""
         event = self._named(EventKind.OVERFLOW, loss)
         if self.step.name not in SUMS or len(self.step.given) != 1 or self.step.node is not None:
             return event
         term = float(self.step.given[0].abs().max())
-        near = LONG * term >= torch.finfo(self.step.results[loss.output].dtype).max
-        return event.model_copy(update={"input": term}) if near and math.isfinite(term) else event
+        # More of it is a term's size than the count of terms.
+        large = term >= math.sqrt(torch.finfo(self.step.results[loss.output].dtype).max)
+        return event.model_copy(update={"input": term}) if large and math.isfinite(term) else event
 
     def _below_before(self) -> Event | None:
         """What fell below the normal numbers in the forward pass, where the backward pass divides by it."""
