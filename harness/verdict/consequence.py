@@ -6,8 +6,9 @@ value. A gradient cannot be put right: rows whose value is wrong are left out, a
 right in others. So does another law of the gradient from the first of them.
 
 A law of two runs, such as that a row alone gives what it gives in a batch, is broken where digits cancel and the runs
-add in other orders. It follows from the value where the rows that break it are wrong alone as well, with no other row
-beside them: what only happens in company, in a place or beyond a number of rows is another fault.
+add in other orders. It follows from the value where the rows that break it err as much alone, with no other row beside
+them, as soon as they are moved by a few ulp: what only happens in company, in a place or beyond a number of rows is
+another fault.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.floats import Measurement
+from harness.floats import Array, Measurement
 from harness.laws.derivation import between, rows_of
 from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
@@ -43,10 +44,9 @@ ALONE = 16
 """Rows of an example that are called alone: the first and the last of those that break such a law, and some between."""
 
 BESIDE = (8, 8, 16, 32)
-"""Calls of each of them, the first on the row and the others a few ulp beside it, until one is wrong.
+"""Calls of each of them, the first on the row and the others a few ulp beside it, until they differ by enough.
 
-Where digits cancel, one order of a sum may hit the truth by chance: in a sixth of the calls it is off by more than the
-bound where another order barely is.
+Two runs of a row are two draws of what their roundings may do to it, the worst of many rows: few draws show less.
 """
 
 BASES = ("value", "gradient")
@@ -173,7 +173,7 @@ class _LeftOut(Subject):
 
 
 class _RightAlone(Subject):
-    """A subject of which the rows are left out that are wrong alone as well.
+    """A subject of which the rows are left out whose digits are lost alone as well.
 
     Parameters
     ----------
@@ -204,16 +204,24 @@ class _RightAlone(Subject):
         return replace(measured, deviation=deviation)
 
     def _wrong_alone(self, example: Example, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of some rows are wrong as batches of one, or are where they are moved by a few ulp."""
+        """Which of some rows, as batches of one and moved by a few ulp, err by amounts that differ as two runs may not.
+
+        A row that is wrong by the same amount in each call makes no two runs differ.
+        """
         wrong = np.zeros(len(rows), dtype=bool)
+        errors: list[Array] = [np.zeros((0, 0))] * len(rows)
         for turn, times in enumerate(BESIDE):
             left = np.flatnonzero(~wrong)
             together = take(example, self._axes, self._leading, rows[left].repeat(times).tolist())
             if not len(left) or together is None:
                 break
             moved = self._moved(together, np.random.default_rng(turn), times if turn == 0 else 0)
-            alone = _broken_rows(self.calling(self._one_by_one).measure(self._value, moved))
-            wrong[left] = alone.reshape(len(left), times).any(-1)
+            measured = self.calling(self._one_by_one).measure(self._value, moved)
+            signed = np.copysign(measured.deviation, measured.actual - measured.expected)
+            bounds = measured.bound.reshape(len(left), times, -1).max(1)
+            for row, own, bound in zip(left, signed.reshape(len(left), times, -1), bounds, strict=True):
+                errors[row] = np.concatenate([errors[row].reshape(-1, own.shape[-1]), own])
+                wrong[row] = bool((_spread(errors[row]) > 2.0 * bound).any())
         return wrong
 
     def _one_by_one(self, *arguments: Any) -> Tensor:
@@ -235,6 +243,13 @@ class _RightAlone(Subject):
             restored = nearer if axes.restore is None else axes.restore(nearer, self.format)
             moved[name] = x if restored is None else torch.where(x.isfinite(), restored, x)
         return moved
+
+
+def _spread(errors: Array) -> Array:
+    """By how much the errors of each entry differ; by anything, where some of them are infinite and some are not."""
+    infinite = np.isinf(errors)
+    finite = np.where(infinite, 0.0, errors)
+    return np.where(infinite.any(0) & ~infinite.all(0), np.inf, finite.max(0) - finite.min(0))
 
 
 def _broken_rows(measured: Measurement) -> NDArray[np.bool_]:

@@ -85,6 +85,13 @@ def last_apart(x: Rows) -> Rows:
     return y
 
 
+def scaled_and_leaking(x: Rows) -> Rows:
+    """A quarter is missing everywhere, and a thousandth of a row is in the next one."""
+    y: Rows = right(x) * 0.75
+    y[1:] += y[:-1] / 1024
+    return y
+
+
 def right(x: Rows) -> Rows:
     """The deviations themselves are squared."""
     deviation = x - x.mean(-1, keepdims=True)
@@ -124,6 +131,12 @@ def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Call
 def test_what_happens_in_company_alone_follows_from_nothing(function: Callable[..., Any], law: str) -> None:
     """Whatever is wrong in rows alone as well."""
     assert not base_of(function, law)
+
+
+@pytest.mark.parametrize("law", ["row_alone", "any_position"])
+def test_what_is_wrong_in_every_row_says_nothing_of_company(law: str) -> None:
+    """A factor that is wrong everywhere makes no two runs differ, and hides no leak."""
+    assert not base_of(scaled_and_leaking, law)
 
 
 def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -> list[list[str]]:
