@@ -7,10 +7,12 @@ import causes.large_and_small
 import causes.lost_digits
 import causes.no_numbers  # noqa: F401 - each notes its functions
 import pytest
+import torch
 from causes.known import KNOWN, Known
 
 from harness.case import Case
-from harness.record import Verdict
+from harness.record import EventKind, Verdict
+from harness.verdict.cause import event_of
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 from harness.verdict.replay import from_json
@@ -36,3 +38,16 @@ def test_the_first_loss_is_the_one_that_an_expert_names(known: Known) -> None:
     """Kind, operation, direction and line."""
     expected = known.kind and (known.kind, known.operation, known.backward, known.place)
     assert found(known) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "logits", "largest"),
+    [("float32", [88.5, 88.5], 2.7e38), ("float32", [86.5] * 17, 3.7e37), ("float16", [4.0] * 1300, None)],
+)
+def test_a_sum_of_large_terms_is_told_from_one_of_many(dtype: str, logits: list[float], largest: float | None) -> None:
+    """Where the terms are large the largest is the input; where they are many there is none."""
+    (job,) = jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
+    event = event_of(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
+    assert event is not None
+    assert (event.kind, event.operation) == (EventKind.OVERFLOW, "sum")
+    assert event.input == (None if largest is None else pytest.approx(largest, rel=0.05))

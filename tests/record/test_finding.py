@@ -121,9 +121,23 @@ def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
     assert [one.laws for one in joined] == [["value"], ["value", "gradient"]]
     assert by_verdict(joined)[both.key] is joined[0]
     # A law of the same finding that is worse by another operation is no example of this one.
-    far = broken("far", event=OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW}), deviation=1e9, bound=2.0)
-    (one,) = findings([broken(event=OVERFLOW, deviation=4.0, bound=2.0), far])
+    own, far = ({"deviation": deviation, "bound": 2.0, "actual": deviation} for deviation in (4.0, 1e9))
+    other = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW})
+    (one,) = findings([broken(event=OVERFLOW, **own), broken("far", event=other, **far)])
     assert one.worst is None
+    (one,) = findings([broken(event=OVERFLOW, **own), broken("far", event=OVERFLOW, **far)])
+    assert one.worst is not None
+
+
+def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_is_told() -> None:
+    """On one line they are one finding; zero times infinity is another, which no scaling mends."""
+    overflow = broken(event=OVERFLOW).violation
+    assert overflow is not None
+    mild = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW})
+    (one,) = findings([broken(event=mild, actual=0.5, deviation=8.0, bound=2.0, beside=(overflow,))])
+    assert one.event == OVERFLOW
+    product = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "mul"})
+    assert len(findings([broken(event=OVERFLOW), broken("zero", event=product)])) == 2
 
 
 def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_beside_it() -> None:
