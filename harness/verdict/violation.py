@@ -61,7 +61,7 @@ def violation_of(job: Job, example: Example, measurement: Measurement, draws: st
         bound=measurement.admitted(place),
         over=measurement.over,
         of=measurement.ratio.size,
-        magnitude=_magnitude(read),
+        magnitude=magnitude(read),
         example=to_text(read),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
         cause=_cause(job, measurement),
@@ -95,7 +95,7 @@ def _cause(job: Job, measurement: Measurement) -> str:
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 
 
-def _magnitude(example: Mapping[str, Any]) -> float:
+def magnitude(example: Mapping[str, Any]) -> float:
     """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
     return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)

@@ -26,7 +26,7 @@ from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import measured, related
+from harness.verdict.violation import magnitude, measured, related
 
 CLEARLY = 2.0
 """How many times farther beyond its bound the worst example is than the smallest, where it is worth a line."""
@@ -117,11 +117,14 @@ class Search:
         answered = self.trials.measure(failing)
         became = _kind(float(answered.actual[answered.worst])) == _kind(violation.actual)
         met = [] if became else [row for row in rows if row[0] is failing]
-        if self.trials.job.law.name not in BASES:
+        law = self.trials.job.law
+        if law.name not in BASES:
             return [*([] if math.isinf(violation.deviation) else rows[:1]), *met, *rows[1:TRACED]]
         infinite = [row for row in rows if math.isinf(row[1])]
         finite = rows[len(infinite) :]
-        return [*infinite[:1], *finite[:1], *met, *infinite[1:][-1:], *finite[1:][len(finite) // 2 :][:1]]
+        # What overflows does so on large numbers, whatever else is infinitely wrong.
+        largest = sorted(infinite[1:], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
+        return [*infinite[:1], *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
 
     def _cause_of(self, violation: Violation) -> Cause:
         if violation.event is not None:
