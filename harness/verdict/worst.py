@@ -210,9 +210,12 @@ class _Worst:
 
 
 def _is_of(cause: Cause, own: Cause) -> bool:
-    """Whether an example is of a cause; of what cannot be followed it is not said that it is of another."""
+    """Whether an example is of a cause; of what cannot be followed it is not said that it is of another.
+
+    It is one where nothing is rounded in the cause: what is as wrong there is known.
+    """
     if not cause.is_known:
-        return True
+        return not own.is_exact
     if own.is_known:
         return _step(cause) == _step(own)
     return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)

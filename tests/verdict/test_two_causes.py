@@ -147,3 +147,18 @@ def test_what_has_one_cause_has_one_finding() -> None:
         assert verdict.violation is not None
         assert verdict.violation.beside == ()
         assert len(findings([verdict])) == 1
+
+
+def test_no_overflow_is_the_worst_of_a_wrong_formula() -> None:
+    """A focal loss with a factor that its formula has not is off by a quarter, and infinite for a reason of its own."""
+
+    def weighted(x: Tensor, y: Tensor) -> Tensor:
+        p = torch.sigmoid(x)
+        of_target = y * p + (1 - y) * (1 - p)
+        return -0.75 * (1 - of_target) ** 2 * torch.log(of_target)
+
+    (job,) = jobs([Case(weighted, "focal")], laws=["value"], dtypes=["float32"])
+    violation = decide(job, corpora=()).violation
+    assert violation is not None
+    assert violation.event is None
+    assert violation.worst is None or math.isfinite(violation.worst.actual)
