@@ -194,7 +194,12 @@ class Search:
             measurement = trials.measure(smaller)
             return not self.deadline.is_up and measurement.broken and math.isinf(measurement.most_severe) == infinite
 
-        return minimise(example, job.axes, job.format, is_alike, whole=job.law.of_whole_numbers)
+        def alike_rows(together: Example) -> NDArray[np.bool_] | None:
+            severity = None if self.deadline.is_up else trials.severity_of_rows(together)
+            return None if severity is None else (severity > 1.0) & (np.isinf(severity) == infinite)
+
+        whole = job.law.of_whole_numbers
+        return minimise(example, job.axes, job.format, is_alike, whole=whole, broken_rows=alike_rows)
 
     def _is_large(self, example: Example) -> bool:
         read = (example[name] for name in self.trials.job.law.reads)

@@ -20,6 +20,8 @@ _FIRST = {"float64": logits(710.0, 0.0), "float32": logits(89.0, 0.0), "bfloat16
 @loses("softmax", "finite_on_extreme_logits", "overflow exp", **_FIRST)
 @loses("softmax", "gradient", "overflow exp", **{d: {**e, "cotangent": [[1.0, 0.0]]} for d, e in _FIRST.items()})
 @loses("softmax", "value", "underflow exp", float32=logits(-110.0, -110.0), float64=logits(-800.0, -801.0))
+@loses("softmax", "value", "overflow sum", float32=logits(88.5, 88.5), float16=logits(10.297, 10.492))
+@loses("softmax", "gradient", "underflow div", backward=True, float32=logits(52.0, 0.0, cotangent=[[0.0, -1.0]]))
 def naive_softmax(x: Tensor) -> Tensor:
     """The definition."""
     exponentials = x.exp()  # here

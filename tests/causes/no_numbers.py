@@ -106,7 +106,7 @@ def layer_norm_with_where(x: Tensor) -> Tensor:
     "sigmoid", "gradient_not_lost", "underflow reciprocal", backward=True, float32={"x": [-60.0], "cotangent": [1.0]}
 )
 def sigmoid_by_a_reciprocal(x: Tensor) -> Tensor:
-    """The backward pass squares a small number."""
+    """The backward pass squares a small number, which is one since the exponential is large."""
     return torch.reciprocal(1 + torch.exp(-x))  # here
 
 

@@ -38,6 +38,10 @@ _LOGARITHMS = frozenset({"log", "log2", "log10"})
 _DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv"}) | _LOGARITHMS | SUMS
 _OF_ONE_PLUS = frozenset({"log_softmax", "logaddexp", "logsigmoid", "logsumexp"})
 _ADDITIONS = frozenset({"add", "sub"})
+_EXPONENTIALS = frozenset({"exp", "exp2"})
+_ADDING = SUMS | {"add"}
+_DIVIDING = frozenset({"div", "reciprocal"})
+"""Whose backward pass squares what is divided by; a quotient, a power or a product of probabilities may be small."""
 
 
 class Loss(NamedTuple):
@@ -113,7 +117,8 @@ class _Fault:
         loss = self._worst()
         if loss is None:
             return None
-        return self._out_of_range(loss) or self._in_a_sum(loss) or self._rounded(loss)
+        beyond = self._out_of_range(loss)
+        return self._at_exponentials(beyond) if beyond else self._in_a_sum(loss) or self._rounded(loss)
 
     def _worst(self) -> Loss | None:
         """Of the elements with the largest errors the one that does most."""
@@ -157,6 +162,23 @@ class _Fault:
             product = invalid is not None and invalid.operation == "mul" and not invalid.backward
             return invalid if product else self._named(EventKind.UNDERFLOW, loss)
         return None
+
+    def _at_exponentials(self, event: Event) -> Event:
+        """Say what comes of large exponentials of the line on which they are taken: smaller ones there mend it."""
+        adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
+        if not adds and not (event.backward and self.step.operation in _DIVIDING):
+            return event
+        wanted = {view.storage for view in self.step.inputs}
+        for earlier in reversed(self.tape.steps[: self.at]):
+            if not wanted & {view.storage for view in earlier.results}:
+                continue
+            if earlier.name in _EXPONENTIALS:
+                (view, *_), (values, *_) = earlier.results, earlier.values
+                large = bool((values >= math.sqrt(torch.finfo(view.dtype).max)).any())
+                return event.model_copy(update={"place": earlier.place}) if large else event
+            if earlier.operation in _ADDING | _DIVIDING:
+                wanted |= {view.storage for view in earlier.inputs}
+        return event
 
     def _beyond(self, loss: Loss) -> Event:
         """An overflow; of a sum whose terms are large rather than many, the largest is its input."""
