@@ -122,9 +122,11 @@ class Search:
             return [*([] if math.isinf(violation.deviation) else rows[:1]), *met, *rows[1:TRACED]]
         infinite = [row for row in rows if math.isinf(row[1])]
         finite = rows[len(infinite) :]
+        # What is as infinitely wrong as the smallest example is mostly of its cause.
+        first = [] if math.isinf(violation.deviation) else infinite[:1]
         # What overflows does so on large numbers, whatever else is infinitely wrong.
-        largest = sorted(infinite[1:], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
-        return [*infinite[:1], *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
+        largest = sorted(infinite[len(first) :], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
+        return [*first, *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
 
     def _cause_of(self, violation: Violation) -> Cause:
         if violation.event is not None:
