@@ -114,8 +114,10 @@ def _first_loss(
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
     if few:
         event = first_loss(tape, Balls(), excess)
-        # Balls are kept as two numbers of float64, whose own range may be what is left.
-        exact = event is None and job.format.name != "float64" and stays_wrong(Replay(tape, Balls(), 0))
+        # Balls are kept as two numbers of float64, whose own range may be what is left. What no operation made was
+        # computed where nothing is followed, such as in NumPy.
+        followed = all(view.storage not in tape.started for view in tape.answers)
+        exact = event is None and job.format.name != "float64" and followed and stays_wrong(Replay(tape, Balls(), 0))
         return Cause(event, is_exact=exact)
     # Whether what is still wrong in float64 is wrong by more than its range is not known.
     return Cause(None if job.format.name == "float64" else first_loss(tape, Doubles(), excess))
