@@ -120,3 +120,21 @@ def test_strict_makes_it_fail(harness_command: Command, monkeypatch: pytest.Monk
     lenient = harness_command(*few.split())
     assert "mine.softmax refuses NaN in float32 (ValueError: no NaN)" in " ".join(lenient.stdout.split())
     assert (lenient.returncode, harness_command(*few.split(), "--strict").returncode) == (0, 1)
+
+
+@pytest.mark.parametrize("contract", ["nll_of_probabilities", "kl_divergence_of_probabilities", "kl_divergence"])
+def test_what_refuses_what_is_no_probability_is_given_none(contract: str) -> None:
+    """By no law: half of the libraries' losses look at that first."""
+
+    def loss(*inputs: Tensor) -> Tensor:
+        p = inputs[1] if contract == "kl_divergence" else inputs[0]
+        if ((p < 0.0) | (p > 1.0)).any():
+            raise ValueError("no probability")
+        if contract == "nll_of_probabilities":
+            return -p.gather(-1, inputs[1][..., None])[..., 0].log()
+        other = inputs[0] if contract == "kl_divergence" else inputs[1].log()
+        return (torch.xlogy(p, p) - p * other).sum(-1)
+
+    verdicts = harness.check(loss, contract, dtypes=["float32"], examples=2)
+    assert [(verdict.law, verdict.reason) for verdict in verdicts if verdict.fault is Fault.RAISED] == []
+    assert Status.HOLDS in statuses(verdicts).values()
