@@ -152,7 +152,12 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
             narrow.setdefault(worst, []).append(group)
         else:
             yield _of_group(group)
-    for groups in narrow.values():
+    while narrow:
+        groups = narrow.pop(min(narrow, key=RANKS.index))
+        if len(groups) > 1:
+            # The digits that the format merely costs are of the same cause.
+            groups += [group for milder in narrow.values() for group in milder]
+            narrow.clear()
         joined = [verdict for group in groups for verdict in group]
         yield _of_group(joined, is_of_narrowness=len(groups) > 1)
 

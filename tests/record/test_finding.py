@@ -222,15 +222,17 @@ def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
 
 
 def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
-    """And lost digits, which fail nothing, are no finding together with a defect."""
+    """And lost digits, which fail nothing, make no defect one of the format; where it is one, they are of it too."""
     narrow = {"dtype": "bfloat16", "mended_wider": True}
     backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
     off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
-    (one,) = findings([broken("b", 2.0, event=backward, **narrow), off])
+    underflows = broken("b", 2.0, event=backward, **narrow)
+    (one,) = findings([underflows, off])
     seen = "backward exp underflows (homework.py:3), roundings that add up"
     assert ("seen as", seen) in facts(one)
     lost = broken("c", 3.0, event=OVERFLOW, status=Status.LOST, **narrow)
     assert [one.status for one in findings([off, lost])] == [Status.BROKEN, Status.LOST]
+    assert [one.status for one in findings([lost, underflows, off])] == [Status.BROKEN]
 
 
 def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
