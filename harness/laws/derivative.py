@@ -112,8 +112,10 @@ def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measu
     name = gradient.reads[0]
     at, direction = _points(few[name]), _directions(few[name])
     positive = name in subject.contract.axes and subject.contract.axes[name].positive
-    # What is positive is a probability, and code that is given one may refuse more than one.
-    few[name] = (at.abs() / 4.0 + 0.25 if positive else at).to(subject.format.dtype)
+    if positive:
+        # It is a probability, and code that is given one may refuse more than one. Steps are as much smaller.
+        at, direction = at.abs() / 4.0 + 0.5, direction / 4.0
+    few[name] = at.to(subject.format.dtype)
     actual = _differentiated_twice(subject, few, direction)
     (coarse, _), (fine, rounding) = (_quotient(subject, gradient, few, direction, s) for s in (_STEP, _STEP / 2.0))
     exact = (4.0 * fine - coarse) / 3.0
