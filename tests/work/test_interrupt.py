@@ -133,7 +133,9 @@ def test_an_interrupt_that_python_drops_is_raised_again(
     assert interrupt.received is number
     assert capfd.readouterr().err == ""
     _settle(before[1])
-    assert (sys.unraisablehook, threading.active_count()) == before
+    # One that another test has left may end meanwhile.
+    assert sys.unraisablehook is before[0]
+    assert threading.active_count() <= before[1]
 
 
 def _settle(threads: int) -> None:
