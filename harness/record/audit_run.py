@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from harness.record.number import SECONDS, scaled
 from harness.record.schema import Count, Record, Size
 from harness.record.text import count
 
@@ -56,7 +57,8 @@ def run_line(run: AuditRun) -> str:
     line = f"looked at {run.audited:,} of {count(run.steps, 'step')}"
     if not run.step_s or run.audited_s is None or run.within is None:
         return line
-    times = f"a step of {_duration(run.step_s)} takes {run.audited_s / run.step_s:.2g} times as long under the audit"
+    step, unit = scaled(run.step_s, SECONDS)
+    times = f"a step of {step} {unit} takes {run.audited_s / run.step_s:.2g} times as long under the audit"
     return f"{line}: {times}, and the run may take {run.within:g} times (it took {run.ratio:.1f})"
 
 
@@ -82,7 +84,3 @@ def ruin_line(run: AuditRun) -> str | None:
         return f"{what}, and taken once more the steps are others from step {run.differs_at:,} on: {remedy}"
     remedy = f"`--at {numbers[0]}`, or `harness.audit_run(at={numbers})`"
     return f"{what}: {remedy} audits it in another run that is the same"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1e3 * seconds:.3g} ms"

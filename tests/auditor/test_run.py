@@ -254,7 +254,7 @@ def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
     assert record.ratio is not None
     assert 2.5 < record.ratio <= 3.0
     assert 25 <= record.audited <= 29
-    assert f"looked at {record.audited} of 100 steps: a step of 1 s takes 7.9 times as long under the audit" in str(run)
+    assert f"looked at {record.audited} of 100 steps: a step of 1.00 s takes 7.9 times as long under the audit" in str(run)
     assert "loss and weights of the other steps are finite" in str(run)
     assert run.findings == ()
 

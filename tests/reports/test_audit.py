@@ -78,7 +78,7 @@ def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wr
     """What was looked at in a second run is a finding like others; what could not be is one of its own."""
     calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
     html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
-    assert "looked at 12 of 100 steps: a step of 1.8 ms takes 7.9 times as long under the audit" in html
+    assert "looked at 12 of 100 steps: a step of 1.80 ms takes 7.9 times as long under the audit" in html
     assert 'class="headline bad"' not in html
     ruined = calm.model_copy(update={"ruins": (Ruin(step=57, what="the loss"),), "again": "another", "differs_at": 3})
     html = unescape(reported(of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
