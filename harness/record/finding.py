@@ -86,15 +86,16 @@ class Finding:
         if self.violation is None or math.isinf(self.violation.deviation):
             return None
         # Under a sentence about one operation stands what that operation did.
-        any_cause = self.is_of_narrowness or self.event is None
-        seen = [verdict for verdict in self.verdicts if any_cause or _step(_event(verdict)) == _step(self.event)]
+        step = None if self.is_of_narrowness or self.event is None else self.event.step
+        seen = [verdict for verdict in self.verdicts if step is None or _is_of_step(verdict, step)]
         worst = max((verdict for verdict in seen if verdict.violation is not None), key=_excess)
         clearly = _excess(worst) >= _CLEARLY * _ratio(self.violation)
         return worst if clearly and _answer(worst) != _answer(self.first, smallest=True) else None
 
 
-def _step(event: Event | None) -> Hashable:
-    return None if event is None else (event.kind, event.operation, event.backward, event.place)
+def _is_of_step(verdict: Verdict, step: Hashable) -> bool:
+    event = _event(verdict)
+    return event is not None and event.step == step
 
 
 _CLEARLY = 2.0
@@ -303,7 +304,7 @@ def mark_of(event: Event) -> Hashable:
         return ("range", event.place)
     if event.kind is EventKind.CANCELLATION and event.place is not None:
         return (event.kind, event.place)
-    return ("event", event.kind, event.operation, event.backward, event.place)
+    return ("event", *event.step)
 
 
 _NUMBER = re.compile(r"\d+")

@@ -178,6 +178,11 @@ class Event(Record):
     Of a sum that overflows its largest term, where the terms are large rather than many.
     """
 
+    @property
+    def step(self) -> tuple[EventKind, str, bool, str | None]:
+        """What happened, in which operation and direction, on which line."""
+        return self.kind, self.operation, self.backward, self.place
+
 
 class WorstExample(Record):
     """The example on which a law deviates most, of those that were found beside the smallest."""

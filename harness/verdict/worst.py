@@ -217,14 +217,15 @@ class _Worst:
 
 
 def _is_of(cause: Cause, own: Cause) -> bool:
-    """Whether an example is of a cause; of what cannot be followed it is not said that it is of another.
+    """Whether an example is of a cause of which another one is.
 
-    It is one where nothing is rounded in the cause: what is as wrong there is known.
+    Of what cannot be followed it is not said that it is of another, unless the other is wrong in exact arithmetic: what
+    is so can be followed.
     """
     if not cause.is_known:
         return not own.is_exact
     if own.is_known:
-        return _step(cause) == _step(own)
+        return (cause.event and cause.event.step) == (own.event and own.event.step)
     return cause.is_exact or (cause.event is not None and cause.event.kind in _GRADUAL)
 
 
@@ -235,11 +236,6 @@ def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:
 
 def _kind(answer: float) -> str:
     return "finite" if math.isfinite(answer) else str(abs(answer))
-
-
-def _step(cause: Cause) -> Hashable:
-    event = cause.event
-    return None if event is None else (event.kind, event.operation, event.backward, event.place)
 
 
 def _mark(cause: Cause) -> Hashable:
