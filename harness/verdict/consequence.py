@@ -97,8 +97,8 @@ def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadlin
     return ""
 
 
-class _PutRight(Subject):
-    """A subject whose wrong values are right.
+class _Mended(Subject):
+    """A subject of which something is put right, or left out.
 
     Parameters
     ----------
@@ -106,13 +106,21 @@ class _PutRight(Subject):
         What is decided.
     value
         The law of its value.
+
+    Attributes
+    ----------
+    is_evident
+        Whether there was anything.
     """
 
     def __init__(self, job: Job, value: Law) -> None:
         super().__init__(job.case, job.contract, job.format, device=job.device)
         self._value = value
         self.is_evident = False
-        """Whether anything was put right."""
+
+
+class _PutRight(_Mended):
+    """A subject whose wrong values are right."""
 
     def __call__(self, *inputs: Any) -> Any:
         """Call the implementation; answer exactly, rounded to the format, in each row in which it is wrong."""
@@ -172,24 +180,13 @@ class _LeftOut(Subject):
         return replace(measured, deviation=np.where(apart, 0.0, measured.deviation))
 
 
-class _RightAlone(Subject):
-    """A subject of which the rows are left out whose digits are lost alone as well.
-
-    Parameters
-    ----------
-    job
-        What is decided.
-    value
-        The law of its value.
-    """
+class _RightAlone(_Mended):
+    """A subject of which the rows are left out whose digits are lost alone as well."""
 
     def __init__(self, job: Job, value: Law) -> None:
-        super().__init__(job.case, job.contract, job.format, device=job.device)
+        super().__init__(job, value)
         self._axes = job.axes
         self._leading = next(axes.names[0] for axes in job.axes.values() if axes.names)
-        self._value = value
-        self.is_evident = False
-        """Whether anything was left out."""
 
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure in the rows that are right alone, as far as that was tried."""
