@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,15 +84,6 @@ SENTENCES = {
     "number": "a step is a function, got `int`",
     "absent": "the target names something the module defines, got no `absent`",
 }
-
-
-@pytest.fixture
-def train(workplace: Path) -> Iterator[Path]:
-    """A file with steps, whose module is gone afterwards."""
-    file = workplace / "train.py"
-    file.write_text(TRAIN, encoding="utf-8")
-    yield file
-    sys.modules.pop("train", None)
 
 
 @pytest.mark.usefixtures("train")

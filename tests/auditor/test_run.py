@@ -3,8 +3,7 @@
 import json
 import math
 import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +253,9 @@ def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
     assert record.ratio is not None
     assert 2.5 < record.ratio <= 3.0
     assert 25 <= record.audited <= 29
-    assert f"looked at {record.audited} of 100 steps: a step of 1.00 s takes 7.9 times as long under the audit" in str(run)
+    assert f"looked at {record.audited} of 100 steps: a step of 1.00 s takes 7.9 times as long under the audit" in str(
+        run
+    )
     assert "loss and weights of the other steps are finite" in str(run)
     assert run.findings == ()
 
@@ -351,15 +352,6 @@ def refuses():
 def sound():
     W.square().sum().backward()
 """
-
-
-@pytest.fixture
-def train(workplace: Path) -> Iterator[Path]:
-    """A file with steps, whose module is gone afterwards."""
-    file = workplace / "train.py"
-    file.write_text(TRAIN, encoding="utf-8")
-    yield file
-    sys.modules.pop("train", None)
 
 
 @pytest.mark.usefixtures("train")

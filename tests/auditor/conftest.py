@@ -1,0 +1,16 @@
+"""Shared by the tests of audits: a file with steps."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def train(workplace: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The steps that a module of tests spells out, as a file whose module is gone afterwards."""
+    file = workplace / "train.py"
+    file.write_text(request.module.TRAIN, encoding="utf-8")
+    yield file
+    sys.modules.pop("train", None)
