@@ -1,5 +1,7 @@
 """What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
+from collections.abc import Sequence
+
 from harness.record import (
     Breaking,
     Ended,
@@ -62,11 +64,18 @@ def found(finding: Finding) -> str:
     return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
 
-def declared(finding: Finding) -> str:
-    """Return one sentence on a declared failure that was found."""
-    first = finding.first
-    what = cut((first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
-    return f"{finding.case}: {what} ({count(len(finding.verdicts), 'law')}, in {listing(finding.dtypes)})."
+def declared(found: Sequence[Finding]) -> list[str]:
+    """Return a sentence on each declared failure that was found; several causes may have been declared in one."""
+    of_reason: dict[str, list[Finding]] = {}
+    for finding in found:
+        what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
+        of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
+    said = []
+    for what, together in of_reason.items():
+        laws = {verdict.key for finding in together for verdict in finding.verdicts}
+        dtypes = list(dict.fromkeys(dtype for finding in together for dtype in finding.dtypes))
+        said.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
+    return said
 
 
 def refuted(proof: Proof) -> list[str]:

@@ -51,8 +51,9 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     lines = [(f"{place(finding)}: {cut(finding.sentence, most=MOST_CHARACTERS)}.", "audit") for finding in shown]
     if not found and not lines:
         return
-    said = [*((summary.declared(finding), "") for finding in found[:MOST_DECLARED]), *lines]
-    more = len(found) - len(found[:MOST_DECLARED])
+    failures = summary.declared(found)
+    said = [*((failure, "") for failure in failures[:MOST_DECLARED]), *lines]
+    more = len(failures) - len(failures[:MOST_DECLARED])
     rest = [(f"{count(more, 'further cause')}, each on the page of its operation.", "")] if more else []
     yield Findings((*said, *rest), "")
 

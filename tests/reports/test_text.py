@@ -5,10 +5,10 @@ import math
 import pytest
 import samples.run
 
-from harness.record import Status, findings
+from harness.record import Event, EventKind, Status, Verdict, findings
 from reports import number, source, text
 from reports.figures.axis import ticks
-from reports.summary import found, remarks
+from reports.summary import declared, found, remarks
 from reports.table import Header, Table
 
 
@@ -110,6 +110,25 @@ def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> 
     """Deviation and bound, the declared reason, or the error."""
     (one,) = findings([samples.run.verdict(status)])
     assert part in found(one)
+
+
+def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
+    """With the laws and dtypes of all; another reason is another one."""
+    verdict = samples.run.verdict(Status.EXPECTED)
+    assert verdict.violation is not None
+
+    def breaks(operation: str, law: str, reason: str = "exp overflows above 88.72") -> Verdict:
+        event = Event(kind=EventKind.OVERFLOW, operation=operation, dtype="float32", place=f"{operation}.py:1")
+        violation = verdict.violation.model_copy(update={"event": event})
+        return verdict.model_copy(update={"law": law, "reason": reason, "violation": violation})
+
+    found = findings([breaks("exp", "a"), breaks("sum", "b"), breaks("mul", "c", "x")], [Status.EXPECTED])
+    assert len(found) == 3
+    case = verdict.case
+    assert set(declared(found)) == {
+        f"{case}: exp overflows above 88.72 (2 laws, in float32).",
+        f"{case}: x (1 law, in float32).",
+    }
 
 
 def test_a_run_on_a_stand_in_or_on_a_dirty_tree_says_so() -> None:
