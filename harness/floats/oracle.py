@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", defaul
 _recalling: ContextVar[bool] = ContextVar("recalling", default=False)
 
 _recalled: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
-"""What the screen answered, by the numbers it was asked of: laws and cases share their examples."""
+"""What either tier answered, by the numbers it was asked of: laws and cases share their examples."""
 
 
 class UndecidedError(ArithmeticError):
@@ -62,7 +63,7 @@ def remembering() -> Iterator[None]:
 
 @contextmanager
 def recalling() -> Iterator[None]:
-    """Recall in the body what the screen answered before, in any such body, to the same numbers."""
+    """Recall in the body what a tier answered before, in any such body, to the same numbers."""
     token = _recalling.set(True)
     try:
         yield
@@ -95,11 +96,11 @@ class Oracle:
         UndecidedError
             If the confirming tier does not decide.
         """
-        if _confirming.get():
-            return self._confirm(inputs)
         remembered = _remembered.get()
-        if remembered is None:
-            return self._recalled(inputs) if _recalling.get() else self._screened(inputs)
+        if remembered is None or _confirming.get():
+            # Ball arithmetic costs so much more than a look at the numbers that it is never asked by identity.
+            asked_again = _recalling.get() or remembered is not None
+            return self._recalled(inputs) if asked_again else self._answer(inputs)
         key = (self, *map(id, inputs))
         if key not in remembered:
             # With the inputs themselves: what lives has an identity of its own.
@@ -107,17 +108,21 @@ class Oracle:
         answer: DoubleDouble = remembered[key][1]
         return answer
 
+    def _answer(self, inputs: tuple[Any, ...]) -> DoubleDouble:
+        return self._confirm(inputs) if _confirming.get() else self._screened(inputs)
+
     def _recalled(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         contents = tuple(map(content_of, inputs))
         if None in contents:
-            return self._screened(inputs)
-        if (known := _recalled.get((self, contents))) is not None:
+            return self._answer(inputs)
+        key = self, _confirming.get(), contents
+        if (known := _recalled.get(key)) is not None:
             return known
-        answer = self._screened(inputs)
+        answer = self._answer(inputs)
         for part in answer.pair:
             if isinstance(part, np.ndarray):  # a single number is a scalar of NumPy, which nobody can change
                 part.flags.writeable = False
-        _recalled.keep((self, contents), answer, sum(part.nbytes for part in answer.pair))
+        _recalled.keep(key, answer, sum(part.nbytes for part in answer.pair))
         return answer
 
     def _screened(self, inputs: tuple[Any, ...]) -> DoubleDouble:
@@ -177,7 +182,7 @@ def _to_double_double(values: NDArray[np.object_]) -> DoubleDouble:
 
 def elementwise(name: str) -> Callable[[Any], NDArray[np.object_]]:
     """Return an ``arb`` method as a function on object arrays: ``elementwise("exp")``."""
-    function = np.frompyfunc(lambda value: getattr(value, name)(), 1, 1)
+    function = np.frompyfunc(methodcaller(name), 1, 1)
 
     def apply(values: Any) -> NDArray[np.object_]:
         return np.asarray(function(np.asarray(values, dtype=object)), dtype=object)

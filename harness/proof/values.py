@@ -13,7 +13,7 @@ from harness.case import Case
 from harness.floats.double_double import Array
 from harness.floats.format import Format, to_ordinal
 from harness.floats.measurement import Measurement
-from harness.floats.oracle import confirming
+from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError, Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
@@ -100,7 +100,7 @@ class Values:
         started = clock()
         x = every_number(self.format_)
         try:
-            with confirming():
+            with confirming(), recalling():
                 tally = self._tally(x)
         except CaseError as error:
             tally = Tally(error=str(error))

@@ -195,6 +195,32 @@ def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
     assert len(screened) == 3
 
 
+def test_ball_arithmetic_recalls_its_own_answers_and_none_of_the_screen() -> None:
+    """By the numbers, where the screen goes by the tensors too; and works them out again where nothing is recalled."""
+    worked_out: list[Any] = []
+
+    def exact(x: Any) -> Any:
+        worked_out.append(x)
+        return x
+
+    identity = Oracle(lambda _, x: dd.lift(x), exact)
+    with oracle.recalling():
+        identity(torch.ones(3))
+    with oracle.confirming():
+        with oracle.recalling():
+            first = identity(torch.ones(3))
+        with oracle.remembering():
+            x = torch.ones(3)
+            assert identity(x) is first
+            x += 1.0
+            assert identity(x).hi.tolist() == [2.0, 2.0, 2.0]
+        assert len(worked_out) == 2
+        assert identity(torch.ones(3)) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.hi[0] = 2.0
+    assert len(worked_out) == 3
+
+
 def test_a_single_number_is_recalled_too() -> None:
     """A mean is NumPy's scalar, which has no flags to set."""
     pair = dd.DoubleDouble(np.ones(3).sum(), np.zeros(3).sum())
