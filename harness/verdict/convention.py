@@ -30,6 +30,9 @@ cancels at an offset, is then found under it alone."""
 STEPS = 60
 """Bisections within which a number is found to the last bit that shows."""
 
+DIGITS = (1, 2, 3)
+"""In how many a number is tried."""
+
 Declared = Mapping[str, Any]
 
 
@@ -147,13 +150,15 @@ class _Looking:
 
         rising = excess(low) < excess(high)
         for _ in range(STEPS):
+            # Whatever is between the two is spelled alike.
+            if _rounded(low) == _rounded(high):
+                break
             middle = (low + high) / 2.0
             if (excess(middle) > 0.0) == rising:
                 high = middle
             else:
                 low = middle
-        for digits in (1, 2, 3):
-            yield float(f"{math.exp(low):.{digits - 1}e}")
+        yield from _rounded(low)
 
     def explains(
         self,
@@ -199,6 +204,11 @@ class _Looking:
 
 def _first(pair: tuple[float, dict[str, Any]]) -> float:
     return pair[0]
+
+
+def _rounded(logarithm: float) -> list[float]:
+    """The number of a logarithm, in the fewest digits first."""
+    return [float(f"{math.exp(logarithm):.{digits - 1}e}") for digits in DIGITS]
 
 
 def _whole(sample: Sample) -> Sample:
