@@ -93,9 +93,9 @@ def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness
 
 def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) -> None:
     """At least one example is looked at."""
-    code = "import time\n\ndef softmax(x):\n    time.sleep(0.2)\n    return x.softmax(-1)\n"
+    code = "import time\n\ndef softmax(x):\n    time.sleep(0.05)\n    return x.softmax(-1)\n"
     Path("slow.py").write_text(code, encoding="utf-8")
-    done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.5", "--no-replay")
+    done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.125", "--no-replay")
     assert done.returncode == 0
     examples = int(done.stdout.split(" example")[0].split()[-1])
     assert 1 <= examples <= 5

@@ -90,7 +90,7 @@ def _children() -> list[psutil.Process]:
 
 def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -> None:
     """Tensors give a batch at once, which is said to be the point; what was measured is shown with intervals."""
-    code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "3", "--workers", "0,2")
+    code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "1.5", "--workers", "0,2")
     assert code == 0
     assert out.splitlines()[-2:] == [
         "from torch.utils.data import BatchSampler, DataLoader, RandomSampler",
@@ -137,7 +137,7 @@ def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> Non
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
     """The search ends at once with the cheapest, and the training loop is run with it."""
-    code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "100", "--seconds", "15")
+    code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "50", "--seconds", "15")
     assert code == 0
     assert "why: it keeps ahead of the step" in out
     assert "training loop: loading keeps ahead: a step takes" in out
@@ -156,7 +156,7 @@ def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
 def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
     """Line, rates with intervals, notes; and the file is named."""
     code, out, _ = command(
-        "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "2", "--json", "found.json"
+        "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "0.5", "--json", "found.json"
     )
     found = json.loads((workplace / "found.json").read_text())
     assert code == 0
@@ -235,7 +235,7 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
         until = time.monotonic() + 60.0
         while len(seen) < 3 and time.monotonic() < until:
             seen = parent.children(recursive=True)
-            time.sleep(0.02)
+            time.sleep(0.1)
         # A slice of items that wait takes seconds, and comes first.
         time.sleep(5.0)
         seen = parent.children(recursive=True) or seen
