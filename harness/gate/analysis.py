@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
         The fastest round of each slice, turn by turn.
     """
     assert len(base_s) == len(arm_s), "arms have equally many slices"
-    return float(np.median(np.log(np.asarray(arm_s) / np.asarray(base_s))))
+    return median(np.log(np.asarray(arm_s) / np.asarray(base_s)).tolist())
 
 
 def sharper(nulls: Sequence[ArmPair]) -> Statistic:

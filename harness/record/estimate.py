@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,7 +97,6 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan, Method.BOOTSTRAP)
 def geometric_mean(values: Sequence[float]) -> Estimate:
     """Return the geometric mean of positive values with Student's interval on their logarithms."""
     import numpy as np
-    from scipy import stats
 
     logs = np.log(values)
     center, error = float(logs.mean()), standard_error(logs)
@@ -106,8 +105,8 @@ def geometric_mean(values: Sequence[float]) -> Estimate:
         return Estimate(point, 0.0, math.inf, Method.STUDENT)
     if error == 0.0:
         return Estimate(point, point, point, Method.STUDENT)
-    low, high = stats.t.interval(LEVEL, len(logs) - 1, loc=center, scale=error)
-    return Estimate(point, math.exp(float(low)), math.exp(float(high)), Method.STUDENT)
+    low, high = (_quantile((1.0 + end) / 2, len(logs) - 1) * error + center for end in (-LEVEL, LEVEL))
+    return Estimate(point, math.exp(low), math.exp(high), Method.STUDENT)
 
 
 def mean_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
@@ -173,6 +172,12 @@ def one_sided_reach(error: float, number: int) -> float:
     number
         How many numbers it is the mean of.
     """
+    return _quantile(LEVEL, number - 1) * error if number > 1 else math.inf
+
+
+@cache
+def _quantile(level: float, freedom: int) -> float:
+    """Of Student's t; SciPy takes longer for it than all else in an estimate, and few are ever asked for."""
     from scipy import stats
 
-    return float(stats.t.ppf(LEVEL, number - 1)) * error if number > 1 else math.inf
+    return float(stats.t.ppf(level, freedom))
