@@ -45,7 +45,9 @@ def _mutant(base: Case, change: Callable[..., Any]) -> Case:
 
         return changed, (W, b)
 
-    return Case(factory, base.contract, declares=base.declares, name="mutant.step")
+    return Case(
+        factory, base.contract, declares=base.declares, style="foreign", name="mutant.step", target="mutant:step"
+    )
 
 
 def _skips_the_bias(before: Any, after: Any, loss: Any) -> Any:
@@ -83,6 +85,7 @@ def _loses_itself(_: Any, after: Any, loss: Any) -> Any:
     return loss
 
 
+@pytest.mark.usefixtures("shapes_unchecked")
 @pytest.mark.parametrize("batch_size", [1, 32, 1024])
 @pytest.mark.parametrize(
     "change",
