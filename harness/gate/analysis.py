@@ -93,7 +93,8 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
         The fastest round of each slice, turn by turn.
     """
     assert len(base_s) == len(arm_s), "arms have equally many slices"
-    return median(np.log(np.asarray(arm_s) / np.asarray(base_s)).tolist())
+    logs: list[float] = np.log(np.asarray(arm_s) / np.asarray(base_s)).tolist()
+    return median(logs)
 
 
 def sharper(nulls: Sequence[ArmPair]) -> Statistic:
