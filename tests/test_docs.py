@@ -1,7 +1,8 @@
 """The pages under ``docs`` keep their word: their code runs, and their commands print what they show.
 
 A block of Python whose first line is a comment with the name of a file becomes that file; any other is executed. In a
-block of commands the lines that do not begin with ``$`` are in the output of the command above them.
+block of commands the lines that do not begin with ``$`` are in the output of the command above them. What the README
+shows of a command is in the output of the same command on a page.
 """
 
 import re
@@ -18,6 +19,9 @@ from harness import cli
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+CHECKED = "harness check homework.py:softmax"
+"""The command of which the README shows what it says of the softmax as it is defined."""
 
 
 def python(example: Example) -> None:
@@ -47,6 +51,17 @@ def console(example: Example) -> None:
             cli.main()
         assert stop.value.code in {0, 1}, capture.readouterr().err
         printed = capture.readouterr().out
+        if line == f"$ {CHECKED}":
+            assert stop.value.code == 1
+            for shown in in_the_readme().splitlines():
+                assert shown in printed, f"{shown!r} of the README is not in:\n{printed}"
+
+
+def in_the_readme() -> str:
+    """What the README shows of a defect."""
+    shown = re.search(r"```text\n(DEFECT.*?)```", README, re.S)
+    assert shown is not None
+    return shown.group(1)
 
 
 @pytest.fixture
@@ -76,7 +91,17 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     """And the README names every page."""
     for file in re.findall(r"\]\(([\w./-]+)\)", page.read_text(encoding="utf-8")):
         assert (DOCS / file).is_file(), file
-    assert f"docs/{page.name}" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert f"docs/{page.name}" in README
+
+
+def test_what_the_readme_shows_is_what_a_page_prints() -> None:
+    """Of the same command, on the function that both are about."""
+    page = (DOCS / "check-your-own-function.md").read_text(encoding="utf-8")
+    assert f"$ {CHECKED}\n" in README
+    assert f"$ {CHECKED}\n" in page
+    assert "`exp(x) / exp(x).sum(-1)`" in README
+    assert "# homework.py\ndef softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n" in page
+    assert "subtract" in in_the_readme()
 
 
 def test_the_pages_have_code_that_is_run() -> None:
