@@ -3,8 +3,10 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -37,7 +39,7 @@ def environment() -> Environment:
     commit, dirty = _git()
     return Environment(
         machine=platform.machine(),
-        processor=str(get_cpu_info().get("brand_raw") or platform.processor() or "unknown"),
+        processor=str(_processor().get("brand_raw") or platform.processor() or "unknown"),
         cores=psutil.cpu_count(logical=True) or 1,
         usable_cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
@@ -93,9 +95,16 @@ def _torch_build() -> dict[str, str]:
     return build
 
 
+@cache
+def _processor() -> dict[str, Any]:
+    """What is known of the processor, which takes a tenth of a second to find out and stays the same."""
+    known: dict[str, Any] = get_cpu_info()
+    return known
+
+
 def _instructions() -> str:
     """Vendor, model, vector instructions and cache: what libraries of linear algebra choose kernels and blocks by."""
-    known = get_cpu_info()
+    known = _processor()
     flags = set(known.get("flags", ()))
     model = f"{known.get('vendor_id_raw', 'unknown')} {known.get('family', '?')}-{known.get('model', '?')}"
     level, size = _last_cache() or (3, int(known.get("l3_cache_size") or 0))
@@ -105,8 +114,8 @@ def _instructions() -> str:
 def _last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[int, int] | None:
     """Level and bytes of the outermost cache, as Linux knows it: cpuinfo takes the second one of AMD for the third."""
     caches = []
-    for cache in (size.parent for size in folder.glob("index*/size")):
-        level, size = ((cache / name).read_text(encoding="ascii").strip() for name in ("level", "size"))
+    for index in (size.parent for size in folder.glob("index*/size")):
+        level, size = ((index / name).read_text(encoding="ascii").strip() for name in ("level", "size"))
         caches.append((int(level), int(size.removesuffix("K")) << 10))
     return max(caches, default=None)
 
