@@ -4,8 +4,11 @@ An executor knows tasks, and nothing of what a worker did before. The process in
 task, so that the next one finds it ready, and ends where no next one comes.
 """
 
+import json
 import os
 import platform
+import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from pathlib import Path
 from harness.error import UsageError
 from harness.record import Origin
 from harness.work.answer import Answer
+from harness.work.fork_server import SERVER
 from harness.work.isolated_pool import IsolatedPool
 from harness.work.limits import Limits
 from harness.work.plan import Plan
@@ -105,13 +109,38 @@ def carried_out(order: Order, index: int) -> Reply:
         return Reply(bug=traceback.format_exc())
 
 
+_TELLS = """
+import sys
+from harness.work.executor_worker import told_here
+sys.stdout.write(told_here())
+"""
+
+
 @cache
 def kind_here() -> WorkerKind:
-    """Return the kind of this process."""
+    """Return the kind of this process; where it has not imported torch, as one tells that is forked of whoever has."""
+    told = json.loads((None if "torch" in sys.modules else told_beside()) or told_here())
+    return WorkerKind(Origin.model_validate(told["origin"]), tuple(sorted(told["versions"].items())))
+
+
+def told_here() -> str:
+    """Return what makes the kind of this process, as JSON."""
     from harness.work.environment import environment
 
     here = environment()
-    return WorkerKind(Origin.of(here), tuple(sorted(here.versions.items())))
+    return json.dumps({"origin": Origin.of(here).model_dump(), "versions": here.versions})
+
+
+def told_beside() -> str:
+    """Return the same of a process that is forked for it; nothing where none can be."""
+    with tempfile.TemporaryFile() as printed:
+        process = SERVER.forked(_TELLS, printed)
+        if process is None:
+            return ""
+        told = process.stdout.read()
+        complete = process.wait() == 0
+        process.close()
+        return told.decode() if complete else ""
 
 
 def _refuse_another_kind(wanted: WorkerKind) -> None:

@@ -1,5 +1,6 @@
 """Executors: what is computed on other workers is what is computed here, and what they lose is said."""
 
+import json
 import multiprocessing
 import sys
 import time
@@ -153,6 +154,12 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
     here = harness_command(*asked)
     assert here.returncode == 1
     assert harness_command(*asked, "--executor", f"dask://{scheduler}") == here
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+def test_another_process_tells_of_which_kind_this_one_is() -> None:
+    """Of one that is forked of whoever has imported torch, a worker that has not learns the same."""
+    assert json.loads(executor_worker.told_beside()) == json.loads(executor_worker.told_here())
 
 
 # What cannot be done
