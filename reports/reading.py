@@ -1,6 +1,6 @@
 """Everything a report reads from a run and from those before it, read once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -118,7 +118,6 @@ class Reading:
         value
             The one that is kept.
         """
-        kept = {name: _kept(frame, column, value) for name, frame in self.frames.items()}
         return replace(
             self,
             verdicts=_about(self.verdicts, column, value),
@@ -128,7 +127,7 @@ class Reading:
                 _about(self.survey.breakings, column, value),
                 _about(self.survey.worst, column, value),
             ),
-            frames=Frames(kept),
+            frames=_Kept(self.frames, column, value),
             learned=self.learned.of(value) if column == "family" else self.learned,
         )
 
@@ -150,15 +149,36 @@ class Reading:
         return self.before.environment.processor == self.head.environment.processor
 
 
-_Kept = TypeVar("_Kept")
+class _Kept(Frames):
+    """The rows of frames that are about one thing, of each when it is first asked for: a sheet shows few of them."""
+
+    def __init__(self, whole: Frames, column: str, value: str) -> None:
+        super().__init__({})
+        self._whole, self._column, self._value = whole, column, value
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name.startswith("_") or name not in self._whole:
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in vars(self):
+            frame, column = self._whole[name], self._column
+            vars(self)[name] = frame[frame[column] == self._value] if column in frame else frame
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
 
 
-def _about(records: tuple[_Kept, ...], column: str, value: str) -> tuple[_Kept, ...]:
+_Record = TypeVar("_Record")
+
+
+def _about(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Record, ...]:
     return tuple(record for record in records if getattr(record, column) == value)
-
-
-def _kept(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    return frame[frame[column] == value] if column in frame else frame
 
 
 def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:

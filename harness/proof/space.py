@@ -1,7 +1,7 @@
 """Spaces of pairs: which codes the two operands run over, cut into shards over the first and blocks of the second."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class Space:
     second: Codes
     shards: int
 
-    @property
+    @cached_property
     def moments(self) -> tuple[int, ...]:
         """Sums of products of powers of the codes over all pairs, in closed form."""
         return tuple(_power_sum(self.first, i) * _power_sum(self.second, j) for i, j in MOMENTS)
@@ -73,4 +73,4 @@ def every_pair(format_: Format) -> Space:
 
 
 def _power_sum(codes: Codes, exponent: int) -> int:
-    return sum(int(code) ** exponent for code in codes)
+    return sum(code**exponent for code in codes.tolist())
