@@ -126,7 +126,7 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     """
     with _named(limit_s, _Overdue) as before:
         yield
-    if left := _left(before):
+    if left := _left(before, GOODBYE_S):
         end(left)
         raise LoadingError(
             LoadingFault(
@@ -366,15 +366,17 @@ def _children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def _left(before: set[psutil.Process], wait_s: float = GOODBYE_S) -> set[psutil.Process]:
+def _left(before: set[psutil.Process], wait_s: float) -> set[psutil.Process]:
     """The processes started since that do not end by themselves in time."""
-    if _children() - before:
-        gc.collect()  # what is let go of may be part of a cycle
-    until = time.monotonic() + wait_s
+    if not _children() - before:
+        return set()
+    gc.collect()  # what is let go of may be part of a cycle
+    until, pause_s = time.monotonic() + wait_s, 0.01
     while left := {process for process in _children() - before if runs(process)}:
         if time.monotonic() >= until:
             return left
-        time.sleep(0.01)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, 0.1)  # to look for processes takes milliseconds
     return set()
 
 
