@@ -107,8 +107,9 @@ LAWS = ("--dtypes", "float32", "--seconds", "0.1")
 
 
 @pytest.fixture
-def files(workplace: Path, one_worker: None) -> Path:
-    """A problem and some kernels."""
+def files(workplace: Path, one_worker: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A problem and some kernels, in turns of a few dozen calls: what is looked for is as large as the times."""
+    monkeypatch.setattr(couples, "TURN_S", 1e-3)
     (workplace / "problem.py").write_text(PROBLEM, encoding="utf-8")
     (workplace / "kernels.py").write_text(KERNELS, encoding="utf-8")
     return workplace
