@@ -14,10 +14,21 @@ COUNT = 30
 LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
 
 
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the images that all files are written of."""
+    cache = tmp_path_factory.mktemp("images") / "data"
+    dataset.prepare(dataset.SYNTHETIC, cache=cache)
+    return cache
+
+
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Write few images into a cache of the test's own, and return images and labels."""
+def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> Any:
+    """Write few images beside a cache of images, into a folder of the test's own, and return images and labels."""
     monkeypatch.chdir(tmp_path)
+    dataset.CACHE.mkdir(parents=True)
+    for there in stand_in.iterdir():
+        (dataset.CACHE / there.name).symlink_to(there)
     monkeypatch.setattr(files, "COUNT", COUNT)
     monkeypatch.setattr(files, "WAIT_S", 1e-4)
     monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
