@@ -54,15 +54,49 @@ def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytest
     )
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["in one process", "under xdist"])
-def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester, words: tuple[str, ...]) -> None:
+def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester) -> None:
     """As one finding of both; a declared failure is expected; header and summary say what was checked."""
-    result = project.runpytest_inprocess("-rx", *words)
+    result = project.runpytest_inprocess("-rx")
     result.assert_outcomes(passed=3, failed=2, xfailed=1)
+    assert_told(result, "5 laws (2 hold")
+
+
+NUMPY = """
+import harness, numpy as np
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+@harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value", "gradient"], call="numpy")
+def test_numpy(check):
+    check(softmax)
+"""
+
+STRICT_WORKERS = """
+def pytest_configure(config):
+    # Of the process that starts them other libraries would be warned of as well.
+    if hasattr(config, "workerinput"):
+        config.addinivalue_line("filterwarnings", "error")
+"""
+
+
+def test_under_xdist_the_same_is_said_and_what_cannot_be_asked_is_skipped(project: pytest.Pytester) -> None:
+    """Arrays have no gradient; nothing warns in the worker, a process of its own."""
+    project.makepyfile(test_arrays=NUMPY)
+    project.makeconftest(STRICT_WORKERS)
+    result = project.runpytest_inprocess("-rxs", "-n", "1")
+    result.assert_outcomes(passed=4, failed=2, xfailed=1, skipped=1)
+    assert_told(result, "6 laws (3 hold")
+    result.stdout.fnmatch_lines(["SKIPPED*autograd cannot follow*"])
+
+
+def assert_told(result: pytest.RunResult, laws: str) -> None:
+    """Assert that a defect, its summary and what is expected are printed, beside what else was checked."""
     result.stdout.fnmatch_lines(["harness: *, seed 20240229"])
     result.stdout.fnmatch_lines(["*= laws =*", "DEFECT*test_mine.naive*", "*88.72283935546875*", "*in *float*"])
     result.stdout.fnmatch_lines(["*subtract the row maximum first*"])
-    result.stdout.fnmatch_lines(["verdict: 1 defect in test_mine.naive: 2 of 5 laws (2 hold, 1 expected*; * rows"])
+    result.stdout.fnmatch_lines([f"verdict: 1 defect in test_mine.naive: 2 of {laws}, 1 expected*; * rows"])
     result.stdout.no_fnmatch_line("*= FAILURES =*")
     result.stdout.fnmatch_lines(["XFAIL test_mine.py::test_known*exp overflows"])
 
@@ -211,27 +245,6 @@ def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*nothing was checked*"])
-
-
-def test_what_a_law_cannot_be_asked_of_is_skipped_with_the_reason(pytester: pytest.Pytester) -> None:
-    """Arrays have no gradient."""
-    pytester.makepyfile(
-        """
-        import harness, numpy as np
-
-        def softmax(x):
-            e = np.exp(x - x.max(-1, keepdims=True))
-            return e / e.sum(-1, keepdims=True)
-
-        @harness.parametrize_laws("softmax", dtypes=["float32"], laws=["value", "gradient"], call="numpy")
-        def test_numpy(check):
-            check(softmax)
-        """
-    )
-    # Of this process other libraries would be warned of as well.
-    result = pytester.runpytest_subprocess("-rs", "-W", "error")
-    result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED*autograd cannot follow*"])
 
 
 def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
