@@ -48,6 +48,17 @@ def known_device(name: str) -> str:
     )
 
 
+def seed_all(seed: int) -> None:
+    """Seed torch's random numbers, on all devices that there are.
+
+    For those that there may be yet `torch.manual_seed` keeps the stack of whoever asks, which takes a millisecond.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
     """Call with copies of the inputs on a device, and bring what it does back.
 

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.device import seed_all
 from harness.laws.law import Ray
 from harness.laws.subject import CaseError
 from harness.record import Accumulator, Breaking
@@ -55,7 +56,7 @@ class Part:
         if (reason := self.job.unjudged) is not None:
             return [self._skip(reason)]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.budget.seed)
+            seed_all(self.budget.seed)
             try:
                 return self._findings()
             except NotApplicable as reason:

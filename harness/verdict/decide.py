@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.device import seed_all
 from harness.calling.watch import Trust
 from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Example
@@ -141,7 +142,7 @@ def _asked_late(trials: Trials, seed: int, deadline: Deadline) -> Violation | No
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    torch.manual_seed(seed)
+    seed_all(seed)
     yield
 
 

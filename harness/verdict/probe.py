@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.device import seed_all
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
 from harness.laws.subject import CaseError, Subject
@@ -165,7 +166,7 @@ def _steady(job: Job) -> Iterator[None]:
     Shapes are not made few where each is compiled: there are hardly any, and a property is believed of many numbers.
     """
     with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
-        torch.manual_seed(0)
+        seed_all(0)
         with warnings.catch_warnings(action="ignore"):
             yield
 
@@ -238,13 +239,13 @@ class _Look:
 
     def draws(self) -> bool:
         """Whether calls differ that begin with different random numbers, and agree that begin with the same."""
-        torch.manual_seed(0)
+        seed_all(0)
         before = torch.get_rng_state()
         first = to_array(self.subject.once(*_copies(self.call)))
         if torch.equal(before, torch.get_rng_state()):
             return False
         third = to_array(self.subject.once(*_copies(self.call)))
-        torch.manual_seed(0)
+        seed_all(0)
         second = to_array(self.subject.once(*_copies(self.call)))
         again, other = (bool(np.array_equal(first, x, equal_nan=True)) for x in (second, third))
         return again and not other

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import harness
 from harness.calling import device
 from harness.calling.adapter import NotApplicable, called
-from harness.calling.device import MisplacedError, called_on, known_device
+from harness.calling.device import MisplacedError, called_on, known_device, seed_all
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -32,6 +32,17 @@ GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the CPU be another device than the one laws are measured on."""
     monkeypatch.setattr(subject, "CPU", "here")
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_random_numbers_are_those_of_the_seed(monkeypatch: pytest.MonkeyPatch, *, accelerated: bool) -> None:
+    """Whether there is an accelerator or not."""
+    torch.manual_seed(7)
+    expected = torch.rand(4)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
+    seed_all(7)
+    assert torch.initial_seed() == 7
+    assert torch.equal(torch.rand(4), expected)
 
 
 def _seen(call: Callable[..., Any], *inputs: Tensor) -> Any:
