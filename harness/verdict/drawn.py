@@ -51,6 +51,11 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
             yield copy.deepcopy(example)
 
 
+def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
+    """Return the same examples, drawn at once: for whoever looks at all of them in any case."""
+    return [copy.deepcopy(example) for example in _first(examples, inputs, format_, examples, seed)]
+
+
 def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
     """The first so many of the examples, drawn unless they were before."""
     # Long rows are of other lengths under another seed of torch's.

@@ -12,7 +12,7 @@ from harness.floats import Format, Measurement
 from harness.laws.law import Axes, Contract, Example, Inputs, Law
 from harness.laws.subject import CaseError, Subject
 from harness.record import Fault
-from harness.verdict.drawn import drawn
+from harness.verdict.drawn import all_drawn
 
 EXAMPLES = 4
 """Examples drawn of a law: the first is the simplest there is, the others have a hundred rows or more each."""
@@ -53,7 +53,7 @@ class Sample:
 
 def examples(inputs: Inputs, format_: Format) -> list[Example]:
     """Draw a few examples, the same ones each time."""
-    return list(drawn(inputs, format_, examples=EXAMPLES, seed=0))
+    return all_drawn(inputs, format_, examples=EXAMPLES, seed=0)
 
 
 def sampled(subject: Subject, law: Law, example: Example) -> Sample:

@@ -10,7 +10,7 @@ from harness.calling.adapter import compiles_each_shape
 from harness.case import Case
 from harness.floats import FORMATS, Format
 from harness.laws.law import Example, Inputs
-from harness.verdict.drawn import drawn
+from harness.verdict.drawn import all_drawn, drawn
 from harness.verdict.job import jobs
 
 FLOAT32 = FORMATS["float32"]
@@ -60,6 +60,13 @@ def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
     before = len(counted)
     assert numbers(drawn(inputs, FLOAT32, examples=40, seed=1)) == every
     assert len(counted) == before
+
+
+def test_what_is_asked_for_at_once_is_what_is_drawn_in_stages(counted: list[float]) -> None:
+    """And none of it is drawn twice."""
+    at_once = numbers(iter(all_drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)))
+    assert len(counted) == 40
+    assert numbers(drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)) == at_once
 
 
 def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float]) -> None:
