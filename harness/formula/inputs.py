@@ -89,11 +89,20 @@ def _positive(x: Array, _: Domain, format_: Format) -> Array:
     return np.maximum(np.abs(x), least(format_))
 
 
-def _unit(x: Array, _: Domain, __: Format) -> Array:
+def _unit(x: Array, _: Domain, format_: Format) -> Array:
+    """Numbers at all distances from zero and from one: those of usual magnitudes are spread over the binades there."""
     size = np.abs(x)
+    above_zero, below_one = _tail(size, least(format_), format_), _tail(size, format_.u, format_)
     with np.errstate(invalid="ignore"):
-        inside = np.where(np.isinf(size), 1.0, size / (1.0 + size))
-    return np.where(x < 0.0, inside, 1.0 - inside)
+        inside = np.where(size > 1.0, 1.0 - below_one, size / (1.0 + size))
+    return np.where(x < 0.0, inside, above_zero)
+
+
+def _tail(size: Array, end: float, format_: Format) -> Array:
+    """One at zero, a half at one, and beyond it down to an end, which is where exponentials go no further."""
+    power = math.log2(0.5 / end) / math.log2(4.0 * format_.log_max)
+    steep = 0.5 * np.maximum(size, 1.0) ** -power
+    return np.asarray(np.where(size > 1.0, np.minimum(np.maximum(steep, end), 1.0 / (1.0 + size)), 1.0 / (1.0 + size)))
 
 
 def _distribution(x: Array, _: Domain, __: Format) -> Array:

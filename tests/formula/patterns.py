@@ -44,6 +44,12 @@ STEPS = Spelled("p - 0.001 * sum(g)", inputs={"p": "per_row", "g": ""})
 TAIL = Spelled("p - 0.5 * mean(g)", inputs={"p": "per_row", "g": ""})
 LINEAR = Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"})
 
+UNIT_ENTROPY = Spelled("-sum(p * log(p))", inputs={"p": "0..1"})
+SHARES = Spelled("-sum(where(p > 0, p * log(p), 0))", inputs={"p": "distribution"})
+CERTAIN = Spelled("-(y * log(p) + (1 - y) * log(1 - p))", inputs={"p": "0..1", "y": "0..1 constant"})
+POSITIVE = Spelled("log(x)", inputs={"x": "positive"})
+SCALED = Spelled("x / sqrt(sum(x ** 2))", inputs={"x": "positive"})
+
 PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
     ("softmax without the shift", "softmax", "float32", lambda x: x.exp() / x.exp().sum(-1, keepdim=True)),
     ("softmax without a division", "softmax", "float32", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp()),
@@ -105,9 +111,34 @@ PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
     ("linear accumulated in bfloat16", LINEAR, "bfloat16", _sequential_product),
     ("variance by the mean of squares", "variance", "float32", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2),
     ("sgd whose updates are lost", STEPS, "bfloat16", _update_lost),
+    ("entropy whose logarithm has a floor", UNIT_ENTROPY, "float32", lambda p: -(p * p.clamp(min=1e-5).log()).sum(-1)),
+    ("entropy of shares with a floor", SHARES, "float32", lambda p: -(p * p.clamp(min=1e-6).log()).sum(-1)),
+    (
+        "bce whose probabilities have a floor",
+        CERTAIN,
+        "float32",
+        lambda p, y: -(y * p.clamp(min=1e-7).log() + (1 - y) * torch.log1p(-p)),
+    ),
+    ("logarithm with a floor", POSITIVE, "float32", lambda x: x.clamp(min=1e-5).log()),
+    ("logarithm with a low floor", POSITIVE, "float64", lambda x: x.clamp(min=1e-20).log()),
+    (
+        "norm with a floor",
+        SCALED,
+        "float32",
+        lambda x: x / (x * x).sum(-1, keepdim=True).sqrt().clamp(min=1e-5),
+    ),
     ("sgd whose tail batch is divided by the nominal size", TAIL, "float32", lambda p, g: p - 0.5 * g.sum(-1) / 10),
 )
 """What it is, its formula, the dtype, the implementation."""
+
+WITHOUT_FLOOR: tuple[tuple[str, Spelled, Callable[..., Tensor]], ...] = (
+    ("entropy", UNIT_ENTROPY, lambda p: torch.special.entr(p).sum(-1)),
+    ("entropy of shares", SHARES, lambda p: -torch.xlogy(p, p).sum(-1)),
+    ("bce of probabilities", CERTAIN, lambda p, y: -(y * p.log() + (1 - y) * torch.log1p(-p))),
+    ("logarithm", POSITIVE, torch.log),
+    ("norm", SCALED, lambda x: x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)),
+)
+"""The same as those of the table that have a floor, without one."""
 
 
 def patterns() -> Iterator[Trial]:
@@ -115,6 +146,12 @@ def patterns() -> Iterator[Trial]:
     for name, formula, dtype, function in PATTERNS:
         spelled = formula if isinstance(formula, Spelled) else SPELLED[formula]
         yield Trial(spelled.case(function, name), (dtype,), name)
+
+
+def without_floor() -> Iterator[Trial]:
+    """What is as sound as those with a floor are wrong, in float32, and in float64, whose numbers go further."""
+    for name, spelled, function in WITHOUT_FLOOR:
+        yield Trial(spelled.case(function, f"no_floor.{name}"), ("float32", "float64"), name)
 
 
 def mutants() -> Iterator[Trial]:

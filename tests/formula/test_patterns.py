@@ -2,8 +2,8 @@
 
 import pytest
 from careful.forms import FORMS
-from formula.judging import judged
-from formula.patterns import NOT_SAID, careful, controls, mutants, patterns
+from formula.judging import Trial, judged
+from formula.patterns import NOT_SAID, careful, controls, mutants, patterns, without_floor
 from formula.spelled import SPELLED
 
 PATTERNS = {trial.case.name: trial for trial in patterns()}
@@ -24,6 +24,13 @@ def test_a_pattern_is_caught(name: str) -> None:
 def test_a_control_is_not_flagged(name: str) -> None:
     """Neither its value nor its gradient, at infinities and on long rows."""
     outcome = judged(CONTROLS[name]._replace(dtypes=("float32",)), wrong=False, examples=4)
+    assert outcome.as_it_is, outcome.text
+
+
+@pytest.mark.parametrize("trial", list(without_floor()), ids=lambda trial: trial.says)
+def test_what_has_no_floor_is_not_flagged(trial: Trial) -> None:
+    """Probabilities are drawn down to those that a floor would hide, and where a careful form is right there."""
+    outcome = judged(trial, wrong=False)
     assert outcome.as_it_is, outcome.text
 
 
