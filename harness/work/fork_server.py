@@ -57,7 +57,7 @@ class ForkServer:
 
     Notes
     -----
-    It ends with this process, or when nobody has asked it for a minute and nothing that it forked is left.
+    It ends with this process, or when nobody has asked it for five minutes and nothing that it forked is left.
     """
 
     def __init__(self, *modules: str) -> None:

@@ -15,7 +15,7 @@ import signal
 import socket
 from typing import Any
 
-_IDLE_S = 60.0
+_IDLE_S = 300.0
 _PR_SET_PDEATHSIG = 1
 _MANY = 2**30
 
