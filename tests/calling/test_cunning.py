@@ -52,7 +52,8 @@ def found(left: set[str]) -> dict[str, list[Verdict]]:
     """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
     verdicts: dict[str, list[Verdict]] = {}
     every = Campaign("hostile.cunning", laws=["value"], **FEW)
-    for verdict in every.run(processes=2, limits=LIMITS):
+    # Some wait until a limit has passed, and the others go on meanwhile.
+    for verdict in every.run(processes=4, limits=LIMITS):
         verdicts.setdefault(verdict.case, []).append(verdict)
     for name in sorted(PATIENT):
         target = f"hostile.cunning.sign:{name}"

@@ -33,7 +33,7 @@ def delivered() -> dict[str, list[Verdict]]:
     """The verdict on each loader of anybody's, by its name, of what it is asked for first; of one on what it leaves."""
     limits, ask = replace(LIMITS, law_s=10.0), {"num_workers": 0, "shuffle": False, "drop_last": False}
     every = Campaign("hostile.cunning.delivering", laws=["each_sample_once"], example=json.dumps(ask))
-    found = {verdict.case: [verdict] for verdict in every.run(limits=limits, processes=1)}
+    found = {verdict.case: [verdict] for verdict in every.run(limits=limits, processes=3)}
     one = Campaign("hostile.cunning.delivering:daemonises", "data_loader", laws=["nothing_is_left_behind"])
     found["delivering.daemonises"] = list(replace(one, example='{"num_workers": 0}').run(limits=LIMITS))
     return found
