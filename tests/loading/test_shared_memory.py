@@ -37,11 +37,11 @@ verdict, = (decide(job) for job in jobs([case], laws=["each_sample_once"]))
 wish = Wish((8,), (2,))
 try:
     with within(30):
-        list(Tuning(Large(), wish, cores=2, seconds=2.0).run())
+        list(Tuning(Large(), wish, cores=2, seconds=1.0).run())
     tuned = "tuned"
 except LoadingError as error:
     tuned = str(error.fault)
-alone = Tuning(Large(), Wish((8,), (0, 2)), cores=2, seconds=1.0)
+alone = Tuning(Large(), Wish((8,), (0, 2)), cores=2, seconds=0.3)
 list(alone.run())
 print(json.dumps({
     "check": verdict.reason,
