@@ -228,8 +228,8 @@ def test_time_that_is_up_leaves_a_part(
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
     words = (*words, "--of", "value")
-    monkeypatch.setenv("PAUSE_S", "0.05")
-    done = harness(*words, "--seconds", "0.2")
+    monkeypatch.setenv("PAUSE_S", "0.025")
+    done = harness(*words, "--seconds", "0.1")
     assert done.returncode == 0
     assert "proofs: 0 of 1 proved" in done.stdout
     assert "not finished, the same command goes on" in done.stdout
@@ -237,8 +237,8 @@ def test_time_that_is_up_leaves_a_part(
     assert not any(proof.proved for proof in RunFolder(RUNS / "prove").read(Proof))
     monkeypatch.setenv("PAUSE_S", "0")
     assert harness(*words).stdout.count("proved") >= 2
-    monkeypatch.setenv("PAUSE_S", "0.05")
-    fresh = harness(*words, "--seconds", "0.2", "--fresh")
+    monkeypatch.setenv("PAUSE_S", "0.025")
+    fresh = harness(*words, "--seconds", "0.1", "--fresh")
     assert "proofs: 0 of 1 proved" in fresh.stdout
 
 

@@ -13,7 +13,7 @@ import samples.survey
 from harness.record import Breaking, RunFolder, Status, Verdict
 from reports import page as pages
 from reports.difference import Change, differences, tally
-from reports.frame import frames
+from reports.frame import Frames, frames
 from reports.page import write_report
 from reports.tables.run import BESIDE
 
@@ -29,9 +29,9 @@ def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, *
     return run
 
 
-def change_of(before: RunFolder, after: RunFolder, *, same_machine: bool = True) -> dict[str, str]:
+def change_of(before: Frames, after: Frames, *, same_machine: bool = True) -> dict[str, str]:
     """Return the change of each thing that either run has."""
-    changes = differences(frames(before), frames(after), same_machine=same_machine)
+    changes = differences(before, after, same_machine=same_machine)
     return dict(zip(changes["what"], changes["change"], strict=True))
 
 
@@ -59,7 +59,7 @@ def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
         run_of(tmp_path / name, "2026-01-01T00:00:00Z", verdicts=[samples.run.verdict(status)] if status else [])
         for name, status in (("before", was), ("after", now))
     )
-    assert change_of(before, after) == {"rows_sum_to_one": change.value}
+    assert change_of(frames(before), frames(after)) == {"rows_sum_to_one": change.value}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_breaking_point_moves_inwards_or_outwards(
     before, after = (run_of(tmp_path / name, "2026-01-01T00:00:00Z") for name in ("before", "after"))
     before.write(Breaking, [point.model_copy(update={"value": was})])
     after.write(Breaking, [point.model_copy(update={"value": now})])
-    assert set(change_of(before, after).values()) == {change.value}
+    assert set(change_of(frames(before), frames(after)).values()) == {change.value}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
 ) -> None:
     """A factor of one and a half is noise between two processes, and so are rounds that overlap."""
     facts = {"case": "a.scratch.step", "family": "a", "style": "scratch", "device": "cpu", "batch_size": 256}
-    runs = []
+    runs: list[Frames] = []
     for name, time_s in (("before", 1e-3), ("after", factor * 1e-3)):
         run = run_of(tmp_path / name, "2026-01-01T00:00:00Z")
         entry = samples.benchmarks.benchmark(time_s, spread=spread, dtype=DTYPE, threads=1, **facts)
         samples.benchmarks.write_suite(run, "steps", [entry])
-        runs.append(run)
+        runs.append(frames(run))
     assert change_of(*runs) == {"steps": change.value}
     assert change_of(*runs, same_machine=False) == {}
 
