@@ -102,7 +102,7 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
             assert f"[testenv:{name}]" in tox
 
 
-@pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types"])
+@pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
 def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job: str) -> None:
     """Each command, in its order, and what tells the job's modules apart from others."""
     tox = ConfigParser(interpolation=None)

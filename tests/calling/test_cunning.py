@@ -12,6 +12,8 @@ from harness.record import Fault, Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.work.limits import Limits
 
+pytestmark = pytest.mark.judged
+
 PATIENT = {"right_at_first", "right_nearly_always", "right_the_second_time", "right_without_gradients"}
 """Those whose value is right as long as few ask for it."""
 

@@ -11,6 +11,8 @@ from harness.record import Fault, Proof, Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.work.limits import Limits
 
+pytestmark = pytest.mark.judged
+
 LAWS = ["follows_gradient_descent", "inputs_unmodified", "calls_agree", "each_sample_once"]
 RIGHT = {"training.right_step", "training.Line"}
 FEW = {"dtypes": ["float32"], "examples": 6, "late": 7}

@@ -8,6 +8,8 @@ from harness.record import Fault, Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.work.limits import Limits
 
+pytestmark = pytest.mark.judged
+
 DEADLY = {
     "loops": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line 1"),
     "sleeps": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line 2"),

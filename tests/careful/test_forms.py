@@ -12,6 +12,8 @@ from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 
+pytestmark = pytest.mark.judged
+
 DTYPES = ("float32", "bfloat16")
 
 OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}

@@ -17,6 +17,8 @@ from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 from harness.verdict.replay import from_json
 
+pytestmark = pytest.mark.judged
+
 
 def verdict(known: Known) -> Verdict:
     """Decide the law on the one example."""

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
 from damage.campaign import campaign
 from damage.commands import kill as kill_commands
 from damage.kills import kill
+
+pytestmark = pytest.mark.judged
 
 MUTATIONS = int(os.environ.get("HARNESS_MUTATIONS", "440"))
 """How many; 20,000 are ``HARNESS_MUTATIONS=20000``, or ``python -m damage``."""

@@ -14,6 +14,8 @@ from delivery.shipped import SHIPPED
 
 from harness.record import Status, Verdict
 
+pytestmark = pytest.mark.judged
+
 AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS) if known.law not in {"nothing_is_left_behind"}]
 QUICK = [
     sound.slices,

@@ -19,6 +19,8 @@ from harness.formula.model import Model
 from harness.record import Status, Verdict
 from harness.verdict.job import jobs
 
+pytestmark = pytest.mark.judged
+
 LAWS = ("value", "finite", "gradient", "gradient_finite")
 """Those whose breach is a defect, of the first input."""
 

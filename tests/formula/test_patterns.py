@@ -6,6 +6,8 @@ from formula.judging import Trial, judged
 from formula.patterns import NOT_SAID, careful, controls, mutants, patterns, without_floor
 from formula.spelled import SPELLED
 
+pytestmark = pytest.mark.judged
+
 PATTERNS = {trial.case.name: trial for trial in patterns()}
 
 MISSED = {"logsumexp of nothing": "that a row of which nothing is left has minus infinity is a convention"}

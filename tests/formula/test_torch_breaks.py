@@ -11,6 +11,8 @@ from harness.case import Case
 from harness.record import Status
 from harness.verdict.job import jobs
 
+pytestmark = pytest.mark.judged
+
 
 @pytest.mark.parametrize("name", TORCH_BREAKS)
 def test_a_break_of_torch_is_found_where_it_is(name: str) -> None:

@@ -15,6 +15,8 @@ from harness.formula.spelling import stated_inputs
 from harness.record import Status, Verdict
 from harness.verdict.job import jobs
 
+pytestmark = pytest.mark.judged
+
 OPERATIONS = {**UNSEEN, **FURTHER, **LATEST}
 
 LAWS = {"value", "finite", "gradient", "gradient_finite"}

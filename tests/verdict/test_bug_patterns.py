@@ -15,6 +15,8 @@ import harness
 from harness.contracts import contract_named
 from harness.record import Status, TensorText, Verdict
 
+pytestmark = pytest.mark.judged
+
 
 class Pattern(NamedTuple):
     """A bug, the law that names its mechanism, and a word of what is said of it."""
