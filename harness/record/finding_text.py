@@ -157,7 +157,7 @@ def _worst(verdict: Verdict) -> str:
     violation = verdict.violation
     assert violation is not None
     found = violation.worst or violation
-    inputs = ", ".join(f"{name} = {_short(value, spell=_number)}" for name, value in found.example.items())
+    inputs = ", ".join(f"{name} = {_short(value, spell=_input)}" for name, value in found.example.items())
     finite = f", {_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
     off = finite if math.isfinite(found.deviation) else ""
     alike = _number(found.actual) == _number(found.expected)
@@ -167,6 +167,12 @@ def _worst(verdict: Verdict) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.6g}"
+
+
+def _input(value: float) -> str:
+    """Spell an input in six digits; whole where these make it a whole number, at which much is something else."""
+    text = _number(value)
+    return repr(value) if text.removeprefix("-").isdigit() and float(text) != value else text
 
 
 def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
@@ -278,7 +284,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     """
     shown = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
-        shown = f"; {_outcome(finding.violation, finding.first.unit, _number)}"
+        shown = f"; {_outcome(finding.violation, finding.first.unit, _input)}"
     further = _further(finding, checked)
     title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
     return "\n".join(_filled(title, width, indent="  "))

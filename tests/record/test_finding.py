@@ -319,6 +319,19 @@ def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     assert ": 1.0, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
 
 
+def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
+    """An inverse hyperbolic tangent of one is infinite, and of a number below it is none."""
+    for at, spelled in (
+        (1.0 - 2.0**-40, repr(1.0 - 2.0**-40)),
+        (-1.0, "-1"),
+        (88.7228394, "88.7228"),
+        (1e300 / 3, "3.33333e+299"),
+    ):
+        worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(at), replay="r")
+        told = dict(facts(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))["worst"]
+        assert f"logits = [[{spelled}]]: 7" in told
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
     """The command to see it again is one line."""
