@@ -100,9 +100,10 @@ def _unit(x: Array, _: Domain, format_: Format) -> Array:
 
 def _tail(size: Array, end: float, format_: Format) -> Array:
     """One at zero, a half at one, and beyond it down to an end, which is where exponentials go no further."""
+    plain = 1.0 / (1.0 + size)
     power = math.log2(0.5 / end) / math.log2(4.0 * format_.log_max)
-    steep = 0.5 * np.maximum(size, 1.0) ** -power
-    return np.asarray(np.where(size > 1.0, np.minimum(np.maximum(steep, end), 1.0 / (1.0 + size)), 1.0 / (1.0 + size)))
+    steep = np.maximum(0.5 * np.maximum(size, 1.0) ** -power, end)
+    return np.asarray(np.where(size > 1.0, np.minimum(steep, plain), plain))
 
 
 def _distribution(x: Array, _: Domain, __: Format) -> Array:
