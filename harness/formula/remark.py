@@ -9,6 +9,7 @@ from harness.floats import FORMATS, Array
 from harness.formula import inputs as of_inputs
 from harness.formula.model import Model
 from harness.formula.node import ENTRY
+from harness.record.text import count
 
 FORMAT = FORMATS["float32"]
 """The format that is spoken of: others are alike."""
@@ -42,7 +43,7 @@ def remark(model: Model) -> str | None:
     first = min(found, key=lambda weakness: abs(weakness.at))
     said = model.formula.spelling
     what = "leaves the range" if first.overflows else "keeps no digit"
-    itself = f"loses {first.lost_bits} bits" if first.lost_bits > 0 else "loses none"
+    itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
     # Braces are left open for names in a property's sentence, and no formula has any.
     return (
         f"`{said.form or said.definition}` {what} as written from {first.name} = {first.at:.6g} in {FORMAT.name}, "

@@ -31,6 +31,9 @@ def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
     assert said is not None
     assert "keeps no digit as written from x = -5.2" in str(said())
     assert "the problem itself loses 4 bits" in str(said())
+    one = contract_named("formula: log(x + sqrt(1 + x ** 2))").remark
+    assert one is not None
+    assert "the problem itself loses 1 bit: " in str(one())
     leaves = contract_named("formula: exp(x) / sum(exp(x))").remark
     assert leaves is not None
     assert "leaves the range as written from x = " in str(leaves())
