@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from harness.calling.discovery import is_shipped, load
@@ -41,9 +42,9 @@ class Target:
     call: str | None = None
     root: str | None = field(default=None, kw_only=True)
 
-    @property
+    @cached_property
     def is_foreign(self) -> bool:
-        """Whether the code is somebody else's, which is run in a process of its own."""
+        """Whether the code is somebody else's, which is run in a process of its own; looked for in files once."""
         return not is_shipped(self.target)
 
     def cases(self, elsewhere: Loader | None = None) -> list[Case]:

@@ -61,6 +61,7 @@ def explorations(
     laws: Sequence[str] = (),
     dtypes: Sequence[str] = (),
     rays: Sequence[str] = (),
+    watched: bool = True,
 ) -> list[Exploration]:
     """List what there is to explore of some cases, in a fixed order; those of contracts without rays are left out.
 
@@ -72,6 +73,8 @@ def explorations(
         Of each search.
     laws, dtypes, rays
         Names to restrict to; all where empty.
+    watched
+        As :func:`harness.verdict.job.jobs` takes it.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def explorations(
     cases = list(map(claimed, cases))
     groups: dict[tuple[str, str, str], list[Job]] = {}
     known: set[str] = set()
-    for job in jobs(cases, laws=laws, dtypes=dtypes):
+    for job in jobs(cases, laws=laws, dtypes=dtypes, watched=watched):
         own_rays = rays_of(job.contract)
         known |= {ray.name for ray in own_rays}
         _validate(job.case, job.contract, own_rays)

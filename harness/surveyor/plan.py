@@ -57,7 +57,8 @@ class Survey(Target):
         from harness.surveyor.search import Budget
 
         budget = Budget(self.batches, self.seconds, seed=self.seed)
-        listed = explorations(self.cases(elsewhere), budget, laws=self.laws, dtypes=self.dtypes, rays=self.rays)
+        restricted = {"laws": self.laws, "dtypes": self.dtypes, "rays": self.rays}
+        listed = explorations(self.cases(elsewhere), budget, **restricted, watched=self.is_foreign)
         return Parts([part for exploration in listed for part in exploration.parts], probed=self.is_foreign)
 
     def run(self, **means: Any) -> Iterator[tuple[str, list[Discovery]]]:

@@ -91,7 +91,14 @@ class Campaign(Target):
         cases = self.cases(elsewhere)
         if elsewhere is not None and _has_loaders(cases) and elsewhere.begins_to_read_loaders():
             cases = self.cases(elsewhere)
-        listed = jobs(cases, laws=self.laws, dtypes=self.dtypes, devices=self.devices, strict=self.strict)
+        listed = jobs(
+            cases,
+            laws=self.laws,
+            dtypes=self.dtypes,
+            devices=self.devices,
+            strict=self.strict,
+            watched=self.is_foreign,
+        )
         return Decisions(self, listed, elsewhere=elsewhere is not None)
 
     def run(self, **means: Any) -> Iterator[Verdict]:
@@ -139,7 +146,6 @@ class Campaign(Target):
             seconds=self.seconds,
             corpora=[folder for folder in corpora if folder is not None],
             example=None if self.example is None else _spelled_out(self.example, job),
-            watched=self.is_foreign,
             late=self.late if elsewhere else None,
         )
 

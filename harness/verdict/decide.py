@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
-from harness.calling.watch import Trust
 from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
@@ -46,7 +45,6 @@ def decide(
     corpora: Sequence[Path] = (corpus.FOLDER,),
     minimal: bool = True,
     further: int = FURTHER,
-    watched: bool = True,
     late: int | None = None,
 ) -> Verdict:
     """Reach one verdict.
@@ -69,8 +67,6 @@ def decide(
         Whether a failing example is made minimal.
     further
         Examples to draw after one has failed, to show the worst beside the smallest; none where the break is declared.
-    watched
-        Whether what calls do besides answering is looked at, which takes a tenth of the time.
     late
         Seed of the draws with which the value is asked for once more, in a process that was not asked before; not at
         all when absent.
@@ -83,8 +79,6 @@ def decide(
     deadline = Deadline(math.inf if seconds is None else started + seconds)
     trials = Trials(job, job.subject)
     minimal = minimal and not job.law.of_many
-    if not watched:
-        trials.subject.watch = Trust()
     violation, trouble = None, None
     budget = examples or job.examples
     declared = job.case.declared_break(job.law.name, job.format.name)

@@ -101,8 +101,8 @@ def right(x: Rows) -> Rows:
 def base_of(function: Callable[..., Any], law: str) -> str:
     """The law that another follows from, which is broken."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
-    (job,) = jobs([case], laws=[law], dtypes=["float32"])
-    violation = decide(job, examples=8, corpora=(), minimal=False, further=0, watched=False).violation
+    (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
+    violation = decide(job, examples=8, corpora=(), minimal=False, further=0).violation
     assert violation is not None
     return violation.follows
 

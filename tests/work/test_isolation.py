@@ -16,6 +16,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.error import UsageError
 from harness.record import Fault, RunFolder, Status, Verdict
+from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
 from harness.verdict.job import jobs
 from harness.work.fork_server import SERVER
@@ -149,9 +150,14 @@ def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace
 def test_only_the_shipped_cases_are_not_watched() -> None:
     """They are ours, and many; a package of somebody else's is watched in this process too."""
     printing = Case(_prints, "softmax")
-    (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"])
-    assert Campaign().decide(job).status is Status.HOLDS
-    assert Campaign("mine").decide(job).fault is Fault.PRINTED
+    for watched, came in ((False, (Status.HOLDS, None)), (True, (Status.ERROR, Fault.PRINTED))):
+        (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"], watched=watched)
+        verdict = Campaign().decide(job)
+        assert (verdict.status, verdict.fault) == came
+    for target in ("cases.binary", "hostile.rude"):
+        assert {job.watched for job in Campaign(target).load().jobs} == {target == "hostile.rude"}
+        parts = Survey(target).load().parts
+        assert {part.job.watched for part in parts} == {target == "hostile.rude"}
 
 
 def _prints(x: Tensor) -> Tensor:

@@ -266,9 +266,9 @@ def broken_while_timed(question: Question, contract: Contract, found: Couples) -
         if not laws or not isinstance(answer, Tensor):
             return laws[0].name if laws else "value"
         case = Case(_recorded(answer), contract.name, declares=question.campaign.declares, name="answer")
-        (job,) = jobs([case], laws=[laws[0].name], dtypes=["float32"])
+        (job,) = jobs([case], laws=[laws[0].name], dtypes=["float32"], watched=False)
         example = dict(zip(contract.axes, inputs, strict=False))
-        if decide(job, example=example, corpora=(), minimal=False, watched=False).status is Status.BROKEN:
+        if decide(job, example=example, corpora=(), minimal=False).status is Status.BROKEN:
             return laws[0].name
     return None
 
