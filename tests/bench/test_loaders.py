@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from statistics import median
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -200,21 +200,27 @@ class Bursts:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         ready: deque[tuple[Tensor, Tensor]] = deque()
+        left = Event()
 
         def make() -> None:
             for _ in range(200):
-                while len(ready) >= 16:
+                while len(ready) >= 16 and not left.is_set():
                     time.sleep(1e-3)
-                time.sleep(1e-3)
+                if left.wait(1e-3):
+                    return
                 ready.append((torch.zeros(5, 2), torch.zeros(5)))
 
         maker = Thread(target=make, daemon=True)
         maker.start()
-        for _ in range(200):
-            while not ready:
-                time.sleep(1e-2)
-            yield ready.popleft()
-        maker.join()
+        try:
+            for _ in range(200):
+                while not ready:
+                    time.sleep(1e-2)
+                yield ready.popleft()
+        finally:
+            # An epoch need not be read to its end.
+            left.set()
+            maker.join()
 
 
 def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
