@@ -1,5 +1,6 @@
 """Implementations that go about to be called right: none is, none ends the command, none leaves anything behind."""
 
+import contextlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -50,8 +51,16 @@ def left() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def found(left: set[str]) -> dict[str, list[Verdict]]:
+def found(left: set[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Verdict]]:
     """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
+    # In a folder of their own, with the file of a run: one rewrites those that it finds below.
+    project = tmp_path_factory.mktemp("project")
+    (project / "verdicts.jsonl").write_text('{"status": "broken"}\n', encoding="utf-8")
+    with contextlib.chdir(project):
+        return _found()
+
+
+def _found() -> dict[str, list[Verdict]]:
     verdicts: dict[str, list[Verdict]] = {}
     every = Campaign("hostile.cunning", laws=["value"], **FEW)
     # Some wait until a limit has passed, and the others go on meanwhile.

@@ -39,7 +39,7 @@ def is_too_much(x: Tensor) -> Tensor:
 
 def has_no_end(x: Tensor) -> Tensor:
     """The shape is right, and the memory behind it is larger than any answer."""
-    return x.new_zeros(2**27)[: x.numel()].reshape(x.shape)
+    return x.new_empty(2**27)[: x.numel()].reshape(x.shape)
 
 
 def deserts(x: Tensor) -> Tensor:
