@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.calling.discovery import load
+from harness.calling.discovery import is_shipped, load
 from harness.record import Status, violation_block
 from harness.timing.clock import threads
 from harness.verdict.decide import decide
@@ -11,7 +11,8 @@ from harness.verdict.job import Job, jobs
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item of every verdict to reach, with an id that reads as what is claimed."""
-    listed = jobs(load(metafunc.config.getoption("harness_cases")))
+    cases = metafunc.config.getoption("harness_cases")
+    listed = jobs(load(cases), watched=not is_shipped(cases))
     ids = [f"{job.case.name}-{job.law.name}-{job.format.name}" for job in listed]
     metafunc.parametrize("job", listed, ids=ids)
 
