@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ SMALL = 2.0**-60
 
 NEARLY_ALL, HALF = 0.95, 0.5
 """Shares of rows that have to hold under what is found, and that may under what it stands in for."""
+
+ENOUGH = 8
+"""Numbers that have to be seen before a property of all numbers is believed."""
 
 Rows = NDArray[np.bool_]
 
@@ -86,6 +90,12 @@ def share(samples: Sequence[Sample]) -> float:
     """Share of the ordinary rows on which the law holds; one where there are none."""
     held = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
     return float(held.mean()) if held.size else 1.0
+
+
+def numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> NDArray[np.float64]:
+    """All that was answered, or is exact."""
+    seen = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
+    return np.concatenate(seen) if seen else np.zeros(0)
 
 
 def _rows(contract: Contract, law: Law, example: Example) -> int:

@@ -6,7 +6,6 @@ are float32 numbers, zeros for every subnormal number and hardly any other.
 """
 
 import contextlib
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +19,14 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import CaseError
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.convention import convention_of, own_eps
+from harness.verdict.flushing import Flushing
 from harness.verdict.job import Job
-from harness.verdict.ordinary import HALF, NEARLY_ALL, Sample, examples, sampled, share
+from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, examples, numbers, sampled, share
 from harness.verdict.refusal import refusals
-
-ENOUGH = 8
-"""Numbers that have to be seen before a property of all numbers is believed."""
 
 FLOAT32 = FORMATS["float32"]
 _WIDER = {"float32", "float64"}
@@ -209,7 +206,7 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
     if RETURNS not in declared and (wide := look.returns_wider()):
         sentence = SENTENCES["number" if look.is_number else RETURNS]
         yield _property(job, RETURNS, wide, sentence.replace("{format}", wide))
-    if SUBNORMALS not in declared and look.flushes():
+    if SUBNORMALS not in declared and Flushing(job, look.subject, look.value, look.samples).is_seen():
         yield _property(job, SUBNORMALS, "flushed", SENTENCES[SUBNORMALS])
 
 
@@ -278,7 +275,7 @@ class _Look:
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""
-        actual = _numbers(self.samples, "actual")
+        actual = numbers(self.samples, "actual")
         actual = actual[np.isfinite(actual) & (actual != 0.0)]
         with np.errstate(over="ignore", under="ignore"):
             return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
@@ -294,96 +291,6 @@ class _Look:
         name = str(self.output.dtype).removeprefix("torch.")
         return name if self.job.format.precision < FLOAT32.precision and name in _WIDER else None
 
-    def flushes(self) -> bool:
-        """Whether it has no subnormal numbers: seen by its answers, or by what it takes its inputs for."""
-        return self._answers_zero() or self._takes_for_zero()
-
-    def _takes_for_zero(self) -> bool:
-        """Whether what is wrong of tiny numbers is right of zeros in their place, and no answer is subnormal.
-
-        What is made of subnormal numbers need not be one, as ``p ln p`` is none; and an exponential is only where one
-        looks for it.
-        """
-        if share(self.samples) <= HALF:
-            return False
-        tiny = [*self._tiny(), *self._exponents()]
-        kept = self._sampled(self.subject, tiny)
-        answers = np.abs(_numbers(kept, "actual"))
-        if all(sample.holds.all() for sample in kept) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
-            return False
-        # Who has no subnormal numbers answers zero for them; over many steps the bound admits a constant as well.
-        exact = np.abs(_numbers(kept, "expected"))
-        answered = answers[(exact > 0.0) & (exact < self.job.format.tiny)] != 0.0
-        if answered.size and answered.mean() > HALF:
-            return False
-        declares = {**self.job.case.declares, SUBNORMALS: "flushed"}
-        flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
-        # What holds neither way is none of its inputs: minus infinity for a probability.
-        pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
-        right, explained = (_held([pair[which] for pair in pairs]) for which in (0, 1))
-        if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
-            return False
-        return min(float(explained.mean()), float(explained[~right].mean())) >= NEARLY_ALL
-
-    def _sampled(self, subject: Subject, drawn: Sequence[Example]) -> list[Sample]:
-        """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
-        samples = []
-        for example in drawn:
-            # Of a variance of zero there is nothing to say, and NumPy warns that it is none.
-            with contextlib.suppress(CaseError), np.errstate(all="ignore"):
-                samples.append(sampled(subject, self.value, example))
-        return samples
-
-    def _exponents(self) -> Iterator[Example]:
-        """Examples whose first numbers have exponentials that are subnormal or just not, on both sides of zero."""
-        example, format_ = self.drawn[-1], self.job.format
-        first = next((name for name, x in example.items() if _is_float(x)), None)
-        if first is not None:
-            x = example[first]
-            low, high = math.log(2.0 * format_.smallest), math.log(2.0**12 * format_.tiny)
-            ramp = torch.linspace(low, high, max(x.numel(), 1), dtype=torch.float64)[: x.numel()].reshape(x.shape)
-            yield {**example, first: ramp.to(x.dtype)}
-            yield {**example, first: -ramp.to(x.dtype)}
-
-    def _answers_zero(self) -> bool:
-        """Whether it answers zero for subnormal numbers, all that were seen, and for hardly any normal one.
-
-        Not for none: a sum in which a larger term absorbs a small one is zero too, and that is no flushing.
-        """
-        extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
-        seen = list(self.samples)
-        if extreme is not None and extreme.inputs is not None:
-            seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
-        seen += self._sampled(self.subject, list(self._tiny()))
-        actual, expected = _numbers(seen, "actual"), np.abs(_numbers(seen, "expected"))
-        format_ = self.job.format
-        subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
-        normal = (expected >= 2.0 * format_.tiny) & (expected <= 2.0**12 * format_.tiny)
-        kept = float(np.mean(actual[normal] != 0.0)) if normal.any() else 1.0
-        return int(subnormal.sum()) >= ENOUGH and not actual[subnormal].any() and kept >= NEARLY_ALL
-
-    def _tiny(self) -> Iterator[Example]:
-        """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.
-
-        A sum of exponentials has nothing subnormal to say of many numbers, and is a number itself of that one alone.
-        """
-        example, emin = self.drawn[-1], self.job.format.emin
-        for exponent in ((emin - 3) // 2, emin - 3):
-            tiny = {name: _scaled(x, 2.0**exponent) for name, x in example.items()}
-            yield tiny
-        yield {name: self._first_column(name, x) for name, x in tiny.items()}
-        first = next((name for name, x in tiny.items() if _is_float(x)), None)
-        yield {
-            name: torch.full_like(x, -torch.inf) if _is_float(x) and name != first else x for name, x in tiny.items()
-        }
-
-    def _first_column(self, name: str, x: Any) -> Any:
-        """That of an input alone; labels, which count columns, are of that one."""
-        if _is_float(x) and x.ndim > 1:
-            return x[..., :1]
-        axes = self.job.contract.axes.get(name)
-        return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
-
 
 def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
     """The arguments of a call that may do with them what it likes."""
@@ -392,21 +299,6 @@ def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 def _is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
-
-
-def _scaled(x: Any, factor: float) -> Any:
-    return (x.double() * factor).to(x.dtype) if _is_float(x) else x
-
-
-def _held(samples: Sequence[Sample]) -> Any:
-    """Which of all rows hold."""
-    return np.concatenate([sample.holds for sample in samples]) if samples else np.zeros(0, dtype=bool)
-
-
-def _numbers(samples: Sequence[Sample], name: str) -> Any:
-    """All that was answered, or is exact."""
-    seen = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
-    return np.concatenate(seen) if seen else np.zeros(0)
 
 
 def _rounded(example: Example, narrow: Format, wide: Format) -> Example:

@@ -1,0 +1,164 @@
+"""Whether an implementation has no subnormal numbers: by its answers, or by what it takes its inputs for.
+
+Zero for what is subnormal is flushing where what is a little larger is answered. A rounding on the way to the answer,
+and a floor under a norm, lose numbers that are far from subnormal as well.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.laws.law import Example, Law
+from harness.laws.subject import CaseError, Subject
+from harness.record.property import SUBNORMALS
+from harness.verdict.job import Job
+from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples, numbers, sampled, share
+
+
+@dataclass
+class Flushing:
+    """A look at one case in one dtype.
+
+    Parameters
+    ----------
+    job
+        The case, in a dtype.
+    subject
+        As its laws see it.
+    value
+        The law of its value.
+    samples
+        What it says on ordinary inputs.
+    """
+
+    job: Job
+    subject: Subject
+    value: Law
+    samples: Sequence[Sample]
+
+    def is_seen(self) -> bool:
+        """Whether it is."""
+        return self._answers_zero() or self._takes_for_zero()
+
+    def _takes_for_zero(self) -> bool:
+        """Whether what is wrong of tiny numbers is right of zeros in their place, and no answer is subnormal.
+
+        What is made of subnormal numbers need not be one, as ``p ln p`` is none; and an exponential is only where one
+        looks for it.
+        """
+        if share(self.samples) <= HALF:
+            return False
+        tiny = [*self._tiny(), *self._exponents()]
+        kept = self._sampled(self.subject, tiny)
+        answers = np.abs(numbers(kept, "actual"))
+        if all(sample.holds.all() for sample in kept) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
+            return False
+        # Who has no subnormal numbers answers zero for them; over many steps the bound admits a constant as well.
+        exact = np.abs(numbers(kept, "expected"))
+        answered = answers[(exact > 0.0) & (exact < self.job.format.tiny)] != 0.0
+        if answered.size and answered.mean() > HALF:
+            return False
+        declares = {**self.job.case.declares, SUBNORMALS: "flushed"}
+        flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
+        # What holds neither way is none of its inputs: minus infinity for a probability.
+        pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
+        right, explained = (_held([pair[which] for pair in pairs]) for which in (0, 1))
+        if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
+            return False
+        # A floor under a norm holds up what has normal squares too.
+        normal = _held(self._sampled(self.subject, [self._scaled((self.job.format.emin + 16) // 2)]))
+        if normal.size and normal.mean() <= HALF:
+            return False
+        return min(float(explained.mean()), float(explained[~right].mean())) >= NEARLY_ALL
+
+    def _sampled(self, subject: Subject, drawn: Iterable[Example]) -> list[Sample]:
+        """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
+        samples = []
+        for example in drawn:
+            # Of a variance of zero there is nothing to say, and NumPy warns that it is none.
+            with contextlib.suppress(CaseError), np.errstate(all="ignore"):
+                samples.append(sampled(subject, self.value, example))
+        return samples
+
+    def _exponents(self) -> Iterator[Example]:
+        """Examples whose first numbers have exponentials that are subnormal or just not, on both sides of zero."""
+        example, format_ = self.samples[-1].example, self.job.format
+        first = next((name for name, x in example.items() if _is_float(x)), None)
+        if first is not None:
+            x = example[first]
+            low, high = math.log(2.0 * format_.smallest), math.log(2.0**12 * format_.tiny)
+            ramp = torch.linspace(low, high, max(x.numel(), 1), dtype=torch.float64)[: x.numel()].reshape(x.shape)
+            yield {**example, first: ramp.to(x.dtype)}
+            yield {**example, first: -ramp.to(x.dtype)}
+
+    def _answers_zero(self) -> bool:
+        """Whether it answers zero for subnormal numbers, of what is drawn or of exponentials."""
+        extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
+        seen = list(self.samples)
+        if extreme is not None and extreme.inputs is not None:
+            seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
+        seen += self._sampled(self.subject, [*self._tiny(), *self._small()])
+        return self._are_flushed(seen) or self._are_flushed([*seen, *self._sampled(self.subject, self._exponents())])
+
+    def _are_flushed(self, seen: Sequence[Sample]) -> bool:
+        """Whether zero is answered for all subnormal numbers, and for hardly any normal one that is near them.
+
+        Not for none: a sum in which a larger term absorbs a small one is zero too, and that is no flushing.
+        """
+        actual, expected = numbers(seen, "actual"), np.abs(numbers(seen, "expected"))
+        format_ = self.job.format
+        subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
+        # What is below half an ulp of one may be zero by rounding, which is to be seen here, not explained.
+        near = min(2.0**12 * format_.tiny, 2.0 ** (-1 - format_.precision))
+        normal = (expected >= 2.0 * format_.tiny) & (expected <= near)
+        if int(subnormal.sum()) < ENOUGH or actual[subnormal].any() or not normal.any():
+            return False
+        return float(np.mean(actual[normal] != 0.0)) >= NEARLY_ALL
+
+    def _small(self) -> Iterator[Example]:
+        """An example whose numbers are normal, and hardly larger than the smallest that is."""
+        yield self._scaled(self.job.format.emin + 4)
+
+    def _scaled(self, exponent: int) -> Example:
+        return {name: _scaled(x, 2.0**exponent) for name, x in self.samples[-1].example.items()}
+
+    def _tiny(self) -> Iterator[Example]:
+        """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.
+
+        A sum of exponentials has nothing subnormal to say of many numbers, and is a number itself of that one alone.
+        """
+        emin = self.job.format.emin
+        for exponent in ((emin - 3) // 2, emin - 3):
+            tiny = self._scaled(exponent)
+            yield tiny
+        yield {name: self._first_column(name, x) for name, x in tiny.items()}
+        first = next((name for name, x in tiny.items() if _is_float(x)), None)
+        yield {
+            name: torch.full_like(x, -torch.inf) if _is_float(x) and name != first else x for name, x in tiny.items()
+        }
+
+    def _first_column(self, name: str, x: Any) -> Any:
+        """That of an input alone; labels, which count columns, are of that one."""
+        if _is_float(x) and x.ndim > 1:
+            return x[..., :1]
+        axes = self.job.contract.axes.get(name)
+        return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
+
+
+def _scaled(x: Any, factor: float) -> Any:
+    return (x.double() * factor).to(x.dtype) if _is_float(x) else x
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _held(samples: Sequence[Sample]) -> Any:
+    """Which of all rows hold."""
+    return np.concatenate([sample.holds for sample in samples]) if samples else np.zeros(0, dtype=bool)
