@@ -42,6 +42,9 @@ from harness.laws.strategies import FEW_LONG_EXAMPLES
 EXAMPLES = 16
 """Of each law: a batch of inputs has dozens of rows."""
 
+OVER_ALL = "; one number for all rows together is checked with `--over all`"
+"""What is said beside where a formula of rows is answered by one number."""
+
 MOST_PLACES = 65_535
 """Whole numbers up to which each is tried, so that the first that is wrong is known to be."""
 
@@ -159,6 +162,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         conventions=nothing_kept.conventions(model),
         rays=_rays(model),
         grouped=model.whole,
+        of_one_number=OVER_ALL if formula.by_rows and not model.whole else "",
         examples=EXAMPLES,
         remark=cache(lambda: remark(model)),
     )

@@ -290,6 +290,8 @@ class Contract:
     remark
         ``remark()``: a sentence on the operation itself, told before an implementation is judged; ``None`` where there
         is nothing to say.
+    of_one_number
+        What is said beside where one number is answered and a number for each row is expected; empty where nothing is.
     of_model
         What takes a torch module, or a class of them, for the implementation where it is not itself the function of
         the inputs.
@@ -312,6 +314,7 @@ class Contract:
     examples: int = 24
     form: Form = "function"
     task: Literal["regression", "classification"] | None = None
+    of_one_number: str = ""
     of_model: AsStep | None = None
     remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()

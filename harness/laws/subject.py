@@ -218,9 +218,10 @@ class Subject:
             )
         if agreed is not None and output.shape != agreed:
             of_inputs = ", ".join(str(list(shape)) for shape in shapes if shape is not None)
+            otherwise = self.contract.of_one_number if not output.shape and len(agreed) == 1 else ""
             raise CaseError(
                 f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {of_inputs}, "
-                f"where the contract says {self.contract.signature}, that is {list(agreed)}",
+                f"where the contract says {self.contract.signature}, that is {list(agreed)}{otherwise}",
                 Fault.SHAPE,
             )
         return nature.as_declared(output, self.declares, self.format)

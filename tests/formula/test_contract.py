@@ -82,6 +82,21 @@ def test_a_loss_over_all_is_called_on_each_group() -> None:
     assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
 
 
+@pytest.mark.parametrize(
+    ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
+)
+def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula: str, *, is_told: bool) -> None:
+    """Where the formula is one of each row; one of each entry cannot be over all."""
+
+    def mean_of_all(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
+        return functional.mse_loss(input, target)
+
+    (verdict,) = harness.check(mean_of_all, formula=formula, laws=["value"], **QUICK)
+    told = "; one number for all rows together is checked with `--over all`"
+    assert "returns shape []" in str(verdict.reason)
+    assert str(verdict.reason).endswith(told) is is_told
+
+
 def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
     """Of rows."""
 
