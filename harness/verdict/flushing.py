@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
 from harness.record.property import SUBNORMALS
 from harness.verdict.job import Job
-from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples, numbers, sampled, share
+from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples, is_float, numbers, sampled, share
 
 
 @dataclass
@@ -89,7 +88,7 @@ class Flushing:
     def _exponents(self) -> Iterator[Example]:
         """Examples whose first numbers have exponentials that are subnormal or just not, on both sides of zero."""
         example, format_ = self.samples[-1].example, self.job.format
-        first = next((name for name, x in example.items() if _is_float(x)), None)
+        first = next((name for name, x in example.items() if is_float(x)), None)
         if first is not None:
             x = example[first]
             low, high = math.log(2.0 * format_.smallest), math.log(2.0**12 * format_.tiny)
@@ -103,7 +102,8 @@ class Flushing:
         seen = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
             seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
-        seen += self._sampled(self.subject, [*self._tiny(), *self._small()])
+        # The last is of normal numbers that are hardly larger.
+        seen += self._sampled(self.subject, [*self._tiny(), self._scaled(self.job.format.emin + 4)])
         return self._are_flushed(seen) or self._are_flushed([*seen, *self._sampled(self.subject, self._exponents())])
 
     def _are_flushed(self, seen: Sequence[Sample]) -> bool:
@@ -121,12 +121,12 @@ class Flushing:
             return False
         return float(np.mean(actual[normal] != 0.0)) >= NEARLY_ALL
 
-    def _small(self) -> Iterator[Example]:
-        """An example whose numbers are normal, and hardly larger than the smallest that is."""
-        yield self._scaled(self.job.format.emin + 4)
-
     def _scaled(self, exponent: int) -> Example:
-        return {name: _scaled(x, 2.0**exponent) for name, x in self.samples[-1].example.items()}
+        """An ordinary example times a power of two."""
+        return {
+            name: (x.double() * 2.0**exponent).to(x.dtype) if is_float(x) else x
+            for name, x in self.samples[-1].example.items()
+        }
 
     def _tiny(self) -> Iterator[Example]:
         """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.
@@ -138,25 +138,15 @@ class Flushing:
             tiny = self._scaled(exponent)
             yield tiny
         yield {name: self._first_column(name, x) for name, x in tiny.items()}
-        first = next((name for name, x in tiny.items() if _is_float(x)), None)
-        yield {
-            name: torch.full_like(x, -torch.inf) if _is_float(x) and name != first else x for name, x in tiny.items()
-        }
+        first = next((name for name, x in tiny.items() if is_float(x)), None)
+        yield {name: torch.full_like(x, -torch.inf) if is_float(x) and name != first else x for name, x in tiny.items()}
 
     def _first_column(self, name: str, x: Any) -> Any:
         """That of an input alone; labels, which count columns, are of that one."""
-        if _is_float(x) and x.ndim > 1:
+        if is_float(x) and x.ndim > 1:
             return x[..., :1]
         axes = self.job.contract.axes.get(name)
         return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
-
-
-def _scaled(x: Any, factor: float) -> Any:
-    return (x.double() * factor).to(x.dtype) if _is_float(x) else x
-
-
-def _is_float(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
 
 
 def _held(samples: Sequence[Sample]) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -98,6 +98,11 @@ def numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> N
     return np.concatenate(seen) if seen else np.zeros(0)
 
 
+def is_float(x: Any) -> bool:
+    """Whether an input is a tensor of floating-point numbers."""
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
 def _rows(contract: Contract, law: Law, example: Example) -> int:
     """How many rows, or groups of rows, an example has."""
     axis = "g" if contract.grouped else "n"
@@ -113,7 +118,7 @@ def _moderate(law: Law, example: Example, rows: int) -> Rows:
     chosen = np.ones(rows, dtype=bool)
     for name in law.reads:
         x = example[name]
-        if isinstance(x, Tensor) and x.is_floating_point() and x.numel():
+        if is_float(x) and x.numel():
             least = max(SMALL, torch.finfo(x.dtype).tiny)
             moderate = ((x.abs() <= MODERATE) & ((x.abs() >= least) | (x == 0.0))).numpy()
             chosen &= moderate.reshape(rows, -1).all(-1) if x.ndim and len(x) == rows else moderate.all()

@@ -25,7 +25,7 @@ from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES,
 from harness.verdict.convention import convention_of, own_eps
 from harness.verdict.flushing import Flushing
 from harness.verdict.job import Job
-from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, examples, numbers, sampled, share
+from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, examples, is_float, numbers, sampled, share
 from harness.verdict.refusal import refusals
 
 FLOAT32 = FORMATS["float32"]
@@ -297,10 +297,6 @@ def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(x.clone() if isinstance(x, Tensor) else x for x in arguments)
 
 
-def _is_float(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
-
-
 def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
     """The example on numbers that the narrower format has."""
-    return {name: x.to(narrow.dtype).to(wide.dtype) if _is_float(x) else x for name, x in example.items()}
+    return {name: x.to(narrow.dtype).to(wide.dtype) if is_float(x) else x for name, x in example.items()}

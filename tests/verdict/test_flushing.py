@@ -45,10 +45,6 @@ def _log_of_softmax(x: Tensor) -> Tensor:
     return x.softmax(-1).log()
 
 
-def _loss_of_probability(x: Tensor) -> Tensor:
-    return -(x.sigmoid().log())
-
-
 def _floored_cosine(a: Tensor, b: Tensor) -> Tensor:
     return torch.nn.functional.cosine_similarity(a, b, dim=-1, eps=1e-8)
 
