@@ -6,6 +6,7 @@ nothing is said.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,7 +88,10 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     judged &= ~uncountable
     hi = np.where(judged, expected.hi, values)
     reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
-    return compare(values, reference, in_ulp(error, reference, format_), format_)
+    # Of what has no value nothing is said in another run either.
+    nowhere = np.isnan(expected.hi)
+    found = compare(values, reference, in_ulp(error, reference, format_), format_)
+    return replace(found, free=nowhere) if nowhere.any() else found
 
 
 def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:

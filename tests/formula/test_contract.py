@@ -82,6 +82,25 @@ def test_a_loss_over_all_is_called_on_each_group() -> None:
     assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
 
 
+def test_of_what_has_no_value_two_runs_may_differ() -> None:
+    """The correlation with a row that does not vary is an infinity of either sign, as its mean was rounded."""
+
+    def correlation(x: Tensor, y: Tensor) -> Tensor:
+        a, b = (rows - rows.mean(-1, keepdim=True) for rows in (x, y))
+        return (a * b).sum(-1) / (x.shape[-1] - 1) / (x.std(-1) * y.std(-1))
+
+    def leaking(x: Tensor, y: Tensor) -> Tensor:
+        return correlation(x, y) + 1e-3 * (len(x) > 1)
+
+    formula = "a = x - mean(x); b = y - mean(y); sum(a * b) / (sqrt(sum(a * a)) * sqrt(sum(b * b)))"
+    laws = ["any_layout", "any_position", "row_alone"]
+    found, others = (
+        harness.check(function, formula=formula, laws=laws, dtypes=["float64"]) for function in (correlation, leaking)
+    )
+    assert {verdict.status for verdict in found} == {Status.HOLDS}
+    assert "row_alone" in {verdict.law for verdict in others.failing}
+
+
 @pytest.mark.parametrize(
     ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
 )
