@@ -19,35 +19,60 @@ def printable(text: str) -> str:
 class UsageError(Exception):
     """A question that cannot be answered as asked.
 
+    The message is one line: what failed, then the rule and the value, then the way out, as in ``cannot select law
+    `vaule`: `--law` takes a law of `softmax`, got `vaule`; did you mean `value`?``
+
     Parameters
     ----------
+    problem
+        What failed, such as ``cannot read the run``; names the user can type stand in backquotes.
     rule
-        The rule that was not met; names the user can type stand in backquotes.
+        The rule that was not met.
     value
-        What was found instead.
+        The value that was found instead.
     place
-        File, line, option or argument it was found in.
+        File, line, option or argument where it was found.
     remedy
-        The way out.
+        The way out, in the imperative.
     """
 
-    def __init__(self, *, rule: str, value: str, place: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        problem: str = "",
+        *,
+        rule: str | None = None,
+        value: str | None = None,
+        place: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem = problem
         self.rule = rule
         self.value = value
         self.place = place
         self.remedy = remedy
-        super().__init__(rule, value, place, remedy)
+        super().__init__(problem, rule, value, place, remedy)
 
     @property
     def parts(self) -> dict[str, str | None]:
-        """What it was made of, by the names of the parameters: for making it anew in another process."""
-        return {"rule": self.rule, "value": self.value, "place": self.place, "remedy": self.remedy}
+        """The arguments by name, from which another process builds the same error."""
+        return {
+            "problem": self.problem,
+            "rule": self.rule,
+            "value": self.value,
+            "place": self.place,
+            "remedy": self.remedy,
+        }
 
     def __str__(self) -> str:
-        """Return the message: rule, value, place and way out on one line, without control characters."""
+        """Return the message on one line, without control characters."""
         where = f" in {self.place}" if self.place else ""
+        got = f"got {self.value}" if self.value else None
+        reason = ", ".join(part for part in (self.rule, got) if part)
+        text = ": ".join(part for part in (f"{self.problem}{where}" if self.problem else "", reason) if part)
+        if not self.problem:
+            text += where
         way_out = f"; {self.remedy}" if self.remedy else ""
-        return " ".join(printable(f"{self.rule}, got {self.value}{where}{way_out}").split())
+        return " ".join(printable(f"{text}{way_out}").split())
 
 
 def listed(names: Iterable[object]) -> str:
