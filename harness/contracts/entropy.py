@@ -48,7 +48,7 @@ from harness.contracts.building_blocks.softmax_function import (
     through_the_maximum,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
@@ -185,7 +185,7 @@ def gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
 def near_certain(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """One class ahead of the others by up to where their probabilities underflow; the others near one another."""
     ahead = -format_.log_smallest * rng.random((shape.rows, 1)) * 1.1
-    rows = rng.standard_normal(shape) * np.minimum(magnitude, 1.0) - ahead
+    rows = portable.standard_normal(rng, shape) * np.minimum(magnitude, 1.0) - ahead
     rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
     return np.asarray(rows)
 

@@ -35,7 +35,7 @@ from harness.contracts.building_blocks.distributions import (
 )
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws import (
@@ -186,7 +186,7 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 classes, the two distributions in opposite order."""
 
     def expand(logits: Tensor) -> Example:
-        log_q = logits.double().flip(-1).log_softmax(-1).to(format_.dtype)
+        log_q = torch.from_numpy(portable.log_softmax(to_array(logits)[..., ::-1])).to(format_.dtype)
         return {"log_q": log_q, "p": rounded_softmax(logits, format_)}
 
     return long_rows(format_).map(expand)
@@ -196,7 +196,7 @@ def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
     """Ordinary distributions that have nothing to do with each other."""
 
     def expand(rows: Example) -> Example:
-        log_q = rows["log_q"].double().log_softmax(-1).to(format_.dtype)
+        log_q = torch.from_numpy(portable.log_softmax(to_array(rows["log_q"]))).to(format_.dtype)
         return {"log_q": log_q, "p": rounded_softmax(rows["p"], format_)}
 
     return many_rows({"log_q": Axes(("n", "k")), "p": Axes(("n", "k"))})(format_).map(expand)
@@ -247,7 +247,7 @@ def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     """Hand over the logarithm of ``p``, rounded to the format."""
-    log_p = p.double().log().to(p.dtype)
+    log_p = torch.from_numpy(portable.log(to_array(p))).to(p.dtype)
     absolute = kl_absolute_bound(log_p, p, value_oracle(log_p, p), kl.format)
     handed = 2.0 * kl.format.u * (to_array(p) * np.abs(to_array(log_p))).sum(-1)
     actual = kl(log_p, p)
@@ -295,7 +295,7 @@ gradient_in_p = usual_laws.gradient(
 
 def _two(log_q: Tensor, p: Tensor) -> Example:
     """Logarithm and probability of the second of two classes; the first one has the rest of either."""
-    rest = torch.log1p(-log_q.double().exp()).to(log_q.dtype)
+    rest = torch.from_numpy(portable.log1p(-portable.exp(to_array(log_q)))).to(log_q.dtype)
     rows = {"log_q": torch.stack([rest, log_q], 1), "p": torch.stack([1.0 - p, p], 1)}
     return {**rows, "cotangent": torch.ones_like(p)}
 

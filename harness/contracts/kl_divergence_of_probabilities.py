@@ -29,7 +29,7 @@ from harness.contracts.building_blocks.distributions import distributions, round
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import (
@@ -196,7 +196,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
         log_q, p, rng = drawn
-        q = log_q.double().exp().clamp(4.0 * format_.tiny, 1.0).to(format_.dtype)
+        q = torch.from_numpy(portable.exp(to_array(log_q))).clamp(4.0 * format_.tiny, 1.0).to(format_.dtype)
         return {"p": p, "q": q, "cotangent": companions(p[:, 0], rng)}
 
     return distributions(format_).map(expand)

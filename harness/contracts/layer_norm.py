@@ -39,7 +39,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import (
     Axes,
@@ -207,7 +207,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
         x = to_array(example["x"])
         drowned = _normalised(x, moments.EPS[0], format_)[2] > 1.0
         error = np.where(drowned, moments.mean_error(x, format_) / np.sqrt(moments.EPS[0]), 0.5)
-        down = np.exp2(-np.ceil(np.log2(error) + 1.0))
+        down = portable.exp2(-np.ceil(portable.log2(error) + 1.0))
         return {**example, "x": torch.from_numpy(x * down).to(format_.dtype)}
 
     return _rows(format_).map(expand)
@@ -215,12 +215,12 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
 def _drowned(format_: Format) -> st.SearchStrategy[Example]:
     """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
-    low = np.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u) - 2.0
-    high = np.log2(moments.largest_normalised(format_)) - 1.0
+    low = float(portable.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u)) - 2.0
+    high = float(portable.log2(moments.largest_normalised(format_))) - 1.0
 
     def expand(columns: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        magnitude = np.exp2(rng.uniform(low, high, size=(64, 1)))
+        magnitude = portable.exp2(rng.uniform(low, high, size=(64, 1)))
         rows = moments.neighbours(rng, Shape(64, columns), magnitude, format_)
         return {"x": torch.from_numpy(rows).to(format_.dtype)}
 

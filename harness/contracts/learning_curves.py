@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks.gradient_descent import TrainingPlan, trajectory_bound, trajectory_oracle
 from harness.contracts.building_blocks.labelled_logits import loss_oracle
 from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound
-from harness.floats import Array, Format, Measurement, compare_absolute, lift, to_array
+from harness.floats import Array, Format, Measurement, compare_absolute, lift, portable, to_array
 from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
 
@@ -94,7 +94,7 @@ def held_out_data_is_not_trained_on(
 def _splits(format_: Format) -> st.SearchStrategy[Example]:
     def expand(n: int, d: int, k: int, epochs: int, lr: float, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        X, X_held_out = (torch.from_numpy(rng.standard_normal((n, d))).to(format_.dtype) for _ in range(2))
+        X, X_held_out = (torch.from_numpy(portable.standard_normal(rng, (n, d))).to(format_.dtype) for _ in range(2))
         y, y_held_out = (torch.from_numpy(rng.integers(0, k, size=n)) for _ in range(2))
         return {
             "X": X,

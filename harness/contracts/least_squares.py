@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.book_data import book_data, distance_from_truth, standard_errors
 from harness.contracts.building_blocks.gradient_descent import FLOATS, flat, matmul
-from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, to_array
+from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Contract, Example, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
@@ -66,8 +66,8 @@ def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
 def _designs(format_: Format) -> st.SearchStrategy[Example]:
     def expand(n: int, d: int, offset: float, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        X = rng.standard_normal((n, d)) + offset
-        y = rng.standard_normal(n) + X.sum(1)
+        X = portable.standard_normal(rng, (n, d)) + offset
+        y = portable.standard_normal(rng, n) + X.sum(1)
         return {
             "X": torch.from_numpy(X).to(format_.dtype),
             "y": torch.from_numpy(y).to(format_.dtype),

@@ -32,6 +32,7 @@ from harness.floats import (
     compare,
     compare_absolute,
     exact_sum,
+    portable,
     to_array,
 )
 from harness.floats import double_double as dd
@@ -198,9 +199,10 @@ def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor,
 )
 def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
     """Compare with the rounded difference, scaled without error."""
-    n = 2 ** int(np.log2(mean.shape[-1]))
+    n = 2 ** (mean.shape[-1].bit_length() - 1)
     mean, target = mean[..., :n], target[..., :n]
-    power = torch.exp2(variance[..., :1].double().log2().round()).to(mean.dtype).expand_as(mean)
+    nearest = portable.exp2(np.rint(portable.log2(to_array(variance[..., :1]))))
+    power = torch.from_numpy(nearest).to(mean.dtype).expand_as(mean)
     divisor = to_array(power) * (n if nll.declares["reduction"] == "mean" else 1)
     reference = to_array(mean - target) / divisor
     # A quotient below the normal range rounds once more, and so may each intermediate one.
@@ -264,12 +266,14 @@ def _extreme_variances(format_: Format) -> st.SearchStrategy[Example]:
 
     Neither they nor their inverses leave the normal numbers, and in float64 squares stay where double-double is exact.
     """
-    low = max(float(np.log2(format_.tiny)), -900.0)
+    low = max(float(portable.log2(format_.tiny)), -900.0)
 
     def expand(groups: int, n: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        variance = np.exp2(rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n)))
-        mean, target = rng.standard_normal((2, groups, n)) * np.sqrt(variance)
+        variance = portable.exp2(
+            rng.uniform(low, -low - 10.0, size=(groups, 1)) + rng.uniform(0.0, 1.0, size=(groups, n))
+        )
+        mean, target = portable.standard_normal(rng, (2, groups, n)) * np.sqrt(variance)
         drawn = {"mean": mean, "target": target, "variance": variance}
         return {name: torch.from_numpy(values).to(format_.dtype) for name, values in drawn.items()}
 
@@ -303,12 +307,13 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         groups, n = mean.shape
         rows = 16
         # Many near one, where the logarithm is small and what is added and taken off again shows.
-        spread = rng.random((groups, 1)) ** 3
-        variance = np.exp2(rng.uniform(-6.0, 6.0, size=(groups, n)) * spread)
-        design = np.stack([np.ones((groups, rows)), rng.standard_normal((groups, rows))], axis=-1)
+        spread = rng.random((groups, 1))
+        spread = spread * spread * spread
+        variance = portable.exp2(rng.uniform(-6.0, 6.0, size=(groups, n)) * spread)
+        design = np.stack([np.ones((groups, rows)), portable.standard_normal(rng, (groups, rows))], axis=-1)
         # Exponential noise has a mean that differs from its median, so that other likelihoods fit elsewhere.
-        noise = rng.exponential(size=(groups, rows)) - 1.0
-        response = design @ np.array([0.5, -1.0]) + noise
+        noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
+        response = 0.5 - design[..., 1] + noise
         return {
             "mean": mean,
             "target": target,

@@ -36,6 +36,7 @@ from harness.floats import (
     compare,
     compare_absolute,
     from_ordinal,
+    portable,
     to_array,
     to_ordinal,
 )
@@ -103,7 +104,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
 
 def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Numbers at most four units in the last place apart."""
-    start = torch.from_numpy(rng.standard_normal((shape.rows, 1)) * magnitude).to(format_.dtype)
+    start = torch.from_numpy(portable.standard_normal(rng, (shape.rows, 1)) * magnitude).to(format_.dtype)
     near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
     return near.double().numpy()
 

@@ -34,7 +34,7 @@ from harness.contracts.building_blocks.softmax_function import (
     softmax_pullback,
 )
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import (
     COLUMNS,
@@ -115,7 +115,7 @@ def _masked_are_largest(example: Example, rng: np.random.Generator, format_: For
     """What is masked is larger than what is kept, by as little as nothing or as much as the format has."""
     logits, keep = example["logits"], example["keep"]
     top = filled(logits, keep).amax(-1, keepdim=True).double()
-    above = torch.from_numpy(np.exp2(rng.random(tuple(logits.shape)) * np.log2(format_.max / 16.0)))
+    above = torch.from_numpy(portable.exp2(rng.random(tuple(logits.shape)) * float(portable.log2(format_.max / 16.0))))
     larger = torch.where(torch.from_numpy(rng.random(tuple(logits.shape)) < 0.2), top, top + above)
     return {**example, "logits": torch.where(keep, logits, larger.to(logits.dtype))}
 

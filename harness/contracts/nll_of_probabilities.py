@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import with_sum_one
+from harness.contracts.building_blocks.distributions import rounded_softmax, with_sum_one
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import reduced
 from harness.contracts.building_blocks.usual_laws import Exact
@@ -112,7 +112,7 @@ def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(logits: Tensor, n: int, seed: int) -> Example:
         rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
-        p = rows.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+        p = rounded_softmax(rows, format_)
         return {"probabilities": p, "labels": labels_for(p, np.random.default_rng(seed))}
 
     rows = batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192))

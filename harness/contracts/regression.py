@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.calling.model import AsStep
 from harness.contracts.building_blocks import book_data, gradient_descent
 from harness.contracts.building_blocks.gradient_descent import TrainingKind, TrainingPlan, flat
-from harness.floats import Format, Measurement, compare_absolute, to_array
+from harness.floats import Format, Measurement, compare_absolute, portable, to_array
 from harness.laws import CaseError, Contract, Example, Law, Subject, law, repeatable, repeated
 from harness.laws.strategies import SEEDS
 
@@ -125,16 +125,16 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
     def strategy(format_: Format) -> st.SearchStrategy[Example]:
         def expand(n: int, d: int, k: int, size: int, steps: int, lr: float, seed: int) -> Example:
             rng = np.random.default_rng(seed)
-            X = torch.from_numpy(rng.standard_normal((n, d))).to(format_.dtype)
+            X = torch.from_numpy(portable.standard_normal(rng, (n, d))).to(format_.dtype)
             outputs = 1 if kind == "linear" else k
-            y = rng.standard_normal(n) * 2.0 if kind == "linear" else rng.integers(0, k, size=n)
+            y = portable.standard_normal(rng, n) * 2.0 if kind == "linear" else rng.integers(0, k, size=n)
             order = rng.permutation(n)
             batches = [order[at : at + size].tolist() for at in range(0, n, size)] * steps
             return {
                 "X": X,
                 "y": torch.from_numpy(y).to(format_.dtype if kind == "linear" else torch.int64),
-                "weight": torch.from_numpy(rng.standard_normal((outputs, d))).to(format_.dtype),
-                "bias": torch.from_numpy(rng.standard_normal(outputs)).to(format_.dtype),
+                "weight": torch.from_numpy(portable.standard_normal(rng, (outputs, d))).to(format_.dtype),
+                "bias": torch.from_numpy(portable.standard_normal(rng, outputs)).to(format_.dtype),
                 "batches": batches,
                 "lr": lr,
                 **(book_data.book_data(format_, seed) if kind == "linear" else {}),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.floats import Array, DoubleDouble, lift
+from harness.floats import Array, DoubleDouble, lift, portable
 from harness.floats import double_double as dd
 from harness.formula.node import Node
 
@@ -106,7 +106,9 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def values(nodes: Iterable[Node], environment: Environment, *, swapped: bool = False) -> dict[Node, NDArray[Any]]:
+def values(
+    nodes: Iterable[Node], environment: Environment, *, swapped: bool = False, same_everywhere: bool = False
+) -> dict[Node, NDArray[Any]]:
     """Return the float64 value of every node.
 
     Parameters
@@ -117,17 +119,22 @@ def values(nodes: Iterable[Node], environment: Environment, *, swapped: bool = F
         The inputs.
     swapped
         Whether ties are broken the other way.
+    same_everywhere
+        Whether exponentials and logarithms have the same bits on every processor, at some cost in speed.
     """
     found: dict[Node, NDArray[Any]] = {}
+    overridden = {**(_SAME_EVERYWHERE if same_everywhere else {}), **(SWAPPED if swapped else {})}
     with np.errstate(all="ignore"):
         for one in nodes:
-            found[one] = _value(one, [found[argument] for argument in one.arguments], environment, swapped=swapped)
+            found[one] = _value(one, [found[argument] for argument in one.arguments], environment, overridden)
     return found
 
 
-def _value(one: Node, of: list[Any], environment: Environment, *, swapped: bool) -> NDArray[Any]:
-    if swapped and one.operation in SWAPPED:
-        return np.asarray(SWAPPED[one.operation](*of))
+def _value(
+    one: Node, of: list[Any], environment: Environment, overridden: Mapping[str, Callable[..., Any]]
+) -> NDArray[Any]:
+    if one.operation in overridden:
+        return np.asarray(overridden[one.operation](*of))
     if one.operation in _UNARY:
         return _UNARY[one.operation](of[0])
     if one.operation in _BINARY:
@@ -256,6 +263,16 @@ _PAIRS: Mapping[str, Callable[..., DoubleDouble]] = {
         *(np.broadcast_to(part, np.broadcast_shapes(x.shape, like.shape)) for part in x.pair)
     ),
 }
+
+_SAME_EVERYWHERE: Mapping[str, Callable[[Array], Array]] = {
+    "exp": portable.exp,
+    "log": portable.log,
+    "log1p": portable.log1p,
+    "expm1": lambda x: _expm1(lift(x)).hi,
+    "tanh": lambda x: _tanh(lift(x)).hi,
+    "sigmoid": lambda x: _logistic(lift(x)).hi,
+}
+"""Functions whose bits depend on the processor otherwise."""
 
 
 def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.floats import FORMATS, Array, Format, from_ordinal, to_array, to_ordinal
+from harness.floats import FORMATS, Array, Format, from_ordinal, portable, to_array, to_ordinal
 from harness.formula.arithmetic import values
 from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
@@ -101,15 +101,15 @@ def _unit(x: Array, _: Domain, format_: Format) -> Array:
 def _tail(size: Array, end: float, format_: Format) -> Array:
     """One at zero, a half at one, and beyond it down to an end, which is where exponentials go no further."""
     plain = 1.0 / (1.0 + size)
-    power = math.log2(0.5 / end) / math.log2(4.0 * format_.log_max)
-    steep = np.maximum(0.5 * np.maximum(size, 1.0) ** -power, end)
+    power = portable.log2(0.5 / end) / portable.log2(4.0 * format_.log_max)
+    steep = np.maximum(0.5 * portable.exp2(-power * portable.log2(np.maximum(size, 1.0))), end)
     return np.asarray(np.where(size > 1.0, np.minimum(steep, plain), plain))
 
 
 def _distribution(x: Array, _: Domain, __: Format) -> Array:
     """Shares of the numbers' magnitudes, zero where they are; in every second row as a softmax gives them."""
     size = np.minimum(np.abs(x), 1e300)
-    size[1::2] = np.exp(np.clip(x[1::2], -1e300, 1e300) - np.clip(x[1::2], -1e300, 1e300).max(-1, keepdims=True))
+    size[1::2] = portable.exp(np.clip(x[1::2], -1e300, 1e300) - np.clip(x[1::2], -1e300, 1e300).max(-1, keepdims=True))
     size = np.where((size > 0.0).any(-1, keepdims=True), size, 1.0)
     return np.asarray(size / size.max(-1, keepdims=True) / (size / size.max(-1, keepdims=True)).sum(-1, keepdims=True))
 
@@ -216,7 +216,7 @@ def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str,
 def _turns(nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format) -> Array:
     """Bisect between neighbours on a grid of eight numbers a binade whose character differs."""
     powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
-    steps = np.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
+    steps = portable.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
     positive = np.unique(steps[steps <= format_.max])
     grid = np.concatenate([-positive[::-1], [0.0], positive])
     ordinals = to_ordinal(torch.from_numpy(grid).to(format_.dtype))
@@ -240,7 +240,7 @@ _MOST = 96
 
 def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format) -> Array:
     """What kind of number each node is, row by row: sign, range, and whether a sum absorbs a term."""
-    found = values(nodes, environment)
+    found = values(nodes, environment, same_everywhere=True)
     rows = len(next(iter(environment.values())))
     columns = []
     with np.errstate(all="ignore"):
@@ -333,7 +333,7 @@ def _near(points: Array) -> Callable[[Generator, Shape, Array, Format], Array]:
         centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
         at = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_))
         kinds = rng.integers(3, size=(shape.rows, 1))
-        rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, rng.standard_normal(shape), at[:, None]))
+        rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, portable.standard_normal(rng, shape), at[:, None]))
         rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = at
         return np.nan_to_num(rows)
 
@@ -347,8 +347,8 @@ def _no_tiny(x: Array, format_: Format) -> Array:
 def _extreme(format_: Format, rows: int, columns: int, seed: int) -> Array:
     rng = np.random.default_rng(seed)
     special = rng.choice(special_numbers(format_), size=(rows, columns))
-    exponents = rng.uniform(math.log2(format_.smallest), math.log2(format_.max), size=(rows, columns))
-    anywhere = np.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, columns))
+    exponents = rng.uniform(format_.emin - format_.precision + 1, format_.emax + 1, size=(rows, columns))
+    anywhere = np.minimum(portable.exp2(exponents), format_.max) * rng.choice([-1.0, 1.0], size=(rows, columns))
     return np.where(rng.random((rows, 1)) < 0.5, special, anywhere)
 
 
@@ -371,7 +371,7 @@ def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Exam
     reduced = formula.by_rows and formula.form.extent < ENTRY
     shape = tuple(entry.shape[:-1]) if reduced else tuple(entry.shape)
     rng = np.random.default_rng(int(to_ordinal(entry.flatten()[:8].float()).sum()) % 2**32)
-    weights = rng.standard_normal(shape)
+    weights = portable.standard_normal(rng, shape)
     return {**example, COTANGENT: torch.from_numpy(np.where(np.abs(weights) < 0.01, 1.0, weights)).to(format_.dtype)}
 
 
@@ -383,7 +383,7 @@ def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
         example = {}
         for at, (name, domain) in enumerate(formula.domains.items()):
             shape = (len(rows), 1 if domain.per_row else rows.shape[-1])
-            x = to_array(rows) if at == 0 and not domain.per_row else rng.standard_normal(shape)
+            x = to_array(rows) if at == 0 and not domain.per_row else portable.standard_normal(rng, shape)
             if at:
                 x[1::2] = 1.0 + x[1::2] / 64.0
             ready = admitted(np.array(x), domain, format_, width=rows.shape[-1])

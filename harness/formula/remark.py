@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.floats import FORMATS, Array
+from harness.floats import FORMATS, Array, portable
 from harness.formula import inputs as of_inputs
 from harness.formula.model import Model
 from harness.formula.node import ENTRY
@@ -79,8 +79,8 @@ def _first(model: Model, name: str, sign: float) -> Weakness | None:
 
 def _grid(far: float) -> Array:
     """Numbers from the least to the farthest, sixteen a binade."""
-    low, high = math.log2(of_inputs.least(FORMAT)), math.log2(far)
-    return np.exp2(np.linspace(low, high, round(16.0 * (high - low)))).astype(np.float32).astype(np.float64)
+    low, high = float(portable.log2(of_inputs.least(FORMAT))), float(portable.log2(far))
+    return portable.exp2(np.linspace(low, high, round(16.0 * (high - low)))).astype(np.float32).astype(np.float64)
 
 
 def _given(model: Model, name: str, t: Array) -> list[Any]:

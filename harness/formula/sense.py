@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.error import UsageError
-from harness.floats import FORMATS
+from harness.floats import FORMATS, portable
 from harness.formula import inputs as of_inputs
 from harness.formula.model import Model
 from harness.formula.quantity import Quantity
@@ -57,12 +57,12 @@ def _points(model: Model) -> Mapping[str, Tensor]:
     """Ordinary numbers, both signs, a few large and small ones."""
     rng = np.random.default_rng(0)
     formula, rows = model.formula, 24
-    scale = np.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))
+    scale = portable.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))
     given = {}
     for name, domain in formula.domains.items():
         wide = len(model.axes(name)) > 1
         width = 3 if wide else 1
-        x = np.round(rng.standard_normal((rows, width)) * scale * 64.0) / 64.0 + 1.0 / 64.0
+        x = np.round(portable.standard_normal(rng, (rows, width)) * scale * 64.0) / 64.0 + 1.0 / 64.0
         ready = of_inputs.admitted(x, domain, _DOUBLE, width=3)
         given[name] = ready if wide else ready[:, 0]
     return given

@@ -27,7 +27,7 @@ import torch
 from hypothesis import strategies as st
 from numpy.random import Generator
 
-from harness.floats import Array, Format, Measurement, lift, round_to, ulp
+from harness.floats import Array, Format, Measurement, lift, portable, round_to, ulp
 from harness.laws.law import Axes, Example, Inputs, Law
 from harness.laws.subject import Subject
 
@@ -138,5 +138,5 @@ def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
 
 def _normal(rng: Generator, shape: tuple[int, ...], largest: float) -> Array:
     """Normal numbers of sizes from a quarter up, another one for each row."""
-    size = np.exp2(rng.uniform(-2.0, math.log2(largest), size=(shape[0],) + (1,) * (len(shape) - 1)))
-    return np.asarray(rng.standard_normal(shape) * size)
+    size = portable.exp2(rng.uniform(-2.0, float(portable.log2(largest)), size=(shape[0],) + (1,) * (len(shape) - 1)))
+    return np.asarray(portable.standard_normal(rng, shape) * size)

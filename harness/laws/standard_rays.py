@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats import Format
+from harness.floats import Format, portable
 from harness.laws.law import Axes, Contract, Limit, Ray
 
 COLUMNS = 8
@@ -83,7 +83,7 @@ _STEPS = torch.linspace(-1.0, 1.0, COLUMNS, dtype=torch.float64)
 
 
 def _direction() -> Tensor:
-    drawn = np.random.default_rng(0).standard_normal(COLUMNS)
+    drawn = portable.standard_normal(np.random.default_rng(0), COLUMNS)
     return torch.from_numpy(drawn / np.abs(drawn).max())
 
 

@@ -6,7 +6,6 @@ reproducible from a seed, and reported by its census. Random normal numbers are 
 are no test of numerics.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.floats import Array, Format, from_ordinal, lift, to_ordinal, ulp
+from harness.floats import Array, Format, from_ordinal, lift, portable, to_ordinal, ulp
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -71,7 +70,7 @@ Structure = Callable[[Generator, Shape, Array, Format], Array]
 
 def normal(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Independent normal entries."""
-    return rng.standard_normal(shape) * magnitude
+    return portable.standard_normal(rng, shape) * magnitude
 
 
 def spike(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
@@ -84,7 +83,7 @@ def spike(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
 def uniform_offset(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Entries of order one, all shifted by the magnitude."""
     signs = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
-    return np.asarray(rng.standard_normal(shape) + magnitude * signs)
+    return np.asarray(portable.standard_normal(rng, shape) + magnitude * signs)
 
 
 def ties(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
@@ -101,10 +100,10 @@ def ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
 
 def mixed_magnitudes(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Entries whose exponents are spread uniformly from subnormal to the magnitude."""
-    low = math.log2(format_.smallest)
-    high = np.maximum(np.log2(magnitude), low)
+    low = float(portable.log2(format_.smallest))
+    high = np.maximum(portable.log2(magnitude), low)
     exponents = low + (high - low) * rng.random(shape)
-    return np.asarray(np.exp2(exponents) * rng.choice([-1.0, 1.0], size=shape))
+    return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=shape))
 
 
 def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
@@ -112,12 +111,12 @@ def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array
     points = np.array(
         [
             format_.log_max,
-            format_.log_max - math.log(shape.columns),
+            format_.log_max - float(portable.log(shape.columns)),
             format_.log_max / 2,
             format_.log_smallest,
-            math.log(format_.tiny),
-            format_.precision * math.log(2.0),
-            -format_.precision * math.log(2.0),
+            float(portable.log(format_.tiny)),
+            format_.precision * portable.LN2,
+            -format_.precision * portable.LN2,
         ]
     )
     centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
@@ -166,10 +165,12 @@ def batches(
     most = max(columns[0], min(columns[1], narrow)) if draw(st.booleans(), label="narrow") else columns[1]
     height = draw(lengths(*rows), label="rows")
     shape = Shape(height, draw(lengths(columns[0], most, small=FEW_COLUMNS), label="columns"))
-    limit = math.exp2(draw(st.floats(0.0, math.log2(largest)), label="log2 of the largest magnitude"))
+    exponent = draw(st.floats(0.0, float(portable.log2(largest))), label="log2 of the largest magnitude")
     rng = np.random.default_rng(draw(SEEDS, label="seed"))
-    exponents = math.log2(limit) * rng.random((shape.rows, 1))
-    magnitude = np.where(rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, np.exp2(exponents))
+    exponents = exponent * rng.random((shape.rows, 1))
+    magnitude = np.where(
+        rng.random((shape.rows, 1)) < 0.25, rng.random((shape.rows, 1)) + 1e-3, portable.exp2(exponents)
+    )
     values = np.clip(_mixed(structures, rng, shape, magnitude, format_), -largest, largest)
     values = np.where(rng.random((shape.rows, 1)) < 1 / 3, on_a_grid(values, format_), values)
     return torch.from_numpy(values).to(format_.dtype)
@@ -250,7 +251,7 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
         # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
         rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
         centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
-        noise = np.random.default_rng(length).standard_normal((len(centres), length))
+        noise = portable.standard_normal(np.random.default_rng(length), (len(centres), length))
         return torch.from_numpy(centres + spread * noise).to(format_.dtype)
 
     seed = torch.initial_seed() % 2**32
@@ -273,7 +274,7 @@ def masked(values: Tensor, rng: Generator) -> Tensor:
 
 def companions(like: Tensor, rng: Generator) -> Tensor:
     """Return a tensor of the same shape and dtype with entries of order one, zeros and exact ones among them."""
-    values = rng.standard_normal(tuple(like.shape))
+    values = portable.standard_normal(rng, tuple(like.shape))
     values = np.where(rng.random(values.shape) < 0.1, rng.integers(-1, 2, size=values.shape), values)
     return torch.from_numpy(values).to(like.dtype)
 

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn
-from harness.floats import Format, to_array
+from harness.floats import Format, portable, to_array
 from harness.laws import LONGEST, Example, Inputs, Ray
 from harness.laws.strategies import ONE_SEED, SEEDS, extremes, long_rows
 
@@ -20,9 +20,9 @@ def _targets(logits: Tensor, format_: Format, rng: Generator) -> Tensor:
     A quarter of the groups each. The right one is what makes losses and gradients tiny; soft ones are multiples of
     ``2 u`` at distances from either class that are spread over all magnitudes.
     """
-    shape, steps = tuple(logits.shape), 2.0 ** (format_.precision - 1)
+    shape, bits = tuple(logits.shape), format_.precision - 1
     right = (to_array(logits) > 0).astype(np.float64)
-    small = np.floor(steps ** rng.random(shape)) / steps
+    small = np.floor(portable.exp2(bits * rng.random(shape))) / 2.0**bits
     soft = np.where(rng.random(shape) < 0.5, small, 1.0 - small)
     kind = rng.integers(0, 4, size=(shape[0], 1))
     kinds = [rng.integers(0, 2, shape).astype(np.float64), right, rng.integers(0, 3, shape) / 2.0, soft]

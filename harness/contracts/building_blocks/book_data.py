@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from harness.floats import Array, Format, Measurement
+from harness.floats import Array, Format, Measurement, portable
 from harness.laws import Example
 
 TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01
@@ -26,8 +26,8 @@ def distance_from_truth(learned: Array, spread: Array, allowed: float) -> Measur
 def book_data(format_: Format, seed: int) -> Example:
     """The chapter's synthetic data: 1000 rows of two normal features."""
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((1000, len(TRUE_WEIGHT)))
-    y = X @ np.array(TRUE_WEIGHT) + TRUE_BIAS + NOISE * rng.standard_normal(1000)
+    X = portable.standard_normal(rng, (1000, len(TRUE_WEIGHT)))
+    y = X[:, 0] * TRUE_WEIGHT[0] + X[:, 1] * TRUE_WEIGHT[1] + TRUE_BIAS + NOISE * portable.standard_normal(rng, 1000)
     return {
         "book_X": torch.from_numpy(X).to(format_.dtype),
         "book_y": torch.from_numpy(y).to(format_.dtype),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks.logit_rows import largest_logit
-from harness.floats import Format
+from harness.floats import Format, portable, to_array
 from harness.laws.strategies import SEEDS, batches, companions
 
 
@@ -71,16 +71,17 @@ def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np
 
 def rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
     """Probabilities of logits, rounded once; none is zero."""
-    return logits.double().softmax(-1).clamp_min(format_.smallest).to(format_.dtype)
+    return torch.from_numpy(portable.softmax(to_array(logits))).clamp_min(format_.smallest).to(format_.dtype)
 
 
 def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
     """Logarithms of the four kinds."""
-    magnitude = np.exp2(rng.random((len(logits), 1)) * np.log2(largest_logit(format_)))
-    far = companions(logits.double(), rng) * torch.from_numpy(magnitude)
-    log_p = p.double().log()
-    few_ulp = log_p * (1.0 + torch.from_numpy(rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u))
-    kinds = [far.log_softmax(-1), logits.double().log_softmax(-1), few_ulp, logits.double().flip(-1).log_softmax(-1)]
+    magnitude = portable.exp2(rng.random((len(logits), 1)) * float(portable.log2(largest_logit(format_))))
+    far = to_array(companions(logits.double(), rng)) * magnitude
+    few_ulp = portable.log(to_array(p)) * (1.0 + rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u)
+    alike = portable.log_softmax(to_array(logits))
+    reverse = portable.log_softmax(to_array(logits)[..., ::-1])
+    kinds = [torch.from_numpy(kind) for kind in (portable.log_softmax(far), alike, few_ulp, reverse)]
     chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
     log_q = torch.stack(kinds).gather(0, chosen)[0]
     return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)

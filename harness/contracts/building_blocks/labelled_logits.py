@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.contracts.building_blocks.log_domain import dominated, log_softmax_exact, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import reduced
-from harness.floats import Array, DoubleDouble, Format, Oracle
+from harness.floats import Array, DoubleDouble, Format, Oracle, portable
 from harness.floats import double_double as dd
 from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
@@ -49,7 +49,7 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(n: int) -> Example:
         rng = np.random.default_rng(n)
-        logits = torch.from_numpy(rng.standard_normal((1, n, 3))).to(format_.dtype)
+        logits = torch.from_numpy(portable.standard_normal(rng, (1, n, 3))).to(format_.dtype)
         return {"logits": logits, "labels": labels_for(logits, rng)}
 
     return st.sampled_from(MANY_ROWS).map(expand)

@@ -32,7 +32,17 @@ from numpy.random import Generator
 from torch import Tensor
 
 from harness.contracts.building_blocks.softmax_function import Weighed, absolute_by_gap, gaps, sum_of_others
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, elementwise, to_array
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Measurement,
+    Oracle,
+    compare_absolute,
+    elementwise,
+    portable,
+    to_array,
+)
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
 from harness.laws.strategies import Shape
@@ -126,9 +136,8 @@ def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format
 
 def normalised(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Logarithms of probabilities, so that their logsumexp is the rounding error of the logits."""
-    x = rng.standard_normal(shape) * np.minimum(magnitude, 64.0)
-    shifted = x - x.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+    x = portable.standard_normal(rng, shape) * np.minimum(magnitude, 64.0)
+    return portable.log_softmax(x)
 
 
 def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
@@ -141,5 +150,6 @@ def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -
 
 def at_the_limits(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
     """Entries of which each exponential, or their sum, is at the end of the format's range, or beyond."""
-    ends = np.array([format_.log_max - np.log(shape.columns), format_.log_smallest + 2.0])
-    return np.asarray(rng.choice(ends, size=(shape.rows, 1)) + rng.standard_normal((shape.rows, 1)) + rng.random(shape))
+    ends = np.array([format_.log_max - portable.log(shape.columns), format_.log_smallest + 2.0])
+    centre = rng.choice(ends, size=(shape.rows, 1)) + portable.standard_normal(rng, (shape.rows, 1))
+    return np.asarray(centre + rng.random(shape))

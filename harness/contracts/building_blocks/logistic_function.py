@@ -45,7 +45,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, from_ordinal, to_array, to_ordinal
+from harness.floats import (
+    Array,
+    DoubleDouble,
+    Format,
+    Oracle,
+    elementwise,
+    from_ordinal,
+    portable,
+    to_array,
+    to_ordinal,
+)
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows
@@ -199,8 +209,16 @@ def uniform(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
 
 def near_thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
     """Every entry within four ulp of a point where ``exp``, ``1 + exp`` or ``log1p`` changes character."""
-    p = format_.precision * np.log(2.0)
-    edges = [format_.log_max, -format_.log_smallest, -np.log(format_.tiny), p, p / 2, np.log(2.0), format_.log_max / 2]
+    p = format_.precision * portable.LN2
+    edges = [
+        format_.log_max,
+        -format_.log_smallest,
+        -float(portable.log(format_.tiny)),
+        p,
+        p / 2,
+        portable.LN2,
+        format_.log_max / 2,
+    ]
     points = rng.choice([0.0, *edges, *np.negative(edges)], size=shape)
     centre = to_ordinal(torch.from_numpy(points).to(format_.dtype))
     return to_array(from_ordinal(centre + rng.integers(-4, 5, size=shape), format_))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, Format, to_array
+from harness.floats import Array, Format, portable, to_array
 from harness.laws import Axes, Example, Inputs, Law, many_rows
 from harness.laws.strategies import SEEDS, STRUCTURES, Structure, batches, companions, extremes, long_rows, masked
 
@@ -119,7 +119,7 @@ many_logits = many_rows({"logits": Axes(("n", "k"))})
 
 def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
     """One row of logits whose exponentials are the terms, and the sum of the exponentials of what it rounds to."""
-    logits = torch.from_numpy(np.log(terms)).to(format_.dtype)[None]
+    logits = torch.from_numpy(portable.log(terms)).to(format_.dtype)[None]
     return logits, math.fsum(np.exp(to_array(logits)[0]))
 
 

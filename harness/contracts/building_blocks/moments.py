@@ -32,6 +32,7 @@ from harness.floats import (
     compare,
     from_ordinal,
     in_ulp,
+    portable,
     to_array,
     to_ordinal,
 )
@@ -101,9 +102,9 @@ def largest_normalised(format_: Format) -> float:
 
 def narrow(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Entries around the magnitude, whose relative spread is anything from a few roundings to one."""
-    spread = np.exp2(np.log2(format_.u) * rng.random((shape.rows, 1)))
+    spread = portable.exp2(float(portable.log2(format_.u)) * rng.random((shape.rows, 1)))
     sign = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
-    return np.asarray(sign * magnitude * (1.0 + spread * rng.standard_normal(shape)))
+    return np.asarray(sign * magnitude * (1.0 + spread * portable.standard_normal(rng, shape)))
 
 
 def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
@@ -153,7 +154,7 @@ def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
 
     def expand(rows: int, columns: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
-        entries = rng.integers(-127, 128, size=(rows, 1)) * np.exp2(rng.integers(-4, 5, size=(rows, 1)))
+        entries = rng.integers(-127, 128, size=(rows, 1)) * portable.exp2(rng.integers(-4, 5, size=(rows, 1)))
         return {"x": torch.from_numpy(np.repeat(entries, columns, axis=1)).to(format_.dtype)}
 
     return st.builds(expand, lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]), SEEDS)
@@ -209,7 +210,7 @@ def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
 
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one up to the largest normalised, and weights of the outputs."""
-    rows = _rows_of_sizes(format_, 0.0, float(np.log2(largest_normalised(format_))) - 1.0)
+    rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
     return st.builds(
         lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))},
         rows,
@@ -222,7 +223,7 @@ def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrat
 
     def expand(columns: int, seed: int) -> Tensor:
         rng = np.random.default_rng(seed)
-        size = np.exp2(np.linspace(first, last, 57))[:, None]
+        size = portable.exp2(np.linspace(first, last, 57))[:, None]
         x = torch.from_numpy(size * rng.choice([-1.0, 1.0], size=(57, columns)) * rng.uniform(1.0, 2.0, (57, columns)))
         return x.to(format_.dtype)
 
