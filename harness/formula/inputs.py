@@ -23,9 +23,11 @@ from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.laws.law import Axes, Example
 from harness.laws.strategies import (
+    EDGE_ENTRIES,
     SEEDS,
     Shape,
     batches,
+    columns_and_edges,
     long_rows,
     normal,
     ramp,
@@ -273,9 +275,10 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool =
     extreme
         Whether they are the largest and the smallest numbers.
     """
+    widths = st.integers(*COLUMNS) if extreme else columns_and_edges(*COLUMNS)
     return (
-        st.integers(*COLUMNS)
-        .flatmap(lambda k: _with_columns(formula, format_, k if formula.by_rows else 1, extreme=extreme))
+        (widths if formula.by_rows else st.just(1))
+        .flatmap(lambda k: _with_columns(formula, format_, k, extreme=extreme))
         .map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
     )
 
@@ -288,11 +291,12 @@ def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -
     else:
         near = _near(thresholds(formula, format_.name))
         structures = (normal, spike, uniform_offset, ties, ramp, usual_thresholds, near, near)
+        few = max(4, EDGE_ENTRIES // columns)
         rows = batches(
             format_,
             structures=structures,
-            largest=reach(formula, format_),
-            rows=ROWS,
+            largest=reach(formula, format_) * min(1.0, COLUMNS[1] / k),
+            rows=(min(ROWS[0], few), min(ROWS[1], few)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))
     return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))

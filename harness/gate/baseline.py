@@ -46,10 +46,13 @@ class Line(Standing):
 
 
 class Held(NamedTuple):
-    """What a case is held against, and whether its figures are from a machine of the same kind: else its laws alone."""
+    """What a case is compared with."""
 
     standing: Standing
     figures: bool
+    """Whether its figures are from the same kind of machine; otherwise only laws and bounds are compared."""
+    same_draws: bool
+    """Whether the same Hypothesis drew its inputs."""
 
 
 class Seen(NamedTuple):
@@ -97,7 +100,10 @@ class Baseline(NamedTuple):
 
 def _held(several: Sequence[Seen], origin: Origin) -> Held:
     here = next((seen for seen in several if origin in seen.origins), None)
-    return Held(several[0].standing, figures=False) if here is None else Held(here.standing, figures=True)
+    if here is not None:
+        return Held(here.standing, figures=True, same_draws=True)
+    alike = [seen for seen in several if any(one.hypothesis == origin.hypothesis for one in seen.origins)]
+    return Held((alike or several)[0].standing, figures=False, same_draws=bool(alike))
 
 
 def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[Seen, ...]:

@@ -1,7 +1,7 @@
-"""Bounds held from above: one that grew finds less, and no law would say so, since a looser one is kept as well.
+"""Bounds that became looser: a looser bound finds less, and no law would say so.
 
-What a run keeps of the bounds of a verdict is their geometric mean over its examples. It depends on the inputs and on
-nothing that the implementation or the machine does, so that it is compared wherever the same were tried.
+A run keeps the typical bound of each verdict, and a digest of the inputs on which it was measured. Inputs are the same
+on every processor, so bounds are compared between machines wherever the digests agree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from harness.record import Gate, GateFinding, Outcome, Status
 from harness.record.text import count
 
 LOOSER = 1.1
-"""From this factor on a bound is another: what remains below is rounding in the last of three digits."""
+"""Factor from which on a bound counts as looser; a smaller one is rounding in the last of three digits."""
 
 
 UPDATE = "`harness gate --update` adds them"
 
 
 class Grown(NamedTuple):
-    """A bound that grew."""
+    """A bound that became looser."""
 
     case: str
     dtype: str
@@ -28,50 +28,67 @@ class Grown(NamedTuple):
 
     @property
     def factor(self) -> float:
-        """How much looser it is; infinite where nothing was admissible."""
+        """Ratio of the new bound to the old one; infinite if the old one admitted nothing."""
         return self.now / self.was if self.was else float("inf")
 
 
 def loosened(both: Sequence[tuple[Standing, Standing]]) -> Iterator[GateFinding]:
-    """Yield a finding on each law whose bound grew, over cases and dtypes, and one on bounds that are not known.
+    """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared.
 
     Parameters
     ----------
     both
-        What is known of each case, and what a run says of it.
+        For each case, the figures of the baseline and those of the run.
     """
     grown: dict[tuple[str, str], list[Grown]] = {}
+    unknown, compared, other_inputs = 0, 0, 0
     for old, here in both:
         was, now = old.figures(), here.figures()
+        unknown += _is_unknown(old, here)
         for law, dtype in sorted(was.keys() & now.keys()):
-            if _is_looser(before := was[law, dtype], after := now[law, dtype]):
+            before, after = was[law, dtype], now[law, dtype]
+            if not _have_bounds(before, after):
+                continue
+            if before.inputs != after.inputs:
+                other_inputs += 1
+                continue
+            compared += 1
+            if (after.bound or 0.0) > LOOSER * (before.bound or 0.0):
                 one = Grown(here.case, dtype, before.bound or 0.0, after.bound or 0.0)
                 grown.setdefault((here.contract, law), []).append(one)
     for (contract, law), several in grown.items():
-        sentence = f"The bound of {contract} {law} {_by(several)}: a law that admits more sees less."
-        yield GateFinding(gate=Gate.NUMERICS, case="", subject=law, outcome=Outcome.REGRESSED, sentence=sentence)
-    if unknown := sum(_is_unknown(old, here) for old, here in both):
+        sentence = f"The bound of {contract} {law} {_by(several)}: a looser bound finds less."
+        yield _finding(Outcome.REGRESSED, sentence, law)
+    if unknown:
         cases = count(unknown, "case")
-        sentence = f"The bounds of {cases} are not compared: the baseline is from before they were kept; {UPDATE}."
-        yield GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.INCONCLUSIVE, sentence=sentence)
+        sentence = f"The bounds of {cases} are not compared: the baseline was written before they were kept; {UPDATE}."
+        yield _finding(Outcome.INCONCLUSIVE, sentence)
+    if other_inputs:
+        sentence = (
+            f"The bounds of {other_inputs:,} of {compared + other_inputs:,} verdicts are not compared: "
+            f"their inputs differ from the baseline's; {UPDATE}."
+        )
+        yield _finding(Outcome.INCONCLUSIVE, sentence)
+
+
+def _finding(outcome: Outcome, sentence: str, law: str = "") -> GateFinding:
+    return GateFinding(gate=Gate.NUMERICS, case="", subject=law, outcome=outcome, sentence=sentence)
 
 
 def _is_unknown(old: Standing, here: Standing) -> bool:
-    """Whether the baseline has no bound of a case that the run has bounds of."""
-    known, now = ({figures.bound for figures in one.figures().values()} for one in (old, here))
+    """Whether the run has bounds that the baseline did not keep, or not with their inputs."""
+    known, now = ({figures.inputs for figures in one.figures().values()} for one in (old, here))
     return known == {None} and now != {None}
 
 
-def _is_looser(was: Figures, now: Figures) -> bool:
-    """Whether the same inputs admit more; where a law breaks, it is the implementation that decides what is tried."""
-    if was.bound is None or now.bound is None or not was.status is now.status is Status.HOLDS:
-        return False
-    same = (was.examples, was.rows) == (now.examples, now.rows)
-    return same and now.bound > LOOSER * was.bound
+def _have_bounds(was: Figures, now: Figures) -> bool:
+    """Whether both have a bound and its inputs; if a law breaks, the implementation decides which inputs are tried."""
+    both_hold = was.status is now.status is Status.HOLDS
+    return both_hold and None not in (was.bound, now.bound, was.inputs, now.inputs)
 
 
 def _by(several: list[Grown]) -> str:
-    """How much it grew, and where."""
+    """Describe by how much the bounds of one law grew, and in which cases."""
     most = max(several, key=lambda one: one.factor)
     grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
     if not most.was:

@@ -20,14 +20,16 @@ AGREE = "calls_agree"
 
 
 class Figures(NamedTuple):
-    """What one law says of a case in a dtype: status, examples, rows, the largest deviation, and the typical bound."""
+    """What one law says of a case in a dtype."""
 
     status: Status
     examples: int
     rows: int
     largest: float | None
     bound: float | None = None
-    """With three digits; ``None`` where nothing ran, or the baseline is from before it was kept."""
+    """The typical bound with three digits; ``None`` where nothing ran, or the baseline is from before it was kept."""
+    inputs: str | None = None
+    """Digest of the inputs; ``None`` where nothing ran, or the baseline is from before it was kept."""
 
 
 class Standing(Record):
@@ -130,10 +132,11 @@ def _is_chance(status: Status) -> bool:
 def _figures(verdict: Verdict, *, by_chance: bool) -> Figures:
     """A verdict in short; where it is a chance on which example a law breaks, no number of examples either."""
     bound = None if verdict.typical_bound is None else float(f"{verdict.typical_bound:.3g}")
+    inputs = verdict.inputs if verdict.status is Status.HOLDS else None
     if not by_chance:
-        return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest), bound)
+        return Figures(verdict.status, verdict.examples, verdict.rows, rounded_up(verdict.largest), bound, inputs)
     if verdict.status is Status.HOLDS:
-        return Figures(verdict.status, verdict.examples, verdict.rows, None, bound)
+        return Figures(verdict.status, verdict.examples, verdict.rows, None, bound, inputs)
     return Figures(verdict.status, 0, 0, None)
 
 

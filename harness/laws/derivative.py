@@ -59,7 +59,7 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
         group="length",
         cause="a block of the backward pass ends before the row does, or a sum of its own is kept in 16 bits",
         inputs=not_the_longest,
-        examples=12,
+        examples=24,
     )
 
 

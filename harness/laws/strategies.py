@@ -128,6 +128,43 @@ def thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array
 
 STRUCTURES: tuple[Structure, ...] = (normal, spike, uniform_offset, ties, ramp, mixed_magnitudes, thresholds)
 
+BLOCK = 32
+"""Entries of a block, for structures that differ from block to block."""
+
+
+def block_maxima(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Entries of order one, with one larger entry in each block; the largest one is in any of them."""
+    rows = portable.standard_normal(rng, shape)
+    for first in range(0, shape.columns, BLOCK):
+        at = first + rng.integers(min(BLOCK, shape.columns - first), size=shape.rows)
+        rows[np.arange(shape.rows), at] = magnitude[:, 0] * rng.random(shape.rows)
+    return rows
+
+
+def far_blocks(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Blocks of entries of order one, each shifted by another share of the magnitude."""
+    blocks = -(-shape.columns // BLOCK)
+    offsets = np.repeat(rng.uniform(-1.0, 1.0, (shape.rows, blocks)) * magnitude, BLOCK, axis=1)
+    return np.asarray(portable.standard_normal(rng, shape) + offsets[:, : shape.columns])
+
+
+LONG_STRUCTURES: tuple[Structure, ...] = (*STRUCTURES, block_maxima, far_blocks)
+
+ORDINARY_COLUMNS = 32
+"""Most columns of an ordinary batch."""
+
+EDGE_COLUMNS = (31, 32, 33, 63, 64, 65, 127, 128, 129, 1_023, 1_024, 1_025)
+"""Columns around the ends of the blocks in which kernels read a row."""
+
+EDGE_ENTRIES = 4_096
+"""Most entries of an ordinary batch with as many columns."""
+
+
+def columns_and_edges(least: int, most: int) -> st.SearchStrategy[int]:
+    """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
+    ordinary = st.integers(least, most)
+    return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(EDGE_COLUMNS))
+
 
 @st.composite
 def batches(
@@ -161,10 +198,22 @@ def batches(
     Structures and magnitudes are spread row by row, so that one batch has them all: half of the rows are ordinary (at
     most 1), the others are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid,
     for laws that shift a row exactly.
+
+    An eighth of the batches with up to :data:`ORDINARY_COLUMNS` columns have one of :data:`EDGE_COLUMNS` instead. They
+    have few rows, as many as columns where there may be, and their largest entry is smaller in proportion, so that a
+    sum over a row is bounded as before.
     """
-    most = max(columns[0], min(columns[1], narrow)) if draw(st.booleans(), label="narrow") else columns[1]
+    is_narrow = draw(st.booleans(), label="narrow")
+    most = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
+    widths = lengths(columns[0], most, small=FEW_COLUMNS)
+    if not is_narrow and columns[1] == ORDINARY_COLUMNS and not shapes_are_few():
+        widths = columns_and_edges(columns[0], most)
+    width = draw(widths, label="columns")
     height = draw(lengths(*rows), label="rows")
-    shape = Shape(height, draw(lengths(columns[0], most, small=FEW_COLUMNS), label="columns"))
+    if width in EDGE_COLUMNS:
+        height = max(rows[0], min(rows[1], EDGE_ENTRIES // width, width))
+        largest *= min(1.0, ORDINARY_COLUMNS / width)
+    shape = Shape(height, width)
     exponent = draw(st.floats(0.0, float(portable.log2(largest))), label="log2 of the largest magnitude")
     rng = np.random.default_rng(draw(SEEDS, label="seed"))
     exponents = exponent * rng.random((shape.rows, 1))
@@ -231,35 +280,79 @@ def swept_lengths(seed: int) -> tuple[int, ...]:
     return *map(int, quarters), int(rng.integers(1_026, 4_097))
 
 
-LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0))
-"""So many examples are all the long rows of a run."""
+LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0)) + len(EDGE_COLUMNS)
+"""Number of all batches of long rows of a run."""
 
-FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2
-"""So many are those of a run that tries few of them."""
+FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2 + 4
+"""Number of batches of a run that tries few of them."""
+
+
+class LongBatch(NamedTuple):
+    """A batch of long rows: near-equal entries with a spread, or rows of all structures."""
+
+    length: int
+    spread: float | None
+    """``None`` for structured rows."""
 
 
 def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor]:
-    """Draw rows of near-equal entries, around 0, 1, -1 and 4, at the lengths where sums stall and where blocks end.
+    """Draw long rows: near-equal entries where sums stall, and rows of every structure where blocks end.
 
-    There are :data:`LONG_EXAMPLES` such batches, so that as many examples are all of them. Which lengths are between
-    the edges follows from torch's seed, which that of a run sets: no run leaves a class of lengths out. With ``few``
-    there are :data:`FEW_LONG_EXAMPLES`: only two lengths beside those at which sums stall, others for each seed.
+    Near-equal entries are around 0, 1, -1 and 4, so that only the length of the row can break an implementation. Rows
+    of every structure are at :data:`EDGE_COLUMNS`, with magnitudes up to where exponentials overflow.
+
+    There are :data:`LONG_EXAMPLES` such batches, so that as many examples are all of them. The lengths between the
+    edges follow from torch's seed, which the seed of a run sets. With ``few`` there are :data:`FEW_LONG_EXAMPLES`, of
+    other lengths for each seed: two of near-equal entries besides those at which sums stall, and four structured ones,
+    one around each power of two.
     """
-
-    def expand(of: tuple[int, float]) -> Tensor:
-        length, spread = of
-        # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
-        rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
-        centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
-        noise = portable.standard_normal(np.random.default_rng(length), (len(centres), length))
-        return torch.from_numpy(centres + spread * noise).to(format_.dtype)
-
     seed = torch.initial_seed() % 2**32
-    others = (*EDGES, *swept_lengths(seed))
-    if few or shapes_are_few():
-        others = tuple(np.random.default_rng(seed).choice(others, FEW_LONG_EXAMPLES - 2 * len(LENGTHS), replace=False))
-    batches_of = [*((length, spread) for length in LENGTHS for spread in (0.0, 0.25)), *((k, 0.25) for k in others)]
-    return st.sampled_from(batches_of).map(expand)
+    rng = np.random.default_rng(seed)
+    others = [*EDGES, *swept_lengths(seed)]
+    structured = [*EDGE_COLUMNS]
+    if shapes_are_few():
+        others, structured = [int(rng.choice(others))], [33, int(rng.choice(EDGE_COLUMNS[4:]))]
+    elif few:
+        others = [int(k) for k in rng.choice(others, 2, replace=False)]
+        structured = [int(rng.choice(EDGE_COLUMNS[first : first + 3])) for first in range(0, len(EDGE_COLUMNS), 3)]
+    all_of = [LongBatch(length, spread) for length in LENGTHS for spread in (0.0, 0.25)]
+    all_of += [LongBatch(length, 0.25) for length in others]
+    all_of += [LongBatch(length, None) for length in structured]
+    return st.sampled_from(all_of).map(lambda batch: torch.from_numpy(_long(batch, format_, seed)).to(format_.dtype))
+
+
+def _long(batch: LongBatch, format_: Format, seed: int) -> Array:
+    length, spread = batch
+    if spread is None:
+        return _structured(length, format_, seed)
+    # The longest rows are costly in float64's double-double, and no accumulator stalls there: one will do.
+    rows = 1 if (format_.name, length) == ("float64", LENGTHS[-1]) else 4 if length in LENGTHS else 2
+    centres = np.array([[0.0], [1.0], [-1.0], [4.0]])[:rows]
+    noise = portable.standard_normal(np.random.default_rng(length), (len(centres), length))
+    return np.asarray(centres + spread * noise)
+
+
+_SQUARE = (31, 32, 33, 64)
+"""Lengths with as many rows as columns: an axis that is taken for the other one shows."""
+
+_FEW_STRUCTURES = 4
+"""Structures at each of the three longest edges, so that each structure is at one of them."""
+
+
+def _structured(length: int, format_: Format, seed: int) -> Array:
+    """Rows of every structure, whose magnitudes are spread up to a little beyond where the exponential overflows."""
+    rng = np.random.default_rng((seed, length))
+    chosen = list(LONG_STRUCTURES)
+    if length > EDGE_ENTRIES // len(chosen):
+        first = _FEW_STRUCTURES * (length % 3)
+        chosen = [chosen[at % len(chosen)] for at in range(first, first + _FEW_STRUCTURES)]
+    count = length if length in _SQUARE else len(chosen)
+    exponents = float(portable.log2(1.25 * format_.log_max)) * rng.permutation(np.linspace(0.25, 1.0, count))
+    rows = [
+        chosen[at % len(chosen)](rng, Shape(1, length), portable.exp2(exponents[at : at + 1, None]), format_)
+        for at in range(count)
+    ]
+    return np.concatenate(rows)
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:

@@ -12,6 +12,8 @@ class Origin(Record):
     instructions: str
     """Vendor, model, instructions and cache, by which the libraries below torch choose their kernels."""
     machine: str
+    hypothesis: str = ""
+    """Version of Hypothesis, which draws the inputs; empty in a baseline from before it was recorded."""
 
     @classmethod
     def of(cls, environment: Environment) -> "Origin":
@@ -22,12 +24,14 @@ class Origin(Record):
             capability=build.get("cpu capability", "unknown"),
             instructions=build.get("instructions", "unknown"),
             machine=environment.machine,
+            hypothesis=environment.versions.get("hypothesis", ""),
         )
 
     def supersedes(self, other: "Origin") -> bool:
-        """Whether it is the same kind of machine with another torch."""
-        return self != other and self == other.model_copy(update={"torch": self.torch})
+        """Whether it is the same kind of machine with another torch or Hypothesis."""
+        return self != other and self == other.model_copy(update={"torch": self.torch, "hypothesis": self.hypothesis})
 
     def __str__(self) -> str:
         """Return it in words."""
-        return f"torch {self.torch}, {self.capability}, {self.machine} ({self.instructions})"
+        draws = f", Hypothesis {self.hypothesis}" if self.hypothesis else ""
+        return f"torch {self.torch}{draws}, {self.capability}, {self.machine} ({self.instructions})"

@@ -273,7 +273,12 @@ class Verdict(Record):
     largest: Deviation | None = None
     """Largest deviation seen, wherever."""
     typical_bound: float | None = None
-    """Geometric mean of the bounds in all examples; zero where nothing is admissible, ``None`` where nothing ran."""
+    """Geometric mean of the bounds in all examples, where a bound above ``2**40`` counts as ``2**40``.
+
+    Zero where nothing is admissible, ``None`` where nothing ran.
+    """
+    inputs: str | None = None
+    """Digest of the examples that were tried, the same on every machine; ``None`` where it was not recorded."""
     unit: str = "ulp"
     reason: str | None = None
     """Declared reason of an expected failure, reason of a skip, or text of an error."""

@@ -11,7 +11,7 @@ import numpy as np
 from harness.calling.adapter import NotApplicable
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
-from harness.verdict.drawn import drawn
+from harness.verdict.drawn import Drawn, digest_of, drawn
 from harness.verdict.trial import Trials
 
 
@@ -63,13 +63,15 @@ def first_failing(
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
+        trials.census.digests.append(digest_of(example))
         if (failing := trials.failing(example)) is not None:
             return failing
 
-    for example in _drawn(trials, examples=examples, seed=seed):
+    for example, digest in _drawn(trials, examples=examples, seed=seed):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
+        trials.census.digests.append(digest)
         if (failing := trials.failing(example)) is not None:
             return failing
     return None
@@ -103,22 +105,22 @@ def failing_rows(
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
         # Other draws than those that led to the failing one.
-        for example in _drawn(trials, examples=examples, seed=seed + 1) if examples else ():
+        for example, _ in _drawn(trials, examples=examples, seed=seed + 1) if examples else ():
             if deadline.is_up:
                 break
             rows += trials.failing_rows(example, unlike=unlike)
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Example]:
+def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield examples of the law; on each, who draws random numbers without a generator of his own begins alike."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
     try:
-        for example in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
+        for one in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
             trials.subject.surroundings.begin_alike()
-            yield example
+            yield one
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002

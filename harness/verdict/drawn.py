@@ -5,9 +5,10 @@ it is drawn before any of it is looked at, and handed out in copies, since an im
 """
 
 import copy
+import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import hypothesis
 import torch
@@ -23,14 +24,22 @@ from harness.verdict.reproducible import reproducible
 STAGES = (2, 32)
 """So many are drawn first, and more only where these do not settle it: most of what is broken shows on the first."""
 
-_memory: Memory[list[Example]] = Memory(64 * MEBIBYTE)
+
+class Drawn(NamedTuple):
+    """One example, and a digest of it that is the same on every machine."""
+
+    example: Example
+    digest: bytes
+
+
+_memory: Memory[list[Drawn]] = Memory(64 * MEBIBYTE)
 
 
 class _Enough(BaseException):
     """The end of the draws; no ``Exception``, since Hypothesis would run one of those again."""
 
 
-def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Example]:
+def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield some examples, the same ones each time.
 
     Parameters
@@ -46,28 +55,29 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
     """
     shown = 0
     for most in (*(stage for stage in STAGES if stage < examples), examples):
-        for example in _first(most, inputs, format_, examples, seed)[shown:]:
+        for example, digest in _first(most, inputs, format_, examples, seed)[shown:]:
             shown += 1
-            yield _copy(example)
+            yield Drawn(_copy(example), digest)
 
 
 def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
     """Return the same examples, drawn at once: for whoever looks at all of them in any case."""
-    return [_copy(example) for example in _first(examples, inputs, format_, examples, seed)]
+    return [_copy(example) for example, _ in _first(examples, inputs, format_, examples, seed)]
 
 
-def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
+def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
     """The first so many of the examples, drawn unless they were before."""
     # Long rows are of other lengths under another seed of torch's.
     key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few()
     known = _memory.get((most, *key)) or _memory.get((examples, *key))
     if known is None:
-        known = _draw(most, inputs, format_, examples, seed)
-        _memory.keep((most, *key), known, sum(map(_size, known)))
+        known = [Drawn(example, digest_of(example)) for example in draw(most, inputs, format_, examples, seed)]
+        _memory.keep((most, *key), known, sum(_size(example) for example, _ in known))
     return known
 
 
-def _draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
+def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
+    """Draw the first ``most`` of ``examples`` examples."""
     found: list[Example] = []
 
     @hypothesis.seed(seed)
@@ -81,13 +91,13 @@ def _draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) 
         verbosity=Verbosity.quiet,
     )
     @given(inputs(format_))
-    def draw(example: Example) -> None:
+    def collect(example: Example) -> None:
         found.append(example)
         if len(found) == most:
             raise _Enough
 
     with reproducible(), suppress(_Enough):
-        draw()
+        collect()
     return found
 
 
@@ -96,6 +106,28 @@ def _copy(example: Example) -> Example:
     return {
         name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for name, value in example.items()
     }
+
+
+def digest_of(example: Example) -> bytes:
+    """Return a digest of the names, types, shapes and values of an example; all NaN are alike."""
+    content = hashlib.blake2b(digest_size=8)
+    for name in sorted(example):
+        content.update(name.encode())
+        _feed(content, example[name])
+    return content.digest()
+
+
+def _feed(content: hashlib.blake2b, value: Any) -> None:
+    if isinstance(value, Tensor):
+        content.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        if value.is_floating_point() and bool(value.isnan().any()):
+            value = value.masked_fill(value.isnan(), torch.nan)
+        content.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _feed(content, entry)
+    else:
+        content.update(repr(value).encode())
 
 
 def _size(example: Example) -> int:

@@ -1,5 +1,6 @@
 """Trials: a law measured on examples, what breaks it confirmed by ball arithmetic, and what was seen counted."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,8 +24,8 @@ ATTEMPTS = 16
 TRIES = 4
 """Measurements in each of which it has to show before a failing example is made minimal."""
 
-LARGEST = math.nextafter(1024.0, 0.0)
-"""Logarithm to the base two below which float64 has a power of two."""
+ADMITS_ALL = 40.0
+"""Binary logarithm at which bounds are clipped: a bound this large admits everything."""
 
 _TIERS_AGREE = 2.0**-10
 """Largest difference between the two tiers, relatively or in the unit of the law, that is not worth a word."""
@@ -42,6 +43,8 @@ class Census:
     largest: float | None = None
     magnitudes: list[float] = field(default_factory=list)
     """Mean binary logarithm of each example's bounds, where they admit something and not everything."""
+    digests: list[bytes] = field(default_factory=list)
+    """Of each example that was tried, in order."""
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
     witness: tuple[Example, Measurement] | None = None
@@ -60,7 +63,7 @@ class Census:
         self.largest = max(self.largest or 0.0, float(measurement.deviation.max()))
         admitting = measurement.bound[(measurement.bound > 0.0) & np.isfinite(measurement.bound)]
         if admitting.size:
-            self.magnitudes.append(float(np.log2(admitting).mean()))
+            self.magnitudes.append(float(np.minimum(np.log2(admitting), ADMITS_ALL).mean()))
         ratio = float(measurement.ratio[measurement.worst])
         if ratio > self.worst_ratio:
             self.worst_ratio = ratio
@@ -69,13 +72,17 @@ class Census:
 
     @property
     def typical_bound(self) -> float | None:
-        """Geometric mean of the bounds, each example counted once; zero where none admits anything."""
+        """Geometric mean of the bounds up to ``2**40``, each example counted once; zero where none admits anything."""
         if self.bound is None:
             return None
         if not self.magnitudes:
             return 0.0
-        # The logarithm of the largest number rounds up to a power that no number has.
-        return math.exp2(min(math.fsum(self.magnitudes) / len(self.magnitudes), LARGEST))
+        return math.exp2(math.fsum(self.magnitudes) / len(self.magnitudes))
+
+    @property
+    def inputs(self) -> str | None:
+        """Digest of all examples that were tried; ``None`` where there were none."""
+        return hashlib.blake2b(b"".join(self.digests), digest_size=3).hexdigest() if self.digests else None
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,17 @@ from harness.record import Status
 from harness.verdict.trial import Census
 
 
-def test_the_largest_bound_there_is_has_a_mean() -> None:
-    """Its logarithm rounds to 1024, and no float64 is two to that power."""
-    census = Census()
-    zero = np.zeros(1)
-    census.note(Measurement(zero, np.full(1, sys.float_info.max), zero, zero))
-    assert census.typical_bound is not None
-    assert 1e308 < census.typical_bound < np.inf
+def test_a_huge_bound_does_not_hide_the_others() -> None:
+    """A bound above 2**40 counts as 2**40, so that doubling the other one changes the mean."""
+    zero = np.zeros(2)
+
+    def typical(bound: float) -> float | None:
+        census = Census()
+        census.note(Measurement(zero, np.array([sys.float_info.max, bound]), zero, zero))
+        return census.typical_bound
+
+    assert typical(16.0) == 2.0**22
+    assert typical(64.0) == 2.0**23
 
 
 def test_a_bound_that_is_no_number_admits_nothing() -> None:

@@ -10,7 +10,7 @@ from harness.calling.adapter import compiles_each_shape
 from harness.case import Case
 from harness.floats import FORMATS, Format
 from harness.laws.law import Example, Inputs
-from harness.verdict.drawn import all_drawn, drawn
+from harness.verdict.drawn import Drawn, all_drawn, digest_of, drawn
 from harness.verdict.job import jobs
 
 FLOAT32 = FORMATS["float32"]
@@ -43,15 +43,15 @@ def inputs_of(counted: list[float]) -> Inputs:
     return inputs
 
 
-def numbers(examples: Iterator[Example]) -> list[float]:
+def numbers(examples: Iterator[Drawn]) -> list[float]:
     """The number in each."""
-    return [float(example["x"]) for example in examples]
+    return [float(one.example["x"]) for one in examples]
 
 
 def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
     """Of the same inputs, format, number and seed; the first ones before all of them are asked for."""
     inputs = inputs_of(counted)
-    first = next(drawn(inputs, FLOAT32, examples=40, seed=1))
+    first = next(drawn(inputs, FLOAT32, examples=40, seed=1)).example
     assert len(counted) == 2
     every = numbers(drawn(inputs, FLOAT32, examples=40, seed=1))
     assert every[0] == float(first["x"])
@@ -64,7 +64,7 @@ def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
 
 def test_what_is_asked_for_at_once_is_what_is_drawn_in_stages(counted: list[float]) -> None:
     """And none of it is drawn twice."""
-    at_once = numbers(iter(all_drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)))
+    at_once = [float(example["x"]) for example in all_drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)]
     assert len(counted) == 40
     assert numbers(drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)) == at_once
 
@@ -75,10 +75,10 @@ def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float])
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         return st.just({"x": torch.ones(3, 4, dtype=format_.dtype).t(), "n": 3})
 
-    for example in drawn(inputs, FLOAT32, examples=4, seed=1):
+    for example, _ in drawn(inputs, FLOAT32, examples=4, seed=1):
         assert example["x"].stride() == (1, 4)
         example["x"].fill_(2.0)
-    (again,) = drawn(inputs, FLOAT32, examples=4, seed=1)
+    ((again, _),) = drawn(inputs, FLOAT32, examples=4, seed=1)
     assert again["n"] == 3
     assert (again["x"] == 1.0).all()
 
@@ -87,7 +87,7 @@ def shapes(case: Case, law: str) -> set[tuple[int, ...]]:
     """Of all that a law of softmax draws for a case in float32."""
     (job,) = jobs([case], laws=[law], dtypes=["float32"])
     with job.drawing():
-        return {tuple(x["logits"].shape) for x in drawn(job.inputs, job.format, examples=job.examples, seed=0)}
+        return {tuple(x["logits"].shape) for x, _ in drawn(job.inputs, job.format, examples=job.examples, seed=0)}
 
 
 OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)")
@@ -130,3 +130,19 @@ def test_other_shapes_are_few_under_another_seed() -> None:
     with torch.random.fork_rng(devices=[]):
         seen = [(torch.manual_seed(seed), shapes(OF_JAX, "value"))[1] for seed in (1, 2)]
     assert seen[0] != seen[1]
+
+
+def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
+    """Every NaN is alike, and zeros of either sign are not."""
+    x = torch.tensor([1.0, torch.nan, 0.0])
+    examples = [
+        {"x": x},
+        {"x": torch.nextafter(x, torch.tensor(2.0))},
+        {"x": x[None]},
+        {"x": x.double()},
+        {"y": x},
+        {"x": x, "n": 3},
+        {"x": torch.tensor([1.0, torch.nan, -0.0])},
+    ]
+    assert len({digest_of(example) for example in examples}) == len(examples)
+    assert digest_of({"x": x}) == digest_of({"x": x.clone().copysign(torch.tensor([1.0, -1.0, 1.0]))})
