@@ -11,7 +11,7 @@ from delivery.peers import PEERS, Peer, main
 
 from harness.contracts import contract_named
 
-PAGE = Path(__file__).parents[2] / "docs" / "check-a-loader.md"
+PAGE = Path(__file__).parents[2] / "docs" / "loaders-of-other-projects.md"
 LAWS = {law.name for law in contract_named("data_loader").laws}
 QUICK = {"light", "tensor_loader", "nodes_unseeded"}
 

@@ -75,11 +75,11 @@ def tables(proofs: Sequence[Proof]) -> str:
 def _row(proof: Proof) -> dict[str, str]:
     broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
     return {
-        "of": proof.quantity,
+        "quantity": proof.quantity,
         "dtype": proof.dtype,
         "layout": proof.layout,
         "worst ulp": worst(proof),
-        "at": f"`{witness(proof)}`",
+        "worst input": f"`{witness(proof)}`",
         "> 1/2 ulp": f"{proof.not_correctly_rounded:,}",
         "> 1 ulp": f"{proof.beyond['1']:,}",
         "bits differ": differing(proof),

@@ -3,7 +3,7 @@
 Of the contracts whose definition the grammar can say: how many times as fast the screen of the formula is, on ordinary
 rows of eight columns in float32 and in float64, and on the rows that the contract draws, in both; the largest error of
 either on those, relative to balls; how many elements the formula leaves to balls; and whether both say the same where
-an input is infinite. It prints the table of ``docs/how-bounds-are-derived.md``, in seconds of the processor.
+an input is infinite. It prints the table of ``docs/hand-written-oracles.md``, in seconds of the processor.
 """
 
 import sys
@@ -250,12 +250,12 @@ def _seconds(beside: Beside, of: Quantity, given: list[list[Tensor]]) -> tuple[f
 
 
 HEADER = (
-    "| oracle | float32 | float64 | drawn | error by hand | error by formula | to balls | infinities |",
+    "| oracle | float32 | float64 | contract inputs | error, hand-written | error, formula | to balls | infinities |",
     "|---|--:|--:|--:|--:|--:|--:|---|",
 )
 
 
-INFINITIES = {True: "same", False: "other"}
+INFINITIES = {True: "same", False: "different"}
 
 
 def line(beside: Beside, row: Row) -> str:

@@ -18,7 +18,7 @@ from harness.verdict.drawn import drawn
 
 TABLE = {
     cells[0]: cells[1:]
-    for text in (Path(__file__).parents[2] / "docs" / "how-bounds-are-derived.md").read_text().splitlines()
+    for text in (Path(__file__).parents[2] / "docs" / "hand-written-oracles.md").read_text().splitlines()
     if len(cells := [cell.strip() for cell in text.strip("|").split("|")]) == 8 and cells[1][:1].isdigit()
 }
 """What ``python -m formula.oracles`` measured, by the oracle's name."""
