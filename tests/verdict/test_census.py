@@ -3,10 +3,14 @@
 import sys
 
 import numpy as np
+from torch import Tensor
 
 import harness
+from harness.case import Case
 from harness.floats import Measurement
-from harness.record import Status
+from harness.record import Status, Verdict
+from harness.verdict.decide import decide
+from harness.verdict.job import jobs
 from harness.verdict.trial import Census
 
 
@@ -38,3 +42,35 @@ def test_a_bound_that_is_no_number_admits_nothing() -> None:
     assert verdict.bound == 0.0
     assert verdict.violation is not None
     assert verdict.violation.bound == 0.0
+
+
+def test_the_final_re_check_does_not_count() -> None:
+    """Its seed is new each time, so that what it draws is no figure of the run."""
+
+    def checked(late: int | None) -> Verdict:
+        (job,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
+        return decide(job, examples=4, corpora=(), late=late)
+
+    without, once, again = checked(None), checked(1), checked(2)
+    assert without.rows > 0
+    assert figures(without) == figures(once) == figures(again)
+
+
+def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
+    """An implementation that is right at first and wrong afterwards is broken."""
+    calls = 0
+
+    def softmax(x: Tensor) -> Tensor:
+        nonlocal calls
+        calls += len(x) > 512
+        return x.softmax(-1) * (1.0 if calls < 2 else 1.5)
+
+    (job,) = jobs([Case(softmax, "softmax")], laws=["value"], dtypes=["float32"])
+    assert decide(job, examples=4, corpora=()).status is Status.HOLDS
+    calls = 0
+    assert decide(job, examples=4, corpora=(), late=3).status in {Status.BROKEN, Status.ERROR}
+
+
+def figures(verdict: Verdict) -> tuple[object, ...]:
+    """Return what a baseline keeps of a verdict."""
+    return verdict.examples, verdict.rows, verdict.largest, verdict.typical_bound, verdict.inputs
