@@ -1,4 +1,4 @@
-"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
+"""Tables of cases, contracts and laws, and the explanation of one law or of one word of the glossary."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
 from harness.record.text import filled
+from harness.show import glossary
 from harness.show.narrow import is_folded_between_words
 
 
@@ -98,33 +99,31 @@ class Explanation(str):
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:
-    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+    """Explain a law (statement, source, bound, likely cause and remedy) or a word of the glossary.
 
     Parameters
     ----------
     law
-        Name of the law.
+        Name of the law, or a word of the glossary.
     contract
-        Only this contract's, or formula's; every contract's where absent.
+        Contract or formula that has the law [default: every contract that has it].
 
     Raises
     ------
     UsageError
-        If there is no such law.
+        If no law and no word of the glossary has this name.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
     pairs = [(owner, each) for owner in owners for each in owner.laws]
     named = [(owner, each) for owner, each in pairs if each.name == law]
-    if not named:
-        known = sorted({each.name for _, each in pairs})
-        raise UsageError(
-            rule="a law is one that a contract has",
-            value=f"`{law}`",
-            remedy=did_you_mean(
-                law, known, "`harness list --laws` shows those of contracts; `--formula` asks a formula's"
-            ),
-        )
-    return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+    if named:
+        return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+    word = glossary.entry(law)
+    if word is None:
+        known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
+        otherwise = "see `harness list --laws`; use `--formula` for a law of a formula"
+        raise UsageError(f"no law or glossary word `{law}`", remedy=did_you_mean(law, known, otherwise))
+    return Explanation(f"{word.word}\n{_facts([('meaning', word.meaning), ('example', word.example)])}")
 
 
 def _explained(contract: Contract, law: Law) -> str:
@@ -140,4 +139,8 @@ def _explained(contract: Contract, law: Law) -> str:
         facts.append(("tier", f"lost digits: {law.lost_digits}"))
     if law.non_finite:
         facts.append(("non-finite", law.non_finite))
-    return "\n".join([f"{law.name} of {contract.name}  {contract.signature}"] + [f"  {k:<10}  {v}" for k, v in facts])
+    return f"{law.name} of {contract.name}  {contract.signature}\n{_facts(facts)}"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {label:<10}  {fact}" for label, fact in facts)
