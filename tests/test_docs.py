@@ -89,7 +89,7 @@ def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     """And the README names every page."""
-    for file in re.findall(r"\]\(([\w./-]+)\)", page.read_text(encoding="utf-8")):
+    for file in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8")):
         assert (DOCS / file).is_file(), file
     assert f"docs/{page.name}" in README
 
@@ -102,6 +102,21 @@ def test_what_the_readme_shows_is_what_a_page_prints() -> None:
     assert "`exp(x) / exp(x).sum(-1)`" in README
     assert "# homework.py\ndef softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n" in page
     assert "subtract" in in_the_readme()
+
+
+def test_the_proof_that_a_page_shows_ends_with_the_line_it_shows(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The proof visits every number of float16."""
+    page = (DOCS / "prove-all-inputs.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^harness prove .*$", page, re.M)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    shown = re.search(r"```text\n(proofs: .*)\n```", page)
+    assert shown is not None
+    assert capsys.readouterr().out.splitlines()[-1] == shown.group(1)
 
 
 def test_the_pages_have_code_that_is_run() -> None:
