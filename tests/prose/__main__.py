@@ -20,12 +20,13 @@ def main(arguments: list[str]) -> int:
                 print(f"recorded: {CEILINGS.relative_to(ROOT)}")
         case ["list", *names]:
             files = {str(Path(name).resolve().relative_to(ROOT)) for name in names}
-            lines = [str(hit) for sentence in of_project(ROOT) if sentence.file in files for hit in hits(sentence)]
-            print("\n".join(lines))
+            for hit in (hit for sentence in of_project(ROOT) if sentence.file in files for hit in hits(sentence)):
+                print(hit)
             return 0
         case _:
             lines = [USAGE]
-    print("\n".join(lines))
+    for line in lines:
+        print(line)
     return bool(lines)
 
 
