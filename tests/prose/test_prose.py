@@ -65,7 +65,8 @@ def test_every_kind_of_prose_is_read_with_its_place(tmp_path: Path) -> None:
     """Documents, docstrings, messages and comments; the docstring of a command is a message."""
     source = (
         '"""The first file beside the second."""\n\n# This comment is one line\n# beside another line.\n'
-        'TEXT = "one value beside another value"\n\n\ndef check(name):\n    """Show one value beside another."""\n'
+        'TEXT = "one value beside another value"\n\n\n'
+        'def check(name: NameArgument):\n    """Show one value beside another."""\n'
         '    return f"the value {name} beside another value"\n'
     )
     page = f"# Title beside\n\n{PLAIN}\nOne value beside\nanother.\n"

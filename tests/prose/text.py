@@ -103,7 +103,7 @@ def of_source(path: Path, name: str) -> Iterator[Sentence]:
 
 
 def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, bool]]:
-    """Yield each docstring, also of attributes, and whether it belongs to a public function."""
+    """Yield each docstring, also of attributes, and whether it belongs to a command."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():
@@ -112,7 +112,13 @@ def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, bool]]:
                 and isinstance(statement.value, ast.Constant)
                 and isinstance(statement.value.value, str)
             ):
-                yield statement.value, isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+                yield statement.value, isinstance(node, ast.FunctionDef) and _is_command(node)
+
+
+def _is_command(function: ast.FunctionDef) -> bool:
+    """Whether a function has parameters that typer declares."""
+    annotations = (ast.unparse(argument.annotation) for argument in function.args.args if argument.annotation)
+    return any(re.search(r"\btyper\.|Option$|Argument$", annotation) for annotation in annotations)
 
 
 def _comments(source: str) -> Iterator[tuple[str, int]]:
