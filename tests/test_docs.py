@@ -51,6 +51,9 @@ def console(example: Example) -> None:
             cli.main()
         assert stop.value.code in {0, 1}, capture.readouterr().err
         printed = capture.readouterr().out
+        if line.startswith("$ harness prove"):
+            assert stop.value.code == 0
+            assert example.parsed.rstrip().endswith(printed.splitlines()[-1])
         if line == f"$ {CHECKED}":
             assert stop.value.code == 1
             for shown in in_the_readme().splitlines():
@@ -88,10 +91,32 @@ def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    """And the README names every page."""
-    for file in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8")):
+    """The page exists, and it has the heading that the link names."""
+    for file, heading in linked(page.read_text(encoding="utf-8")):
         assert (DOCS / file).is_file(), file
-    assert f"docs/{page.name}" in README
+        assert not heading or heading in headings(DOCS / file), f"{file}#{heading}"
+
+
+def linked(text: str) -> list[tuple[str, str]]:
+    """Return file and heading of every link to a file."""
+    return re.findall(r"\]\(([\w./-]+)(?:#([\w-]+))?\)", text)
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_lead_from_the_readme_to_every_page() -> None:
+    """The README links to a page, or to another page that does."""
+    reached: set[str] = set()
+    new = {Path(file).name for file, _ in linked(README)}
+    while new:
+        reached |= new
+        texts = [page.read_text(encoding="utf-8") for page in PAGES if page.name in new]
+        new = {Path(file).name for text in texts for file, _ in linked(text)} - reached
+    assert {page.name for page in PAGES} <= reached
 
 
 def test_what_the_readme_shows_is_what_a_page_prints() -> None:
@@ -102,21 +127,6 @@ def test_what_the_readme_shows_is_what_a_page_prints() -> None:
     assert "`exp(x) / exp(x).sum(-1)`" in README
     assert "# homework.py\ndef softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n" in page
     assert "subtract" in in_the_readme()
-
-
-def test_the_proof_that_a_page_shows_ends_with_the_line_it_shows(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The proof visits every number of float16."""
-    page = (DOCS / "prove-all-inputs.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^harness prove .*$", page, re.M)
-    monkeypatch.setattr(sys, "argv", shlex.split(command))
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert stop.value.code == 0
-    shown = re.search(r"```text\n(proofs: .*)\n```", page)
-    assert shown is not None
-    assert capsys.readouterr().out.splitlines()[-1] == shown.group(1)
 
 
 def test_the_pages_have_code_that_is_run() -> None:
