@@ -46,7 +46,7 @@ def list_(
 
 
 def explain(
-    law: Annotated[str, typer.Argument(help="Name of a law, or a word of the glossary.")],
+    law: Annotated[str, typer.Argument(help="Name of a law.")],
     contract: Annotated[
         str | None, typer.Option(help="Only this contract's.", autocompletion=complete_contract)
     ] = None,
@@ -55,7 +55,7 @@ def explain(
     input_: InputOption = None,
     over: OverOption = "rows",
 ) -> None:
-    """Explain a law (statement, source, bound, likely cause and remedy) or a word of the glossary."""
+    """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
     from harness.show import listing
 
     say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)).fitted(console().width))

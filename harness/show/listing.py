@@ -1,4 +1,4 @@
-"""Tables of cases, contracts and laws, and the explanation of one law or of one word of the glossary."""
+"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ def _paragraph(cells: list[str], whole: int, width: int) -> str:
 
 def case_table(cases: Iterable[Case]) -> Table:
     """Every case with what it claims and what it is known to break."""
-    table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
+    table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
         table.add_row(
             *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
@@ -67,10 +67,12 @@ def contract_table() -> Table:
 def formula_tables() -> Iterator[Table]:
     """The catalogue of formulas, a table for each group."""
     for group, entries in GROUPS.items():
-        table = _table(f"Formulas: {group}", "contract", "definition", "one computes", "inputs", "source", whole=1)
+        table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
             inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
-            table.add_row(*map(escape, (entry.name, entry.definition, entry.form or "so", inputs, entry.source)))
+            table.add_row(
+                *map(escape, (entry.name, entry.definition, entry.form or "as defined", inputs, entry.source))
+            )
         yield table
 
 
@@ -88,13 +90,13 @@ _LABEL = 14
 
 
 class Explanation(str):
-    """A text of several lines, which a notebook and a prompt show as such."""
+    """A text of several lines that notebooks and prompts print as text."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
     def fitted(self, width: int) -> str:
-        """Return it in lines of a width, the further ones of a fact below its beginning."""
+        """Return the text wrapped to a width, with hanging indentation."""
         return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
 
 
@@ -106,12 +108,12 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     law
         Name of the law, or a word of the glossary.
     contract
-        Contract or formula that has the law [default: every contract that has it].
+        Name of a contract or formula that has the law [default: all contracts].
 
     Raises
     ------
     UsageError
-        If no law and no word of the glossary has this name.
+        If there is no such law and no such word.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
     pairs = [(owner, each) for owner in owners for each in owner.laws]
@@ -121,8 +123,12 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     word = glossary.entry(law)
     if word is None:
         known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
-        otherwise = "see `harness list --laws`; use `--formula` for a law of a formula"
-        raise UsageError(f"no law or glossary word `{law}`", remedy=did_you_mean(law, known, otherwise))
+        raise UsageError(
+            f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`",
+            remedy=did_you_mean(
+                law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
+            ),
+        )
     return Explanation(f"{word.word}\n{_facts([('meaning', word.meaning), ('example', word.example)])}")
 
 

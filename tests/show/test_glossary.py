@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from samples.command import Command
 
 from harness.contracts import contracts
 from harness.error import UsageError
@@ -52,5 +53,14 @@ def test_a_word_is_found_as_people_type_it(typed: str) -> None:
 def test_an_unknown_word_is_a_usage_error() -> None:
     """The message suggests the nearest word or law."""
     assert entry("vaule") is None
-    with pytest.raises(UsageError, match=r"^no law or glossary word `vaule`; did you mean `value`\?$"):
+    with pytest.raises(UsageError, match=r"^unknown law or word `vaule`; did you mean `value`\?$"):
         explain("vaule")
+
+
+def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:
+    """It takes the place of a law's name, and a misspelled word gets a suggestion."""
+    done = harness_command("explain", "breaking-points")
+    assert done.returncode == 0
+    assert done.stdout.startswith("breaking point\n  meaning     The first representable number on a ray")
+    assert "\n  example     88.72283935546875 " in done.stdout
+    assert "did you mean `headroom`?" in harness_command("explain", "headrom").stderr
