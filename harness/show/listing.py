@@ -1,4 +1,4 @@
-"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
+"""Tables of cases, contracts and laws, and the explanation of a law or of a word of the glossary."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
