@@ -142,7 +142,7 @@ def _explained(contract: Contract, law: Law) -> str:
         ("look at", law.cause),
     ]
     if law.lost_digits:
-        facts.append(("tier", f"lost digits: {law.lost_digits}"))
+        facts.append(("severity", f"lost digits: {law.lost_digits}"))
     if law.non_finite:
         facts.append(("non-finite", law.non_finite))
     return f"{law.name} of {contract.name}  {contract.signature}\n{_facts(facts)}"
