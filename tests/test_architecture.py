@@ -118,10 +118,22 @@ def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job
         )
 
 
-def test_the_counts_in_the_changelog_are_those_of_the_code() -> None:
-    """Contracts and laws."""
+def test_the_counts_in_the_readme_are_those_of_the_code() -> None:
+    """They are the numbers of contracts and laws."""
     known = harness.contracts.contracts()
     laws = sum(len(contract.laws) for contract in known.values())
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(known) == 33
-    assert f"Thirty-three contracts with {laws} laws" in text
+    assert f"{len(known)} contracts with {laws} laws" in " ".join(text.split())
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
+    """Unreleased changes come first, then the version of the package; it stays short enough to read."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first, *released = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.M)
+    assert first == "Unreleased"
+    assert PROJECT["project"]["version"] in released
+    assert {*re.findall(r"^### (.+)$", text, re.M)} <= {
+        *("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"),
+    }
+    assert all(len(line) <= 120 for line in text.splitlines())

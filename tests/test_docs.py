@@ -51,6 +51,9 @@ def console(example: Example) -> None:
             cli.main()
         assert stop.value.code in {0, 1}, capture.readouterr().err
         printed = capture.readouterr().out
+        if line.startswith("$ harness prove"):
+            assert stop.value.code == 0
+            assert example.parsed.rstrip().endswith(printed.splitlines()[-1])
         if line == f"$ {CHECKED}":
             assert stop.value.code == 1
             for shown in in_the_readme().splitlines():
@@ -88,10 +91,32 @@ def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    """And the README names every page."""
-    for file in re.findall(r"\]\(([\w./-]+)\)", page.read_text(encoding="utf-8")):
+    """The page exists, and it has the heading that the link names."""
+    for file, heading in linked(page.read_text(encoding="utf-8")):
         assert (DOCS / file).is_file(), file
-    assert f"docs/{page.name}" in README
+        assert not heading or heading in headings(DOCS / file), f"{file}#{heading}"
+
+
+def linked(text: str) -> list[tuple[str, str]]:
+    """Return file and heading of every link to a file."""
+    return re.findall(r"\]\(([\w./-]+)(?:#([\w-]+))?\)", text)
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_lead_from_the_readme_to_every_page() -> None:
+    """The README links to a page, or to another page that does."""
+    reached: set[str] = set()
+    new = {Path(file).name for file, _ in linked(README)}
+    while new:
+        reached |= new
+        texts = [page.read_text(encoding="utf-8") for page in PAGES if page.name in new]
+        new = {Path(file).name for text in texts for file, _ in linked(text)} - reached
+    assert {page.name for page in PAGES} <= reached
 
 
 def test_what_the_readme_shows_is_what_a_page_prints() -> None:

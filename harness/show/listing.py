@@ -1,4 +1,4 @@
-"""What there is to check: cases, contracts and laws as tables, and the explanation of one law."""
+"""Tables of cases, contracts and laws, and the explanation of a law or of a word of the glossary."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import GROUPS
 from harness.laws.law import Contract, Law
 from harness.record.text import filled
+from harness.show import glossary
 from harness.show.narrow import is_folded_between_words
 
 
@@ -47,7 +48,7 @@ def _paragraph(cells: list[str], whole: int, width: int) -> str:
 
 def case_table(cases: Iterable[Case]) -> Table:
     """Every case with what it claims and what it is known to break."""
-    table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
+    table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
         table.add_row(
             *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
@@ -66,10 +67,12 @@ def contract_table() -> Table:
 def formula_tables() -> Iterator[Table]:
     """The catalogue of formulas, a table for each group."""
     for group, entries in GROUPS.items():
-        table = _table(f"Formulas: {group}", "contract", "definition", "one computes", "inputs", "source", whole=1)
+        table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
             inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
-            table.add_row(*map(escape, (entry.name, entry.definition, entry.form or "so", inputs, entry.source)))
+            table.add_row(
+                *map(escape, (entry.name, entry.definition, entry.form or "as defined", inputs, entry.source))
+            )
         yield table
 
 
@@ -87,44 +90,46 @@ _LABEL = 14
 
 
 class Explanation(str):
-    """A text of several lines, which a notebook and a prompt show as such."""
+    """A text of several lines that notebooks and prompts print as text."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
     def fitted(self, width: int) -> str:
-        """Return it in lines of a width, the further ones of a fact below its beginning."""
+        """Return the text wrapped to a width, with hanging indentation."""
         return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:
-    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+    """Explain a law (statement, source, bound, likely cause and remedy) or a word of the glossary.
 
     Parameters
     ----------
     law
-        Name of the law.
+        Name of the law, or a word of the glossary.
     contract
-        Only this contract's, or formula's; every contract's where absent.
+        Name of a contract or formula that has the law [default: all contracts].
 
     Raises
     ------
     UsageError
-        If there is no such law.
+        If there is no such law and no such word.
     """
     owners = contracts().values() if contract is None else [contract_named(contract)]
     pairs = [(owner, each) for owner in owners for each in owner.laws]
     named = [(owner, each) for owner, each in pairs if each.name == law]
-    if not named:
-        known = sorted({each.name for _, each in pairs})
+    if named:
+        return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+    word = glossary.entry(law)
+    if word is None:
+        known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
         raise UsageError(
-            rule="a law is one that a contract has",
-            value=f"`{law}`",
+            f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`",
             remedy=did_you_mean(
-                law, known, "`harness list --laws` shows those of contracts; `--formula` asks a formula's"
+                law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
             ),
         )
-    return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+    return Explanation(f"{word.word}\n{_facts([('meaning', word.meaning), ('example', word.example)])}")
 
 
 def _explained(contract: Contract, law: Law) -> str:
@@ -137,7 +142,11 @@ def _explained(contract: Contract, law: Law) -> str:
         ("look at", law.cause),
     ]
     if law.lost_digits:
-        facts.append(("tier", f"lost digits: {law.lost_digits}"))
+        facts.append(("severity", f"lost digits: {law.lost_digits}"))
     if law.non_finite:
         facts.append(("non-finite", law.non_finite))
-    return "\n".join([f"{law.name} of {contract.name}  {contract.signature}"] + [f"  {k:<10}  {v}" for k, v in facts])
+    return f"{law.name} of {contract.name}  {contract.signature}\n{_facts(facts)}"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {label:<10}  {fact}" for label, fact in facts)

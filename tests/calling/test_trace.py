@@ -1,4 +1,4 @@
-"""Recording changes nothing, replays are exact, and both arithmetics know the same operations."""
+"""Recording changes nothing, replays are exact, and both kinds of arithmetic know the same operations."""
 
 from collections.abc import Callable
 

@@ -156,7 +156,7 @@ def test_the_v2_transforms_differ_in_126_grey_levels() -> None:
 
 @every_loader
 def test_a_batch_can_be_written_to_without_harm(case: Case, root: Path) -> None:
-    """A training loop that normalises in place does not spoil the next epoch."""
+    """A training loop that normalizes in place does not spoil the next epoch."""
     loader = load(case, root, shuffle=False)
     for X, y in loader:
         X.zero_()

@@ -139,7 +139,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
         (("check", "no_such_package"), "no module named `no_such_package`"),
         (("check", "json"), "declares `CASES`"),
-        (("explain", "no_such_law"), "got `no_such_law`"),
+        (("explain", "no_such_law"), "unknown law or word `no_such_law`; run `harness list --laws`"),
         (("train", "--data", "no/such/folder"), "no/such/folder"),
         (("bench", "stepps"), "got `stepps`; did you mean `steps`?"),
         (("bench", "loaders", "--prefetch", "2"), "`--prefetch` sets the loader of a data set"),
@@ -200,7 +200,7 @@ def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> N
     assert done.returncode == 0
     assert "x * sigmoid(1.702 * x) is finite by the rules of IEEE 754" in done.stdout
     assert "finite of mish" in harness("explain", "finite", "--contract", "mish").stdout
-    assert "`--formula` asks a formula's" in harness("explain", "no_such_law").stderr
+    assert "pass `--formula` for the laws of a formula" in harness("explain", "no_such_law").stderr
 
 
 def test_help_is_quick_because_it_loads_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""Sound implementations of the layer normalisation, and inputs of their oracles."""
+"""Sound implementations of the layer normalization, and inputs of their oracles."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Sound implementations of the normalisation by the root mean square, and inputs of their oracles."""
+"""Sound implementations of the normalization by the root mean square, and inputs of their oracles."""
 
 from controls.control import Control, rounded
 from controls.layer_norm import EPS, scale_of

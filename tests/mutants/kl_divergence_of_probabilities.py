@@ -33,7 +33,7 @@ def constant_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 
 def normalised_again(p: Tensor, q: Tensor) -> Tensor:
-    """Another normalisation of q: the value is the same, the gradient is 1 - p / q."""
+    """Another normalization of q: the value is the same, the gradient is 1 - p / q."""
     return sound(p, q / q.sum(-1, keepdim=True))
 
 

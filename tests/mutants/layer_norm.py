@@ -1,4 +1,4 @@
-"""Deliberately wrong implementations of the layer normalisation."""
+"""Deliberately wrong implementations of the layer normalization."""
 
 import torch
 from controls.layer_norm import EPS, scaled_two_passes

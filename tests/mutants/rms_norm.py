@@ -1,4 +1,4 @@
-"""Deliberately wrong implementations of the normalisation by the root mean square."""
+"""Deliberately wrong implementations of the normalization by the root mean square."""
 
 import torch
 from controls.layer_norm import EPS

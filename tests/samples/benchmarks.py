@@ -1,4 +1,4 @@
-"""Benchmarks as pytest-benchmark writes them, made up: steps, agreement, loaders, vectorisation, screening."""
+"""Benchmarks as pytest-benchmark writes them, made up: steps, agreement, loaders, vectorization, screening."""
 
 import json
 import math

@@ -24,7 +24,7 @@ def drifting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarra
 
 
 def bursting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """A neighbour takes half of the core in a third of the time, several times a couple.
+    """A neighbor takes half of the core in a third of the time, several times a couple.
 
     Bursts that last as long as a couple cost power, and make no alarm: a couple at the edge of one is an outlier.
     """
@@ -47,12 +47,12 @@ def heavy_tailed(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.nd
 
 
 def crowded(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """A neighbour shares the core for nine tenths of the time, and goes and comes from slice to slice."""
+    """A neighbor shares the core for nine tenths of the time, and goes and comes from slice to slice."""
     return quiet(rng, start, arm) * np.where(rng.random(start.shape) < 0.1, 1.0, 1.4)
 
 
 def slow_arm(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """The second base is always four percent slow: the machine favours one process."""
+    """The second base is always four percent slow: the machine favors one process."""
     return quiet(rng, start, arm) * (1.04 if arm == 2 else 1.0)
 
 

@@ -71,7 +71,7 @@ def variance_around_the_mean() -> None:
 
 
 def exact_differences() -> None:
-    """A number less itself is zero, and a large one less its neighbour exact."""
+    """A number less itself is zero, and a large one less its neighbor exact."""
     w = torch.tensor([1e15 + 1, 1e15 + 3], dtype=DOUBLE, requires_grad=True)
     ((w - 1e15).sum() + (w - w.detach()).sum()).backward()
 

@@ -13,7 +13,7 @@ from harness.verdict.job import jobs
 
 
 def squares_in_the_format(x: Tensor, eps: float = 1e-5) -> Tensor:
-    """A layer normalisation whose squares overflow in float16."""
+    """A layer normalization whose squares overflow in float16."""
     centred = x - x.mean(-1, keepdim=True)
     return centred / (centred.square().mean(-1, keepdim=True) + eps).sqrt()
 
