@@ -101,7 +101,7 @@ class Findings:
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(f"balls contradict float64 at {cause.operation.name}, and agree with the step")
+            self.notes.append(f"ball arithmetic contradicts float64 at {cause.operation.name} and confirms the step")
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
@@ -120,12 +120,12 @@ class Findings:
         if cancels:
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is zero up to rounding (its terms cancel {made.cancelled:.0e}-fold): harmless, but Adam makes "
-                "steps of the size of the learning rate of it"
+                f"{end} is zero up to rounding (its terms cancel by a factor of {made.cancelled:.0e}): harmless, but "
+                "Adam turns it into steps as large as the learning rate"
             )
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
             self._exempt.add(end.state.leaf)
-            self.notes.append(f"{end} is rounding: the terms of {cause.operation.name} cancel in the backward pass")
+            self.notes.append(f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass")
             return True
         return cancels
 
@@ -134,7 +134,7 @@ class Findings:
         if kind is AuditKind.ACCUMULATION:
             sentence += stalled(self.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
-            remedy = "scale the loss by less, or let torch.amp.GradScaler choose: it lowers a scale that overflows"
+            remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
@@ -167,14 +167,14 @@ class Findings:
         still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
         where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
         sentence = (
-            f"{100 * share:.0f} % of the {whose}{where} do not move: {_why_still(max(updates, key=lambda u: u.still))}"
+            f"{100 * share:.0f} % of the {whose}{where} do not change: {_why_still(max(updates, key=lambda u: u.still))}"
         )
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),
             kind=AuditKind.UPDATE,
             sentence=sentence,
-            remedy="keep weights and optimizer state in float32 (or round stochastically, or keep the remainder)",
+            remedy="keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)",
             operation=first.operation,
             dtype=dtype_name(first.dtype),
             reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
@@ -187,10 +187,10 @@ def _why_still(update: Update) -> str:
     name = dtype_name(update.dtype)
     if update.headroom > 2:
         return (
-            f"they are so small that {name} has no digits left, its smallest number being {SMALLEST[update.dtype]:.3g}"
+            f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
         )
     what = "the decay" if "mul" in update.operation else "the update"
-    return f"{what} is {update.ratio:.1e} of their size, {name} resolves {2 * UNIT[update.dtype]:.1e}"
+    return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 
 
 _LAWS: Mapping[tuple[AuditKind, str], str] = {

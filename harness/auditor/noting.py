@@ -116,7 +116,7 @@ class Notes:
         if math.isnan(measured.error):
             # A float64 zero where the run's own was none: the truth is not known there.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
-            self.is_blind(given, ", where the shadow is not finite,")
+            self.is_blind(given, " (shadow not finite)")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
         if finite and given.operator.base in _OF_TWO_TERMS and not cell.in_balls:
@@ -145,7 +145,7 @@ class Notes:
         if operation.largest <= _CANCELLED * most and any(
             source.writer >= 0 and self.operations[source.writer].absorbs for source in given.sources
         ):
-            self.is_blind(given, ", of which float64 keeps no digits either,")
+            self.is_blind(given, " (float64 loses its digits, too)")
 
     def _cancellation(self, given: Given) -> float:
         """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""

@@ -300,7 +300,7 @@ class Watching(TorchDispatchMode):
             for tensor in given.written:
                 self.shadows.cell(tensor, fill=False).balls = None
         if values is None and self.exact.must_know(given):
-            self._notes.is_blind(given, " without balls")
+            self._notes.is_blind(given, " (no ball arithmetic)")
         return values or []
 
     def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:

@@ -63,10 +63,10 @@ def tune(
             tuning.close_budget()
     except LoadingError as error:
         raise UsageError(
-            rule="a data set delivers its samples", value=error.fault.sentence, remedy=error.fault.remedy
+            f"cannot load the data set: {error.fault.sentence}", remedy=error.fault.remedy
         ) from error
     if tuning.standing is None:
-        raise UsageError(rule="something is measured within the time bound", value=f"{seconds:g} s")
+        raise UsageError(f"nothing was measured within {seconds:g} s", remedy="allow more `seconds`")
     return Tuned(tuning, tuning.standing)
 
 
@@ -115,7 +115,7 @@ class Tuned:
     def _headline(self) -> str:
         rate = self._standing.rate.point
         slowest = min(self.rates.values(), key=lambda own: own.point).point
-        gain = f", {rate / slowest:.1f} times the slowest that was measured" if len(self.rates) > 1 else ""
+        gain = f", {rate / slowest:.1f} times as fast as the slowest configuration" if len(self.rates) > 1 else ""
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:
