@@ -125,7 +125,9 @@ class Findings:
             )
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
             self._exempt.add(end.state.leaf)
-            self.notes.append(f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass")
+            self.notes.append(
+                f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass"
+            )
             return True
         return cancels
 
@@ -166,9 +168,7 @@ class Findings:
         whose = "weights" if is_parameter else "entries of the optimizer's state"
         still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
         where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-        sentence = (
-            f"{100 * share:.0f} % of the {whose}{where} do not change: {_why_still(max(updates, key=lambda u: u.still))}"
-        )
+        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {_why_still(max(updates, key=lambda u: u.still))}"
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),
@@ -186,9 +186,7 @@ def _why_still(update: Update) -> str:
     """Why most of the elements of an update are lost."""
     name = dtype_name(update.dtype)
     if update.headroom > 2:
-        return (
-            f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
-        )
+        return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
     what = "the decay" if "mul" in update.operation else "the update"
     return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 

@@ -176,4 +176,10 @@ class Rules:
                 f"{operator.base} of {name} wraps around in {count:,} of {result.numel():,} entries: "
                 f"{int(wide[at])} becomes {int(result[at])}"
             )
-            self.say(line, AuditKind.WRAPPED, (sentence, "convert to floating point or to a wider integer first"), result, operator)
+            self.say(
+                line,
+                AuditKind.WRAPPED,
+                (sentence, "convert to floating point or to a wider integer first"),
+                result,
+                operator,
+            )

@@ -130,7 +130,11 @@ def _of_pole(operation: Operation, birth: Birth) -> Said:
     what = ""
     if nan:
         what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    return kind, f"{name}{what} returns {gives} in {_how_many(birth)}", _REMEDY.get(name, "check the inputs of this line")
+    return (
+        kind,
+        f"{name}{what} returns {gives} in {_how_many(birth)}",
+        _REMEDY.get(name, "check the inputs of this line"),
+    )
 
 
 def _is_slope(operation: Operation, numerator: float | None) -> bool:

@@ -101,7 +101,9 @@ def run_suite(
     all: see :class:`harness.bench.suites.account.Account`. Where not one was finished the file is left as it was.
     """
     if name not in SUITES:
-        raise UsageError(rule=f"a suite is {listed(SUITES)}", value=f"`{name}`", remedy=did_you_mean(name, SUITES))
+        raise UsageError(
+            f"unknown suite `{name}`", rule=f"choose from {listed(SUITES)}", remedy=did_you_mean(name, SUITES)
+        )
     code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
@@ -222,7 +224,7 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
         return process.wait(limit_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
+        sys.stderr.write(f"stopped at the time limit of {limit_s:g} s\n")
         return _last_words(process)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
@@ -259,7 +261,7 @@ def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
         except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: it is said once more
             process.send_signal(signal.SIGINT)
     process.kill()
-    sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
+    sys.stderr.write(f"killed: the suite did not stop within {GOODBYE_S:g} s; its measurements are lost\n")
     return process.wait()
 
 

@@ -125,7 +125,9 @@ class Advice:
         item = f"an item takes {_us(self.items_s / self.batch_size)}"
         if self.waits:
             return f"{item}, mostly waiting rather than computing: try more workers than there are cores"
-        gains = f"{self.cores} cores gain at most a factor of {self.cores}" if self.cores > 1 else "one core gains nothing"
+        gains = (
+            f"{self.cores} cores gain at most a factor of {self.cores}" if self.cores > 1 else "one core gains nothing"
+        )
         return (
             f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times as long as gathering its "
             f"bytes from memory, and {gains}; batches cannot be fetched at once because "

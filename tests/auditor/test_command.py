@@ -164,7 +164,8 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
     assert lines[0].startswith("train.trains: nothing found in")
     at = lines.index("what if float32 were computed in bfloat16:")
     assert re.match(
-        r"train.py:\d+ trains: 100 % of the weights do not change: .*, but bfloat16 resolves only 7.8e-03", lines[at + 1]
+        r"train.py:\d+ trains: 100 % of the weights do not change: .*, but bfloat16 resolves only 7.8e-03",
+        lines[at + 1],
     )
     assert any(line.startswith("train.trains as if in bfloat16: 1 finding in") for line in lines)
     assert any(line.startswith("train.trains as if under autocast to float16: nothing found in") for line in lines)

@@ -171,7 +171,7 @@ def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
     """``file.py:function``; what is none is refused."""
     (workplace / "train.py").write_text("def step(batch):\n    return batch + 1\n")
     assert load_step("train.py:step")(1) == 2
-    with pytest.raises(UsageError, match="a step is named as"):
+    with pytest.raises(UsageError, match="cannot load the step `train.py`: name it as"):
         load_step("train.py")
 
 
@@ -302,8 +302,8 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
     """With those there are."""
     code, output, _ = suite("tuner", data_sets=("cheep",))
     assert code == 2
-    assert "a data set of the tuner is one of `rows`, `memory-mapped`," in output
-    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
+    assert "unknown data set of the tuner `cheep`; choose from `rows`, `memory-mapped`," in output
+    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`" in output
     assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
 
 

@@ -109,7 +109,7 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
     said = capfd.readouterr().out
-    assert "Dies does not deliver [batch 8, workers 1]" in said
+    assert "Dies fails to deliver batches [batch 8, workers 1]" in said
     assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
     # Where the signal that a worker has died meets a destructor, Python drops the error, and pytest warns of that.
     assert "Traceback" not in said.partition("warnings summary")[0]
@@ -135,7 +135,7 @@ def test_a_data_set_that_hangs_is_tried_once(
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
     assert said.count("fault      at index 33: loading hangs: what was asked for is not there after 1 s") == 2
-    assert said.count("not tried here: it hung before") == 1
+    assert said.count("not run here, because this loader already hung") == 1
 
 
 def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
@@ -291,7 +291,7 @@ def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp
 def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the extra that has it."""
     monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
-    assert PEERS[0].absence == "light-dataloader is not installed; the extra `peers` has it"
+    assert PEERS[0].absence == "light-dataloader is not installed; install the extra `peers`"
 
 
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_a_tuning_that_may_do_without_workers_does(outcome: Any) -> None:
     """And says why."""
     workers, *sentences = outcome["alone"]
     assert workers == 0
-    assert "workers are ruled out: shared memory has no room for two of their batches; enlarge /dev/shm" in sentences
+    assert "do not use workers: shared memory has no room for two batches; enlarge /dev/shm" in sentences
 
 
 def test_nothing_is_left_in_it(outcome: Any) -> None:

@@ -75,9 +75,9 @@ def test_training_loop(
             measure()
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"
-        refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
+        refuse(loader, "a loader delivers batches", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
     if not all(bool(part.isfinite().all()) for part in parameters):
-        refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
+        refuse(stepper, "the weight and the bias are finite after the loop", where=f"{case}, batch {batch_size}")
     TAPE.play(benchmark, rounds_s, calls=1)
     record = BalanceRecord(
         **names(loader),

@@ -144,7 +144,7 @@ def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_
     place = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:
-        refuse(case, "weight and bias are finite after the timed steps", where=where)
+        refuse(case, "the weight and the bias are finite after the timed steps", where=where)
     given = problem(case, batch_size)
     loss, parameters = comparisons(case, given, place)
     for comparison in (loss, parameters):

@@ -57,8 +57,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     seeds = range(option(metafunc.config, "seeds", SEEDS))
     names = option(metafunc.config, "data_sets", tuple(HELD_APART))
     if unknown := [name for name in names if name not in DATA_SETS]:
-        rule = f"a data set of the tuner is one of {listed(DATA_SETS)}"
-        give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
+        problem = f"unknown data set of the tuner `{unknown[0]}`"
+        give_up(metafunc.config, UsageError(problem, remedy=f"choose from {listed(DATA_SETS)}"))
     items = [
         (name, way, seed)
         for name in names

@@ -126,7 +126,7 @@ def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison
             _loss_bound(given, expected_loss),
         ),
         StepComparison(
-            f"after {len(losses)} steps weight and bias are those of gradient descent", error, _parameter_bound(given)
+            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _parameter_bound(given)
         ),
     )
 
