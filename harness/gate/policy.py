@@ -86,10 +86,9 @@ class Policy(_Table):
             for pattern in patterns:
                 if not any(fnmatchcase(name, pattern) for name in known):
                     raise UsageError(
-                        rule=f"`{table}` of {TABLE} names cases",
-                        value=f"`{pattern}`, which matches none",
+                        f"`{pattern}` under `{table}` of {TABLE} matches no case",
                         place=FILE,
-                        remedy="`harness list` shows their names",
+                        remedy="run `harness list` to see the names",
                     )
 
 
@@ -114,7 +113,8 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
     table: Any = _document(file)
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
-            raise UsageError(rule=f"{TABLE} is a table", value=shown(table), place=str(file), remedy="mend the file")
+            rule = f"{TABLE} must be a table"
+            raise UsageError("invalid policy", rule=rule, value=shown(table), place=str(file), remedy="fix the file")
         if name not in table:
             return default or Policy()
         table = table[name]
@@ -122,12 +122,12 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    text = read_text(file, what=f"`{FILE}`", remedy="mend the file")
+    text = read_text(file, what=f"`{FILE}`", remedy="fix the file")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
         value = f"{error!s:.200}"
-        raise UsageError(rule=f"`{FILE}` is TOML", value=value, place=str(file), remedy="mend the file") from error
+        raise UsageError("invalid TOML", value=value, place=str(file), remedy="fix the file") from error
 
 
 def _validated(table: object, file: Path) -> Policy:
@@ -139,7 +139,7 @@ def _validated(table: object, file: Path) -> Policy:
         key = ".".join(str(part) for part in first["loc"])
         known = listed(Policy.model_fields)
         raise UsageError(
-            rule=f"`{key}` of {TABLE} is what the gate knows",
+            f"invalid key or value of `{key}` under {TABLE}",
             value=f"{shown(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
             remedy=f"the keys are {known}",

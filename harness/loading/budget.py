@@ -139,7 +139,7 @@ class BudgetLoop:
                         return next(self._batches)
                     except StopIteration:
                         if fresh > 1:
-                            raise RuntimeError("the loader delivers no sample") from None
+                            raise RuntimeError("the loader delivers no samples") from None
                 self._batches = None  # and with it workers that do not outlive an epoch
                 self._batches = iter(self._loader)
                 self.epochs.append(Span(EPOCH, began, time.perf_counter()))

@@ -274,7 +274,7 @@ def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
             odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
             said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
             if len(set(kinds)) > 1:
-                said += f", as they have several shapes: {kinds[list(indices).index(odd)]} beside {kinds[0]}"
+                said += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
             return replace(fault, sentence=f"{said}; {fault.sentence}", index=int(odd))
     return fault
 

@@ -99,7 +99,7 @@ def test_a_data_set_is_measured_over_its_axes(
     assert not any(info["persistent"] for info in found)
     assert {info["loader"] for info in found} == {"torch.utils.data.dataloader.DataLoader"}
     assert {len(info["limit_wall_us"]) for info in found} <= set(range(FEWEST, MOST + 1))
-    assert "says that it has 20 samples, and delivers one at index 20 too" in found[0]["remark"]
+    assert "`len` of the data set is 20, but index 20 also returns a sample" in found[0]["remark"]
 
 
 def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
@@ -134,7 +134,7 @@ def test_a_data_set_that_hangs_is_tried_once(
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
-    assert said.count("fault      at index 33: loading hangs: what was asked for is not there after 1 s") == 2
+    assert said.count("fault      at index 33: loading hangs: no batch arrived within 1 s") == 2
     assert said.count("not run here, because this loader already hung") == 1
 
 

@@ -273,7 +273,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     assert "28 samples in 7 batches" in ran.output
     assert "30 samples in 8 batches" in ran.output
     assert "each sample is an image of the data" in ran.output
-    assert "1 of its processes still run when it is let go" in ran.output
+    assert "processes still running after it was closed: 1" in ran.output
     timed = ran.timed["mine.right-4-1"]
     info = timed["extra_info"]
     rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
