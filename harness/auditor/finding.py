@@ -168,7 +168,8 @@ class Findings:
         whose = "weights" if is_parameter else "entries of the optimizer's state"
         still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
         where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {_why_still(max(updates, key=lambda u: u.still))}"
+        why = _why_still(max(updates, key=lambda update: update.still))
+        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {why}"
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),

@@ -154,7 +154,7 @@ class Rules:
         sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[held], gradient)]
         if count and sizes[0] > _MOST * sizes[1]:
             sentence = (
-                f"the clamp is active for {count:,} of {result.numel():,} entries, those on which the loss depends most: "
+                f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
                 "their gradient is lost"
             )
             remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"

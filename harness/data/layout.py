@@ -47,9 +47,10 @@ def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Byt
     count, height, width = images.shape
     if not count or (height, width) != (idx.SIDE, idx.SIDE):
         raise UsageError(
-            rule=f"Fashion-MNIST has at least one image, each of {idx.SIDE} x {idx.SIDE} pixels",
+            "not Fashion-MNIST",
+            rule=f"expected at least one image of {idx.SIDE} x {idx.SIDE} pixels",
             value=f"{count} images of {height} x {width} pixels",
             place=str(images_file),
-            remedy="this is another data set: name the folder of Fashion-MNIST",
+            remedy="name the folder of Fashion-MNIST",
         )
     return images, labels

@@ -154,7 +154,7 @@ def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
 
 
 def _dropped(evidence: Evidence) -> Sequence[str]:
-    missing = [f"{case} cannot be timed {why}." for case, why in evidence.failures.items()]
+    missing = [f"{case} cannot be timed: {why}." for case, why in evidence.failures.items()]
     if evidence.enough_s:
         missing.append(none_reached(evidence))
     elif evidence.unreached:

@@ -142,7 +142,7 @@ def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outco
 def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
     """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
     findings = [
-        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
+        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed: {why}.") for case, why in evidence.failures.items()
     ]
     if evidence.enough_s:
         # No noise: a gate that never measures is not to pass.

@@ -126,8 +126,7 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
-        value = f"{error!s:.200}"
-        raise UsageError("invalid TOML", value=value, place=str(file), remedy="fix the file") from error
+        raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 
 def _validated(table: object, file: Path) -> Policy:

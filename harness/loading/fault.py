@@ -281,7 +281,7 @@ def named(error: Exception) -> LoadingFault:
     raised = last if worker is not None else f"{type(error).__name__}: {last}".removesuffix(": ")
     return LoadingFault(
         FaultKind.RAISED,
-        f"loading raises{where}: {raised}",
+        f"loading{where} raises: {raised}",
         "fix the data set, or skip the sample",
         worker=worker,
     )

@@ -124,7 +124,7 @@ class Shards:
             if not is_there(file):
                 return None
             try:
-                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="remove it"))
+                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="delete it"))
             except ValidationError:
                 return None
             if kept != _Kept.of(self._fingerprints[shard.task], kept.tally):

@@ -125,7 +125,7 @@ def block(verdict: Verdict) -> str:
     """Return the violation of a verdict, or one line where it carries none."""
     if verdict.violation is not None:
         return violation_block(verdict)
-    declared = "declared to fail but it holds: " if verdict.status is Status.UNEXPECTED else ""
+    declared = "declared as a failure, but it holds: " if verdict.status is Status.UNEXPECTED else ""
     return f"{verdict.case} {verdict.law} [{verdict.where}]: {declared}{verdict.reason}"
 
 

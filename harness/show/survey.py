@@ -182,7 +182,7 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     for dtype in dtypes:
         table.add_column(dtype, justify="right", no_wrap=True)
     table.add_column("closed form", overflow="fold")
-    table.add_column("what happens there", overflow="fold")
+    table.add_column("what happens", overflow="fold")
     groups: dict[tuple[str, ...], dict[str, Breaking]] = {}
     for breaking in breakings:
         ray = f"{breaking.ray}\n{breaking.formula}" if single else breaking.ray
@@ -200,7 +200,9 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     return table
 
 
-LEGEND = "* first found: failing comes and goes, so that between the numbers tried it may begin earlier"
+LEGEND = (
+    "* first failure found: failures on this ray are not contiguous, so an earlier one may lie between tested numbers"
+)
 """What the mark in a cell means."""
 
 

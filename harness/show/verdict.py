@@ -85,7 +85,7 @@ def print_verdicts(
         if verbose and finding.violation is not None:
             _print(console, f"\n{violation_block(finding.first)}\n")
     if len(found) > full + _IN_SHORT:
-        console.print(f"and {count(len(found) - full - _IN_SHORT, 'further finding')}: -v shows all")
+        console.print(f"and {count(len(found) - full - _IN_SHORT, 'more finding')}; use -v to show all")
     if single and graded:
         _print(console, _grade_line(graded))
     elif single and early:

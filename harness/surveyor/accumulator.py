@@ -100,8 +100,8 @@ def _wider_than(width: Format) -> str | None:
 
 
 def _sentence(width: Format, share: float, tolerance: float) -> str:
-    lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % are lost"
-    return f"of terms of 3/4 u of {width.name} beside 1, {lost}"
+    lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % is lost"
+    return f"adding terms of 3/4 u of {width.name} to 1: {lost}"
 
 
 def _record(job: Job, width: str | None, order: str | None, evidence: tuple[str, ...]) -> Accumulator:

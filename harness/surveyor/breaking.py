@@ -151,7 +151,7 @@ class Course:
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
     """The largest ratio of each row."""
     ratio = np.asarray(measurement.ratio, dtype=np.float64)
-    assert ratio.size % rows == 0, "a law that is followed answers row by row"
+    assert ratio.size % rows == 0, "a law on a ray returns one result per row"
     return np.asarray(ratio.reshape(rows, -1).max(1, initial=0.0))
 
 

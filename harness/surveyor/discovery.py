@@ -134,7 +134,7 @@ class Discoveries:
         points = [breaking for breaking in self.breakings if breaking.value is not None]
         points.sort(key=lambda breaking: (breaking.expected_break, breaking.dtype != "float32"))
         if not points:
-            return f"Nothing breaks on the {len(self.breakings):,} rays that were followed."
+            return f"No breaking point on the {len(self.breakings):,} rays that were searched."
         first = points[0]
         where = f"{first.case} breaks {first.law} from t = {first.value!r} in {first.dtype}, on {first.formula}"
         return f"{where}: {what_happens(first)}."

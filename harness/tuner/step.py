@@ -73,9 +73,7 @@ def step_s(step: Step, batch: Any) -> float:
         return statistics.median(_once(step, batch) for _ in range(TIMED))
     except Exception as error:
         raise UsageError(
-            "the step failed on a batch of the loader",
-            value=f"{type(error).__name__}: {error}",
-            place="`--step`",
+            f"the step of `--step` failed on a batch of the loader: {type(error).__name__}: {error}",
             remedy="write a step that takes one batch as the loader delivers it",
         ) from error
 

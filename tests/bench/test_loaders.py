@@ -312,9 +312,9 @@ def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
     stream = StringIO()
     print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
     said = stream.getvalue()
-    assert "batch 8: the fastest is memory with no workers, 100.0 times the rate of book with no workers" in said
-    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times the rate of book" in said
-    assert "100.0 times its CPU time" in said
+    assert "batch 8: the fastest is memory with no workers, 100.0 times as fast as book with no workers" in said
+    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times as fast as book" in said
+    assert "which takes 100.0 times as much CPU time" in said
     assert said.count("100.0% [100.0%, 100.0%]") == 2
     assert "40.0k [40.0k, 40.0k]" in said
 

@@ -370,7 +370,8 @@ def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> No
         (
             'Case(add, "add", name="mine.add")',
             "mine",
-            "nothing to time in `mine`: this suite times cases of `linear_regression_step` or `softmax_regression_step` in float32",
+            "nothing to time in `mine`: this suite times cases of `linear_regression_step` or "
+            "`softmax_regression_step` in float32; choose other suites",
         ),
         (
             'Case(made(right), "softmax_regression_step", name="a.b"),'

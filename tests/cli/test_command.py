@@ -200,7 +200,7 @@ def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> N
     assert done.returncode == 0
     assert "x * sigmoid(1.702 * x) is finite by the rules of IEEE 754" in done.stdout
     assert "finite of mish" in harness("explain", "finite", "--contract", "mish").stdout
-    assert "`--formula` asks a formula's" in harness("explain", "no_such_law").stderr
+    assert "pass `--formula` for the laws of a formula" in harness("explain", "no_such_law").stderr
 
 
 def test_help_is_quick_because_it_loads_no_torch() -> None:

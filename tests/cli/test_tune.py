@@ -214,7 +214,7 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
         ),
         (
             ("sets.py:tensors", "--step", "sets.py:broken"),
-            "the step failed on a batch of the loader in `--step`: got RuntimeError: shapes do not fit; write a step",
+            "the step of `--step` failed on a batch of the loader: RuntimeError: shapes do not fit; write a step",
         ),
     ],
 )

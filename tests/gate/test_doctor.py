@@ -59,7 +59,7 @@ def test_what_is_in_the_way_is_named() -> None:
     assert stolen.startswith("The hypervisor gave 7.0% of the time to other guests")
     missing = advised(measured(SHARP, 0.001), unreached=[BLUNT], failures={"cases.c": "in the base, it raises"})
     assert missing == [
-        "cases.c cannot be timed in the base, it raises.",
+        "cases.c cannot be timed: in the base, it raises.",
         f"Not measured within the budget: {BLUNT}. Use a larger budget.",
     ]
 

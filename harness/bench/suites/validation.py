@@ -30,6 +30,6 @@ def validate(case: Case, example: Example, *, where: str) -> None:
                 where=where,
                 actual=f"{measured.actual[at]!r} at {at}",
                 expected=repr(measured.expected[at]),
-                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} above the bound",
+                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} above bound",
                 bound=f"{measured.bound[at]:.6g} {law.unit}",
             )

@@ -12,7 +12,7 @@ from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord
 from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration, times
 
-_SCATTER = "Medians and quartiles of the rounds of this process; they say how rounds scatter, not how runs differ."
+_SCATTER = "Medians and quartiles of the rounds of this process: they show how rounds vary, not how runs vary."
 
 
 def print_operations(console: Console, document: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     print_table(console, table)
     print_sentence(
         console,
-        f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
+        f"Float32, one thread, on the contract's standard input, including the gradient if there is one. {_SCATTER}",
     )
 
 
@@ -52,7 +52,7 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
 def _table(*kind: str | Column) -> Table:
     """An empty table of calls; its first columns say what is called."""
     table = Table(*kind, Column("case", overflow="fold"))
-    for heading in ("call", "quartiles", "to the fastest", "first call"):
+    for heading in ("call", "quartiles", "vs the fastest", "first call"):
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
