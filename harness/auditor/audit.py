@@ -19,7 +19,7 @@ from harness.record.audit_text import audit_html, audit_text
 from harness.work.logbook import notebook
 
 NARROWEST = 20
-"""Lines of which it is kept how far they are from breaking."""
+"""Maximum number of lines whose headroom is recorded."""
 
 
 class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:`

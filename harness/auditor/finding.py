@@ -20,13 +20,13 @@ from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
 STILL = 0.5
-"""Share of an update that is lost, of its elements and of its norm, from which on it is said."""
+"""Minimum lost share of an update, by elements and by norm, for a finding."""
 
 HARMLESS = 0.05
 """Relative error that a sum's terms explain by cancelling: what remains of it is rounding, and was zero."""
 
 READ_WELL = 0.01
-"""Error up to which what a sum reads is not what makes its result wrong."""
+"""Maximum input error for which a sum is responsible for its own error."""
 
 _COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
 

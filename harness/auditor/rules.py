@@ -17,7 +17,7 @@ _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach
 _WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
 _SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
 ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
-"""What has a rule in every format; what else has one has it in 16 bits."""
+"""Operators with a rule in every format; the others have rules in 16 bits only."""
 _LOOKED_AT = {"arange", *_PROTECTING, *ALWAYS}
 _OPEN = -9e3
 """Below this a logit was put there by a mask."""

@@ -15,10 +15,10 @@ from harness.record.audit_text import audit_text
 from harness.record.audit_trend import Trend, trend_line
 
 TRENDS = 3
-"""Lines that come nearer to breaking, of which it is said when they would be there."""
+"""Maximum number of lines whose trend towards breaking is reported."""
 
 RUINS = 5
-"""Steps that came to what is not finite, of which it is kept which they are."""
+"""Maximum number of recorded steps with a non-finite result."""
 
 
 class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`

@@ -33,13 +33,13 @@ from harness.record.audit import WhatIf
 _FINE = UNIT[torch.float32]
 
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
-"""What makes floats of integers, whose exact result a shadow can hold."""
+"""Operations that turn integers into floats, with an exact result that a shadow can hold."""
 
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
 
 _SPECIAL = {"where", *_UNSAID_WRITES, *GROWS, *ALWAYS}
-"""What is looked at in ways of its own, in formats that are not narrow as well."""
+"""Operations with special handling, in all formats."""
 
 
 class Watching(TorchDispatchMode):

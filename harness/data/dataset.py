@@ -30,10 +30,10 @@ SYNTHETIC = "synthetic"
 """In place of a folder: use the stand-in."""
 
 CACHE = Path(".harness", "data")
-"""Where data are unpacked unless the caller names another folder."""
+"""Default folder for unpacked data."""
 
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package ``dataset-fashion-mnist`` puts the files."""
+"""Folder of Debian's package ``dataset-fashion-mnist``."""
 
 # SHA-256 of the four uncompressed files, computed from Debian's package. Debian removes name and time from the gzip
 # headers, so that its .gz files have other checksums than those torchvision publishes; with the two put back

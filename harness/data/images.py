@@ -16,7 +16,7 @@ from harness.data.layout import LAYOUT, PAIRS
 from harness.error import UsageError
 
 Sample = tuple[bytes, int]
-"""The bytes of one image, and its label."""
+"""The bytes of an image, and its label."""
 
 SHORT_EPOCH = 512
 """Images of an epoch that is gone through again and again."""

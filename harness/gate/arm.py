@@ -64,7 +64,7 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 IMPORTS = "HARNESS_GATE_IMPORTS"
-"""The environment variable that names the file with what the parent of all arms imports."""
+"""Environment variable with the file of modules that the parent of all arms imports."""
 
 
 def warm_parent(imports: Iterable[str], file: Path) -> None:

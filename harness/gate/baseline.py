@@ -22,7 +22,7 @@ WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
 REMEDY = "create it again, or restore it from git"
 
 BEFORE = beginning("baseline.jsonl")
-"""What the checksum of every line follows."""
+"""Text that precedes every line in its checksum."""
 
 Key = tuple[str, str]
 """Name and device of a case."""
@@ -42,7 +42,7 @@ class Line(Standing):
     """What is known of one case, and where."""
 
     on: tuple[int, ...] = ()
-    """Places of the kinds of machine among those of the header; all of them where none is named."""
+    """Indices of the kinds of machine in the header; empty means all."""
 
 
 class Held(NamedTuple):
@@ -63,7 +63,7 @@ class Baseline(NamedTuple):
     """All that is known of the cases."""
 
     cases: dict[Key, tuple[Seen, ...]]
-    """By name and device: no kind of machine is in two of them."""
+    """Cases by name and device; kinds of machine never overlap."""
     known: tuple[Origin, ...] = ()
     """Kinds of machine in the order in which they came, so that a new one leaves the lines of the others alone."""
 

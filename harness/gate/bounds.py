@@ -12,7 +12,7 @@ from harness.record import Gate, GateFinding, Outcome, Status
 from harness.record.text import count
 
 LOOSER = 1.1
-"""From this factor on a bound is another: what remains below is rounding in the last of three digits."""
+"""Factor above which a bound counts as different; smaller changes are rounding of the third digit."""
 
 
 UPDATE = "`harness gate --update` adds them"

@@ -20,7 +20,7 @@ NEVER = 1e-9
 """A tolerance within which nothing is: the measurement goes on to the end of its budget."""
 
 BUSY = 0.5
-"""Processes that want to run beside the one that measures; more are worth a word."""
+"""Number of other runnable processes above which a warning is printed."""
 
 STOLEN = 0.01
 """Share of time; more is worth a word."""

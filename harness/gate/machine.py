@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from harness.error import UsageError
 
 PATIENCE_S = 600.0
-"""How long another measurement is waited for."""
+"""Maximum seconds to wait for another measurement."""
 
 
 @dataclass(frozen=True)

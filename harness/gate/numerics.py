@@ -152,7 +152,7 @@ def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> It
 
 
 Difference = tuple[Outcome, str] | None
-"""What a figure's change means, and what it was, in words; ``None`` where there is none."""
+"""Outcome and description of a changed figure; ``None`` if nothing changed."""
 
 
 _FAILURES = (Status.UNEXPECTED, Status.BROKEN, Status.ERROR)

@@ -26,20 +26,20 @@ class Allowance(_Table):
     margin: float | None = Field(default=None, gt=0.0, lt=1.0)
     """A slowdown within it is none; 0.02 is two percent."""
     tolerance: float | None = Field(default=None, gt=0.0)
-    """A slowdown below it is tolerated, where it cannot be told from none."""
+    """A slowdown below it is tolerated if it cannot be distinguished from noise."""
     ulp: float | None = Field(default=None, ge=0.0)
-    """By so much the worst deviation of a law may grow, in the law's unit."""
+    """Allowed growth of the worst deviation of a law, in the law's unit."""
     growth: float | None = Field(default=None, ge=0.0)
-    """Or by so much of what it was, whichever is more."""
+    """Allowed relative growth of the worst deviation; the larger allowance counts."""
 
 
 class Policy(_Table):
     """The whole table."""
 
     target: str = "cases"
-    """What is gated, as ``harness check`` takes it."""
+    """The gated target, as for ``harness check``."""
     baseline: str | None = None
-    """The file that numerics and counts are held against; beside the target when absent."""
+    """The baseline file for numerics and counts [default: next to the target]."""
     budget_s: float = Field(default=120.0, gt=0.0)
     """Seconds the time gate takes at most."""
     margin: float = Field(default=0.02, gt=0.0, lt=1.0)

@@ -26,7 +26,7 @@ from .accounting import cpu_s
 from .spawning import servers
 
 LIMIT_S = 60.0
-"""Seconds a loader has for what it is asked, where nobody says otherwise."""
+"""Default time limit for a loader, in seconds."""
 
 GOODBYE_S = 6.0
 """Seconds that workers have for ending by themselves; ``DataLoader`` itself gives them five before it ends them."""
@@ -38,7 +38,7 @@ _DEATH_S = 1.0
 """Seconds between the connection that breaks and the process that has ended, at most."""
 
 _AGAIN_S = 5.0
-"""The alarm rings again so much later, should the code that hangs have caught the first."""
+"""Seconds until the alarm repeats, in case hanging code caught the first one."""
 
 
 class FaultKind(StrEnum):
@@ -170,7 +170,7 @@ class _Patience:
 
 
 MOST_TIMES = 4
-"""A loader that is at work has so many times the limit."""
+"""Factor on the time limit for a loader that is using the CPU."""
 
 _BUSY_S = 0.5
 """CPU seconds between two looks from which a loader is at work."""
@@ -281,7 +281,7 @@ def named(error: Exception) -> LoadingFault:
     raised = last if worker is not None else f"{type(error).__name__}: {last}".removesuffix(": ")
     return LoadingFault(
         FaultKind.RAISED,
-        f"loading{where} raises: {raised}",
+        f"loading raises{where}: {raised}",
         "fix the data set, or skip the sample",
         worker=worker,
     )
@@ -329,7 +329,7 @@ def hung(limit_s: float) -> LoadingFault:
 
 
 _SCARCE = 2**23
-"""So few bytes of shared memory are soon too few: a queue between processes loses what does not fit."""
+"""Bytes of shared memory below which queues between processes may lose data."""
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it, by no choice of ours
 

@@ -48,10 +48,10 @@ class Ask:
 
 
 KEYWORDS = tuple(Ask.__dataclass_fields__)
-"""What a factory may name."""
+"""Argument names that a factory may take."""
 
 _OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"})
-"""What is asked of a loader that we make of a data set."""
+"""Arguments for a loader that the harness makes from a data set."""
 
 
 @dataclass

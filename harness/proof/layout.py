@@ -127,7 +127,7 @@ LAYOUTS_WITH_DIM = (
         axis=1,
     ),
 )
-"""Of a function that takes the axis as ``dim``. The first is the reference."""
+"""Layouts for a function with a ``dim`` argument. The first is the reference."""
 
 LAYOUTS_OF_ROWS = (
     PairLayout("rows", "(n, 2), contiguous", *_ROWS),
@@ -144,7 +144,7 @@ LAYOUTS_OF_ROWS = (
         _classes_first,
     ),
 )
-"""Of a function that takes the last axis. The first is the reference."""
+"""Layouts for a function of the last axis. The first is the reference."""
 
 
 def pair_layouts(function: Function) -> tuple[PairLayout, ...]:

@@ -29,7 +29,7 @@ from harness.verdict.probe import Probe
 from harness.work.plan import Document
 
 _VERSION = 4
-"""Of what a shard's file holds; files of another one are made again."""
+"""Version of the shard files; files of other versions are computed again."""
 
 
 class Shard(NamedTuple):
@@ -45,7 +45,7 @@ class _Kept(Record):
     fingerprint: str
     tally: Tally
     checksum: str
-    """Of both: what was altered since is found again."""
+    """Checksum of both; altered files are computed again."""
 
     @classmethod
     def of(cls, fingerprint: str, tally: Tally) -> "_Kept":

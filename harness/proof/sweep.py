@@ -27,10 +27,10 @@ ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
 """The adapter of a loss that takes a reduction, where there is no other."""
 
 LANES = 16
-"""Calls that are asked for in one exchange."""
+"""Number of calls per request."""
 
 REMEDY = f"pass for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=none` if it returns one number per row"
-"""What is to be done about a loss of many rows."""
+"""Remedy for a loss that returns one number for many rows."""
 
 
 class Lane:
@@ -209,7 +209,7 @@ class Sweep:
 
 
 _PLACES = {(0, 0): (0, 0), (1, 0): (0, 1), (0, 1): (0, 2), (2, 0): (1, 1), (1, 1): (1, 2), (0, 2): (2, 2)}
-"""Where the matrix of products has each moment: its rows are ones, first codes and second codes."""
+"""Position of the moments in the product matrix: its rows are ones, first codes and second codes."""
 
 
 class Lookup:

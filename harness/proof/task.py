@@ -23,7 +23,7 @@ CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
 
 _ROWS = "return one number per row and pass `--declare reduction=none`, or use `--call` to get one number per row"
-"""What is to be done about a loss that only gives the mean or the sum of many."""
+"""Remedy for a loss that returns only the mean or sum of many rows."""
 
 
 def tasks_of(

@@ -203,7 +203,7 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
 LEGEND = (
     "* first failure found: failures on this ray are not contiguous, so an earlier one may lie between tested numbers"
 )
-"""What the mark in a cell means."""
+"""Legend for the mark in a cell."""
 
 
 def _cell(breaking: Breaking) -> str:
@@ -239,7 +239,7 @@ def _held(breakings: Sequence[Breaking]) -> list[str]:
 
 
 _LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
-"""What a search looked for."""
+"""Names of the objectives of a search."""
 
 
 def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:

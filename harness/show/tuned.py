@@ -18,7 +18,7 @@ from harness.work.logbook import notebook
 from harness.work.progress import Sign
 
 GRACE_S = 20.0
-"""Seconds beyond the time bound after which loading is said to hang."""
+"""Extra seconds after the time limit before loading counts as hanging."""
 
 
 def tune(

@@ -41,10 +41,10 @@ _STYLE = {
     Status.ERROR: "bold red",
 }
 _IN_FULL = 1
-"""How many findings are shown in full; the others in short, unless all is asked for."""
+"""Number of findings shown in full; the others are shortened by default."""
 
 _IN_SHORT = 5
-"""How many findings are shown in short."""
+"""Number of shortened findings."""
 
 _WIDTH = 80
 """Columns within which findings are set."""

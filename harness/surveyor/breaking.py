@@ -27,7 +27,7 @@ GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""
 
 _GROUPED = Effort(whole=0, batch=512, width=64, near=64)
-"""Where each row is a call of its own."""
+"""Effort if each row needs a separate call."""
 
 _WHOLE_NUMBERS = Effort(whole=0, batch=1, width=1, near=2)
 

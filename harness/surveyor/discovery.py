@@ -42,7 +42,7 @@ Kept = Breaking | Worst | Profile | Passage | Accumulator | Property
 Discovery = Annotated[Kept | Skip, Field(discriminator="kind")]
 
 DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
-"""Reads what a part found."""
+"""Parser for the findings of a part."""
 
 
 def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:

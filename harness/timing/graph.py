@@ -6,7 +6,7 @@ Importing this module imports no torch.
 from collections.abc import Callable
 
 WARM_CALLS = 3
-"""Calls on a side stream before the capture: what is set up once must not be recorded."""
+"""Warm-up calls on a side stream before the capture, so that setup work is not recorded."""
 
 
 class NotCapturableError(Exception):

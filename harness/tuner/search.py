@@ -50,7 +50,7 @@ class Measured:
 
 
 Measure = Callable[[Choice, float], Measured]
-"""Measures a configuration for about as many seconds as are asked for."""
+"""Function that measures a configuration for about the given number of seconds."""
 
 
 class Reason(StrEnum):
@@ -333,7 +333,7 @@ class LoaderSearch:
 
 _AXES = tuple(axis.name for axis in fields(Choice))
 _LONGER = 4
-"""Length of the two leaders' slices, in those of the first round."""
+"""Slice length of the two leaders, relative to the first round."""
 
 
 def _overall(slices: Sequence[Measured]) -> float:

@@ -215,7 +215,9 @@ class TestRefusal:
     def test_a_download_of_other_files_is_refused(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The connection is not encrypted: the checksums decide."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda root, **_: lay_out(Path(root) / LAYOUT))
-        with pytest.raises(UsageError, match=f"the checksums of downloaded files are wrong: {NAMES[0]}; download"):
+        with pytest.raises(
+            UsageError, match=f"the checksums of downloaded files are wrong: {', '.join(NAMES)}; download them again"
+        ):
             dataset.prepare(download=True, cache=cache)
 
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:

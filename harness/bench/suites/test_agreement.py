@@ -24,7 +24,7 @@ SECONDS = 0.5
 """Seconds of either, a benchmark."""
 
 TOLERANCE = 0.03
-"""How far the two may be apart."""
+"""Maximum relative difference between both timers."""
 
 TAPE = Tape()
 

@@ -38,10 +38,10 @@ from harness.timing.clock import threads
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
 SECONDS = 0.15
-"""Seconds measured a loader; what is slow takes longer, as each worker loads two batches a slice."""
+"""Measuring seconds per loader; slow ones take longer, because each worker loads two batches per slice."""
 
 TIMEOUT_S = 120.0
-"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+"""Default time limit for each configuration of a loader, in seconds."""
 
 
 # What there is to measure
@@ -184,7 +184,7 @@ def image_limit(data: ImageData) -> MemoryLimit:
 # Measuring it
 
 TAPE = Tape()
-"""Shows pytest-benchmark the seconds that an epoch takes at the rate of each slice."""
+"""Reports to pytest-benchmark the epoch time at the rate of each slice."""
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)

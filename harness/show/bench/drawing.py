@@ -16,7 +16,7 @@ from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate, times
 
 LONGER = "longer"
-"""What the longer search of our own is called, which serves for the best known alone."""
+"""Name of the longer search, used only for the best known deviation."""
 
 
 def print_screening(console: Console, document: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
-"""What a loader is called that is torch's own."""
+"""Record name of torch's ``DataLoader``."""
 
 _WORDS = (
     "Medians of slices of the steady state, with 95 % intervals within this process. CPU time includes the workers and "

@@ -11,7 +11,7 @@ from harness.record.bench import TunerRecord, benchmarks
 from harness.show.narrow import print_sentence, print_table
 
 NEAR, QUICK = 0.95, 0.2
-"""What the tuner is held to: this share of the best rate, in this share of the time."""
+"""Target of the tuner: this share of the best rate, in this share of the time."""
 
 
 def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
