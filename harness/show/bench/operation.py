@@ -1,4 +1,4 @@
-"""Operations in the terminal, and loops beside vectorised code: the time of a call, beside the fastest of its kind."""
+"""Operations in the terminal, and loops beside vectorized code: the time of a call, beside the fastest of its kind."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -37,7 +37,7 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time of loops and of vectorised code, size by size; ``document`` is of the suite ``vectorization``."""
+    """Print the time of loops and of vectorized code, size by size; ``document`` is of the suite ``vectorization``."""
 
     def kind(call: Benchmark[VectorizationRecord]) -> tuple[str, int]:
         return call.record.contract, call.record.n
