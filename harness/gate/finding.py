@@ -203,7 +203,7 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
         case Outcome.NO_VERDICT:
             sentence = f"{ratio.case} may be slower: {measured}; the budget was too small to confirm it."
         case _:
-            sentence = f"{ratio.case} shows no clear difference: {measured}{visible}."
+            sentence = f"{ratio.case} is undecided: {measured}{visible}."
     return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT)
 
 

@@ -87,7 +87,7 @@ def git(*arguments: str) -> str:
     except subprocess.CalledProcessError as error:
         complaint = error.stderr.strip().splitlines()
         raise UsageError(
-            f"`git {' '.join(arguments)}` failed: {complaint[-1] if complaint else 'no message'}",
+            f"`git {' '.join(arguments)}` failed: {complaint[-1] if complaint else 'no such commit'}",
             remedy="name a commit, branch or tag as the base; a shallow clone in CI needs `fetch-depth: 0`",
         ) from error
     return done.stdout.strip()

@@ -63,10 +63,10 @@ def tasks_of(
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
         rule = "a proof needs the loss of each row, but it takes no `reduction`"
-        raise UsageError(f"cannot prove anything of `{target}`", rule=rule, remedy=_ROWS)
+        raise UsageError(f"cannot prove anything about `{target}`", rule=rule, remedy=_ROWS)
     if not tasks:
         raise UsageError(
-            f"cannot prove anything of `{target}`",
+            f"cannot prove anything about `{target}`",
             rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}",
         )
     tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)

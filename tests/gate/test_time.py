@@ -154,7 +154,9 @@ def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_comman
     """Exit code 2, and no traceback."""
     done = harness_command("gate", "--against", "no-such-branch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("harness: `git rev-parse --verify --quiet no-such-branch^{commit}` failed: ")
+    assert done.stderr.startswith(
+        "harness: `git rev-parse --verify --quiet no-such-branch^{commit}` failed: no such commit; name a commit"
+    )
     assert "Traceback" not in done.stderr
 
 

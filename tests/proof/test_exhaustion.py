@@ -264,7 +264,7 @@ def test_time_that_is_up_leaves_a_part(
         (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
         (
             ("mine.py:softplus", "--contract", "cross_entropy"),
-            "cannot prove anything of `mine.py:softplus`: a proof needs the loss of each row",
+            "cannot prove anything about `mine.py:softplus`: a proof needs the loss of each row",
         ),
         (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),
     ],
