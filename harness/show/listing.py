@@ -89,25 +89,25 @@ _LABEL = 14
 
 
 class Explanation(str):
-    """A text of several lines, which a notebook and a prompt show as such."""
+    """A text of several lines that notebooks and prompts print as text."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
     def fitted(self, width: int) -> str:
-        """Return it in lines of a width, the further ones of a fact below its beginning."""
+        """Return the text wrapped to a width, with hanging indentation."""
         return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:
-    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+    """Explain a law: statement, source, bound, likely cause and remedy, for each contract with this law.
 
     Parameters
     ----------
     law
         Name of the law.
     contract
-        Only this contract's, or formula's; every contract's where absent.
+        Name of a contract or formula [default: all contracts].
 
     Raises
     ------

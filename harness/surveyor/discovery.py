@@ -110,7 +110,7 @@ class Discoveries:
         return breaking.model_copy(update={"form": None, "form_value": None, "agrees": None})
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a breaking point."""
+        """Return a frame with a row per breaking point."""
         import pandas as pd
 
         rows = [breaking.model_dump(mode="json", exclude={"example"}) for breaking in self.breakings]
@@ -121,7 +121,7 @@ class Discoveries:
         return survey_line(self.breakings, self.worst)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: where it breaks in words, and the figure that moves."""
+        """Return the notebook output: the breaking points in words, and an interactive figure."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
         said = [*property_sentences(self.properties), str(self)]
         card: str = notebook().survey_card(
@@ -140,5 +140,5 @@ class Discoveries:
         return f"{where}: {what_happens(first)}."
 
     def plot(self) -> Any:
-        """Return the error against the magnitude of the inputs as a drawing; ``None`` where none was measured."""
+        """Return a plot of the error against the magnitude of the inputs; ``None`` if nothing was measured."""
         return notebook().error_drawing(self.profiles, self.breakings)

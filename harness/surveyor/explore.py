@@ -137,26 +137,26 @@ def survey(
     batches: int = 40,
     seed: int = SEED,
 ) -> Discoveries:
-    """Find where an implementation breaks the laws of a contract, and the inputs on which it is worst.
+    """Find the breaking points of an implementation and the inputs with the worst deviations.
 
     Parameters
     ----------
     function
         The implementation, with the contract's signature.
     contract
-        Name of the contract; that of the function where absent.
+        Name of the contract [default: from the name of the function].
     dtypes
-        Names of the dtypes; all of the contract's where empty.
+        Names of the dtypes [default: all dtypes of the contract].
     declares
-        Conventions in which the contract leaves a choice.
+        Conventions that the contract leaves open.
     breaks
-        Laws it is known to break, with the reason.
+        Known failures: laws with the reason.
     call
-        How it is called where it has another signature, or computes on other arrays, as :func:`harness.check` takes it.
+        Adapter for another signature or another array library, as for :func:`harness.check`.
     batches
-        Batches of each search for the worst.
+        Number of batches in each search for the worst deviation.
     seed
-        Seed of the draws.
+        Random seed.
 
     Returns
     -------
