@@ -139,7 +139,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
         (("check", "no_such_package"), "no module named `no_such_package`"),
         (("check", "json"), "declares `CASES`"),
-        (("explain", "no_such_law"), "got `no_such_law`"),
+        (("explain", "no_such_law"), "unknown law `no_such_law`; run `harness list --laws`"),
         (("train", "--data", "no/such/folder"), "no/such/folder"),
         (("bench", "stepps"), "got `stepps`; did you mean `steps`?"),
         (("bench", "loaders", "--prefetch", "2"), "`--prefetch` sets the loader of a data set"),
