@@ -92,6 +92,6 @@ def _by(several: list[Grown]) -> str:
     most = max(several, key=lambda one: one.factor)
     grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
     if not most.was:
-        grew = "was zero and is not"
+        grew = "was zero and is now positive"
     where = count(len({one.case for one in several}), "case")
-    return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}] and in {where} altogether"
+    return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}], and in {where} in total"

@@ -25,7 +25,7 @@ from typing import Any
 from .spawn_server import LENGTH_BYTES
 
 _SERVERS = 2
-"""So many processes take turns, each with hashes of its own."""
+"""Number of processes that take turns, with different hash seeds."""
 
 _BEGINS_S = 120.0
 """Seconds within which such a process begins, on a machine that does much else."""
@@ -68,7 +68,7 @@ class _Server:
                 self._may = self._line.recv(1) == b"\x01"
                 self._line.settimeout(None)
         if not self._may:
-            raise OSError("it runs several threads, and cannot be forked")
+            raise OSError("the fork server runs several threads and cannot be forked")
         given = [*_STREAMS, *files]
         asked = pickle.dumps(
             {
@@ -84,7 +84,7 @@ class _Server:
             self._line.sendall(asked)
             pid = int.from_bytes(self._line.recv(LENGTH_BYTES), "little")
         if not pid:
-            raise OSError("the process of which it is to be forked has ended")
+            raise OSError("the fork server has exited")
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # raises where it is no child of this process
         return pid
 

@@ -18,7 +18,7 @@ from harness.record.text import filled
 from harness.show.document import cell
 
 _LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
-"""What stands before the text of a line: what it tells, or the headroom."""
+"""Label of a line: its kind or its headroom."""
 
 
 def wrapped(text: str, width: int) -> str:
@@ -98,7 +98,9 @@ def audits_to_markdown(audits: Sequence[Audit]) -> str:
             for one in narrowest(audit)
         ]
         if rooms:
-            parts.append(str(tabulate(rooms, headers=["headroom of", "", "dtype", "factor"], tablefmt="github")))
+            parts.append(
+                str(tabulate(rooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
+            )
     return "\n\n".join(parts) + "\n"
 
 
