@@ -204,7 +204,7 @@ class Laws:
         yield Law(
             "finite",
             f"It is finite where {self.said} is.",
-            bound="none",
+            bound="no tolerance",
             cause=OVERFLOWS,
             measure=finite,
             **{**facts, "group": "finite"},
@@ -250,7 +250,7 @@ class Laws:
         yield Law(
             "infinite_values",
             f"Where inputs are infinite and {self.said} is by the rules of IEEE 754, it is that infinity.",
-            bound="none",
+            bound="no tolerance",
             measure=at_infinities("infinite"),
             lost_digits="what an infinite input gives, where that is infinite too, is a convention",
             **special,
@@ -258,7 +258,7 @@ class Laws:
         yield Law(
             "not_nan_where_infinite",
             f"Where inputs are infinite and {self.said} is infinite by the rules of IEEE 754, it is not NaN.",
-            bound="none",
+            bound="no tolerance",
             measure=at_infinities("nan"),
             **special,
         )
@@ -298,7 +298,7 @@ class Laws:
         yield Law(
             f"gradient_finite{suffix}",
             f"The gradient in {name} is finite where that of {self.said} is.",
-            bound="none",
+            bound="no tolerance",
             cause="a branch that is not taken is differentiated too, or a value on the way overflows",
             measure=finite,
             **facts,

@@ -33,7 +33,7 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
     return law(
         statement,
         source="definition of a function of its inputs",
-        bound="none",
+        bound="no tolerance",
         cause="uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads",
         group="implementation",
         examples=EXAMPLES,
