@@ -126,12 +126,12 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
             epoch = deliveries.failing(ask, Injection(at, ends=ends))
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
-                what = "the data set raises an exception" if ends else "a worker process dies"
+                what = "a worker process dies" if ends else "the data set raises an exception"
                 return found(f"when {what} at its sample {at}, the loader hangs{where}", 1)
             continue
         if epoch is None:
             raise NotApplicable("its data set cannot be accessed, so no error can be injected")
-        what = "the data set raises an exception" if ends else "a worker process dies"
+        what = "a worker process dies" if ends else "the data set raises an exception"
         if epoch.ended:
             said = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
             return found(
