@@ -95,7 +95,7 @@ def adapter_of(call: str | Adapter) -> Adapter:
     if not callable(adapter):
         raise UsageError(
             f"cannot use `--call {call}`",
-            rule=_RULE,
+            rule="an adapter must be callable",
             value=f"an object of type {type(adapter).__name__}",
             remedy=_REMEDY,
         )
@@ -105,8 +105,10 @@ def adapter_of(call: str | Adapter) -> Adapter:
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
 _NAME = re.compile(rf"\s*({'|'.join(NAMED)})\s*(?:\((.*)\))?\s*", re.DOTALL)
 _OF_JAX = re.compile(r"\b(jax|jnp)\b")
-_RULE = f"use {listed(NAMED)} (optionally with keywords), `file.py:adapter` or a Python expression"
-_REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
+_REMEDY = (
+    f"use {listed(NAMED)} (optionally with keywords), `file.py:adapter` or a Python expression, "
+    "such as `lambda f, x: f(x, dim=-1)`"
+)
 
 _ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
 """Names of expressions that stand for modules which are imported where an expression has them."""
@@ -128,7 +130,7 @@ def _evaluated(expression: str) -> Any:
         return eval(expression, known)  # noqa: S307 - of the user's own command line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
         problem = f"cannot evaluate `--call {expression}`: {type(error).__name__}: {error}"
-        raise UsageError(problem, rule=_RULE, remedy=_REMEDY) from None
+        raise UsageError(problem, remedy=_REMEDY) from None
 
 
 def compiles_each_shape(case: Case) -> bool:
