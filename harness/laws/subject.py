@@ -280,7 +280,7 @@ class Subject:
             return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
-            return CaseError(f"{what} exits the process: {words}", Fault.EXITED)
+            return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in words:
             return CaseError(f"{what} requests more memory than allowed: {words}", Fault.MEMORY)
         if reason := no_numpy(self.case, error) or no_compiler(error):
@@ -375,7 +375,7 @@ _OF_SHAPES = re.compile(r"\b(shapes?|sizes?|dimensions?|positional argument|broa
 """Words of an exception about what was given to it."""
 
 _ELSEWHERE = {
-    "exited": (Fault.EXITED, "{0} exits the process: {1}"),
+    "exited": (Fault.EXITED, "{0} ends the process: {1}"),
     "memory": (Fault.MEMORY, "{0} requests more memory than allowed: {1}"),
     "raised": (Fault.RAISED, "{0} raises {1}{2}"),
 }

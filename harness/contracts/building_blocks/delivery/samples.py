@@ -67,9 +67,9 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
         if extra or len(missing) > spare:
             place = f"in the {which} epoch{where}"
             if not epoch.samples:
-                return found(f"{place} none of the {total} samples arrives", total, actual=0, expected=total)
+                return found(f"{place}: none of the {total} samples arrives", total, actual=0, expected=total)
             said = _said(extra, missing, total)
-            return found(f"{place} {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
+            return found(f"{place}: {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return kept(rows)
 
