@@ -365,7 +365,7 @@ ADD = Contract(
     ),
     axes={"a": Axes(("n",)), "b": Axes(("n",))},
     output=("n",),
-    rays=(Ray("next to one", "1 + t", _beside_one, lambda format_: format_.smallest, lambda _: 1.0),),
+    rays=(Ray("beside one", "1 + t", _beside_one, lambda format_: format_.smallest, lambda _: 1.0),),
 )
 
 LINEAR = Contract(

@@ -34,7 +34,7 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
         statement,
         source="definition of a function of its inputs",
         bound="no tolerance",
-        cause="uninitialized memory, state kept between calls, random numbers, or a sum in thread order: make each "
+        cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each "
         "call independent and deterministic",
         group="implementation",
         examples=EXAMPLES,

@@ -177,7 +177,7 @@ def _validate(case: Case, contract: Contract) -> None:
             )
         if value not in admissible[name]:
             raise UsageError(
-                f"unknown value of the convention `{name}` declared for {case.name}",
+                f"invalid value of the convention `{name}` declared for {case.name}",
                 rule=f"`{contract.name}` allows {choices(admissible[name])}",
                 value=f"`{value}`",
                 remedy=did_you_mean(str(value), admissible[name]),
