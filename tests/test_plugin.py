@@ -142,7 +142,7 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
     )
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=4)
-    assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
+    assert result.stdout.str().count("spread agrees with `--declare correction=1`") == 1
 
 
 def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Pytester) -> None:
@@ -172,9 +172,9 @@ def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Py
     result = pytester.runpytest_inprocess("--harness-strict")
     result.assert_outcomes(passed=2, failed=3)
     output = result.stdout.str()
-    assert output.count("spread holds with `--declare correction=1`") == 1
+    assert output.count("spread agrees with `--declare correction=1`") == 1
     result.stdout.fnmatch_lines(
-        ["UNDECLARED *spread holds with*", "UNDECLARED *computes in float32*", "verdict: no defect*"]
+        ["UNDECLARED *spread agrees with*", "UNDECLARED *computes in float32*", "verdict: no defect*"]
     )
     assert "api.py" not in output
 
@@ -256,7 +256,7 @@ def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize(
     ("contract", "argument", "text"),
-    [("sofmax", "check", "*got `sofmax`*"), ("softmax", "other", "*takes `check`*")],
+    [("sofmax", "check", "*unknown contract `sofmax`*"), ("softmax", "other", "*takes `check`*")],
     ids=["no such contract", "no argument"],
 )
 def test_a_decorator_that_cannot_work_is_a_plain_message(
@@ -313,4 +313,4 @@ def test_an_isolated_function_may_end_its_process(pytester: pytest.Pytester) -> 
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*mine.leaves ends the process with exit code 0*"])
-    result.stdout.fnmatch_lines(["*can be imported there: a name at the top of a file, got a lambda;*"])
+    result.stdout.fnmatch_lines(["*must be able to import it by name from a file, got a lambda;*"])

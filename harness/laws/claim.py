@@ -116,7 +116,7 @@ ALSO_CALLED = {
     "probabilities": {"y_hat", "probs", "probability", "p"},
     "log_q": {"input", "log_probs", "log_input"},
 }
-"""What arguments of contracts are called elsewhere; ``y_hat`` is a softmax's in the book."""
+"""Other usual names of the arguments of contracts; ``y_hat`` is a softmax's name in the book."""
 
 
 def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> Contract:
@@ -200,9 +200,8 @@ def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
 def _unclear(name: str, near: Sequence[str]) -> UsageError:
     options = " or ".join(f"`--contract {contract}`" for contract in dict.fromkeys(near))
     return UsageError(
-        rule="a function is checked against a contract, which its name says or `--contract`",
-        value=f"`{name}` without one",
+        f"cannot infer the contract of `{name}` from its name",
         remedy=f"did you mean {options}?"
         if options
-        else "add `--contract NAME`; `harness list --contracts` shows the names",
+        else "pass `--contract NAME`; `harness list --contracts` shows the names",
     )

@@ -26,16 +26,16 @@ Inputs = Callable[[Format], SearchStrategy[Example]]
 """The examples to draw in a format."""
 
 GROUPS = {
-    "value": "against the oracle",
+    "value": "comparison with the oracle",
     "algebra": "properties that need no oracle",
-    "finite": "no overflow and no NaN where the truth is finite",
-    "special": "infinities, NaN, the largest numbers, nothing at all",
-    "length": "reductions so long that narrow accumulators stall and counts overflow",
-    "gradient": "against the analytic gradient",
-    "implementation": "what every sound implementation of anything keeps",
-    "equivalence": "between operations",
-    "training": "whole trainings",
-    "data": "what a loader delivers",
+    "finite": "no overflow and no NaN where the exact result is finite",
+    "special": "infinities, NaN, the largest numbers, empty inputs",
+    "length": "long reductions, where narrow accumulators stall and counts overflow",
+    "gradient": "comparison with the analytic gradient",
+    "implementation": "properties of every sound implementation",
+    "equivalence": "agreement between operations",
+    "training": "complete training runs",
+    "data": "behavior of data loaders",
 }
 """The groups of laws, and what each is about."""
 
@@ -167,9 +167,9 @@ Limit = Callable[[Format], float]
 """A number of a format, such as the largest value within a domain."""
 
 Restore = Callable[[Tensor, Format], Tensor | None]
-"""``restore(value, format)``: the member of an input's domain nearest to a changed value; ``None`` where there is none.
-
-A member is returned as it is."""
+"""``restore(value, format)``: the member of an input's domain nearest to a changed value, or ``None``. Members are
+returned unchanged.
+"""
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,9 @@ class Ray:
 
 
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
-"""What an implementation is: a function of tensors, a factory of minibatch steps, a training on minibatches, the fit of
-a model at once, the losses of a training epoch by epoch, a loader of images, or what makes loaders of anything."""
+"""Form of an implementation: a function of tensors, a factory of minibatch steps, a training on minibatches, a fit of a
+model, the losses of a training epoch by epoch, a loader of images, or a factory of data loaders.
+"""
 
 
 @dataclass(frozen=True)

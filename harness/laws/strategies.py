@@ -25,7 +25,7 @@ ONE_SEED = st.just(0)
 """For what accompanies long rows: of those there are few, and where nothing else is drawn they are all tried."""
 
 FEW_COLUMNS = 3
-"""So many of the shortest rows are tried where shapes are few: the closed forms are theirs."""
+"""Number of short rows to try where few shapes are allowed; they have closed forms."""
 
 
 _few: ContextVar[bool] = ContextVar("few shapes", default=False)

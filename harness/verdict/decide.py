@@ -32,7 +32,7 @@ from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search
 
 PATIENCE = 16
-"""A declared failure is looked for in this many times the examples before its declaration is called wrong."""
+"""Factor on the number of examples before a declared failure counts as not occurring."""
 
 
 def decide(
@@ -188,7 +188,7 @@ def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline,
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
-        raise CaseError(f"{name} breaks the law, and no longer where it is called again", Fault.UNREPEATABLE)
+        raise CaseError(f"{name} breaks the law, but not when it is called again", Fault.UNREPEATABLE)
     return violation
 
 

@@ -19,10 +19,10 @@ from harness.verdict.replay import to_json
 from harness.verdict.rows import of_rows, worst_row
 
 ATTEMPTS = 16
-"""So often a law that broke is measured again at most, where what breaks it need not show each time."""
+"""Most repetitions of a law that broke, for failures that do not show each time."""
 
 TRIES = 4
-"""Measurements in each of which it has to show before a failing example is made minimal."""
+"""Repetitions in which a failure must show before the example is minimized."""
 
 ADMITS_ALL = 40.0
 """Binary logarithm at which bounds are clipped: a bound this large admits everything."""
@@ -48,7 +48,7 @@ class Census:
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
     witness: tuple[Example, Measurement] | None = None
-    """Where an intermittent law was first seen to break."""
+    """Example and measurement of the first failure of an intermittent law."""
 
     def count(self, measurement: Measurement) -> None:
         """Count one example and its rows."""
@@ -203,14 +203,15 @@ class Trials:
         same = all(np.array_equal(one.actual, other.actual, equal_nan=True) for one, other in pairs)
         if not (same and first.broken):
             raise CaseError(
-                f"{job.case.name} gives another answer when it is called again on the same inputs", Fault.UNREPEATABLE
+                f"{job.case.name} gives a different result when it is called again on the same inputs",
+                Fault.UNREPEATABLE,
             )
         at = first.worst
         screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
         if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
             raise CaseError(
-                f"a fault of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
-                f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
+                f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, "
+                f"{screened:.6g} {job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
                 Fault.ORACLE,
             )
 

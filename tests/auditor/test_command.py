@@ -82,7 +82,7 @@ SENTENCES = {
     "needs": "cannot audit `train.py:needs`: a step must take no arguments, got required arguments `batch`, `labels`",
     "computes_nothing": "an update or a tensor that it returns, got none of these in 2 operations",
     "number": "cannot audit `train.py:number`: a step must be a function, got `int`",
-    "absent": "the target names something the module defines, got no `absent`",
+    "absent": "no `absent` in `train.py`",
 }
 
 

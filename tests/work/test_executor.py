@@ -265,10 +265,10 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
         ("executors.py:none", "returns a `concurrent.futures.Executor`, got an object of type int"),
         ("executors.py:raising", "can be called, got ConnectionError: no cluster today in `executors.py:raising`"),
         ("executors.py:LIMIT", "can be called, got TypeError: 'int' object is not callable"),
-        ("executors.py:some", "got no `some`"),
+        ("executors.py:some", "no `some` in `executors.py`"),
         ("dask://", "is the address of a Dask scheduler, got `dask://`"),
         ("dask://host", "is the address of a Dask scheduler, got `dask://host`"),
-        ("absent.py:some", "no file `absent.py`"),
+        ("absent.py:some", "file not found: `absent.py`"),
         ("dask://127.0.0.1:9", "is the address of a Dask scheduler, got "),
     ],
 )
