@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.case import Break, Case
+from harness.case import UNCLAIMED, Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
 from harness.record import SEED, Property, Status, Verdict, property_sentences
@@ -103,7 +103,9 @@ def check(
         return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
     case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     known = SEED if seed is None else seed
-    listed, probe = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict), Probe()
+    unclaimed = () if dtypes else UNCLAIMED
+    listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
+    probe = Probe()
     with _quietly():
         verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
         verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
@@ -238,7 +240,7 @@ class Check:
         else:
             verdict = self._decided_here(function)
         self.verdicts.append(verdict)
-        if verdict.violation is not None and verdict.status is not Status.LOST:
+        if verdict.violation is not None and verdict.status not in {Status.LOST, Status.UNCLAIMED}:
             raise LawBroken(verdict)
         if verdict.status is Status.ERROR:
             raise Failed(verdict)
@@ -277,7 +279,8 @@ def checks(
         If a name does not exist.
     """
     known = {name: value for name, value in settings.items() if value is not None}
-    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict)
+    unclaimed = () if dtypes else UNCLAIMED
+    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
     probe = Probe()
     said = {**claims, **known, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
     apart = Apart(said) if isolate else None

@@ -11,6 +11,9 @@ from typing import Any
 FLOATS = ("float64", "float32", "bfloat16", "float16")
 """The dtypes a case is checked in unless it says otherwise."""
 
+UNCLAIMED = ("bfloat16", "float16")
+"""The dtypes that a single function claims only if the user names dtypes; it is checked in them all the same."""
+
 
 @dataclass(frozen=True)
 class Break:

@@ -216,7 +216,7 @@ def _entry(sheet: Sheet, reading: Reading) -> Entry:
     return Entry(sheet.name, sheet.title, f"{cases}, {said}", shares, alarm=bool(failed))
 
 
-_BAR = (Status.HOLDS, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)
+_BAR = (Status.HOLDS, Status.UNCLAIMED, Status.LOST, Status.EXPECTED, Status.BROKEN, Status.UNEXPECTED, Status.ERROR)
 
 
 def _contents(sheet: Sheet) -> str:

@@ -240,7 +240,7 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, verdict_line, write_atomically
+    from harness.record import census_line, unclaimed_line, verdict_line, write_atomically
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
@@ -256,6 +256,8 @@ def _show(
     what = f"{campaign.target} ({place})" if place else campaign.target
     say(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
     say(verdict_line(verdicts, early))
+    if unclaimed := unclaimed_line(verdicts):
+        say(unclaimed)
 
 
 WAIT_MS = 500

@@ -168,7 +168,7 @@ def _status(was: Figures, now: Figures, *, figures: bool) -> Difference:
     change = f"{was.status} in the baseline, {now.status} now"
     if not figures and {was.status, now.status} == _AT_THE_BOUND:
         return Outcome.INCONCLUSIVE, f"{change}, on another kind of machine"
-    order = [Status.HOLDS, Status.LOST, Status.EXPECTED, Status.SKIPPED, *_FAILURES]
+    order = [Status.HOLDS, Status.LOST, Status.UNCLAIMED, Status.EXPECTED, Status.SKIPPED, *_FAILURES]
     if order.index(now.status) < order.index(was.status):
         return Outcome.IMPROVED, f"{change}; {UPDATE}"
     if now.status is Status.EXPECTED:

@@ -126,7 +126,7 @@ def _standing(verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts
 
 
 def _is_chance(status: Status) -> bool:
-    return status in {Status.BROKEN, Status.EXPECTED, Status.LOST}
+    return status in {Status.BROKEN, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
 
 
 def _figures(verdict: Verdict, *, by_chance: bool) -> Figures:

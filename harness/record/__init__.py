@@ -46,8 +46,16 @@ from harness.record.estimate import (
     standard_error,
 )
 from harness.record.fault import Fault
-from harness.record.finding import RANKS, Finding, by_verdict, findings, mark_of
-from harness.record.finding_text import TITLES, facts, finding_block, finding_in_full, finding_in_short, sentence
+from harness.record.finding import RANKS, WRONG, Finding, by_verdict, findings, mark_of
+from harness.record.finding_text import (
+    TITLES,
+    facts,
+    finding_block,
+    finding_in_full,
+    finding_in_short,
+    sentence,
+    unclaimed_line,
+)
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.grade import Grade, grade, grades
@@ -115,6 +123,7 @@ __all__ = [
     "SEED",
     "TITLES",
     "WHAT_IF",
+    "WRONG",
     "Accumulator",
     "Audit",
     "AuditFinding",
@@ -216,6 +225,7 @@ __all__ = [
     "trends",
     "unanswered",
     "unanswered_proofs",
+    "unclaimed_line",
     "undeclared",
     "unfinished",
     "verdict_line",

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from harness.record.fault import Fault
 from harness.record.schema import Event, EventKind, Status, TensorText, Verdict, Violation
 
-RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXPECTED)
+WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
+"""The statuses of a finding, unless others are named."""
+
+RANKS = (*WRONG, Status.EXPECTED, Status.UNCLAIMED)
 """The status of a finding is the first of these that one of its verdicts has."""
 
 _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
@@ -126,7 +129,7 @@ def _excess(verdict: Verdict) -> float:
     return max(own, found.deviation / (found.bound or 1.0))
 
 
-def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = RANKS[:-1]) -> list[Finding]:
+def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) -> list[Finding]:
     """Group verdicts by what makes them what they are, the worst first, and of those what makes values wrong.
 
     Parameters

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Callable, Sequence
 
-from harness.record.finding import Finding
+from harness.record.finding import Finding, findings
 from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation
 from harness.record.text import count, filled, nested, violation_block
 
@@ -37,6 +37,8 @@ def sentence(finding: Finding) -> str:
     """Return what is wrong as one sentence."""
     first = finding.first
     match finding.status:
+        case Status.UNCLAIMED if first.violation is None:
+            return first.reason or "no reason was recorded"
         case Status.ERROR:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
@@ -311,3 +313,13 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
     if not width or whole:
         return [text]
     return filled(text, width, indent)
+
+
+def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
+    """Return what is wrong in dtypes that are not claimed, on one line; empty if nothing is."""
+    found = findings(verdicts, [Status.UNCLAIMED])
+    if not found:
+        return ""
+    dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
+    further = f", and {count(len(found) - 1, 'further finding')}" if len(found) > 1 else ""
+    return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"

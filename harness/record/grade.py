@@ -49,11 +49,11 @@ def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     Returns
     -------
     Grade or None
-        ``None`` where no law of the value was measured, or one ended in an error.
+        ``None`` where no law of the value was measured, one ended in an error, or breaks in an unclaimed dtype.
     """
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     values = [verdict for verdict in ran if verdict.group in _VALUES and verdict.unit == "ulp" and verdict.rows]
-    if not values or any(verdict.status is Status.ERROR for verdict in verdicts):
+    if not values or any(verdict.status in {Status.ERROR, Status.UNCLAIMED} for verdict in verdicts):
         return None
     broken = [verdict for verdict in verdicts if verdict.violation is not None and verdict.status is not Status.LOST]
     if any(_magnitude(verdict) <= ORDINARY and verdict.group != _LENGTH for verdict in broken):

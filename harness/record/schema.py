@@ -85,6 +85,8 @@ class Status(StrEnum):
     """A declared failure that was found."""
     UNEXPECTED = "unexpected"
     """A declared failure that was not found: an error of the declaration."""
+    UNCLAIMED = "not claimed"
+    """The law is broken in a dtype that the implementation does not claim; this does not fail."""
     SKIPPED = "skipped"
     ERROR = "error"
     """The case did not answer as its contract asks: :class:`Fault` says in which way."""
@@ -304,7 +306,7 @@ class Verdict(Record):
         """Refuse a verdict of which one part says otherwise than another."""
         if self.violation is not None and self.status in _WITHOUT_VIOLATION:
             raise ValueError(f"a verdict that is `{self.status}` has no violation")
-        if self.fault is not None and self.status is not Status.ERROR:
+        if self.fault is not None and self.status not in {Status.ERROR, Status.UNCLAIMED}:
             raise ValueError(f"a verdict that is `{self.status}` has no fault")
         if self.status is Status.HOLDS and not (self.deviation or 0.0) <= (
             math.inf if self.bound is None else self.bound

@@ -39,8 +39,8 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
         return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
     silent = unjudged(verdicts)
     nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
-    outcome = "; ".join(_failures(verdicts, ran)) or f"{_soundness(counts, ran)}{nothing}"
-    return f"verdict: {outcome} ({_tally(counts)})"
+    outcome = "; ".join(_failures(verdicts, ran)) or _soundness(counts, ran)
+    return f"verdict: {outcome}{nothing} ({_tally(counts)})"
 
 
 def _soundness(counts: Counter[Status], ran: int) -> str:
@@ -108,6 +108,8 @@ def _tally(counts: Counter[Status]) -> str:
         parts.append(count(counts[Status.EXPECTED], "expected failure"))
     if counts[Status.LOST]:
         parts.append(f"{counts[Status.LOST]:,} {'loses' if counts[Status.LOST] == 1 else 'lose'} digits")
+    if counts[Status.UNCLAIMED]:
+        parts.append(f"{counts[Status.UNCLAIMED]:,} not claimed")
     if counts[Status.SKIPPED]:
         parts.append(f"{counts[Status.SKIPPED]:,} skipped")
     return ", ".join(parts)

@@ -92,6 +92,7 @@ _COLORS = {
     Status.BROKEN: BAD,
     Status.UNEXPECTED: BAD,
     Status.ERROR: BAD,
+    Status.UNCLAIMED: "#8c959f",
     Status.SKIPPED: "#8c959f",
 }
 

@@ -11,8 +11,8 @@ from harness.case import FLOATS
 from harness.error import printable
 from harness.record import (
     ANY,
-    RANKS,
     TITLES,
+    WRONG,
     Epoch,
     Finding,
     Grade,
@@ -36,6 +36,7 @@ _STYLE = {
     Status.LOST: "yellow",
     Status.BROKEN: "bold red",
     Status.EXPECTED: "yellow",
+    Status.UNCLAIMED: "dim",
     Status.UNEXPECTED: "bold red",
     Status.SKIPPED: "dim",
     Status.ERROR: "bold red",
@@ -72,7 +73,7 @@ def print_verdicts(
     if verbose:
         _print_tables(console, verdicts, graded, single=single)
     # Of a package it is said how many lose digits: which ones they are is the question of whoever asks for more.
-    wrong = list(RANKS[:-1]) if single or verbose else [status for status in Status if status.fails]
+    wrong = list(WRONG) if single or verbose else [status for status in Status if status.fails]
     found = findings(verdicts, wrong)
     full = len(found) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Loader, Target
-from harness.case import Case
+from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
 from harness.record import SEED, Fault, Property, Status, Verdict
 from harness.work.answer import Answer
@@ -98,6 +98,7 @@ class Campaign(Target):
             devices=self.devices,
             strict=self.strict,
             watched=self.is_foreign,
+            unclaimed=UNCLAIMED if self.is_foreign and ":" in self.target and not self.dtypes else (),
         )
         return Decisions(self, listed, elsewhere=elsewhere is not None)
 
@@ -209,7 +210,7 @@ def _verdict(piece: Document, answer: Answer) -> Verdict:
     """The verdict that was reached, what spoils it, or how it was lost."""
     if answer.said is not None:
         verdict = Verdict.model_validate(answer.said)
-        holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST}
+        holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
         tolerated = piece["prints"] or not holds
         return verdict if tolerated else _spoilt(verdict, answer, of_tensors=piece["of_tensors"])
     unreached = Verdict.model_validate(piece["unreached"])

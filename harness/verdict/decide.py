@@ -8,6 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.floats.oracle import confirming, recalling
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
+from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
@@ -30,6 +32,9 @@ from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search
+
+LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
+"""Why a law that only subnormal results break is one of lost digits."""
 
 PATIENCE = 16
 """Factor on the number of examples before a declared failure counts as not occurring."""
@@ -108,7 +113,7 @@ def decide(
         trouble = _misconduct(trials)
     census = trials.census
     status, reason = _status(job, violation, trouble)
-    return unreached(job).model_copy(
+    verdict = unreached(job).model_copy(
         update={
             "status": status,
             "examples": census.examples,
@@ -125,6 +130,46 @@ def decide(
             "duration_s": time.perf_counter() - started,
         }
     )
+    if job.strict or not _loses_subnormals(verdict, job):
+        return verdict
+    left = None if seconds is None else max(deadline.end - time.perf_counter(), _LEAST_S)
+    return _but_for_subnormals(
+        verdict,
+        decide(
+            _flushing(job),
+            examples=examples,
+            seed=seed,
+            example=example,
+            seconds=left,
+            corpora=corpora,
+            minimal=minimal,
+            further=further,
+        ),
+    )
+
+
+_LEAST_S = 0.1
+"""Seconds within which a law is decided again if its time is up."""
+
+
+def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
+    """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number."""
+    violation = verdict.violation
+    if verdict.status is not Status.BROKEN or violation is None or SUBNORMALS in job.case.declares:
+        return False
+    return 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
+
+
+def _flushing(job: Job) -> Job:
+    """Return the job as that of an implementation without subnormal numbers."""
+    return replace(job, case=replace(job.case, declares={**job.case.declares, SUBNORMALS: "flushed"}))
+
+
+def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
+    """Return what is wrong besides subnormal results; if nothing is, these lose digits."""
+    if without.status is Status.HOLDS:
+        return verdict.model_copy(update={"status": Status.LOST, "reason": LOST_SUBNORMALS})
+    return without if without.status is Status.BROKEN else verdict
 
 
 def _asked_late(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
@@ -171,7 +216,10 @@ def _status(
     job: Job, violation: Violation | None, trouble: CaseError | NotApplicable | None
 ) -> tuple[Status, str | None]:
     if trouble is not None:
-        return Status.SKIPPED if isinstance(trouble, NotApplicable) else Status.ERROR, str(trouble)
+        if isinstance(trouble, NotApplicable):
+            return Status.SKIPPED, str(trouble)
+        is_unclaimed = not job.claimed and trouble.fault is not Fault.ORACLE
+        return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(trouble)
     if violation is not None:
         return job.when_broken
     if declared := job.case.declared_break(job.law.name, job.format.name):

@@ -1,7 +1,7 @@
 """Jobs: the verdicts to reach, one for each law of a case in a dtype, and the declarations they are held against."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,8 @@ class Job:
     """Whether lost digits are defects."""
     watched: bool = True
     """Check the side effects of calls, which takes a tenth of the time."""
+    claimed: bool = True
+    """Whether the implementation claims the format; a law that is broken in another one does not fail."""
 
     @property
     def subject(self) -> Subject:
@@ -60,7 +62,8 @@ class Job:
     @property
     def when_broken(self) -> tuple[Status, str | None]:
         """What it is called where the law is broken, and the reason where one is declared or known."""
-        return self.law.when_broken(self.case, self.format.name, strict=self.strict)
+        status, reason = self.law.when_broken(self.case, self.format.name, strict=self.strict)
+        return (status, reason) if self.claimed or status is Status.EXPECTED else (Status.UNCLAIMED, None)
 
     @property
     def examples(self) -> int:
@@ -95,6 +98,7 @@ def jobs(
     devices: Iterable[str] = (CPU,),
     strict: bool = False,
     watched: bool = True,
+    unclaimed: Collection[str] = (),
 ) -> list[Job]:
     """List the verdicts to reach, in a fixed order.
 
@@ -110,6 +114,8 @@ def jobs(
         Whether lost digits are defects.
     watched
         Whether what calls do besides answering is looked at.
+    unclaimed
+        Dtypes that the cases do not claim.
 
     Raises
     ------
@@ -129,7 +135,16 @@ def jobs(
             if wanted_laws and law.name not in wanted_laws:
                 continue
             selected += [
-                Job(case, contract, law, format_of(name), device, strict=strict, watched=watched)
+                Job(
+                    case,
+                    contract,
+                    law,
+                    format_of(name),
+                    device,
+                    strict=strict,
+                    watched=watched,
+                    claimed=name not in unclaimed,
+                )
                 for device in wanted_devices
                 if device == CPU or contract.output is not None
                 for name in contract.dtypes

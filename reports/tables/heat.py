@@ -14,7 +14,7 @@ from reports.source import caveats
 from reports.tables.matrix import SYMBOLS
 from reports.text import count, markdown_text
 
-WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.HOLDS)
+WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.UNCLAIMED, Status.HOLDS)
 """What a cell of several verdicts shows: the first of these that is among them."""
 
 

@@ -21,6 +21,7 @@ SYMBOLS = {
     Status.BROKEN: "✗",
     Status.EXPECTED: "◇",
     Status.UNEXPECTED: "≠",
+    Status.UNCLAIMED: "○",
     Status.SKIPPED: "–",
     Status.ERROR: "!",
 }
@@ -32,6 +33,7 @@ MEANINGS = {
     Status.BROKEN: "broken",
     Status.EXPECTED: "expected: a declared failure that was found",
     Status.UNEXPECTED: "unexpected: a declared failure that was not found",
+    Status.UNCLAIMED: "not claimed: broken in a dtype that the implementation does not claim",
     Status.SKIPPED: "skipped",
     Status.ERROR: "error",
 }
