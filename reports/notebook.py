@@ -26,7 +26,7 @@ from reports.template import script, templates
 from reports.text import shortened
 
 HEIGHT_PX = 900
-"""Of a card before its script says how high it is."""
+"""Height of a card before its script sets it."""
 
 _COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAPER};background:{PAPER}"
 

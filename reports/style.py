@@ -39,10 +39,10 @@ PENS = {
     "concise": Pen("#0072b2", "s", 1.2, 3.0, 3.0),
     "foreign": Pen("#009e73", "^", 1.6, 4.6, 2.5),
 }
-"""The pen of each style; the same in every figure."""
+"""Pens by style, identical in every figure."""
 
 DASHES = ("-", "--", ":", "-.")
-"""Line styles that tell several cases of one style apart."""
+"""Line styles for several cases with the same style."""
 
 
 def pen(style: str) -> Pen:

@@ -35,13 +35,13 @@ COLORS = {
 """Colours of the parts, which stand in this order; each is named in the legend, and none is lost on dark paper."""
 
 MOST_CHARACTERS, LEAST = 26, 0.005
-"""Characters of a name beside a bar on a phone, and the share from which on a part is drawn."""
+"""Maximum length of a name next to a bar on a phone, and the smallest share that is drawn."""
 
 MOST_CHARACTERS_WIDE = 36
 """Characters of a name where there is room."""
 
 FEW = 2
-"""Loaders whose sentences are a caption; those of more are a table."""
+"""Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
 LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
@@ -98,7 +98,7 @@ def _title(frame: pd.DataFrame) -> str:
 def _label(frame: pd.DataFrame) -> str:
     largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
     spelled = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
-    return f"Shares of a batch's time, {_title(frame)}, the largest part of each loader: {spelled}."
+    return f"Shares of the batch time, {_title(frame)}, largest part by loader: {spelled}."
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:

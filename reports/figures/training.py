@@ -113,7 +113,7 @@ def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple
 
 
 NEAR = 0.02
-"""Share of the axes within which two curves are not told apart."""
+"""Share of the axes within which two curves are indistinguishable."""
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:

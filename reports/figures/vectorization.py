@@ -53,7 +53,7 @@ def speedup(frame: pd.DataFrame) -> Figure:
         title="Time of the loop / time of the vectorized operation, by size n",
         panels=tuple(panels),
         caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
-        "the farthest quartiles over the rounds of one process.",
+        "the farthest quartiles over the rounds in one process.",
     )
 
 

@@ -13,7 +13,7 @@ FOR, AGAINST = (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)
 """Colours of the largest weights; smaller ones are the more transparent, so that the paper is zero."""
 
 STEPS = 15
-"""Colours on either side: more cannot be told apart and weigh more."""
+"""Number of colors on either side; more would be indistinguishable and larger."""
 
 
 def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> Grid:

@@ -15,7 +15,7 @@ from reports.tables.matrix import SYMBOLS
 from reports.text import count, markdown_text
 
 WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.HOLDS)
-"""What a cell of several verdicts shows: the first of these that is among them."""
+"""Order of statuses; a cell shows the first one that occurs in it."""
 
 
 @dataclass(frozen=True)
