@@ -106,7 +106,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
-        shown.append(("replay", again(violation.replay) if options_only else violation.replay))
+        shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
     return shown
 
 
@@ -260,7 +260,7 @@ def finding_block(
     title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
     lines = _filled(title, width, indent="  ")
     for label, text in facts(finding, checked, options_only=options_only):
-        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "replay")
+        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 
 

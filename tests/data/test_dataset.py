@@ -221,7 +221,7 @@ class TestRefusal:
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         """A file in its place, for example."""
         (tmp_path / "cache").touch()
-        with pytest.raises(UsageError, match=rf"cannot write `{tmp_path / 'cache'}`: .*; free some space"):
+        with pytest.raises(UsageError, match=rf"can be written, got .* in {tmp_path / 'cache'}; make room"):
             dataset.prepare("synthetic", cache=tmp_path / "cache")
 
 
