@@ -110,7 +110,7 @@ def audit_drawing(audit: Audit) -> Drawing | None:
 
 
 def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
-    """Return rates with their intervals as bars, that of the choice in another colour.
+    """Return rates with their intervals as bars, that of the choice in another color.
 
     Parameters
     ----------

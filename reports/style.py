@@ -1,7 +1,7 @@
-"""The house style of figures: one colour a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
+"""The house style of figures: one color a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
 
 Vermillion, blue and green keep a contrast of at least 3 to 1 on the light and on the dark page, and stay apart for
-the common kinds of colour blindness. No figure relies on them alone: marker and line width differ too.
+the common kinds of color blindness. No figure relies on them alone: marker and line width differ too.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A drawing as inline SVG: the same bytes every time, following the colours of the page around it."""
+"""A drawing as inline SVG: the same bytes every time, following the colors of the page around it."""
 
 import io
 import math
@@ -177,7 +177,7 @@ def apart(svg: str, name: str) -> str:
 
 
 def _inlined(document: str, *, name: str, label: str) -> str:
-    """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colours."""
+    """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colors."""
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->|\n\s*", lambda gap: "" if gap[0].startswith("<!") else " ", body, flags=re.DOTALL)

@@ -48,7 +48,7 @@ def short_name(dtype: str) -> str:
 
 
 def ordinal(value: float, dtype: str) -> int:
-    """Return the place of a number among those of a format: neighbours differ by one, and both zeros are 0.
+    """Return the place of a number among those of a format: neighbors differ by one, and both zeros are 0.
 
     Parameters
     ----------

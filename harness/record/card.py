@@ -3,7 +3,7 @@
 from html import escape
 
 GOOD, BAD = "#1a7f37", "#b3261e"
-"""The colours of the page, for light and dark."""
+"""The colors of the page, for light and dark."""
 
 
 PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;font-family:monospace">'

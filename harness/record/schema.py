@@ -356,7 +356,7 @@ class Image(Record):
     height: Count
     width: Count
     pixels: str
-    """Base64 of ``height * width`` grey levels, one byte each, row-major."""
+    """Base64 of ``height * width`` gray levels, one byte each, row-major."""
 
 
 class DataSource(Record):

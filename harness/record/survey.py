@@ -41,7 +41,7 @@ class Breaking(SurveyRecord):
     confirmed: bool | None = None
     """Whether ball arithmetic found the law broken at the breaking point and kept one float before it."""
     form: str | None = None
-    """The closed form, declared by the case or recognised."""
+    """The closed form, declared by the case or recognized."""
     form_value: float | None = None
     declared: bool = False
     """Whether the case declares the closed form."""

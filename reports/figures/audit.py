@@ -20,7 +20,7 @@ FAR = 2.0**20
 """Headroom from this factor on is not shown."""
 
 NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
-"""A factor up to which a line is about to break, and the colours below and above it."""
+"""A factor up to which a line is about to break, and the colors below and above it."""
 
 
 def headroom(audit: Audit) -> Figure | None:

@@ -79,14 +79,14 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
 
 
 def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
-    """Name lines at their right ends, in place of a legend: each in its colour, none over another.
+    """Name lines at their right ends, in place of a legend: each in its color, none over another.
 
     Parameters
     ----------
     axes
         Whose scales and limits are set.
     lines
-        For each line its last value, its name and its colour.
+        For each line its last value, its name and its color.
     height_in
         Of the drawing: it says how near each other two names may be.
     """

@@ -113,7 +113,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, 
             axes.barh(places, own, left=left, color=COLORS[part], height=0.62, label=part)
         begun = begun + shares
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=most) for case in cases])
-    axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
+    axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     if beside:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=1)

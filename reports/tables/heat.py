@@ -20,7 +20,7 @@ WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status
 
 @dataclass(frozen=True)
 class Shade:
-    """A cell: its text, the status whose colour it has or how dark it is from 0 to 1, and what it tells."""
+    """A cell: its text, the status whose color it has or how dark it is from 0 to 1, and what it tells."""
 
     text: str
     status: str = ""
@@ -30,7 +30,7 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """A table of colours.
+    """A table of colors.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Heat:
     corner
         What the rows are.
     groups
-        Headings over neighbouring columns with their number; none where there is one group.
+        Headings over neighboring columns with their number; none where there is one group.
     columns
         Headings.
     rows
