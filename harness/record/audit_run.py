@@ -7,7 +7,7 @@ from harness.record.schema import Count, Record, Size
 from harness.record.text import count
 
 Again = Literal["", "the same", "another"]
-"""What came of taking the steps once more: not done; the same losses bit for bit; others."""
+"""Outcome of repeating the steps: not done, identical bit for bit, or different."""
 
 
 class Ruin(Record):
@@ -23,21 +23,21 @@ class AuditRun(Record):
 
     steps: Count
     audited: Count
-    """How many of them were."""
+    """Number of audited steps."""
     within: Size | None = None
-    """How many times the CPU time of its steps as they are it may take; ``None`` where the steps were named."""
+    """Time limit as a multiple of the CPU time of plain steps; ``None`` if the steps were selected by number."""
     cpu_s: Size
-    """CPU time of all steps, with what was done about them."""
+    """CPU time of all steps, including their audits."""
     step_s: Size | None = None
-    """Mean CPU time of a step as it is; ``None`` where each was audited."""
+    """Mean CPU time of a plain step; ``None`` if every step was audited."""
     audited_s: Size | None = None
     """Mean CPU time of a step that is audited."""
     ruins: tuple[Ruin, ...] = ()
-    """The first steps that were not audited and came to what is not finite."""
+    """The first steps without an audit that produced a value that is not finite."""
     spoiled: Count = 0
-    """All steps that were not audited and came to what is not finite."""
+    """Number of steps without an audit that produced a value that is not finite."""
     again: Again = ""
-    """What came of taking the steps once more, up to those."""
+    """Outcome of repeating the steps up to those."""
     differs_at: Count | None = None
     """The step from which on those were others."""
 
@@ -54,12 +54,12 @@ class AuditRun(Record):
 
 def run_line(run: AuditRun) -> str:
     """Say how many steps were looked at, and why not all."""
-    line = f"looked at {run.audited:,} of {count(run.steps, 'step')}"
+    line = f"audited {run.audited:,} of {count(run.steps, 'step')}"
     if not run.step_s or run.audited_s is None or run.within is None:
         return line
     step, unit = scaled(run.step_s, SECONDS)
-    times = f"a step of {step} {unit} takes {run.audited_s / run.step_s:.2g} times as long under the audit"
-    return f"{line}: {times}, and the run may take {run.within:g} times (it took {run.ratio:.1f})"
+    times = f"an audited step takes {run.audited_s / run.step_s:.2g} times as long as a plain one ({step} {unit})"
+    return f"{line}: {times}; the run took {run.ratio:.1f} times its time without the audit, limit {run.within:g}"
 
 
 def run_lines(run: AuditRun) -> list[str]:
@@ -72,15 +72,15 @@ def ruin_line(run: AuditRun) -> str | None:
     if not run.ruins:
         others = run.steps - run.audited
         if run.spoiled:
-            return f"{run.spoiled:,} of the other {others:,} come to what is not finite, after one that was looked at"
+            return f"{run.spoiled:,} of the other {others:,} steps are not finite, all after an audited step"
         return "loss and weights of the other steps are finite" if others else None
     numbers = [ruin.step for ruin in run.ruins]
     which = f"step{'s' * (len(numbers) > 1)} {', '.join(f'{number:,}' for number in numbers)}"
-    what = f"{run.ruins[0].what} is not finite after {which}, where no audit looked"
+    what = f"{run.ruins[0].what} is not finite after {which}, which the audit skipped"
     if run.again == "the same":
-        return f"{what}: the steps were taken once more, the same bit for bit, with one there"
+        return f"{what}; a second run, identical bit for bit, audited it"
     if run.again == "another":
-        remedy = "seed what they draw, or look at every step with `--sample 1` or a larger `--within`"
-        return f"{what}, and taken once more the steps are others from step {run.differs_at:,} on: {remedy}"
-    remedy = f"`--at {numbers[0]}`, or `harness.audit_run(at={numbers})`"
-    return f"{what}: {remedy} audits it in another run that is the same"
+        remedy = "fix the random seed, or audit every step with `--sample 1` or a larger `--within`"
+        return f"{what}; a second run differs from step {run.differs_at:,} on: {remedy}"
+    remedy = f"`--at {numbers[0]}` or `harness.audit_run(at={numbers})`"
+    return f"{what}: repeat the run with {remedy} to audit it"

@@ -14,19 +14,19 @@ from harness.record.audit_text import place
 from harness.record.schema import Record
 
 LEAST = 3
-"""Steps from which on a trend is told."""
+"""Minimum number of steps for a trend."""
 
 FAR = 100
-"""Steps ahead up to which it is told."""
+"""A trend is shown up to this number of steps ahead."""
 
 
 class Trend(Record):
     """A line that comes nearer to breaking."""
 
     room: Headroom
-    """What it was in the last step."""
+    """Headroom in the last step."""
     bits_a_step: float
-    """How much of the headroom is lost from step to step."""
+    """Headroom lost per step, in bits."""
     gone_at: int
     """The step at which nothing would be left of it."""
 
@@ -61,5 +61,5 @@ def trend_line(trend: Trend) -> str:
     """Say which line comes nearer, how fast, and when it would be there."""
     room = trend.room
     at = place(room.file, room.line, room.function, room.module)
-    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits a step"
-    return f"trend: {at}: {what}, and would be gone at step {trend.gone_at:,}"
+    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits per step"
+    return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"

@@ -58,7 +58,7 @@ def _cleaned(value: Any) -> Any:
 
 
 Count = Annotated[int, Field(ge=0)]
-"""How many there are of something."""
+"""A number of things."""
 
 Size = Annotated[float, Field(ge=0)]
 """A number that is no less than zero, and no NaN: a bound, a time."""
@@ -66,12 +66,12 @@ Size = Annotated[float, Field(ge=0)]
 
 def _not_negative(value: float) -> float:
     if value < 0:
-        raise ValueError("a deviation is not negative")
+        raise ValueError("a deviation must not be negative")
     return value
 
 
 Deviation = Annotated[float, AfterValidator(_not_negative)]
-"""How far something is off; NaN where even that cannot be said."""
+"""Distance from the exact value; NaN if undefined."""
 
 
 class Status(StrEnum):
@@ -98,7 +98,7 @@ class Status(StrEnum):
 
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
-"""The dtypes of tensors that are kept as text."""
+"""Dtypes of recorded tensors."""
 
 MOST_ELEMENTS = 2**40
 """No tensor has more."""
@@ -116,9 +116,9 @@ class TensorText(Record):
     def _values_fit(self) -> Self:
         """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
         if self.dtype not in DTYPES:
-            raise ValueError(f"a tensor's dtype is one of {', '.join(DTYPES)}")
+            raise ValueError(f"the dtype of a tensor must be one of {', '.join(DTYPES)}")
         if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MOST_ELEMENTS:
-            raise ValueError(f"no tensor is of shape {list(self.shape)}")
+            raise ValueError(f"a tensor cannot have the shape {list(self.shape)}")
         parse = _float if "float" in self.dtype else _integer
         for value in self.values:
             parse(value)
@@ -131,35 +131,35 @@ def _float(text: str) -> float:
     try:
         return float.fromhex(text)
     except OverflowError as error:
-        raise ValueError(f"{text} is no float64") from error
+        raise ValueError(f"{text} is not a float64 number") from error
 
 
 def _integer(text: str) -> int:
     number = int(text == "True") if text in {"True", "False"} else int(text)
     if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{text:.40} is no int64")
+        raise ValueError(f"{text:.40} is not an int64 number")
     return number
 
 
 Input = TensorText | bool | int | float | str | list[list[int]]
-"""One input of an example: a tensor, a plain number or word, or the rows of each minibatch."""
+"""One input of an example: a tensor, a number, a word, or rows for every minibatch."""
 
 
 class EventKind(StrEnum):
     """What made an output leave the truth: the first thing in a computation that loses it."""
 
     OVERFLOW = "overflow"
-    """A finite input beyond what the operation can answer in the format."""
+    """A finite input exceeds the range in which the operation can answer."""
     UNDERFLOW = "underflow"
     """A positive result below the smallest number of the format."""
     INVALID = "invalid"
-    """inf - inf, 0 * inf, 0 / 0, the logarithm of a negative number: a NaN of what is none."""
+    """inf - inf, 0 * inf, 0 / 0, logarithm of a negative number: a NaN created from inputs that are not NaN."""
     CANCELLATION = "cancellation"
     """A difference of nearly equal numbers that were rounded before."""
     ABSORPTION = "absorption"
     """A term too small to change the sum it is added to."""
     ACCUMULATION = "accumulation"
-    """A long sum that is kept in too narrow a format."""
+    """A long sum accumulates in too narrow a format."""
 
 
 class Event(Record):
@@ -167,7 +167,7 @@ class Event(Record):
 
     kind: EventKind
     operation: str
-    """As torch names it, for example ``exp``."""
+    """Name in torch, for example ``exp``."""
     dtype: str
     """Dtype of its result."""
     backward: bool = False
@@ -175,9 +175,9 @@ class Event(Record):
     place: str | None = None
     """File and line of the implementation that asked for it; ``None`` where that is unknown."""
     input: float | None = None
-    """The input of the operation at the element where it happened; ``None`` where there is none or several.
+    """The input of the operation at the affected element; ``None`` if there is none or several.
 
-    Of a sum that overflows its largest term, where the terms are large rather than many.
+    For a sum of large terms that overflows, this is the largest term.
     """
 
     @property
@@ -207,7 +207,7 @@ class Violation(Record):
     deviation: Deviation
     bound: Size
     over: Count
-    """How many elements of the minimal example's output are beyond their bound."""
+    """Number of elements over their bound in the output for the minimal example."""
     of: Count
     magnitude: float
     """Largest absolute input element of the minimal example."""
@@ -215,9 +215,9 @@ class Violation(Record):
     replay: str
     cause: str
     seen: str = ""
-    """What was seen, in words, where the numbers say less; empty where they say it."""
+    """Observation in words, if the numbers alone do not explain it; otherwise empty."""
     event: Event | None = None
-    """What happened in the computation of the minimal example; ``None`` where that cannot be told."""
+    """Event in the computation of the minimal example; ``None`` if unknown."""
     worst: WorstExample | None = None
     """The worst example found; ``None`` where the minimal one is as bad."""
     mended_wider: bool = False
@@ -225,7 +225,7 @@ class Violation(Record):
     follows: str = ""
     """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
     beside: tuple["Violation", ...] = ()
-    """How the law fails from other causes, each on an example of its own, as far as some were met."""
+    """Failures of the law from other causes that were found, each with an example."""
 
 
 class Counterexample(Record):
@@ -242,7 +242,7 @@ class Counterexample(Record):
         """Refuse what could not be tried."""
         for name, value in self.example.items():
             if isinstance(value, TensorText) and len(value.values) != math.prod(value.shape):
-                raise ValueError(f"the values of `{name}` are not spelled out")
+                raise ValueError(f"the values of `{name}` are missing")
         return self
 
 
@@ -305,13 +305,13 @@ class Verdict(Record):
     def _agrees_with_itself(self) -> Self:
         """Refuse a verdict of which one part says otherwise than another."""
         if self.violation is not None and self.status in _WITHOUT_VIOLATION:
-            raise ValueError(f"a verdict that is `{self.status}` has no violation")
+            raise ValueError(f"a verdict with status `{self.status}` cannot have a violation")
         if self.fault is not None and self.status not in {Status.ERROR, Status.UNCLAIMED}:
-            raise ValueError(f"a verdict that is `{self.status}` has no fault")
+            raise ValueError(f"a verdict with status `{self.status}` cannot have a fault")
         if self.status is Status.HOLDS and not (self.deviation or 0.0) <= (
             math.inf if self.bound is None else self.bound
         ):
-            raise ValueError("a law that holds deviates within its bound")
+            raise ValueError("the deviation of a law that holds must be within its bound")
         return self
 
 
@@ -326,7 +326,7 @@ class Epoch(Record):
     family: str
     style: str
     experiment: str
-    """What was trained on what, for example ``softmax regression on Fashion-MNIST``."""
+    """Model and data, for example ``softmax regression on Fashion-MNIST``."""
     data: str
     """Label of the data: ``Fashion-MNIST``, ``synthetic stand-in``, ``y = Xw + b + noise``."""
     epoch: Count
@@ -363,7 +363,7 @@ class Image(Record):
     height: Count
     width: Count
     pixels: str
-    """Base64 of ``height * width`` grey levels, one byte each, row-major."""
+    """Base64 of ``height * width`` gray levels, one byte each, row-major."""
 
 
 class DataSource(Record):
@@ -374,7 +374,7 @@ class DataSource(Record):
     origin: Literal["folder", "cache", "system", "download", "synthetic"]
     location: str
     checksums: dict[str, str]
-    """SHA-256 of each uncompressed IDX file."""
+    """SHA-256 of the uncompressed IDX files."""
     genuine: bool
     """Whether every checksum is the published data set's."""
     note: str

@@ -72,7 +72,7 @@ def _tile(image: Image) -> Tile:
 
 
 def _pixels(image: Image) -> bytes:
-    """Return the grey levels of an image, as many as it claims."""
+    """Return the gray levels of an image, as many as it claims."""
     try:
         pixels = base64.b64decode(image.pixels, validate=True)
     except (binascii.Error, ValueError):
@@ -80,7 +80,8 @@ def _pixels(image: Image) -> bytes:
     within = 0 < image.height <= LARGEST and 0 < image.width <= LARGEST
     if not within or len(pixels) != image.height * image.width:
         raise UsageError(
-            rule=f"an image has `height * width` grey levels in base64, each side at most {LARGEST}",
+            "cannot draw an image",
+            rule=f"it needs `height * width` gray levels in base64, with sides of at most {LARGEST}",
             value=f"{len(pixels)} bytes for {image.height} x {image.width}",
             place=f"the image of class {image.label!r:.40}",
         )
@@ -88,7 +89,7 @@ def _pixels(image: Image) -> bytes:
 
 
 def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
-    """Return a PNG file of grey levels, one byte each and row-major, or of places in a palette.
+    """Return a PNG file of gray levels, one byte each and row-major, or of places in a palette.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
     height, width
         Pixels.
     palette
-        Its colours, three bytes each, and how opaque each is.
+        Its colors, three bytes each, and how opaque each is.
     """
     picture = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
     facts: dict[str, Any] = {}
@@ -110,11 +111,11 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
 
 
 def _sentence(images: Sequence[Image]) -> str:
-    """Return how many samples there are and how many of them were classified rightly."""
+    """Return how many samples there are and how many of them were classified correctly."""
     predicted = [image for image in images if image.predicted is not None]
     right = sum(image.predicted == image.label for image in predicted)
     samples = count(len(images), "sample")
     if not predicted:
-        return f"{samples}; no trained model was at hand to classify them."
-    rightly = f"{right} of {len(predicted)} classified rightly"
-    return f"{samples}; {rightly}. The class stands first, the prediction below it."
+        return f"{samples}; no trained model is available to classify them."
+    rightly = f"{right} of {len(predicted)} classified correctly"
+    return f"{samples}; {rightly}. Each image shows its class first and the prediction below."

@@ -1,4 +1,4 @@
-"""Vectorisation: time of the loop over that of the vectorised operation against the size."""
+"""Vectorization: time of the loop over that of the vectorized operation against the size."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from reports.svg import drawn
 
 
 class Ratio(NamedTuple):
-    """Time of the loop over that of the vectorised operation at size ``n``.
+    """Time of the loop over that of the vectorized operation at size ``n``.
 
     The interval runs from first quartile over third quartile to third over first: wider than that of the ratio.
     """
@@ -26,15 +26,15 @@ class Ratio(NamedTuple):
 
 
 def ratios(frame: pd.DataFrame) -> list[Ratio]:
-    """Return the ratio for each family, contract and size that has a loop (scratch) and a vectorised case (concise).
+    """Return the ratio for each family, contract and size that has a loop (scratch) and a vectorized case (concise).
 
     Of several cases of one style the first counts.
     """
     compared = []
     for (family, contract, n), group in frame.groupby(["family", "contract", "n"], sort=False):
-        loops, vectorised = (group[group["style"] == style] for style in ("scratch", "concise"))
-        if len(loops) and len(vectorised):
-            loop, fast = loops.iloc[0], vectorised.iloc[0]
+        loops, vectorized = (group[group["style"] == style] for style in ("scratch", "concise"))
+        if len(loops) and len(vectorized):
+            loop, fast = loops.iloc[0], vectorized.iloc[0]
             low, high = loop["q1_s"] / fast["q3_s"], loop["q3_s"] / max(fast["q1_s"], 1e-12)
             compared.append(Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high))
     return compared
@@ -50,10 +50,10 @@ def speedup(frame: pd.DataFrame) -> Figure:
     return Figure(
         name="vectorization-figure",
         frames=("vectorization",),
-        title="Time of the loop over time of the vectorised operation, against the size n",
+        title="Time of the loop / time of the vectorized operation, by size n",
         panels=tuple(panels),
-        caption=f"{_sentences(everything)} Points are ratios of medians; bars run from the ratio of the nearest "
-        "quartiles to that of the farthest, rounds of one process.",
+        caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
+        "the farthest quartiles over the rounds in one process.",
     )
 
 
@@ -63,7 +63,7 @@ def _panel(operation: str, own: list[Ratio], *, everything: list[Ratio], number:
     svg = drawn(
         lambda axes: _draw(axes, ordered, span=[end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]),
         name=f"vectorization-{number}",
-        label=f"Speed-up of {operation} by vectorisation: {_range(ordered)}.",
+        label=f"Speed-up of {operation} by vectorization: {_range(ordered)}.",
     )
     return Panel(operation, svg)
 
@@ -84,7 +84,7 @@ def _draw(axes: Axes, ratios: list[Ratio], *, span: list[float]) -> None:
         capsize=2.5,
     )
     logarithmic(axes.yaxis, span, text=times)
-    axes.set(xlabel="size n", ylabel="loop / vectorised")
+    axes.set(xlabel="size n", ylabel="loop / vectorized")
 
 
 def _range(ratios: list[Ratio]) -> str:
@@ -94,10 +94,10 @@ def _range(ratios: list[Ratio]) -> str:
 
 
 def _sentences(ratios: list[Ratio]) -> str:
-    """Return what vectorisation gains, a phrase for each operation."""
+    """Return what vectorization gains, a phrase for each operation."""
     groups = _by_operation(ratios)
     phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
-    return f"The loop takes, as a multiple of the vectorised time, {'; '.join(phrases)}."
+    return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."
 
 
 def _by_operation(ratios: list[Ratio]) -> dict[str, list[Ratio]]:

@@ -25,14 +25,14 @@ SYMBOLS = {
     Status.SKIPPED: "–",
     Status.ERROR: "!",
 }
-"""A sign for each status, so that no reader depends on colour."""
+"""A symbol for each status, so that no reader depends on color."""
 
 MEANINGS = {
     Status.HOLDS: "holds",
-    Status.LOST: "lost digits: within what careful implementations do, and a better algorithm keeps them",
+    Status.LOST: "lost digits: as accurate as most careful code, but a more accurate algorithm exists",
     Status.BROKEN: "broken",
-    Status.EXPECTED: "expected: a declared failure that was found",
-    Status.UNEXPECTED: "unexpected: a declared failure that was not found",
+    Status.EXPECTED: "expected: a declared failure that occurred",
+    Status.UNEXPECTED: "unexpected: a declared failure that did not occur",
     Status.UNCLAIMED: "not claimed: broken in a dtype that the implementation does not claim",
     Status.SKIPPED: "skipped",
     Status.ERROR: "error",
@@ -43,7 +43,7 @@ REASON = 60
 """Characters of a reason behind a sign; the tables have all of it."""
 
 NOT_CLAIMED = "·"
-"""What stands where a case does not claim a dtype or a law does not apply."""
+"""Symbol for a dtype that the case does not claim, or a law that does not apply."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from reports.table import Header, Table
 from reports.text import count, listing
 
 BESIDE = 6
-"""Most runs that stand beside each other; what came before is in the trend alone."""
+"""Maximum number of runs in a table; older runs appear only in the trend."""
 
 
 def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
@@ -43,7 +43,7 @@ def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
 
 
 _ONE_SIDED = (Change.UNMEASURED, Change.NEW)
-"""Changes of what one of the runs does not have."""
+"""Changes that only one run has."""
 
 _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 
@@ -51,15 +51,15 @@ _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 def sentence(changes: pd.DataFrame) -> str:
     """Return how many there are of each change."""
     counts = [f"{number:,} {change.value}" for change, number in tally(changes).items()]
-    return f"{listing(counts)}." if counts else "Nothing that both runs have can be compared."
+    return f"{listing(counts)}." if counts else "The two runs have no results in common."
 
 
 def _on_times(*, same_machine: bool) -> str:
     if not same_machine:
-        return "The runs were made on different processors, so that their times are not compared."
+        return "The runs were made on different processors, so their times are not compared."
     return (
-        f"Times within a factor of {NOISE:g} are called unchanged: the same code differs by as much from one process "
-        "to the next. The gate, which measures both at once, sees smaller ones."
+        f"Times within a factor of {NOISE:g} count as unchanged, because identical code differs by that much between "
+        "processes. The gate measures both versions together and detects smaller changes."
     )
 
 

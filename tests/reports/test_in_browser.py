@@ -221,7 +221,7 @@ def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: An
     assert figure.locator(".t").inner_text() == repr(88.72283935546875 - 2.0**-17)
     assert figure.locator(".lost").count() == 0
     assert slider.get_attribute("aria-valuetext") == figure.locator(".says").inner_text()
-    assert "within its bound" in figure.locator(".says").inner_text()
+    assert "the error is within its bound" in figure.locator(".says").inner_text()
     view.close()
 
 
@@ -303,7 +303,7 @@ def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_f
     view.goto(page_file.as_uri())
     tops = [
         view.locator(f".front {each}").first.bounding_box()["y"]
-        for each in (".headline", ".verdict", "figure", ".origin", "#index")
+        for each in (".headline", ".verdict", "figure", ".about", "#index")
     ]
     assert tops == sorted(tops)
     assert tops[2] < 600  # a quarter of the screen at least is the picture

@@ -62,6 +62,36 @@ def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
     assert view.broken_path.startswith(f"M{10 * (view.position or 0):.1f} ")
 
 
+def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None:
+    """The sentence, the ticks and the data name the same entry; a logarithmic axis covers many powers of ten."""
+    exact = [(1.0 - small, small) for small in (0.5, 1e-10, 1e-30)]
+    stations = [
+        station.model_copy(
+            update={
+                "given": (station.t, 0.0),
+                "stages": (),
+                "actual": (pair[0], max(pair[1], 1e-20)),
+                "expected": pair,
+                "deviation": 0.0 if pair[1] > 1e-20 else 9.0,
+                "bound": 1.0,
+            }
+        )
+        for station, pair in zip(FIRST.stations, exact, strict=False)
+    ]
+    part = watch([FIRST.model_copy(update={"stations": tuple(stations), "breaks_at": stations[-1].t})])
+    assert part is not None
+    view = part.first
+    assert (view.plotted, view.subject, view.column, view.is_logarithmic) == (1, "entry 2", 1, True)
+    assert view.ticks == ("1.00e-30", "0.500")
+    assert view.shows.startswith("The plot shows entry 2 on a logarithmic axis; ")
+    assert "entry 2 is 1e-20; the exact value is 1e-30; the law is broken." in view.says[-1]
+    assert "; the error is within its bound." in view.says[0]
+    heights = [float(piece.split()[1]) for piece in view.actual_path[1:].split("L")]
+    assert heights[0] < heights[1] < heights[2] < float(view.exact_path.split()[-1])
+    document = view.document()
+    assert (document["subject"], document["column"], document["shows"]) == (view.subject, view.column, view.shows)
+
+
 def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a case is called; infinities are texts."""
     hostile = FIRST.model_copy(update={"case": "</script><script>alert(1)</script>"})
@@ -82,7 +112,7 @@ def test_a_passage_says_of_each_call_what_came() -> None:
     part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part is not None
     assert part.first.says[part.first.at] == (
-        "t = 88.72283935546875: the answer's first entry is nan, exactly 1: broken."
+        "t = 88.72283935546875: entry 1 is NaN; the exact value is 1; the law is broken."
     )
 
 
@@ -96,7 +126,7 @@ def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     assert "exp(50)" not in plain.panels[0].svg
     marked = number_line([known[0].model_copy(update={"stations": (book, *known[0].stations)})])
     assert marked is not None
-    assert "exp(50) is 5.18e+21, within all of them" in marked.caption
+    assert "exp(50) is 5.18e+21, within the range of every format" in marked.caption
     assert ">exp(50) = 5.18e+21</text>" in marked.panels[0].svg
     assert number_line([passage for passage in known if "concise" in passage.case]) is None
 
@@ -127,7 +157,7 @@ def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
     turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
     figure = log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], *turned)])
     assert figure is not None
-    assert "at t = 30.0 div is 0, its logarithm -inf, and the answer inf in place of 30.0000" in figure.caption
+    assert "at t = 30.0 div is 0, its logarithm is -inf, and the answer is inf instead of 30.0000" in figure.caption
     assert ">inf</text>" in figure.panels[0].svg
     overflow = Stage(operation="exp", values=(math.inf,))
     assert log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], overflow)]) is None
@@ -139,7 +169,7 @@ def test_an_answer_that_goes_flat_is_found_and_said() -> None:
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None
-    assert figure.title == "A clamped answer goes flat"
-    assert "from t = 30.0 on the answer stays 27.6, because of clamp_min" in figure.caption
+    assert figure.title == "Clamping makes the answer flat and silently wrong"
+    assert "from t = 30.0 on, the answer stays at 27.6, because of clamp_min" in figure.caption
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None
