@@ -148,7 +148,23 @@ def far_blocks(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Arr
     return np.asarray(portable.standard_normal(rng, shape) + offsets[:, : shape.columns])
 
 
-LONG_STRUCTURES: tuple[Structure, ...] = (*STRUCTURES, block_maxima, far_blocks)
+def lopsided_ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
+    """Equally spaced entries in random order whose sum is not zero, since an ulp of zero is no unit for errors."""
+    rows = np.linspace(-0.5, 1.0, shape.columns) * magnitude
+    return np.asarray(rng.permuted(rows, axis=1))
+
+
+LONG_STRUCTURES: tuple[Structure, ...] = (
+    normal,
+    spike,
+    uniform_offset,
+    ties,
+    lopsided_ramp,
+    mixed_magnitudes,
+    thresholds,
+    block_maxima,
+    far_blocks,
+)
 
 ORDINARY_COLUMNS = 32
 """Most columns of an ordinary batch."""
