@@ -78,9 +78,12 @@ def test_a_pattern_that_matches_no_case_is_refused(table: dict[str, Any]) -> Non
         Policy(**table).refuse_unknown([A, B])
 
 
-def test_the_baseline_lies_beside_the_target_unless_it_is_named() -> None:
+def test_the_baseline_lies_beside_the_target_unless_it_is_named(tmp_path: Path) -> None:
     """In the folder of a package, or of a file."""
-    root = Path("root")
+    root = tmp_path
+    for package in ("cases", "my/kernels"):
+        (root / package).mkdir(parents=True)
+        (root / package / "__init__.py").touch()
     assert Policy().baseline_file(root) == root / "cases" / "baseline.jsonl"
     assert Policy(target="my.kernels").baseline_file(root) == root / "my" / "kernels" / "baseline.jsonl"
     assert Policy(target="my/kernels.py:softmax").baseline_file(root) == root / "my" / "baseline.jsonl"

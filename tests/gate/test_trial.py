@@ -63,7 +63,7 @@ class Machine:
     def prepare(self, case: str) -> float:
         """Make a case ready in one process, and return the seconds of a warm call."""
         self.pass_s(self._prepare_s + 3 * CASES[case])
-        return CASES[case] * self._load(self.now)
+        return float(CASES[case] * self._load(self.now))
 
     def slice(self, case: str, arm: str, rounds: int, iterations: int) -> SliceTimes:
         """Time a slice."""
