@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
-from harness.gate.couple import CANDIDATE, CONTROL, NULL
+from harness.gate.couple import CANDIDATE, CONTROL, FEWER, MORE, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
 from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
@@ -119,13 +119,21 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
     for case in dict.fromkeys(slices.case for slices in evidence.slices):
         margins = margins_of(policy, case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
-        rows.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, margins)], margins))
+        outcome = OUTCOMES[state(ratios, nulls, margins)]
+        if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _largest(margins):
+            outcome = Outcome.NO_VERDICT
+        rows.append(_comparison(case, CANDIDATE, ratios, outcome, margins))
         void = state(nulls, nulls, margins) is State.VOID
         rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
             seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
             rows.append(_comparison(case, CONTROL, controls, seen, margins))
     return rows
+
+
+def _largest(margins: Margins) -> float:
+    """The slowdown that the gate has to exclude if a case is to pass: that of the control, or a larger tolerance."""
+    return max(MORE / FEWER - 1.0, margins.tolerance)
 
 
 def margins_of(policy: Policy, case: str) -> Margins:
@@ -228,6 +236,9 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
         case Outcome.NO_VERDICT if ratio.couples < BLOCK:
             what = "seems slower" if slower else "has no verdict"
             sentence = f"{ratio.case} {what}: {percent_slower(ratio.estimate)} {few}."
+        case Outcome.NO_VERDICT if not slower:
+            largest = _percent(_largest(Margins(ratio.margin, ratio.tolerance)))
+            sentence = f"{ratio.case} has no verdict: {measured}, so a slowdown of {largest} is possible; {HELP}."
         case Outcome.NO_VERDICT:
             sentence = f"{ratio.case} seems slower: {measured}; the budget did not suffice to confirm it."
         case _:

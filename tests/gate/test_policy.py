@@ -278,6 +278,16 @@ def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
     assert (exit_code(findings), exit_code(findings, strict=True)) == (0, 3)
 
 
+def test_a_case_that_may_be_a_tenth_slower_is_no_verdict() -> None:
+    """It cannot be told from what it was, and a slowdown as large as the control's does not pass."""
+    findings = said(evidence(1.0, spread=0.2, couples=BLOCK))
+    assert findings[0].outcome is Outcome.NO_VERDICT
+    assert "so a slowdown of 10 % is possible; use a larger `--budget`" in findings[0].sentence
+    assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
+    found, policy = evidence(1.0, spread=0.2, couples=BLOCK), Policy(tolerance=0.5)
+    assert exit_code(timed(found, comparisons(found, policy))) == 0
+
+
 # Outputs
 
 
