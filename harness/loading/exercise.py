@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
-from .reader import Epoch, Exercise, Reader, alone, tell_epoch, until
+from .reader import Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
 from .source import Ask, Facts, facts_of, is_map_style, length_of
 from .tagged import Injection, can_be_tagged, generators_of, global_states, seed_all, states_of, tagged
 
@@ -191,7 +191,7 @@ def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | No
 def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
     """Read some batches, and return an epoch; ``None`` of a loader that is good for one, or may go on."""
     loader = reader.make(ask)
-    if _has_state(loader) or (reader.makes_each_epoch(loader) and "epoch" not in reader.source.names):
+    if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
         return None
     tell_epoch(loader, 0)
     reader.epoch_of(loader, most=batches)

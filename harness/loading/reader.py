@@ -193,7 +193,7 @@ class Reader:
 
     def makes_each_epoch(self, loader: Any) -> bool:
         """Whether a loader is good for one epoch: the factory takes the epoch, or is a generator function."""
-        return "epoch" in self.source.names or (self.source.is_factory and _is_generator(loader))
+        return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
     def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
         """Read an epoch, or what is left of it.
@@ -330,7 +330,8 @@ def tell_epoch(loader: Any, number: int) -> None:
         tell(number)
 
 
-def _is_generator(loader: Any) -> bool:
+def is_generator(loader: Any) -> bool:
+    """Whether a loader is an iterator itself, and so good for one epoch."""
     return iter(loader) is loader if hasattr(loader, "__next__") else False
 
 
