@@ -37,8 +37,11 @@ def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -
 
 def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` where that cannot be brought about."""
-    loader = reader.make(ask)
-    return reader.epoch_of(tagged(loader, Injection(at, ends=ends))) if can_be_tagged(loader) else None
+    loader, injection = reader.make(ask), Injection(at, ends=ends)
+    if not can_be_tagged(loader):
+        return None
+    epoch = reader.epoch_of(tagged(loader, injection))
+    return epoch if injection.happened else None
 
 
 # Its data set

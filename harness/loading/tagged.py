@@ -8,7 +8,7 @@ same numbers. The same wrapper raises at an index, or ends its process, to see w
 import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import FunctionType
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from .content import size_of
 from .source import is_map_style
 from .wrapper import Wrapper, exchange
 
@@ -100,10 +101,15 @@ class Injection:
 
     at: int
     ends: bool = False
+    happened: torch.Tensor = field(
+        default_factory=lambda: torch.zeros(1, dtype=torch.bool).share_memory_(), compare=False, repr=False
+    )
+    """Whether it went wrong, in whichever process."""
 
     def happen(self, before: int, now: int = 1) -> None:
         """Go wrong where it is time to: a process has read so many samples before, and reads some now."""
         if before <= self.at < before + now:
+            self.happened[0] = True
             if self.ends and get_worker_info() is not None:
                 os._exit(17)
             raise InjectedError("a sample was made to raise")
@@ -154,12 +160,16 @@ class TaggedBatches(TaggedMap):
 
 
 class TaggedStream(_Tagging, IterableDataset[Any]):
-    """The samples of an iterable data set, tagged."""
+    """The samples of an iterable data set, tagged; its items may be batches, which have several samples each."""
+
+    def __init__(self, dataset: Any, injection: Injection | None, *, of_batches: bool) -> None:
+        super().__init__(dataset, injection)
+        self.__dict__["_of_batches"] = of_batches
 
     def __iter__(self) -> Iterator[_Tagged]:
         before = self._states()
         for number, sample in enumerate(self._inner):
-            self._reads()
+            self._reads((size_of(sample) or 1) if self._of_batches else 1)
             after = self._states()
             yield _Tagged(_tags(number, _drawn(before, after)), sample)
             before = self._states()
@@ -189,7 +199,7 @@ def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "Da
     if isinstance(dataset, _Tagging):
         dataset = dataset.inner
     if not is_map_style(dataset):
-        wrapper: Any = TaggedStream(dataset, injection)
+        wrapper: Any = TaggedStream(dataset, injection, of_batches=loader.batch_size is None)
     elif getattr(dataset, "__getitems__", None):
         wrapper = TaggedBatches(dataset, injection)
     else:
