@@ -1,0 +1,41 @@
+"""Loaders that are classes of their own against the laws: what is wrong with them is found, and a sound one holds."""
+
+from typing import Any
+
+import pytest
+from delivery import own_loaders
+from delivery.judging import said, verdicts
+
+from harness.loading.delivery import Deliveries
+from harness.loading.reader import Reader
+from harness.loading.source import Source
+from harness.record import Status
+
+pytestmark = pytest.mark.judged
+
+
+@pytest.mark.parametrize(
+    ("loader", "law", "says"),
+    [(own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches")],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
+    """By the law that is about it."""
+    (verdict,) = verdicts(loader, {}, laws=[law])
+    assert verdict.status is Status.BROKEN, said(verdict)
+    assert says in said(verdict)
+
+
+def test_a_sound_loader_of_its_own_class_is_not_flagged() -> None:
+    """By no law, and some of them hold."""
+    reached = verdicts(own_loaders.own, {})
+    assert not [said(one) for one in reached if one.status.fails]
+    assert sum(one.status is Status.HOLDS for one in reached) >= 6
+
+
+def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
+    """The loader shows no data set: its samples are counted."""
+    deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
+    assert deliveries.facts.samples is None
+    assert own_loaders.HUNDRED % deliveries.batch_size
+    assert len(deliveries.epochs(deliveries.ask())[0].sizes) >= 10
