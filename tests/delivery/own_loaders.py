@@ -1,5 +1,6 @@
 """Loaders that are classes of their own, without torch's loader: what is known of them comes from what they deliver."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,16 +16,18 @@ class Own:
     ----------
     batch_size
         Samples in a batch.
+    rows
+        The samples.
     """
 
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
+    def __init__(self, batch_size: int, rows: Iterable[int] = range(HUNDRED)) -> None:
+        self.batch_size, self.rows = batch_size, list(rows)
 
     def __len__(self) -> int:
-        return -(-HUNDRED // self.batch_size)
+        return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Any:
-        yield from torch.arange(HUNDRED).split(self.batch_size)
+        yield from torch.tensor(self.rows).split(self.batch_size)
 
 
 def own(batch_size: int) -> Any:
@@ -34,9 +37,21 @@ def own(batch_size: int) -> Any:
 
 class _RoundsDown(Own):
     def __len__(self) -> int:
-        return HUNDRED // self.batch_size
+        return len(self.rows) // self.batch_size
 
 
 def length_rounds_down(batch_size: int) -> Any:
     """Its length does not count the batch that has the rest."""
     return _RoundsDown(batch_size)
+
+
+def ranks_in_blocks(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
+    """Blocks of one length, but for the last: 34, 34 and 32 samples."""
+    share = -(-HUNDRED // world_size)
+    return Own(batch_size, range(HUNDRED)[rank * share : (rank + 1) * share])
+
+
+def ranks_padded(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
+    """Sound: the last block is padded with the first samples."""
+    share = -(-HUNDRED // world_size)
+    return Own(batch_size, (row % HUNDRED for row in range(rank * share, (rank + 1) * share)))

@@ -16,7 +16,10 @@ pytestmark = pytest.mark.judged
 
 @pytest.mark.parametrize(
     ("loader", "law", "says"),
-    [(own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches")],
+    [
+        (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches"),
+        (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
+    ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
@@ -26,9 +29,10 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
     assert says in said(verdict)
 
 
-def test_a_sound_loader_of_its_own_class_is_not_flagged() -> None:
+@pytest.mark.parametrize("loader", [own_loaders.own, own_loaders.ranks_padded])
+def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
     """By no law, and some of them hold."""
-    reached = verdicts(own_loaders.own, {})
+    reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
 

@@ -214,7 +214,10 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     if len(extra) > least:
         said = f"{len(extra)} samples are padding, where {least} would make the ranks equal{where}"
         return found(said, len(extra) - least, actual=len(extra), expected=least)
-    return kept(sum(lengths))
+    if len(lengths) > 1:
+        said = f"the ranks have {spans(lengths)} samples{where}, so that some wait for a batch that never comes"
+        return found(said, lengths[-1] - lengths[0], actual=lengths[0], expected=lengths[-1])
+    return kept(sum(len(part) for part in parts))
 
 
 @delivery_law(
