@@ -55,3 +55,20 @@ def ranks_padded(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
     """Sound: the last block is padded with the first samples."""
     share = -(-HUNDRED // world_size)
     return Own(batch_size, (row % HUNDRED for row in range(rank * share, (rank + 1) * share)))
+
+
+class _LabelsOfTheFirstEpoch:
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.labels: Any = None
+
+    def __iter__(self) -> Any:
+        order = torch.randperm(HUNDRED)
+        if self.labels is None:
+            self.labels = 2 * order
+        yield from zip(order.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+
+
+def labels_of_the_first_epoch(batch_size: int, shuffle: bool = True) -> Any:
+    """Each epoch has an order of its own, but for the labels."""
+    return _LabelsOfTheFirstEpoch(batch_size)

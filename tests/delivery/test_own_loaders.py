@@ -18,6 +18,7 @@ pytestmark = pytest.mark.judged
     ("loader", "law", "says"),
     [
         (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches"),
+        (own_loaders.labels_of_the_first_epoch, "samples_stay_together", "of the second epoch have parts of several"),
         (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
