@@ -115,6 +115,10 @@ class Injection:
             raise InjectedError("a sample was made to raise")
 
 
+_FIRST = 8
+"""Samples that a process has read before the generators of its data set are taken as known."""
+
+
 class _Tagging(Wrapper):
     """A data set in place of another, which counts what it reads and lets go wrong what is to."""
 
@@ -129,7 +133,8 @@ class _Tagging(Wrapper):
             self._injection.happen(before, number)
 
     def _states(self) -> dict[str, str]:
-        if self._sources is None:
+        # The first samples may create generators, in each process.
+        if self._sources is None or self._count <= _FIRST:
             self.__dict__["_sources"] = generators_of(self._inner)
         return states_of(self._sources)
 
@@ -308,7 +313,7 @@ def _state(source: Any) -> str:
 
 
 def _drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, before[name]) for name in before if before[name] != after[name])
+    return tuple((name, before[name]) for name in before if before[name] != after.get(name))
 
 
 def global_states() -> dict[str, str]:

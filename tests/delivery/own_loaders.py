@@ -1,9 +1,13 @@
 """Loaders that are classes of their own, without torch's loader: what is known of them comes from what they deliver."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
+from delivery.wrong_samples import Squares
+from torch.utils.data import DataLoader
 
 HUNDRED = 100
 """Samples; a batch size of 4 leaves no rest."""
@@ -72,3 +76,31 @@ class _LabelsOfTheFirstEpoch:
 def labels_of_the_first_epoch(batch_size: int, shuffle: bool = True) -> Any:
     """Each epoch has an order of its own, but for the labels."""
     return _LabelsOfTheFirstEpoch(batch_size)
+
+
+class _DrawsLazily(Squares):
+    rng: Any = None
+
+    def __getitem__(self, i: int) -> Any:
+        if self.rng is None:
+            self.rng = np.random.default_rng(0)
+        x, y = super().__getitem__(i)
+        return x + self.rng.random(2), y
+
+
+def generator_made_by_the_first_sample(batch_size: int, num_workers: int = 0) -> Any:
+    """Each worker makes the same generator when it needs one."""
+    return DataLoader(_DrawsLazily(), batch_size, num_workers=num_workers)
+
+
+class _DrawsElsewhere(Squares):
+    def __getitem__(self, i: int) -> Any:
+        x, y = super().__getitem__(i)
+        return x + next(self.numbers), y
+
+    numbers = (os.urandom(1)[0] for _ in iter(int, 1))
+
+
+def numbers_of_the_system(batch_size: int) -> Any:
+    """Sound: no generator of Python, NumPy or torch."""
+    return DataLoader(_DrawsElsewhere(), batch_size)

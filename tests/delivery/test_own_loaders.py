@@ -19,6 +19,7 @@ pytestmark = pytest.mark.judged
     [
         (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches"),
         (own_loaders.labels_of_the_first_epoch, "samples_stay_together", "of the second epoch have parts of several"),
+        (own_loaders.generator_made_by_the_first_sample, "random_numbers_differ", "draw the same random numbers"),
         (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -36,6 +37,15 @@ def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
+
+
+def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
+    """The samples differ each time, so that something draws."""
+    (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
+    assert (verdict.status, said(verdict)) == (
+        Status.SKIPPED,
+        "its samples differ each time they are read, but it draws from no generator that can be watched",
+    )
 
 
 def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
