@@ -104,3 +104,51 @@ class _DrawsElsewhere(Squares):
 def numbers_of_the_system(batch_size: int) -> Any:
     """Sound: no generator of Python, NumPy or torch."""
     return DataLoader(_DrawsElsewhere(), batch_size)
+
+
+class _DropsTheRest(Own):
+    def __iter__(self) -> Any:
+        yield from (batch for batch in super().__iter__() if len(batch) == self.batch_size)
+
+
+def rest_is_dropped(batch_size: int) -> Any:
+    """What does not fill a batch never comes; no data set says that it is missing."""
+    return _DropsTheRest(batch_size)
+
+
+class _FillsTheRest(Own):
+    def __iter__(self) -> Any:
+        whole = -(-len(self.rows) // self.batch_size) * self.batch_size
+        rows = [self.rows[at % len(self.rows)] for at in range(whole)]
+        yield from torch.tensor(rows).split(self.batch_size)
+
+
+def rest_is_filled(batch_size: int) -> Any:
+    """The last batch is filled with the first samples, as where shapes have to be static."""
+    return _FillsTheRest(batch_size)
+
+
+def seeded_by_the_batch(batch_size: int) -> Any:
+    """Random numbers are drawn a batch at a time, with a fixed seed: each batch size has other samples."""
+    numbers = torch.Generator().manual_seed(0)
+    weight = torch.rand(batch_size, generator=numbers)
+    return _Weighted(batch_size, weight)
+
+
+class _Weighted(Own):
+    def __init__(self, batch_size: int, weight: torch.Tensor) -> None:
+        super().__init__(batch_size)
+        self.weight = weight
+
+    def __iter__(self) -> Any:
+        yield from (batch * self.weight[: len(batch)] for batch in super().__iter__())
+
+
+class _Noisy(Own):
+    def __iter__(self) -> Any:
+        yield from (batch + torch.rand(len(batch)) for batch in super().__iter__())
+
+
+def noisy(batch_size: int) -> Any:
+    """Sound: no two epochs have the same samples, but all have equally many."""
+    return _Noisy(batch_size)

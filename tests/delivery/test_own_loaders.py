@@ -13,6 +13,8 @@ from harness.record import Status
 
 pytestmark = pytest.mark.judged
 
+BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
+
 
 @pytest.mark.parametrize(
     ("loader", "law", "says"),
@@ -20,6 +22,9 @@ pytestmark = pytest.mark.judged
         (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches"),
         (own_loaders.labels_of_the_first_epoch, "samples_stay_together", "of the second epoch have parts of several"),
         (own_loaders.generator_made_by_the_first_sample, "random_numbers_differ", "draw the same random numbers"),
+        (own_loaders.rest_is_dropped, BATCH_SIZE, "with batch_size=3, 99 samples come, and with batch_size=2, 100"),
+        (own_loaders.rest_is_filled, BATCH_SIZE, "with batch_size=3, 102 samples come, and with batch_size=4, 100"),
+        (own_loaders.seeded_by_the_batch, BATCH_SIZE, "samples that come with batch_size=3 never come with"),
         (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -31,7 +36,7 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
     assert says in said(verdict)
 
 
-@pytest.mark.parametrize("loader", [own_loaders.own, own_loaders.ranks_padded])
+@pytest.mark.parametrize("loader", [own_loaders.own, own_loaders.ranks_padded, own_loaders.noisy])
 def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
     """By no law, and some of them hold."""
     reached = verdicts(loader, {})
