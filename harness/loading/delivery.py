@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from harness.loading.content import Sample, digest
+from harness.loading.content import Sample, digest, digests
 from harness.loading.exercise import deliver, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, Epoch, Exercise, Exercised
@@ -201,17 +201,26 @@ class Deliveries:
     def directly(self) -> list[Sample] | None:
         """The samples as the data set gives them, one after the other, each collated alone; ``None`` if unreachable.
 
-        They are fewer than there are where reading them takes long.
+        They are fewer than there are where reading them takes long. A wrapper that changes most samples has none.
         """
+        samples = self._of_the_data_set
+        if samples is None or not self.facts.wrapped or self.is_random:
+            return samples
+        given, came = digests(samples, self.epochs(self.ask())[0].samples)
+        known = set(given)
+        return samples if 2 * sum(mark in known for mark in came) > len(came) else None
+
+    @cached_property
+    def _of_the_data_set(self) -> list[Sample] | None:
         samples: list[Sample] | None = self.exercised(read_directly, self.ask())
         return samples
 
     @cached_property
     def is_random(self) -> bool:
         """Whether a sample of the data set is another when it is read again."""
-        if self.directly is None or not self.directly:
+        if not self._of_the_data_set:
             return False
-        first, second = self.exercised(read_twice, self.ask(), min(3, len(self.directly)))
+        first, second = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
         return [digest(sample) for sample in first] != [digest(sample) for sample in second]
 
 

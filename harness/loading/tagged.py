@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from .content import size_of
-from .source import is_map_style
+from .source import is_map_style, torch_loader
 from .wrapper import Wrapper, exchange
 
 
@@ -183,23 +183,31 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
 class _Collate:
     """Collates samples, and keeps their tags."""
 
-    def __init__(self, collate: Any) -> None:
+    def __init__(self, collate: Any, *, shown: bool) -> None:
         self.collate = collate
+        self.shown = shown
 
-    def __call__(self, items: Any) -> TaggedBatch:
+    def __call__(self, items: Any) -> Any:
         if isinstance(items, _Tagged):
-            return TaggedBatch(items.tags, self.collate(items.sample))
-        tags = [tag for item in items for tag in item.tags]
-        return TaggedBatch(tags, self.collate([item.sample for item in items]))
+            tags, batch = items.tags, self.collate(items.sample)
+        else:
+            tags = [tag for item in items for tag in item.tags]
+            batch = self.collate([item.sample for item in items])
+        return TaggedBatch(tags, batch) if self.shown else batch
 
 
 def can_be_tagged(loader: Any) -> bool:
-    """Whether a loader is one of torch's, and was not read yet."""
-    return isinstance(loader, DataLoader) and getattr(loader, "_iterator", None) is None
+    """Whether a loader is one of torch's, or wraps one, and was not read yet."""
+    inner = torch_loader(loader)
+    return inner is not None and getattr(inner, "_iterator", None) is None
 
 
-def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "DataLoader[Any]":
-    """Change a loader so that it yields :class:`TaggedBatch`; it is changed for good."""
+def tagged(outer: Any, injection: Injection | None = None) -> Any:
+    """Change a loader for good, so that something goes wrong, or else so that it yields :class:`TaggedBatch`.
+
+    A wrapper that computes with what it gets cannot do so with the latter.
+    """
+    loader = _inner(outer)
     dataset = loader.dataset
     if isinstance(dataset, _Tagging):
         dataset = dataset.inner
@@ -211,24 +219,33 @@ def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "Da
         wrapper = TaggedMap(dataset, injection)
     exchange(loader, dataset=wrapper)
     if not isinstance(loader.collate_fn, _Collate):
-        loader.collate_fn = _Collate(loader.collate_fn)
-    return loader
+        loader.collate_fn = _Collate(loader.collate_fn, shown=injection is None)
+    return outer
 
 
-def with_data_set(loader: "DataLoader[Any]", dataset: Any) -> "DataLoader[Any]":
-    """Give a loader another data set, for good."""
-    exchange(loader, dataset=dataset)
-    return loader
+def with_data_set(outer: Any, dataset: Any) -> Any:
+    """Give a loader, or the one that it wraps, another data set, for good."""
+    exchange(_inner(outer), dataset=dataset)
+    return outer
 
 
-def untagged(loader: "DataLoader[Any]") -> "DataLoader[Any]":
+def _inner(loader: Any) -> "DataLoader[Any]":
+    inner = torch_loader(loader)
+    assert inner is not None
+    return inner
+
+
+def untagged(outer: Any) -> Any:
     """Take back what :func:`tagged` has changed."""
+    loader = torch_loader(outer)
+    if loader is None:
+        return outer
     dataset = loader.dataset
     if isinstance(dataset, _Tagging):
         exchange(loader, dataset=dataset.inner)
     if isinstance(loader.collate_fn, _Collate):
         loader.collate_fn = loader.collate_fn.collate
-    return loader
+    return outer
 
 
 def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -152,3 +153,89 @@ class _Noisy(Own):
 def noisy(batch_size: int) -> Any:
     """Sound: no two epochs have the same samples, but all have equally many."""
     return _Noisy(batch_size)
+
+
+class _Wrapper:
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Any:
+        yield from map(self.changed, self.loader)
+
+    def changed(self, batch: Any) -> Any:
+        """What becomes of a batch."""
+        return batch
+
+
+def wrapped(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
+    """Sound: a wrapper that passes batches on."""
+    return _Wrapper(_Wrapper(DataLoader(Squares(), batch_size, num_workers=num_workers, shuffle=shuffle)))
+
+
+class _Scales(_Wrapper):
+    def changed(self, batch: Any) -> Any:
+        """Halves, and no labels."""
+        return torch.stack([batch[0], batch[0]], 1) / 2
+
+
+def wrapped_and_scaled(batch_size: int, shuffle: bool = False) -> Any:
+    """Sound: what comes is not what the data set has."""
+    return _Scales(DataLoader(Squares(), batch_size, shuffle=shuffle))
+
+
+class _OnlyImages(Squares):
+    def __getitem__(self, i: int) -> Any:
+        return super().__getitem__(i)[0]
+
+
+class _Divides(_Wrapper):
+    def changed(self, batch: Any) -> Any:
+        """Arithmetic on the batch itself."""
+        return batch / 255
+
+
+def wrapped_and_divided(batch_size: int, num_workers: int = 0) -> Any:
+    """Sound: a batch is a tensor, and the wrapper computes with it."""
+    return _Divides(DataLoader(_OnlyImages(), batch_size, num_workers=num_workers))
+
+
+class _SkipsTheFirst(_Wrapper):
+    def __iter__(self) -> Any:
+        batches = iter(self.loader)
+        next(batches)
+        yield from batches
+
+
+def wrapper_skips_a_batch(batch_size: int) -> Any:
+    """The first batch serves for warming up, and never comes."""
+    return _SkipsTheFirst(DataLoader(Squares(), batch_size))
+
+
+class _Swallows(_Wrapper):
+    def __iter__(self) -> Any:
+        with suppress(RuntimeError):
+            yield from self.loader
+
+
+def wrapper_swallows_errors(batch_size: int) -> Any:
+    """The epoch ends where a sample raises."""
+    return _Swallows(DataLoader(Squares(), batch_size))
+
+
+class _SwallowsAndDivides(_Divides):
+    def __iter__(self) -> Any:
+        with suppress(RuntimeError):
+            yield from super().__iter__()
+
+
+def wrapper_swallows_errors_and_divides(batch_size: int) -> Any:
+    """The same, of a wrapper that computes with the batch."""
+    return _SwallowsAndDivides(DataLoader(_OnlyImages(), batch_size))
+
+
+def wrapper_of_lazy_generators(batch_size: int, num_workers: int = 0) -> Any:
+    """Each worker makes the same generator, behind a wrapper."""
+    return _Wrapper(generator_made_by_the_first_sample(batch_size, num_workers))

@@ -25,6 +25,10 @@ BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
         (own_loaders.rest_is_dropped, BATCH_SIZE, "with batch_size=3, 99 samples come, and with batch_size=2, 100"),
         (own_loaders.rest_is_filled, BATCH_SIZE, "with batch_size=3, 102 samples come, and with batch_size=4, 100"),
         (own_loaders.seeded_by_the_batch, BATCH_SIZE, "samples that come with batch_size=3 never come with"),
+        (own_loaders.wrapper_skips_a_batch, "each_sample_once", "4 of 41 samples never come: 0 to 3"),
+        (own_loaders.wrapper_swallows_errors, "errors_are_not_swallowed", "the epoch ends as if nothing were"),
+        (own_loaders.wrapper_swallows_errors_and_divides, "errors_are_not_swallowed", "the epoch ends as if"),
+        (own_loaders.wrapper_of_lazy_generators, "random_numbers_differ", "draw the same random numbers"),
         (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -36,12 +40,29 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
     assert says in said(verdict)
 
 
-@pytest.mark.parametrize("loader", [own_loaders.own, own_loaders.ranks_padded, own_loaders.noisy])
+@pytest.mark.parametrize(
+    "loader",
+    [
+        own_loaders.own,
+        own_loaders.ranks_padded,
+        own_loaders.noisy,
+        own_loaders.wrapped,
+        own_loaders.wrapped_and_scaled,
+        own_loaders.wrapped_and_divided,
+    ],
+)
 def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
     """By no law, and some of them hold."""
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
+
+
+def test_a_wrapper_hides_no_data_set() -> None:
+    """As many laws hold as of the loader itself."""
+    reached = verdicts(own_loaders.wrapped, {})
+    assert not [said(one) for one in reached if one.status.fails]
+    assert sum(one.status is Status.HOLDS for one in reached) >= 15
 
 
 def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:

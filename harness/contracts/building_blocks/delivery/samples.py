@@ -296,7 +296,7 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     own, again, marks = map(Counter, digests(first, second, third))
     if deliveries.is_random or own != again:
         return kept(len(first) + len(third))
-    if lost := (own - marks).total():
+    if lost := sum((own - marks).values()):
         said = f"{lost} samples that come with {sizes[0]} never come with {sizes[1]}"
         return found(said, lost, actual=lost)
     return kept(len(first) + len(third))
@@ -304,8 +304,10 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
 
 def _another_size(batch_size: int, number: int) -> int:
     """A batch size near another one, that leaves another rest of a number of samples."""
-    near = [*range(batch_size - 1, 1, -1), *range(batch_size + 1, 2 * batch_size + 2)]
-    return next((size for size in near if number % size != number % batch_size), near[0])
+    for size in (*range(batch_size - 1, 1, -1), *range(batch_size + 1, 2 * batch_size + 2)):
+        if number % size != number % batch_size:
+            return size
+    return batch_size + 1
 
 
 LAWS: tuple[Law, ...] = (
