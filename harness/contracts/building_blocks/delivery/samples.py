@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
@@ -304,10 +305,8 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
 
 def _another_size(batch_size: int, number: int) -> int:
     """A batch size near another one, that leaves another rest of a number of samples."""
-    for size in (*range(batch_size - 1, 1, -1), *range(batch_size + 1, 2 * batch_size + 2)):
-        if number % size != number % batch_size:
-            return size
-    return batch_size + 1
+    near = chain(range(batch_size - 1, 1, -1), range(batch_size + 1, 2 * batch_size + 2))
+    return next((size for size in near if number % size != number % batch_size), batch_size + 1)
 
 
 LAWS: tuple[Law, ...] = (
