@@ -182,7 +182,8 @@ class Trial:
             begin_s = self._clock() - began
             for case in cases:
                 before = self._clock()
-                if self.left_s <= 0:
+                # One case is looked at in any event, to say which budget would do.
+                if self.left_s <= 0 and costs:
                     self.evidence.unreached.append(case)
                     continue
                 try:

@@ -187,9 +187,11 @@ def test_cases_that_were_dropped_are_timed_when_the_others_are_decided_early() -
 
 
 def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
-    """The cases that it did not reach are named."""
-    machine = Machine(prepare_s=2.0)
-    evidence = ran(machine, 5.0)
-    assert machine.now < 8.0
-    assert set(evidence.unreached) == set(CASES)
-    assert code(evidence, blind=True) == 2
+    """The cases that it did not reach are named, with a budget that would do: at least one is looked at."""
+    for budget_s, longest_s in ((5.0, 8.0), (0.1, 3.0)):
+        machine = Machine(prepare_s=2.0)
+        evidence = ran(machine, budget_s)
+        assert machine.now < longest_s
+        assert set(evidence.unreached) == set(CASES)
+        assert evidence.enough_s > 2 * BLOCK * 3 * 2.0
+        assert code(evidence, blind=True) == 2
