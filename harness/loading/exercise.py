@@ -22,7 +22,7 @@ from .accounting import in_use_bytes
 from .content import Sample, samples_of
 from .reader import Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
 from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
-from .tagged import Injection, can_be_tagged, generators_of, global_states, seed_all, states_of, tagged
+from .tagged import Injection, generators_of, global_states, seed_all, states_of, with_failure
 
 
 def show(reader: Reader, ask: Ask) -> Facts:
@@ -39,10 +39,9 @@ def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -
 
 def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` where that cannot be brought about."""
-    loader, injection = reader.make(ask), Injection(at, ends=ends)
-    if not can_be_tagged(loader):
-        return None
-    epoch = reader.epoch_of(tagged(loader, injection))
+    injection = Injection(at, ends=ends)
+    loader = with_failure(reader.make(ask), injection)
+    epoch = None if loader is None else reader.epoch_of(loader)
     return epoch if injection.happened else None
 
 

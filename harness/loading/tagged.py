@@ -139,6 +139,41 @@ class _Tagging(Wrapper):
         return states_of(self._sources)
 
 
+class _Failing(_Tagging, Dataset[Any]):
+    """The samples of a map-style data set as they are, one of which goes wrong."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getitem__(self, index: Any) -> Any:
+        self._reads()
+        return self._inner[index]
+
+
+def with_failure(loader: Any, injection: Injection) -> Any:
+    """Change a loader for good, so that something goes wrong in the data set that it reads.
+
+    Parameters
+    ----------
+    loader
+        One of torch's, a wrapper of it, or a loader that keeps a map-style data set in its attribute ``dataset``.
+    injection
+        What goes wrong.
+
+    Returns
+    -------
+    loader
+        ``None`` where it keeps no such data set.
+    """
+    if can_be_tagged(loader):
+        return tagged(loader, injection)
+    data_set = getattr(loader, "__dict__", {}).get("dataset")
+    if torch_loader(loader) is not None or data_set is None or not is_map_style(data_set):
+        return None
+    exchange(loader, dataset=_Failing(data_set, injection))
+    return loader
+
+
 class TaggedMap(_Tagging, Dataset[Any]):
     """The samples of a map-style data set, tagged."""
 
@@ -236,9 +271,12 @@ def _inner(loader: Any) -> "DataLoader[Any]":
 
 
 def untagged(outer: Any) -> Any:
-    """Take back what :func:`tagged` has changed."""
+    """Take back what :func:`tagged` or :func:`with_failure` has changed."""
     loader = torch_loader(outer)
     if loader is None:
+        data_set = getattr(outer, "__dict__", {}).get("dataset")
+        if isinstance(data_set, _Failing):
+            exchange(outer, dataset=data_set.inner)
         return outer
     dataset = loader.dataset
     if isinstance(dataset, _Tagging):

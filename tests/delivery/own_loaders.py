@@ -239,3 +239,40 @@ def wrapper_swallows_errors_and_divides(batch_size: int) -> Any:
 def wrapper_of_lazy_generators(batch_size: int, num_workers: int = 0) -> Any:
     """Each worker makes the same generator, behind a wrapper."""
     return _Wrapper(generator_made_by_the_first_sample(batch_size, num_workers))
+
+
+class _ItemByItem:
+    def __init__(self, batch_size: int) -> None:
+        self.dataset, self.batch_size = _OnlyImages(), batch_size
+
+    def __iter__(self) -> Any:
+        for rows in torch.arange(len(self.dataset)).split(self.batch_size):
+            yield torch.stack(self.read(rows.tolist()))
+
+    def read(self, rows: list[int]) -> list[Any]:
+        """Read the samples of a batch."""
+        return [self.dataset[row] for row in rows]
+
+
+def item_by_item(batch_size: int) -> Any:
+    """Sound: it reads the data set itself."""
+    return _ItemByItem(batch_size)
+
+
+class _Patient(_ItemByItem):
+    def read(self, rows: list[int]) -> list[Any]:
+        """Leave out what raises."""
+        samples = []
+        for row in rows:
+            with suppress(RuntimeError):
+                samples.append(self.dataset[row])
+        return samples
+
+
+def samples_that_raise_are_left_out(batch_size: int) -> Any:
+    """It reads the data set itself, and hears of no error."""
+    return _Patient(batch_size)
+
+
+ONE_OBJECT = item_by_item(4)
+"""Sound: a loader as an object of a module, of which there is one."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from delivery import own_loaders
+from delivery import own_loaders, sound
 from delivery.judging import said, verdicts
 
 from harness.loading.delivery import Deliveries
@@ -26,6 +26,7 @@ BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
         (own_loaders.rest_is_filled, BATCH_SIZE, "with batch_size=3, 102 samples come, and with batch_size=4, 100"),
         (own_loaders.seeded_by_the_batch, BATCH_SIZE, "samples that come with batch_size=3 never come with"),
         (own_loaders.wrapper_skips_a_batch, "each_sample_once", "4 of 41 samples never come: 0 to 3"),
+        (own_loaders.samples_that_raise_are_left_out, "errors_are_not_swallowed", "with 40 of 41 samples"),
         (own_loaders.wrapper_swallows_errors, "errors_are_not_swallowed", "the epoch ends as if nothing were"),
         (own_loaders.wrapper_swallows_errors_and_divides, "errors_are_not_swallowed", "the epoch ends as if"),
         (own_loaders.wrapper_of_lazy_generators, "random_numbers_differ", "draw the same random numbers"),
@@ -46,6 +47,7 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
         own_loaders.own,
         own_loaders.ranks_padded,
         own_loaders.noisy,
+        own_loaders.item_by_item,
         own_loaders.wrapped,
         own_loaders.wrapped_and_scaled,
         own_loaders.wrapped_and_divided,
@@ -56,6 +58,21 @@ def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
+
+
+def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
+    """The law holds where the loader reads its data set sample by sample, and says nothing where it does not."""
+    (verdict,) = verdicts(own_loaders.item_by_item, {}, laws=["errors_are_not_swallowed"])
+    assert verdict.status is Status.HOLDS, said(verdict)
+    (verdict,) = verdicts(sound.slices, {}, laws=["errors_are_not_swallowed"])
+    assert verdict.status is Status.SKIPPED
+
+
+def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws that are checked afterwards hear of none."""
+    monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
+    reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
+    assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
 
 
 def test_a_wrapper_hides_no_data_set() -> None:
