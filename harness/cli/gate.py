@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -46,6 +46,13 @@ RUN = "gate"
 """The run that is written where only time is measured."""
 
 
+class Place(NamedTuple):
+    """Where the baseline is looked for: the project, and the file that the command line names."""
+
+    root: Path
+    named: Path | None
+
+
 def gate(
     target: Annotated[
         str | None, typer.Argument(help="Cases, as `check` takes them; else as pyproject.toml says.", metavar="TARGET")
@@ -86,9 +93,9 @@ def gate(
     findings: list[GateFinding] = []
     with session(into or run or RUN) as opened:
         if run is not None:
-            file = baseline or policy.baseline_file(root)
             findings += early
-            findings += _exact(run, policy, file, contract=contract, data=data, update=update)
+            place = Place(root, baseline)
+            findings += _exact(run, policy, place, contract=contract, data=data, update=update)
         if against is not None:
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)
@@ -117,22 +124,32 @@ def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
 
 
 def _exact(
-    run: str, policy: "Policy", file: Path, *, contract: str | None, data: str | None, update: bool
+    run: str, policy: "Policy", place: Place, *, contract: str | None, data: str | None, update: bool
 ) -> "Sequence[GateFinding]":
     from harness.calling.discovery import load
     from harness.data.images import short_epoch
     from harness.gate.baseline import Baseline, read_baseline, write_baseline
     from harness.gate.counts import counts
     from harness.gate.numerics import compare, kept
+    from harness.gate.place import refuse_foreign
     from harness.gate.standing import summarised
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
     counted = counts(load(policy.target, contract=contract), lambda where: short_epoch(data, where))
-    now = summarised(head, verdicts, breakings, counted)
+    now = summarised(head, verdicts, breakings, counted.by_case)
+    # The cases are loaded by now, so that their package can be found where it was imported from.
+    file = place.named or policy.baseline_file(place.root)
     if not update:
-        return compare(read_baseline(file), now, policy)
+        names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
+        known = read_baseline(file).without_counts(names)
+        return [*compare(known, now, policy), *counted.findings]
+    if counted.failures:
+        case, why = next(iter(counted.failures.items()))
+        raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
+    if place.named is None and policy.baseline is None:
+        refuse_foreign(file)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
     say(f"baseline: {os.path.relpath(file)}")

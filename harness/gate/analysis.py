@@ -29,7 +29,9 @@ class State(StrEnum):
     """Where the comparison of a case stands."""
 
     OPEN = "open"
-    """It is unknown whether it is slower or within the tolerance."""
+    """Neither shown to be slower nor to be within the tolerance."""
+    FEW = "too few"
+    """Fewer pairs than a verdict needs."""
     SUSPECTED = "suspected"
     """Slower, to be confirmed by fresh couples."""
     SLOWER = "slower"
@@ -146,6 +148,27 @@ def is_void(nulls: Sequence[float], margin: float) -> bool:
     return null.low > 1.0 + margin or null.high < 1.0 / (1.0 + margin)
 
 
+def seems_slower(log_ratios: Sequence[float], nulls: Sequence[float], margin: float) -> bool:
+    """Whether the whole interval lies beyond the margin, be it of pairs that are too few for a verdict.
+
+    Where the second base differs from the base too, the candidate must also be slower than the second base: otherwise
+    the difference may be one between processes, and not one between the two versions of the code.
+
+    Parameters
+    ----------
+    log_ratios
+        The candidate compared with the base, one ratio for each pair.
+    nulls
+        The second base compared with the base, in the same pairs.
+    margin
+        A slowdown within it is none.
+    """
+    if not is_slower(log_ratios, margin):
+        return False
+    differences = [ours - null for ours, null in zip(log_ratios, nulls, strict=False)]
+    return not is_void(nulls, margin) or is_slower(differences, margin)
+
+
 def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins) -> State:
     """Return where a case stands after some couples, by going through all looks that were taken.
 
@@ -168,6 +191,10 @@ def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins)
         reached = State.SUSPECTED if suspected else _without_suspicion(slowdown, margins)
         if reached.settled:
             break
+    if reached is State.OPEN and is_slower(log_ratios, margins.margin):
+        reached = State.SUSPECTED
+    if reached is State.OPEN and len(log_ratios) < BLOCK:
+        return State.FEW
     return State.VOID if reached is not State.OPEN and is_void(nulls, margins.margin) else reached
 
 

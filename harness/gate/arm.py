@@ -205,7 +205,8 @@ class Bench:
 
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
-        sys.path.insert(0, str(self.source.tree))
+        # Of a src layout, what is installed would be imported otherwise, whichever tree that is.
+        sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
         loaded = load(target, contract=self.source.contract)
         self._stay_inside(place)
         own = {case.name: case for case in loaded if is_timed(case)}

@@ -7,7 +7,7 @@ Git keeps the file. Each line carries a checksum of its own, and of no other, so
 differs, and lines of two branches can be merged; the first says how many there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -79,6 +79,16 @@ class Baseline(NamedTuple):
     def held(self, origin: Origin) -> dict[Key, Held]:
         """Return what each case is held against on a kind of machine."""
         return {key: _held(several, origin) for key, several in self.cases.items()}
+
+    def without_counts(self, cases: Collection[str]) -> "Baseline":
+        """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
+        known = {
+            key: tuple(seen._replace(standing=seen.standing.model_copy(update={"counts": {}})) for seen in several)
+            if key[0] in cases
+            else several
+            for key, several in self.cases.items()
+        }
+        return self._replace(cases=known)
 
     def updated(self, now: Summary) -> "Baseline":
         """Return the baseline that a run makes of this one.

@@ -6,7 +6,7 @@ Counts are the same on every run of one version of torch, on a machine however n
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from harness.bench.workload import is_timed, loads_images, workload
 from harness.case import Case
+from harness.record import Gate, GateFinding, Outcome
 from harness.timing.clock import threads
 
 
@@ -54,7 +55,28 @@ def counted(function: Callable[[], Any]) -> dict[str, int]:
     return {"bytes": counter.bytes, "operators": counter.operators}
 
 
-def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> dict[str, dict[str, int]]:
+class Counts(NamedTuple):
+    """What calls do, by case, and why the other cases could not be called."""
+
+    by_case: dict[str, dict[str, int]]
+    failures: dict[str, str]
+
+    @property
+    def findings(self) -> list[GateFinding]:
+        """A sentence on each case that could not be called."""
+        return [
+            GateFinding(
+                gate=Gate.COUNTS,
+                case=case,
+                subject="",
+                outcome=Outcome.NO_VERDICT,
+                sentence=f"{case} cannot be counted: calling it raises {why}.",
+            )
+            for case, why in self.failures.items()
+        ]
+
+
+def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
     """Count one call of each case that is timed.
 
     Parameters
@@ -64,13 +86,18 @@ def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> dict[str, d
     images
         Lays the images that loaders load out in a folder, and returns where they are.
     """
-    counts_by_case: dict[str, dict[str, int]] = {}
+    made = Counts({}, {})
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
         root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
         for case in chosen:
-            counts_by_case[case.name] = _delivered(case, root) if loads_images(case) else counted(workload(case, root))
-    return counts_by_case
+            try:
+                made.by_case[case.name] = (
+                    _delivered(case, root) if loads_images(case) else counted(workload(case, root))
+                )
+            except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
+                made.failures[case.name] = f"{type(error).__name__}: {error}"
+    return made
 
 
 def _delivered(case: Case, root: Path) -> dict[str, int]:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, state, visible
-from harness.gate.couple import CANDIDATE, CONTROL, NULL
+from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
+from harness.gate.couple import CANDIDATE, CONTROL, FEWER, MORE, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.policy import TABLE, Policy
 from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
@@ -19,8 +19,12 @@ OUTCOMES = {
     State.UNCHANGED: Outcome.UNCHANGED,
     State.SUSPECTED: Outcome.NO_VERDICT,
     State.OPEN: Outcome.INCONCLUSIVE,
+    State.FEW: Outcome.NO_VERDICT,
     State.VOID: Outcome.NO_VERDICT,
 }
+
+HELP = "use a larger `--budget`, time fewer cases, or use a quieter machine"
+"""What helps when a case has no verdict."""
 
 
 def exit_code(findings: Sequence[GateFinding], *, strict: bool = False, blind: bool = False) -> int:
@@ -115,13 +119,21 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
     for case in dict.fromkeys(slices.case for slices in evidence.slices):
         margins = margins_of(policy, case)
         ratios, nulls = (evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
-        rows.append(_comparison(case, CANDIDATE, ratios, OUTCOMES[state(ratios, nulls, margins)], margins))
+        outcome = OUTCOMES[state(ratios, nulls, margins)]
+        if outcome is Outcome.INCONCLUSIVE and bounded_ratio(ratios).high >= 1.0 + _largest(margins):
+            outcome = Outcome.NO_VERDICT
+        rows.append(_comparison(case, CANDIDATE, ratios, outcome, margins))
         void = state(nulls, nulls, margins) is State.VOID
         rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
             seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
             rows.append(_comparison(case, CONTROL, controls, seen, margins))
     return rows
+
+
+def _largest(margins: Margins) -> float:
+    """The slowdown that the gate has to exclude if a case is to pass: that of the control, or a larger tolerance."""
+    return max(MORE / FEWER - 1.0, margins.tolerance)
 
 
 def margins_of(policy: Policy, case: str) -> Margins:
@@ -147,11 +159,14 @@ def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]
     if evidence.enough_s:
         # No noise: a gate that never measures is not to pass.
         return [*findings, on_time("", Outcome.NO_VERDICT, none_reached(evidence))]
-    findings += [_unreached(case) for case in evidence.unreached]
-    measured = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
+    candidates = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
+    slower = [ratio for ratio in candidates if _seems_slower(ratio, evidence)]
+    unreached = [case for case in evidence.unreached if case not in {ratio.case for ratio in slower}]
+    findings += [_unreached(case) for case in unreached]
+    measured = [ratio for ratio in candidates if ratio.case not in unreached]
     control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
-        return [*findings, _blind(control, measured)]
+        return [*findings, _blind(control, measured), *(_slower_unseen(ratio) for ratio in slower)]
     return [*findings, *(_finding(ratio, evidence) for ratio in measured), _seen(control)]
 
 
@@ -187,7 +202,24 @@ def _seen(control: Comparison) -> GateFinding:
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
+def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:
+    """Whether a case was measured as slower: it never passes, whatever else the measurement lacks."""
+    log_ratios, nulls = (evidence.log_ratios(ratio.case, arm) for arm in (CANDIDATE, NULL))
+    return seems_slower(log_ratios, nulls, ratio.margin)
+
+
+def _slower_unseen(ratio: Comparison) -> GateFinding:
+    """A case that was measured as slower, although the gate did not see the control."""
+    sentence = (
+        f"{ratio.case} seems slower: {percent_slower(ratio.estimate)} in {ratio.couples} pairs, but the gate did not "
+        f"see 10 % more work, so this is no verdict; {HELP}."
+    )
+    return on_time(ratio.case, Outcome.NO_VERDICT, sentence)
+
+
 def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
+    slower = _seems_slower(ratio, evidence)
+    few = f"in {ratio.couples} pairs, and a verdict needs at least {BLOCK}; {HELP}"
     measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} interleaved pairs of processes"
     visible = "" if ratio.visible is None else f"; a slowdown of {_percent(ratio.visible)} would be detected"
     match ratio.outcome:
@@ -199,12 +231,23 @@ def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
             sentence = f"{ratio.case} is as fast as before: {measured}{visible}."
         case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(ratio.case, NULL), ratio.margin):
             itself = percent_slower(bounded_ratio(nulls))
-            sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
+            if slower:
+                sentence = (
+                    f"{ratio.case} seems slower: {measured}, but the base differs from itself by {itself}; {HELP}."
+                )
+            else:
+                sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
+        case Outcome.NO_VERDICT if ratio.couples < BLOCK:
+            what = "seems slower" if slower else "has no verdict"
+            sentence = f"{ratio.case} {what}: {percent_slower(ratio.estimate)} {few}."
+        case Outcome.NO_VERDICT if not slower:
+            largest = _percent(_largest(Margins(ratio.margin, ratio.tolerance)))
+            sentence = f"{ratio.case} has no verdict: {measured}, so a slowdown of {largest} is possible; {HELP}."
         case Outcome.NO_VERDICT:
             sentence = f"{ratio.case} may be slower: {measured}; the budget was too small to confirm it."
         case _:
             sentence = f"{ratio.case} is undecided: {measured}{visible}."
-    return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT)
+    return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT and not slower)
 
 
 def percent_slower(ratio: Estimate) -> str:

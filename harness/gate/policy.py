@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from harness.error import UsageError, listed
+from harness.gate.place import baseline_of
 from harness.record.intake import is_there, read_text, shown
 
 TABLE = "[tool.harness.gate]"
@@ -66,12 +67,8 @@ class Policy(_Table):
         return any(fnmatchcase(case, pattern) for pattern in self.timed)
 
     def baseline_file(self, root: Path) -> Path:
-        """Return the file of the baseline: the one named, or ``baseline.jsonl`` in the target's folder."""
-        if self.baseline is not None:
-            return root / self.baseline
-        place = self.target.partition(":")[0]
-        folder = Path(place).parent if place.endswith(".py") else Path(*place.split("."))
-        return root / folder / "baseline.jsonl"
+        """Return the file of the baseline: the one named, or ``baseline.jsonl`` next to the source of the target."""
+        return baseline_of(self.target, root) if self.baseline is None else root / self.baseline
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """Refuse a pattern that matches no case.

@@ -1,7 +1,7 @@
 """What is measured in each couple, so that two blocks of couples fit into the budget: plain arithmetic."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.gate.analysis import BLOCK
 from harness.gate.couple import SlicePlan
@@ -57,6 +57,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How long the last pair took, as a multiple of what was planned: more than 1 on a machine that has become busy.
+
+    Parameters
+    ----------
+    begin
+        Of the time in which processes begin, make their cases ready, and end.
+    slices
+        Of the time in which slices are measured.
+    """
+
+    begin: float = 1.0
+    slices: float = 1.0
+
+
+@dataclass(frozen=True)
 class Schedule:
     """What is measured in each couple.
 
@@ -72,6 +88,8 @@ class Schedule:
         Cases for which the budget was too small, the slowest first.
     enough_s
         The seconds in which the quickest of them had been reached, where none was; else 0.
+    pace
+        How long the last pair took, compared with these costs.
     """
 
     costs: Mapping[str, Cost]
@@ -79,6 +97,7 @@ class Schedule:
     begin_s: float = 0.0
     unreached: tuple[str, ...] = ()
     enough_s: float = 0.0
+    pace: Pace = Pace()
 
     @property
     def control(self) -> str | None:
@@ -87,7 +106,44 @@ class Schedule:
 
     def couple_s(self, cases: Sequence[str], slices: int = FEWEST_SLICES) -> float:
         """Return the seconds of a couple of some of the cases, about."""
-        return ARMS * self.begin_s + sum(self.costs[case].couple_s(slices) for case in cases)
+        begin_s = ARMS * self.begin_s + sum(self.costs[case].couple_s(0) for case in cases)
+        return self.pace.begin * begin_s + slices * self._turn_s(cases)
+
+    def _turn_s(self, cases: Sequence[str]) -> float:
+        """Seconds of one slice of each case in each arm."""
+        return self.pace.slices * ARMS * sum(self.costs[case].slice_s for case in cases)
+
+    def at_pace_of(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
+        """Return the schedule with the pace of a pair that was measured.
+
+        Parameters
+        ----------
+        cases, slices
+            The pair's cases, and the slices of each arm.
+        begin_s, slices_s
+            Seconds that the slices took, and all else.
+        """
+        planned = replace(self, pace=Pace())
+        planned_begin_s, planned_slices_s = planned.couple_s(cases, 0), slices * planned._turn_s(cases)
+        return replace(self, pace=Pace(begin_s / planned_begin_s, slices_s / planned_slices_s))
+
+    def fitting(self, cases: Sequence[str], couples: int, left_s: float) -> list[str]:
+        """Return the cases for which there is time in the next pairs.
+
+        Parameters
+        ----------
+        cases
+            The most important first.
+        couples
+            Number of pairs that each of them needs.
+        left_s
+            Seconds of the budget that are left.
+        """
+        kept: list[str] = []
+        for case in cases:
+            if couples * self.couple_s([*kept, case]) <= left_s:
+                kept.append(case)
+        return kept
 
     def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
         """Return how many slices of each arm some of the cases have in a couple, given the seconds it may take.
@@ -95,9 +151,8 @@ class Schedule:
         When others are decided the couple does not become shorter: what is left is what neighbours on the machine
         disturb, and the fastest of more slices, over as long a time, is disturbed less.
         """
-        slice_s = sum(self.costs[case].slice_s for case in cases)
-        as_long = self.slices * sum(cost.slice_s for cost in self.costs.values()) / slice_s
-        fitting = (affordable_s - self.couple_s(cases, 0)) / (ARMS * slice_s)
+        as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
+        fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)
         return max(FEWEST_SLICES, int(min(MOST_SLICES, as_long, fitting)))
 
 

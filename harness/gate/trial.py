@@ -4,16 +4,20 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
 from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes, warm_parent
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, SlicePlan, couple
+from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan, couple
 from harness.gate.evidence import Evidence
 from harness.gate.machine import Condition, condition
 from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
 from harness.record import Slices
+
+Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
+"""Begins the processes of a pair, and ends them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Trial:
         How it is made.
     progress
         Is called with what is done next, in words.
+    live
+        Begins the processes of a pair.
+    clock
+        Returns the seconds since a fixed time.
     """
 
     def __init__(
@@ -56,20 +64,28 @@ class Trial:
         sources: Mapping[str, CaseSource],
         settings: TrialSettings,
         progress: Callable[[str], None] = lambda _: None,
+        *,
+        live: Live = couple,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.settings = settings
+        self._live = live
+        self._clock = clock
+        self._costs: dict[str, Cost] = {}
+        self._dropped: set[str] = set()
+        self._began_with = 0
         self.evidence = Evidence()
         self._sources = sources
         self._progress = progress
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
-        self._start = time.perf_counter()
+        self._start = clock()
         self._schedule = Schedule({}, FEWEST_SLICES)
         self._loads_images = False
 
     @property
     def left_s(self) -> float:
         """Seconds of the budget that are left."""
-        return self.settings.budget_s - (time.perf_counter() - self._start)
+        return self.settings.budget_s - (self._clock() - self._start)
 
     def cases(self) -> tuple[dict[str, str], dict[str, str]]:
         """Names of the cases of the base and of the candidate that are timed, each with its contract."""
@@ -80,7 +96,7 @@ class Trial:
             candidate, self._loads_images = probe.cases(), probe.loads_images()
         finally:
             probe.end()
-        with couple({BASE: self._sources[BASE]}, self._draw) as first:
+        with self._live({BASE: self._sources[BASE]}, self._draw) as first:
             return first.cases(BASE), candidate
 
     def lay_out_images(self, data: str | None) -> None:
@@ -101,45 +117,98 @@ class Trial:
         """Measure some cases of both trees."""
         self._prepare(cases)
         number = 0
-        while (wanted := self._wanted()) and number < self.settings.most_couples and self._reaches(wanted):
+        while number < self.settings.most_couples:
+            if not (wanted := self._affordable(number) or self._returned(number)):
+                break
             self._progress(f"pair of processes {number + 1}: {len(wanted)} cases")
             self._one_couple(number, wanted)
             number += 1
-        self.evidence.duration_s = time.perf_counter() - self._start
+        self.evidence.duration_s = self._clock() - self._start
         return self.evidence
 
-    def _reaches(self, cases: Sequence[str]) -> bool:
-        """Whether what is left of the budget is enough for another couple, be it a short one."""
-        return self.left_s > self._schedule.couple_s(cases)
+    def _affordable(self, number: int) -> list[str]:
+        """Return the cases of the next pair, and drop those for which the budget does not suffice.
+
+        A case is measured in all pairs until the next look, or not at all: fewer pairs are no verdict. Once the first
+        pair has shown what a pair costs, the pairs that confirm a suspicion have to fit as well.
+        """
+        wanted = self._wanted()
+        done = number - self._began_with
+        if done == 0:
+            return wanted
+        ranked, block = self._by_importance(wanted), BLOCK - done % BLOCK
+        kept = self._schedule.fitting(ranked, block + BLOCK, self.left_s) if done == 1 else []
+        # Where no case has time for two blocks, one block can still show that a case is unchanged.
+        kept = kept or self._schedule.fitting(ranked, block, self.left_s)
+        for case in wanted:
+            if case not in kept:
+                self._dropped.add(case)
+                if len(self.evidence.log_ratios(case, CANDIDATE)) < BLOCK:
+                    self.evidence.unreached.append(case)
+        return [case for case in wanted if case in kept]
+
+    def _returned(self, number: int) -> list[str]:
+        """Return cases that were dropped, and for which there is time now that all others are decided."""
+        if not self._control_is_seen():
+            return []
+        schedule = replace(self._schedule, costs=self._costs)
+        ranked = sorted(
+            (case for case in self.evidence.unreached if case in self._costs),
+            key=lambda case: self._costs[case].couple_s(FEWEST_SLICES),
+        )
+        kept = schedule.fitting(ranked, 2 * BLOCK, self.left_s) or schedule.fitting(ranked, BLOCK, self.left_s)
+        if kept:
+            self._schedule, self._began_with = schedule, number
+            self._dropped -= set(kept)
+            self.evidence.unreached[:] = [case for case in self.evidence.unreached if case not in kept]
+        return kept
+
+    def _by_importance(self, cases: Sequence[str]) -> list[str]:
+        """The control first, as there is no verdict without it, then what is to be confirmed, then the cheapest."""
+
+        def rank(case: str) -> tuple[bool, bool, float]:
+            is_suspected = self._state(case) is State.SUSPECTED
+            return (case != self._sought(), not is_suspected, self._schedule.costs[case].couple_s(FEWEST_SLICES))
+
+        return sorted(cases, key=rank)
 
     def _prepare(self, cases: Sequence[str]) -> None:
         """Look how long calls take, and plan what is measured."""
-        costs: dict[str, Cost] = {}
+        costs = self._costs
         self._progress("measuring how long calls take")
-        began = time.perf_counter()
-        with couple({BASE: self._sources[BASE]}, self._draw) as alone:
+        began = self._clock()
+        with self._live({BASE: self._sources[BASE]}, self._draw) as alone:
             alone.cases(BASE)
-            begin_s = time.perf_counter() - began
+            begin_s = self._clock() - began
             for case in cases:
-                before = time.perf_counter()
+                before = self._clock()
+                # One case is looked at in any event, to say which budget would do.
+                if self.left_s <= 0 and costs:
+                    self.evidence.unreached.append(case)
+                    continue
                 try:
                     warm_s = alone.warm_s(case)
                 except ArmError as error:
                     self.evidence.failures[case] = str(error)
                 else:
-                    costs[case] = Cost(time.perf_counter() - before, warm_s)
+                    costs[case] = Cost(self._clock() - before, warm_s)
         spent_s = self.settings.budget_s - self.left_s
         made = self._schedule = scheduled(costs, begin_s, self.left_s)
         self.evidence.unreached += made.unreached
+        self._dropped |= set(made.unreached)
         self.evidence.control = made.control
         if made.unreached and not made.costs:
             self.evidence.enough_s = spent_s + made.enough_s
 
     def _wanted(self) -> list[str]:
         """Cases that are not decided, and the control until it is seen: what is decided once, stays so."""
-        able = [case for case in self._schedule.costs if case not in self.evidence.failures]
-        unseen = None if self._control_is_seen() else self.evidence.control
-        return [case for case in able if case == unseen or not self._state(case).settled]
+        out = self.evidence.failures.keys() | self._dropped
+        able = [case for case in self._schedule.costs if case not in out]
+        return [case for case in able if case == self._sought() or not self._state(case).settled]
+
+    def _sought(self) -> str | None:
+        """The control, until it is seen."""
+        return None if self._control_is_seen() else self.evidence.control
 
     def _state(self, case: str) -> State:
         log_ratios, nulls = (self.evidence.log_ratios(case, arm) for arm in (CANDIDATE, NULL))
@@ -151,11 +220,15 @@ class Trial:
         A neighbour on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
         each other, one arm's would have met it and another's not.
         """
-        before = condition()
-        sought = None if self._control_is_seen() else self.evidence.control
+        before, began = condition(), self._clock()
+        sought = self._sought()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
-        # A look is taken at the end of a block: what is left of the budget is for all couples until then.
-        affordable_s = RESERVE * self.left_s / (BLOCK - number % BLOCK)
+        # A look is taken at the end of a block: what is left of the budget is for all pairs until then. In the first
+        # block it is for the pairs that confirm a suspicion, too.
+        done = number - self._began_with
+        ahead = 2 * BLOCK - done if done < BLOCK else BLOCK - done % BLOCK
+        share_s = self.left_s / ahead
+        slices, taken_slices = self._schedule.slices_of(cases, RESERVE * share_s), 0
 
         def turn(case: str) -> None:
             cost = self._schedule.costs[case]
@@ -163,14 +236,21 @@ class Trial:
             if case == sought:
                 taken[case, cost.control, True].append(arms.control(case, cost.control))
 
-        with couple(self._sources, self._draw) as arms:
+        with self._live(self._sources, self._draw) as arms:
             for case in self._draw.sample(cases, len(cases)):
                 self._try(arms.prepare, case)
-            for _ in range(self._schedule.slices_of(cases, affordable_s)):
+            ready = self._clock()
+            for taken_slices in range(1, slices + 1):
                 able = [case for case in cases if case not in self.evidence.failures]
                 for case in self._draw.sample(able, len(able)):
                     if self.left_s > 0:
                         self._try(turn, case)
+                # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
+                if taken_slices >= FEWEST_SLICES and self._clock() - began >= share_s:
+                    break
+            measured_s = self._clock() - ready
+        begin_s = self._clock() - began - measured_s
+        self._schedule = self._schedule.at_pace_of(cases, taken_slices, begin_s, measured_s)
         for (case, plan, _), turns in taken.items():
             if len(turns) >= FEWEST_SLICES and case not in self.evidence.failures:
                 self._note(number, case, plan, turns, before)

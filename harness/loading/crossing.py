@@ -78,7 +78,7 @@ def _facts(values: Mapping[str, Any]) -> Facts:
     for name in ("length", "samples"):
         optional(count)(values[name])
     count(values["workers"])
-    for name in ("by_index", "streams", "replaced", "drops", "whole"):
+    for name in ("by_index", "streams", "replaced", "drops", "whole", "wrapped"):
         flag(values[name])
     optional(flag)(values["shuffled"])
     return Facts(**values)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from harness.loading.content import Sample, digest
+from harness.loading.content import Sample, digest, digests
 from harness.loading.exercise import deliver, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, Epoch, Exercise, Exercised
@@ -17,6 +17,7 @@ from harness.loading.source import Ask, Facts, Promise
 from harness.loading.tagged import Injection
 
 _SMALL, _BATCHES = 400, 40
+_WORLD_SEED = 1
 
 
 class Exercising(Protocol):
@@ -101,9 +102,18 @@ class Deliveries:
     @cached_property
     def batch_size(self) -> int:
         """A batch size that gives ten batches or more and a rest; few batches of a large data set."""
-        n = self.facts.samples or 0
+        n = self.facts.samples or self._counted()
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
         return sizes[0] if n < _SMALL else next(size for size in range(n // _BATCHES, n) if n % size)
+
+    def _counted(self) -> int:
+        """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
+        if not self.names("batch_size"):
+            return 0
+        ask = self.source.named(Ask())
+        epochs = self.exercised(deliver, ask, 1, False, _WORLD_SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
+        self._readings[ask, False, _WORLD_SEED] = epochs
+        return len(epochs[0].samples) if epochs[0].ended else 0
 
     def exercised(
         self,
@@ -153,7 +163,7 @@ class Deliveries:
         self.read += _samples_in(value)
         return value
 
-    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = 1) -> list[Epoch]:
+    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = _WORLD_SEED) -> list[Epoch]:
         """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
 
         Parameters
@@ -193,17 +203,26 @@ class Deliveries:
     def directly(self) -> list[Sample] | None:
         """The samples as the data set gives them, one after the other, each collated alone; ``None`` if unreachable.
 
-        They are fewer than there are where reading them takes long.
+        They are fewer than there are where reading them takes long. A wrapper that changes most samples has none.
         """
+        samples = self._of_the_data_set
+        if samples is None or not self.facts.wrapped or self.is_random:
+            return samples
+        given, came = digests(samples, self.epochs(self.ask())[0].samples)
+        known = set(given)
+        return samples if 2 * sum(mark in known for mark in came) > len(came) else None
+
+    @cached_property
+    def _of_the_data_set(self) -> list[Sample] | None:
         samples: list[Sample] | None = self.exercised(read_directly, self.ask())
         return samples
 
     @cached_property
     def is_random(self) -> bool:
         """Whether a sample of the data set is another when it is read again."""
-        if self.directly is None or not self.directly:
+        if not self._of_the_data_set:
             return False
-        first, second = self.exercised(read_twice, self.ask(), min(3, len(self.directly)))
+        first, second = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
         return [digest(sample) for sample in first] != [digest(sample) for sample in second]
 
 

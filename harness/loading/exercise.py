@@ -20,9 +20,9 @@ from torch import Tensor
 
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
-from .reader import Epoch, Exercise, Reader, alone, tell_epoch, until
-from .source import Ask, Facts, facts_of, is_map_style, length_of
-from .tagged import Injection, can_be_tagged, generators_of, global_states, seed_all, states_of, tagged
+from .reader import Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
+from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
+from .tagged import Injection, generators_of, global_states, seed_all, states_of, with_failure
 
 
 def show(reader: Reader, ask: Ask) -> Facts:
@@ -32,13 +32,17 @@ def show(reader: Reader, ask: Ask) -> Facts:
 
 def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
     """Return so many epochs, with the global generators seeded before."""
-    return reader.epochs(ask, count, tags=tags, world_seed=world_seed)
+    if tags:
+        return reader.tagged_epochs(ask, count, world_seed=world_seed)
+    return reader.epochs(ask, count, tags=False, world_seed=world_seed)
 
 
 def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` where that cannot be brought about."""
-    loader = reader.make(ask)
-    return reader.epoch_of(tagged(loader, Injection(at, ends=ends))) if can_be_tagged(loader) else None
+    injection = Injection(at, ends=ends)
+    loader = with_failure(reader.make(ask), injection)
+    epoch = None if loader is None else reader.epoch_of(loader)
+    return epoch if injection.happened else None
 
 
 # Its data set
@@ -62,15 +66,17 @@ def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list
 def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
     """Return the first sample, read again, and of another loader; and whether random numbers were drawn for it."""
     loader, another = reader.make(ask), reader.make(ask)
-    before = states_of(generators_of(loader.dataset))
+    data_set = facts_of(loader).data_set
+    before = states_of(generators_of(data_set))
     first, second = alone(loader, 0), alone(loader, 0)
-    drew = before != states_of(generators_of(loader.dataset))
+    drew = before != states_of(generators_of(data_set))
     return [first, second, alone(another, 0)], drew
 
 
 def collate(reader: Reader, ask: Ask, count: int) -> list[tuple[Sample, Sample]]:
     """Return the first samples, each as it is given and as it comes; none where that cannot be told apart."""
-    loader = reader.make(ask)
+    loader = torch_loader(reader.make(ask))
+    assert loader is not None
     if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
         return []
     return [(samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)) for i in range(count)]
@@ -191,7 +197,7 @@ def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | No
 def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
     """Read some batches, and return an epoch; ``None`` of a loader that is good for one, or may go on."""
     loader = reader.make(ask)
-    if _has_state(loader) or (reader.makes_each_epoch(loader) and "epoch" not in reader.source.names):
+    if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
         return None
     tell_epoch(loader, 0)
     reader.epoch_of(loader, most=batches)

@@ -229,10 +229,13 @@ def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Itera
 
 def _death(error: Exception) -> Exception:
     """Return torch's own word on a worker that died, where a broken connection to it came first."""
-    until = time.monotonic() + _DEATH_S
-    while isinstance(error, OSError | EOFError) and time.monotonic() < until:
-        if (said := _said_of_workers(wait_s=0.01)) is not None:
-            return said
+    try:
+        until = time.monotonic() + _DEATH_S
+        while isinstance(error, OSError | EOFError) and time.monotonic() < until:
+            if (said := _said_of_workers(wait_s=0.01)) is not None:
+                return said
+    except RuntimeError as heard:  # the worker ends between two looks, and torch's handler raises at once
+        return heard
     return error
 
 

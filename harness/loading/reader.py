@@ -18,7 +18,7 @@ import torch
 
 from .content import Sample, samples_of
 from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
-from .source import Ask, Source, facts_of, is_map_style
+from .source import Ask, Source, facts_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
 from .tagged import Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
 from .watched import diagnose
@@ -152,11 +152,7 @@ class Reader:
     def make(self, ask: Ask) -> Any:
         """Make a loader; one that was tagged before is as it was."""
         loader = self.source.make(ask)
-        return (
-            untagged(loader)
-            if self.source.is_one_object and isinstance(loader, torch.utils.data.DataLoader)
-            else loader
-        )
+        return untagged(loader) if self.source.is_one_object else loader
 
     def _placed(self, ask: Ask, error: LoadingError) -> LoadingFault:
         """Say at which sample it failed, where that can be seen when the epoch is read again."""
@@ -174,7 +170,7 @@ class Reader:
             if found is not None and found.index is not None:
                 return found
             if error.fault.kind is FaultKind.RAISED:
-                return uncollated(facts_of(loader).data_set, self.make(ask), error.fault)
+                return uncollated(facts_of(loader).data_set, torch_loader(self.make(ask)), error.fault)
         return error.fault
 
     def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int) -> list[Epoch]:
@@ -191,9 +187,18 @@ class Reader:
             epochs.append(self.epoch_of(loader))
         return epochs
 
+    def tagged_epochs(self, ask: Ask, count: int, *, world_seed: int) -> list[Epoch]:
+        """Read several epochs with tags; without them where a wrapper cannot compute with a tagged batch."""
+        try:
+            return self.epochs(ask, count, tags=True, world_seed=world_seed)
+        except Exception:
+            if not facts_of(self.make(ask)).wrapped:
+                raise
+            return self.epochs(ask, count, tags=False, world_seed=world_seed)
+
     def makes_each_epoch(self, loader: Any) -> bool:
         """Whether a loader is good for one epoch: the factory takes the epoch, or is a generator function."""
-        return "epoch" in self.source.names or (self.source.is_factory and _is_generator(loader))
+        return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
     def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
         """Read an epoch, or what is left of it.
@@ -292,6 +297,7 @@ def alone(loader: Any, index: int) -> Sample:
 
     What cannot be collated alone is a sample that equals no other.
     """
+    loader = torch_loader(loader)
     data_set = loader.dataset
     at_once = getattr(data_set, "__getitems__", None) and loader.batch_sampler is not None
     whole = not at_once and facts_of(loader).whole
@@ -330,7 +336,8 @@ def tell_epoch(loader: Any, number: int) -> None:
         tell(number)
 
 
-def _is_generator(loader: Any) -> bool:
+def is_generator(loader: Any) -> bool:
+    """Whether a loader is an iterator itself, and so good for one epoch."""
     return iter(loader) is loader if hasattr(loader, "__next__") else False
 
 

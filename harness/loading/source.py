@@ -236,6 +236,8 @@ class Facts:
         Whether what it yields are samples and no batches.
     workers
         Its worker processes.
+    wrapped
+        Whether it is a wrapper of the loader that this is known of, and may change what that one delivers.
     """
 
     data_set: Any = None
@@ -248,12 +250,40 @@ class Facts:
     drops: bool = False
     whole: bool = False
     workers: int = 0
+    wrapped: bool = False
+
+
+def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
+    """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several.
+
+    Parameters
+    ----------
+    loader
+        Any loader.
+    deepest
+        Wrappers around one another that are looked through.
+    """
+    if isinstance(loader, DataLoader):
+        return loader
+    parts = getattr(loader, "__dict__", {})
+    own = {id(value): value for value in parts.values() if isinstance(value, DataLoader)}
+    if own or deepest == 0:
+        return next(iter(own.values())) if len(own) == 1 else None
+    return next((torch_loader(parts[name], deepest - 1) for name in _WRAPPED if name in parts), None)
+
+
+_WRAPPED = ("loader", "dataloader", "data_loader", "_loader", "_dataloader", "base_dataloader")
+"""Attributes in which a wrapper keeps another."""
 
 
 def facts_of(loader: Any) -> Facts:
-    """Look at a loader."""
-    if not isinstance(loader, DataLoader):
+    """Look at a loader, or at the one that it wraps."""
+    own = torch_loader(loader)
+    if own is None:
         return Facts()
+    if own is not loader:
+        # What the wrapper yields are batches, as far as is known.
+        return replace(facts_of(own), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
     length = _length(data_set)
     if not is_map_style(data_set):

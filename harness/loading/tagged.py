@@ -8,7 +8,7 @@ same numbers. The same wrapper raises at an index, or ends its process, to see w
 import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import FunctionType
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from .source import is_map_style
+from .content import size_of
+from .source import is_map_style, torch_loader
 from .wrapper import Wrapper, exchange
 
 
@@ -100,13 +101,22 @@ class Injection:
 
     at: int
     ends: bool = False
+    happened: torch.Tensor = field(
+        default_factory=lambda: torch.zeros(1, dtype=torch.bool).share_memory_(), compare=False, repr=False
+    )
+    """Whether it went wrong, in whichever process."""
 
     def happen(self, before: int, now: int = 1) -> None:
         """Go wrong where it is time to: a process has read so many samples before, and reads some now."""
         if before <= self.at < before + now:
+            self.happened[0] = True
             if self.ends and get_worker_info() is not None:
                 os._exit(17)
             raise InjectedError("a sample was made to raise")
+
+
+_FIRST = 8
+"""Samples that a process has read before the generators of its data set are taken as known."""
 
 
 class _Tagging(Wrapper):
@@ -123,9 +133,45 @@ class _Tagging(Wrapper):
             self._injection.happen(before, number)
 
     def _states(self) -> dict[str, str]:
-        if self._sources is None:
+        # The first samples may create generators, in each process.
+        if self._sources is None or self._count <= _FIRST:
             self.__dict__["_sources"] = generators_of(self._inner)
         return states_of(self._sources)
+
+
+class _Failing(_Tagging, Dataset[Any]):
+    """The samples of a map-style data set as they are, one of which goes wrong."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getitem__(self, index: Any) -> Any:
+        self._reads()
+        return self._inner[index]
+
+
+def with_failure(loader: Any, injection: Injection) -> Any:
+    """Change a loader for good, so that something goes wrong in the data set that it reads.
+
+    Parameters
+    ----------
+    loader
+        One of torch's, a wrapper of it, or a loader that keeps a map-style data set in its attribute ``dataset``.
+    injection
+        What goes wrong.
+
+    Returns
+    -------
+    loader
+        ``None`` where it keeps no such data set.
+    """
+    if can_be_tagged(loader):
+        return tagged(loader, injection)
+    data_set = getattr(loader, "__dict__", {}).get("dataset")
+    if torch_loader(loader) is not None or data_set is None or not is_map_style(data_set):
+        return None
+    exchange(loader, dataset=_Failing(data_set, injection))
+    return loader
 
 
 class TaggedMap(_Tagging, Dataset[Any]):
@@ -154,12 +200,16 @@ class TaggedBatches(TaggedMap):
 
 
 class TaggedStream(_Tagging, IterableDataset[Any]):
-    """The samples of an iterable data set, tagged."""
+    """The samples of an iterable data set, tagged; its items may be batches, which have several samples each."""
+
+    def __init__(self, dataset: Any, injection: Injection | None, *, of_batches: bool) -> None:
+        super().__init__(dataset, injection)
+        self.__dict__["_of_batches"] = of_batches
 
     def __iter__(self) -> Iterator[_Tagged]:
         before = self._states()
         for number, sample in enumerate(self._inner):
-            self._reads()
+            self._reads((size_of(sample) or 1) if self._of_batches else 1)
             after = self._states()
             yield _Tagged(_tags(number, _drawn(before, after)), sample)
             before = self._states()
@@ -168,52 +218,72 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
 class _Collate:
     """Collates samples, and keeps their tags."""
 
-    def __init__(self, collate: Any) -> None:
+    def __init__(self, collate: Any, *, shown: bool) -> None:
         self.collate = collate
+        self.shown = shown
 
-    def __call__(self, items: Any) -> TaggedBatch:
+    def __call__(self, items: Any) -> Any:
         if isinstance(items, _Tagged):
-            return TaggedBatch(items.tags, self.collate(items.sample))
-        tags = [tag for item in items for tag in item.tags]
-        return TaggedBatch(tags, self.collate([item.sample for item in items]))
+            tags, batch = items.tags, self.collate(items.sample)
+        else:
+            tags = [tag for item in items for tag in item.tags]
+            batch = self.collate([item.sample for item in items])
+        return TaggedBatch(tags, batch) if self.shown else batch
 
 
 def can_be_tagged(loader: Any) -> bool:
-    """Whether a loader is one of torch's, and was not read yet."""
-    return isinstance(loader, DataLoader) and getattr(loader, "_iterator", None) is None
+    """Whether a loader is one of torch's, or wraps one, and was not read yet."""
+    inner = torch_loader(loader)
+    return inner is not None and getattr(inner, "_iterator", None) is None
 
 
-def tagged(loader: "DataLoader[Any]", injection: Injection | None = None) -> "DataLoader[Any]":
-    """Change a loader so that it yields :class:`TaggedBatch`; it is changed for good."""
+def tagged(outer: Any, injection: Injection | None = None) -> Any:
+    """Change a loader for good, so that something goes wrong, or else so that it yields :class:`TaggedBatch`.
+
+    A wrapper that computes with what it gets cannot do so with the latter.
+    """
+    loader = _inner(outer)
     dataset = loader.dataset
     if isinstance(dataset, _Tagging):
         dataset = dataset.inner
     if not is_map_style(dataset):
-        wrapper: Any = TaggedStream(dataset, injection)
+        wrapper: Any = TaggedStream(dataset, injection, of_batches=loader.batch_size is None)
     elif getattr(dataset, "__getitems__", None):
         wrapper = TaggedBatches(dataset, injection)
     else:
         wrapper = TaggedMap(dataset, injection)
     exchange(loader, dataset=wrapper)
     if not isinstance(loader.collate_fn, _Collate):
-        loader.collate_fn = _Collate(loader.collate_fn)
-    return loader
+        loader.collate_fn = _Collate(loader.collate_fn, shown=injection is None)
+    return outer
 
 
-def with_data_set(loader: "DataLoader[Any]", dataset: Any) -> "DataLoader[Any]":
-    """Give a loader another data set, for good."""
-    exchange(loader, dataset=dataset)
-    return loader
+def with_data_set(outer: Any, dataset: Any) -> Any:
+    """Give a loader, or the one that it wraps, another data set, for good."""
+    exchange(_inner(outer), dataset=dataset)
+    return outer
 
 
-def untagged(loader: "DataLoader[Any]") -> "DataLoader[Any]":
-    """Take back what :func:`tagged` has changed."""
+def _inner(loader: Any) -> "DataLoader[Any]":
+    inner = torch_loader(loader)
+    assert inner is not None
+    return inner
+
+
+def untagged(outer: Any) -> Any:
+    """Take back what :func:`tagged` or :func:`with_failure` has changed."""
+    loader = torch_loader(outer)
+    if loader is None:
+        data_set = getattr(outer, "__dict__", {}).get("dataset")
+        if isinstance(data_set, _Failing):
+            exchange(outer, dataset=data_set.inner)
+        return outer
     dataset = loader.dataset
     if isinstance(dataset, _Tagging):
         exchange(loader, dataset=dataset.inner)
     if isinstance(loader.collate_fn, _Collate):
         loader.collate_fn = loader.collate_fn.collate
-    return loader
+    return outer
 
 
 def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:
@@ -298,7 +368,7 @@ def _state(source: Any) -> str:
 
 
 def _drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, before[name]) for name in before if before[name] != after[name])
+    return tuple((name, before[name]) for name in before if before[name] != after.get(name))
 
 
 def global_states() -> dict[str, str]:

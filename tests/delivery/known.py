@@ -131,6 +131,8 @@ WRONG = [*SAMPLES, *ORDER, *ENDS, *FAULTS]
 SOUND: list[tuple[Any, dict[str, Any]]] = [
     (sound.slices, {}),
     (sound.generator, {}),
+    (sound.generator_of_an_epoch, {}),
+    (sound.stream_of_batches, {}),
     (sound.sharded, {}),
     (sound.padded, {}),
     (sound.BUCKETS, {}),

@@ -21,6 +21,7 @@ from torch.utils.data import (
     RandomSampler,
     SequentialSampler,
     WeightedRandomSampler,
+    get_worker_info,
 )
 
 
@@ -47,6 +48,35 @@ def slices(batch_size: int, shuffle: bool = False, drop_last: bool = False) -> A
 def generator(batch_size: int, shuffle: bool = False) -> Any:
     """A generator function: one call is one epoch."""
     yield from Slices(batch_size, shuffle, drop_last=False)
+
+
+def generator_of_an_epoch(batch_size: int, epoch: int = 0) -> Any:
+    """A generator function that takes the epoch: the next epoch is the next call."""
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(epoch))
+    return _gathered(order, batch_size)
+
+
+def _gathered(order: torch.Tensor, batch_size: int) -> Any:
+    squares = Squares()
+    for rows in order.split(batch_size):
+        yield squares.x[rows], squares.y[rows]
+
+
+class StreamOfBatches(IterableDataset):
+    """Yields finished batches, as ``.batched`` of WebDataset does; its workers share them."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Any:
+        info = get_worker_info()
+        rows = torch.arange(N)
+        yield from _gathered(rows if info is None else rows[info.id :: info.num_workers], self.batch_size)
+
+
+def stream_of_batches(batch_size: int, num_workers: int = 0) -> Any:
+    """A stream whose items are batches, and a loader that collates nothing."""
+    return DataLoader(StreamOfBatches(batch_size), batch_size=None, num_workers=num_workers)
 
 
 def sharded(batch_size: int, num_workers: int = 0) -> Any:

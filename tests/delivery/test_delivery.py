@@ -20,6 +20,8 @@ AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS) if known.law not in {"no
 QUICK = [
     sound.slices,
     sound.generator,
+    sound.generator_of_an_epoch,
+    sound.stream_of_batches,
     sound.resumes_exactly,
     sound.in_a_thread,
     sound.talkative,

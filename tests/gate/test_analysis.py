@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from samples.simulated_slices import HONEST, Machine, couple, crowded, long_bursting, quiet, slow_arm
 
-from harness.gate.analysis import BLOCK, Margins, State, beside, fastest, is_slower, sharper, state, visible
+from harness.gate.analysis import (
+    BLOCK,
+    Margins,
+    State,
+    beside,
+    fastest,
+    is_slower,
+    seems_slower,
+    sharper,
+    state,
+    visible,
+)
 from harness.record import bounded_ratio, standard_error
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slices.jsonl.gz"
@@ -95,9 +106,31 @@ def test_what_was_decided_at_a_look_stays_decided() -> None:
     assert state(same + slow + slow, same * 3, LIMITS) is State.UNCHANGED
 
 
-def test_fewer_than_five_couples_decide_nothing() -> None:
-    """However slow they are."""
-    assert state([0.5] * (BLOCK - 1), [0.0] * (BLOCK - 1), LIMITS) is State.OPEN
+def test_fewer_than_five_pairs_are_no_verdict() -> None:
+    """A slowdown is suspected, everything else has too few pairs."""
+    few = BLOCK - 1
+    assert state([0.5] * few, [0.0] * few, LIMITS) is State.SUSPECTED
+    assert state([0.0] * few, [0.0] * few, LIMITS) is State.FEW
+    assert state([-0.5] * few, [0.0] * few, LIMITS) is State.FEW
+    assert state([0.5], [0.0], LIMITS) is State.FEW
+    assert state([], [], LIMITS) is State.FEW
+
+
+def test_pairs_after_the_last_look_can_raise_a_suspicion() -> None:
+    """They do not confirm one: that takes a whole block."""
+    open_ = [0.0, 0.2, 0.0, 0.2, 0.1]
+    assert state(open_, [0.0] * BLOCK, LIMITS) is State.OPEN
+    assert state([*open_, *[0.1] * (BLOCK - 1)], [0.0] * (2 * BLOCK - 1), LIMITS) is State.SUSPECTED
+
+
+def test_where_the_base_differs_from_itself_a_case_is_slower_only_if_it_differs_from_both_bases() -> None:
+    """A process that is slow by its memory layout makes no slowdown; a slowdown far beyond it stays one."""
+    jitter = [0.001, -0.001, 0.0, 0.002, -0.002]
+    drifted = [0.1 + one for one in jitter]
+    assert not seems_slower(drifted, drifted[::-1], 0.02)
+    assert seems_slower([0.4 + one for one in jitter], drifted[::-1], 0.02)
+    assert seems_slower(drifted, jitter, 0.02)
+    assert not seems_slower(jitter, jitter, 0.02)
 
 
 def test_the_bounds_are_those_of_students_t() -> None:
@@ -180,6 +213,18 @@ def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
     rng = np.random.default_rng(1)
     found = [resampled(rows, rng) for rows in _in_turn(recorded("same"), 2000)]
     assert np.mean([one is State.SLOWER for one in found]) <= 0.001
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 4, BLOCK])
+def test_recorded_slices_of_identical_code_hardly_ever_seem_slower(pairs: int) -> None:
+    """However few pairs there are: in less than one of a hundred cases, and never in five pairs."""
+    rng, alarms, number = np.random.default_rng(1), 0, 1000
+    for rows in _in_turn(recorded("same"), number):
+        drawn = [rows[at] for at in rng.integers(len(rows), size=pairs)]
+        read = sharper([(base, null) for base, _, null in drawn])
+        ratios, nulls = ([read(slices[0], slices[arm]) for slices in drawn] for arm in (1, 2))
+        alarms += seems_slower(ratios, nulls, LIMITS.margin)
+    assert alarms <= (0 if pairs == BLOCK else 0.01 * number)
 
 
 def test_recorded_slices_of_slower_code_are_found() -> None:

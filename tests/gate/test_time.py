@@ -227,6 +227,19 @@ def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path)
         other.cases()
 
 
+def test_an_arm_finds_a_package_in_a_src_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of its own tree, although another one is installed."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    for tree in ("installed", "base"):
+        package = tmp_path / tree / "src" / "their_src_kernels"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(KERNELS, encoding="utf-8")
+    sys.path.insert(0, str(tmp_path / "installed" / "src"))
+    bench = Bench(CaseSource(tmp_path / "base", "their_src_kernels", None, tmp_path, tmp_path / "compiled"))
+    assert set(bench.cases()) == {"kernels.softmax", "kernels.entropy"}
+    assert Path(sys.modules["their_src_kernels"].__file__ or "").is_relative_to(tmp_path / "base")
+
+
 def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is installed in it is imported once for all arms; else each imports torch, and begins 70 times slower."""
     packages = tmp_path / ".venv" / "site-packages"

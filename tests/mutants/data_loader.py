@@ -1,5 +1,6 @@
-"""Wrong loaders, one or more for each law: those of :mod:`delivery.known`, where each has its source."""
+"""Wrong loaders, one or more for each law; those of :mod:`delivery.known` have a source each."""
 
+from delivery import own_loaders
 from delivery.known import ENDS, ORDER, SAMPLES
 from mutants.mutant import Mutant
 
@@ -7,4 +8,17 @@ MUTANTS = [
     # A loader is asked for whole epochs, of which each law takes seconds: what else breaks is for `python -m delivery`.
     Mutant(known.function, "data_loader", known.law, declares=dict(known.declares), generic=True)
     for known in (*SAMPLES, *ORDER, *ENDS)
+]
+
+MUTANTS += [
+    Mutant(function, "data_loader", law, generic=True)
+    for function, law in (
+        (own_loaders.length_rounds_down, "lengths_are_as_declared"),
+        (own_loaders.ranks_in_blocks, "ranks_share_an_epoch"),
+        (own_loaders.labels_of_the_first_epoch, "samples_stay_together"),
+        (own_loaders.generator_made_by_the_first_sample, "random_numbers_differ"),
+        (own_loaders.rest_is_dropped, "samples_do_not_depend_on_the_batch_size"),
+        (own_loaders.rest_is_filled, "samples_do_not_depend_on_the_batch_size"),
+        (own_loaders.seeded_by_the_batch, "samples_do_not_depend_on_the_batch_size"),
+    )
 ]

@@ -27,7 +27,12 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     first, second = deliveries.epochs(ask, 2, tags=True)
     if not first.tags:
         raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")
-    if not any(tag.drew for tag in first.tags):
+    if not any(tag.drew for tag in (*first.tags, *second.tags)):
+        if (wrong := _repeated_content(deliveries, first, second)) is not None:
+            return wrong
+        if deliveries.is_random:
+            said = "its samples differ each time they are read, but it draws from no generator that can be watched"
+            raise NotApplicable(said)
         raise NotApplicable("it draws no random numbers")
     seen: dict[tuple[str, str], tuple[int, Tag]] = {}
     for number, epoch in enumerate((first, second)):

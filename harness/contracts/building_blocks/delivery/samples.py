@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
@@ -215,7 +216,10 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     if len(extra) > least:
         said = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
         return found(said, len(extra) - least, actual=len(extra), expected=least)
-    return kept(sum(lengths))
+    if len(lengths) > 1:
+        said = f"the ranks have {spans(lengths)} samples{where}, so that some wait for a batch that never comes"
+        return found(said, lengths[-1] - lengths[0], actual=lengths[0], expected=lengths[-1])
+    return kept(sum(len(part) for part in parts))
 
 
 @delivery_law(
@@ -273,9 +277,44 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     return kept(len(epoch.samples))
 
 
+@delivery_law(
+    "The samples of an epoch do not depend on the batch size.",
+    asks(num_workers=(0,)),
+    cause="what does not fill a batch is dropped or filled up, or a random number is drawn for each batch and not for "
+    "each sample",
+)
+def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
+    """Compare the epochs of two batch sizes that leave different rests, order aside."""
+    named(deliveries, "batch_size")
+    if deliveries.facts.replaced:
+        raise NotApplicable("it draws with replacement, and promises no sample")
+    ask = asked(deliveries, num_workers=num_workers)
+    first, second = (whole(epoch).samples for epoch in deliveries.epochs(ask, 2))
+    other = replace(ask, batch_size=_another_size(ask.batch_size, deliveries.facts.samples or len(first)))
+    third = whole(deliveries.epochs(other)[0]).samples
+    sizes = (f"batch_size={ask.batch_size}", f"batch_size={other.batch_size}")
+    if len(first) == len(second) != len(third):
+        said = f"with {sizes[0]}, {len(first)} samples come, and with {sizes[1]}, {len(third)}"
+        return found(said, abs(len(first) - len(third)), actual=len(first), expected=len(third))
+    own, again, marks = map(Counter, digests(first, second, third))
+    if deliveries.is_random or own != again:
+        return kept(len(first) + len(third))
+    if lost := sum((own - marks).values()):
+        said = f"{lost} samples that come with {sizes[0]} never come with {sizes[1]}"
+        return found(said, lost, actual=lost)
+    return kept(len(first) + len(third))
+
+
+def _another_size(batch_size: int, number: int) -> int:
+    """A batch size near another one, that leaves another rest of a number of samples."""
+    near = chain(range(batch_size - 1, 1, -1), range(batch_size + 1, 2 * batch_size + 2))
+    return next((size for size in near if number % size != number % batch_size), batch_size + 1)
+
+
 LAWS: tuple[Law, ...] = (
     each_sample_once,
     ranks_share_an_epoch,
     lengths_are_as_declared,
     batches_have_the_size_asked_for,
+    samples_do_not_depend_on_the_batch_size,
 )

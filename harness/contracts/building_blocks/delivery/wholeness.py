@@ -1,6 +1,6 @@
 """What a sample is when it comes: all its parts, together, as the data set gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
@@ -32,29 +32,32 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     """Look for samples all of whose parts are there, and not together."""
     ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
     not_random(deliveries)
-    epoch = whole(deliveries.epochs(ask)[0])
+    whole(deliveries.epochs(ask)[0])
+    first, second = deliveries.epochs(ask, 2)
     reference = deliveries.directly
     if reference is None or len(reference) < (deliveries.facts.samples or 0):
         reference = whole(deliveries.epochs(deliveries.ask())[0]).samples
     if not reference or len(reference[0]) < 2:
         raise NotApplicable("a sample has only one part")
-    known, came = digests(reference, epoch.samples)
-    own = set(known)
-    strangers = [at for at, mark in enumerate(came) if mark not in own]
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
-    apart = [
-        at
-        for at in strangers
-        if all(path in epoch.samples[at] and leaf_digest(epoch.samples[at][path]) in parts[path] for path in parts)
-    ]
-    if apart:
-        where = with_workers(deliveries.source.spelled(ask))
-        said = (
-            f"{len(apart)} of {len(came)} samples combine parts of different samples{where}; the first is sample "
-            f"{apart[0]}"
-        )
-        return found(said, len(apart), actual=len(apart))
-    return kept(len(came))
+    for which, epoch in (("", first), (" of the second epoch", second)):
+        known, came = digests(reference, epoch.samples)
+        own = set(known)
+        strangers = [at for at, mark in enumerate(came) if mark not in own]
+        apart = [at for at in strangers if _has_known_parts(epoch.samples[at], parts)]
+        if apart:
+            where = with_workers(deliveries.source.spelled(ask))
+            said = (
+                f"{len(apart)} of {len(came)} samples{which} combine parts of different samples{where}; the first is "
+                f"sample {apart[0]}"
+            )
+            return found(said, len(apart), actual=len(apart))
+    return kept(len(first.samples) + len(second.samples))
+
+
+def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bool:
+    """Whether each part of a sample is a part of some sample."""
+    return all(path in sample and leaf_digest(sample[path]) in marks for path, marks in parts.items())
 
 
 def _th(number: int) -> str:

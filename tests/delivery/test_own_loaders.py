@@ -1,0 +1,99 @@
+"""Loaders that are classes of their own against the laws: what is wrong with them is found, and a sound one holds."""
+
+from typing import Any
+
+import pytest
+from delivery import own_loaders, sound
+from delivery.judging import said, verdicts
+
+from harness.loading.delivery import Deliveries
+from harness.loading.reader import Reader
+from harness.loading.source import Source
+from harness.record import Status
+
+pytestmark = pytest.mark.judged
+
+BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
+
+
+@pytest.mark.parametrize(
+    ("loader", "law", "says"),
+    [
+        (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` says 33 batches"),
+        (own_loaders.labels_of_the_first_epoch, "samples_stay_together", "of the second epoch have parts of several"),
+        (own_loaders.generator_made_by_the_first_sample, "random_numbers_differ", "draw the same random numbers"),
+        (own_loaders.rest_is_dropped, BATCH_SIZE, "with batch_size=3, 99 samples come, and with batch_size=2, 100"),
+        (own_loaders.rest_is_filled, BATCH_SIZE, "with batch_size=3, 102 samples come, and with batch_size=4, 100"),
+        (own_loaders.seeded_by_the_batch, BATCH_SIZE, "samples that come with batch_size=3 never come with"),
+        (own_loaders.wrapper_skips_a_batch, "each_sample_once", "4 of 41 samples never come: 0 to 3"),
+        (own_loaders.samples_that_raise_are_left_out, "errors_are_not_swallowed", "with 40 of 41 samples"),
+        (own_loaders.wrapper_swallows_errors, "errors_are_not_swallowed", "the epoch ends as if nothing were"),
+        (own_loaders.wrapper_swallows_errors_and_divides, "errors_are_not_swallowed", "the epoch ends as if"),
+        (own_loaders.wrapper_of_lazy_generators, "random_numbers_differ", "draw the same random numbers"),
+        (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
+    """By the law that is about it."""
+    (verdict,) = verdicts(loader, {}, laws=[law])
+    assert verdict.status is Status.BROKEN, said(verdict)
+    assert says in said(verdict)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        own_loaders.own,
+        own_loaders.ranks_padded,
+        own_loaders.noisy,
+        own_loaders.item_by_item,
+        own_loaders.wrapped,
+        own_loaders.wrapped_and_scaled,
+        own_loaders.wrapped_and_divided,
+    ],
+)
+def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
+    """By no law, and some of them hold."""
+    reached = verdicts(loader, {})
+    assert not [said(one) for one in reached if one.status.fails]
+    assert sum(one.status is Status.HOLDS for one in reached) >= 6
+
+
+def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
+    """The law holds where the loader reads its data set sample by sample, and says nothing where it does not."""
+    (verdict,) = verdicts(own_loaders.item_by_item, {}, laws=["errors_are_not_swallowed"])
+    assert verdict.status is Status.HOLDS, said(verdict)
+    (verdict,) = verdicts(sound.slices, {}, laws=["errors_are_not_swallowed"])
+    assert verdict.status is Status.SKIPPED
+
+
+def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws that are checked afterwards hear of none."""
+    monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
+    reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
+    assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
+
+
+def test_a_wrapper_hides_no_data_set() -> None:
+    """As many laws hold as of the loader itself."""
+    reached = verdicts(own_loaders.wrapped, {})
+    assert not [said(one) for one in reached if one.status.fails]
+    assert sum(one.status is Status.HOLDS for one in reached) >= 15
+
+
+def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
+    """The samples differ each time, so that something draws."""
+    (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
+    assert (verdict.status, said(verdict)) == (
+        Status.SKIPPED,
+        "its samples differ each time they are read, but it draws from no generator that can be watched",
+    )
+
+
+def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
+    """The loader shows no data set: its samples are counted."""
+    deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
+    assert deliveries.facts.samples is None
+    assert own_loaders.HUNDRED % deliveries.batch_size
+    assert len(deliveries.epochs(deliveries.ask())[0].sizes) >= 10
