@@ -136,33 +136,43 @@ def _option(help: str, *texts: Any, absent: Any = None, **facts: Any) -> Any:  #
 class Settings:
     """The options of a suite; what is absent is as the suite has it."""
 
-    contract: str | None = _option("Contract of a single function; or only this one.", "NAME")
+    contract: str | None = _option("Contract of a single function, or the only contract to time.", "NAME")
     batch_sizes: Sequence[int] = _option(
-        "Batch sizes, separated by commas; `full` is 1 to 65,536.", "N,N", Numbers(1, {"full": FULL}), absent=()
+        "Batch sizes, comma-separated; `full` is 1 to 65,536.", "N,...", Numbers(1, {"full": FULL}), absent=()
     )
-    workers: Sequence[int] = _option("Workers of loaders, separated by commas.", "N,N", Numbers(0), absent=())
+    workers: Sequence[int] = _option("Numbers of workers, comma-separated.", "N,...", Numbers(0), absent=())
     sizes: Sequence[int] = _option(
-        "Elements of the vectors, or side of the matrices, for vectorization.", "N,N", Numbers(1), absent=()
+        "Lengths of vectors or sides of matrices for vectorization, comma-separated.", "N,...", Numbers(1), absent=()
     )
-    data: Path | str | None = _option("Folder of Fashion-MNIST, or `synthetic`.", "FOLDER")
-    images: int | None = _option("Most images an epoch.", "N", int)
-    seconds: float | None = _option("Seconds measured a benchmark.", "S", float, least=0.0, in_every_session=True)
-    seeds: int | None = _option("Seeds of each way of searching.", "N", int, least=1)
+    data: Path | str | None = _option("Folder with the Fashion-MNIST files, or `synthetic`.", "FOLDER")
+    images: int | None = _option("Maximum number of images in an epoch.", "N", int)
+    seconds: float | None = _option(
+        "Measuring time for each benchmark, in seconds.", "SECONDS", float, least=0.0, in_every_session=True
+    )
+    seeds: int | None = _option("Number of seeds for each search method.", "N", int, least=1)
     data_sets: Sequence[str] = _option(
-        "Data sets, comma-separated: of the tuner, where what others gave stays in the run; of files, for loaders.",
-        "A,B",
+        "Data sets of the tuner or of the loaders, comma-separated. The run keeps earlier results of other data sets.",
+        "NAME,...",
         names,
         absent=(),
     )
-    split: Split | None = _option("Images that loaders load; the test set when absent.", choices=get_args(Split))
-    dataset: str | None = _option("A data set of your own, module:factory or file.py:factory.", "TARGET")
-    prefetch: Sequence[int] = _option("Batches a worker keeps ahead.", "N,N", Numbers(1), absent=(), of_dataset=True)
-    pin: bool = _option("Have its batches in page-locked memory.", absent=False, switch=Switch.ON, of_dataset=True)
-    persistent: bool | None = _option("Whether its workers outlive an epoch.", switch=Switch.EITHER, of_dataset=True)
-    start_method: StartMethod | None = _option(
-        "How its workers are started.", choices=get_args(StartMethod), of_dataset=True
+    split: Split | None = _option("Images that loaders load. [default: test]", choices=get_args(Split))
+    dataset: str | None = _option("Your own data set: module:factory or file.py:factory.", "TARGET")
+    prefetch: Sequence[int] = _option(
+        "Prefetch factors: batches that each worker prepares in advance, comma-separated.",
+        "N,...",
+        Numbers(1),
+        absent=(),
+        of_dataset=True,
     )
-    timeout: float | None = _option("Seconds of a loader in one configuration.", "S", float, least=0.0)
+    pin: bool = _option("Put batches into page-locked memory.", absent=False, switch=Switch.ON, of_dataset=True)
+    persistent: bool | None = _option("Keep workers alive between epochs.", switch=Switch.EITHER, of_dataset=True)
+    start_method: StartMethod | None = _option(
+        "Start method of workers.", choices=get_args(StartMethod), of_dataset=True
+    )
+    timeout: float | None = _option(
+        "Time limit for a loader in one configuration, in seconds.", "SECONDS", float, least=0.0
+    )
 
     def arguments(self) -> list[str]:
         """Return the arguments of pytest that say so."""
@@ -174,10 +184,10 @@ class Settings:
 
 
 OPTIONS: Mapping[str, Option] = {
-    "cases": Option("A package of cases, file.py:function, ...", "TARGET", default=SHIPPED),
+    "cases": Option("Package of cases, file.py:function or module:function.", "TARGET", default=SHIPPED),
     **{option.name: option.metadata[Option] for option in fields(Settings)},
-    "progress": Option("Descriptor that progress is written to; where nobody reads it, the suite ends.", "FD", int),
-    "scratch": Option("Folder that is removed then.", "FOLDER"),
+    "progress": Option("File descriptor for progress. The suite ends when its reader closes it.", "FD", int),
+    "scratch": Option("Folder to remove when the suite ends.", "FOLDER"),
 }
 """Every option of the suites, by the name under which a suite asks for it."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.panels import EXECUTION
 from harness.work.carry_out import Hands, carry_out
 from harness.work.executor import executor_named
 from harness.work.limits import Limits
@@ -16,17 +17,26 @@ from harness.work.plan import Plan
 
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Processes, each of which computes on one thread; as many as pay when absent."),
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Number of processes, each with one thread.",
+        show_default="chosen by the amount of work",
+        metavar="N",
+        rich_help_panel=EXECUTION,
+    ),
 ]
 IsolateOption = Annotated[
-    bool, typer.Option("--isolate/--no-isolate", help="Run code that is not shipped in a process of its own.")
+    bool,
+    typer.Option("--isolate/--no-isolate", help="Run user code in a separate process.", rich_help_panel=EXECUTION),
 ]
 ExecutorOption = Annotated[
     str | None,
     typer.Option(
         "--executor",
-        help="Where it is computed instead: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
+        help="Remote executor: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
         metavar="EXECUTOR",
+        rich_help_panel=EXECUTION,
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
@@ -109,8 +119,12 @@ def _options() -> list[inspect.Parameter]:
 def _option(limit: "Field[Any]") -> Any:
     said = limit.metadata
     if said["least"] is None:
-        return Annotated[str | None, typer.Option(said["option"], help=said["help"], metavar="COMMAND")]
-    return Annotated[float, typer.Option(said["option"], min=said["least"], help=said["help"])]
+        given = typer.Option(said["option"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION)
+        return Annotated[str | None, given]
+    number = typer.Option(
+        said["option"], min=said["least"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION
+    )
+    return Annotated[float, number]
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -1,11 +1,13 @@
-"""What the commands share: consoles and progress bars, the options that recur, the run they write into.
+"""What the commands share: consoles, progress bars, common options, and the run that they write to.
 
-What needs torch is imported inside the commands, so that ``--help`` is quick.
+The commands import torch only when they run, so that ``--help`` is quick.
 """
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 
 from harness.case import FLOATS, Break
-from harness.error import UsageError, did_you_mean, printable
+from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
+from harness.error import UsageError, did_you_mean, listed, printable
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -49,7 +52,7 @@ def console(*, stderr: bool = False) -> Console:
 
 TargetArgument = Annotated[
     str,
-    typer.Argument(help="A package of cases, file.py:function, module:function, or an entry point.", metavar="TARGET"),
+    typer.Argument(help="file.py:function, module:function, a package of cases, or an entry point.", metavar="TARGET"),
 ]
 
 
@@ -68,24 +71,63 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
+ContractOption = Annotated[
+    str | None,
+    typer.Option(
+        "--contract",
+        help="Contract to check against.",
+        show_default="from the function's name",
+        metavar="NAME",
+        autocompletion=complete_contract,
+    ),
+]
+DtypesOption = Annotated[
+    str | None, typer.Option("--dtypes", help="Dtypes, comma-separated.", show_default="all", metavar="NAME,...")
+]
 RunOption = Annotated[
-    str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
+    str | None,
+    typer.Option(
+        "--run",
+        help="Run to write to: a name below .harness/runs, or a path.",
+        metavar="RUN",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Delete the run's earlier records first.", rich_help_panel=OUTPUT)
 ]
 FormulaOption = Annotated[
     str | None,
-    typer.Option("--formula", help="Mathematics that it computes, such as 'x * tanh(x)'; or file.py:function."),
+    typer.Option(
+        "--formula", help="Formula to check against, such as 'x * tanh(x)'; or file.py:function.", metavar="EXPR"
+    ),
 ]
 FormOption = Annotated[
-    str | None, typer.Option("--form", help="How one computes that formula; it is judged against this form.")
+    str | None,
+    typer.Option(
+        "--form",
+        help="The formula as the code evaluates it, if it is written differently. Error bounds follow this form.",
+        metavar="EXPR",
+        rich_help_panel=FORMULA,
+    ),
 ]
 InputOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", help="What an input of the formula may be: x=positive, p=distribution, t=-1..1, keep=mask."
+        "--input",
+        help="Values that an input may have: x=positive, p=distribution, t=-1..1, keep=mask.",
+        metavar="NAME=KIND",
+        rich_help_panel=FORMULA,
     ),
 ]
 OverOption = Annotated[
-    str, typer.Option("--over", help="What the formula is reduced over: rows, or all that the function is given.")
+    str,
+    typer.Option(
+        "--over",
+        help="Elements that the formula's reductions cover: rows, or all.",
+        metavar="rows|all",
+        rich_help_panel=FORMULA,
+    ),
 ]
 
 
@@ -102,10 +144,10 @@ def claimed_contract(
     if formula is None:
         for name, given in (("--form", form), ("--input", inputs)):
             if given:
-                raise UsageError(rule=f"`{name}` goes with `--formula`", value="none")
+                raise UsageError(f"cannot use `{name}` without `--formula`")
         return contract
     if contract is not None:
-        raise UsageError(rule="a function is checked against a contract or a formula", value="both")
+        raise UsageError("cannot use `--contract` together with `--formula`", remedy="leave one out")
     from harness.formula.grammar import parsed
     from harness.formula.spelling import stated_inputs, written
 
@@ -118,14 +160,54 @@ CallOption = Annotated[
     str | None,
     typer.Option(
         "--call",
-        help="How to call what has another signature: numpy or jax(axis=-1), file.py:adapter, or an expression.",
+        help="Adapter for another signature or another array library: numpy, jax(axis=-1), file.py:adapter, or an "
+        "expression such as 'lambda f, x: f(x, dim=-1)'.",
+        metavar="ADAPTER",
+        rich_help_panel=CALLING,
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables: the run and its report have them.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")]
+DeclareOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--declare",
+        help="Convention that the function follows where the contract allows several, such as factor=0.5.",
+        metavar="NAME=VALUE",
+        rich_help_panel=KNOWN,
+    ),
+]
+BreaksOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--breaks",
+        help="Known failure. The check fails if it does not occur.",
+        metavar="LAW[:DTYPE,...][=REASON]",
+        rich_help_panel=KNOWN,
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print no tables; the run and its report contain them.", rich_help_panel=OUTPUT),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed.", metavar="N", rich_help_panel=THOROUGH)]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),
+    typer.Option(
+        "--data",
+        help="Folder with the Fashion-MNIST files, or `synthetic`.",
+        show_default="$FASHION_MNIST",
+        metavar="FOLDER",
+    ),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the results as JSON.", metavar="FILE", rich_help_panel=OUTPUT)
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", help="Write the results as JUnit XML.", metavar="FILE", rich_help_panel=OUTPUT),
+]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown", help="Write the results as Markdown.", metavar="FILE", rich_help_panel=OUTPUT),
 ]
 
 
@@ -137,6 +219,41 @@ def progress() -> Progress:
     # It stays there while what an implementation prints is sent elsewhere.
     screen.file = sys.stderr
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+
+
+@contextmanager
+def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[None]:
+    """Write files before results are printed, and name them afterwards: a closed pipe loses no file.
+
+    Parameters
+    ----------
+    files
+        Where to write each format; ``None`` for a format that is not wanted.
+    text_of
+        Returns the text in a format.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be written; the results are printed first.
+    """
+    from harness.record import write_atomically
+
+    failure: UsageError | None = None
+    written = []
+    for kind, file in files.items():
+        if file is None:
+            continue
+        try:
+            write_atomically(file, text_of(kind))
+            written.append(f"{kind}: {file}")
+        except UsageError as error:
+            failure = failure or error
+    yield
+    for line in written:
+        say(line)
+    if failure is not None:
+        raise failure
 
 
 def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session":
@@ -160,7 +277,7 @@ def conventions(declared: list[str]) -> dict[str, Any]:
     for text in declared:
         name, separator, value = text.partition("=")
         if not separator:
-            raise UsageError(rule="`--declare` takes NAME=VALUE", value=f"`{text}`")
+            raise UsageError("cannot read `--declare`", rule="it must be NAME=VALUE", value=f"`{text}`")
         try:
             conventions[name] = float(value)
         except ValueError:
@@ -180,7 +297,7 @@ def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> No
     """
     claimed = next(iter(contracts), None)
     if contract is None and ":" in target and claimed is not None:
-        say(f"checked as {claimed} (from its name; `--contract` says otherwise)")
+        say(f"checked as {claimed} (from its name; use `--contract` to change it)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:
@@ -199,7 +316,8 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
         for name in broken_in:
             if name not in FLOATS:
                 raise UsageError(
-                    rule=f"`--breaks` takes LAW[:DTYPE,...][=REASON], a dtype being {', '.join(FLOATS)}",
+                    "cannot read `--breaks`",
+                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
                     value=f"`{text}`",
                     remedy=did_you_mean(name, FLOATS),
                 )
