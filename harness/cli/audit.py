@@ -1,4 +1,4 @@
-"""The command ``audit``: which line of a training step goes numerically wrong, and how far the others are from it."""
+"""The command ``audit``: the lines of a training step that go numerically wrong, and the headroom of the others."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 Option = typer.Option
 SHORT = 20
-"""Steps up to which each is audited, where nobody says how many are to be."""
+"""Fewer steps than this are all audited by default."""
 
 TRENDS = 3
-"""Lines that come nearer to breaking, of which it is said when they would be there."""
+"""Maximum number of lines with shrinking headroom that are reported with their predicted breaking step."""
 
 EPILOG = epilog(
     """
@@ -198,7 +198,7 @@ def audit(
 
 
 def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> float | None:
-    """How many times their own CPU time the steps may take; ``None`` where each is audited, or each so-manyth."""
+    """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
     names = [f"`{name}`" for name, value in asked.items() if value]
@@ -215,7 +215,7 @@ def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> flo
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
-    """Say with the step that tells most how many were looked at."""
+    """Store with the most informative step how many steps were audited."""
     from harness.record import telling
 
     if run is None:
@@ -252,7 +252,7 @@ def _mode(*, events: bool, balls: bool) -> "Mode":
 
 
 def _formats(names: list[str]) -> "list[WhatIf]":
-    """Return the formats of these names, each once."""
+    """Return the formats of these names, without duplicates."""
     from harness.record import WHAT_IF
 
     for name in names:

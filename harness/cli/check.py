@@ -254,19 +254,19 @@ def check(
 
 
 def _late(seed: int | None, example: str | None) -> int | None:
-    """The seed of what is asked late: the user's own, or one that nobody could know."""
+    """Return the seed of the final re-check: the user's own, or an unpredictable one."""
     if example is not None:
         return None
     return secrets.randbelow(2**31) if seed is None else seed
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
-    """How the check ended before its time, as the run's head has it; empty where it did not."""
+    """Return how the check ended early, as the head of the run states it; empty if it did not."""
     return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
 
 
 def _code(verdicts: "list[Verdict]") -> int:
-    """0 where everything is as declared, 1 where something fails, 2 where nothing could be said."""
+    """Return 0 if everything is as declared, 1 if something fails, 2 if every law was skipped."""
     from harness.record import Status
 
     if all(verdict.status is Status.SKIPPED for verdict in verdicts):
@@ -275,7 +275,7 @@ def _code(verdicts: "list[Verdict]") -> int:
 
 
 def _processes(campaign: "Campaign", means: Means) -> int:
-    """One for the shipped cases, for few laws, and for loaders, whose laws share what is read; else two that start."""
+    """Return 1 for shipped cases, few laws and loaders, whose laws share the data that was read; otherwise 2."""
     if campaign.contract in OBJECTS:
         return 1
     if not (means.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
@@ -298,7 +298,7 @@ def _show(
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
-    # A replay is asked for what the record says of its one example.
+    # A replay shows all that the record contains about its one example.
     in_full = verbose or campaign.example is not None
     with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)):
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
@@ -311,11 +311,11 @@ def _show(
 
 
 WAIT_MS = 500
-"""Longest time in which a save is not noticed."""
+"""Longest delay in milliseconds until a save is noticed."""
 
 
 def again_and_again(target: str, checked: Callable[[], int]) -> int:
-    """Check now and after each time the file was saved, until interrupted; return the last exit code."""
+    """Check now and after each save of the file, until interrupted; return the last exit code."""
     from watchfiles import watch
 
     file = Path(target.partition(":")[0])
@@ -333,7 +333,7 @@ def again_and_again(target: str, checked: Callable[[], int]) -> int:
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """Return what changes when a file is saved; ``None`` while there is none."""
+    """Return values that change when a file is saved; ``None`` while it does not exist."""
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -342,7 +342,7 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 def _survived(checked: Callable[[], int]) -> int:
-    """Check once; what cannot be answered, such as a file that does not parse for now, is said and waited out."""
+    """Check once; print a usage error, such as a syntax error in the file, and keep watching."""
     try:
         return checked()
     except UsageError as error:

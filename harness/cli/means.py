@@ -1,4 +1,4 @@
-"""The options that say by what means a command's work is carried out, for every command that has pieces to do."""
+"""The options about execution, which every command shares that has several pieces of work."""
 
 import functools
 import inspect
@@ -44,18 +44,18 @@ _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
 
 @dataclass(frozen=True)
 class Means:
-    """By what means work is carried out, as the user said.
+    """How work is executed, from the options of the user.
 
     Parameters
     ----------
     jobs
-        Processes; ``None`` where none were asked for.
+        Number of processes; ``None`` for the default.
     isolate
-        Whether foreign code runs in processes of its own.
+        Whether user code runs in separate processes.
     executor
-        As :func:`harness.work.executor.executor_named` takes it.
+        Name of an executor, as :func:`harness.work.executor.executor_named` reads it.
     limits
-        Of foreign code.
+        Limits for user code.
     """
 
     jobs: int | None
@@ -65,14 +65,14 @@ class Means:
 
     @contextmanager
     def hands(self, plan: Plan, *, processes: int = 1) -> Iterator[Hands]:
-        """Enter who carries a plan out.
+        """Start the processes that carry out a plan.
 
         Parameters
         ----------
         plan
-            What to do.
+            The plan.
         processes
-            How many, where the user asks for no number.
+            Number of processes if the user passes none.
         """
         with executor_named(self.executor, self.jobs) as executor:
             limits = None
@@ -83,11 +83,11 @@ class Means:
 
 
 def takes_means(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options, in the place of its argument ``means``.
+    """Replace the argument ``means`` of a command by these options.
 
     Notes
     -----
-    The options of the limits are those that :class:`~harness.work.limits.Limits` declares.
+    :class:`~harness.work.limits.Limits` declares the options of the limits.
     """
     signature = inspect.signature(command)
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 160
 LEAST_WIDTH = 20
-"""What ``COLUMNS`` asks for is at least as wide."""
+"""Smaller values of ``COLUMNS`` are ignored."""
 
 
 class PlainConsole(Console):
-    """A console on which no text of somebody else's, wherever it stands, is an escape code."""
+    """A console that never prints an escape code from a text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is to be printed, with the control characters of texts replaced; those of ours are no text."""
+        """Yield the segments to print, with the control characters of texts replaced."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -43,7 +43,7 @@ def say(text: str) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of the terminal's width; in a pipe or a file a plain one, as wide as ``COLUMNS`` says or widely."""
+    """Return a console of the terminal's width; in a pipe or a file, a plain one of ``COLUMNS`` or 160 columns."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     asked = os.environ.get("COLUMNS", "")
     width = int(asked) if asked.isdecimal() and int(asked) >= LEAST_WIDTH else PLAIN_WIDTH
@@ -57,14 +57,14 @@ TargetArgument = Annotated[
 
 
 def complete_contract(incomplete: str) -> list[str]:
-    """Name the contracts that begin so, for the shell."""
+    """Return the contracts that start with a text, for shell completion."""
     from harness.contracts import contracts
 
     return [name for name in contracts() if name.startswith(incomplete)]
 
 
 def complete_law(context: typer.Context, incomplete: str) -> list[str]:
-    """Name the laws that begin so, of the contract where one is given already, for the shell."""
+    """Return the laws that start with a text, of the given contract if there is one, for shell completion."""
     from harness.contracts import contracts
 
     owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
@@ -134,12 +134,12 @@ OverOption = Annotated[
 def claimed_contract(
     contract: str | None, formula: str | None, form: str | None, inputs: list[str] | None, over: str
 ) -> str | None:
-    """Return the contract that the options say: by its name, or a formula's.
+    """Return the contract that the options name, directly or by a formula.
 
     Raises
     ------
     UsageError
-        If they say two, or the formula is none.
+        If the options name both, or if the formula cannot be read.
     """
     if formula is None:
         for name, given in (("--form", form), ("--input", inputs)):
@@ -212,11 +212,11 @@ MarkdownOption = Annotated[
 
 
 def progress() -> Progress:
-    """Return a progress bar on standard error; none where that is no terminal."""
+    """Return a progress bar on standard error; it is disabled if that is not a terminal."""
     left = TimeRemainingColumn(compact=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
     screen = console(stderr=True)
-    # It stays there while what an implementation prints is sent elsewhere.
+    # The bar stays there while the output of an implementation is redirected.
     screen.file = sys.stderr
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
@@ -257,7 +257,7 @@ def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str
 
 
 def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session":
-    """Open the run that ``--run`` names; where it names none, what takes records and keeps them nowhere."""
+    """Open the run that ``--run`` names; without a name, return a session that stores nothing."""
     from harness.cli.session import Session, Unrecorded
     from harness.record import SEED
 
@@ -265,14 +265,14 @@ def session(run: str | None, seed: int | None = None, *, fresh: bool = False) ->
 
 
 def run_folder(name: str) -> "RunFolder":
-    """Return the run of a name below ``.harness/runs``, or of a path."""
+    """Return the run with a name below ``.harness/runs``, or at a path."""
     from harness.record import RunFolder
 
     return RunFolder.named(name)
 
 
 def conventions(declared: list[str]) -> dict[str, Any]:
-    """Read what ``--declare`` says."""
+    """Read the values of ``--declare``."""
     conventions: dict[str, Any] = {}
     for text in declared:
         name, separator, value = text.partition("=")
@@ -286,14 +286,14 @@ def conventions(declared: list[str]) -> dict[str, Any]:
 
 
 def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
-    """Say what a function was checked as, where only its name said so.
+    """Print the contract of a function if it was inferred from the function's name.
 
     Parameters
     ----------
     target, contract
-        As the user named them.
+        The values that the user passed.
     contracts
-        Those of the records.
+        The contracts of the records.
     """
     claimed = next(iter(contracts), None)
     if contract is None and ":" in target and claimed is not None:
@@ -306,7 +306,7 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
     Raises
     ------
     UsageError
-        If a dtype is none.
+        If a dtype does not exist.
     """
     read = {}
     for text in declared:
