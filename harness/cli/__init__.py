@@ -15,6 +15,7 @@ import typer
 
 from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, score, survey, tune
 from harness.cli.command import Command, Group
+from harness.cli.options import discard_output
 from harness.cli.panels import epilog
 from harness.error import UsageError
 from harness.work.interrupt import interruptible
@@ -111,6 +112,8 @@ def _flush() -> None:
     """Flush standard output, or report that it cannot be written to."""
     try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
     except OSError as error:
         _refuse(str(_of_output(error)))
 

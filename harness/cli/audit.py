@@ -270,7 +270,7 @@ def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown
     width = console().width
     # A step that ended before there was anything to look at is reported by the error of the command.
     looked_at = [one for one in audits if one.operations]
-    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits)):
+    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits)) as written:
         for one in telling(looked_at):
             say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
             steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
@@ -281,5 +281,5 @@ def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown
                 say(wrapped(line, width))
         for trend in trends(looked_at)[:TRENDS]:
             say(wrapped(trend_line(trend), width))
-        if early:
-            say(early)
+        for line in [*([early] if early else []), *written]:
+            say(line)

@@ -36,6 +36,7 @@ from harness.cli.options import (
     files_written,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
@@ -187,6 +188,7 @@ def check(
     """Check which mathematical laws an implementation satisfies."""
     from harness.verdict.campaign import Campaign
 
+    refuse_nothing(target, "check")
     if corpus is not None:
         from harness.record.corpus import refuse_damaged
 
@@ -300,14 +302,15 @@ def _show(
 
     # A replay shows all that the record contains about its one example.
     in_full = verbose or campaign.example is not None
-    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)):
+    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)) as written:
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
-    place = whence(campaign.target)
-    what = f"{campaign.target} ({place})" if place else campaign.target
-    say(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
-    say(verdict_line(verdicts, early))
+        place = whence(campaign.target)
+        what = f"{campaign.target} ({place})" if place else campaign.target
+        census = census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1)
+        for line in (*written, census, verdict_line(verdicts, early)):
+            say(line)
 
 
 WAIT_MS = 500

@@ -152,9 +152,11 @@ def gate(
         opened.folder.write(GateFinding, findings)
     code = exit_code(findings, strict=strict, blind=allow_noise)
     files = {"json": json, "junit": junit, "markdown": markdown}
-    with files_written(files, lambda kind: WRITERS[kind](findings, code)):
+    with files_written(files, lambda kind: WRITERS[kind](findings, code)) as written:
         _summarize(findings, code)
         _show(findings, code)
+        for line in written:
+            say(line)
     raise typer.Exit(code)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from harness.calling.own_cases import SHIPPED, own_cases
 from harness.case import FLOATS, Break
 from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
 from harness.error import UsageError, did_you_mean, listed, printable
@@ -36,10 +38,24 @@ class PlainConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
+    def on_broken_pipe(self) -> None:
+        """Go on without output, where rich would exit."""
+        discard_output()
+
 
 def say(text: str) -> None:
     """Print a line on standard output, without control characters."""
-    print(printable(text), flush=True)
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send further output to nowhere: its reader is gone, as after ``| head -1``. The exit code stays meaningful."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -129,6 +145,33 @@ OverOption = Annotated[
         rich_help_panel=FORMULA,
     ),
 ]
+
+
+def refuse_nothing(target: str, command: str) -> None:
+    """Refuse the default target if there are no cases of that name: the user has not named anything yet.
+
+    Parameters
+    ----------
+    target
+        As the user named it.
+    command
+        Name of the command, for its example.
+
+    Raises
+    ------
+    UsageError
+        If the target is ``cases``, and there is no such package, or the user's own package declares no ``CASES``.
+    """
+    if target != SHIPPED:
+        return
+    own, reason = own_cases(), None
+    if own is not None and not any(b"CASES" in file.read_bytes() for file in own.rglob("*.py")):
+        reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
+    elif own is None and find_spec(SHIPPED) is None:
+        reason = f"there is no package `{SHIPPED}` here"
+    if reason is not None:
+        remedy = f"name a function, as in `harness {command} homework.py:softmax`"
+        raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
 
 
 def claimed_contract(
@@ -222,8 +265,8 @@ def progress() -> Progress:
 
 
 @contextmanager
-def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[None]:
-    """Write files before results are printed, and name them afterwards: a closed pipe loses no file.
+def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
+    """Write files before the results are printed in the body; yield the lines that name them.
 
     Parameters
     ----------
@@ -249,9 +292,7 @@ def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str
             written.append(f"{kind}: {file}")
         except UsageError as error:
             failure = failure or error
-    yield
-    for line in written:
-        say(line)
+    yield written
     if failure is not None:
         raise failure
 

@@ -18,6 +18,7 @@ from harness.cli.options import (
     conventions,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
@@ -89,6 +90,7 @@ def prove(
     from harness.show.proof import print_proofs
     from harness.show.verdict import print_properties
 
+    refuse_nothing(target, "prove")
     with session(run, fresh=fresh) as opened:
         shards = opened.folder.path / "shards"
         if fresh:

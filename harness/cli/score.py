@@ -15,6 +15,7 @@ from harness.cli.options import (
     conventions,
     names,
     progress,
+    say,
 )
 from harness.cli.panels import CALLING, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
@@ -137,7 +138,7 @@ def score(
         said = scored(question, hands, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
     text = said.model_dump_json(indent=2) + "\n"
     if json is None:
-        typer.echo(text, nl=False)
+        say(text.rstrip("\n"))
     else:
         write_atomically(json, text)
     raise typer.Exit(0 if said.correct else NOT_CORRECT)

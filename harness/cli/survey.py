@@ -26,6 +26,7 @@ from harness.cli.options import (
     declared_breaks,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
@@ -97,6 +98,7 @@ def survey(
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
 
+    refuse_nothing(target, "survey")
     contract = claimed_contract(contract, formula, form, input_, over)
     planned = Survey(
         target,

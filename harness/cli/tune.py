@@ -106,8 +106,10 @@ def tune(
     interrupted = _run(tuning, dataset)
     if tuning.standing is None:
         raise UsageError("interrupted before the first measurement")
-    with files_written({"json": json}, lambda _: as_json(tuning)):
+    with files_written({"json": json}, lambda _: as_json(tuning)) as written:
         print_tuning(console(), tuning)
+        for line in written:
+            say(line)
     if interrupted:
         say("interrupted; this is the best configuration so far")
         raise typer.Exit(130)

@@ -153,7 +153,7 @@ class Child:
             self.close()
             raise UsageError(
                 f"cannot import `{self._setup['target'].partition(':')[0]}`",
-                rule=f"the file {lost.sentence} during import",
+                rule=f"the import {lost.sentence}",
             ) from None
         if "usage" in self.about:
             self.close()

@@ -179,7 +179,7 @@ class _Worker:
                 self.end()
                 raise UsageError(
                     f"cannot import `{self.plan.target.partition(':')[0]}`",
-                    rule=f"the file {answer.sentence} during import",
+                    rule=f"the import {answer.sentence}",
                 )
             self.pieces = answer
         assert self.pieces is not None
