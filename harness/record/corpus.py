@@ -37,7 +37,7 @@ def refuse_damaged(folder: Path) -> None:
         If the folder is none, or a line in it is no counterexample.
     """
     if not folder.is_dir():
-        remedy = "create it with `harness freeze RUN FOLDER`"
-        raise UsageError(f"folder not found: `{folder}`", remedy=remedy)
+        rule = "`--corpus` is a folder that `harness freeze` wrote"
+        raise UsageError(rule=rule, value=f"no folder `{folder}`")
     for file in sorted(folder.glob("*.jsonl")):
         read_corpus(file)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from harness.error import UsageError, did_you_mean
+from harness.error import UsageError
 from harness.record.audit import Audit
 from harness.record.chain import (
     ALTERED,
@@ -171,10 +171,10 @@ class RunFolder:
         """
         file = self.path / HEAD
         if not self.is_run:
-            others = [run.path.name for run in type(self)(self.path.parent).runs()]
             raise UsageError(
-                f"no run in `{self.path}`",
-                remedy=did_you_mean(self.path.name, others, "make one with `harness check TARGET --run NAME`"),
+                rule="a run is a folder with a `run.json`",
+                value=str(self.path),
+                remedy="name a run made by `harness check`, `harness train` or `harness bench`",
             )
         content = read_bytes(file, what="the head of a run")
         _refuse_other_schema(content, file)
@@ -197,7 +197,7 @@ class RunFolder:
         if self.is_run:
             _refuse_lost(chain, self.head(), name, file)
         elif chain.torn:
-            raise _lost(f"{file}:{len(chain.lines) + 1}", "the last line is incomplete")
+            raise _lost(f"{file}:{len(chain.lines) + 1}", "a last line that was cut off")
         return chain
 
     def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
@@ -290,7 +290,12 @@ class RunFolder:
             file, remedy = self.path / name, "run `harness bench` again"
             content = read_bytes(file, what="a benchmark file", remedy=remedy)
             if name in known and checksum(content) not in {state.sum for state in known[name]}:
-                raise UsageError(f"`{file}` was altered", rule="its checksum differs", remedy=remedy)
+                raise UsageError(
+                    rule="a benchmark file is as it was written",
+                    value="another checksum",
+                    place=str(file),
+                    remedy=remedy,
+                )
             text = decoded(content, place=str(file), what="a benchmark file", remedy=remedy)
             read = document(text, place=str(file), what="a benchmark file", remedy=remedy)
             yield file.stem.removeprefix("bench-"), read
@@ -306,7 +311,9 @@ class RunFolder:
         """
         heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
         if not heads:
-            raise UsageError(f"no run in `{root}`", remedy="make one with `harness check TARGET --run NAME`")
+            raise UsageError(
+                rule="a report needs a run", value=f"no run below {root}", remedy="run `tox run -e report` first"
+            )
         return cls(max(heads)[1])
 
 
@@ -327,10 +334,10 @@ def _refuse_other_schema(content: bytes, file: Path) -> None:
     version = head.get("schema_version") if isinstance(head, dict) else None
     if version != SCHEMA or isinstance(version, bool):
         raise UsageError(
-            f"cannot read `{file}`",
-            rule=f"this version of the harness reads schema {SCHEMA}",
+            rule=f"this harness reads records of schema {SCHEMA}",
             value=f"schema {shown(version)}",
-            remedy="use the version of the harness that wrote the run, or make the run again",
+            place=str(file),
+            remedy="read the run with the version of the harness that wrote it, or make it again",
         )
 
 
@@ -350,10 +357,12 @@ def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
             return
     known = states[0].records
     if chain.torn and not grows:
-        raise _lost(f"{file}:{there + 1}", "the last line is incomplete")
+        raise _lost(f"{file}:{there + 1}", "a last line that was cut off")
     place = f"{file}:{min(known, there) + 1}" if known != there else str(file)
-    raise _lost(place, f"it has {there:,} record{'' if there == 1 else 's'}, but {known:,} were written")
+    raise _lost(place, f"{there:,} record{'' if there == 1 else 's'} where there were {known:,}")
 
 
 def _lost(place: str, value: str) -> UsageError:
-    return UsageError("a file of the run was altered", rule=value, place=place, remedy=ALTERED)
+    return UsageError(
+        rule="a file of a run holds the records that were written", value=value, place=place, remedy=ALTERED
+    )

@@ -10,9 +10,9 @@ from pathlib import Path
 from harness.error import UsageError
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space; finished results are kept",
-    errno.EDQUOT: "free some space; finished results are kept",
-    errno.EFBIG: "allow larger files; finished results are kept",
+    errno.ENOSPC: "make room there; what was finished before is kept",
+    errno.EDQUOT: "make room there; what was finished before is kept",
+    errno.EFBIG: "allow larger files; what was finished before is kept",
 }
 
 
@@ -34,9 +34,10 @@ def written(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            f"cannot write `{file}`",
-            rule=(error.strerror or str(error)).lower(),
-            remedy=_REMEDIES.get(error.errno or 0, "choose a place that you may write to"),
+            rule="what is found can be written",
+            value=(error.strerror or str(error)).lower(),
+            place=str(file),
+            remedy=_REMEDIES.get(error.errno or 0, "name a place that you may write to"),
         ) from error
 
 

@@ -89,7 +89,7 @@ class Elsewhere:
         """
         module, _, name = target.partition(":")
         if not name and module.endswith(".py"):
-            raise UsageError(f"missing function name in `{target}`", remedy=f"use `{target}:FUNCTION`")
+            raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
         if contract in OBJECTS and not self.child.has_loaders:
             self.child.reads_loaders()
         self.child.start()
@@ -102,7 +102,7 @@ class Elsewhere:
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
-            raise UsageError(f"no cases{only} in `{target}`", rule="a package of cases must declare `CASES`")
+            raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
         return cases
 
     def begins_to_read_loaders(self) -> bool:
