@@ -41,7 +41,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 NO_BFLOAT16 = "NumPy has no bfloat16"
 NUMPY_IS_ON_THE_CPU = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
-ADAPTER_DETACHES = "its adapter returns what autograd cannot follow back to the input"
+ADAPTER_DETACHES = "its adapter returns a result that autograd cannot follow back to the input"
 
 
 def on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
@@ -93,15 +93,22 @@ def adapter_of(call: str | Adapter) -> Adapter:
         return _named(*named.groups(default=""))
     adapter = attribute(*call.split(":")) if _PLACE.fullmatch(call) else _evaluated(call)
     if not callable(adapter):
-        raise UsageError(rule=_RULE, value=f"`{call}`, which is {type(adapter).__name__}", remedy=_REMEDY)
+        raise UsageError(
+            f"cannot use `--call {call}`",
+            rule="an adapter must be callable",
+            value=f"an object of type {type(adapter).__name__}",
+            remedy=_REMEDY,
+        )
     return adapter  # type: ignore[no-any-return]
 
 
 _PLACE = re.compile(r"[\w./\\-]+:[A-Za-z_][\w.]*")
 _NAME = re.compile(rf"\s*({'|'.join(NAMED)})\s*(?:\((.*)\))?\s*", re.DOTALL)
 _OF_JAX = re.compile(r"\b(jax|jnp)\b")
-_RULE = f"`--call` is {listed(NAMED)}, either with keywords or without, `file.py:adapter` or a Python expression"
-_REMEDY = "for example `--call 'lambda f, x: f(x, dim=-1)'`"
+_REMEDY = (
+    f"use {listed(NAMED)} (optionally with keywords), `file.py:adapter` or a Python expression, "
+    "such as `lambda f, x: f(x, dim=-1)`"
+)
 
 _ON_DEMAND = {"jax": "jax", "jnp": "jax.numpy"}
 """Names of expressions that stand for modules which are imported where an expression has them."""
@@ -122,8 +129,8 @@ def _evaluated(expression: str) -> Any:
         known |= {name: import_module(_ON_DEMAND[name]) for name in named & _ON_DEMAND.keys()}
         return eval(expression, known)  # noqa: S307 - of the user's own command line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the user's to mend
-        value = f"`{expression}` ({type(error).__name__}: {error})"
-        raise UsageError(rule=_RULE, value=value, remedy=_REMEDY) from None
+        problem = f"cannot evaluate `--call {expression}`: {type(error).__name__}: {error}"
+        raise UsageError(problem, remedy=_REMEDY) from None
 
 
 def compiles_each_shape(case: Case) -> bool:

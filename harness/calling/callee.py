@@ -181,7 +181,9 @@ def _declared(module: Any) -> Iterator[Any]:
     for case in getattr(module, "CASES", []):
         if type(case).__name__ != "Case":
             raise UsageError(
-                rule="`CASES` is a list of `Case`", value=type(case).__name__, place=f"`{module.__name__}`"
+                f"cannot read `CASES` in `{module.__name__}`",
+                rule="every entry must be a `Case`",
+                value=type(case).__name__,
             )
         yield case
 

@@ -5,7 +5,7 @@ from typing import Any
 from harness.calling.importing import attribute
 from harness.error import UsageError
 
-_WHAT = "a data set is named as `module:name` or `file.py:name`"
+_REMEDY = "name the data set as `module:name` or `file.py:name`"
 
 
 def dataset(target: str, *, streams: bool = False) -> Any:
@@ -31,19 +31,19 @@ def dataset(target: str, *, streams: bool = False) -> Any:
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
-        raise UsageError(rule=_WHAT, value=f"`{target}`", remedy="put the name behind a colon")
+        raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
     samples = attribute(place, name)
     if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
         samples = _made(samples, target)
     if streams and is_stream(samples):
         return samples
     if not _map_style(samples):
-        only = ", which can only be iterated over" if hasattr(type(samples), "__iter__") else ""
+        only = ", which only supports iteration" if hasattr(type(samples), "__iter__") else ""
         raise UsageError(
-            rule="a data set is map-style: it has `__getitem__` and `__len__`",
-            value=f"{type(samples).__name__}{only}",
-            place=f"`{target}`",
-            remedy="define both",
+            f"cannot use `{target}` as a data set",
+            rule="it must be map-style, with `__getitem__` and `__len__`",
+            value=f"an object of type {type(samples).__name__}{only}",
+            remedy="define both methods",
         )
     _check_length(samples, target)
     return samples
@@ -65,17 +65,16 @@ def _map_style(samples: Any) -> bool:
 def _made(factory: Any, target: str) -> Any:
     if not callable(factory):
         raise UsageError(
-            rule="the target is a data set, or makes one when it is called without arguments",
-            value=type(factory).__name__,
-            place=f"`{target}`",
+            f"cannot use `{target}` as a data set",
+            rule="it must be a data set, or a callable that returns one without arguments",
+            value=f"an object of type {type(factory).__name__}",
         )
     try:
         return factory()
     except Exception as error:
         raise UsageError(
-            rule="a data set is made by a call without arguments",
-            value=f"{type(error).__name__}: {error}",
-            place=f"`{target}`",
+            f"cannot create the data set: `{target}()` raised {type(error).__name__}: {error}",
+            remedy="make it callable without arguments",
         ) from error
 
 
@@ -84,9 +83,8 @@ def _check_length(samples: Any, target: str) -> None:
         length = len(samples)
     except Exception as error:
         raise UsageError(
-            rule="`len` of a data set is how many samples it has",
-            value=f"{type(error).__name__}: {error}",
-            place=f"`{target}`",
+            f"cannot read the length of the data set `{target}`: {type(error).__name__}: {error}",
+            remedy="let `__len__` return the number of samples",
         ) from error
     if length < 1:
-        raise UsageError(rule="a data set has 1 or more samples", value=str(length), place=f"`{target}`")
+        raise UsageError(f"the data set `{target}` is empty", rule="1 sample or more is needed", value=str(length))

@@ -42,9 +42,8 @@ def known_device(name: str) -> str:
         f"the accelerator here is `{accelerator.type}`" if accelerator is not None else "there is no accelerator here"
     )
     raise UsageError(
-        rule="`--devices` takes `cpu` and the accelerator of this machine",
-        value=f"`{name}`",
-        remedy=f"{there_is}; `cpu` is everywhere",
+        f"unknown device `{name}`: {there_is}",
+        remedy="`cpu` is always available",
     )
 
 

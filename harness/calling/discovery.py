@@ -50,9 +50,7 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
     if name:
         return [_single(target, "" if by_name and contract is None else contract, claims)]
     if place.endswith(".py"):
-        raise UsageError(
-            rule="a file is named with its function, `file.py:function`", value=f"`{target}`", remedy="add the function"
-        )
+        raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == place:
             place = point.value
@@ -62,16 +60,15 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
         cases = [case for case in cases if case.contract == contract]
     if not cases:
         only = f" of contract `{contract}`" if contract else ""
-        raise UsageError(rule=f"a package of cases declares `CASES`{only}", value=f"none in `{target}`")
+        raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
     return cases
 
 
 def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Case:
     if contract is None:
         raise UsageError(
-            rule="a function is checked against a contract",
-            value=f"`{target}` without one",
-            remedy="add `--contract NAME`; `harness list --contracts` shows the names",
+            f"no contract given for `{target}`",
+            remedy="pass `--contract NAME`; `harness list --contracts` shows the names",
         )
     place, _, name = target.partition(":")
     _prefer_own(place)
@@ -95,6 +92,8 @@ def _cases_of(module: ModuleType) -> Sequence[Case]:
     for case in declared:
         if not isinstance(case, Case):
             raise UsageError(
-                rule="`CASES` is a list of `Case`", value=type(case).__name__, place=f"`{module.__name__}`"
+                f"cannot read `CASES` in `{module.__name__}`",
+                rule="every entry must be a `Case`",
+                value=type(case).__name__,
             )
     return list(declared)

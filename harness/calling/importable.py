@@ -7,10 +7,10 @@ from typing import Any
 
 from harness.error import UsageError
 
-RULE = "what is checked in another process can be imported there: a name at the top of a file"
-"""What has no such name is refused."""
+RULE = "an isolated process must be able to import it by name from a file"
+"""The rule for every object that another process uses."""
 
-_REMEDY = "move it into a file of its own, or leave `isolate` out"
+_REMEDY = "move it to the top level of a separate file, or leave out `isolate`"
 
 
 def importable(function: Any) -> tuple[str, str | None]:
@@ -34,25 +34,25 @@ def importable(function: Any) -> tuple[str, str | None]:
     """
     name, home = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
     if not isinstance(name, str) or not isinstance(home, str):
-        raise _refusal(f"an object of {type(function).__name__}, which has no name of its own")
+        raise _refusal(f"an object of {type(function).__name__} without a name")
     if "<lambda>" in name:
         raise _refusal("a lambda")
     if "<locals>" in name:
-        raise _refusal(f"`{name.replace('.<locals>', '')}`, which a function defines")
+        raise _refusal(f"`{name.replace('.<locals>', '')}`, which is defined inside a function")
     if home == "__main__":
-        raise _refusal(f"`{name}` of the program or notebook that runs")
+        raise _refusal(f"`{name}`, which is defined in the running program or notebook")
     module = sys.modules.get(home)
     file = _source(module)
     if module is None or file is None:
-        raise _refusal(f"`{name}` of `{home}`, of which there is no file")
+        raise _refusal(f"`{name}` of `{home}`, which has no source file")
     if _named(module, name) is not function:
-        raise _refusal(f"`{name}`, under which `{home}` has something else")
+        raise _refusal(f"`{name}`, which is another object in `{home}`")
     parts = home.split(".")
     if len(parts) == 1 and not hasattr(module, "__path__"):
         return f"{file}:{name}", None
     root = file.parents[len(parts) - (file.name != "__init__.py")]
     if file.with_suffix("").relative_to(root).parts[: len(parts)] != tuple(parts):
-        raise _refusal(f"`{name}` of `{home}`, which lies elsewhere than its name says")
+        raise _refusal(f"`{name}` of `{home}`, whose file does not match its module name")
     return f"{home}:{name}", str(root)
 
 
@@ -71,4 +71,4 @@ def _named(module: ModuleType, name: str) -> Any:
 
 
 def _refusal(value: str) -> UsageError:
-    return UsageError(rule=RULE, value=value, remedy=_REMEDY)
+    return UsageError("cannot isolate the object", rule=RULE, value=value, remedy=_REMEDY)

@@ -24,9 +24,7 @@ def attribute(place: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(value, part):
             raise UsageError(
-                rule="the target names something the module defines",
-                value=f"no `{part}`",
-                place=f"`{place}`",
+                f"no `{part}` in `{place}`",
                 remedy=did_you_mean(part, public_names(value)),
             )
         value = getattr(value, part)
@@ -42,7 +40,7 @@ def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*.py")]
         near = did_you_mean(path.name, beside, "check the path")
-        raise UsageError(rule="the file exists", value=f"no file `{path}`", remedy=near)
+        raise UsageError(f"file not found: `{path}`", remedy=near)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -55,9 +53,7 @@ def _from_file(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         if sys.modules.get(path.stem) is module:
             del sys.modules[path.stem]
-        raise UsageError(
-            rule="the file can be imported", value=f"{type(error).__name__}: {error}", place=str(path)
-        ) from error
+        raise UsageError(f"cannot import `{path}`: {type(error).__name__}: {error}") from error
     finally:
         # To the end, for what the file imports only when it is called.
         sys.path.append(sys.path.pop(0))
@@ -79,14 +75,11 @@ def imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or name
         raise UsageError(
-            rule="a target is a package, `file.py:function`, `module:function` or an entry point",
-            value=f"no module named `{missing}`",
-            place=f"`{name}`",
+            f"cannot import `{name}`: no module named `{missing}`",
+            remedy="name a package, `file.py:function`, `module:function` or an entry point",
         ) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(
-            rule="the module can be imported", value=f"{type(error).__name__}: {error}", place=f"`{name}`"
-        ) from error
+        raise UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(Path.cwd()))
 
@@ -109,7 +102,11 @@ def called_by_name(place: str, name: str) -> Callable[..., Any]:
     """
     function = attribute(place, name)
     if not callable(function):
-        raise UsageError(rule="a case is callable", value=type(function).__name__, place=f"{place}:{name}")
+        raise UsageError(
+            f"cannot check `{place}:{name}`",
+            rule="a case must be callable",
+            value=f"an object of type {type(function).__name__}",
+        )
     return function  # type: ignore[no-any-return]
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-UNFIT = "a model of this regression has the parameters"
+UNFIT = "the parameters of a model of this regression must have the shapes"
 """Begins why a model does not fit."""
 
 

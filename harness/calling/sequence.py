@@ -49,7 +49,7 @@ def train(
     """
     made = make(*start, lr)
     if not (isinstance(made, (tuple, list)) and len(made) == 2):
-        raise MisfitError(f"it returns {type(made).__name__}, not a pair of a step and its parameters")
+        raise MisfitError(f"it returns {type(made).__name__} instead of a pair of a step and its parameters")
     step, parameters = made
     for batch in batches:
         step(X[batch], y[batch])

@@ -141,9 +141,7 @@ SETTINGS = (
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
-    Setting(
-        "torch's precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    ),
+    Setting("torch's float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     Setting(
         "autocasting",
         lambda: torch.is_autocast_enabled("cpu"),
@@ -153,11 +151,11 @@ SETTINGS = (
     Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
     Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
-    Setting("the limit of recursion", _recursion_limit, sys.setrecursionlimit),
+    Setting("the recursion limit", _recursion_limit, sys.setrecursionlimit),
     Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
-    Setting("the filters of warnings", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
+    Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
     Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
-    Setting("handlers of signals", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
+    Setting("signal handlers", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
     Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),

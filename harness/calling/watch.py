@@ -18,7 +18,7 @@ THOROUGH = 2
 KEPT = 60
 """Characters of what is printed that a verdict quotes."""
 
-PRINTS = "prints {}; what a function has to say it returns"
+PRINTS = "prints {}; return results instead of printing them"
 """What is said of one that prints."""
 
 _limits: list[tuple[int, float]] = []

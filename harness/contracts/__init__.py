@@ -46,8 +46,8 @@ def contract_named(name: str) -> Contract:
     known = contracts()
     if name not in known:
         raise UsageError(
-            rule=f"a contract is one of {listed(known)}",
-            value=f"`{name}`",
+            f"unknown contract `{name}`",
+            rule=f"choose from {listed(known)}",
             remedy=did_you_mean(
                 name, [*known, *catalogue()], "`harness list --contracts` and `harness list --formulas` show them"
             ),

@@ -36,7 +36,7 @@ from harness.laws import (
 )
 from harness.laws.strategies import SEEDS, batches, companions, long_rows, special_numbers
 
-STALL = "a sum accumulated in the 16-bit format itself sticks at 2^p, 256 in bfloat16: accumulate in float32"
+STALL = "a sum accumulated in a 16-bit format stops growing at 2^p (256 in bfloat16): accumulate in float32"
 
 sum_oracle = Oracle(lambda _, a, b: dd.two_sum(a, b), lambda a, b: a + b)
 
@@ -45,7 +45,8 @@ sum_oracle = Oracle(lambda _, a, b: dd.two_sum(a, b), lambda a, b: a + b)
     "add(a, b) is a + b, correctly rounded.",
     source="IEEE 754-2019, section 4.3.1",
     bound="1/2 ulp",
-    cause="the sum is formed in a narrower format, or an element is skipped",
+    cause="the sum is formed in a narrower format, or an element is skipped: add every element in the dtype of the "
+    "inputs",
     group="value",
 )
 def correctly_rounded(add: Subject, a: Tensor, b: Tensor) -> Measurement:
@@ -56,8 +57,8 @@ def correctly_rounded(add: Subject, a: Tensor, b: Tensor) -> Measurement:
 @law(
     "add(a, b) = add(b, a), bit for bit.",
     source="IEEE 754 addition is commutative",
-    bound="none",
-    cause="the two operands are treated differently",
+    bound="no tolerance",
+    cause="the two operands are treated differently: treat them alike",
     group="algebra",
 )
 def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
@@ -66,10 +67,11 @@ def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
 
 
 @law(
-    "The sum of two zeros is negative only where both are, and x - x is +0.",
+    "A sum of two zeros is -0 only if both are -0, and x - x is +0.",
     source="IEEE 754-2019, section 6.3",
-    bound="none",
-    cause="the sum is accumulated into a zero, which swallows the sign: 0 + (-0) + (-0) is +0",
+    bound="no tolerance",
+    cause="the sum is accumulated into a zero, which loses the sign: 0 + (-0) + (-0) is +0; add the two operands "
+    "directly",
     group="special",
 )
 def zeros_keep_their_sign(add: Subject, a: Tensor, b: Tensor) -> Measurement:
@@ -131,10 +133,10 @@ value = usual_laws.value(
 
 
 @law(
-    "With weight = 0, linear(X, weight, bias) is the bias, exactly.",
+    "With weight = 0, linear(X, weight, bias) is exactly the bias.",
     source="0 x + b = b",
-    bound="none",
-    cause="the bias is dropped, scaled, or added along the wrong axis",
+    bound="no tolerance",
+    cause="the bias is dropped, scaled, or added along the wrong axis: add it once to each row",
     group="algebra",
 )
 def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
@@ -144,10 +146,10 @@ def zero_weight_gives_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Ten
 
 
 @law(
-    "Without any features, linear(X, weight, bias) is the bias, exactly.",
+    "Without features, linear(X, weight, bias) is exactly the bias.",
     source="the empty sum is zero",
-    bound="none",
-    cause="a mean over the features is multiplied by their number: 0 / 0",
+    bound="no tolerance",
+    cause="a mean over the features is multiplied by their number, which is 0 / 0: sum the products instead",
     group="special",
 )
 def no_features_give_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor) -> Measurement:
@@ -159,8 +161,8 @@ def no_features_give_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tens
 @law(
     "Halving X halves linear(X, weight, 0), bit for bit.",
     source="scaling by a power of two is exact",
-    bound="none where nothing underflows, twice the value's bound elsewhere",
-    cause="features are clipped or normalised, or an epsilon is added",
+    bound="no tolerance where nothing underflows, twice the value's bound elsewhere",
+    cause="features are clipped or normalized, or an epsilon is added: use them unchanged",
     group="algebra",
 )
 def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measurement:
@@ -194,7 +196,8 @@ _CHAIN = "chain rule; Higham (2002), section 3.5 on products of matrices"
     "The gradient of linear in X is V weight, for weights V of the outputs.",
     source=_CHAIN,
     bound="(m + 1) (u |V| |weight| + a subnormal)",
-    cause="the features are detached, clipped, or pass through another dtype",
+    cause="the features are detached, clipped, or converted to another dtype: keep them unchanged in the autograd "
+    "graph",
     group="gradient",
 )
 def gradient_in_features(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
@@ -206,7 +209,7 @@ def gradient_in_features(linear: Subject, X: Tensor, weight: Tensor, bias: Tenso
     "The gradient of linear in the weight is V^T X, for weights V of the outputs.",
     source=_CHAIN,
     bound="(n + 1) (u |V|^T |X| + a subnormal)",
-    cause="the weight is detached, or the gradient is averaged over the rows once more",
+    cause="the weight is detached, or the gradient is averaged over the rows: sum it instead",
     group="gradient",
 )
 def gradient_in_weight(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
@@ -218,7 +221,7 @@ def gradient_in_weight(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor,
     "The gradient of linear in the bias is the sum of V over the rows.",
     source=_CHAIN,
     bound="(n + 1) (u sum |V| + a subnormal)",
-    cause="the bias is detached, or its gradient is averaged over the rows once more",
+    cause="the bias is detached, or its gradient is averaged over the rows: sum it instead",
     group="gradient",
 )
 def gradient_in_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, cotangent: Tensor) -> Measurement:
@@ -345,7 +348,7 @@ ADD = Contract(
     "add",
     signature="(a[n], b[n]) -> [n]",
     summary="elementwise sum",
-    domain="finite, no overflow; infinities, NaN and the largest numbers where a law says so",
+    domain="finite, no overflow; some laws also use infinities, NaN and the largest numbers",
     inputs=_two_vectors,
     laws=(
         correctly_rounded,
@@ -353,9 +356,9 @@ ADD = Contract(
         correctly_rounded.on(
             _special_pairs,
             "rounded_on_special_numbers",
-            "The sum is right for the largest and the smallest numbers and for infinities; inf - inf is NaN.",
+            "The sum is right for the largest and smallest numbers and for infinities; inf - inf is NaN.",
             group="special",
-            cause="the sum saturates, or what is not finite is replaced",
+            cause="the sum saturates, or non-finite values are replaced: let IEEE arithmetic decide",
         ),
         zeros_keep_their_sign,
         *implementation_laws(correctly_rounded),
@@ -369,7 +372,8 @@ LINEAR = Contract(
     "linear",
     signature="(X[n,d], weight[m,d], bias[m]) -> [n,m]",
     summary="X @ weight.T + bias",
-    domain="|x| <= 64, in bfloat16 0 or >= 2^-100, |w| and |b| of order one, no overflow; others where a law says so",
+    domain="|x| <= 64, in bfloat16 0 or >= 2^-100, |w| and |b| of order one, no overflow; some laws also use other "
+    "numbers",
     inputs=_operands,
     laws=(
         value,
@@ -384,13 +388,13 @@ LINEAR = Contract(
             "infinite_features",
             "An infinite feature makes its row infinite, or NaN where its weight is zero or infinities cancel.",
             group="special",
-            cause="what is not finite is replaced",
+            cause="non-finite features are replaced: let IEEE arithmetic decide",
         ),
         usual_laws.on_extreme_numbers(
             value,
             _extreme_features,
-            "The value is right for the largest and the smallest numbers too, and infinite where a product overflows.",
-            cause="features are clipped, or subnormal numbers are flushed to zero",
+            "The value is also right for the largest and smallest numbers, and infinite where a product overflows.",
+            cause="features are clipped, or subnormal numbers are flushed to zero: use them unchanged",
         ),
         on_long_rows(value, _long_features, cause=STALL),
         no_drift(value, many_rows({"X": Axes(("n", "d")), "weight": Axes(("m", "d")), "bias": Axes(("m",))})),

@@ -143,8 +143,8 @@ def _exact_loss(of_row: RowBound) -> Exact:
 
 _VALUE = _exact_loss(_usual_row_bound)
 
-SOURCE = "error analysis of one operation after the other"
-WRONG_CLASS = "the probability is rounded to one or zero and its logarithm is -inf, or 0 * -inf: stay with logits"
+SOURCE = "operation-by-operation error analysis"
+WRONG_CLASS = "the probability rounds to one or zero and its logarithm is -inf, or 0 * -inf is NaN: compute from logits"
 
 
 value = usual_laws.value(
@@ -152,34 +152,36 @@ value = usual_laws.value(
     "value",
     "binary_cross_entropy_with_logits(x, y) equals the mean of ln(1 + exp(x)) - x y.",
     source=SOURCE,
-    bound="mean of u (2 |x| + 3 L + 2 s + l), and the sums' errors",
-    cause="a clamp or an epsilon bends the loss of certain predictions, or the sigmoid is applied twice",
+    bound="mean of u (2 |x| + 3 L + 2 s + l), plus the error of the sums",
+    cause="a clamp or an epsilon changes the loss of confident predictions, or the sigmoid is applied twice: "
+    "compute from logits, without either",
     non_finite=WRONG_CLASS,
 )
 
 digits_not_lost = usual_laws.value(
     _exact_loss(_accurate_row_bound),
     "digits_not_lost",
-    "The loss keeps its digits however small it is.",
+    "The loss keeps its digits, however small it is.",
     source=SOURCE,
-    bound="mean of u (2 l + L + 2 s), and the sums' errors",
-    cause="terms of the size of x cancel: add |x| times the weight of the wrong class and log1p(exp(-|x|))",
+    bound="mean of u (2 l + L + 2 s), plus the error of the sums",
+    cause="terms of size |x| cancel: add |x| times the weight of the wrong class and log1p(exp(-|x|))",
     non_finite=WRONG_CLASS,
-    lost_digits="max(x, 0) - x y is what most libraries form, and it cancels where the loss is small",
+    lost_digits="most libraries compute max(x, 0) - x y, which cancels where the loss is small",
 )
 
 loss_not_lost = usual_laws.not_lost(
     _VALUE,
     "loss_not_lost",
-    "The loss is zero only where the exact loss is no normal number.",
+    "The loss is zero only where the exact loss is below the normal range.",
     source="l >= ln(1 + exp(-|x|)) > 0",
-    cause="x - ln(1 + exp(x)) drops exp(-|x|) from |x| = p ln 2 (16.6 in float32): keep log1p(exp(-|x|)) apart",
+    cause="x - ln(1 + exp(x)) drops exp(-|x|) from |x| = p ln 2 (16.6 in float32): keep log1p(exp(-|x|)) as a "
+    "separate term",
 )
 
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "The loss is finite wherever the logits are.",
+    "The loss is finite for all finite logits.",
     source="0 < l <= |x| + ln 2",
     cause=WRONG_CLASS,
 )
@@ -187,20 +189,21 @@ finite_on_extreme_logits = usual_laws.finite(
 not_negative = usual_laws.one_sided(
     _VALUE,
     "not_negative",
-    "The loss is not negative.",
+    "The loss is never negative.",
     nearest=usual_laws.not_below_zero,
     comparison=within,
     source="a probability is at most one",
     bound="the value's bound",
-    cause="an epsilon is added to the probability, or the sign of a term is wrong",
+    cause="an epsilon is added to the probability, or a term has the wrong sign: compute from logits",
 )
 
 
 @law(
-    "Exchanging the classes, x for -x and y for 1 - y, does not change the loss.",
+    "Exchanging the classes (x for -x and y for 1 - y) does not change the loss.",
     source="sigma(-x) = 1 - sigma(x)",
     bound="twice the value's bound",
-    cause="the two classes are treated differently: one logarithm is clamped, weighted or has an epsilon",
+    cause="the two classes are treated differently, for example one logarithm is clamped or has an epsilon: treat "
+    "them alike",
     non_finite=WRONG_CLASS,
     group="algebra",
 )
@@ -215,31 +218,31 @@ gradient = usual_laws.gradient(
     Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=True), ("reduction",)),
     "gradient",
     "The gradient in the logits is (sigmoid(x) - y) / n.",
-    source="chain rule; the bound is that of the backward pass, one operation after the other",
-    bound="u (t + 6 s + 3 |sigma(x) - y|) / n, and subnormals; t = 2 [x >= 0] + 2 y, or 4 less that where it is larger",
-    cause="a clamped probability has gradient zero beyond the clamp, where the truth is one",
-    non_finite="0 * inf in the backward pass of a logarithm of zero: stay with logits",
+    source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
+    bound="u (t + 6 s + 3 |sigma(x) - y|) / n, plus subnormals; t = max(a, 4 - a), a = 2 [x >= 0] + 2 y",
+    cause="a clamped probability has gradient zero beyond the clamp, where the exact gradient is one: remove the clamp",
+    non_finite="0 * inf in the backward pass of a logarithm of zero: compute from logits",
 )
 
 gradient_digits_not_lost = usual_laws.gradient(
     Exact(("logits", "targets"), gradient_oracle, _gradient_error(usual=False), ("reduction",)),
     "gradient_digits_not_lost",
     "The gradient keeps its digits where it is small, at least for the logits of one class.",
-    source="chain rule; the bound is that of the backward pass, one operation after the other",
-    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, and subnormals",
-    cause="by autograd of (1 - y) x - logsigmoid(x) it is (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "
-    "are small",
+    source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
+    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, plus subnormals",
+    cause="autograd of (1 - y) x - logsigmoid(x) gives (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "
+    "are small: write the backward pass yourself",
     inputs=binary_logits.groups,
     examples=6,
-    lost_digits="autograd forms it of the terms of the loss, of which either choice cancels for one class",
+    lost_digits="autograd builds it from the terms of the loss, and either choice of terms cancels for one class",
 )
 
 
 @law(
-    "The gradient is zero only where the exact one is no normal number.",
-    source="sigma(x) - y is nowhere zero for y = 0 and y = 1",
-    bound="none",
-    cause="sigmoid(x) - 1 is zero from x = p ln 2 (16.6 in float32): it is -sigmoid(-x)",
+    "The gradient is zero only where the exact gradient is below the normal range.",
+    source="sigma(x) - y is never zero for y = 0 and y = 1",
+    bound="no tolerance",
+    cause="sigmoid(x) - 1 is zero from x = p ln 2 (16.6 in float32): use -sigmoid(-x)",
     group="gradient",
     lost_digits=usual_laws.SATURATED,
 )
@@ -260,22 +263,22 @@ def _infinite_groups(logits: Tensor, targets: Tensor, *, wrong: bool) -> NDArray
 certain_and_right = usual_laws.policy(
     _VALUE,
     "certain_and_right",
-    "Infinite logits on the right side, +inf for y = 1 and -inf for y = 0, give what the case declares: NaN, or zero.",
+    "Infinite logits on the correct side (+inf for y = 1, -inf for y = 0) give the declared result: NaN or zero.",
     convention="certain_and_right",
     rows=lambda logits, targets: _infinite_groups(logits, targets, wrong=False),
     policies=lambda *_: {"nan": np.nan, "zero": 0.0},
-    source="0 * inf is left open, its limit is not: the convention `certain_and_right`",
-    bound="none",
-    cause="the convention `certain_and_right` is nan or zero: declare the one that is meant",
+    source="0 * inf is undefined although its limit is not; see the convention `certain_and_right`",
+    bound="no tolerance",
+    cause="`certain_and_right` is a convention (nan or zero): declare the one you intend",
     inputs=binary_logits.every_third_infinite(1.0),
 )
 
 
 @law(
-    "Infinite logits on the wrong side, +inf for y = 0 and -inf for y = 1, have an infinite loss.",
+    "Infinite logits on the wrong side (+inf for y = 0, -inf for y = 1) have an infinite loss.",
     source="ln(1 + e^x) - x y grows without bound",
-    bound="none",
-    cause="inf - inf: terms of the size of x are subtracted from each other",
+    bound="no tolerance",
+    cause="inf - inf: terms of size |x| are subtracted from each other; add terms of one sign instead",
     group="special",
     inputs=binary_logits.every_third_infinite(0.0),
 )
@@ -298,7 +301,7 @@ BINARY_CROSS_ENTROPY = Contract(
     ),
     signature="(logits[n], targets[n]) -> []",
     summary="mean of ln(1 + exp(x)) - x y",
-    domain="finite logits, |x| <= max / 64; 0 <= y <= 1 such that 1 - y is exact; infinities where a law says so",
+    domain="finite logits, |x| <= max / 64; 0 <= y <= 1 such that 1 - y is exact; some laws also use infinities",
     inputs=binary_logits.groups,
     laws=(
         value,
@@ -311,7 +314,7 @@ BINARY_CROSS_ENTROPY = Contract(
         gradient.on(
             binary_logits.zero_groups,
             "gradient_at_zero",
-            "At both zeros and next to them the gradient is what it is in the limit, (1/2 - y) / n.",
+            "At both zeros and next to them the gradient is its limit, (1/2 - y) / n.",
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
         ),
         gradient_not_lost,
@@ -321,12 +324,13 @@ BINARY_CROSS_ENTROPY = Contract(
         usual_laws.on_extreme_numbers(
             value,
             binary_logits.extreme_groups,
-            "The value is right for the largest and the smallest finite logits too, and for both zeros.",
+            "The value is also right for the largest and smallest finite logits and for both zeros.",
         ),
         on_long_rows(
             value,
             binary_logits.long_groups,
-            cause="a sum accumulated in the 16-bit format sticks at 2^p and overflows float16: accumulate in float32",
+            cause="a sum accumulated in a 16-bit format stops growing at 2^p and overflows in float16: accumulate "
+            "in float32",
         ),
         *derivative_laws(gradient),
         *implementation_laws(value, rows=False),

@@ -14,8 +14,8 @@ from harness.laws.strategies import EDGES, LENGTHS, SEEDS, batches, labels_for
 @law(
     "one_hot(labels, k) is 1 at the label and 0 elsewhere.",
     source="definition",
-    bound="none",
-    cause="the encoding is shifted, or has another number of columns than k",
+    bound="no tolerance",
+    cause="the encoding is shifted, or does not have k columns: index from zero, with k columns",
     group="value",
 )
 def ones_at_the_labels(one_hot: Subject, labels: Tensor, k: int) -> Measurement:
@@ -27,8 +27,8 @@ def ones_at_the_labels(one_hot: Subject, labels: Tensor, k: int) -> Measurement:
 @law(
     "accuracy is the share of rows whose largest score is at their label.",
     source="definition",
-    bound="1 ulp for the division, and one more where there are over 2^p rows, whose sum is rounded before it",
-    cause="a count instead of a share, the wrong axis, or an integer division",
+    bound="1 ulp for the division, plus one for more than 2^p rows, because the sum is rounded first",
+    cause="a count instead of a share, the wrong axis, or an integer division: divide the hits by the number of rows",
     group="value",
 )
 def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
@@ -44,8 +44,8 @@ def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurem
 @law(
     "Multiplying all scores by four does not change the accuracy.",
     source="argmax is invariant; scaling up by a power of two is exact, subnormals included",
-    bound="none",
-    cause="the scores' values enter the result, not only their order",
+    bound="no tolerance",
+    cause="the values of the scores affect the result: use only their order",
     group="algebra",
 )
 def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
@@ -57,8 +57,9 @@ def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> 
 @law(
     "The order of the rows does not change the accuracy.",
     source="a sum of at most 2^p ones is exact in any order",
-    bound="none",
-    cause="labels and scores come apart, a row is skipped, or later rows weigh more: a running average",
+    bound="no tolerance",
+    cause="labels and scores lose their pairing, a row is skipped, or later rows weigh more as in a running "
+    "average: weigh all rows equally",
     group="algebra",
 )
 def order_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
@@ -131,7 +132,7 @@ ACCURACY = Contract(
     "accuracy",
     signature="(scores[n,k], labels[n]) -> []",
     summary="share of rows whose largest score is at their label",
-    domain="scores with one maximum a row, -inf among them where a law says so",
+    domain="scores with a unique maximum in each row; some laws also use -inf",
     inputs=_scores,
     laws=(
         share_of_hits,
@@ -140,14 +141,15 @@ ACCURACY = Contract(
         share_of_hits.on(
             _masked_scores,
             "masked_scores",
-            "Scores of -inf, which exclude a class, change nothing.",
+            "Scores of -inf, which exclude a class, do not change the accuracy.",
             group="special",
-            cause="the scores are multiplied by a mask: 0 * -inf is NaN",
+            cause="the scores are multiplied by a mask, and 0 * -inf is NaN: select with where",
         ),
         on_long_rows(
             share_of_hits,
             _many_scores,
-            cause="hits counted in the 16-bit format stick at 2^p, 256 in bfloat16 and 2,048 in float16: use integers",
+            cause="a count of hits in a 16-bit format stops growing at 2^p (256 in bfloat16, 2,048 in float16): "
+            "count in integers",
             examples=len(LENGTHS + EDGES),
         ),
         *implementation_laws(share_of_hits, rows=False, nan=False, dtype=False),

@@ -91,7 +91,9 @@ def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDou
 
 # Laws
 
-UNDERFLOW = "the label's probability underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax"
+UNDERFLOW = (
+    "the probability of the label underflows to zero, whose logarithm is -inf, or exp overflows: use log_softmax"
+)
 
 _VALUE = Exact(("logits", "labels"), labelled_logits.loss_oracle, _loss_bound, ("reduction",))
 
@@ -100,30 +102,31 @@ value = usual_laws.value(
     "value",
     "cross_entropy(X, t) equals the mean over the rows of ln sum_j exp(x_j) - x_t.",
     source=BHH,
-    bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, and the error of that mean",
-    cause="logsumexp(x) - x_t loses the digits of x at an offset: subtract the row maximum first; or a clamp on the "
-    "probability stops the loss, an epsilon bends it, a second softmax spoils it",
+    bound="mean of u (|y| + g_t + 2 ln S + 3) + D + (k - 1) u_a over the rows, plus the error of that mean",
+    cause="logsumexp(x) - x_t loses the digits of x at a large offset, a clamp on the probability caps the loss, "
+    "an epsilon changes it, or softmax is applied twice: subtract the row maximum, and use log_softmax",
     non_finite=UNDERFLOW,
 )
 
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "cross_entropy(X, t) is finite wherever X is.",
+    "cross_entropy(X, t) is finite for all finite X.",
     source="0 <= loss <= 2 max|x| + ln k",
-    cause=f"{OVERFLOW}; or the target's probability underflows to zero, whose logarithm is -inf",
+    cause=f"{OVERFLOW}; or the probability of the label underflows to zero, whose logarithm is -inf: use log_softmax",
 )
 
 not_negative = usual_laws.one_sided(
     _VALUE,
     "not_negative",
-    "cross_entropy(X, t) is not negative.",
+    "cross_entropy(X, t) is never negative.",
     nearest=usual_laws.not_below_zero,
     comparison=compare_absolute,
     source="p <= 1",
     bound="the value's bound",
     unit="ulp of 1",
-    cause="the logarithm of the sum is smaller than its largest term, or an epsilon is added to the probability",
+    cause="the logarithm of the sum is smaller than its largest term, or an epsilon is added to the probability: "
+    "use log_softmax",
 )
 
 loss_not_lost = usual_laws.not_lost(
@@ -131,16 +134,18 @@ loss_not_lost = usual_laws.not_lost(
     "loss_not_lost",
     "cross_entropy(X, t) is zero only where the exact loss rounds to zero.",
     source="loss >= ln(1 + exp(-gap)) > 0",
-    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other classes' sum",
+    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the sum over the other "
+    "classes",
 )
 
 
 @law(
-    "The loss at the next label exceeds that at the label by the difference of their logits.",
-    source="cross_entropy = logsumexp - logit, of which the logsumexp cancels",
+    "Moving the label by one class changes the loss by the difference of the two logits.",
+    source="cross_entropy = logsumexp - logit; the logsumexp cancels in the difference",
     bound="the value's bounds at both labels",
     unit="ulp of 1",
-    cause="softmax is applied twice, or an epsilon or a clamp bends the loss of unlikely classes",
+    cause="softmax is applied twice, or an epsilon or a clamp changes the loss of unlikely classes: use "
+    "log_softmax of the logits",
     non_finite=UNDERFLOW,
     group="algebra",
 )
@@ -169,11 +174,12 @@ def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measuremen
 
 
 @law(
-    "The order of the classes does not change the loss, as long as the labels follow.",
-    source="a sum has no order",
+    "The order of the classes does not change the loss if the labels follow it.",
+    source="a sum does not depend on the order of its terms",
     bound="twice the value's bound",
     unit="ulp of 1",
-    cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
+    cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
+    "maximum: treat them alike",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -193,10 +199,11 @@ gradient = usual_laws.gradient(
     Exact(("logits", "labels"), gradient_oracle, _gradient_bound, ("reduction",)),
     "gradient",
     "The gradient of cross_entropy is (softmax(X) - one_hot(t)) / n.",
-    source="chain rule; the bound is the softmax's carried through it",
-    bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u",
-    cause="a clamped probability has gradient zero where the truth is one",
-    non_finite="an underflowed probability gives 0 * inf = NaN in the backward pass, although the value is finite",
+    source="chain rule; the bound of the softmax, carried through it",
+    bound="(A_i p_i + 6 u [i = t]) / n and, at the maximum, their sum; A_i = 2 (e^T - 1) + (k + 8) u",
+    cause="a clamped probability has gradient zero where the exact gradient is one: remove the clamp",
+    non_finite="an underflowed probability gives 0 * inf = NaN in the backward pass although the value is finite: "
+    "use log_softmax",
 )
 
 
@@ -206,8 +213,9 @@ gradient = usual_laws.gradient(
 @law(
     "A label whose logit is -inf makes the loss +inf.",
     source="-ln 0 = +inf",
-    bound="none",
-    cause="the probability is clamped away from zero, or a large negative constant stands for -inf",
+    bound="no tolerance",
+    cause="the probability is clamped away from zero, or a large negative constant replaces -inf: remove the "
+    "clamp, and use -inf",
     group="special",
     inputs=labelled_logits.masked_at_label,
 )
@@ -225,18 +233,19 @@ def impossible_label(loss: Subject, logits: Tensor, labels: Tensor) -> Measureme
 
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
-    "A row of nothing but -inf gives what the case declares: NaN, or the loss of zeros or of the uniform distribution.",
+    "A row of only -inf gives the declared result: NaN, or the loss of zeros or of the uniform distribution.",
     lambda logits, _: {"nan": np.nan, "zeros": np.inf, "uniform": np.log(float(logits.shape[-1]))},
-    cause="the convention `fully_masked` is nan, zeros (+inf) or uniform (ln k): declare the one that is meant",
+    cause="`fully_masked` is a convention (nan; zeros, which gives +inf; or uniform, which gives ln k): declare "
+    "the one you intend",
     inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.all_masked)),
 )
 
 
 @law(
-    "A row with one logit of +inf gives what the case declares: NaN; zero if it is the label's and +inf if not; or "
-    "logsumexp(x) - x_t, which is NaN if it is the label's and +inf if not.",
+    "A row with one logit of +inf gives the declared result: NaN; zero at its label and +inf elsewhere; or "
+    "logsumexp(x) - x_t, which is NaN at its label and +inf elsewhere.",
     source=logit_rows.LEFT_OPEN_AT_INFINITY,
-    bound="none",
+    bound="no tolerance",
     cause=logit_rows.OR_DIFFERENCE,
     group="special",
     inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.one_infinite)),
@@ -286,8 +295,8 @@ CROSS_ENTROPY = Contract(
         value.on(
             labelled_logits.masked_off_label,
             "masked_classes_ignored",
-            "A logit of -inf that is not the label's adds nothing: the loss is that of the other classes.",
-            cause="0 * -inf is NaN, or a large negative constant stands for -inf",
+            "A logit of -inf outside the label adds nothing: the loss equals that of the other classes.",
+            cause="0 * -inf is NaN, or a large negative constant replaces -inf: use -inf, and avoid the product",
             group="special",
         ),
         logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label),
@@ -299,10 +308,10 @@ CROSS_ENTROPY = Contract(
         value.on(
             labelled_logits.many_rows,
             "value_on_many_rows",
-            "The loss is right where there are more rows than a block holds or a 16-bit index counts.",
+            "The loss is right for more rows than a block holds or a 16-bit index counts.",
             group="length",
-            cause="the count of the rows or the sum over them is kept in the 16-bit format, or is off by one; or a "
-            "loop, or a grid of blocks, ends before the rows do",
+            cause="the count or the sum of the rows is kept in a 16-bit format or is off by one, or a loop or grid "
+            "of blocks stops too early: accumulate in float32, and cover all rows",
             examples=len(labelled_logits.MANY_ROWS),
         ),
         *derivative_laws(gradient),

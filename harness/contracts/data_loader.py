@@ -13,12 +13,12 @@ from harness.laws.convention import Anything
 DATA_LOADER = Contract(
     "data_loader",
     signature="([batch_size, num_workers, shuffle, seed, drop_last, epoch, rank, world_size]) -> iterable of batches",
-    summary="batches of a data set, over workers, epochs and ranks; a data set or a loader as it is",
-    domain="what it is asked for: 0, 2 and 3 workers, shuffled and not, 1 to 3 ranks, epochs 0 and 1",
+    summary="batches of a data set, over workers, epochs and ranks; also accepts a data set or a loader object",
+    domain="requests with 0, 2 and 3 workers, with and without shuffling, 1 to 3 ranks, epochs 0 and 1",
     inputs=asks(num_workers=(0, 2)),
     laws=(*samples.LAWS, *wholeness.LAWS, *order.LAWS, *randomness.LAWS, *batch.LAWS, *ending.LAWS),
     conventions={
-        "reference": Anything("file.py:function that gives a sample by its index, or a sequence of them"),
+        "reference": Anything("file.py:function that returns a sample for its index, or a sequence of samples"),
         "order": ("seed", "workers"),
     },
     dtypes=("float32",),

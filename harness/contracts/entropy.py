@@ -54,7 +54,7 @@ from harness.floats.oracle import exp, log
 from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
 from harness.laws.strategies import Shape
 
-SOURCE = "Shannon's definition; the bound is derived in the module"
+SOURCE = "Shannon's definition; the module documentation derives the bound"
 
 # Oracle
 
@@ -199,17 +199,18 @@ _masked = logit_rows.some_masked(_inputs)
 _VALUE = Exact(("logits",), entropy_oracle, log_softmax_form_bound)
 
 DOMINATED = (
-    "ln p of the dominating class is rounded before it is multiplied, and that rounding is not small beside the "
-    "entropy: add ln(1 + R) by log1p and the mean gap, which have one sign"
+    "ln p of the dominating class is rounded before the multiplication, and the error is large compared with the "
+    "entropy: add ln(1 + R) by log1p and the mean gap, which have the same sign"
 )
-IMPOSSIBLE = "0 * -inf = NaN where a probability is zero: leave the class out, by torch.where on the *logarithm*"
+IMPOSSIBLE = "0 * -inf = NaN where a probability is zero: exclude the class with torch.where on the *logarithm*"
 
 
 @law(
     "entropy(X) equals -sum_i p_i ln p_i with p = softmax(x), row by row.",
     source=SOURCE,
-    bound="sum p (d + |ln p| (e^d - 1 + 3 u)) + ((k - 1) u_a + u) H, d the error of ln p in the log-softmax",
-    cause="an offset that is not subtracted first, an epsilon in the logarithm, or another base",
+    bound="sum p (d + |ln p| (e^d - 1 + 3 u)) + ((k - 1) u_a + u) H, where d is the error of ln p in the log-softmax",
+    cause="an offset that is not subtracted, an epsilon in the logarithm, or a base other than e: subtract the row "
+    "maximum first, and use the natural logarithm",
     non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
     group="value",
 )
@@ -221,9 +222,9 @@ def value(entropy: Subject, logits: Tensor) -> Measurement:
 
 
 @law(
-    "entropy(X) keeps its digits however sure a row is of its class.",
+    "entropy(X) keeps its digits, even if one class dominates the row.",
     source=SOURCE,
-    bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; and subnormals",
+    bound="u (M + G^2 + 9 G + 3 R/S + 2 ln S + H) + (k - 1) u_a (2 G + R/S), M = sum p g^2; plus subnormals",
     cause=DOMINATED,
     non_finite=f"{IMPOSSIBLE}; or {OVERFLOW}",
     group="value",
@@ -247,19 +248,19 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, logits: Te
 not_negative = usual_laws.one_sided(
     _VALUE,
     "not_negative",
-    "entropy(X) is not negative.",
+    "entropy(X) is never negative.",
     nearest=usual_laws.not_below_zero,
     source="p <= 1",
-    bound="none",
-    cause="a difference such as logsumexp(x) - sum p x cancels below zero: add terms of one sign",
+    bound="no tolerance",
+    cause="a difference such as logsumexp(x) - sum p x cancels below zero: add terms of the same sign",
 )
 
 
 @law(
     "entropy(X) is at most ln k.",
     source="the uniform distribution has the largest entropy: Jensen's inequality",
-    bound="the bound of -sum p ln p by way of the log-softmax",
-    cause="another base than e, or probabilities that do not sum to one",
+    bound="the bound of -sum p ln p computed through the log-softmax",
+    cause="a base other than e, or probabilities that do not sum to one: use the natural logarithm, and normalize",
     group="algebra",
 )
 def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
@@ -275,8 +276,9 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
 @law(
     "entropy(X) is zero only where the exact entropy underflows.",
     source="H >= p ln(1/p) > 0 for any class with 0 < p < 1",
-    bound="none",
-    cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of one sign",
+    bound="no tolerance",
+    cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of the "
+    "same sign",
     group="value",
     lost_digits=usual_laws.ABSORBED,
 )
@@ -289,7 +291,7 @@ def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "entropy(X) is finite wherever X is.",
+    "entropy(X) is finite for all finite X.",
     source="0 <= H <= ln k",
     cause=f"{IMPOSSIBLE}; or {OVERFLOW}",
 )
@@ -298,7 +300,7 @@ finite_on_extreme_logits = usual_laws.finite(
 @law(
     "Adding the same number to every logit of a row does not change its entropy.",
     source="softmax(x + c) = softmax(x)",
-    bound="the value's bound, twice",
+    bound="twice the value's bound",
     cause="logits - logsumexp(logits) rounds at the size of the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
     group="algebra",
@@ -311,8 +313,9 @@ def shift_invariant(entropy: Subject, logits: Tensor) -> Measurement:
 @law(
     "The order of the classes does not change the entropy.",
     source="a sum does not depend on the order of its terms",
-    bound="the bound of -sum p ln p by way of the log-softmax, twice: certainty and offsets have laws of their own",
-    cause="a class is left out by its place, as the reference class of a multinomial model is: leave out one maximum",
+    bound="twice the bound of -sum p ln p through the log-softmax; other laws cover dominating classes and offsets",
+    cause="a class is excluded by its position, like the reference class of a multinomial model: exclude one "
+    "maximum instead",
     group="algebra",
 )
 def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
@@ -334,10 +337,12 @@ def _agree(
 
 
 @law(
-    "The gradient of entropy(X) . v is -v p_i (ln p_i + H), which is v p_i (g_i - G).",
-    source="d(-sum p ln p)/dx; the bound is the value's carried through it",
-    bound="|v| p_i (A_i (2 + g_i + G + ln S) + 2 u M), A_i = 2 (e^T - 1) + (k + 8) u; the maximum gets the sum of all",
-    cause="the normaliser or the probabilities are constants to autograd, or a clamp stops the gradient",
+    "The gradient of entropy(X) . v is -v p_i (ln p_i + H), which equals v p_i (g_i - G).",
+    source="d(-sum p ln p)/dx; the bound of the value, carried through it",
+    bound="|v| p_i (A_i (2 + g_i + G + ln S) + 2 u M), A_i = 2 (e^T - 1) + (k + 8) u; the maximum gets the sum "
+    "over all entries",
+    cause="the normalizer or the probabilities are detached, or a clamp stops the gradient: keep them in the "
+    "autograd graph, without a clamp",
     non_finite="0 * inf in the backward pass of a logarithm of zero: choose the safe argument *before* the logarithm",
     group="gradient",
 )
@@ -354,15 +359,15 @@ def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement
 
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
-    "A row of nothing but -inf gives what the case declares: NaN or zero.",
+    "A row of only -inf gives the declared result: NaN or zero.",
     lambda _: {"nan": np.nan, "zero": 0.0},
-    bound="none",
-    cause="the convention `fully_masked` is nan or zero: declare the one that is meant",
+    bound="no tolerance",
+    cause="`fully_masked` is a convention (nan or zero): declare the one you intend",
 )
 
 infinite_logit = logit_rows.infinite_logit_law(
     _VALUE,
-    "A row with one logit of +inf gives what the case declares: NaN, or the limit, which is zero.",
+    "A row with one logit of +inf gives the declared result: NaN, or the limit, which is zero.",
     lambda _: {"nan": np.nan, "limit": 0.0},
 )
 

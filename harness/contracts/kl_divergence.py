@@ -54,7 +54,7 @@ from harness.laws import (
 )
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
 
-SOURCE = "definition; the bound is derived in the module"
+SOURCE = "definition; the module documentation derives the bound"
 
 # Oracles
 
@@ -206,7 +206,7 @@ def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
 
 _VALUE = Exact(("log_q", "p"), value_oracle, _value_error)
 
-IMPOSSIBLE = "0 * -inf = NaN: a class of probability zero is to be left out, by torch.where or xlogy"
+IMPOSSIBLE = "0 * -inf = NaN: exclude classes of probability zero with torch.where or xlogy"
 
 
 value = usual_laws.value(
@@ -214,18 +214,20 @@ value = usual_laws.value(
     "value",
     "kl_divergence(log_q, p) equals sum_j p_j (ln p_j - log_q_j), row by row.",
     source=SOURCE,
-    bound="u sum p (3 |ln p| + |log_q| + 2 |t|) + (k - 1) u_a sum p |t| + u |D|, t = ln p - log_q, and subnormals",
-    cause="an epsilon or a clamp bends the logarithm of what is unlikely; or the arguments are exchanged",
-    non_finite="exp(log_q) underflows, whose logarithm is -inf: stay in logarithms",
+    bound="u sum p (3 |ln p| + |log_q| + 2 |t|) + (k - 1) u_a sum p |t| + u |D|, t = ln p - log_q, plus subnormals",
+    cause="an epsilon or a clamp changes the logarithm of unlikely classes, or the arguments are exchanged: use "
+    "the logarithms unchanged",
+    non_finite="exp(log_q) underflows, and its logarithm is -inf: use log_q directly",
 )
 
 
 @law(
-    "kl_divergence is at least P ln(P / Q) with the sums P of p and Q of q, which is zero where both are one.",
-    source="log-sum inequality; Gibbs's where P = Q = 1",
+    "kl_divergence is at least P ln(P / Q), where P is the sum of p and Q that of q; this is zero if both are one.",
+    source="log-sum inequality (Gibbs' inequality if P = Q = 1)",
     bound="the value's bound",
     unit="ulp of 1",
-    cause="a class is left out, the mean is taken over the classes, or the arguments are exchanged",
+    cause="a class is left out, the mean is taken over the classes, or the arguments are exchanged: sum over all "
+    "classes",
     group="algebra",
 )
 def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
@@ -238,11 +240,11 @@ def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
 
 
 @law(
-    "kl_divergence(ln p, p) is zero, but for the rounding of ln p.",
+    "kl_divergence(ln p, p) is zero, except for the rounding of ln p.",
     source="ln(p / p) = 0",
-    bound="the value's bound, and 2 u sum p |ln p| for the logarithm that is handed over",
+    bound="the value's bound, plus 2 u sum p |ln p| for the logarithm passed as input",
     unit="ulp of 1",
-    cause="an epsilon is added to one of the logarithms and not to the other, or one is clamped",
+    cause="an epsilon or a clamp is applied to only one of the logarithms: use both unchanged",
     group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
@@ -257,8 +259,9 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
 @law(
     "The order of the classes does not change the divergence.",
     source="a sum does not depend on the order of its terms",
-    bound="the value's bound, twice",
-    cause="a class is left out by its place, or the last probability is taken for one minus the others",
+    bound="twice the value's bound",
+    cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
+    "all classes alike",
     group="algebra",
 )
 def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
@@ -276,7 +279,7 @@ gradient = usual_laws.gradient(
     "The gradient of kl_divergence . v in log_q is -v p.",
     source="the divergence is linear in log_q",
     bound="2 u |v| p",
-    cause="log_q is normalised again, or exponentiated and clamped: it is to be taken as it is given",
+    cause="log_q is normalized again, or exponentiated and clamped: use it unchanged",
 )
 
 gradient_in_p = usual_laws.gradient(
@@ -285,8 +288,8 @@ gradient_in_p = usual_laws.gradient(
     "The gradient of kl_divergence . v in p is v (ln p + 1 - log_q), where p is positive.",
     of=1,
     source="product rule",
-    bound="u |v| (4 |ln p| + 2 |log_q| + 4 + 2 |ln p + 1 - log_q|), and |v| and a subnormal over p",
-    cause="p is a constant to autograd, or clamped: the entropy's part of the gradient is missing",
+    bound="u |v| (4 |ln p| + 2 |log_q| + 4 + 2 |ln p + 1 - log_q|), plus |v| and a subnormal over p",
+    cause="p is detached or clamped, so the gradient lacks the part of the entropy: keep p in the autograd graph",
 )
 
 
@@ -315,7 +318,7 @@ KL_DIVERGENCE = Contract(
     aliases=("kl_div", "kl"),
     signature="(log_q[n,k], p[n,k]) -> [n]",
     summary="sum_j p_j (ln p_j - log_q_j), row by row",
-    domain="0 < p <= 1 with a sum of one but for rounding, -max/16 <= log_q <= 0; p = 0 and -inf where a law says so",
+    domain="0 < p <= 1 with a sum of one up to rounding, -max/16 <= log_q <= 0; some laws also use p = 0 and -inf",
     inputs=_inputs,
     laws=(
         value,
@@ -343,18 +346,19 @@ KL_DIVERGENCE = Contract(
             "infinite_where_only_q_is_zero",
             "A class with p > 0 and log_q = -inf makes the divergence +inf.",
             group="special",
-            cause="q is clamped or gets an epsilon, or the class is left out because q is zero",
+            cause="q is clamped or gets an epsilon, or the class is left out because q is zero: use q unchanged",
         ),
         gradient.on(
             _without(of_p=True, of_q=True),
             "gradient_of_impossible_classes",
-            "Where p = 0 and log_q = -inf the gradient in log_q is zero, and elsewhere what it is without.",
+            "Where p = 0 and log_q = -inf, the gradient in log_q is zero, and elsewhere it is the same as without "
+            "that class.",
             cause="0 * -inf in the backward pass: choose the safe argument *before* the product",
         ),
         usual_laws.on_extreme_numbers(
             value,
             _extremes,
-            "The value is right for probabilities from subnormal to one and logarithms to half of the largest number.",
+            "The value is also right for subnormal probabilities and for logarithms up to half of the largest number.",
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
         no_drift(value, _many_distributions),

@@ -47,7 +47,7 @@ from harness.laws import (
 )
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
 
-SOURCE = "definition; the bound is derived in the module"
+SOURCE = "definition; the module documentation derives the bound"
 
 # Oracles
 
@@ -269,15 +269,16 @@ def _of_other_sums(format_: Format) -> st.SearchStrategy[Example]:
 
 _VALUE = Exact(("p", "q"), value_oracle, _absolute_bound, ("normalised",), _compare)
 
-IMPOSSIBLE = "0 * -inf or 0 / 0 is NaN: a class of probability zero is to be left out, by torch.where or xlogy"
+IMPOSSIBLE = "0 * -inf or 0 / 0 is NaN: exclude classes of probability zero with torch.where or xlogy"
 
 value = usual_laws.value(
     _VALUE,
     "value",
     "kl_divergence(p, q) equals sum_j p_j (ln p_j - ln q_j), row by row.",
     source=SOURCE,
-    bound="u sum p (3 |ln p| + 3 |ln q| + 2 |t| + 1) + (k - 1) u_a sum p |t| + u |D|, t = ln p - ln q, and subnormals",
-    cause="an epsilon or a clamp bends the logarithm of what is unlikely; or the arguments are exchanged",
+    bound="u sum p (3 |ln p| + 3 |ln q| + 2 |t| + 1) + (k - 1) u_a sum p |t| + u |D|, t = ln p - ln q, plus subnormals",
+    cause="an epsilon or a clamp changes the logarithm of unlikely classes, or the arguments are exchanged: use "
+    "the probabilities unchanged",
     non_finite="p / q overflows where q is small: subtract the logarithms",
 )
 
@@ -287,7 +288,7 @@ value = usual_laws.value(
     source="ln(p / p) = 0",
     bound="the value's bound",
     unit="ulp of 1",
-    cause="an epsilon is added to one of the two and not to the other, or one is clamped",
+    cause="an epsilon or a clamp is applied to only one of the two: use both unchanged",
     group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
@@ -300,8 +301,9 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
 @law(
     "The order of the classes does not change the divergence.",
     source="a sum does not depend on the order of its terms",
-    bound="the value's bound, twice",
-    cause="a class is left out by its place, or the last probability is taken for one minus the others",
+    bound="twice the value's bound",
+    cause="a class is excluded by its position, or the last probability is computed as one minus the others: treat "
+    "all classes alike",
     group="algebra",
 )
 def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
@@ -318,8 +320,8 @@ gradient = usual_laws.gradient(
     "gradient",
     "The gradient of kl_divergence . v in p is v (ln p + 1 - ln q).",
     source="product rule",
-    bound="u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|, and a subnormal over p",
-    cause="p is a constant to autograd, or clamped: the entropy's part of the gradient is missing",
+    bound="u |v| (4 |ln p| + 4 |ln q| + 5) + 2 u |y|, plus a subnormal over p",
+    cause="p is detached or clamped, so the gradient lacks the part of the entropy: keep p in the autograd graph",
 )
 
 gradient_in_q = usual_laws.gradient(
@@ -328,8 +330,8 @@ gradient_in_q = usual_laws.gradient(
     "The gradient of kl_divergence . v in q is -v p / q.",
     of=1,
     source="d(-ln q)/dq",
-    bound="4 u |v| p / q, and a subnormal over q",
-    cause="q is normalised again, or clamped: it is to be taken as it is given",
+    bound="4 u |v| p / q, plus a subnormal over q",
+    cause="q is normalized again or clamped: use it unchanged",
 )
 
 
@@ -357,7 +359,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
     aliases=("kl_divergence", "kl_div", "kl", "relative_entropy"),
     signature="(p[n,k], q[n,k]) -> [n]",
     summary="sum_j p_j (ln p_j - ln q_j), row by row",
-    domain="0 < p, q <= 1, each with a sum of one but for rounding; zeros and subnormal q where a law says so",
+    domain="0 < p, q <= 1, each with a sum of one up to rounding; some laws also use zeros and subnormal q",
     inputs=_inputs,
     laws=(
         value,
@@ -384,10 +386,10 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
             "infinite_where_only_q_is_zero",
             "A class with p > 0 and q = 0 makes the divergence +inf.",
             group="special",
-            cause="q is clamped or gets an epsilon, or the class is left out because q is zero",
+            cause="q is clamped or gets an epsilon, or the class is left out because q is zero: use q unchanged",
         ),
         usual_laws.on_extreme_numbers(
-            value, _extremes, "The value is right for probabilities from the smallest number to one."
+            value, _extremes, "The value is also right for probabilities from the smallest number to one."
         ),
         on_long_rows(value, _long_distributions, cause=LONG_ROWS),
         no_drift(value, _many_distributions),

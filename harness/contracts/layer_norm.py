@@ -230,10 +230,11 @@ def _drowned(format_: Format) -> st.SearchStrategy[Example]:
 # Laws
 
 CANCELS = (
-    "the mean is not taken off, or its digits are lost (in 16 bits, or as mean(x^2) - mean(x)^2); the variance is "
-    "unbiased, runs over the batch, or eps is outside the root: take the biased variance of x - mean over the features"
+    "the mean is not subtracted, or loses its digits (in 16 bits, or as mean(x^2) - mean(x)^2); the variance is "
+    "unbiased or runs over the batch; or eps is outside the root: use the biased variance of x - mean over the "
+    "features"
 )
-OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
+OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
 
 value = usual_laws.value(
@@ -241,8 +242,8 @@ value = usual_laws.value(
     "value",
     "layer_norm(x) equals (x - mean) / sqrt(variance + eps), row by row, with the biased variance.",
     source=SOURCE,
-    bound="|y| min(1, t^2/2) + min(1, t) + (e^R - 1)(|y| + min(1, t)), t = d u_a mean|x| / sqrt(variance + eps), "
-    "R = (d + 13) u_a / 2 + u; and subnormals",
+    bound="|y| min(1, t^2/2) + min(1, t) + (e^R - 1)(|y| + min(1, t)), t = d u_a mean|x| / sqrt(variance + eps), R "
+    "= (d + 13) u_a / 2 + u; plus subnormals",
     cause=CANCELS,
     non_finite=OVERFLOW,
 )
@@ -251,8 +252,8 @@ value = usual_laws.value(
 @law(
     "Each row of layer_norm(x) has mean zero.",
     source="sum_i (x_i - m) = 0",
-    bound="the sum over the row of the value's bound",
-    cause="the mean is not taken off, or is that of another axis",
+    bound="the sum of the value's bound over the row",
+    cause="the mean is not subtracted, or belongs to another axis: subtract the mean over the last axis",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -267,7 +268,8 @@ def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
     "The mean square of a row of layer_norm(x) is at most one.",
     source="variance / (variance + eps)",
     bound="2 mean(|y| E) + mean(E^2), E the value's bound",
-    cause="the divisor is less than the root of the mean square: a mean absolute deviation, or a variance that cancels",
+    cause="the divisor is less than the root of the mean square, as with a mean absolute deviation or a variance "
+    "that cancels: divide by the root of the mean square of x - mean",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -278,10 +280,10 @@ def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Taking its first entry off a row does not change its layer_norm, where that is exact.",
+    "Subtracting the first entry from a row does not change its layer_norm, where the subtraction is exact.",
     source="(x + c) - (m + c) = x - m",
     bound="the value's bounds at both inputs",
-    cause="mean(x^2) - mean(x)^2 cancels at an offset: take the mean off first",
+    cause="mean(x^2) - mean(x)^2 cancels at an offset: subtract the mean first",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -296,7 +298,7 @@ def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
     "Negating a row negates its layer_norm.",
     source="mean(-x) = -mean(x), and the variance is even",
     bound="twice the value's bound",
-    cause="magnitudes are normalised instead of values, or one side is clipped",
+    cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -307,10 +309,11 @@ def odd(layer_norm: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Doubling a row moves no entry of its layer_norm towards zero, nor beyond its double.",
+    "Doubling a row moves no entry of its layer_norm towards zero, and none beyond twice its value.",
     source="2 sqrt((V + eps) / (4 V + eps)) lies between 1 and 2",
-    bound="the value's bound at 2 x, and twice that at x",
-    cause="the divisor is the variance instead of its root, or grows faster than the row",
+    bound="the value's bound at 2 x, plus twice that at x",
+    cause="the divisor is the variance instead of its root, or grows faster than the row: divide by sqrt(variance "
+    "+ eps)",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -323,9 +326,9 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
 
 @law(
     "A row of equal entries whose sum is exact becomes zeros.",
-    source="the mean is exact, and so is every difference",
-    bound="none",
-    cause="x * rstd - mean * rstd rounds its products, one of them in a fused multiply-add: take the mean off first",
+    source="the mean and all differences are exact",
+    bound="no tolerance",
+    cause="x * rstd - mean * rstd rounds its products, one of them in a fused multiply-add: subtract the mean first",
     group="algebra",
     inputs=moments.constant_rows,
 )
@@ -340,20 +343,20 @@ gradient = usual_laws.gradient(
     _GRADIENT,
     "gradient",
     "The gradient of layer_norm(x) . v is (v_i - mean(v) - y_i mean(v y)) / sqrt(variance + eps).",
-    source="chain rule; the bound is the value's carried through it",
+    source="chain rule; the bound of the value, carried through it",
     bound="(k (|v| + mean|v|) + 3 k (|y| + 1) P + (E + mean E) P + (|y| + E) mean(|v| E)) / sqrt(variance + eps), "
-    "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a, all in the accumulator's format, and a subnormal "
-    "times |x - mean| mean|v (x - mean)|, no more than |y| P / sqrt(variance + eps); rounded by u",
-    cause="the backward pass works with a mean or a reciprocal root that was rounded to 16 bits; or one of the two "
-    "means is a constant to it",
+    "P = mean|v y|, k = (e^R - 1) + min(1, t^2/2) + (d + 10) u_a, all in the accumulator's format, plus a "
+    "subnormal times |x - mean| mean|v (x - mean)|, at most |y| P / sqrt(variance + eps); rounded by u",
+    cause="the backward pass uses a mean or a reciprocal root rounded to 16 bits, or one of the two means is "
+    "detached: keep both in float32, in the autograd graph",
 )
 
 gradient_digits_not_lost = usual_laws.gradient(
     _SHARP_GRADIENT,
     "gradient_digits_not_lost",
-    "The gradient keeps its digits however far the row is spread.",
-    source="chain rule; the bound is the value's carried through it",
-    bound="the gradient's without the subnormal",
+    "The gradient keeps its digits, however large the spread of the row.",
+    source="chain rule; the bound of the value, carried through it",
+    bound="the bound of the gradient, without the subnormal",
     cause=moments.CUBED,
     lost_digits=moments.CUBED_USUALLY,
     inputs=moments.large_rows_and_cotangents,
@@ -363,8 +366,8 @@ gradient_digits_not_lost = usual_laws.gradient(
 @law(
     "A row with an infinite entry is NaN.",
     source="inf - inf",
-    bound="none",
-    cause="infinities are dropped or clipped before the mean is taken",
+    bound="no tolerance",
+    cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(_conditioned),
 )
@@ -378,9 +381,9 @@ def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
 _DROWNED_ROWS_STAY_BOUNDED = value.on(
     _drowned,
     "drowned_rows_stay_bounded",
-    "Where the spread of a row drowns in the rounding of its mean, its entries stay of order one.",
-    cause="the variance is that about a running mean, and not of the deviations that are divided; or "
-    "x * rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
+    "Entries stay of order one if the spread of a row is smaller than the rounding of its mean.",
+    cause="the variance is taken around a running mean instead of from the deviations that are divided, or x * "
+    "rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
 )
 
 _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(

@@ -22,7 +22,7 @@ def _losses(curves: Subject, *inputs: object) -> Array:
     """Both curves as rows ``[2, epochs + 1]``."""
     returned = curves.run(*inputs)
     if not (isinstance(returned, tuple) and len(returned) == 2):
-        raise CaseError(f"{curves.case.name} returns {type(returned).__name__}, not a pair of curves")
+        raise CaseError(f"{curves.case.name} returns {type(returned).__name__} instead of a pair of curves")
     lengths = {len(curve) for curve in returned}
     if len(lengths) != 1:
         raise CaseError(f"{curves.case.name} returns curves of different lengths: {sorted(lengths)}")
@@ -49,8 +49,9 @@ def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> fl
 @law(
     "Both curves follow the exact losses of full-batch gradient descent from zero, epoch by epoch.",
     source="Dive into Deep Learning (2023), sections 3.6 and 4.4",
-    bound="sqrt(2) |(x, 1)| times the parameters' distance, and the loss's own rounding",
-    cause="the loss is taken after the step instead of before, on the wrong split, or the model keeps training on both",
+    bound="sqrt(2) |(x, 1)| times the distance of the parameters, plus the rounding of the loss",
+    cause="the loss is computed after the step instead of before, on the wrong split, or the model keeps training "
+    "on both: compute the losses before each step, and train on the first split only",
     group="training",
     unit="ulp of 1",
 )
@@ -60,7 +61,9 @@ def follow_gradient_descent(
     """Compare the loss at every epoch, epoch 0 being the start."""
     actual = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)
     if actual.shape != (2, epochs + 1):
-        raise CaseError(f"{curves.case.name} returns curves of length {actual.shape[1]}, not epochs + 1 = {epochs + 1}")
+        raise CaseError(
+            f"{curves.case.name} returns curves of length {actual.shape[1]} instead of epochs + 1 = {epochs + 1}"
+        )
     weight, bias = X.new_zeros(k, X.shape[1]), X.new_zeros(k)
     splits = ((to_array(X), y), (to_array(X_held_out), y_held_out))
     expected, bound = np.empty_like(actual), np.empty_like(actual)
@@ -76,9 +79,9 @@ def follow_gradient_descent(
 
 @law(
     "The held-out data does not change the training curve.",
-    source="held-out data is not trained on",
-    bound="none",
-    cause="the model takes a step, or a statistic, from the held-out data",
+    source="held-out data is not used for training",
+    bound="no tolerance",
+    cause="the model takes a step or a statistic from the held-out data: use it for evaluation only",
     group="training",
     unit="ulp of 1",
 )
@@ -120,8 +123,8 @@ def _splits(format_: Format) -> st.SearchStrategy[Example]:
 LEARNING_CURVES = Contract(
     "learning_curves",
     signature="(X[n,d], y[n], X_held_out[m,d], y_held_out[m], k, epochs, lr) -> (train_loss, held_out_loss)[epochs+1]",
-    summary="losses of full-batch softmax regression from zero, before the first step and after each",
-    domain="standard normal features, rates up to 0.5",
+    summary="losses of full-batch softmax regression, started at zero, before the first step and after each step",
+    domain="standard normal features, learning rates up to 0.5",
     inputs=_splits,
     laws=(follow_gradient_descent, held_out_data_is_not_trained_on),
     dtypes=("float64", "float32"),

@@ -22,7 +22,8 @@ from harness.laws.strategies import SEEDS
     "The least-squares fit recovers the true parameters within the noise.",
     source="Gauss-Markov",
     bound="6 standard errors",
-    cause="the column of ones is missing, or the system solved is another one",
+    cause="the column of ones is missing, or another system is solved: append the column, and solve the normal "
+    "equations or a QR factorization",
     group="training",
     unit="standard errors",
 )
@@ -36,7 +37,7 @@ def fit_recovers_the_true_parameters(fit: Subject, book_X: Tensor, book_y: Tenso
     "The residual of the least-squares fit is orthogonal to every feature.",
     source="normal equations; Higham (2002), chapter 20",
     bound="(n + 6 d^2) u |A|^T (|A| |theta| + |y|)",
-    cause="the system solved is another one, or a badly conditioned one was solved without pivoting",
+    cause="another system is solved, or an ill-conditioned one is solved without pivoting: use a QR factorization",
     group="value",
     unit="ulp of 1",
 )
@@ -52,7 +53,7 @@ def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     return compare_absolute(normal.hi, np.zeros(d), bound, fit.format)
 
 
-@repeatable("Fits of the same data give the same bits, whatever freed memory holds.")
+@repeatable("Repeated fits of the same data give the same bits, whatever freed memory contains.")
 def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
     """Fit three times."""
     return repeated(
@@ -80,7 +81,7 @@ def _designs(format_: Format) -> st.SearchStrategy[Example]:
 LEAST_SQUARES = Contract(
     "least_squares",
     signature="(X[n,d], y[n]) -> (weight[1,d], bias[1])",
-    summary="the minimiser of the squared error in one step",
+    summary="minimizer of the squared error, in one step",
     domain="well-conditioned features, n > d",
     inputs=_designs,
     laws=(residual_is_orthogonal, fit_recovers_the_true_parameters, calls_agree),

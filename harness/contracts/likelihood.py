@@ -52,7 +52,7 @@ from harness.laws.strategies import SEEDS, long_rows
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
 FLOOR = (
-    "the variance is floored, as F.gaussian_nll_loss does at 1e-6, or an epsilon is added to it: scale the data first"
+    "the variance has a lower limit (1e-6 in F.gaussian_nll_loss), or an epsilon is added to it: scale the data first"
 )
 
 FLOORS = AnyNumber((0.0, 1e-6), least=0.0, most=2.0**-7)
@@ -167,8 +167,9 @@ value = usual_laws.value(
     "value",
     "gaussian_nll equals the mean of (ln v + (target - mean)^2 / v) / 2.",
     source=SOURCE,
-    bound="mean of u (2 |ln v| + 5 r) and the sums' errors, r = (target - mean)^2 / v",
-    cause="sigma where sigma^2 is meant, a missing factor 1/2, or the constant ln(2 pi) / 2 is included",
+    bound="mean of u (2 |ln v| + 5 r), r = (target - mean)^2 / v, plus the error of the sums",
+    cause="sigma replaces sigma^2, a factor 1/2 is missing, or the constant ln(2 pi) / 2 is included: use the "
+    "formula of the statement",
 )
 
 
@@ -177,10 +178,11 @@ def _gradient_of_mean(nll: Subject, mean: Tensor, target: Tensor, variance: Tens
 
 
 @law(
-    "With one variance, the gradient of the Gaussian NLL is 1 / (2 variance) times that of the mean squared error.",
+    "With equal variances, the gradient of the Gaussian NLL is 1 / (2 variance) times that of the mean squared error.",
     source=SOURCE,
-    bound="8 u relatively, and four subnormals before and after the division",
-    cause="the noise is not Gaussian, the variance enters squared or as its root, or it depends on the mean",
+    bound="relative 8 u, plus four subnormals before and after the division",
+    cause="the noise is not Gaussian, the variance enters squared or as its root, or it depends on the mean: "
+    "divide the squared error by the variance",
     group="equivalence",
 )
 def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
@@ -192,8 +194,8 @@ def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor,
 @law(
     "Where n and the variance are powers of two, the two gradients agree bit for bit.",
     source="scaling by a power of two is exact",
-    bound="none for normal numbers",
-    cause="the gradient is formed through another expression than a scaled difference",
+    bound="no tolerance for normal numbers",
+    cause="the gradient is computed from an expression other than a scaled difference: use the difference itself",
     group="equivalence",
 )
 def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
@@ -210,10 +212,12 @@ def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance
 
 
 @law(
-    "With one variance, the least-squares fit also minimises the Gaussian NLL: its gradient in the weights vanishes.",
+    "With equal variances, the least-squares fit also minimizes the Gaussian NLL: its gradient in the weights "
+    "vanishes.",
     source=SOURCE,
     bound="sum_i |x_ij| u (10 |r_i| + 2 |m_i|) / (n v)",
-    cause="the likelihood has another minimiser than least squares: its noise is not Gaussian with one variance",
+    cause="the likelihood has another minimizer than least squares, because its noise is not Gaussian with one "
+    "variance: use the squared error over the variance",
     group="equivalence",
     unit="ulp of 1",
 )
@@ -239,10 +243,11 @@ def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, vari
 gradient = usual_laws.gradient(
     _GRADIENT,
     "gradient",
-    "The gradient of the Gaussian NLL in the mean is (mean - target) / (n variance), each row with its own variance.",
+    "The gradient of the Gaussian NLL in the mean is (mean - target) / (n variance), with the variance of each row.",
     source="chain rule",
-    bound="8 u relatively, and four subnormals before and after the division",
-    cause="the variance is floored, or depends on the mean; the noise is not Gaussian; the difference is detached",
+    bound="relative 8 u, plus four subnormals before and after the division",
+    cause="the variance is clamped or depends on the mean, the noise is not Gaussian, or the difference is "
+    "detached: use the variance of each row unchanged",
 )
 
 gradient_in_variance = usual_laws.gradient(
@@ -250,9 +255,11 @@ gradient_in_variance = usual_laws.gradient(
     "gradient_in_variance",
     "The gradient of the Gaussian NLL in the variance is (1 / v - (target - mean)^2 / v^2) / (2 n).",
     of=2,
-    source="chain rule; errors of the logarithm's and of the quotient's derivative, which may cancel",
-    bound="u (8 / v + 19 r / v) / (2 n) with r = (target - mean)^2 / v, through sigma too, and subnormals over v twice",
-    cause="the variance is detached from one of the two terms, or the derivative is taken in sigma",
+    source="chain rule; the errors of the derivatives of the logarithm and the quotient, which may cancel",
+    bound="u (8 / v + 19 r / v) / (2 n), r = (target - mean)^2 / v, also for a derivative through sigma, plus "
+    "subnormals over v twice",
+    cause="the variance is detached from one of the two terms, or the derivative is taken in sigma: differentiate "
+    "both terms in the variance",
 )
 
 
@@ -324,14 +331,14 @@ _AT_EXTREME_VARIANCES = (
     value.on(
         _extreme_variances,
         "value_at_extreme_variances",
-        "The value is right for variances from the smallest normal number up.",
+        "The value is also right for variances down to the smallest normal number.",
         group="special",
         cause=FLOOR,
     ),
     gradient.on(
         _extreme_variances,
         "gradient_at_extreme_variances",
-        "The gradient is right for variances from the smallest normal number up.",
+        "The gradient is also right for variances down to the smallest normal number.",
         group="special",
         cause=FLOOR,
     ),
@@ -348,8 +355,8 @@ GAUSSIAN_NLL = Contract(
     aliases=("gaussian_negative_log_likelihood",),
     signature="(mean[n], target[n], variance[n]) -> []",
     summary="mean of (ln v + (target - mean)^2 / v) / 2",
-    domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2; every normal variance, infinities and NaN where a "
-    "law says so",
+    domain="2^-6 <= variance <= 2^6, |x| <= sqrt(max / 2^12) / 2; some laws also use every normal variance, "
+    "infinities and NaN",
     inputs=_samples,
     laws=(
         value,
@@ -362,9 +369,10 @@ GAUSSIAN_NLL = Contract(
         value.on(
             _infinite,
             "infinite_errors",
-            "An infinite error makes the loss infinite, and two equal infinities, of no difference, make it NaN.",
+            "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
             group="special",
-            cause="equal values are taken for an error of zero, or what is not finite is replaced",
+            cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
+            "arithmetic decide",
         ),
         on_long_rows(value, _long, cause=LONG),
         *derivative_laws(gradient),

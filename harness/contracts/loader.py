@@ -79,10 +79,11 @@ def _delivered(epoch: Batches) -> Counter[tuple[bytes, int]]:
 
 
 @law(
-    "An epoch delivers every sample once, with its own label.",
+    "Every epoch delivers each sample once, with its label.",
     source="definition of an epoch",
-    bound="none",
-    cause="the tail batch is dropped, an index is off by one, or images and labels are shuffled apart",
+    bound="no tolerance",
+    cause="the last incomplete batch is dropped, an index is off by one, or images and labels are shuffled "
+    "separately: use one index for both, and cover all samples",
     group="data",
     unit="samples",
 )
@@ -102,10 +103,10 @@ def each_sample_once(
 
 
 @law(
-    "All batches have the size asked for; the last one has what is left.",
+    "All batches have the requested size; the last one has the remainder.",
     source="contract",
-    bound="none",
-    cause="drop_last is set, or the batch size is not passed on",
+    bound="no tolerance",
+    cause="drop_last is set, or the batch size is not passed on: pass the batch size, and keep the last batch",
     group="data",
     unit="samples",
 )
@@ -130,7 +131,8 @@ def batches_have_the_size_asked_for(
     "A pixel is its byte divided by 255.",
     source="torchvision.transforms.ToTensor; one division, or one rounded reciprocal and one product",
     bound="1.5 ulp",
-    cause="a division by 256, a normalisation left in, or a conversion through a narrower dtype",
+    cause="a division by 256, an additional normalization, or a conversion through a narrower dtype: divide the "
+    "byte by 255 in float32",
     group="value",
 )
 def pixels_are_bytes_over_255(
@@ -148,10 +150,11 @@ def pixels_are_bytes_over_255(
 
 
 @law(
-    "Shuffling draws a new order each epoch, and without it the order is the files'.",
+    "With shuffling each epoch has a new order; without it each epoch has the order of the files.",
     source="contract",
-    bound="none",
-    cause="the order is drawn once when the loader is made, or shuffling is not passed on",
+    bound="no tolerance",
+    cause="the order is drawn once when the loader is created, or shuffling is not passed on: draw a new order in "
+    "each epoch",
     group="data",
     unit="epochs",
 )

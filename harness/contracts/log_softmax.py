@@ -62,7 +62,10 @@ def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_:
 
 # Laws
 
-UNDERFLOW = "the softmax underflows to zero, whose logarithm is -inf, or exp overflows: shift, stay in logarithms"
+UNDERFLOW = (
+    "the softmax underflows to zero, whose logarithm is -inf, or exp overflows: subtract the row maximum, "
+    "and work with logarithms"
+)
 
 _VALUE = Exact(("logits",), log_softmax_oracle, log_softmax_absolute_bound)
 
@@ -72,17 +75,18 @@ value = usual_laws.value(
     "log_softmax(X) equals x_i - ln sum_j exp(x_j), entry by entry.",
     source=BHH,
     bound="u (|y| + g_i + 2 ln S + 3) + D + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
-    cause="x - logsumexp(x) loses digits at large offsets, log(p) where p is subnormal; an epsilon in the logarithm "
-    "floors it: shift, then subtract",
+    cause="x - logsumexp(x) loses digits at large offsets, log(p) loses them where p is subnormal, or an epsilon "
+    "in the logarithm limits the result: subtract the row maximum, then the logarithm of the sum",
     non_finite=UNDERFLOW,
 )
 
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "log_softmax(X) is finite wherever X is.",
+    "log_softmax(X) is finite for all finite X.",
     source="-2 max|x| - ln k <= y <= 0",
-    cause="the softmax underflows to zero and its logarithm is -inf, or exp overflows: shift and stay in logarithms",
+    cause="the softmax underflows to zero and its logarithm is -inf, or exp overflows: subtract the row maximum, "
+    "and work with logarithms",
 )
 
 not_positive = usual_laws.one_sided(
@@ -94,7 +98,8 @@ not_positive = usual_laws.one_sided(
     source="p <= 1",
     bound="the value's bound",
     unit="ulp of 1",
-    cause="the logarithm of the sum is smaller than the largest term: the sum or its shift lost it",
+    cause="the logarithm of the sum is smaller than the largest term, because the sum or its shift lost it: add "
+    "all terms after the shift",
 )
 
 dominating_class_not_lost = usual_laws.not_lost(
@@ -102,15 +107,17 @@ dominating_class_not_lost = usual_laws.not_lost(
     "dominating_class_not_lost",
     "An entry of log_softmax(X) is zero only where the exact value rounds to zero.",
     source="-y = ln(1 + r) >= r / 2 > 0 for 0 < r <= 1",
-    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other classes' sum",
+    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the sum over the other "
+    "classes",
 )
 
 
 @law(
     "The exponentials of each row of log_softmax(X) sum to one.",
     source="they are probabilities",
-    bound="sum over the row of p_i (exp(b_i) - 1), b_i being the value's bound",
-    cause="the logarithm of the sum is that of another axis, or of other exponentials",
+    bound="sum over the row of p_i (exp(b_i) - 1), where b_i is the value's bound",
+    cause="the logarithm of the sum belongs to another axis, or to other exponentials: sum the exponentials of the "
+    "row itself",
     non_finite=UNDERFLOW,
     group="algebra",
 )
@@ -139,10 +146,11 @@ def shift_invariant(log_softmax: Subject, logits: Tensor) -> Measurement:
 
 @law(
     "Reversing the order of the columns reverses the log-softmax.",
-    source="a sum has no order",
+    source="a sum does not depend on the order of its terms",
     bound="twice the value's bound",
     unit="ulp of 1",
-    cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
+    cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
+    "maximum: treat them alike",
     non_finite=UNDERFLOW,
     group="algebra",
 )
@@ -163,9 +171,10 @@ gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), log_softmax_pullback, _gradient_bound),
     "gradient",
     "The gradient of log_softmax(X) . v is v - p (sum of v).",
-    source="chain rule; the bound is softmax's carried through it",
-    bound="A_i p_i W + 6 u |v_i| and, at the maximum, the sum of these; A_i = 2 (e^T - 1) + (k + 8) u, W = sum |v|",
-    cause="log before the shift: 0 * inf in the backward pass is NaN although the value is finite",
+    source="chain rule; the bound of the softmax, carried through it",
+    bound="A_i p_i W + 6 u |v_i| and, at the maximum, their sum; A_i = 2 (e^T - 1) + (k + 8) u, W = sum |v|",
+    cause="the logarithm comes before the shift, and 0 * inf in the backward pass is NaN although the value is "
+    "finite: subtract the row maximum first",
 )
 
 
@@ -175,25 +184,25 @@ gradient = usual_laws.gradient(
 masked_entries = usual_laws.value(
     _VALUE,
     "masked_entries",
-    "A logit of -inf has the log-probability -inf, and the others are the log-softmax without it.",
+    "A logit of -inf has log-probability -inf; the other entries equal the log-softmax without it.",
     source="ln 0 = -inf",
-    bound="none where masked, the value's elsewhere",
-    cause="0 * -inf, or a shift by a maximum that is itself masked, is NaN; a large negative constant is no -inf",
+    bound="no tolerance where masked, the value's bound elsewhere",
+    cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "
+    "and shift by a finite maximum",
     group="special",
     inputs=logit_rows.masked_logits,
 )
 
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
-    "A row of nothing but -inf gives what the case declares: NaN, or the logarithms of zeros or of the uniform "
-    "distribution.",
+    "A row of only -inf gives the declared result: NaN, or the logarithms of zeros or of the uniform distribution.",
     lambda logits: {"nan": np.nan, "zeros": -np.inf, "uniform": -np.log(float(logits.shape[-1]))},
 )
 
 infinite_logit = logit_rows.infinite_logit_law(
     _VALUE,
-    "A row with one logit of +inf gives what the case declares: NaN; zero at that logit and -inf elsewhere; or "
-    "x - logsumexp(x), which is NaN at that logit and -inf elsewhere.",
+    "A row with one logit of +inf gives the declared result: NaN; zero at that logit and -inf elsewhere; or x - "
+    "logsumexp(x), which is NaN at that logit and -inf elsewhere.",
     lambda logits: {
         "nan": np.nan,
         "limit": np.where(np.isposinf(to_array(logits)), 0.0, -np.inf),
@@ -230,7 +239,7 @@ LOG_SOFTMAX = Contract(
         logit_rows.of_masked_rows(
             gradient,
             logit_rows.masked_logits,
-            "Where some logits are -inf, the gradient is that of the others, and the cotangent itself where masked.",
+            "If some logits are -inf, the gradient equals that of the others, and the cotangent itself where masked.",
         ),
         fully_masked_row,
         infinite_logit,

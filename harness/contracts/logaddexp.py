@@ -149,7 +149,7 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 # Laws
 
-OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf"
+OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or both exponentials underflow, and ln 0 = -inf: subtract the larger number first"
 
 _VALUE = Exact(("a", "b"), logaddexp_oracle, usual_absolute_bound)
 
@@ -158,7 +158,7 @@ value = usual_laws.value(
     "value",
     "logaddexp(a, b) equals ln(exp(a) + exp(b)).",
     source=BHH,
-    bound="u (1 + |y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
+    bound="u (1 + |y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
     cause="a constant is added, or an exponent is clipped: subtract the larger of the two",
     non_finite=OVERFLOW_OR_UNDERFLOW,
 )
@@ -166,10 +166,10 @@ value = usual_laws.value(
 digits_not_lost = usual_laws.value(
     Exact(("a", "b"), logaddexp_oracle, logaddexp_absolute_bound),
     "digits_not_lost",
-    "logaddexp(a, b) keeps its digits however small it is.",
+    "logaddexp(a, b) keeps its digits, however small it is.",
     source=BHH,
-    bound="u (|y| + 2 L) + q R (1 + q R) and two subnormals, with R = exp(u (d + 2)) - 1",
-    cause="log(1 + exp(-d)) loses what is below u where max(a, b) is small: use log1p",
+    bound="u (|y| + 2 L) + q R (1 + q R), plus two subnormals, R = exp(u (d + 2)) - 1",
+    cause="log(1 + exp(-d)) loses digits below u where max(a, b) is small: use log1p",
     non_finite=OVERFLOW_OR_UNDERFLOW,
     lost_digits=usual_laws.ABSORBED,
 )
@@ -177,7 +177,7 @@ digits_not_lost = usual_laws.value(
 finite_on_extreme_terms = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_terms",
-    "logaddexp(a, b) is finite wherever a and b are.",
+    "logaddexp(a, b) is finite for all finite a and b.",
     source="max(a, b) <= y <= max(a, b) + ln 2",
     cause=OVERFLOW_OR_UNDERFLOW,
 )
@@ -188,18 +188,19 @@ at_least_the_maximum = usual_laws.one_sided(
     "logaddexp(a, b) is at least the larger of the two.",
     nearest=lambda actual, a, b: usual_laws.at_least(actual, np.maximum(to_array(a), to_array(b))),
     source="both terms of the sum are positive, and rounding is monotone",
-    bound="none",
-    cause="the shift is larger than the maximum, or the smaller number is added to",
+    bound="no tolerance",
+    cause="the shift is larger than the maximum, or the smaller number is used as the shift: shift by the larger one",
     non_finite=OVERFLOW,
 )
 
 
 @law(
     "logaddexp(a, b) equals logaddexp(b, a).",
-    source="a sum has no order",
+    source="a sum does not depend on the order of its terms",
     bound="twice the value's bound",
     unit="ulp of 1",
-    cause="one of the two is always taken for the larger: a + log1p(exp(b - a)) overflows where b - a is large",
+    cause="one of the two is always assumed to be the larger, and a + log1p(exp(b - a)) overflows where b - a is "
+    "large: choose the larger one",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -233,10 +234,10 @@ def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
 
 @law(
     "The gradients of logaddexp(a, b) . v are v times the softmax of the two.",
-    source="chain rule; a quotient, a sum and two products of an exponential that errs by R",
-    bound="|v| q (R + 4 u) at the smaller number, |v| 4 u more at the larger, and subnormals",
-    cause="exp(a - logaddexp(a, b)) has lost the digits of a - b at large numbers; one of the two is detached; or "
-    "exp(d) overflows from d = ln(max), and 1 / inf is zero too early: take sigmoid(a - b)",
+    source="chain rule; a quotient, a sum and two products of an exponential with error R",
+    bound="|v| q (R + 4 u) at the smaller number, |v| 4 u more at the larger, plus subnormals",
+    cause="exp(a - logaddexp(a, b)) loses the digits of a - b at large numbers, one of the two is detached, or "
+    "exp(d) overflows from d = ln(max), so that 1 / inf is zero too early: use sigmoid(a - b)",
     non_finite="infinity over infinity in the backward pass: exponentiate -d, never d",
     group="gradient",
 )
@@ -254,8 +255,9 @@ def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Mea
 @law(
     "logaddexp(a, -inf) and logaddexp(-inf, a) are a.",
     source="exp(-inf) = 0",
-    bound="none",
-    cause="a large negative constant stands for -inf, or exponential and logarithm are taken where nothing need be",
+    bound="no tolerance",
+    cause="a large negative constant replaces -inf, or exp and ln are applied where the result is the other "
+    "number: return the other number",
     group="special",
 )
 def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
@@ -266,10 +268,10 @@ def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
 
 
 @law(
-    "A term of +inf makes the sum +inf, and two of -inf make it -inf.",
+    "A term of +inf makes the result +inf, and two terms of -inf make it -inf.",
     source="limits of ln(exp(a) + exp(b))",
-    bound="none",
-    cause="the difference of two equal infinities is NaN: where a equals b, the result is a + ln 2",
+    bound="no tolerance",
+    cause="the difference of two equal infinities is NaN: return a + ln 2 where a equals b",
     group="special",
     inputs=_with_infinities,
 )
@@ -304,7 +306,7 @@ LOGADDEXP = Contract(
         gradient.on(
             _masked,
             "gradient_of_masked_pairs",
-            "Where one number is -inf, its gradient is zero and that of the other is the weight.",
+            "If one number is -inf, its gradient is zero and the gradient of the other is the weight.",
         ),
         usual_laws.on_extreme_numbers(value, _extremes),
         no_drift(value, many_rows({"a": Axes(("n",)), "b": Axes(("n",))}, largest=0.5)),

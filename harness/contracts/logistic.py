@@ -77,10 +77,10 @@ def monotone_law(function: Logistic) -> Law:
     """Order is preserved."""
 
     @law(
-        f"A larger x never gets a smaller {function.name}(x).",
+        f"A larger x never gives a smaller {function.name}(x).",
         source="monotonicity of exp and ln",
         bound="the value's bound at both elements",
-        cause="the argument is clipped, or a branch for large or small arguments does not meet the other: compare them",
+        cause="the argument is clipped, or two branches do not match where they meet: compare them there",
         non_finite=function.non_finite,
         group="algebra",
     )
@@ -107,7 +107,7 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
         function.value,
         "value",
         f"{name}(x) equals {function.formula}, element by element, to a few ulp.",
-        source="error analysis of exp, log1p and the quotient, one operation after the other",
+        source="operation-by-operation error analysis of exp, log1p and the quotient",
         bound=function.bound_text,
         cause=function.cause,
         non_finite=function.non_finite,
@@ -116,24 +116,24 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
         function.gradient,
         "gradient",
         f"The gradient of {name}(x) . v is the derivative times v, element by element.",
-        source="chain rule; the bound is that of the backward pass, one operation after the other",
+        source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
         bound=function.slope_bound_text,
         cause=function.slope_cause,
-        non_finite="0 * inf or inf / inf in the backward pass, although the value is finite: exponentiate -|x| only",
+        non_finite="0 * inf or inf / inf in the backward pass although the value is finite: exponentiate only -|x|",
     )
     return (
         value,
         usual_laws.not_lost(
             function.value,
             "tail_not_lost",
-            f"{name}(x) is zero only where the exact value is no normal number.",
-            source="the value is nowhere zero",
+            f"{name}(x) is zero only where the exact value is below the normal range.",
+            source="the value is never zero",
             cause="1 + exp(-|x|) rounds to one from |x| = p ln 2 (16.6 in float32): keep exp itself, or use log1p",
         ),
         usual_laws.finite(
             function.value,
             "finite_on_extreme_inputs",
-            f"{name}(x) is finite wherever x is.",
+            f"{name}(x) is finite for all finite x.",
             source=f"|{name}(x)| <= |x| + ln 2",
             cause=function.non_finite,
         ),
@@ -145,7 +145,7 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
             logistic_function.vectors_with_infinities,
             "limits_at_infinity",
             f"{name}(-inf) and {name}(inf) are the limits.",
-            cause="inf - inf or inf / inf: exponentiate -|x|, and add",
+            cause="inf - inf or inf / inf: exponentiate only -|x|, and add",
             group="special",
         ),
         usual_laws.on_extreme_numbers(value, logistic_function.extreme_vectors),
@@ -161,7 +161,7 @@ def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]
         gradient.on(
             logistic_function.vectors_around_zero,
             "gradient_at_zero",
-            f"At both zeros and next to them the gradient of {name} is what it is in the limit.",
+            f"At both zeros and next to them the gradient of {name} is its limit.",
             cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
         ),
         gradient.on(
@@ -176,11 +176,11 @@ def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]
 # The functions
 
 OVERFLOW = (
-    "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16; "
-    "exponentiate -|x|, which cannot"
+    "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16; exponentiate "
+    "-|x|, which cannot overflow"
 )
 
-THROUGH_ITS_LOGARITHM = "the exponential of the logsigmoid is right as well, and its error grows with |x|"
+THROUGH_ITS_LOGARITHM = "the exponential of the logsigmoid is also acceptable, although its error grows with |x|"
 
 _SIGMOID = Logistic(
     "sigmoid",
@@ -188,13 +188,13 @@ _SIGMOID = Logistic(
     _exact_value(logistic_function.sigmoid_oracle, sigmoid_usual_bound),
     _exact_gradient(sigmoid_pullback, sigmoid_usual_slope_bound),
     sigmoid_usual_bound,
-    bound_text="y (e^R - 1) and two subnormals, R the error of min(x, 0) - L and 2 u, or digits_not_lost's where that "
-    "is larger",
-    slope_bound_text="|v| y (1 - y) (e^R - 1 + u (6 + 2 y)), or gradient_digits_not_lost's where that is larger",
-    cause="exp(-x) is infinite below -ln(max), and 1 / inf loses the subnormal results: use z / (1 + z), z = exp(x); "
-    "a probability formed by a subtraction from one, such as (1 + tanh(x / 2)) / 2, loses the tail",
-    non_finite=f"{OVERFLOW}; inf / inf is not a number",
-    slope_cause="a derivative of another function, or a clamp whose derivative is zero",
+    bound_text="y (e^R - 1) plus two subnormals, R the error of min(x, 0) - L plus 2 u, or the bound of "
+    "digits_not_lost if larger",
+    slope_bound_text="|v| y (1 - y) (e^R - 1 + u (6 + 2 y)), or the bound of gradient_digits_not_lost if larger",
+    cause="exp(-x) is infinite below -ln(max), and 1 / inf loses subnormal results; or the probability is a "
+    "difference from one, such as (1 + tanh(x / 2)) / 2, which loses the tail: use z / (1 + z), z = exp(x)",
+    non_finite=f"{OVERFLOW}; inf / inf is NaN",
+    slope_cause="another function is differentiated, or a clamp has derivative zero: use y (1 - y)",
 )
 
 _SOFTPLUS = Logistic(
@@ -203,13 +203,14 @@ _SOFTPLUS = Logistic(
     _exact_value(logistic_function.softplus_oracle, softplus_bound),
     _exact_gradient(logistic_function.softplus_pullback, logistic_function.softplus_slope_bound),
     softplus_bound,
-    bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), and two subnormals",
-    slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), and subnormals",
-    cause="1 + exp(x) drops the digits of exp(x): use log1p; or a threshold beyond which x is returned is too low: "
-    "exp(-x) counts up to (p + 1) ln 2 - ln x, 34 in float64",
+    bound_text="u max(2 sigma(x) + 2 y, 2 sigma(-|x|) + 2 L + y [x > 0]), plus two subnormals",
+    slope_bound_text="|v| u (4 + 2 sigma(-x)) sigma(x), plus subnormals",
+    cause="1 + exp(x) drops the digits of exp(x), or the threshold beyond which x is returned is too low (exp(-x) "
+    "matters up to (p + 1) ln 2 - ln x, 34 in float64): use log1p, and raise the threshold",
     non_finite=OVERFLOW,
-    slope_cause="the gradient is one beyond a threshold that is too low: exp(-x) counts up to p ln 2, 36.7 in float64; "
-    "or the derivatives of |x| and max(x, 0) do not add up at 0",
+    slope_cause="the gradient is one beyond a threshold that is too low (exp(-x) matters up to p ln 2, 36.7 in "
+    "float64), or the derivatives of |x| and max(x, 0) do not add up at 0: raise the threshold, and choose the "
+    "branch with where(x < 0)",
 )
 
 
@@ -227,12 +228,12 @@ _LOGSIGMOID = Logistic(
     _exact_value(logistic_function.logsigmoid_oracle, _logsigmoid_bound),
     _exact_gradient(logistic_function.logsigmoid_pullback, _logsigmoid_slope_bound),
     _logsigmoid_bound,
-    bound_text="the softplus's at -x",
-    slope_bound_text="the softplus's at -x",
+    bound_text="the bound of the softplus at -x",
+    slope_bound_text="the bound of the softplus at -x",
     cause="the logarithm of a rounded sigmoid: use min(x, 0) - log1p(exp(-|x|))",
     non_finite="the sigmoid underflows to zero, whose logarithm is -inf: use min(x, 0) - log1p(exp(-|x|))",
-    slope_cause="an epsilon or a clamp under the logarithm, or the derivative of a rounded sigmoid; or those of |x| "
-    "and min(x, 0) do not add up at 0",
+    slope_cause="an epsilon or a clamp under the logarithm, the derivative of a rounded sigmoid, or derivatives of "
+    "|x| and min(x, 0) that do not add up at 0: use sigmoid(-x)",
 )
 
 
@@ -246,7 +247,7 @@ def difference_law(function: Logistic) -> Law:
         f"{function.name}(x) - {function.name}(-x) = x.",
         source="ln(1 + e^x) = x + ln(1 + e^-x)",
         bound="the value's bounds at x and at -x",
-        cause="one side is clipped, or the tail that the identity adds is lost beyond a threshold",
+        cause="one side is clipped, or the tail is lost beyond a threshold: use the same formula on both sides",
         non_finite=function.non_finite,
         group="algebra",
     )
@@ -265,8 +266,9 @@ def difference_law(function: Logistic) -> Law:
 @law(
     "sigmoid(x) is at least zero and at most one.",
     source="definition",
-    bound="none",
-    cause="a correction or a polynomial without a final clamp, or a probability formed by a subtraction",
+    bound="no tolerance",
+    cause="a correction or a polynomial has no final clamp, or the probability is a difference: use z / (1 + z) "
+    "with z = exp(-|x|)",
     group="algebra",
 )
 def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
@@ -279,7 +281,7 @@ def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
     "sigmoid(x) + sigmoid(-x) = 1.",
     source="1 / (1 + e^x) = 1 - 1 / (1 + e^-x)",
     bound="the value's bounds at x and at -x",
-    cause="the two signs take branches that do not fit together, or the argument is shifted",
+    cause="the branches for the two signs do not match, or the argument is shifted: use the same formula for both",
     group="algebra",
 )
 def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
@@ -295,10 +297,10 @@ def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
 digits_not_lost = usual_laws.value(
     _exact_value(logistic_function.sigmoid_oracle, sigmoid_bound),
     "digits_not_lost",
-    "Small values of sigmoid keep the digits that a quotient of exponentials has.",
-    source="error analysis of exp and the quotient, one operation after the other",
-    bound="y (e^T - 1) with T = 2 u (1 + sigma(-x)), and two subnormals",
-    cause="the exponential of a logarithm, whose rounding error grows with |x|: form z / (1 + z) with z = exp(-|x|)",
+    "Small values of sigmoid keep the digits that a quotient of exponentials keeps.",
+    source="operation-by-operation error analysis of exp and the quotient",
+    bound="y (e^T - 1), T = 2 u (1 + sigma(-x)), plus two subnormals",
+    cause="the exponential of a logarithm, whose rounding error grows with |x|: use z / (1 + z) with z = exp(-|x|)",
     non_finite=OVERFLOW,
     examples=12,
     lost_digits=THROUGH_ITS_LOGARITHM,
@@ -308,19 +310,19 @@ gradient_digits_not_lost = usual_laws.gradient(
     _exact_gradient(sigmoid_pullback, sigmoid_slope_bound),
     "gradient_digits_not_lost",
     "The gradient of sigmoid keeps its digits where it is small.",
-    source="chain rule; the bound is that of the backward pass, one operation after the other",
+    source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
     bound="|v| max(e |1 - 2 y| + e^2 + 3 u y (1 - y), (9 + 8 z) u y (1 - y)), e the bound of digits_not_lost",
-    cause="the exponential of a logarithm, whose rounding error grows with |x|: form z / (1 + z) with z = exp(-|x|)",
+    cause="the exponential of a logarithm, whose rounding error grows with |x|: use z / (1 + z) with z = exp(-|x|)",
     examples=12,
     lost_digits=THROUGH_ITS_LOGARITHM,
 )
 
 
 @law(
-    "The gradient of sigmoid is zero only where the exact one is no normal number.",
+    "The gradient of sigmoid is zero only where the exact gradient is below the normal range.",
     source="sigma(x) sigma(-x) > 0",
-    bound="none",
-    cause="y (1 - y) is zero as soon as y rounds to one, from x = p ln 2 (16.6 in float32): form it of exp(-|x|)",
+    bound="no tolerance",
+    cause="y (1 - y) is zero once y rounds to one, from x = p ln 2 (16.6 in float32): compute it from exp(-|x|)",
     group="gradient",
     lost_digits=usual_laws.SATURATED,
 )
@@ -339,7 +341,7 @@ at_least_relu = usual_laws.one_sided(
     comparison=within,
     source="1 + e^x > max(1, e^x)",
     bound="the value's bound",
-    cause="the exponent is clipped, so that the function stops growing: add max(x, 0) to log1p(exp(-|x|))",
+    cause="the exponent is clipped, so the function stops growing: add max(x, 0) to log1p(exp(-|x|))",
 )
 
 at_most_argument = usual_laws.one_sided(
@@ -350,7 +352,7 @@ at_most_argument = usual_laws.one_sided(
     comparison=within,
     source="sigma(x) < min(1, e^x)",
     bound="the value's bound",
-    cause="an epsilon or a clamp under the logarithm makes a floor: subtract log1p(exp(-|x|)) from min(x, 0)",
+    cause="an epsilon or a clamp under the logarithm limits the result: subtract log1p(exp(-|x|)) from min(x, 0)",
 )
 
 
@@ -363,7 +365,7 @@ def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> C
         function.name,
         signature="(x[n]) -> [n]",
         summary=f"{function.formula}, element by element",
-        domain="every number of the format, infinities and NaN where a law says so",
+        domain="every number of the format; some laws also use infinities and NaN",
         inputs=logistic_function.vectors,
         laws=_laws(function, *own),
         axes={"x": Axes(("n",), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)},

@@ -76,7 +76,7 @@ _masked = logit_rows.some_masked(_inputs)
 
 # Laws
 
-OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf"
+OVERFLOW_OR_UNDERFLOW = f"{OVERFLOW}; or all exponentials underflow, and ln 0 = -inf: subtract the row maximum first"
 
 _VALUE = Exact(("logits",), log_domain.logsumexp_oracle, log_domain.logsumexp_absolute_bound)
 
@@ -86,14 +86,15 @@ value = usual_laws.value(
     "logsumexp(X) equals ln sum_j exp(x_j), row by row.",
     source=BHH,
     bound="u |y| + 2 u ln S + D + 3 u + (k - 1) u_a, with D = ln sum p_j exp(u g_j)",
-    cause="something is added to the sum or to its logarithm, or the exponent is clipped",
+    cause="a constant is added to the sum or to its logarithm, or the exponent is clipped: subtract the row "
+    "maximum only",
     non_finite=OVERFLOW_OR_UNDERFLOW,
 )
 
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "logsumexp(X) is finite wherever X is.",
+    "logsumexp(X) is finite for all finite X.",
     source="max x <= y <= max x + ln k",
     cause=OVERFLOW_OR_UNDERFLOW,
 )
@@ -104,17 +105,19 @@ at_least_the_maximum = usual_laws.one_sided(
     "logsumexp(X) is at least the largest logit.",
     nearest=lambda actual, logits: usual_laws.at_least(actual, to_array(logits).max(-1)),
     source="the sum is at least its largest term, and rounding is monotone",
-    bound="none",
-    cause="the shift is larger than the maximum, or a mean of exponentials is taken for their sum",
+    bound="no tolerance",
+    cause="the shift is larger than the maximum, or the mean of the exponentials replaces their sum: shift by the "
+    "maximum, and sum",
     non_finite=OVERFLOW,
 )
 
 
 @law(
-    "Where the largest logit is zero, logsumexp(X) is zero only if the exact value rounds to zero.",
+    "If the largest logit is zero, logsumexp(X) is zero only if the exact value rounds to zero.",
     source="ln(1 + r) >= r / 2 > 0 for 0 < r <= 1",
-    bound="none",
-    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the other terms' sum",
+    bound="no tolerance",
+    cause="1 + exp(-gap) rounds to one from a gap of p ln 2 (16.6 in float32): use log1p of the sum over the other "
+    "terms",
     group="value",
     lost_digits=usual_laws.ABSORBED,
 )
@@ -128,10 +131,11 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
 
 @law(
     "logsumexp of a row is the logaddexp of the logsumexps of its two halves.",
-    source="exp(x_1) + ... + exp(x_k) splits; ln(exp(a) + exp(b)) moves by no more than a and b do",
-    bound="the row's value bound, and the larger of the two halves'",
+    source="the sum of exp(x_j) splits into two sums; ln(exp(a) + exp(b)) changes by at most the change of a and b",
+    bound="the value's bound of the row, plus the larger bound of the two halves",
     unit="ulp of 1",
-    cause="the result depends on how many terms there are: a mean for a sum, or a term left out or counted twice",
+    cause="the result depends on the number of terms, as with a mean, or a term is left out or counted twice: sum "
+    "each term once",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -150,7 +154,7 @@ def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
     unit="ulp of 1",
-    cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the row maximum",
+    cause="a constant is added inside the logarithm, or the exponent is clipped: subtract the row maximum only",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -165,10 +169,11 @@ def shift_equivariant(logsumexp: Subject, logits: Tensor) -> Measurement:
 
 @law(
     "The order of a row's logits does not change its logsumexp.",
-    source="a sum has no order",
+    source="a sum does not depend on the order of its terms",
     bound="twice the value's bound",
     unit="ulp of 1",
-    cause="the columns are not treated alike: one is dropped, weighted, or taken for the maximum",
+    cause="the columns are treated differently, for example one is dropped, weighted, or assumed to be the "
+    "maximum: treat them alike",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -184,11 +189,12 @@ gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), _gradient, _gradient_bound),
     "gradient",
     "The gradient of logsumexp(X) . v is v times softmax(X).",
-    source="chain rule; the bound is the softmax's carried through it",
-    bound="|v| p_i times the larger of e^T - 1 + 2 u and e^(u (2 g + ln S + 3) + E) - 1; at the maximum the sum of "
-    "these and of |v| (5 u + (k - 1) u_a)",
-    cause="exp(x - y) in the backward pass loses the digits of y below |y| u: at large offsets it does not sum to one",
-    non_finite="infinity minus infinity, or infinity over infinity, in the backward pass: subtract the row maximum",
+    source="chain rule; the bound of the softmax, carried through it",
+    bound="|v| p_i times the larger of e^T - 1 + 2 u and e^(u (2 g + ln S + 3) + E) - 1; at the maximum, the sum "
+    "of these plus |v| (5 u + (k - 1) u_a)",
+    cause="exp(x - y) in the backward pass loses the digits of y below |y| u, so it does not sum to one at large "
+    "offsets: subtract the row maximum first",
+    non_finite="infinity minus infinity or infinity over infinity in the backward pass: subtract the row maximum",
 )
 
 
@@ -198,8 +204,8 @@ gradient = usual_laws.gradient(
 @law(
     "The logsumexp of one number is that number.",
     source="ln exp(x) = x",
-    bound="none",
-    cause="an epsilon is added to the sum, or the exponential and the logarithm are taken where nothing need be",
+    bound="no tolerance",
+    cause="an epsilon is added to the sum, or the maximum is not subtracted first: shift by the maximum",
     group="special",
 )
 def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
@@ -208,9 +214,9 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
 
 
 @law(
-    "A row of nothing but -inf has the logsumexp -inf.",
+    "A row of only -inf has logsumexp -inf.",
     source="ln 0 = -inf",
-    bound="none",
+    bound="no tolerance",
     cause="-inf minus a maximum of -inf is NaN: shift by a finite number there",
     group="special",
     inputs=logit_rows.every_third_row(logit_rows.all_masked),
@@ -221,9 +227,9 @@ def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
 
 
 @law(
-    "A row with a logit of +inf has the logsumexp +inf.",
+    "A row with a logit of +inf has logsumexp +inf.",
     source="the sum is at least its largest term",
-    bound="none",
+    bound="no tolerance",
     cause="+inf minus a maximum of +inf is NaN: shift by a finite number there",
     group="special",
     inputs=logit_rows.every_third_row(logit_rows.one_infinite),
@@ -260,9 +266,9 @@ LOGSUMEXP = Contract(
         value.on(
             _masked,
             "masked_entries_ignored",
-            "A logit of -inf adds nothing: the logsumexp is that of the others.",
-            cause="0 * -inf is NaN, a large negative constant stands for -inf, or a row with a mask is not shifted by "
-            "its maximum",
+            "A logit of -inf adds nothing: the logsumexp equals that of the other logits.",
+            cause="0 * -inf is NaN, a large negative constant replaces -inf, or a masked row is not shifted by its "
+            "maximum: use -inf, and subtract the maximum",
             group="special",
         ),
         logit_rows.of_masked_rows(gradient, _masked),

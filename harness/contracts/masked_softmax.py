@@ -163,16 +163,20 @@ _inputs = _masked(logits_and_cotangents)
 
 _VALUE = Exact(("logits", "keep"), masked_softmax_oracle, _absolute_bound)
 
-CONSTANT = "a large negative constant is no mask: what is masked leaks once logits are of its size; fill with -inf"
-AFTERWARDS = "the mask multiplies a softmax over everything, so that what is masked takes its share, or all: mask first"
+CONSTANT = (
+    "a large negative constant replaces the mask, and masked entries leak once logits reach its size: fill with -inf"
+)
+AFTERWARDS = (
+    "the mask multiplies a softmax over all entries, so masked entries take part of the probability, or all: mask first"
+)
 
 
 @law(
     "masked_softmax(X, keep) is the softmax over the kept entries, and exactly zero at the others.",
     source=BHH,
-    bound="that of the softmax of the kept entries; none at the others",
+    bound="the bound of the softmax of the kept entries; no tolerance at the others",
     cause=f"{AFTERWARDS}; {CONSTANT}",
-    non_finite=f"all that is kept underflows beside what is masked: 0 / 0; or {OVERFLOW}",
+    non_finite=f"all kept exponentials underflow next to masked ones and give 0 / 0: mask first; or {OVERFLOW}",
     group="value",
 )
 def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
@@ -184,9 +188,9 @@ def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
 
 
 @law(
-    "Entries that are not kept are exactly zero, however large their logits.",
+    "Masked entries are exactly zero, however large their logits.",
     source="definition",
-    bound="none",
+    bound="no tolerance",
     cause=CONSTANT,
     group="value",
     inputs=_masked(logits_and_cotangents, _masked_are_largest),
@@ -199,10 +203,11 @@ def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tenso
 
 
 @law(
-    "Each row that keeps something sums to one.",
+    "Each row that keeps at least one entry sums to one.",
     source="definition",
-    bound="the sum over the row of the value's bound",
-    cause=f"no normalisation after the mask, or over the wrong axis; {AFTERWARDS}",
+    bound="the sum of the value's bound over the row",
+    cause="the result is not normalized after masking, or over the wrong axis: normalize over the kept entries of "
+    f"the row; {AFTERWARDS}",
     group="algebra",
 )
 def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
@@ -215,10 +220,11 @@ def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
 
 
 @law(
-    "masked_softmax(X, keep) is finite wherever X is and something is kept.",
+    "masked_softmax(X, keep) is finite for all finite X if at least one entry is kept.",
     source="0 <= p <= 1",
-    bound="none",
-    cause=f"all that is kept underflows beside what is masked: 0 / 0, shift by the largest kept logit; or {OVERFLOW}",
+    bound="no tolerance",
+    cause="all kept exponentials underflow next to masked ones and give 0 / 0: shift by the largest kept logit; or "
+    f"{OVERFLOW}",
     group="finite",
     inputs=_masked(logits_and_cotangents, _masked_are_largest),
 )
@@ -231,10 +237,10 @@ def finite_on_extreme_logits(masked_softmax: Subject, logits: Tensor, keep: Tens
 
 
 @law(
-    "Adding the same number to every kept logit of a row changes nothing.",
+    "Adding the same number to every kept logit of a row does not change the result.",
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
-    cause=f"the result depends on where the logits lie beside the masked ones or a constant: {CONSTANT}",
+    cause=f"the result depends on the position of the logits relative to the masked ones or to a constant: {CONSTANT}",
     group="algebra",
 )
 def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
@@ -248,11 +254,11 @@ def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
 
 
 @law(
-    "The gradient of masked_softmax . v is p (v - p . v): exactly zero where nothing is kept.",
-    source="quotient rule; the bound is the softmax's; what is not kept does not enter",
-    bound="that of the softmax's gradient at the kept entries; none at the others",
-    cause=f"the normaliser is a constant to autograd; {AFTERWARDS}; {CONSTANT}",
-    non_finite="0 * inf = NaN in the backward pass: replace what is masked *before* any arithmetic on it",
+    "The gradient of masked_softmax . v is p (v - p . v), exactly zero at masked entries.",
+    source="quotient rule; the bound of the softmax; masked entries do not contribute",
+    bound="the bound of the softmax's gradient at the kept entries; no tolerance at the others",
+    cause=f"the normalizer is detached: keep it in the autograd graph; {AFTERWARDS}; {CONSTANT}",
+    non_finite="0 * inf = NaN in the backward pass: replace masked entries *before* any arithmetic on them",
     group="gradient",
 )
 def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor) -> Measurement:
@@ -275,22 +281,24 @@ def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: D
 fully_masked_row = usual_laws.policy(
     _VALUE,
     "fully_masked_row",
-    "A row that keeps nothing gives what the case declares: NaN, zeros, or the uniform distribution.",
+    "A row that keeps no entry gives the declared result: NaN, zeros, or the uniform distribution.",
     convention="fully_masked",
     rows=lambda _, keep: ~keep.numpy().any(-1),
     policies=lambda logits, _: {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]},
-    source="0 / 0 is left open: the convention `fully_masked`",
+    source="0 / 0 is undefined; see the convention `fully_masked`",
     bound="1/2 ulp",
-    cause="the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+    cause="`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
     inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
 )
 
 
 @law(
-    "A row that keeps nothing leaves the gradients of the others alone; its own is zero where its value is a constant.",
-    source="rows are independent; a constant's derivative; under `nan` the row's own gradient is left open",
-    bound="the gradient's bound; none in the row itself",
-    cause="NaN is replaced in the output only, and stays in the backward pass: replace what leads to it",
+    "A row that keeps no entry does not change the gradients of other rows; its own gradient is zero if its value "
+    "is a constant.",
+    source="rows are independent; the derivative of a constant is zero; under `nan` the gradient of the row itself "
+    "is not checked",
+    bound="the gradient's bound; no tolerance in the row itself",
+    cause="NaN is replaced only in the output and stays in the backward pass: replace the inputs that produce it",
     group="gradient",
     inputs=_masked(logits_and_cotangents, _third_rows_keep_nothing),
 )
@@ -311,10 +319,11 @@ def gradient_beside_a_fully_masked_row(
 
 
 @law(
-    "A NaN at a kept entry makes the kept entries of its row NaN, and changes no other row.",
+    "A NaN at a kept entry makes the kept entries of its row NaN and changes no other row.",
     source="definition of a function of its inputs",
-    bound="the value's bound in the other rows; an entry that is not kept is zero or NaN",
-    cause="a comparison drops the NaN, it is taken for masked, or a reduction over everything spreads it",
+    bound="the value's bound in the other rows; a masked entry is zero or NaN",
+    cause="a comparison drops the NaN, NaN counts as masked, or a reduction over everything spreads it: reduce "
+    "over the row, and let NaN pass",
     group="special",
     inputs=_masked(logits_and_cotangents, _nan_is_kept),
 )
@@ -354,7 +363,7 @@ MASKED_SOFTMAX = Contract(
     "masked_softmax",
     signature="(logits[n,k], keep[n,k] bool) -> [n,k]",
     summary="softmax over the kept entries of each row, zero at the others",
-    domain="finite logits, |x| <= max / 16, something kept in each row; the rest where a law says so",
+    domain="finite logits, |x| <= max / 16, at least one kept entry in each row; some laws also use other inputs",
     inputs=_inputs,
     laws=(
         value,
@@ -365,14 +374,14 @@ MASKED_SOFTMAX = Contract(
         value.on(
             _masked(logits_and_cotangents, _keep_all),
             "keeping_all_is_the_softmax",
-            "A mask that keeps everything changes nothing.",
-            cause="a mask is a sum or a product too many: it is to leave kept logits as they are",
+            "A mask that keeps everything does not change the result.",
+            cause="the mask adds an extra sum or product: leave kept logits unchanged",
         ),
         gradient,
         value.on(
             _masked(logits_and_cotangents, _masked_are_special),
             "masked_values_do_not_matter",
-            "A masked logit may be an infinity, NaN or the largest number: it changes nothing.",
+            "A masked logit may be infinite, NaN or the largest number without changing the result.",
             group="special",
             cause="the mask is added or multiplied, and NaN and infinities survive that: select with where",
             non_finite="the mask is added or multiplied, and NaN and infinities survive that: select with where",
@@ -380,15 +389,16 @@ MASKED_SOFTMAX = Contract(
         gradient.on(
             _masked(logits_and_cotangents, _masked_are_special),
             "gradient_ignores_masked_values",
-            "A masked infinity or NaN reaches no gradient.",
+            "Masked infinities and NaN do not affect any gradient.",
         ),
         value.on(
             _masked(logits_and_cotangents, _kept_are_infinite),
             "kept_minus_infinity_is_zero",
             "A kept logit of -inf has probability zero, as if it were masked.",
             group="special",
-            cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN",
-            non_finite="0 * -inf = NaN: replace -inf by no product",
+            cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN: keep -inf, and "
+            "select with where",
+            non_finite="0 * -inf = NaN: select with where instead of multiplying",
         ),
         fully_masked_row,
         gradient_beside_a_fully_masked_row,

@@ -185,8 +185,8 @@ RUN = ("parameter", "gradients", "lr", "momentum", "weight_decay", "nesterov")
 """What an implementation is called with."""
 
 CAUSE = (
-    "another recursion: momentum as an average (1 - mu), a buffer that starts from zero and decays, decay that is left "
-    "out of the buffer, or nesterov that is ignored"
+    "another recursion is used, such as momentum as an average (1 - mu), a buffer that starts from zero and "
+    "decays, weight decay outside the buffer, or nesterov ignored: follow the recursion of the statement"
 )
 
 value = usual_laws.value(
@@ -194,16 +194,18 @@ value = usual_laws.value(
     "value",
     "sgd_with_momentum follows the recursion d = g + decay p, b = mu b + d, p = p - lr b (or p - lr (d + mu b)).",
     source=SOURCE,
-    bound="the running error bound of the recursion in the format: u |p| a step, and what its products and sums err",
+    bound="the running error bound of the recursion in the format: u |p| per step, plus the error of its products "
+    "and sums",
     cause=CAUSE,
 )
 
 
 @law(
-    "Gradients of zero without weight decay leave the parameter as it is, bit for bit.",
+    "Without weight decay, gradients of zero leave the parameter unchanged, bit for bit.",
     source="p - lr * 0 = p",
-    bound="none",
-    cause="a decay that is always on, noise, or a rounding through another dtype",
+    bound="no tolerance",
+    cause="the decay is always on, noise is added, or the parameter is rounded through another dtype: update it in "
+    "its own dtype, without decay",
     group="algebra",
     reads=RUN,
 )
@@ -214,10 +216,11 @@ def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
 
 
 @law(
-    "With momentum zero, t steps at once are t single steps one after the other.",
+    "With momentum zero, t steps in one call equal t calls with one step each.",
     source="b_t = d_t",
     bound="the value's bound of both",
-    cause="a zero momentum is taken for an absent one, or the buffer is kept from the step before",
+    cause="momentum zero is treated as no momentum, or the buffer of the previous step is kept: use the same "
+    "recursion for all values",
     group="algebra",
 )
 def no_momentum_is_plain_steps(
@@ -235,10 +238,11 @@ def no_momentum_is_plain_steps(
 
 
 @law(
-    "Weight decay alone shrinks the parameter by the factor 1 - lr * decay a step.",
+    "Weight decay alone shrinks the parameter by the factor 1 - lr * decay in each step.",
     source="p - lr (0 + decay p) = (1 - lr decay) p",
-    bound="the value's bound, and u of the parameter a step for 1 - lr decay as one factor",
-    cause="the decay is not multiplied by the rate, has the wrong sign, or reads the parameter of the first step",
+    bound="the value's bound, plus u of the parameter per step for 1 - lr decay as one factor",
+    cause="the decay is not multiplied by the rate, has the wrong sign, or uses the parameter of the first step: "
+    "add decay * p to the gradient in each step",
     group="algebra",
 )
 def decay_shrinks_geometrically(
@@ -254,10 +258,10 @@ def decay_shrinks_geometrically(
 
 
 @law(
-    "Four times the parameter and four times the gradients give four times the result.",
+    "Multiplying the parameter and the gradients by four multiplies the result by four.",
     source="the recursion is linear; multiplying by four is exact",
     bound="the value's bound of both",
-    cause="gradients are clipped or normalised, or an epsilon is added",
+    cause="gradients are clipped or normalized, or an epsilon is added: use them unchanged",
     group="algebra",
     reads=RUN,
 )
@@ -297,23 +301,23 @@ def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
 updates_accumulate = usual_laws.value(
     Exact(RUN, momentum_oracle, _error_of_their_sum, ("decay",)),
     "updates_accumulate",
-    "Many updates that are each below an ulp of the parameter add up to what they are together.",
+    "Many updates below one ulp of the parameter add up to their exact sum.",
     source="Kahan's summation, Higham (2002), section 4.3; Micikevicius et al. (2018) on a master copy of the weights",
-    bound="u |p| once, u^2 |p| a step, and the updates' own errors",
-    cause="an update below half an ulp is lost, 1 - 0.001 = 1 in bfloat16, and one above it is rounded to a whole one: "
-    "accumulate the updates in a wider master copy, or compensate their sum",
+    bound="u |p| once, u^2 |p| per step, plus the errors of the updates",
+    cause="updates below half an ulp are lost (1 - 0.001 = 1 in bfloat16), and larger ones are rounded to a whole "
+    "ulp: accumulate the updates in a wider master copy, or compensate their sum",
     group="length",
     inputs=_tiny_updates,
     examples=6,
-    lost_digits="a parameter in its own format is rounded at each update, as torch.optim's are",
+    lost_digits="a parameter in its own format is rounded at each update, as in torch.optim",
 )
 
 
 @law(
-    "A step that is not zero changes the parameter.",
+    "A nonzero step changes the parameter.",
     source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
-    bound="none",
-    cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
+    bound="no tolerance",
+    cause="the format cannot represent the change: keep the parameter, or the lost part of it, in a wider format",
     group="training",
     lost_digits="the format itself rounds the step away",
     reads=RUN,
@@ -391,7 +395,7 @@ SGD_WITH_MOMENTUM = Contract(
     signature="(parameter[n], gradients[t,n], lr, momentum, weight_decay, nesterov) -> parameter[n]",
     summary="t steps from a fresh buffer: d = g + decay p, b = mu b + d, p - lr b, or p - lr (d + mu b) with nesterov",
     domain="|p| <= max / 1024, gradients of order one or of the parameter's size, 0.01 <= lr <= 0.5, 0 <= mu < 1, "
-    "0 <= decay <= 0.1; nesterov only with mu > 0; infinities and NaN where a law says so",
+    "0 <= decay <= 0.1, nesterov only with mu > 0; some laws also use infinities and NaN",
     inputs=_runs,
     laws=(
         value,
@@ -402,9 +406,10 @@ SGD_WITH_MOMENTUM = Contract(
         value.on(
             _infinite_gradients,
             "infinite_gradient",
-            "An infinite gradient makes its parameter infinite, of the other sign, and no other parameter.",
+            "An infinite gradient makes its parameter infinite with the opposite sign, and changes no other parameter.",
             group="special",
-            cause="the gradient is clipped, or a norm over all parameters spreads it",
+            cause="the gradient is clipped, or a norm over all parameters spreads it: update each parameter from "
+            "its own gradient",
         ),
         updates_accumulate,
         *implementation_laws(value, many=False),

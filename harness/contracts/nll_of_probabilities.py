@@ -76,8 +76,9 @@ value = usual_laws.value(
     "value",
     "The loss of a row is -ln of the probability at its label.",
     source="definition; a logarithm accurate to one ulp",
-    bound="2 u |y|; (n - 1) u_a + 2 u more for a mean or a sum",
-    cause="an epsilon or a clamp on the probability bends the loss of unlikely classes; or the wrong entry is picked",
+    bound="2 u |y|, plus (n - 1) u_a + 2 u for a mean or a sum",
+    cause="an epsilon or a clamp on the probability changes the loss of unlikely classes, or the wrong entry is "
+    "selected: use -log of the probability at the label",
 )
 
 gradient = usual_laws.gradient(
@@ -85,16 +86,17 @@ gradient = usual_laws.gradient(
     "gradient",
     "The gradient is -1 / p at the label and zero elsewhere.",
     source="d(-ln p)/dp",
-    bound="2 u / p; twice that for a mean",
-    cause="a clamp has gradient zero below its threshold, where the truth is largest",
+    bound="2 u / p; twice as much for a mean",
+    cause="a clamp has gradient zero below its threshold, where the exact gradient is largest: remove the clamp",
 )
 
 
 @law(
-    "A label of probability zero has the loss +inf, and one of probability one the loss zero.",
+    "A label of probability zero has loss +inf, and one of probability one has loss zero.",
     source="-ln 0 = +inf, ln 1 = 0",
-    bound="none",
-    cause="an epsilon or a clamp: the loss of the impossible is finite, or that of the certain is not zero",
+    bound="no tolerance",
+    cause="an epsilon or a clamp makes the loss of an impossible label finite, or that of a certain label nonzero: "
+    "remove it",
     group="special",
 )
 def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
@@ -128,7 +130,7 @@ NLL_OF_PROBABILITIES = Contract(
     aliases=("cross_entropy",),
     signature="(probabilities[n,k], labels[n]) -> [n]",
     summary="-ln of the probability at the label, row by row",
-    domain="0 < p <= 1, subnormal probabilities among them; zero where a law says so",
+    domain="0 < p <= 1, including subnormal probabilities; some laws also use zero",
     inputs=_probabilities,
     # A NaN that is not the label's is rightly never looked at.
     laws=(

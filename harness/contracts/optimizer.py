@@ -33,17 +33,19 @@ value = usual_laws.value(
     Exact(("parameter", "gradient", "lr"), sgd_oracle, _error),
     "value",
     "sgd(p, g, lr) equals p - lr * g.",
-    source="definition; rounding the rate, the product and the difference",
+    source="definition; rounding of the rate, the product and the difference",
     bound="2 u |lr g| + u |p - lr g|",
-    cause="the sign, a stale gradient, a rate that is applied twice, or one that is kept in float32 or less",
+    cause="the sign is wrong, the gradient is stale, the rate is applied twice, or it is kept in float32 or less: "
+    "compute p - lr * g in the dtype of p",
 )
 
 
 @law(
-    "A zero gradient leaves the parameter as it is, bit for bit.",
+    "A zero gradient leaves the parameter unchanged, bit for bit.",
     source="p - lr * 0 = p",
-    bound="none",
-    cause="weight decay, momentum from an earlier step, or a rounding through another dtype",
+    bound="no tolerance",
+    cause="weight decay is applied, momentum of an earlier step remains, or the parameter is rounded through "
+    "another dtype: use p - lr * g only",
     group="algebra",
 )
 def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
@@ -52,10 +54,10 @@ def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Ten
 
 
 @law(
-    "A step that is not zero changes the parameter.",
+    "A nonzero step changes the parameter.",
     source="1 - t rounds to 1 from t = 2^-(p + 1) downwards",
-    bound="none",
-    cause="the format itself: keep the parameter, or what was lost of it, in a wider one",
+    bound="no tolerance",
+    cause="the format cannot represent the change: keep the parameter, or the lost part of it, in a wider format",
     group="training",
     lost_digits="the format itself rounds the step away",
 )
@@ -94,7 +96,7 @@ SGD = Contract(
     "sgd",
     signature="(parameter[n], gradient[n], lr) -> parameter[n]",
     summary="parameter - lr * gradient",
-    domain="finite, 0.001 <= lr <= 0.5; infinities and NaN where a law says so",
+    domain="finite, 0.001 <= lr <= 0.5; some laws also use infinities and NaN",
     inputs=_steps,
     laws=(
         value,
@@ -102,9 +104,10 @@ SGD = Contract(
         value.on(
             _specials,
             "value_on_special_numbers",
-            "The step is right for the largest and the smallest numbers and for infinities; inf - inf is NaN.",
+            "The step is also right for the largest and smallest numbers and for infinities; inf - inf is NaN.",
             group="special",
-            cause="the gradient is clipped, what is not finite is skipped, or the rate is kept in float32 or less",
+            cause="the gradient is clipped, non-finite values are skipped, or the rate is kept in float32 or less: "
+            "compute p - lr * g in the dtype of p",
         ),
         *implementation_laws(value),
     ),

@@ -41,10 +41,11 @@ def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan
 
 
 @law(
-    "From the same start and minibatches the parameters keep to the exact trajectory: their distance in the 2-norm.",
+    "From the same start and minibatches, the parameters follow the exact trajectory; the distance is the 2-norm.",
     source=gradient_descent.SOURCE,
-    bound="the gradients' rounding errors, accumulated step by step (see the module)",
-    cause="a tail batch divided by the nominal batch size, a gradient not cleared, a wrong factor, a row left out",
+    bound="the rounding errors of the gradients, accumulated step by step (see the module)",
+    cause="the last batch is divided by the nominal batch size, a gradient is not cleared, a factor is wrong, or a "
+    "row is left out: average over the rows of each batch, and clear the gradient",
     group="training",
     unit="ulp of 1",
 )
@@ -59,16 +60,16 @@ def follows_gradient_descent(
     )
     actual = flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan)))
     if actual.shape != exact.shape:
-        raise CaseError(f"{train.case.name} returns {actual.size} parameters, not {exact.hi.size}")
+        raise CaseError(f"{train.case.name} returns {actual.size} parameters instead of {exact.hi.size}")
     distance = np.atleast_1d(np.linalg.norm((actual - exact.hi) - exact.lo))
     return compare_absolute(distance, np.zeros(1), np.full(1, bound), train.format)
 
 
 @law(
-    "The data and the start that were handed in are unchanged after training.",
+    "Training does not change the data and the initial parameters that it receives.",
     source="contract",
-    bound="none",
-    cause="the implementation trains in place on what it was given: clone the start",
+    bound="no tolerance",
+    cause="the implementation trains its arguments in place: clone the initial parameters",
     group="training",
 )
 def inputs_unmodified(
@@ -85,7 +86,9 @@ def inputs_unmodified(
     return compare_absolute(after, before, np.zeros(before.shape), train.format)
 
 
-@repeatable("Trainings from the same start on the same minibatches end in the same bits, whatever freed memory holds.")
+@repeatable(
+    "Training twice from the same start on the same minibatches gives the same bits, whatever freed memory contains."
+)
 def calls_agree(
     train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
 ) -> Measurement:
@@ -100,10 +103,11 @@ def calls_agree(
 
 
 @law(
-    "On y = X w + b + noise the learned parameters are the true ones within the noise.",
-    source="asymptotics of constant-rate SGD: variance lr' s^2 / (B (2 - lr')) beside least squares' own",
+    "On y = X w + b + noise, the learned parameters equal the true ones within the noise.",
+    source="asymptotics of constant-rate SGD: variance lr' s^2 / (B (2 - lr')), plus that of least squares",
     bound="7 standard errors",
-    cause="the gradient is biased, the bias is not trained, or the rate is not the one handed in",
+    cause="the gradient is biased, the bias is not trained, or the rate differs from the argument: train all "
+    "parameters with the given rate",
     group="training",
     unit="standard errors",
 )
@@ -162,7 +166,7 @@ def _contract(name: str, signature: str, kind: TrainingKind, *own: Law, **facts:
     return Contract(
         name,
         signature=signature,
-        domain="standard normal features, rates up to 0.1",
+        domain="standard normal features, learning rates up to 0.1",
         inputs=_training(kind),
         laws=(follows_gradient_descent, inputs_unmodified, calls_agree, *own),
         conventions={"factor": (1.0, 0.5)} if kind == "linear" else {},
@@ -186,7 +190,7 @@ LINEAR_REGRESSION_STEP = _contract(
     "linear_regression_step",
     _STEP,
     "linear",
-    summary="one minibatch step of linear regression, ready to be timed",
+    summary="one minibatch step of linear regression, prepared for timing",
     examples=20,
     form="step",
     of_model=AsStep(squared=True),
@@ -205,7 +209,7 @@ SOFTMAX_REGRESSION_STEP = _contract(
     "softmax_regression_step",
     _STEP,
     "softmax",
-    summary="one minibatch step of softmax regression, ready to be timed",
+    summary="one minibatch step of softmax regression, prepared for timing",
     examples=20,
     form="step",
     of_model=AsStep(squared=False),

@@ -225,10 +225,10 @@ def _bound(normalise: Subject, x: Array) -> Array:
 # Laws
 
 CAUSE = (
-    "the mean of squares is rounded to 16 bits or runs over the batch, the root is missing, or eps is outside it: it "
-    "is the dtype's own where torch is told none"
+    "the mean of squares is rounded to 16 bits or runs over the batch, the root is missing, or eps is outside it: "
+    "divide by sqrt(mean(x^2) + eps) over the features (without an argument, torch uses the eps of the dtype)"
 )
-OVERFLOW = "squares are summed in the 16-bit format: float16 ends at 65,504 = 256^2; compute in float32"
+OVERFLOW = "squares are summed in a 16-bit format, and float16 ends at 65,504 = 256^2: compute in float32"
 
 
 value = usual_laws.value(
@@ -236,7 +236,7 @@ value = usual_laws.value(
     "value",
     "rms_norm(x) equals x / sqrt(mean(x^2) + eps), row by row.",
     source=SOURCE,
-    bound="|y| (e^R - 1), R = (d + 9) u_a / 2 + u, and two subnormals",
+    bound="|y| (e^R - 1), R = (d + 9) u_a / 2 + u, plus two subnormals",
     cause=f"{CAUSE}; or {OVERFLOW}",
     non_finite=OVERFLOW,
 )
@@ -246,7 +246,8 @@ value = usual_laws.value(
     "The mean square of a row of rms_norm(x) is at most one.",
     source="mean(x^2) / (mean(x^2) + eps)",
     bound="2 mean(|y| E) + mean(E^2), E the value's bound",
-    cause="the divisor is less than the root of the mean square: a mean absolute value, or a standard deviation",
+    cause="the divisor is less than the root of the mean square, as with a mean absolute value or a standard "
+    "deviation: divide by the root of the mean square",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -260,7 +261,7 @@ def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     "Negating a row negates its rms_norm.",
     source="the mean square is even",
     bound="twice the value's bound",
-    cause="magnitudes are normalised instead of values, or one side is clipped",
+    cause="magnitudes are normalized instead of values, or one sign is clipped: treat both signs alike",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -271,10 +272,11 @@ def odd(rms_norm: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Doubling a row moves no entry of its rms_norm towards zero, nor beyond its double.",
+    "Doubling a row moves no entry of its rms_norm towards zero, and none beyond twice its value.",
     source="2 sqrt((q + eps) / (4 q + eps)) with q = mean(x^2) lies between 1 and 2",
-    bound="the value's bound at 2 x, and twice that at x",
-    cause="the divisor is the mean square instead of its root, or grows faster than the row",
+    bound="the value's bound at 2 x, plus twice that at x",
+    cause="the divisor is the mean square instead of its root, or grows faster than the row: divide by "
+    "sqrt(mean(x^2) + eps)",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -287,8 +289,9 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
 @law(
     "A row of zeros stays a row of zeros.",
     source="0 / sqrt(eps)",
-    bound="none",
-    cause="eps is missing or rounds to zero, as 1e-8 does in float16: 0 / 0 is not a number",
+    bound="no tolerance",
+    cause="eps is missing or rounds to zero, as 1e-8 does in float16, and 0 / 0 is NaN: choose an eps that the "
+    "format represents",
     group="algebra",
     inputs=moments.some_zero_rows(moments.rows_and_cotangents(moments.largest_normalised)),
 )
@@ -304,17 +307,18 @@ gradient = usual_laws.gradient(
     _GRADIENT,
     "gradient",
     "The gradient of rms_norm(x) . v is (v_i - y_i mean(v y)) / sqrt(mean(x^2) + eps).",
-    source="chain rule; the bound is the value's carried through it",
-    bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
-    "in the accumulator's format, and a subnormal times |x| mean|v x|; rounded by u, in 16 bits each term too",
-    cause="the root is a constant to autograd, or its square or cube overflows in the backward pass",
+    source="chain rule; the bound of the value, carried through it",
+    bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, in the accumulator's "
+    "format, plus a subnormal times |x| mean|v x|; rounded by u, in 16 bits for each term",
+    cause="the root is detached, or its square or cube overflows in the backward pass: keep it in the autograd "
+    "graph, and divide by it",
 )
 
 gradient_digits_not_lost = usual_laws.gradient(
     _SHARP_GRADIENT,
     "gradient_digits_not_lost",
-    "The gradient keeps its digits however large the row is.",
-    source="chain rule; the bound is the value's carried through it",
+    "The gradient keeps its digits, however large the row.",
+    source="chain rule; the bound of the value, carried through it",
     bound="k (|v| + 3 |y| mean|v y|) / sqrt(mean(x^2) + eps), k = (e^R - 1) + (d + 10) u_a, "
     "in the accumulator's format; rounded by u",
     cause=moments.CUBED,
@@ -324,10 +328,10 @@ gradient_digits_not_lost = usual_laws.gradient(
 
 
 @law(
-    "Beside an infinite entry all finite ones become zero, and the infinite one NaN.",
+    "In a row with an infinite entry all finite entries become zero, and the infinite one NaN.",
     source="x / inf = 0; inf / inf",
-    bound="none",
-    cause="infinities are clipped before they are squared, or one NaN spreads over the row",
+    bound="no tolerance",
+    cause="infinities are clipped before squaring, or one NaN spreads over the row: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(moments.rows_and_cotangents(moments.largest_normalised)),
 )

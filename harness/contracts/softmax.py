@@ -35,30 +35,32 @@ value = usual_laws.value(
     "value",
     "softmax(X) equals exp(x_i) / sum_j exp(x_j), entry by entry.",
     source=BHH,
-    bound="p_i (e^T - 1) and two subnormals, T = u (2 g_i + ln S + 2) + E, or digits_not_lost's where that is larger",
-    cause="a form that loses digits at large offsets, such as exp(x - logsumexp(x)); or the exponent is clipped",
+    bound="p_i (e^T - 1) plus two subnormals, T = u (2 g_i + ln S + 2) + E, or the bound of digits_not_lost if larger",
+    cause="the form loses digits at large offsets, such as exp(x - logsumexp(x)), or the exponent is clipped: "
+    "subtract the row maximum, exponentiate, and divide by the sum",
     non_finite=OVERFLOW,
 )
 
 digits_not_lost = usual_laws.value(
     Exact(("logits",), softmax_oracle, softmax_absolute_bound),
     "digits_not_lost",
-    "Small probabilities keep the digits that a quotient of exponentials has.",
+    "Small probabilities keep the digits that a quotient of exponentials keeps.",
     source=BHH,
-    bound="p_i (e^T - 1) with T = u (g_i + ln k + 6) + (k - 1) u_a, and two subnormals",
-    cause="the exponential of a logarithm, which rounds the gap to the maximum twice: divide by the sum instead",
+    bound="p_i (e^T - 1), T = u (g_i + ln k + 6) + (k - 1) u_a, plus two subnormals",
+    cause="the exponential of a logarithm rounds the gap to the maximum twice: divide by the sum instead",
     non_finite=OVERFLOW,
     inputs=logit_rows.logits_and_cotangents,
     examples=12,
-    lost_digits="the exponential of the log-softmax is right as well, and loses one bit of the gap",
+    lost_digits="the exponential of the log-softmax is also acceptable, although it loses one bit of the gap",
 )
 
 
 @law(
     "Each row of softmax(X) sums to one.",
     source="definition",
-    bound="the sum over the row of the value's bound",
-    cause="the normalisation runs over the wrong axis, or the exponentials and their sum are not the same ones",
+    bound="the sum of the value's bound over the row",
+    cause="the normalization runs over the wrong axis, or the sum is not that of the exponentials: divide by their "
+    "sum over the last axis",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -72,18 +74,18 @@ def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
 non_negative = usual_laws.one_sided(
     _VALUE,
     "non_negative",
-    "Every entry of softmax(X) is a number that is not negative.",
+    "No entry of softmax(X) is negative or NaN.",
     nearest=usual_laws.not_below_zero,
     source="definition",
-    bound="none",
-    cause="a probability is formed by a subtraction, which cancels below zero",
-    non_finite=f"{OVERFLOW}; inf / inf is not a number",
+    bound="no tolerance",
+    cause="a probability is computed as a difference, which cancels below zero: divide an exponential by the sum",
+    non_finite=f"{OVERFLOW}; inf / inf is NaN",
 )
 
 finite_on_extreme_logits = usual_laws.finite(
     _VALUE,
     "finite_on_extreme_logits",
-    "softmax(X) is finite wherever X is.",
+    "softmax(X) is finite for all finite X.",
     source="0 <= p <= 1",
     cause=OVERFLOW,
 )
@@ -93,7 +95,7 @@ finite_on_extreme_logits = usual_laws.finite(
     "Adding the same number to every logit of a row does not change its softmax.",
     source="exp(x + c) = exp(x) exp(c)",
     bound="the value's bounds at both inputs",
-    cause="the implementation depends on the offset: subtract the row maximum first",
+    cause="the result depends on the offset: subtract the row maximum first",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -109,10 +111,10 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
 
 
 @law(
-    "A larger logit never gets a smaller probability.",
+    "A larger logit never gives a smaller probability.",
     source="monotonicity of exp",
-    bound="none beyond the value's bound at both entries",
-    cause="the exponent is clipped, or the output is not a softmax of its input",
+    bound="no tolerance beyond the value's bound at both entries",
+    cause="the exponent is clipped, or the output is not a softmax of its input: exponentiate without a clip",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -132,10 +134,11 @@ gradient = usual_laws.gradient(
     Exact(("logits", "cotangent"), softmax_pullback, softmax_gradient_bound),
     "gradient",
     "The gradient of softmax(X) . v is p (v - p . v).",
-    source="quotient rule; the bound is the value's carried through it",
-    bound="A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|, A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum gets "
-    "the sum of all",
-    cause="the backward pass squares a sum of unshifted exponentials, which overflows at half of ln(max)",
+    source="quotient rule; the bound of the value, carried through it",
+    bound="A_i p_i (|v_i| + V) + p_i sum_j A_j p_j |v_j|, A_i = 2 (e^T - 1) + (k + 8) u, V = p . |v|; the maximum "
+    "gets the sum over all entries",
+    cause="the backward pass squares a sum of unshifted exponentials, which overflows at half of ln(max): subtract "
+    "the row maximum first",
     non_finite=OVERFLOW,
 )
 
@@ -150,23 +153,24 @@ def _none_where_masked(logits: Tensor, expected: DoubleDouble, format_: Format) 
 masked_entries = usual_laws.value(
     Exact(("logits",), softmax_oracle, _none_where_masked),
     "masked_entries",
-    "A logit of -inf has probability exactly zero, and the others are the softmax without it.",
+    "A logit of -inf has probability exactly zero, and the other entries equal the softmax without it.",
     source="exp(-inf) = 0",
-    bound="none where masked, the value's elsewhere",
-    cause="0 * -inf, or a shift by a maximum that is itself masked, is NaN; a large negative constant is no -inf",
+    bound="no tolerance where masked, the value's bound elsewhere",
+    cause="0 * -inf or a shift by a masked maximum is NaN, or a large negative constant replaces -inf: use -inf, "
+    "and shift by a finite maximum",
     group="special",
     inputs=logit_rows.masked_logits,
 )
 
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
-    "A row of nothing but -inf gives what the case declares: NaN, zeros, or the uniform distribution.",
+    "A row of only -inf gives the declared result: NaN, zeros, or the uniform distribution.",
     lambda logits: {"nan": np.nan, "zeros": 0.0, "uniform": 1.0 / logits.shape[-1]},
 )
 
 infinite_logit = logit_rows.infinite_logit_law(
     _VALUE,
-    "A row with one logit of +inf gives what the case declares: NaN, or all of the probability at that logit.",
+    "A row with one logit of +inf gives the declared result: NaN, or probability one at that logit.",
     lambda logits: {"nan": np.nan, "limit": np.isposinf(to_array(logits)).astype(np.float64)},
 )
 

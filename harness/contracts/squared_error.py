@@ -96,17 +96,18 @@ value = usual_laws.value(
     "value",
     "squared_error equals factor * mean((prediction - target)^2).",
     source=SOURCE,
-    bound="6 u + (n - 1) u_a relatively, and n subnormals",
-    cause="a^2 - 2ab + b^2 cancels; (n,1) against (n,) broadcasts to (n,n); or the factor 1/2 is not declared",
+    bound="relative 6 u + (n - 1) u_a, plus n subnormals",
+    cause="a^2 - 2ab + b^2 cancels, (n,1) against (n,) broadcasts to (n,n), or the factor 1/2 is not declared: "
+    "square the difference of equal shapes, and declare the factor",
 )
 
 not_negative = usual_laws.one_sided(
     _VALUE,
     "not_negative",
-    "squared_error is not negative.",
+    "squared_error is never negative.",
     nearest=usual_laws.not_below_zero,
-    source="a square is not",
-    bound="none",
+    source="a square is not negative",
+    bound="no tolerance",
     cause="the expanded form a^2 - 2ab + b^2 cancels below zero: square the difference",
 )
 
@@ -115,7 +116,8 @@ not_negative = usual_laws.one_sided(
     "Exchanging prediction and target does not change squared_error.",
     source="(a - b)^2 = (b - a)^2, and floating-point subtraction is antisymmetric",
     bound="the value's bound",
-    cause="prediction and target are treated differently: one is weighted, clipped or detached",
+    cause="prediction and target are treated differently, for example one is weighted, clipped or detached: square "
+    "their difference",
     group="algebra",
 )
 def symmetric(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
@@ -138,16 +140,17 @@ gradient = usual_laws.gradient(
     "gradient",
     "The gradient of squared_error in the prediction is 2 * factor * (prediction - target) / n.",
     source="chain rule",
-    bound="6 u relatively, and two subnormals times 1 + |prediction - target|",
-    cause="a detached or clipped difference, or a missing factor",
+    bound="relative 6 u, plus two subnormals times 1 + |prediction - target|",
+    cause="the difference is detached or clipped, or a factor is missing: differentiate the squared difference itself",
 )
 
 
 @law(
-    "Halving prediction and target quarters squared_error, bit for bit.",
+    "Halving prediction and target divides squared_error by four, bit for bit.",
     source="scaling by a power of two is exact",
-    bound="none where nothing underflows, twice the value's bound elsewhere",
-    cause="an epsilon is added, a large error counts linearly (Huber), or the errors are divided by a magnitude",
+    bound="no tolerance where nothing underflows, twice the value's bound elsewhere",
+    cause="an epsilon is added, large errors count linearly (Huber), or the errors are divided by a magnitude: "
+    "square the difference only",
     group="algebra",
 )
 def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
@@ -165,9 +168,9 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
 
 
 @law(
-    "A column [n,1] of predictions beside targets [n] is compared row by row, or refused: n losses, not n x n.",
-    source="the chapter's network returns a column; broadcasting makes n x n differences of it",
-    bound="the value's bound; an error or a warning says as much",
+    "A column [n,1] of predictions is compared with targets [n] row by row, or refused: n losses, not n x n.",
+    source="the network of the chapter returns a column; broadcasting makes n x n differences of it",
+    bound="the value's bound; an error or a warning also passes",
     cause="(n,1) against (n,) broadcasts to (n,n): reshape the target to the prediction, or refuse it",
     group="implementation",
     inputs=predictions.whole_pairs,
@@ -206,7 +209,7 @@ def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: 
 
 
 def _beside(n: int) -> str:
-    return f"a column [{n},1] of predictions beside {n} targets"
+    return f"a column [{n},1] of predictions with {n} targets"
 
 
 def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
@@ -294,8 +297,8 @@ SQUARED_ERROR = Contract(
     aliases=("squared_loss", "mse", "mean_squared_error", "mean_squared"),
     signature="(prediction[n], target[n]) -> []",
     summary="factor * mean of the squared differences",
-    domain="|x| <= sqrt(max / 128) / 2, so that no square or sum overflows; larger numbers, infinities and NaN where "
-    "a law says so",
+    domain="|x| <= sqrt(max / 128) / 2, so that no square or sum overflows; some laws also use larger numbers, "
+    "infinities and NaN",
     inputs=_pairs,
     laws=(
         value,
@@ -306,23 +309,25 @@ SQUARED_ERROR = Contract(
         usual_laws.on_extreme_numbers(
             value,
             _of_specials,
-            "The value is right for the largest and the smallest numbers too, and infinite where a square overflows.",
-            cause="a large error is clipped, or scaled so that a small one underflows",
+            "The value is also right for the largest and smallest numbers, and infinite where a square overflows.",
+            cause="large errors are clipped, or scaled so that small ones underflow: square the difference unchanged",
         ),
         value.on(
             _infinite,
             "infinite_errors",
-            "An infinite error makes the loss infinite, and two equal infinities, of no difference, make it NaN.",
+            "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
             group="special",
-            cause="equal values are taken for an error of zero, or what is not finite is replaced",
+            cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
+            "arithmetic decide",
         ),
         on_long_rows(value, _long, cause=predictions.LONG),
         gradient.on(
             _long,
             "gradient_on_long_rows",
-            "The gradient is right where there are more rows than the format can count.",
+            "The gradient is right for more rows than the format can count.",
             group="length",
-            cause="the number of rows is stored in the format: 65,536 is infinite in float16, 257 is 256 in bfloat16",
+            cause="the number of rows is stored in the format, where 65,536 is infinite in float16 and 257 is 256 "
+            "in bfloat16: divide in float32",
             examples=LONG_EXAMPLES,
         ),
         column_of_predictions,

@@ -125,10 +125,10 @@ def _correction(variance: Subject) -> int:
 # Laws
 
 CANCELS = (
-    "mean(x^2) - mean(x)^2 cancels where the mean is large beside the spread, a mean is rounded to 16 bits, or the "
-    "divisor d - correction is not the one declared: take the mean off first, in float32 at least"
+    "mean(x^2) - mean(x)^2 cancels where the mean is large compared with the spread, a mean is rounded to 16 bits, "
+    "or the divisor d - correction is not the declared one: subtract the mean first, in float32 or wider"
 )
-OVERFLOW = "squares are summed in float16, which ends at 65,504: 32 times 46^2; accumulate in float32"
+OVERFLOW = "squares are summed in float16, which ends at 65,504 (32 times 46^2): accumulate in float32"
 
 
 value = usual_laws.value(
@@ -136,7 +136,7 @@ value = usual_laws.value(
     "value",
     "variance(x) equals sum((x_i - mean)^2) / (d - correction).",
     source=f"{moments.CGL}: two passes and updating",
-    bound="two passes' bound and 3 D delta sigma, delta = d u_a mean|x|",
+    bound="the bound of two passes plus 3 D delta sigma, delta = d u_a mean|x|",
     cause=CANCELS,
     non_finite=OVERFLOW,
 )
@@ -144,19 +144,21 @@ value = usual_laws.value(
 digits_kept_at_an_offset = usual_laws.value(
     _exact(two_pass_bound),
     "digits_kept_at_an_offset",
-    "An offset costs variance(x) no digits before it is squared: its mean is taken off in a pass of its own.",
+    "variance(x) loses no digits to an offset: the mean is subtracted in a separate pass.",
     source=f"{moments.CGL}: two passes",
-    bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; and subnormals",
-    cause="updating (Welford) errs by the mean's rounding times the spread: take the mean first, then the squares",
+    bound="(e^T - 1)(V + D delta^2) + D delta^2, T = (d + 3) u_a + u, delta = d u_a mean|x|; plus subnormals",
+    cause="updating (Welford) has an error of the mean's rounding times the spread: compute the mean first, then "
+    "the squares",
     non_finite=OVERFLOW,
-    lost_digits="updating is as careful, and libraries ship it: its error is that of the mean, and not of its square",
+    lost_digits="libraries also use updating, which is acceptable: its error is that of the mean, not of the "
+    "squared mean",
 )
 
 
 @law(
-    "variance(x) is a number that is not negative.",
-    source="a square is not",
-    bound="none",
+    "variance(x) is never negative or NaN.",
+    source="a square is not negative",
+    bound="no tolerance",
     cause="mean(x^2) - mean(x)^2 cancels below zero: square the deviations",
     non_finite=OVERFLOW,
     group="algebra",
@@ -170,10 +172,10 @@ def not_negative(variance: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Taking its first entry off a row does not change its variance, where that is exact.",
+    "Subtracting the first entry from a row does not change its variance, where the subtraction is exact.",
     source="(x + c) - (m + c) = x - m",
     bound="the value's bounds at both inputs",
-    cause="the squares of the offset are summed and taken off again: take the mean off first",
+    cause="the squares of the offset are added and subtracted again: subtract the mean first",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -188,10 +190,10 @@ def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Doubling a row makes its variance four times as large, to the last bit.",
-    source="a power of two rounds nothing while nothing underflows",
-    bound="none; twice the value's bound where a square or the result may underflow",
-    cause="a constant is added to the variance, or it is clamped: leave that to who divides by it",
+    "Doubling a row multiplies its variance by four, to the last bit.",
+    source="multiplying by a power of two is exact unless it underflows",
+    bound="no tolerance; twice the value's bound where a square or the result may underflow",
+    cause="a constant is added to the variance, or it is clamped: leave that to the code that divides by it",
     non_finite=OVERFLOW,
     group="algebra",
 )
@@ -220,10 +222,11 @@ def _never_underflows(x: Array, format_: Format) -> Array:
 
 
 @law(
-    "A row of equal entries whose sum is exact has variance zero; a single one with a correction of 1 has none: NaN.",
-    source="the mean is exact, and so is every difference; 0 / 0",
-    bound="none",
-    cause="mean(x^2) - mean(x)^2 leaves roundings, a floor is added, or the division by zero is avoided in silence",
+    "A row of equal entries whose sum is exact has variance zero; a single entry with correction 1 has variance NaN.",
+    source="the mean and all differences are exact; 0 / 0",
+    bound="no tolerance",
+    cause="mean(x^2) - mean(x)^2 leaves rounding errors, a lower limit is applied, or the division by zero is "
+    "silently avoided: square the deviations, and divide by d - correction",
     group="algebra",
     inputs=moments.constant_rows,
 )
@@ -238,17 +241,18 @@ gradient = usual_laws.gradient(
     Exact(("x", "cotangent"), variance_pullback, _gradient_error, ("correction",), moments.compare_within),
     "gradient",
     "The gradient of variance(x) is 2 (x_i - mean) / (d - correction).",
-    source="chain rule; the deviations' sum, through which the mean depends on x, is zero",
+    source="chain rule; the mean also depends on x, but the deviations sum to zero",
     bound="w (8 u_a |c_i| + 2 delta + (d + 8) u_a mean|c|), w = 2 |v| / (d - correction), c = x - mean; rounded by u",
-    cause="the backward pass takes a mean that was rounded to 16 bits, or cancels as the value does",
+    cause="the backward pass uses a mean rounded to 16 bits, or cancels as the value does: use the deviations x - "
+    "mean in float32",
 )
 
 
 @law(
-    "A row with an infinite entry has no variance: NaN.",
+    "A row with an infinite entry has variance NaN.",
     source="inf - inf",
-    bound="none",
-    cause="infinities are dropped or clipped before the mean is taken",
+    bound="no tolerance",
+    cause="infinities are dropped or clipped before the mean is taken: let IEEE arithmetic decide",
     group="special",
     inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),
 )
@@ -274,9 +278,9 @@ VARIANCE = Contract(
     "variance",
     aliases=("var",),
     signature="(x[n,d]) -> [n]",
-    summary="sum of squared deviations from the row's mean, divided by d - correction",
-    domain="finite rows, |x| <= sqrt(max) / 32, and sqrt(max) / 4 in float16, so that no sum of 32 squares overflows "
-    "float32; infinities and NaN where a law says so",
+    summary="sum of squared deviations from the mean of the row, divided by d - correction",
+    domain="finite rows, |x| <= sqrt(max) / 32, and sqrt(max) / 4 in float16, so that a sum of 32 squares does not "
+    "overflow float32; some laws also use infinities and NaN",
     inputs=moments.rows_and_cotangents(_largest, cotangent=lambda rows: rows[:, 0]),
     laws=(
         value,

@@ -122,7 +122,7 @@ def format_of(name: str) -> Format:
     """
     if name not in FORMATS:
         raise UsageError(
-            rule=f"`--dtypes` takes {listed(FORMATS)}", value=f"`{name}`", remedy=did_you_mean(name, FORMATS)
+            f"unknown dtype `{name}`", rule=f"choose from {listed(FORMATS)}", remedy=did_you_mean(name, FORMATS)
         )
     return FORMATS[name]
 

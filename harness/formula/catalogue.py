@@ -88,7 +88,7 @@ ACTIVATIONS = (
     Entry("hardswish", "x * min(max(x + 3, 0), 6) / 6", "Howard et al. (2019)"),
     Entry("softsign", "x / (1 + abs(x))", "Turian et al. (2009)"),
     Entry("softshrink", "sign(x) * max(abs(x) - 0.5, 0)", _torch("softshrink")),
-    Entry("glu", "x * sigmoid(y)", "Dauphin et al. (2017), of two halves", inputs=_XY),
+    Entry("glu", "x * sigmoid(y)", "Dauphin et al. (2017), for two halves", inputs=_XY),
     Entry("swiglu", "x / (1 + exp(-x)) * y", "Shazeer (2020)", inputs=_XY),
     Entry("geglu", "x * (1 + erf(x / sqrt(2))) / 2 * y", "Shazeer (2020)", inputs=_XY),
 )
@@ -115,7 +115,7 @@ ELEMENTARY = (
 REDUCTIONS = (
     Entry("mean", "mean(x)", "definition"),
     Entry("dot", "sum(x * y)", "definition", inputs=_XY),
-    Entry("matrix_product", "sum(x * y)", "torch.matmul, an entry of it: a row by a column", inputs=_XY),
+    Entry("matrix_product", "sum(x * y)", "torch.matmul, one entry: a row times a column", inputs=_XY),
     Entry("vector_norm", "sqrt(sum(x * x))", "definition"),
     Entry("standard_deviation", "sqrt(sum((x - mean(x)) ** 2) / (count(x) - 1))", "definition"),
     Entry("cumsum", "cumsum(x)", "definition"),
@@ -139,7 +139,7 @@ REDUCTIONS = (
     Entry(
         "masked_mean",
         "sum(where(keep, x, 0)) / sum(where(keep, 1, 0))",
-        "a mean over what is not ignored",
+        "mean over the entries that are not ignored",
         inputs={"x": "", "keep": "mask"},
     ),
     Entry("clip_by_norm", "x * min(1, 1 / (sqrt(sum(x * x)) + 1e-6))", "Pascanu et al. (2013)"),
@@ -170,7 +170,7 @@ LOSSES = (
         inputs={"x": "", "y": "unit"},
     ),
     Entry("laplace_nll", "log(2 * s) + abs(x - y) / s", "definition", inputs={"x": "", "y": "", "s": "positive"}),
-    Entry("student_t_nll", "log(1 + (x - y) ** 2 / 4) * 2.5", "definition, of four degrees", inputs=_XY),
+    Entry("student_t_nll", "log(1 + (x - y) ** 2 / 4) * 2.5", "definition, with four degrees of freedom", inputs=_XY),
     Entry(
         "kl_of_gaussians",
         "log(t / s) + (s * s + (x - y) ** 2) / (2 * t * t) - 0.5",
@@ -193,7 +193,7 @@ LOSSES = (
     Entry(
         "weighted_cross_entropy",
         "-w[t] * log_softmax(x)[t]",
-        "torch.nn.functional.cross_entropy, with weights of the classes",
+        "torch.nn.functional.cross_entropy, with class weights",
         inputs={"x": "", "t": "index", "w": "0.1..10 constant"},
     ),
     Entry(
@@ -238,25 +238,25 @@ NORMS = (
     Entry(
         "layer_norm_with_weight",
         "d = x - mean(x); d / sqrt(mean(d ** 2) + 1e-5) * w + b",
-        "Ba et al. (2016), with a weight and a bias of each entry",
+        "Ba et al. (2016), with a weight and a bias for each entry",
         inputs={"x": "", "w": "", "b": ""},
     ),
     Entry(
         "rms_norm_with_weight",
         "x / sqrt(mean(x * x) + 1e-6) * w",
-        "Zhang & Sennrich (2019), with a weight of each entry",
+        "Zhang & Sennrich (2019), with a weight for each entry",
         inputs={"x": "", "w": ""},
     ),
     Entry(
         "batch_norm",
         "d = x - mean(x); d / sqrt(mean(d ** 2) + 1e-5) * w + b",
-        "Ioffe & Szegedy (2015), in training; a row is a channel, its entries the batch",
+        "Ioffe & Szegedy (2015), in training; a row is a channel, its entries are the batch",
         inputs={"x": "", "w": "per_row", "b": "per_row"},
     ),
     Entry(
         "batch_norm_in_evaluation",
         "(x - m) / sqrt(v + 1e-5) * w + b",
-        "Ioffe & Szegedy (2015), by running statistics",
+        "Ioffe & Szegedy (2015), with running statistics",
         inputs={"x": "", "m": "constant", "v": "positive constant", "w": "", "b": ""},
     ),
     Entry(
@@ -277,13 +277,13 @@ ATTENTION = (
     Entry(
         "attention",
         "sum(softmax(q * k) * v)",
-        "Vaswani et al. (2017), of one query and one feature",
+        "Vaswani et al. (2017), for one query and one feature",
         inputs={"q": "per_row", "k": "", "v": ""},
     ),
     Entry(
         "masked_attention",
         "s = q * k; e = where(keep, exp(s), 0); sum(e / sum(e) * v)",
-        "Vaswani et al. (2017), where keys are masked",
+        "Vaswani et al. (2017), with masked keys",
         form="s = q * k; m = stop(max(where(keep, s, min(s)))); e = where(keep, exp(where(keep, s, m) - m), 0);"
         " sum(e / sum(e) * v)",
         inputs={"q": "per_row", "k": "", "v": "", "keep": "mask"},
@@ -297,7 +297,7 @@ ATTENTION = (
     Entry(
         "linear_upsampling",
         "0.75 * a + 0.25 * b",
-        "torch.nn.functional.interpolate, twice as many, between two: the corners of the outer ones are aligned",
+        "torch.nn.functional.interpolate, twice as many points, between two, with aligned corners",
         inputs={"a": "", "b": ""},
     ),
     Entry(
@@ -309,7 +309,7 @@ ATTENTION = (
     Entry(
         "bilinear",
         "(1 - s) * ((1 - t) * a + t * b) + s * ((1 - t) * c + t * d)",
-        "torch.nn.functional.grid_sample, between four",
+        "torch.nn.functional.grid_sample, between four points",
         inputs={"a": "", "b": "", "c": "", "d": "", "s": "unit constant", "t": "unit constant"},
     ),
 )
@@ -324,19 +324,19 @@ STEPS = (
     Entry(
         "adam_steps_with_decay",
         _steps("{p}", "g{t} + 0.01 * {p}"),
-        "torch.optim.Adam, whose decay is part of the gradient",
+        "torch.optim.Adam, whose weight decay is part of the gradient",
         inputs=_THREE_STEPS,
     ),
     Entry(
         "adamw_steps",
         _steps("({p} - 0.00001 * {p})", "g{t}"),
-        "Loshchilov & Hutter (2019), whose decay is the rate's share of the parameter",
+        "Loshchilov & Hutter (2019), whose weight decay is the learning rate's share of the parameter",
         inputs=_THREE_STEPS,
     ),
     Entry(
         "momentum_steps",
         "p1 = p - 0.1 * g1; b = 0.9 * g1 + g2; p2 = p1 - 0.1 * b; p2 - 0.1 * (0.9 * b + g3)",
-        "Sutskever et al. (2013), as torch.optim.SGD has it, three steps",
+        "Sutskever et al. (2013), as in torch.optim.SGD, three steps",
         inputs=_THREE_STEPS,
     ),
     Entry(
@@ -348,13 +348,13 @@ STEPS = (
     Entry(
         "accumulated_gradient",
         "sum(where(keep, g, 0)) / sum(where(keep, 1, 0))",
-        "the full batch: gradients of microbatches, in which some samples are ignored, add up to its mean",
+        "the full batch: gradients of microbatches with some ignored samples add up to its mean",
         inputs={"g": "constant", "keep": "mask"},
     ),
     Entry(
         "accumulated_gradient_with_weights",
         "sum(w * g) / sum(w)",
-        "the full batch, whose samples have weights",
+        "the full batch, with weighted samples",
         inputs={"g": "constant", "w": "0.1..10 constant"},
     ),
     Entry("moving_average", "0.99 * x + 0.01 * y", "Polyak & Juditsky (1992)", inputs=_XY),

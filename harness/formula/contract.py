@@ -42,7 +42,7 @@ from harness.laws.strategies import FEW_LONG_EXAMPLES
 EXAMPLES = 16
 """Of each law: a batch of inputs has dozens of rows."""
 
-OVER_ALL = "; one number for all rows together is checked with `--over all`"
+OVER_ALL = "; to check one number for all rows, use `--over all`"
 """What is said beside where a formula of rows is answered by one number."""
 
 MOST_PLACES = 65_535
@@ -81,7 +81,7 @@ def _ray(model: Model, name: str, sign: float) -> Ray:
         return of_inputs.least(format_) if domain.kind == "positive" else max(ends[0], 0.0)
 
     name_of, along = f"{name} = {text}", _along(model, name, sign)
-    return Ray(name_of, f"{name_of}, the others 1", along, farthest, nearest, whole=domain.whole, together=True)
+    return Ray(name_of, f"{name_of}, the other inputs 1", along, farthest, nearest, whole=domain.whole, together=True)
 
 
 def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], dict[str, Any]]:
@@ -134,7 +134,10 @@ def contract_of(text: str, name: str = "") -> Contract:
         return of_inputs.long(formula, format_)
 
     if formula.by_rows:
-        cause = "a sum is kept in 16 bits, or a block ends before the row does"
+        cause = (
+            "a sum is kept in 16 bits, or a block ends before the row does: accumulate in float32, and cover "
+            "the whole row"
+        )
         written = replace(value, measure=laws.in_both_ways)
         derived.append(on_long_rows(written, long, cause=cause, examples=FEW_LONG_EXAMPLES))
     if first is not None:
@@ -170,7 +173,7 @@ def contract_of(text: str, name: str = "") -> Contract:
 
 def _forgiving(law: Law) -> Law:
     """On long rows a gradient through the maximum that was subtracted has errors of the whole row, and is sound."""
-    whole = "a gradient that goes through the subtracted maximum too has the errors of all entries there"
+    whole = "a gradient that also passes through the subtracted maximum has the errors of all entries there"
     return replace(law, lost_digits=whole, shows_worst=False) if law.group == "length" else law
 
 

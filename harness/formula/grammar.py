@@ -66,19 +66,21 @@ def parsed(spelled: Spelling) -> Formula:
         roots.append(reader.read())
         used |= reader.used
     if not roots:
-        raise UsageError(rule="a formula says something", value="nothing")
+        raise UsageError("the formula is empty", remedy="write an expression, such as `x * tanh(x)`")
     if idle := [name for name in domains if name not in used]:
         raise UsageError(
-            rule="a formula uses every input", value=f"`{idle[0]}` unused", place=f"`{spelled.definition}`"
+            f"the formula `{spelled.definition}` does not use its input `{idle[0]}`", remedy="use it or remove it"
         )
     if not used:
-        raise UsageError(rule="a formula has an input", value=f"`{spelled.definition}`")
+        raise UsageError(
+            f"the formula `{spelled.definition}` has no input", remedy="use at least one input, such as `x`"
+        )
     names = dict.fromkeys(domains if spelled.complete or used.keys() <= domains.keys() else used)
     inputs = tuple((name, domains.get(name, Domain())) for name in names)
     complete = replace(spelled, inputs=inputs, complete=True)
     by_rows = any(one.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for one in order(root))
     if spelled.whole and (not by_rows or roots[0].extent == ENTRY or any(facts.per_row for _, facts in inputs)):
-        raise UsageError(rule="a formula over all reduces all that it is given", value=f"`{spelled.definition}`")
+        raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelled.definition}`")
     graphs = {name: _input(name, facts) for name, facts in inputs}
     return Formula(complete, roots[0], usual_form(roots[-1]), graphs, by_rows)
 
@@ -217,7 +219,9 @@ class _Reader:
     def read(self) -> Node:
         """Read it all."""
         if len(self.text) > MOST:
-            raise UsageError(rule=f"a formula has at most {MOST:,} characters", value=f"{len(self.text):,}")
+            raise UsageError(
+                "the formula is too long", rule=f"at most {MOST:,} characters", value=f"{len(self.text):,}"
+            )
         try:
             tree = ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -225,7 +229,7 @@ class _Reader:
         try:
             return self._statements(tree)
         except RecursionError as error:
-            raise UsageError(rule="a formula is nested less deeply", value=f"`{self.text[:40]}...`") from error
+            raise UsageError(f"the formula is nested too deeply: `{self.text[:40]}...`") from error
 
     def _statements(self, tree: ast.Module) -> Node:
         for at, statement in enumerate(tree.body):
@@ -236,8 +240,10 @@ class _Reader:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if not last:
                     self.named[name] = self._value(value)
                 case _:
-                    self._refuse("a formula is an expression, before which parts of it may get names", statement)
-        raise UsageError(rule="a formula ends with an expression", value=f"`{self.text}`")
+                    self._refuse(
+                        "a formula is an expression, optionally preceded by assignments such as `d = x - y;`", statement
+                    )
+        raise UsageError(f"the formula does not end with an expression: `{self.text}`")
 
     def _value(self, tree: ast.expr) -> Node:
         match tree:
@@ -259,21 +265,23 @@ class _Reader:
                 return self._call(word, arguments, tree)
             case ast.Subscript(value=row, slice=ast.Name() as place):
                 return self._entry(self._number(row), self._value(place), tree)
-        return self._refuse("a formula has numbers, names, `+ - * / **`, comparisons, calls and `row[place]`", tree)
+        return self._refuse(
+            "a formula consists of numbers, names, `+ - * / **`, comparisons, calls and `row[index]`", tree
+        )
 
     def _entry(self, row: Node, place: Node, tree: ast.Subscript) -> Node:
         if self._kind(place) != "index":
-            self._refuse("what is in brackets is an input that is an index, `--input t=index`", tree.slice)
+            self._refuse("the value in brackets must be an index input, `--input t=index`", tree.slice)
         if row.extent != ENTRY:
-            self._refuse("an entry is taken of a row, and this is one number", tree.value)
+            self._refuse("only a row can be indexed, and this is one number", tree.value)
         return of.pick(row, place)
 
     def _number(self, tree: ast.expr) -> Node:
         value = self._value(tree)
         if self._is_truth(value):
-            self._refuse("a comparison or a mask is the first argument of `where`, and no number", tree)
+            self._refuse("a comparison or a mask is allowed only as the first argument of `where`", tree)
         if self._kind(value) == "index":
-            self._refuse("an index says which entry of a row, `row[place]`, and is no number", tree)
+            self._refuse("an index is allowed only in brackets, `row[index]`", tree)
         return value
 
     def _is_truth(self, value: Node) -> bool:
@@ -292,12 +300,12 @@ class _Reader:
         if name in CONSTANTS:
             return CONSTANTS[name]
         known = [*self.domains, *self.named, *CONSTANTS]
-        rule = f"a formula uses its inputs {listed(self.domains)}"
+        rule = f"unknown name; the inputs are {listed(self.domains)}"
         return self._refuse(rule, tree, did_you_mean(name, known))
 
     def _call(self, word: str, arguments: list[ast.expr], tree: ast.Call) -> Node:
         if word not in WORDS:
-            self._refuse(f"a formula calls {listed(WORDS)}", tree.func, did_you_mean(word, WORDS))
+            self._refuse(f"unknown function; known are {listed(WORDS)}", tree.func, did_you_mean(word, WORDS))
         function = WORDS[word]
         given: list[Node] = []
         for at, argument in enumerate(arguments):
@@ -308,9 +316,9 @@ class _Reader:
             names = ", ".join(inspect.signature(function).parameters)
             self._refuse(f"`{word}` takes ({names})", tree)
         if word == "where" and not self._is_truth(given[0]):
-            self._refuse("the first argument of `where` is a comparison or a mask", tree)
+            self._refuse("the first argument of `where` must be a comparison or a mask", tree)
         if (word in _ALONG_ROWS or (word in {"max", "min"} and len(given) == 1)) and given[0].extent != ENTRY:
-            self._refuse(f"`{word}` is of a row, and what it gets is one number", tree)
+            self._refuse(f"`{word}` takes a row, and its argument is one number", tree)
         return function(*given)
 
     def _power(self, base: Node, tree: ast.expr) -> Node:
@@ -326,12 +334,13 @@ class _Reader:
     def _refuse(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
         at = getattr(tree, "col_offset", 0)
         said = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
-        raise UsageError(rule=rule, value=f"`{said or self.text[at:]}`", place=_place(self.text, at), remedy=remedy)
+        problem = f"cannot read the formula at {_place(self.text, at)}"
+        raise UsageError(problem, rule=rule, value=f"`{said or self.text[at:]}`", remedy=remedy)
 
     def _unreadable(self, error: Any) -> UsageError:
         at = max(0, (getattr(error, "offset", None) or 1) - 1)
         what = getattr(error, "msg", None) or str(error) or type(error).__name__
-        return UsageError(rule="a formula can be read", value=what, place=_place(self.text, at))
+        return UsageError(f"cannot read the formula at {_place(self.text, at)}", rule=what)
 
 
 def _place(text: str, at: int) -> str:

@@ -20,14 +20,22 @@ from harness.formula.quantity import Quantity
 from harness.laws import Inputs, Law, Subject
 
 SOURCE = "the formula"
-WRITTEN = "twice the running error of the form, or what its conditioning leaves, whichever is more"
-ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, less a shift that changes nothing"
-ILL = "the formula as written loses them too"
-CAUSE = "another function is computed, or in a way that loses more than the formula as it is written"
-OVERFLOWS = "a value on the way leaves the range where the result does not: shift, scale, or choose another form"
-INFINITE = "zero times infinity, or infinity less infinity: select before the operation, and not after it"
+WRITTEN = "twice the running error of the form, or the error that its conditioning allows, whichever is larger"
+ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, minus any shift that does not affect the result"
+ILL = "the formula as written also loses them"
+CAUSE = (
+    "another function is computed, or in a form that loses more digits than the formula as written: compare "
+    "the code with the formula, term by term"
+)
+OVERFLOWS = (
+    "an intermediate value leaves the range of the dtype although the result does not: shift, scale, or "
+    "choose another form"
+)
+INFINITE = "zero times infinity, or infinity minus infinity: select before the operation, not after it"
 
-_SHIFTED = "compute it in a form in which nothing cancels or is rounded away, and give that as `--form`"
+_SHIFTED = (
+    "an intermediate result cancels or is rounded away: choose a form without cancellation, and pass it as `--form`"
+)
 
 
 # Measuring
@@ -200,18 +208,25 @@ class Laws:
             return measured_finite(of, subject(*given.values()), tuple(given.values()), subject.format)
 
         facts: dict[str, Any] = {"source": SOURCE, "reads": names, "group": "value"}
-        yield Law("value", f"It equals {self.said}.", bound=WRITTEN, cause=CAUSE, measure=within(larger_bound), **facts)
+        yield Law(
+            "value",
+            f"The output equals {self.said}.",
+            bound=WRITTEN,
+            cause=CAUSE,
+            measure=within(larger_bound),
+            **facts,
+        )
         yield Law(
             "finite",
-            f"It is finite where {self.said} is.",
-            bound="none",
+            f"The output is finite where {self.said} is finite.",
+            bound="no tolerance",
             cause=OVERFLOWS,
             measure=finite,
             **{**facts, "group": "finite"},
         )
         yield Law(
             "digits_not_lost",
-            f"It keeps the digits of {self.said} that can be kept.",
+            f"The output keeps all digits of {self.said} that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
             measure=within(_attainable),
@@ -221,12 +236,12 @@ class Laws:
         )
         yield Law(
             "value_on_extreme_numbers",
-            f"It equals {self.said} for the largest and the smallest numbers too.",
+            f"The output also equals {self.said} for the largest and smallest numbers.",
             bound=WRITTEN,
             cause=OVERFLOWS,
             measure=self.in_both_ways,
             inputs=self.drawn(extreme=True),
-            lost_digits="a square or an exponential on the way leaves the range",
+            lost_digits="a square or an exponential leaves the range of the dtype",
             **{**facts, "group": "special"},
         )
         if not of_inputs.infinite_names(self.model.formula):
@@ -242,23 +257,23 @@ class Laws:
         special: dict[str, Any] = {**facts, "cause": INFINITE, "inputs": self.infinite(), "group": "special"}
         yield Law(
             "value_at_infinities",
-            f"Where inputs are infinite and {self.said} is finite by the rules of IEEE 754, it is that.",
+            f"For infinite inputs, the output equals {self.said} if IEEE 754 arithmetic gives a finite value.",
             bound=WRITTEN,
             measure=at_infinities("finite"),
             **special,
         )
         yield Law(
             "infinite_values",
-            f"Where inputs are infinite and {self.said} is by the rules of IEEE 754, it is that infinity.",
-            bound="none",
+            f"For infinite inputs, the output equals {self.said} if IEEE 754 arithmetic gives an infinity.",
+            bound="no tolerance",
             measure=at_infinities("infinite"),
-            lost_digits="what an infinite input gives, where that is infinite too, is a convention",
+            lost_digits="an infinite result for an infinite input is a matter of convention",
             **special,
         )
         yield Law(
             "not_nan_where_infinite",
-            f"Where inputs are infinite and {self.said} is infinite by the rules of IEEE 754, it is not NaN.",
-            bound="none",
+            f"For infinite inputs, the output is not NaN if IEEE 754 arithmetic gives an infinity for {self.said}.",
+            bound="no tolerance",
             measure=at_infinities("nan"),
             **special,
         )
@@ -289,27 +304,28 @@ class Laws:
         facts: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
         yield Law(
             f"gradient{suffix}",
-            f"The gradient in {name} is that of {self.said}.",
+            f"The gradient in {name} equals that of {self.said}.",
             bound=WRITTEN,
-            cause="something is detached, or another function is differentiated",
+            cause="a value is detached, or another function is differentiated: keep the values in the autograd graph",
             measure=within(larger_bound),
             **facts,
         )
         yield Law(
             f"gradient_finite{suffix}",
-            f"The gradient in {name} is finite where that of {self.said} is.",
-            bound="none",
-            cause="a branch that is not taken is differentiated too, or a value on the way overflows",
+            f"The gradient in {name} is finite where that of {self.said} is finite.",
+            bound="no tolerance",
+            cause="the branch that is not selected is also differentiated, or an intermediate value overflows: "
+            "choose safe arguments before the operation",
             measure=finite,
             **facts,
         )
         yield Law(
             f"gradient_digits_not_lost{suffix}",
-            f"The gradient in {name} keeps the digits that can be kept.",
+            f"The gradient in {name} keeps all digits that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
             measure=within(_attainable),
-            lost_digits="autograd forms it of values that were rounded, as in most libraries",
+            lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
             **facts,
         )
@@ -321,7 +337,7 @@ class Laws:
 
             yield Law(
                 "gradient_at_infinities",
-                f"Where inputs are infinite and {self.said} is finite, the gradient in {name} is finite and right.",
+                f"If inputs are infinite and {self.said} is finite, the gradient in {name} is finite and right.",
                 bound=WRITTEN,
                 cause=INFINITE,
                 measure=at_infinities,

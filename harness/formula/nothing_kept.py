@@ -29,8 +29,8 @@ from harness.laws.derivation import worst_of
 CONVENTION = "fully_masked"
 OPEN = "open"
 
-SOURCE = "the formula; 0 / 0 is left open: the convention `fully_masked`"
-CAUSE = "what is divided by is zero where nothing is kept: select before the operation, and declare what is meant"
+SOURCE = "the formula; 0 / 0 is undefined, see the convention `fully_masked`"
+CAUSE = "the divisor is zero if nothing is kept: select before the operation, and declare the result you intend"
 _CONSTANT = ("zeros", "uniform")
 
 
@@ -86,7 +86,7 @@ def laws(model: Model) -> Iterator[Law]:
     said = model.formula.spelling.definition
     yield Law(
         "fully_masked_row",
-        f"Where nothing is kept it is what {said} says, and where that has no value, what is declared.",
+        f"A row that keeps no entry gives {said}, or the declared result if that is undefined.",
         source=SOURCE,
         bound=WRITTEN,
         cause=CAUSE,
@@ -100,11 +100,12 @@ def laws(model: Model) -> Iterator[Law]:
     name = model.differentiable[0]
     yield Law(
         "gradient_beside_a_fully_masked_row",
-        f"A row that keeps nothing leaves the gradients in {name} of the others alone; its own is zero where its value "
-        "is a constant.",
-        source="rows are independent; a constant's derivative; under `nan` the row's own gradient is left open",
+        f"A row that keeps no entry does not change the gradients in {name} of other rows; its own is zero if its "
+        "value is a constant.",
+        source="rows are independent; the derivative of a constant is zero; under `nan` the gradient of the row "
+        "itself is not checked",
         bound=WRITTEN,
-        cause="NaN is replaced in the output only, and stays in the backward pass: replace what leads to it",
+        cause="NaN is replaced only in the output and stays in the backward pass: replace the inputs that produce it",
         group="gradient",
         reads=(*model.names, COTANGENT),
         measure=_of_gradient(model, masks, name),
@@ -121,7 +122,8 @@ def _of_value(model: Model, masks: list[str]) -> Any:
         empty = _left_open(of, inputs, [given[name] for name in masks])
         if policy == OPEN and empty.any():
             raise NotApplicable(
-                "the formula has no value where nothing is kept: declare what is meant, `--declare fully_masked=zeros`"
+                "the formula is undefined if nothing is kept: declare the result you intend, for example "
+                "`--declare fully_masked=zeros`"
             )
         actual = subject(*inputs)
         seen = measured(of, larger_bound, actual, inputs, subject.format)

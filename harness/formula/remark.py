@@ -42,13 +42,13 @@ def remark(model: Model) -> str | None:
         return None
     first = min(found, key=lambda weakness: abs(weakness.at))
     said = model.formula.spelling
-    what = "leaves the range" if first.overflows else "keeps no digit"
+    what = "leaves the range" if first.overflows else "loses all digits"
     itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
     # Braces are left open for names in a property's sentence, and no formula has any.
     return (
         f"`{said.form or said.definition}` {what} as written from {first.name} = {first.at:.6g} in {FORMAT.name}, "
-        f"where the problem itself {itself}: digits that {{case}} loses there are no defect (`--form` says how "
-        "they are kept)"
+        f"while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a better "
+        "form with `--form`)"
     )
 
 

@@ -29,7 +29,7 @@ def agree(model: Model) -> None:
     finite = np.isfinite(definition.hi)
     if not finite.any():
         raise UsageError(
-            rule="a formula is finite somewhere", value=f"`{formula.spelling.definition}`, which is nowhere"
+            f"cannot use the formula `{formula.spelling.definition}`: it is not finite for any input that was tried"
         )
     if formula.form is formula.definition:
         return
@@ -43,9 +43,9 @@ def agree(model: Model) -> None:
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in given.items())
         raise UsageError(
-            rule="the definition and the form say the same",
-            value=f"{definition.hi[at]:.9g} and {form.hi[at]:.9g} at {row}",
-            place=f"`{formula.spelling.form}`",
+            f"the form `{formula.spelling.form}` differs from the formula",
+            rule=f"the formula gives {definition.hi[at]:.9g} and the form {form.hi[at]:.9g} at {row}",
+            remedy="correct one of the two",
         )
 
 

@@ -39,18 +39,17 @@ def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True)
         return replace(spelled, inputs=tuple((name, inputs[name]) for name in takes if name in inputs)).text
     if [spelled.definition] == names and names[0] in catalogue():
         raise UsageError(
-            rule="a formula is mathematics",
-            value=f"`{names[0]}`, the name of a formula of the catalogue",
-            remedy=f"check it against that by `--contract {names[0]}`",
+            f"cannot use `{names[0]}` as a formula: it is the name of a formula in the catalog",
+            remedy=f"pass `--contract {names[0]}`",
         )
     if len(needed) == len(names) == 1:
         return spelled.text
     near = next((did_you_mean(name, WORDS) for name in names if name not in takes), None)
     raise UsageError(
-        rule=f"a formula names the function's parameters {listed(takes)}",
+        f"the inputs of the formula `{spelled.definition}` do not match the function",
+        rule=f"its parameters are {listed(takes)}",
         value=listed(names),
-        place=f"`{spelled.definition}`",
-        remedy=near or "name them so, or call the function with `--call 'lambda f, a, b: f(a, b)'`",
+        remedy=near or "use these names, or pass `--call 'lambda f, a, b: f(a, b)'`",
     )
 
 

@@ -95,9 +95,9 @@ def domain(text: str, name: str) -> Domain:
         else:
             known = (*DOMAINS, PER_ROW, CONSTANT, WHOLE)
             raise UsageError(
-                rule=f"an input is {listed(known)}, or a range such as `0.5..2`",
+                f"unknown domain of the input `{name}`",
+                rule=f"known are {listed(known)}, or a range such as `0.5..2`",
                 value=f"`{word}`",
-                place=f"the input `{name}`",
                 remedy=did_you_mean(word, known),
             )
     return facts
@@ -159,7 +159,7 @@ def spelling(text: str) -> Spelling:
     """
     found = _SPELLED.fullmatch(text)
     if found is None:
-        raise UsageError(rule="a formula is written `formula: x * tanh(x)`", value=shown(text))
+        raise UsageError("cannot read the formula", rule="the form is `formula: x * tanh(x)`", value=shown(text))
     definition, _, form = found["body"].partition("|")
     parts = [part.strip() for part in (found["inputs"] or "").split(",") if part.strip()]
     pairs = [part.partition(":") for part in parts if part != "..."]
@@ -192,7 +192,7 @@ def written(
         If there is no such function, it is more than assignments and a result, or an input is none.
     """
     if over not in OVER:
-        raise UsageError(rule=f"a formula is reduced over {listed(OVER)}", value=f"`{over}`")
+        raise UsageError("unknown value of `--over`", rule=f"choose from {listed(OVER)}", value=f"`{over}`")
     definition, names = _defined(formula)
     of_form, _ = _defined(form) if form else ("", ())
     stated = {name: domain(words, name) for name, words in (inputs or {}).items()}
@@ -215,7 +215,7 @@ def stated_inputs(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
         if not equals:
-            raise UsageError(rule="`--input` takes NAME=DOMAIN, such as `x=positive`", value=f"`{name}`")
+            raise UsageError("cannot read `--input`", rule="use NAME=DOMAIN, such as `x=positive`", value=f"`{name}`")
     return {name.strip(): words for name, _, words in pairs}
 
 
@@ -229,21 +229,19 @@ def _defined(text: str) -> tuple[str, tuple[str, ...]]:
         return _on_one_line(text), ()
     path = Path(found["file"])
     if not path.is_file():
-        raise UsageError(rule="`--formula` names a file that exists", value=f"no file `{path}`")
+        raise UsageError(f"file not found: `{path}`", remedy="check the path in `--formula` or `--form`")
     source = read_text(path)
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        raise UsageError(rule="the file is Python", value=error.msg, place=f"{path}:{error.lineno}") from error
+        raise UsageError(f"cannot read the formula in `{path}:{error.lineno}`: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         # Bytes that are zero, and more brackets in brackets than the parser descends into.
-        raise UsageError(rule="the file is Python", value=str(error) or "brackets too deep", place=str(path)) from error
+        raise UsageError(f"cannot read the formula in `{path}`: {error or 'brackets nested too deeply'}") from error
     functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
     if found["name"] not in functions:
         near = did_you_mean(found["name"], functions)
-        raise UsageError(
-            rule="the file defines the function", value=f"no `{found['name']}`", place=f"`{path}`", remedy=near
-        )
+        raise UsageError(f"no function `{found['name']}` in `{path}`", remedy=near)
     return _read(functions[found["name"]], source, path)
 
 
@@ -264,8 +262,8 @@ def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tupl
                 lines.append(said(value))
             case _:
                 raise UsageError(
-                    rule="a function that says a formula has assignments to names, and a result",
+                    f"cannot read the formula in `{path}:{statement.lineno}`",
+                    rule="a function that defines a formula contains only assignments to names and a `return`",
                     value=f"`{(ast.get_source_segment(source, statement) or '').splitlines()[0]}`",
-                    place=f"{path}:{statement.lineno}",
                 )
     return "; ".join(lines), tuple(argument.arg for argument in function.args.args)

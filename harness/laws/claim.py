@@ -200,9 +200,8 @@ def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
 def _unclear(name: str, near: Sequence[str]) -> UsageError:
     options = " or ".join(f"`--contract {contract}`" for contract in dict.fromkeys(near))
     return UsageError(
-        rule="a function is checked against a contract, which its name says or `--contract`",
-        value=f"`{name}` without one",
+        f"cannot infer the contract of `{name}` from its name",
         remedy=f"did you mean {options}?"
         if options
-        else "add `--contract NAME`; `harness list --contracts` shows the names",
+        else "pass `--contract NAME`; `harness list --contracts` shows the names",
     )

@@ -15,7 +15,7 @@ def about_every_operation(
     statement: str,
     cause: str,
     *,
-    bound: str = "none",
+    bound: str = "no tolerance",
     group: str = "implementation",
 ) -> Law:
     """Make a law, in the usual words, of ``measure(subject, value, inputs)``; see :func:`bound_to`."""

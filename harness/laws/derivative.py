@@ -55,9 +55,10 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
         measure=measure,
         reads=tuple(name for name in gradient.reads if name != "cotangent"),
         name="gradient_on_long_rows",
-        statement=f"{gradient.statement.rstrip('.')}, on rows of dozens to thousands of entries too.",
+        statement=f"{gradient.statement.rstrip('.')}, also on rows of dozens to thousands of entries.",
         group="length",
-        cause="a block of the backward pass ends before the row does, or a sum of its own is kept in 16 bits",
+        cause="a block of the backward pass ends before the row does, or a sum is kept in 16 bits: cover the whole "
+        "row, and accumulate in float32",
         inputs=not_the_longest,
         examples=12,
     )
@@ -79,7 +80,7 @@ def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measureme
     strided = torch.stack([cotangent, torch.full_like(cotangent, torch.nan)], -1)[..., 0]
     expanded = threes.new_tensor(3.0).expand(threes.shape)
     return worst_of(
-        _against(subject, arguments, first, strided, "with an incoming gradient in strides"),
+        _against(subject, arguments, first, strided, "with a strided incoming gradient"),
         _against(subject, arguments, of_threes, expanded, "with an incoming gradient expanded from one number"),
     )
 
@@ -184,7 +185,7 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor) 
     try:
         found = subject.attempt(f"the second backward pass of {subject.case.name}", twice)
     except CaseError as refusal:
-        raise NotApplicable(f"its gradient says that it cannot be differentiated: {refusal}") from refusal
+        raise NotApplicable(f"its gradient cannot be differentiated: {refusal}") from refusal
     return to_array(torch.zeros_like(x) if found is None else found)
 
 
@@ -192,11 +193,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor) 
 
 _ANY_COTANGENT = Law(
     "any_cotangent",
-    "The gradient follows the incoming one, whatever its strides: of half a loss it is the half.",
+    "backward() is linear in the incoming gradient, for any strides.",
     source="chain rule",
     bound="twice the gradient's bound",
-    cause="a backward pass that takes the incoming gradient for one, or reads its memory without regard to strides: "
-    "multiply by it, and call contiguous()",
+    cause="the backward pass assumes an incoming gradient of one, or ignores its strides: multiply by it, and call "
+    "contiguous()",
     group="gradient",
     measure=any_cotangent,
     examples=4,
@@ -205,12 +206,11 @@ _ANY_COTANGENT = Law(
 
 _SECOND = Law(
     "second_derivative",
-    "The gradient can be differentiated again, and its derivative is the exact gradient's to half of the digits; or it "
-    "says that it cannot.",
+    "The gradient can be differentiated again: the result is exact to half of the digits, or an error is raised.",
     source="difference quotients of the exact gradient at two steps (Richardson)",
-    bound="sqrt(u), of one or of the largest entry, and the difference of the two quotients",
-    cause="the backward pass detaches something, or is computed where autograd does not see it: mark it "
-    "once_differentiable, or build it of differentiable operations",
+    bound="sqrt(u), relative to one or to the largest entry, plus the difference of the two quotients",
+    cause="the backward pass detaches a value, or runs outside autograd: mark it once_differentiable, or use "
+    "differentiable operations",
     unit="ulp of the largest",
     group="gradient",
     measure=second_derivative,

@@ -62,19 +62,18 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
 
     return Law(
         "no_drift",
-        "The errors of the value are as often up as down, and as often away from zero as towards it: their mean is "
-        "nearly zero.",
+        "The rounding errors of the value are unbiased: their mean is nearly zero, both upwards and away from zero.",
         source="Hoeffding (1963), over the signs of the rows' errors",
-        bound="1/4 ulp, and 6.5 standard errors of the mean",
-        cause="bits are dropped where they should be rounded, as by a shift, a truncating conversion or another "
-        "rounding mode: round to nearest, ties to even",
+        bound="1/4 ulp, plus 6.5 standard errors of the mean",
+        cause="bits are dropped instead of rounded, as by a shift, a truncating conversion or another rounding "
+        "mode: round to nearest, ties to even",
         group="value",
         measure=measure,
         reads=value.reads,
         unit="ulp on average",
         inputs=inputs,
         examples=1,
-        lost_digits="every single answer is as near as the bound of the value asks; only their mean is not",
+        lost_digits="each single result is within the bound of the value; only their mean is biased",
         every_row=False,
         of_many=True,
     )

@@ -56,20 +56,25 @@ def implementation_laws(
     laws = [
         about_every_operation(
             any_position,
-            "Reversing the order of the rows reverses the output, and changes nothing else.",
-            "the last elements take another path than the first: a vector loop's tail, the edge of a block",
+            "Reversing the order of the rows reverses the output and changes nothing else.",
+            "the last elements take another path than the first, such as the tail of a vector loop or the edge of "
+            "a block: use the same arithmetic for all elements",
             bound="twice the value's bound",
         ),
         about_every_operation(
             any_layout,
-            "Strided and transposed inputs give what contiguous ones give.",
-            "memory is read without regard to strides: use them, or call contiguous(); where a few digits in 16 bits "
-            "differ, a sum that is kept in them runs in another order: accumulate in float32",
+            "Strided and transposed inputs give the same results as contiguous ones.",
+            "strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 "
+            "bits differ, the sum runs in another order: accumulate in float32",
             bound="twice the value's bound",
         ),
-        repeatable("Calls on the same inputs give the same bits, whatever freed memory holds.")(calls_agree),
+        repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")(
+            calls_agree
+        ),
         about_every_operation(
-            inputs_unmodified, "The inputs are the same bits after the call.", "an operation in place: work on a copy"
+            inputs_unmodified,
+            "The call does not change its inputs, bit for bit.",
+            "an in-place operation: work on a copy",
         ),
         about_every_operation(
             output_is_its_own,
@@ -80,12 +85,13 @@ def implementation_laws(
     if rows:
         laws += [
             about_every_operation(
-                row_alone, "A row alone gives what it gives in a batch.", _MIXED, bound="twice the value's bound"
+                row_alone, "A row gives the same result alone as in a batch.", _MIXED, bound="twice the value's bound"
             ),
             about_every_operation(
                 no_rows,
-                "No rows in, no rows out.",
-                "a maximum or a mean over everything, a division by n, or a loop that needs one turn",
+                "An input without rows gives an output without rows.",
+                "a maximum or mean over everything, a division by n, or a loop that needs at least one iteration: "
+                "handle the empty input",
                 group="special",
             ),
         ]
@@ -93,8 +99,9 @@ def implementation_laws(
         laws.append(
             about_every_operation(
                 nan_stays_in_its_row,
-                "A NaN makes its row of the output NaN, and no other.",
-                "a comparison drops the NaN, or a reduction over everything spreads it",
+                "A NaN makes its own row of the output NaN and no other.",
+                "a comparison drops the NaN, or a reduction over everything spreads it: reduce over the row only, "
+                "and let NaN pass",
                 group="special",
                 bound="twice the value's bound",
             )
@@ -104,14 +111,18 @@ def implementation_laws(
             about_every_operation(
                 output_like_input,
                 "The output has the dtype and the device of the inputs.",
-                "a constant of another dtype promotes the result, or a Python number is returned",
+                "a constant of another dtype promotes the result, or a Python number is returned: keep the dtype "
+                "of the inputs",
             )
         )
     derived = tuple(bound_to(law, value) for law in laws)
     return (*derived, mode_law(value), *(size_laws(value, many=many, ranks=ranks) if rows else ()))
 
 
-_MIXED = "a statistic over the whole batch, such as one maximum for all rows, or an axis confused with another"
+_MIXED = (
+    "a statistic runs over the whole batch, such as one maximum for all rows, or the axis is wrong: reduce "
+    "over the last axis only"
+)
 
 
 def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
@@ -132,7 +143,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
         value,
         measure=measure,
         name="value_on_long_rows",
-        statement=f"{value.statement.rstrip('.')}, on rows of dozens to tens of thousands of entries too.",
+        statement=f"{value.statement.rstrip('.')}, also on rows of dozens to tens of thousands of entries.",
         group="length",
         cause=cause,
         non_finite=cause,
@@ -199,7 +210,7 @@ def _places(subject: Subject, value: Law) -> list[int | None]:
     """Which axis of each argument has the rows, where each is answered for itself."""
     places, per_row = rows_of(subject, value)
     if not per_row:
-        raise NotApplicable(f"no row is answered for itself under the reduction `{subject.declares['reduction']}`")
+        raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
     return places
 
 

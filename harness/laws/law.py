@@ -26,16 +26,16 @@ Inputs = Callable[[Format], SearchStrategy[Example]]
 """The examples to draw in a format."""
 
 GROUPS = {
-    "value": "against the oracle",
+    "value": "comparison with the oracle",
     "algebra": "properties that need no oracle",
-    "finite": "no overflow and no NaN where the truth is finite",
-    "special": "infinities, NaN, the largest numbers, nothing at all",
-    "length": "reductions so long that narrow accumulators stall and counts overflow",
-    "gradient": "against the analytic gradient",
-    "implementation": "what every sound implementation of anything keeps",
-    "equivalence": "between operations",
-    "training": "whole trainings",
-    "data": "what a loader delivers",
+    "finite": "no overflow and no NaN where the exact result is finite",
+    "special": "infinities, NaN, the largest numbers, empty inputs",
+    "length": "long reductions, where narrow accumulators stall and counts overflow",
+    "gradient": "comparison with the analytic gradient",
+    "implementation": "properties of every sound implementation",
+    "equivalence": "agreement between operations",
+    "training": "complete training runs",
+    "data": "behavior of data loaders",
 }
 """The groups of laws, and what each is about."""
 

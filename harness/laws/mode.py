@@ -28,11 +28,12 @@ def mode_law(value: Law) -> Law:
     """Derive the law from that of the value."""
     law = Law(
         "any_mode",
-        "With inputs that require a gradient, under no_grad, inference_mode and autocast the value is the same.",
-        source="a mode is no input; autocast: the value's law in bfloat16",
-        bound="twice the value's bound; under autocast the value's in bfloat16, on inputs that bfloat16 has",
-        cause="another form where gradients are recorded or not, such as a dropout or a fused path, or a sum that "
-        "autocast takes in bfloat16: accumulate in float32",
+        "The value does not depend on requires_grad, no_grad, inference_mode or autocast.",
+        source="results do not depend on the autograd mode; autocast: the value's law in bfloat16",
+        bound="twice the value's bound; under autocast the value's bound in bfloat16, for inputs that bfloat16 "
+        "represents",
+        cause="another code path runs when gradients are recorded, such as dropout or a fused kernel, or autocast "
+        "runs a sum in bfloat16: use one code path, and accumulate in float32",
         group="implementation",
         measure=any_mode,
         examples=2,

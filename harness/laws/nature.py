@@ -32,9 +32,9 @@ def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | No
     """Return why a law has nothing to say of such an implementation in a format; ``None`` where it has."""
     computes_in = declares.get(COMPUTES_IN)
     if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
-        return f"it computes in {computes_in}, so that {format_.name} inputs get no {format_.name} answers"
+        return f"it computes in {computes_in}, so {format_.name} inputs give no {format_.name} results"
     if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
-        return "it draws random numbers, so that no two calls agree"
+        return "it draws random numbers, so two calls do not agree"
     return None
 
 

@@ -33,8 +33,9 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
     return law(
         statement,
         source="definition of a function of its inputs",
-        bound="none",
-        cause="uninitialised memory, a state kept between calls, randomness, or a sum in the order of threads",
+        bound="no tolerance",
+        cause="uninitialized memory, state kept between calls, randomness, or a sum in thread order: make each "
+        "call independent and deterministic",
         group="implementation",
         examples=EXAMPLES,
         intermittent=True,

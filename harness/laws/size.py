@@ -118,7 +118,7 @@ def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
                 raise
             if measured:
                 break
-            raise NotApplicable(f"it takes one axis of rows alone: {refusal}") from refusal
+            raise NotApplicable(f"it accepts only one axis of rows: {refusal}") from refusal
         measured.append(_flattened(subject, output, lengths, first, given))
     return worst_of(*measured)
 
@@ -146,14 +146,16 @@ def _splits(n: int) -> tuple[tuple[int, ...], ...]:
 
 # Laws
 
-_USUAL: dict[str, Any] = {"source": "definition, which is row by row", "bound": "twice the value's bound"}
+_USUAL: dict[str, Any] = {"source": "definition, row by row", "bound": "twice the value's bound"}
 
-MANY_ROWS = "a loop, a grid of blocks or a 16-bit index ends before the rows do, or starts again from the first"
+MANY_ROWS = (
+    "a loop, a grid of blocks or a 16-bit index ends before the rows do, or wraps around to the first: cover all rows"
+)
 """Likely cause of a failure on many rows."""
 
 _MANY_ROWS = Law(
     "value_on_many_rows",
-    "More rows than a block holds, 65,537 and more than 2^20 elements, give what a few of them give.",
+    "Many rows (more than a block, 65,537, over 2^20 elements) give the same results as a few of them.",
     measure=many_rows,
     group="length",
     cause=MANY_ROWS,
@@ -163,11 +165,11 @@ _MANY_ROWS = Law(
 
 _ANY_RANK = Law(
     "any_rank",
-    "Rows along two or three leading axes give what they give along one; who takes one alone may refuse.",
+    "Rows along two or three leading axes give the same results as along one, or are refused.",
     measure=any_rank,
     group="implementation",
-    cause="the second axis, or everything but the first, is taken for the last: count from the end, dim=-1",
+    cause="the second axis, or all axes but the first, is mistaken for the last: count from the end, dim=-1",
     examples=5,
-    lost_digits="the contract is of matrices, for which an axis counted from the front is right, as in the book",
+    lost_digits="the contract is about matrices, for which an axis counted from the front is right, as in the book",
     **_USUAL,
 )

@@ -220,8 +220,8 @@ class Subject:
             of_inputs = ", ".join(str(list(shape)) for shape in shapes if shape is not None)
             otherwise = self.contract.of_one_number if not output.shape and len(agreed) == 1 else ""
             raise CaseError(
-                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {of_inputs}, "
-                f"where the contract says {self.contract.signature}, that is {list(agreed)}{otherwise}",
+                f"{self.case.name} returns shape {list(output.shape)} for inputs of shape {of_inputs}; the contract "
+                f"requires {self.contract.signature}, that is {list(agreed)}{otherwise}",
                 Fault.SHAPE,
             )
         return nature.as_declared(output, self.declares, self.format)
@@ -262,7 +262,9 @@ class Subject:
         return self._unlike_the_contract(f"{_in_words(error)}{_at(error)}")
 
     def _unlike_the_contract(self, words: str) -> CaseError:
-        return CaseError(f"{self.case.name} does not return what the contract says, {self.contract.signature}: {words}")
+        return CaseError(
+            f"{self.case.name} does not return what the contract requires, {self.contract.signature}: {words}"
+        )
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:
         if isinstance(error, ReshapedError):
@@ -278,9 +280,9 @@ class Subject:
             return CaseError(f"{text.format(what, error.words, error.place)}{given}", fault, raised)
         words = _in_words(error)
         if isinstance(error, (SystemExit, GeneratorExit)):
-            return CaseError(f"{what} ends the program: {words}", Fault.EXITED)
+            return CaseError(f"{what} ends the process: {words}", Fault.EXITED)
         if isinstance(error, MemoryError) or "can't allocate memory" in words:
-            return CaseError(f"{what} asks for more memory than it may have: {words}", Fault.MEMORY)
+            return CaseError(f"{what} requests more memory than allowed: {words}", Fault.MEMORY)
         if reason := no_numpy(self.case, error) or no_compiler(error):
             return NotApplicable(reason)
         return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED, words)
@@ -288,7 +290,7 @@ class Subject:
     def _as_signed(self, what: str, words: str) -> str:
         """What the function is given, where it stumbles over a shape: its own convention may be another."""
         stumbles = what == self.case.name and _OF_SHAPES.search(words) is not None
-        return f"; it is called as {self.contract.signature}, unless `--call` says otherwise" if stumbles else ""
+        return f"; it is called as {self.contract.signature}; use `--call` to call it differently" if stumbles else ""
 
     def _tensor(self, output: Any) -> Tensor:
         """Return a plain tensor; Python numbers become one."""
@@ -301,7 +303,7 @@ class Subject:
             if isinstance(output, Alien) and output.kind.startswith("a tensor"):
                 raise CaseError(f"{self.case.name} returns {output.kind}", Fault.TYPE)
             kind = output.kind if isinstance(output, Alien) else kind_of(output)
-            hint = "; a NumPy implementation is checked with `--call numpy`" if kind.startswith("numpy.") else ""
+            hint = "; check a NumPy implementation with `--call numpy`" if kind.startswith("numpy.") else ""
             raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
         plain = output if type(output) is Tensor else output.as_subclass(Tensor)
         if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
@@ -373,8 +375,8 @@ _OF_SHAPES = re.compile(r"\b(shapes?|sizes?|dimensions?|positional argument|broa
 """Words of an exception about what was given to it."""
 
 _ELSEWHERE = {
-    "exited": (Fault.EXITED, "{0} ends the program: {1}"),
-    "memory": (Fault.MEMORY, "{0} asks for more memory than it may have: {1}"),
+    "exited": (Fault.EXITED, "{0} ends the process: {1}"),
+    "memory": (Fault.MEMORY, "{0} requests more memory than allowed: {1}"),
     "raised": (Fault.RAISED, "{0} raises {1}{2}"),
 }
 """What is said of exceptions of each kind that were raised in another process."""

@@ -49,14 +49,15 @@ def campaign_of(
     target, root = importable(function)
     if call is not None and not isinstance(call, str):
         raise UsageError(
-            rule="with `isolate`, `call` is the name of an adapter, `file.py:adapter` or an expression",
-            value=f"an object of {type(call).__name__}",
-            remedy="write it in words",
+            "cannot use `call` together with `isolate`",
+            rule="it must be a string: the name of an adapter, `file.py:adapter` or an expression",
+            value=f"an object of type {type(call).__name__}",
         )
     further = [folder for folder in corpora if folder != FOLDER]
     if len(further) > 1:
         raise UsageError(
-            rule="with `isolate`, one folder of counterexamples is tried beside the shipped one", value="2"
+            "with `isolate`, only one folder of counterexamples can be added to the shipped one",
+            value=str(len(further)),
         )
     return Campaign(
         target,

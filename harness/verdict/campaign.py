@@ -236,5 +236,5 @@ def _spelled_out(example: str, job: "Job") -> dict[str, Any]:
     missing = [name for name in job.law.reads if name not in inputs]
     if missing:
         needed = listed(job.law.reads)
-        raise UsageError(rule=f"an example for `{job.law.name}` has {needed}", value=f"none for `{missing[0]}`")
+        raise UsageError(f"the example has no `{missing[0]}`", rule=f"`{job.law.name}` needs {needed}")
     return inputs

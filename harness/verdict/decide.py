@@ -186,7 +186,7 @@ def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline,
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
-        raise CaseError(f"{name} breaks the law, and no longer where it is called again", Fault.UNREPEATABLE)
+        raise CaseError(f"{name} breaks the law, but not when it is called again", Fault.UNREPEATABLE)
     return violation
 
 

@@ -82,7 +82,9 @@ def _deliveries(case: Case) -> Deliveries:
     reference = case.declares.get("reference")
     place, _, name = reference.rpartition(":") if isinstance(reference, str) else ("", "", "")
     if isinstance(reference, str) and not place:
-        raise UsageError(rule="a reference is named as `file.py:function` or `module:function`", value=f"`{reference}`")
+        raise UsageError(
+            f"cannot load the reference `{reference}`", remedy="name it as `file.py:function` or `module:function`"
+        )
     surroundings = surroundings_of(case)
     if not isinstance(surroundings, Elsewhere):
         given = attribute(place, name) if place else reference
@@ -135,7 +137,7 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
     read, held, reasons = deliveries.read, 0, []
     for ask in several:
         if deliveries.age_s > (ENOUGH_S if held else MOST_S):
-            reasons.append(f"its loaders take long: {deliveries.age_s:.0f} s had passed when this law's turn came")
+            reasons.append(f"its loaders are slow: {deliveries.age_s:.0f} s had passed before this law was checked")
             break
         try:
             measurement = job.law.measure(deliveries, **{name: ask[name] for name in job.law.reads})
@@ -152,7 +154,7 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
             return {**facts, **_counted(held, rows, measurement)}
     if not held:
         # What it does not name says less than what it does not have.
-        return {"reason": next((why for why in reasons if "names no" not in why), reasons[0])}
+        return {"reason": next((why for why in reasons if "has no parameter" not in why), reasons[0])}
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return {"status": Status.UNEXPECTED, "reason": declared, "examples": held, "rows": rows}
     return {"status": Status.HOLDS, **_counted(held, rows, measurement)}

@@ -137,9 +137,13 @@ def jobs(
             ]
     unknown = wanted_laws - known_laws
     if unknown:
-        rule, name = f"`--law` is one of {listed(sorted(known_laws))}", min(unknown)
+        name = min(unknown)
         otherwise = "`harness list --laws` shows the laws of each contract"
-        raise UsageError(rule=rule, value=f"`{name}`", remedy=did_you_mean(name, known_laws, otherwise))
+        raise UsageError(
+            f"unknown law `{name}`",
+            rule=f"choose from {listed(sorted(known_laws))}",
+            remedy=did_you_mean(name, known_laws, otherwise),
+        )
     return selected
 
 
@@ -151,20 +155,30 @@ def _validate(case: Case, contract: Contract) -> None:
     lossy = {law.name for law in contract.laws if law.lost_digits}
     for attained in case.attains:
         if attained not in lossy:
-            rule = f"`attains` names laws of lost digits of `{contract.name}`: {listed(sorted(lossy)) or 'none'}"
-            raise UsageError(rule=rule, value=f"`{attained}`", place=case.name)
+            raise UsageError(
+                f"unknown law `{attained}` in `attains` of {case.name}",
+                rule=f"the laws of lost digits of `{contract.name}` are {listed(sorted(lossy)) or 'none'}",
+            )
     for declared in case.breaks:
         if declared not in names:
-            rule = f"`breaks` names laws of `{contract.name}`: {listed(sorted(names))}"
-            raise UsageError(rule=rule, value=f"`{declared}`", place=case.name, remedy=did_you_mean(declared, names))
+            raise UsageError(
+                f"unknown law `{declared}` in `breaks` of {case.name}",
+                rule=f"the laws of `{contract.name}` are {listed(sorted(names))}",
+                remedy=did_you_mean(declared, names),
+            )
     admissible = {**contract.conventions, **(NATURE if contract.output is not None else {})}
     for name, value in case.declares.items():
         if name not in admissible:
             known = listed(contract.conventions) or "none"
-            rule = f"the conventions of `{contract.name}` are {known}"
-            near = did_you_mean(name, admissible)
-            raise UsageError(rule=rule, value=f"`{name}`", place=case.name, remedy=near)
+            raise UsageError(
+                f"unknown convention `{name}` declared for {case.name}",
+                rule=f"the conventions of `{contract.name}` are {known}",
+                remedy=did_you_mean(name, admissible),
+            )
         if value not in admissible[name]:
-            rule = f"the convention `{name}` of `{contract.name}` is {choices(admissible[name])}"
-            near = did_you_mean(str(value), admissible[name])
-            raise UsageError(rule=rule, value=f"`{value}`", place=case.name, remedy=near)
+            raise UsageError(
+                f"invalid value of the convention `{name}` declared for {case.name}",
+                rule=f"`{contract.name}` allows {choices(admissible[name])}",
+                value=f"`{value}`",
+                remedy=did_you_mean(str(value), admissible[name]),
+            )

@@ -32,20 +32,20 @@ FLOAT32 = FORMATS["float32"]
 _WIDER = {"float32", "float64"}
 
 SENTENCES = {
-    COMPUTES_IN: "{case} computes in float32: {dtypes} inputs get float32's digits, and are not judged "
-    "(`--declare computes_in=float32` accepts it)",
-    "autocast": "{case} computes in {format}, under autocast: {dtypes} inputs are not judged "
-    "(`--declare computes_in={format}` accepts it)",
+    COMPUTES_IN: "{case} computes in float32: {dtypes} inputs get only float32 accuracy and are not judged (accept "
+    "it with `--declare computes_in=float32`)",
+    "autocast": "{case} computes in {format} under autocast: {dtypes} inputs are not judged (accept it with "
+    "`--declare computes_in={format}`)",
     "jax": "{case} computes in float32, as JAX does unless JAX_ENABLE_X64=1 is set: {dtypes} inputs are not judged "
-    "(`--declare computes_in=float32` accepts it)",
-    RETURNS: "{case} returns {format} for {dtypes} inputs: its values are judged rounded to these "
-    "(`--declare returns={format}` accepts it)",
-    "number": "{case} returns a Python number, which is float64, for {dtypes} inputs: its values are judged rounded to "
-    "these (`--declare returns=float64` accepts it)",
-    SUBNORMALS: "{case} flushes subnormal numbers to zero in {dtypes}: they are judged as zeros "
-    "(`--declare subnormals=flushed` accepts it)",
-    REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so that other laws are not judged; "
-    "of a module in training check `module.eval()`",
+    "(accept it with `--declare computes_in=float32`)",
+    RETURNS: "{case} returns {format} for {dtypes} inputs: its values are rounded to the input dtype and then "
+    "judged (accept it with `--declare returns={format}`)",
+    "number": "{case} returns a Python number (float64) for {dtypes} inputs: its values are rounded to the input "
+    "dtype and then judged (accept it with `--declare returns=float64`)",
+    SUBNORMALS: "{case} flushes subnormal numbers to zero in {dtypes}: they are judged as zeros (accept it with "
+    "`--declare subnormals=flushed`)",
+    REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so most other laws are not judged; "
+    "for a module in training mode, check `module.eval()`",
 }
 """What a person reads of each."""
 
@@ -72,7 +72,7 @@ class Probe:
         found = []
         if convention:
             own = [name for name, value in convention.items() if value == own_eps(job.format)]
-            said = _holds_with(convention, where=f" in {{dtypes}}, whose own {own[0]} it is" if own else "")
+            said = _holds_with(convention, where=f" in {{dtypes}} (the {own[0]} of the dtype itself)" if own else "")
             declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
             found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
         return self._remark(job) + found + self._nature(job, convention) + self._refusals.get(_key_in(job), [])
@@ -175,7 +175,10 @@ def _property(job: Job, name: str, value: str, sentence: str, *, dtype: str | No
 
 def _holds_with(convention: Mapping[str, Any], *, where: str) -> str:
     options = " ".join(f"--declare {name}={_spelled(value)}" for name, value in convention.items())
-    return f"{{case}} holds with `{options}` on ordinary inputs{where}, and is judged so: declare it where it is meant"
+    return (
+        f"{{case}} agrees with `{options}` on ordinary inputs{where} and is judged with it: declare it if you "
+        "intend this"
+    )
 
 
 def _spelled(value: Any) -> str:
@@ -219,7 +222,7 @@ class _Look:
     def __post_init__(self) -> None:
         """Call it on a few examples, and look at one of the calls."""
         value = _value(self.job.contract)
-        assert value is not None, "only such contracts are probed"
+        assert value is not None, "only contracts of functions of tensors are probed"
         self.value = value
         self.subject = self.job.subject
         self.drawn = examples(value.inputs or self.job.contract.inputs, self.job.format)

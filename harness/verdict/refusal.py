@@ -19,7 +19,9 @@ from harness.record.property import REFUSES
 from harness.verdict.job import Job
 from harness.verdict.ordinary import examples
 
-SENTENCE = "{case} refuses %s in {dtypes} (%s): laws about that are not judged (`--declare refuses=%s` accepts it)"
+SENTENCE = (
+    "{case} refuses %s in {dtypes} (%s): laws about such inputs are not judged (accept it with `--declare refuses=%s`)"
+)
 """What a person reads: what is refused, what was raised, and the value to declare."""
 
 _OF_A_CALL = re.compile(r"[\d({\[]")

@@ -113,7 +113,9 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
         return {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
-            rule='`--example` is JSON such as `{"logits": [["0x1.8p+1", 0.5]]}`', value=f"{text!r:.60} ({error})"
+            "cannot read `--example`",
+            rule='it must be JSON such as `{"logits": [["0x1.8p+1", 0.5]]}`',
+            value=f"{text!r:.60} ({error})",
         ) from error
 
 

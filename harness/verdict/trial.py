@@ -196,14 +196,15 @@ class Trials:
         same = all(np.array_equal(one.actual, other.actual, equal_nan=True) for one, other in pairs)
         if not (same and first.broken):
             raise CaseError(
-                f"{job.case.name} gives another answer when it is called again on the same inputs", Fault.UNREPEATABLE
+                f"{job.case.name} gives a different result when it is called again on the same inputs",
+                Fault.UNREPEATABLE,
             )
         at = first.worst
         screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
         if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
             raise CaseError(
-                f"a fault of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
-                f"{job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
+                f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, "
+                f"{screened:.6g} {job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
                 Fault.ORACLE,
             )
 

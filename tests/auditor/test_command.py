@@ -82,7 +82,7 @@ SENTENCES = {
     "needs": "a step is called without arguments, got one that needs `batch`, `labels`",
     "computes_nothing": "an update or a tensor that it returns, got none of these in 2 operations",
     "number": "a step is a function, got `int`",
-    "absent": "the target names something the module defines, got no `absent`",
+    "absent": "no `absent` in `train.py`",
 }
 
 

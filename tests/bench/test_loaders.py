@@ -143,7 +143,7 @@ def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
 ) -> None:
     """Of pytest there is nothing to be seen, and nothing is written."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="a data set has 1 or more samples, got 0"):
+    with pytest.raises(UsageError, match="is empty: 1 sample or more is needed, got 0"):
         run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
     assert "".join(capfd.readouterr()) == ""
     assert not (tmp_path / "bench-loaders.json").exists()

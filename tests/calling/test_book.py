@@ -63,7 +63,7 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
     )
     assert verdict.violation is not None
     assert "(n,1) against (n,) broadcasts to (n,n): reshape the target" in verdict.violation.cause
-    assert verdict.violation.cause.startswith("a column [2,1] of predictions beside 2 targets gives the mean of 2 x 2")
+    assert verdict.violation.cause.startswith("a column [2,1] of predictions with 2 targets gives the mean of 2 x 2")
 
 
 def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
@@ -77,7 +77,7 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
         assert len(shown) == 4
         assert set(shown) <= {-1.0, 0.0, 1.0}
         assert verdict.violation.worst is None
-    assert rows.violation.cause.startswith("a column [2,1] of predictions beside 2 targets gives 4 losses: ")
+    assert rows.violation.cause.startswith("a column [2,1] of predictions with 2 targets gives 4 losses: ")
 
 
 def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
@@ -86,7 +86,7 @@ def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> 
     (stumbles,) = harness.check(book.linreg, "linear", **asked)
     assert stumbles.reason is not None
     assert stumbles.reason.endswith(
-        "it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m], unless `--call` says otherwise"
+        "it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m]; use `--call` to call it differently"
     )
     (refuses,) = harness.check(refuse, "linear", **asked)
     assert refuses.reason is not None

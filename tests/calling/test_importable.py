@@ -52,10 +52,10 @@ def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert importable(module.softmax) == (f"{file}:softmax", None)
     replaced = module.softmax
     module.softmax = softmax  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match="`softmax`, under which `homework` has something else"):
+    with pytest.raises(UsageError, match="`softmax`, which is another object in `homework`"):
         importable(replaced)
     file.unlink()
-    with pytest.raises(UsageError, match="`softmax` of `homework`, of which there is no file"):
+    with pytest.raises(UsageError, match="`softmax` of `homework`, which has no source file"):
         importable(replaced)
 
 
@@ -74,11 +74,11 @@ def _closure() -> Any:
 
 REFUSED: dict[str, Callable[[], Any]] = {
     "a lambda;": lambda: lambda x: x,
-    "`_closure.inner`, which a function defines;": _closure,
-    "`softmax` of the program or notebook that runs;": _of_a_cell,
-    "an object of Softmax, which has no name of its own;": lambda: torch.nn.Softmax(-1),
-    "an object of partial, which has no name of its own;": lambda: partial(softmax),
-    "`_VariableFunctionsClass.sigmoid`, under which `torch` has something else;": lambda: torch.sigmoid,
+    "`_closure.inner`, which is defined inside a function;": _closure,
+    "`softmax`, which is defined in the running program or notebook;": _of_a_cell,
+    "an object of Softmax without a name;": lambda: torch.nn.Softmax(-1),
+    "an object of partial without a name;": lambda: partial(softmax),
+    "`_VariableFunctionsClass.sigmoid`, which is another object in `torch`;": lambda: torch.sigmoid,
 }
 """What is said of objects that no other process can import."""
 
@@ -95,9 +95,9 @@ def test_what_cannot_be_imported_is_refused_in_one_sentence(said: str) -> None:
 
 def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
     """An adapter is an object of this process too, and of folders of counterexamples the command takes one."""
-    with pytest.raises(UsageError, match="with `isolate`, `call` is the name of an adapter"):
+    with pytest.raises(UsageError, match="`call` together with `isolate`: it must be a string: the name of an adapter"):
         harness.check(rude.raises, "softmax", call=lambda f, x: f(x), isolate=True)
-    with pytest.raises(UsageError, match="one folder of counterexamples"):
+    with pytest.raises(UsageError, match="only one folder of counterexamples"):
         harness.check(rude.raises, "softmax", corpora=[Path("a"), Path("b")], isolate=True)
 
 

@@ -57,7 +57,7 @@ def test_a_module_with_other_parameters_is_told_which_there_are() -> None:
     """Both lists are in the message; a law that meets it is skipped."""
     deep = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
     with pytest.raises(
-        UnfitModelError, match=r"has the parameters \[2, 3\] and \[2\], got \[5, 3\], \[5\], \[2, 5\], \[2\]"
+        UnfitModelError, match=r"must have the shapes \[2, 3\] and \[2\], got \[5, 3\], \[5\], \[2, 5\], \[2\]"
     ):
         step_of_model(deep, torch.zeros(2, 3), torch.zeros(2), 0.1, squared=False)
     with pytest.raises(NotApplicable):

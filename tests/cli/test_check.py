@@ -154,7 +154,7 @@ def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harnes
     Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
     check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
     done = harness(*check, "--strict", "--run", "it")
-    said = "mine.spread holds with `--declare correction=1`"
+    said = "mine.spread agrees with `--declare correction=1`"
     assert done.returncode == 1
     assert done.stdout.count(said) == 1
     assert done.stdout.splitlines()[-1] == "verdict: no defect in 1 law (1 holds)"

@@ -199,7 +199,10 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
     ("words", "message"),
     [
         (("sets.py:absent",), "no `absent`"),
-        (("sets.py:number",), "the target is a data set, or makes one"),
+        (
+            ("sets.py:number",),
+            "cannot use `sets.py:number` as a data set: it must be a data set, or a callable that returns one",
+        ),
         (("sets.py:tensors", "--batch-size", "3", "--batch-sizes", "4,5"), "exclude each other, got both"),
         (("sets.py:tensors", "--batch-sizes", "4,x"), "`--batch-sizes` takes whole numbers from 1"),
         (("sets.py:tensors", "--workers", "-1"), "`--workers` takes whole numbers from 0"),

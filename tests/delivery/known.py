@@ -42,7 +42,7 @@ SAMPLES = _of(
     [
         ("not_split_among_workers", "each_sample_once", "twice", "pytorch 30599, datasets 3423, tfrecord 78"),
         ("rest_of_the_shards_is_nobodys", "each_sample_once", "never", "webdataset 65, Megatron-Energon 145"),
-        ("shards_in_the_order_of_a_set", "each_sample_once", "come twice", "datasets 5729, noether 180"),
+        ("shards_in_the_order_of_a_set", "each_sample_once", "arrive twice", "datasets 5729, noether 180"),
         ("last_batch_dropped_unasked", "each_sample_once", "never", "fastai 1557, PromptSRC 22"),
         ("second_epoch_is_empty", "each_sample_once", "second epoch", "pytorch/text 1282, 1396, DALI 1471"),
         ("corrupt_sample_filtered_out", "each_sample_once", "7", "pytorch 57429, DeepFake-Detection 5"),
@@ -65,7 +65,7 @@ SAMPLES = _of(
             "batches",
             "DALI 2607, litData 402, jax-dataloader 33",
         ),
-        ("batch_size_not_passed_on", "batches_have_the_size_asked_for", "asked", "accelerate 121"),
+        ("batch_size_not_passed_on", "batches_have_the_size_asked_for", "instead of 4", "accelerate 121"),
         ("drop_last_not_respected", "batches_have_the_size_asked_for", "drop_last", "litData 442"),
         ("labels_not_shuffled", "samples_stay_together", "", "accelerate 4238"),
         ("file_shared_by_workers", "each_sample_once", "", "mxnet 10628, numpy 18124, VisCy 417, pytorch 11887"),

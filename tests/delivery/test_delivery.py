@@ -69,7 +69,7 @@ def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
     (verdict,) = verdicts(sound.slices, {}, laws=["ranks_share_an_epoch"])
     assert (verdict.status, verdict.reason) == (
         Status.SKIPPED,
-        "slices names no `rank`, and so promises nothing of it",
+        "slices has no parameter `rank`, so this law does not apply",
     )
 
 

@@ -29,7 +29,7 @@ def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
     """With the point, and what the problem itself loses there."""
     said = contract_named("formula: x * (1 + erf(x / sqrt(2))) / 2").remark
     assert said is not None
-    assert "keeps no digit as written from x = -5.2" in str(said())
+    assert "loses all digits as written from x = -5.2" in str(said())
     assert "the problem itself loses 4 bits" in str(said())
     one = contract_named("formula: log(x + sqrt(1 + x ** 2))").remark
     assert one is not None
@@ -111,7 +111,7 @@ def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula
         return functional.mse_loss(input, target)
 
     (verdict,) = harness.check(mean_of_all, formula=formula, laws=["value"], **QUICK)
-    told = "; one number for all rows together is checked with `--over all`"
+    told = "; to check one number for all rows, use `--over all`"
     assert "returns shape []" in str(verdict.reason)
     assert str(verdict.reason).endswith(told) is is_told
 
@@ -171,9 +171,9 @@ def test_a_survey_finds_where_a_formula_breaks() -> None:
         (["--formula", "x * tahn(x)"], "character 5"),
         (["--form", "tanh(x)"], "`--form` goes with `--formula`"),
         (["--formula", "x", "--contract", "softmax"], "a contract or a formula, got both"),
-        (["--formula", "x", "--over", "columns"], "over `rows`, `all`, got `columns`"),
+        (["--formula", "x", "--over", "columns"], "choose from `rows`, `all`, got `columns`"),
         (["--formula", "x", "--input", "x"], "NAME=DOMAIN"),
-        (["--formula", "x", "--over", "all"], "a formula over all reduces"),
+        (["--formula", "x", "--over", "all"], "the formula must reduce all its inputs"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_sentence(

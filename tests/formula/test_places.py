@@ -61,10 +61,10 @@ def test_value_and_gradient_are_those_of_the_entry() -> None:
 @pytest.mark.parametrize(
     ("formula", "said"),
     [
-        ("x[t] + t", "an index says which entry of a row"),
-        ("x[y]", "what is in brackets is an input that is an index"),
-        ("mean(x)[t]", "an entry is taken of a row, and this is one number"),
-        ("x[0] + t", "`row\\[place\\]`"),
+        ("x[t] + t", "an index is allowed only in brackets"),
+        ("x[y]", "the value in brackets must be an index input"),
+        ("mean(x)[t]", "only a row can be indexed, and this is one number"),
+        ("x[0] + t", "`row\\[index\\]`"),
     ],
 )
 def test_a_wrong_place_is_refused(formula: str, said: str) -> None:

@@ -43,5 +43,7 @@ def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
 
 def test_a_number_outside_the_range_is_refused_with_the_range() -> None:
     """As the user's error."""
-    with pytest.raises(UsageError, match=r"`eps` of `layer_norm` is any number from 0 to 1000, got `-1.0`"):
+    with pytest.raises(
+        UsageError, match=r"convention `eps` .*: `layer_norm` allows any number from 0 to 1000, got `-1.0`"
+    ):
         harness.check(torch.softmax, "layer_norm", declares={"eps": -1.0})

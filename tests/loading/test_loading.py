@@ -211,12 +211,15 @@ def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> Non
     [
         ("absent", "no `absent`"),
         ("needy", "TypeError: needy() missing 1 required positional argument: 'path'"),
-        ("text", "a data set is map-style: it has `__getitem__` and `__len__`, got int in"),
-        ("Stream", "got Stream, which can only be iterated over"),
-        ("Empty", "a data set has 1 or more samples, got 0"),
-        ("Liar", "`len` of a data set is how many samples it has, got TypeError"),
-        ("constant", "the target is a data set, or makes one when it is called without arguments, got int"),
-        ("", "a data set is named as `module:name` or `file.py:name`"),
+        ("text", "as a data set: it must be map-style, with `__getitem__` and `__len__`, got an object of type int"),
+        ("Stream", "got an object of type Stream, which only supports iteration"),
+        ("Empty", "is empty: 1 sample or more is needed, got 0"),
+        ("Liar", ":Liar`: TypeError"),
+        (
+            "constant",
+            "it must be a data set, or a callable that returns one without arguments, got an object of type int",
+        ),
+        ("", "name the data set as `module:name` or `file.py:name`"),
     ],
 )
 def test_what_is_no_data_set_is_refused_in_a_sentence(targets: Path, name: str, message: str) -> None:

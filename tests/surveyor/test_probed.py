@@ -120,7 +120,7 @@ def test_of_what_draws_random_numbers_nothing_is_proved(command: Command) -> Non
     """No two calls agree: there is nothing to visit."""
     code, out, _ = command("prove", "mine.py:drawn", *PROVED)
     assert code == 2
-    assert "not proved, it draws random numbers, so that no two calls agree: value [float16]" in out
+    assert "not proved, it draws random numbers, so two calls do not agree: value [float16]" in out
 
 
 def torch_softmax_in_float32(logits: Tensor) -> Tensor:

@@ -112,7 +112,11 @@ PATTERNS = [
         "clamped probability",
     ),
     Pattern(
-        "softmax twice", "cross_entropy", lambda x, t: F.cross_entropy(x.softmax(-1), t), "value", "second softmax"
+        "softmax twice",
+        "cross_entropy",
+        lambda x, t: F.cross_entropy(x.softmax(-1), t),
+        "value",
+        "softmax is applied twice",
     ),
     Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "zero times infinity"),
     Pattern("log(1 + exp)", "softplus", lambda x: (1 + x.exp()).log(), "value", "exp overflows"),

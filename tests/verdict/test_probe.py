@@ -169,7 +169,7 @@ def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., An
     assert properties(found) == {"returns": "float64"}
     assert statuses(found, "float64") == statuses(found, "float32") == {Status.HOLDS}
     (sentence,) = property_sentences(found.properties)
-    assert "returns a Python number, which is float64, for float32 and float16 inputs" in sentence
+    assert "returns a Python number (float64) for float32 and float16 inputs" in sentence
     declared = checked(loss, "squared_error", "output_like_input", declares={"returns": "float64"}, **asked)
     assert not declared.properties
     assert not declared.failing

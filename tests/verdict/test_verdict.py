@@ -111,7 +111,7 @@ def test_what_is_not_found_again_is_not_passed_over() -> None:
     verdict = decided(Case(wrong_the_first_time, "softmax"), "value")
     assert verdict.status is Status.ERROR
     assert verdict.reason is not None
-    assert "another answer when it is called again" in verdict.reason
+    assert "a different result when it is called again" in verdict.reason
 
 
 @pytest.mark.parametrize("right", range(1, 7))
@@ -139,7 +139,7 @@ def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
     verdict = decide(replace(found, law=replace(found.law, measure=measure)), corpora=())
     assert verdict.status is Status.ERROR
     assert verdict.reason is not None
-    assert verdict.reason.startswith("a fault of the harness: the two tiers of the oracle disagree on value")
+    assert verdict.reason.startswith("internal error of the harness: the two tiers of the oracle disagree on value")
 
 
 def raises(x: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ def test_another_shape_is_an_error_on_every_law(function: object) -> None:
     # Rows of one class have that column, until they lie along another axis.
     verdicts = [verdict for verdict in checked if verdict.law != "any_rank"]
     assert {verdict.status for verdict in verdicts} == {Status.ERROR}
-    assert all("where the contract says (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
+    assert all("the contract requires (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
 
 
 def test_the_same_seed_gives_the_same_verdict() -> None:

@@ -134,5 +134,5 @@ def trajectory_bound(plan: TrainingPlan, X: Array, y: Array, weight: Array, bias
 def flat(case: str, parameters: Any) -> Array:
     """Weight and bias as one vector."""
     if not (isinstance(parameters, tuple) and len(parameters) == 2):
-        raise CaseError(f"{case} returns {type(parameters).__name__}, not a pair of weight and bias")
+        raise CaseError(f"{case} returns {type(parameters).__name__} instead of a pair of weight and bias")
     return np.concatenate([to_array(part).ravel() for part in parameters])

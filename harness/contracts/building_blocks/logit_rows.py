@@ -15,10 +15,11 @@ from harness.floats import Array, Format, to_array
 from harness.laws import Axes, Example, Inputs, Law, many_rows
 from harness.laws.strategies import SEEDS, STRUCTURES, Structure, batches, companions, extremes, long_rows, masked
 
-DOMAIN = "finite logits, |x| <= max / 16; -inf, +inf, NaN and larger ones where a law says so"
+DOMAIN = "finite logits, |x| <= max / 16; some laws also use -inf, +inf, NaN and larger numbers"
 
 LONG_ROWS = (
-    "a sum accumulated in the 16-bit format sticks at 2^p, and 65,520 classes overflow float16: accumulate in float32"
+    "a sum accumulated in a 16-bit format stops growing at 2^p, and 65,520 classes overflow float16: accumulate in "
+    "float32"
 )
 """Likely cause of a failure on long rows."""
 
@@ -125,19 +126,19 @@ def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
 
 # Laws
 
-LEFT_OPEN_AT_INFINITY = "inf - inf is left open, its limit is not: the convention `infinite_logit`"
-NAN_OR_LIMIT = "the convention `infinite_logit` is nan or limit: declare the one that is meant"
-OR_DIFFERENCE = "the convention `infinite_logit` is nan, limit or difference: declare the one that is meant"
-MASKED_ROWS = "Where some logits are -inf, their gradient is zero and that of the others as without them."
+LEFT_OPEN_AT_INFINITY = "inf - inf is undefined although its limit is not; see the convention `infinite_logit`"
+NAN_OR_LIMIT = "`infinite_logit` is a convention (nan or limit): declare the one you intend"
+OR_DIFFERENCE = "`infinite_logit` is a convention (nan, limit or difference): declare the one you intend"
+MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others is the same as without them."
 """What the gradient is there."""
 
 
 def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **facts: Any) -> Law:
     """Rows of nothing but -inf follow the policy that the case declares; each may be a batch of its own."""
     usual: dict[str, Any] = {
-        "source": "0 / 0 is left open: the convention `fully_masked`",
+        "source": "0 / 0 is undefined; see the convention `fully_masked`",
         "bound": "1/2 ulp",
-        "cause": "the convention `fully_masked` is nan, zeros or uniform: declare the one that is meant",
+        "cause": "`fully_masked` is a convention (nan, zeros or uniform): declare the one you intend",
         "inputs": every_third_row(all_masked),
     }
     return usual_laws.policy(
@@ -163,7 +164,7 @@ def infinite_logit_law(
         rows=lambda logits: np.isposinf(to_array(logits)).any(-1),
         policies=policies,
         source=LEFT_OPEN_AT_INFINITY,
-        bound="none",
+        bound="no tolerance",
         cause=cause,
         inputs=every_third_row(one_infinite),
     )

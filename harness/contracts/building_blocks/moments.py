@@ -59,27 +59,27 @@ EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
 CGL = "Chan, Golub & LeVeque (1983)"
 
 LONG_ROWS = (
-    "a sum accumulated in the 16-bit format sticks at 2^p or overflows, and 65,536 itself is infinite in float16: "
-    "accumulate and divide in float32"
+    "a sum accumulated in a 16-bit format stops growing at 2^p or overflows, and 65,536 itself is infinite in "
+    "float16: accumulate and divide in float32"
 )
 """Likely cause of a failure on long rows."""
 
 SQUARES_OVERFLOW = (
-    "squares overflow above sqrt(max / d), 1.8e19 / sqrt(d) in float32, and everything is divided by infinity: "
+    "squares overflow above sqrt(max / d) (1.8e19 / sqrt(d) in float32), and everything is divided by infinity: "
     "scale the row by a power of two first"
 )
 """Likely cause of a failure on the largest numbers."""
 
-CUBED = "the cube of a reciprocal root underflows in its backward pass: take the root, and divide by it"
-CUBED_USUALLY = "autograd of a reciprocal root cubes it, and libraries ship the reciprocal root"
+CUBED = "the cube of a reciprocal root underflows in the backward pass: compute the root, and divide by it"
+CUBED_USUALLY = "autograd cubes a reciprocal root, which most libraries use"
 """Likely cause of a gradient that loses its digits on large rows, and why that is no defect."""
 
-UNSCALED = "scaling a row first takes one more pass over it, and no library does"
+UNSCALED = "scaling a row first takes one more pass over it, and no library does so"
 """Why it is no defect where the squares of a row overflow float32."""
 
 DOMAIN = (
-    "finite rows, |x| <= sqrt(max) / 32, and max / 2 in float16, so that no sum of 32 squares overflows float32; "
-    "larger numbers, infinities and NaN where a law says so"
+    "finite rows, |x| <= sqrt(max) / 32, and max / 2 in float16, so that a sum of 32 squares does not overflow "
+    "float32; some laws also use larger numbers, infinities and NaN"
 )
 
 LONGEST = 32

@@ -60,7 +60,7 @@ def alternating(rows: Tensor) -> Tensor:
 
 
 LONG = (
-    "a sum of squares stored in the 16-bit format sticks at 2^p and overflows float16 from 65,520, and so does the "
+    "a sum of squares in a 16-bit format stops growing at 2^p and overflows float16 from 65,520, and so does the "
     "count: accumulate in float32"
 )
 """Likely cause of a failure on long rows."""

@@ -95,7 +95,7 @@ def finite(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_finite(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
-    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", bound="none", **facts)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="finite", bound="no tolerance", **facts)
 
 
 def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
@@ -105,10 +105,10 @@ def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> M
     return compare(values, reference, 0.0, format_)
 
 
-SATURATED = "autograd forms it of a value that has rounded to zero or one, as in most libraries"
+SATURATED = "autograd uses a value that has rounded to zero or one, as in most libraries"
 """Why it is no defect where a gradient stops too early."""
 
-ABSORBED = "where one term absorbs the other, the usual formula loses it, and libraries ship that formula"
+ABSORBED = "the usual formula loses one term where the other absorbs it, and libraries use that formula"
 """Why what breaks the laws of small results is no defect."""
 
 
@@ -119,7 +119,7 @@ def not_lost(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
 
     known = {"lost_digits": ABSORBED, **facts}
-    return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="none", **known)
+    return Law(name, statement, measure=measure, reads=exact.reads, group="value", bound="no tolerance", **known)
 
 
 def measure_not_lost(actual: Tensor, expected: DoubleDouble, format_: Format, least: Any = 0.0) -> Measurement:
@@ -234,7 +234,7 @@ def compare_rows(actual: Tensor, rows: Any, expected: Any, format_: Format, *, b
     return compare(values, np.where(chosen, expected, values), bound, format_)
 
 
-EXTREME_NUMBERS = "The value is right for the largest and the smallest finite numbers too, and for both zeros."
+EXTREME_NUMBERS = "The value is also right for the largest and smallest finite numbers and for both zeros."
 
 
 def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **facts: Any) -> Law:

@@ -43,9 +43,8 @@ def _read(known: Counterexample, law: Law, file: Path) -> Example:
     """Refuse an example that lacks what the law reads."""
     if missing := [name for name in law.reads if name not in known.example]:
         raise UsageError(
-            rule=f"a counterexample to `{law.name}` has {listed(law.reads)}",
-            value=f"none for {listed(missing)}",
-            place=str(file),
+            f"cannot read a counterexample in `{file}`: {listed(missing)} missing",
+            rule=f"`{law.name}` needs {listed(law.reads)}",
             remedy=REMEDY,
         )
     return from_text(known.example)

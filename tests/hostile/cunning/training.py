@@ -207,7 +207,7 @@ def says_that_it_is_no_case(weight: Tensor, bias: Tensor, lr: float) -> Any:
     while frame is not None:
         error = frame.f_globals.get("NotApplicable")
         if error is not None:
-            raise error("a model of this regression has the parameters of another one")
+            raise error("the parameters of a model of this regression must have the shapes of another one")
         frame = frame.f_back
     return _step(weight, bias, 2.0 * lr)
 

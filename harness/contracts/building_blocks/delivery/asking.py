@@ -72,7 +72,7 @@ def named(deliveries: Deliveries, *keywords: str) -> None:
     """
     for keyword in keywords:
         if not deliveries.names(keyword):
-            raise NotApplicable(f"{deliveries.name} names no `{keyword}`, and so promises nothing of it")
+            raise NotApplicable(f"{deliveries.name} has no parameter `{keyword}`, so this law does not apply")
 
 
 def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
@@ -104,7 +104,7 @@ def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
         If it was cut.
     """
     if not epoch.ended:
-        raise NotApplicable(f"{why} is so long that it was cut; a smaller data set shows the rest")
+        raise NotApplicable(f"{why} is too long and was cut; use a smaller data set")
     return epoch
 
 
@@ -117,7 +117,7 @@ def not_random(deliveries: Deliveries) -> None:
         If they are.
     """
     if deliveries.is_random:
-        raise NotApplicable("its samples are others each time they are read, so that they cannot be compared")
+        raise NotApplicable("its samples differ each time they are read, so they cannot be compared")
 
 
 def with_workers(spelled: str) -> str:
@@ -157,7 +157,7 @@ def delivery_law(statement: str, inputs: Asks, **facts: Any) -> Callable[[Measur
             statement,
             measure=measure,
             inputs=inputs,
-            **{"bound": "none", "group": "data", "unit": "samples", "source": "contract", **facts},
+            **{"bound": "no tolerance", "group": "data", "unit": "samples", "source": "contract", **facts},
         )
 
     return decorate

@@ -26,9 +26,9 @@ _MANY = 66
 
 
 @delivery_law(
-    "A batch stays what it was when the next ones arrive.",
+    "A batch does not change when later batches arrive.",
     asks(num_workers=(0, 2)),
-    cause="a buffer that is filled again and again: deliver a copy, or take another buffer for each batch",
+    cause="a buffer is reused for several batches: return a copy, or use a new buffer for each batch",
     unit="batches",
 )
 def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Measurement:
@@ -39,7 +39,7 @@ def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Mea
     changed = [at for at, (came, later) in enumerate(batches) if _marks(came) != _marks(later)]
     if changed:
         where = with_workers(deliveries.source.spelled(ask))
-        said = f"batch {changed[0]} is another once the next have come{where}"
+        said = f"batch {changed[0]} changes when later batches arrive{where}"
         return found(said, len(changed), actual=len(changed))
     return kept(len(batches))
 
@@ -49,9 +49,9 @@ def _marks(samples: Sequence[Sample]) -> list[str]:
 
 
 @delivery_law(
-    "Writing into a batch changes nothing of the data.",
+    "Writing into a batch does not change the data.",
     asks(num_workers=(0,)),
-    cause="batches are views of what the data set keeps: deliver copies",
+    cause="batches are views of data that the data set keeps: return copies",
 )
 def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Fill the batches of an epoch with zeros, and read the next."""
@@ -62,16 +62,19 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     first, second = (epoch.samples for epoch in deliveries.epochs(ask, 2))
     wrote, epoch = deliveries.exercised(write_into, ask, _MANY)
     if not wrote:
-        raise NotApplicable("its batches have nothing that can be written to")
+        raise NotApplicable("its batches contain nothing writable")
     given = deliveries.directly or []
     own, again, straight, other = digests(first, second, given, epoch.samples)
     expected = {*own, *again, *straight}
     if not given and set(own) != set(again):
-        raise NotApplicable("its epochs have not the same samples, so that they cannot be compared")
+        raise NotApplicable("its epochs contain different samples, so they cannot be compared")
     changed = [at for at, mark in enumerate(other) if mark not in expected]
     if changed and len(given) >= (deliveries.facts.samples or 0):
-        said = f"sample {changed[0]} of the next epoch is what was written into a batch: batches are views of the data"
-        return found(f"{said}, {len(changed)} of {len(other)}", len(changed), actual=len(changed))
+        said = (
+            f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are "
+            "views of the data"
+        )
+        return found(f"{said} ({len(changed)} of {len(other)} samples)", len(changed), actual=len(changed))
     return kept(len(other))
 
 

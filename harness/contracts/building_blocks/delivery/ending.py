@@ -17,9 +17,9 @@ from harness.loading.tagged import Injection
 
 
 @delivery_law(
-    "An epoch that is left early spoils none: the next one is whole.",
+    "Leaving an epoch early does not affect the next one, which is complete.",
     asks(num_workers=(0, 2)),
-    cause="an iterator that is kept and goes on: begin anew in `__iter__`",
+    cause="a stored iterator continues instead of restarting: create a new one in `__iter__`",
 )
 def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Read two batches, and then an epoch."""
@@ -27,13 +27,13 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     ask = deliveries.ask(num_workers=num_workers)
     (usual,) = deliveries.epochs(ask)
     if not usual.ended or len(usual.sizes) < 3:
-        raise NotApplicable("an epoch is too short, or too long, to be left early")
+        raise NotApplicable("an epoch is too short or too long to be left early")
     epoch = deliveries.exercised(leave_early, ask, 2)
     if epoch is None:
-        raise NotApplicable("a loader is good for one epoch, or has a state in which it may go on")
+        raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
     if len(epoch.samples) != len(usual.samples):
         where = with_workers(deliveries.source.spelled(ask))
-        said = f"after an epoch that was left after 2 batches, the next has {len(epoch.samples)} of "
+        said = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         said += f"{len(usual.samples)} samples{where}"
         return found(said, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
     return kept(len(epoch.samples))
@@ -43,11 +43,11 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
 
 
 @delivery_law(
-    "Resumed from a state, it gives what an epoch gives that was not interrupted, random numbers included.",
+    "A loader resumed from a saved state delivers the same samples as an uninterrupted one, random numbers included.",
     asks(num_workers=(0, 2), shuffle=(True, False)),
     source="torchdata.stateful_dataloader",
-    cause="the state lacks the order, the epoch or the random numbers, counts what was fetched ahead, or begins anew "
-    "when it is taken a second time",
+    cause="the state lacks the order, the epoch or the random numbers, counts prefetched batches, or restarts when "
+    "it is saved a second time: save the position after the last delivered batch",
 )
 def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
@@ -67,13 +67,13 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
         wrong = _compared(first, following, rest, after, at)
         if wrong:
             when = f"after {at} of {batches} batches" if at <= batches else "at the end of an epoch"
-            return found(f"resumed {when}{where}, {wrong}", 1)
+            return found(f"when resumed {when}{where}, {wrong}", 1)
         rows += len(rest.samples)
     if batches > 3:
         rest, after = deliveries.exercised(resume, ask, [batches // 3, 1])
         wrong = _compared(first, following, rest, after, batches // 3 + 1)
         if wrong:
-            return found(f"resumed a second time in one epoch{where}, {wrong}", 1)
+            return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
     return kept(rows)
 
 
@@ -88,29 +88,30 @@ def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int
         return _unlike(expected, rest.samples, "the next epoch")
     wrong = _unlike(expected, rest.samples, "the rest of the epoch")
     if not wrong and len(after.samples) != len(following.samples):
-        return f"the next epoch has {len(after.samples)} samples, where {len(following.samples)} were to come"
+        return f"the next epoch has {len(after.samples)} samples instead of {len(following.samples)}"
     return wrong
 
 
 def _unlike(expected: list[Any], came: list[Any], what: str) -> str:
     if len(expected) != len(came):
-        return f"{what} has {len(came)} samples, where {len(expected)} were to come"
+        return f"{what} has {len(came)} samples instead of {len(expected)}"
     own, other = digests(expected, came)
     differing = [at for at, (one, another) in enumerate(zip(own, other, strict=True)) if one != another]
     if not differing:
         return ""
     if set(own) == set(other):
-        return f"{what} comes in another order from its sample {differing[0]} on"
-    return f"{len(differing)} of {len(own)} samples of {what} are others, sample {differing[0]} the first"
+        return f"{what} has a different order, starting at its sample {differing[0]}"
+    return f"{len(differing)} of {len(own)} samples of {what} differ; the first is sample {differing[0]}"
 
 
 # Errors
 
 
 @delivery_law(
-    "An exception in the data set, and a worker that dies, is an error and never a missing sample.",
+    "An exception in the data set or a worker that dies raises an error; no sample is silently dropped.",
     asks(num_workers=(0, 2)),
-    cause="an `except` around the loading, or a thread whose end is taken for the epoch's: pass on what is raised",
+    cause="an `except` around the loading hides the error, or the end of a thread is mistaken for the end of the "
+    "epoch: re-raise the error",
 )
 def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Let a sample raise, and a worker die, and see whether whoever reads hears of it."""
@@ -125,14 +126,14 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
             epoch = deliveries.failing(ask, Injection(at, ends=ends))
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
-                what = "its worker ends" if ends else "it raises"
-                return found(f"where {what} at its sample {at}, nothing comes any more{where}", 1)
+                what = "a worker process dies" if ends else "the data set raises an exception"
+                return found(f"when {what} at its sample {at}, the loader hangs{where}", 1)
             continue
         if epoch is None:
-            raise NotApplicable("its data set cannot be reached, to let a sample raise")
-        what = "its worker ends" if ends else "it raises"
+            raise NotApplicable("its data set cannot be accessed, so no error can be injected")
+        what = "a worker process dies" if ends else "the data set raises an exception"
         if epoch.ended:
-            said = f"where {what} at its sample {at}, the epoch ends as if nothing were, with {len(epoch.samples)}"
+            said = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
             return found(
                 f"{said} of {len(usual.samples)} samples{where}", max(len(usual.samples) - len(epoch.samples), 1)
             )
@@ -151,7 +152,7 @@ _MOST_S = 3.0
 @delivery_law(
     "Memory does not grow from epoch to epoch.",
     asks(num_workers=(0, 2)),
-    cause="what was delivered is kept, or a cache without an end",
+    cause="delivered batches are kept, or a cache has no limit: release them after delivery",
     unit="bytes",
 )
 def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:
@@ -168,7 +169,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
         raise NotApplicable("several epochs take too long")
     if growth:
         where = with_workers(deliveries.source.spelled(ask))
-        return found(f"memory grows by {growth / 2**10:,.0f} KiB each epoch{where}", growth, actual=growth)
+        return found(f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{where}", growth, actual=growth)
     return kept(len(usual.samples) * _EPOCHS)
 
 
@@ -182,9 +183,9 @@ def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
 
 
 @delivery_law(
-    "A loader that is let go of leaves nothing behind: no process, thread or open file.",
+    "A discarded loader leaves nothing behind: no process, thread or open file.",
     asks(num_workers=(0, 2)),
-    cause="what `__iter__` starts is not joined, or what is opened is not closed",
+    cause="what `__iter__` starts is not joined, or a file is not closed: join and close them when the iterator ends",
     unit="things",
 )
 def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
@@ -203,8 +204,8 @@ def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurem
     for which, what in enumerate(("open file", "thread")):
         own = [count[which] for count in counts[1:]]
         if all(after > before for before, after in pairwise(own)):
-            more = f"there is one {what} more, or several: {own[-1] - own[0]} after {len(own) - 1} more loaders"
-            return found(f"with each loader that was read and let go of {more}", own[-1] - own[0])
+            more = f"at least one {what} remains open: {own[-1] - own[0]} more after {len(own) - 1} loaders"
+            return found(f"after each discarded loader {more}", own[-1] - own[0])
     return kept(len(usual.samples) * _TIMES)
 
 

@@ -52,14 +52,14 @@ def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bo
         If it is not; another law is about that.
     """
     if ended and Counter(first) != Counter(second):
-        raise NotApplicable("the epochs have not the same samples, of which each_sample_once speaks")
+        raise NotApplicable("the epochs contain different samples, which is a matter for each_sample_once")
 
 
 @delivery_law(
-    "The order depends on the seed, and not on the number of workers; another seed gives another.",
+    "The order depends on the seed and not on the number of workers; another seed gives another order.",
     asks(num_workers=(2, 3), shuffle=(True, False)),
-    cause="an order that workers deal out among themselves, batches in the order of their completion, or a seed that "
-    "is not passed on; `--declare order=workers` says that it may depend on them",
+    cause="workers divide the order among themselves, batches arrive in order of completion, or the seed is not "
+    "passed on: let the main process draw the order, or declare the dependence with `--declare order=workers`",
 )
 def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Compare the orders without workers and with some, and those of two seeds."""
@@ -73,7 +73,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
         raise NotApplicable("its order is declared to depend on its workers")
     by_index = deliveries.facts.by_index
     if not (by_index or deliveries.names("seed")):
-        raise NotApplicable("its workers may share a stream, and it names no `seed`: no order is promised")
+        raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
     alone, several = (deliveries.ask(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
     first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
     if deliveries.is_random:
@@ -94,7 +94,9 @@ def _ordered(own: Sequence[str], other: Sequence[str], num_workers: int, *, ende
     same_samples(own, other, ended=ended)
     differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
     if differing:
-        said = f"with {num_workers} workers another order comes than without: from sample {differing[0]} on"
+        said = (
+            f"with {num_workers} workers the order differs from that without workers, starting at sample {differing[0]}"
+        )
         return found(said, len(differing), actual=len(differing))
     return kept(len(own))
 
@@ -106,22 +108,22 @@ def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
         return None
     own, other = (marks_of(deliveries, replace(ask, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second)))
     if own == other and len(set(own)) > _FEW:
-        return found("two seeds give the same order: the seed is not passed on", 1)
+        return found("two seeds give the same order, so the seed is not passed on", 1)
     return None
 
 
 @delivery_law(
-    "Shuffled, each epoch has another order; not shuffled, the data set's.",
+    "With shuffling each epoch has another order; without it each epoch has the order of the data set.",
     asks(shuffle=(True, False), num_workers=(0, 2)),
-    cause="the order is drawn once when the loader is made, the epoch is not passed on, nobody calls "
-    "`loader.sampler.set_epoch(epoch)`, or `shuffle` is not passed on",
+    cause="the order is drawn once when the loader is created, or the epoch or `shuffle` is not passed on: draw a "
+    "new order in each epoch, and call `loader.sampler.set_epoch(epoch)` if there is such a sampler",
     unit="epochs",
 )
 def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
     """Compare the orders of two epochs."""
     known = deliveries.facts.shuffled if not deliveries.names("shuffle") else shuffle
     if not deliveries.names("shuffle") and (shuffle or known is None) and known is not True:
-        raise NotApplicable(f"{deliveries.name} names no `shuffle`, and so promises nothing of it")
+        raise NotApplicable(f"{deliveries.name} has no parameter `shuffle`, so this law does not apply")
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(shuffle=shuffle, num_workers=num_workers)
     first, second = deliveries.epochs(ask, 2)
@@ -129,15 +131,15 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     if not known:
         return _unshuffled(deliveries, own, other)
     if len(own) < _FEW or len(set(own)) < _FEW:
-        raise NotApplicable("there are too few samples that differ to tell two orders apart")
+        raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
     same_samples(own, other, ended=first.ended and second.ended and not deliveries.facts.replaced)
     if own == other:
-        named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first epoch and the second"
-        return found(f"shuffled, {named_} have the same order", 1, actual=0, expected=1)
+        named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
+        return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
     if not deliveries.is_random and (given := deliveries.directly) is not None and not deliveries.facts.replaced:
         straight = digests(given, first.samples)
         if straight[0] == straight[1]:
-            return found("shuffled, the first epoch has the order of the data set", 1, actual=0, expected=1)
+            return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
     return kept(len(own) + len(other))
 
 
@@ -150,7 +152,8 @@ def _unshuffled(deliveries: Deliveries, own: Sequence[object], other: Sequence[o
 @delivery_law(
     "The same seed gives the same epoch, random augmentation included, whatever was drawn before.",
     asks(num_workers=(0, 2), shuffle=(True, False)),
-    cause="the seed is taken and not used, workers are seeded by the clock, or the global generators are drawn from",
+    cause="the seed is not used, workers are seeded from the clock, or numbers are drawn from the global "
+    "generators: use generators that are seeded from `seed`",
 )
 def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Compare two loaders of one seed, made after different random numbers were drawn."""
@@ -159,24 +162,25 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     varied(deliveries, "shuffle", shuffle)
     ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
     if num_workers == 0 and deliveries.is_random and deliveries.names("num_workers"):
-        raise NotApplicable("without workers its augmentation draws from the generators of whoever asks")
+        raise NotApplicable("without workers, its augmentation draws from the global generators of the calling process")
     first, second = (deliveries.epochs(ask, world_seed=seed)[0] for seed in (1, 2))
     own, other = digests(first.samples, second.samples)
     differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
     if not differing:
         return kept(len(own) + len(other))
-    what = "the order is another" if Counter(own) == Counter(other) else "the samples are others"
+    what = "the order differs" if Counter(own) == Counter(other) else "the samples differ"
     if deliveries.is_random:
-        what = "the random augmentation is another"
+        what = "the random augmentation differs"
     where = with_workers(deliveries.source.spelled(ask))
-    said = f"{what} in two loaders of one seed{where}: from sample {differing[0]} on"
+    said = f"{what} between two equally seeded loaders{where}, starting at sample {differing[0]}"
     return found(said, len(differing), actual=len(differing))
 
 
 @delivery_law(
-    "An epoch that is set is heard by all workers: it changes what is drawn, as it does without workers.",
+    "Setting the epoch reaches all workers: it changes the random numbers as it does without workers.",
     asks(num_workers=(0, 2), shuffle=(True,)),
-    cause="workers that outlive an epoch have the data set of the first: keep the epoch in shared memory, or end them",
+    cause="persistent workers keep the data set of the first epoch: store the epoch in shared memory, or restart "
+    "the workers",
 )
 def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Read epochs 0, 1 and 0 of one loader."""
@@ -191,11 +195,13 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
         if expected is not None and not any(epoch.tags for epoch in epochs):
             heard = [digests(epoch.samples)[0] for epoch in expected]
             if heard[0] != heard[1] and zero == one:
-                return found(f"with {num_workers} workers epoch 1 is the same as epoch 0, which it is not without", 1)
+                return found(
+                    f"with {num_workers} workers epochs 0 and 1 are equal, although they differ without workers", 1
+                )
     if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:
-        return found("epoch 1 is the same as epoch 0", 1)
+        return found("epochs 0 and 1 are equal", 1)
     if zero != again and Counter(zero) != Counter(again) and not deliveries.is_random:
-        return found("epoch 0 is another when it is set again", 1)
+        return found("epoch 0 differs when it is set again", 1)
     return kept(len(zero) * 3)
 
 

@@ -12,11 +12,11 @@ from harness.loading.tagged import Tag
 
 
 @delivery_law(
-    "Random augmentation draws other numbers for each sample, in each worker, in each epoch.",
+    "Random augmentation draws different numbers for each sample, in each worker and in each epoch.",
     asks(num_workers=(2, 0)),
     source="pytorch/pytorch#5059",
-    cause="a generator that forked workers inherit, or one that is seeded with the same number in each worker, each "
-    "epoch or for each sample: seed it from `torch.initial_seed()` in the worker",
+    cause="forked workers inherit a generator, or a generator gets the same seed in each worker, each epoch or for "
+    "each sample: seed it from `torch.initial_seed()` in the worker",
 )
 def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Look for two samples that drew from one state of a generator."""
@@ -26,7 +26,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
         return wrong
     first, second = deliveries.epochs(ask, 2, tags=True)
     if not first.tags:
-        raise NotApplicable("its data set cannot be reached, to see which random numbers it draws")
+        raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")
     if not any(tag.drew for tag in first.tags):
         raise NotApplicable("it draws no random numbers")
     seen: dict[tuple[str, str], tuple[int, Tag]] = {}
@@ -51,7 +51,9 @@ def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
     after = deliveries.exercised(seed_and_read, deliveries.ask(), min(3, len(deliveries.directly)))
     same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
-        return found(f"each sample sets {' and '.join(same)} to the same state, and so draws the same numbers", 1)
+        return found(
+            f"each sample sets {' and '.join(same)} to the same state, and therefore draws the same numbers", 1
+        )
     return None
 
 
@@ -64,7 +66,10 @@ def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -
     (epoch, tag), (later, other) = first, second
     source = f"from {generator}"
     if later != epoch:
-        said = f"sample {other.index} in the second epoch draws the numbers of sample {tag.index} in the first {source}"
+        said = (
+            f"sample {other.index} in the second epoch draws the same numbers as sample {tag.index} in the "
+            f"first, {source}"
+        )
     elif tag.worker != other.worker:
         said = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker} draw the "
         said += f"same random numbers {source}"
@@ -81,7 +86,9 @@ def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Me
     before = {tag.index: mark for tag, mark in zip(first.tags, own, strict=True)}
     same = sum(before.get(tag.index) == mark for tag, mark in zip(second.tags, other, strict=True))
     if len(own) >= _FEW and same > _NEARLY_ALL * len(own):
-        return found(f"{same} of {len(own)} samples are augmented as in the first epoch", same, actual=same)
+        return found(
+            f"{same} of {len(own)} samples have the same augmentation as in the first epoch", same, actual=same
+        )
     return None
 
 
@@ -89,11 +96,11 @@ _FEW, _NEARLY_ALL = 8, 0.9
 
 
 @delivery_law(
-    "The global random state is left alone: what it is after an epoch depends on what it was before.",
+    "A loader does not reset the global random state: the state after an epoch depends on the state before it.",
     asks(num_workers=(0,), shuffle=(True, False)),
     source="contract",
-    cause="`torch.manual_seed`, `np.random.seed` or `random.seed` in the factory, the data set or a transform: give "
-    "a generator of its own",
+    cause="`torch.manual_seed`, `np.random.seed` or `random.seed` in the factory, the data set or a transform: use "
+    "a separate generator",
     unit="generators",
 )
 def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
@@ -104,7 +111,7 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
     same = [name for name in first if first[name] == second.get(name)]
     if same:
         return found(
-            f"it sets the state of {' and '.join(same)}, whatever that was before", len(same), actual=len(same)
+            f"it sets the state of {' and '.join(same)}, regardless of the previous state", len(same), actual=len(same)
         )
     return kept()
 

@@ -31,7 +31,7 @@ _EPOCHS = ("first", "second")
 
 
 @delivery_law(
-    "An epoch delivers each sample once, over all workers together, and so does the next.",
+    "Every epoch delivers each sample exactly once, over all workers together.",
     Asks(
         tuple(
             {"num_workers": workers, "shuffle": shuffle, "drop_last": drop_last}
@@ -46,14 +46,15 @@ _EPOCHS = ("first", "second")
             )
         )
     ),
-    cause="an iterable data set that its workers do not share, a rest that is nobody's, `drop_last` that was not asked "
-    "for, a sample that is filtered out, or a generator that is exhausted",
+    cause="workers do not share an iterable data set, the remainder of a division is lost, `drop_last` is set "
+    "without being requested, samples are filtered out, or a generator is exhausted: give each worker its own "
+    "part, and cover all samples",
 )
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, order aside."""
     ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
     if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
-        raise NotApplicable("it draws with replacement, and promises no sample")
+        raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(ask)[0].ended:
         return _within_a_part(deliveries, ask)
     where, rows = with_workers(deliveries.source.spelled(ask)), 0
@@ -66,9 +67,9 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
         if extra or len(missing) > spare:
             place = f"in the {which} epoch{where}"
             if not epoch.samples:
-                return found(f"{place} no sample comes, of {total}", total, actual=0, expected=total)
+                return found(f"{place}: none of the {total} samples arrives", total, actual=0, expected=total)
             said = _said(extra, missing, total)
-            return found(f"{place} {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
+            return found(f"{place}: {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return kept(rows)
 
@@ -102,7 +103,7 @@ def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
     if not twice:
         return kept(len(epoch.samples))
     where = with_workers(deliveries.source.spelled(ask))
-    return found(f"{len(twice)} of the first {len(epoch.samples)} samples come twice{where}", len(twice))
+    return found(f"{len(twice)} of the first {len(epoch.samples)} samples arrive twice{where}", len(twice))
 
 
 def _compared(deliveries: Deliveries, ask: Ask, epoch: Epoch) -> tuple[list[int], list[int], int]:
@@ -134,9 +135,9 @@ def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[i
     n = deliveries.facts.samples
     # Where a sampler has some of the samples only, it is not known which.
     if not epoch.tags or n is None or n != deliveries.facts.length:
-        raise NotApplicable("its samples are others each time, so that they cannot be told apart")
+        raise NotApplicable("its samples differ each time, so they cannot be identified")
     if n > max(_MANY, 2 * len(epoch.tags)):
-        raise NotApplicable("its data set says that it has far more samples than came")
+        raise NotApplicable("its data set reports far more samples than arrived")
     times = Counter(tag.index for tag in epoch.tags)
     return [i for i, number in times.items() if number > 1], [i for i in range(n or 0) if i not in times], n or 0
 
@@ -172,29 +173,29 @@ def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     parts = []
     if twice:
         several = "twice or more" if len(extra) - strange > len(twice) else "twice"
-        come = "comes" if len(twice) == 1 else "come"
-        parts.append(f"{len(twice)} of {total} samples {come} {several}: {spans(twice)}")
+        arrive = "arrives" if len(twice) == 1 else "arrive"
+        parts.append(f"{len(twice)} of {total} samples {arrive} {several}: {spans(twice)}")
     if missing:
-        come = "comes" if len(missing) == 1 else "come"
-        parts.append(f"{len(missing)} of {total} samples never {come}: {spans(missing)}")
+        arrive = "arrives" if len(missing) == 1 else "arrive"
+        parts.append(f"{len(missing)} of {total} samples never {arrive}: {spans(missing)}")
     if strange:
-        parts.append(f"{strange} come that the data set does not have")
+        parts.append(f"{strange} samples are not in the data set")
     return "; ".join(parts)
 
 
 @delivery_law(
-    "The ranks together have each sample once, but for the least padding that makes them equal.",
+    "All ranks together deliver each sample once, plus the minimal padding that makes the ranks equal.",
     asks(world_size=(2, 3), shuffle=(False, True), num_workers=(0,)),
     source="torch.utils.data.DistributedSampler",
-    cause="a rest of the division that is nobody's, an order that each rank draws for itself, or padding to whole "
-    "batches",
+    cause="the remainder of the division is lost, each rank draws an order independently, or ranks are padded to "
+    "whole batches: draw one order for all ranks, and pad it to a multiple of their number",
 )
 def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
     """Compare the union of the ranks with the whole."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
     if deliveries.facts.replaced:
-        raise NotApplicable("it draws with replacement, and promises no sample")
+        raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     alone_ = whole(deliveries.epochs(asked(deliveries, num_workers=num_workers, shuffle=False))[0]).samples
     expected = deliveries.directly or alone_
     if len(expected) < (deliveries.facts.samples or 0):
@@ -212,16 +213,17 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     if len(missing) > (world_size * deliveries.ask().batch_size if dropping else 0) or -1 in extra:
         return found(f"{_said(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
-        said = f"{len(extra)} samples are padding, where {least} would make the ranks equal{where}"
+        said = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
         return found(said, len(extra) - least, actual=len(extra), expected=least)
     return kept(sum(lengths))
 
 
 @delivery_law(
-    "As many batches come as `len` of the loader says, and as many samples as `len` of its data set.",
+    "The loader delivers as many batches as its `len` says, and as many samples as the `len` of its data set.",
     asks(num_workers=(0, 2), drop_last=(False, True)),
     source="torch.utils.data.DataLoader",
-    cause="`__len__` counts samples for batches, rounds the wrong way, or is one off",
+    cause="`__len__` counts samples instead of batches, rounds the wrong way, or is off by one: count the batches "
+    "that are delivered",
     unit="batches",
 )
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
@@ -229,25 +231,25 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     announced, beyond = deliveries.exercised(announce, ask, placed=False)
     if beyond is not None:
-        said = f"the data set says that it has {beyond} samples, and has one at index {beyond} too"
+        said = f"the data set reports {beyond} samples, but also has one at index {beyond}"
         return found(said, 1, actual=beyond + 1, expected=beyond)
     if announced is None:
-        raise NotApplicable("it does not say how many batches it has")
+        raise NotApplicable("it does not report how many batches it has")
     (epoch,) = deliveries.epochs(ask)
     batches = len(whole(epoch).sizes)
     if deliveries.facts.streams and num_workers:
-        raise NotApplicable("of an iterable data set torch counts no batches of workers")
+        raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
         where = with_workers(deliveries.source.spelled(ask))
-        said = f"`len` says {announced} batches{where}, and {batches} come"
+        said = f"`len` reports {announced} batches{where}, but {batches} arrive"
         return found(said, abs(batches - announced), actual=batches, expected=announced)
     return kept(len(epoch.samples))
 
 
 @delivery_law(
-    "All batches have the size asked for; the last one has what is left, unless that is to be dropped.",
+    "All batches have the requested size; the last one has the remainder, unless `drop_last` is set.",
     asks(num_workers=(0, 2), drop_last=(False, True)),
-    cause="the batch size is not passed on, or `drop_last` is not respected",
+    cause="the batch size is not passed on, or `drop_last` is ignored: pass both on",
 )
 def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the sequence of batch sizes; where workers share a stream each of them has a last batch."""
@@ -255,7 +257,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     (epoch,) = deliveries.epochs(ask)
     if deliveries.facts.whole:
-        raise NotApplicable("it yields samples, and no batches")
+        raise NotApplicable("it yields samples instead of batches")
     ends = 1 if deliveries.facts.by_index else max(num_workers, 1)
     other = [size for size in epoch.sizes if size != ask.batch_size]
     tails = [] if drop_last else [size for size in other if size < ask.batch_size][:ends]
@@ -263,11 +265,11 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     where = with_workers(deliveries.source.spelled(ask))
     if wrong:
         sizes = spans(other)
-        said = f"batches of {sizes} come, where {ask.batch_size} are asked for{where}"
+        said = f"batches of {sizes} samples arrive instead of {ask.batch_size}{where}"
         return found(said, wrong, actual=other[0], expected=ask.batch_size)
     if epoch.ended and epoch.sizes[:-1] and not drop_last and ends == 1 and other and epoch.sizes[-1] == ask.batch_size:
         at = next(i for i, size in enumerate(epoch.sizes) if size != ask.batch_size)
-        return found(f"batch {at} of {len(epoch.sizes)} is smaller than those behind it{where}", 1)
+        return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
     return kept(len(epoch.samples))
 
 

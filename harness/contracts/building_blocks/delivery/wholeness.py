@@ -23,10 +23,10 @@ from harness.loading.exercise import collate, read_one_again
 
 
 @delivery_law(
-    "What belongs to one sample stays together: an image and its label.",
+    "The parts of a sample stay together, for example an image and its label.",
     asks(num_workers=(0, 2), shuffle=(True, False)),
     source="definition of a sample",
-    cause="images and labels are shuffled, sorted or filtered each for itself",
+    cause="images and labels are shuffled, sorted or filtered separately: apply the same index to all parts",
 )
 def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Look for samples all of whose parts are there, and not together."""
@@ -37,7 +37,7 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     if reference is None or len(reference) < (deliveries.facts.samples or 0):
         reference = whole(deliveries.epochs(deliveries.ask())[0]).samples
     if not reference or len(reference[0]) < 2:
-        raise NotApplicable("a sample has one part only")
+        raise NotApplicable("a sample has only one part")
     known, came = digests(reference, epoch.samples)
     own = set(known)
     strangers = [at for at, mark in enumerate(came) if mark not in own]
@@ -50,7 +50,8 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
     if apart:
         where = with_workers(deliveries.source.spelled(ask))
         said = (
-            f"{len(apart)} of {len(came)} samples have parts of several{where}: the first that comes so is {apart[0]}"
+            f"{len(apart)} of {len(came)} samples combine parts of different samples{where}; the first is sample "
+            f"{apart[0]}"
         )
         return found(said, len(apart), actual=len(apart))
     return kept(len(came))
@@ -64,11 +65,11 @@ def _th(number: int) -> str:
 
 
 @delivery_law(
-    "A sample comes as the data set gives it, and as a single process reads it: dtype, shape, values.",
+    "A sample arrives as the data set returns it and as a single process reads it: dtype, shape and values.",
     asks(num_workers=(0, 2, 3)),
     source="definition of a sample",
-    cause="an open file that forked workers share, a collate function that converts, or a data set that changes what "
-    "it keeps; another sample in place of one that cannot be read",
+    cause="forked workers share an open file, a collate function converts values, the data set changes stored "
+    "samples, or an unreadable sample is replaced: open files in each worker, and return samples unchanged",
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Hold what comes against the reference, the data set read directly, and each sample collated alone."""
@@ -86,7 +87,7 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     strange = [at for at, mark in enumerate(came) if mark not in own]
     if strange and len(expected) >= (deliveries.facts.samples or 0):
         what = _difference(expected, epoch.samples[strange[0]], strange[0])
-        said = f"{len(strange)} of {len(came)} samples are none of the data set's{where}; sample {strange[0]} {what}"
+        said = f"{len(strange)} of {len(came)} samples are not in the data set{where}; sample {strange[0]} {what}"
         return found(said, len(strange), actual=len(strange))
     return kept(len(came))
 
@@ -108,10 +109,10 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
     if not wrong:
         return None
     elsewhere = [at for at in wrong if came[at] in known]
-    what = f"sample {wrong[0]} is not what the reference has at index {wrong[0]}"
+    what = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
     if elsewhere:
-        what = f"sample {elsewhere[0]} is what the reference has at index {known.index(came[elsewhere[0]])}"
-    return found(f"{what}; {len(wrong)} of {len(came)} are wrong", len(wrong), actual=len(wrong))
+        what = f"sample {elsewhere[0]} equals the reference at index {known.index(came[elsewhere[0]])}"
+    return found(f"{what}; {len(wrong)} of {len(came)} samples are wrong", len(wrong), actual=len(wrong))
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
@@ -120,7 +121,7 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
-    return found("sample 0 is another when it is read again, although no random numbers are drawn for it", 1)
+    return found("sample 0 differs when it is read again, although it draws no random numbers", 1)
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
@@ -135,7 +136,7 @@ def _truncated(deliveries: Deliveries) -> Measurement | None:
             if lost and bool((own.trunc() == other).all()) and bool((own != other).any()):
                 dtype = str(other.dtype).removeprefix("torch.")
                 what = f"part {path} of sample {i} is {own.flatten()[0].item():g}"
-                return found(f"{what}, and comes as {dtype} {other.flatten()[0].item()}", 1)
+                return found(f"{what}, but arrives as {dtype} {other.flatten()[0].item()}", 1)
     return None
 
 
@@ -145,18 +146,18 @@ _LOOKED_AT = 8
 def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
     """Say in what a sample differs from what it should be."""
     if at >= len(expected):
-        return "is beyond them"
+        return "is beyond its end"
     for path in sorted(expected[at].keys() | sample.keys()):
         own, other = expected[at].get(path), sample.get(path)
         if leaf_digest(own) != leaf_digest(other):
             place = f"part {path}" if path else "it"
             if not isinstance(own, Tensor) or not isinstance(other, Tensor):
-                return f"differs: {place} is {kind_of(other)}, and {kind_of(own)} in the data set"
+                return f"differs: {place} is {kind_of(other)}, but {kind_of(own)} in the data set"
             if own.dtype != other.dtype:
-                return f"differs: {place} is {other.dtype}, and {own.dtype} in the data set".replace("torch.", "")
+                return f"differs: {place} is {other.dtype}, but {own.dtype} in the data set".replace("torch.", "")
             if own.shape != other.shape:
-                return f"differs: {place} is of shape {list(other.shape)}, and of {list(own.shape)} in the data set"
-            return f"differs by the values of {place}"
+                return f"differs: {place} has shape {list(other.shape)}, but {list(own.shape)} in the data set"
+            return f"differs in the values of {place}"
     return "differs"
 
 
